@@ -1,0 +1,97 @@
+package tensor
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// counts is a task that notes how often each chunk was done, and that worker numbers are never shared.
+type counts struct {
+	done    []atomic.Int32
+	workers []atomic.Int32
+	t       *testing.T
+}
+
+func (c *counts) Do(worker, chunk int) {
+	if c.workers[worker].Add(1) != 1 {
+		c.t.Errorf("worker %d is two at once", worker)
+	}
+	c.done[chunk].Add(1)
+	c.workers[worker].Add(-1)
+}
+
+func TestPoolDoesEveryChunkOnce(t *testing.T) {
+	for _, workers := range []int{1, 2, 5, 16} {
+		pool := NewPool(workers)
+		if pool.Workers() != workers {
+			t.Fatalf("%d workers, want %d", pool.Workers(), workers)
+		}
+		var callers sync.WaitGroup
+		for range 4 { // callers take turns
+			callers.Go(func() {
+				for _, chunks := range []int{0, 1, 2, 3, 100, 1000} {
+					c := &counts{make([]atomic.Int32, chunks), make([]atomic.Int32, workers), t}
+					if err := pool.Run(chunks, c); err != nil {
+						t.Error(err)
+					}
+					for i := range c.done {
+						if n := c.done[i].Load(); n != 1 {
+							t.Errorf("chunk %d of %d was done %d times", i, chunks, n)
+						}
+					}
+				}
+			})
+		}
+		callers.Wait()
+		pool.Close()
+		pool.Close() // twice is safe
+	}
+}
+
+func TestNewPoolTakesGOMAXPROCS(t *testing.T) {
+	p := NewPool(0)
+	defer p.Close()
+	if p.Workers() != runtime.GOMAXPROCS(0) {
+		t.Errorf("%d workers, want %d", p.Workers(), runtime.GOMAXPROCS(0))
+	}
+}
+
+type panics struct{ at int }
+
+func (p panics) Do(_, chunk int) {
+	if chunk == p.at {
+		panic("in chunk")
+	}
+}
+
+func TestPoolSurvivesAPanic(t *testing.T) {
+	pool := NewPool(3)
+	defer pool.Close()
+	for _, at := range []int{0, 50, 99} {
+		func() {
+			defer func() {
+				if v := recover(); v != "in chunk" {
+					t.Errorf("recovered %v, want the chunk's own panic", v)
+				}
+			}()
+			pool.Run(100, panics{at})
+			t.Error("the panic was lost")
+		}()
+	}
+	if err := pool.Run(10, panics{-1}); err != nil {
+		t.Errorf("after a panic: %v", err)
+	}
+}
+
+func TestPoolEndsItsGoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	NewPool(8).Close()
+	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines, %d before the pool", runtime.NumGoroutine(), before)
+		}
+	}
+}
