@@ -1,0 +1,256 @@
+package gguf
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+)
+
+// A Source is a tensor to be written.
+type Source struct {
+	Name string
+	Type Type
+	Dims []int // fastest first, as in [Tensor]
+	// Write writes the tensor's bytes, exactly as many as type and dimensions take, in pieces of any size.
+	Write func(w io.Writer) error
+}
+
+// NewSource returns a source whose bytes are in memory.
+func NewSource(name string, t Type, dims []int, data []byte) Source {
+	return Source{Name: name, Type: t, Dims: dims, Write: func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}}
+}
+
+// Write writes a GGUF file of version 3 to w in one pass: the metadata (which may be nil) in its order, then the
+// tensors in theirs, each aligned to general.alignment, 32 where the metadata does not say. Keys split.* that describe
+// the parts of a split file are left out. What a reader would refuse is an error before anything is written, and so is,
+// at its tensor, a source that writes more or fewer bytes than its shape takes.
+func Write(w io.Writer, m *Metadata, tensors []Source) error {
+	return write(w, target("", m), tensors)
+}
+
+// WriteFile writes a GGUF file as [Write] does. It appears at path when it is complete; until then it grows beside it
+// under the name path + ".part".
+func WriteFile(path string, m *Metadata, tensors []Source) error {
+	return writeFile(target(path, m), tensors)
+}
+
+// WriteSplit writes a split file of so many parts and returns their paths: NAME-00001-of-00003.gguf and so on for a
+// path of NAME.gguf. The tensors are dealt out in their order, so that the parts' sizes are about equal and none is
+// empty. The first part has all metadata. After an error none of the parts is left.
+func WriteSplit(path string, parts int, m *Metadata, tensors []Source) (paths []string, err error) {
+	if most := min(max(1, len(tensors)), math.MaxUint16); parts < 1 || parts > most {
+		return nil, fmt.Errorf("gguf: %d parts, expected 1 to %d with %d tensors", parts, most, len(tensors))
+	}
+	whole := target(path, m)
+	table, err := plan(whole, tensors)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			for _, path := range paths {
+				os.Remove(path)
+			}
+			paths = nil
+		}
+	}()
+	var total, done int64
+	for _, t := range table {
+		total += t.Size
+	}
+	first := 0 // tensor of the part
+	for no := range parts {
+		p := &part{name: partName(strings.TrimSuffix(path, ".gguf"), no, parts), metadata: new(Metadata)}
+		if no == 0 {
+			p.metadata = whole.metadata.Clone()
+		} else if a, ok := whole.metadata.values[alignmentKey]; ok {
+			p.metadata.set(alignmentKey, a)
+		}
+		err := errors.Join(p.metadata.Set(splitNo, uint16(no)), p.metadata.Set(splitCount, uint16(parts)),
+			p.metadata.Set(splitTensors, int32(len(tensors))))
+		if err != nil {
+			return paths, err
+		}
+		// At least one tensor here, and one for each part to come.
+		end := first
+		share := total / int64(parts) * int64(no+1) // of this part and those before it
+		for end < len(tensors)-(parts-1-no) && (end == first || no == parts-1 || done+table[end].Size/2 <= share) {
+			done += table[end].Size
+			end++
+		}
+		if err := writeFile(p, tensors[first:end]); err != nil {
+			return paths, err
+		}
+		paths = append(paths, p.name)
+		first = end
+	}
+	return paths, nil
+}
+
+// target returns the file to be written, without what said that m was a split file's.
+func target(path string, m *Metadata) *part {
+	p := &part{name: path, metadata: new(Metadata)}
+	if m != nil {
+		p.metadata = m.Clone()
+	}
+	p.metadata.file = path
+	for _, key := range []string{splitNo, splitCount, splitTensors} {
+		p.metadata.Delete(key)
+	}
+	return p
+}
+
+func writeFile(p *part, tensors []Source) error {
+	temporary := p.name + ".part"
+	f, err := os.Create(temporary)
+	if err != nil {
+		return fmt.Errorf("gguf: %w", err)
+	}
+	err = write(f, p, tensors)
+	if e := f.Close(); err == nil && e != nil {
+		err = p.errorf("%w", e)
+	}
+	if err == nil {
+		if e := os.Rename(temporary, p.name); e != nil {
+			err = fmt.Errorf("gguf: %w", e)
+		}
+	}
+	if err != nil {
+		os.Remove(temporary)
+	}
+	return err
+}
+
+func write(w io.Writer, p *part, tensors []Source) error {
+	table, err := plan(p, tensors)
+	if err != nil {
+		return err
+	}
+	align, err := alignment(p.metadata)
+	if err != nil {
+		return err
+	}
+	head := appendHead(nil, p.metadata, table)
+	if len(head) > maxHead {
+		return p.errorf("%d bytes of metadata and tensor table, expected at most %d", len(head), maxHead)
+	}
+	out := bufio.NewWriterSize(w, windowSize)
+	if _, err = out.Write(head); err == nil {
+		err = pad(out, int64(len(head)), align)
+	}
+	if err != nil {
+		return p.errorf("%w", err)
+	}
+	for i, t := range table {
+		exact := &exactWriter{w: out, left: t.Size}
+		err := tensors[i].Write(exact)
+		if err == nil && exact.left > 0 {
+			err = fmt.Errorf("source wrote %d bytes, expected %d", t.Size-exact.left, t.Size)
+		}
+		if err == nil {
+			err = pad(out, t.Size, align)
+		}
+		if err != nil {
+			return t.wrap(err)
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return p.errorf("%w", err)
+	}
+	return nil
+}
+
+// plan checks the tensors as a reader would and gives them their places. Offsets count from the data.
+func plan(p *part, tensors []Source) ([]*Tensor, error) {
+	if n := p.metadata.Len(); n > maxKeys {
+		return nil, p.errorf("%d metadata keys, expected at most %d", n, maxKeys)
+	}
+	if len(tensors) > maxTensors {
+		return nil, p.errorf("%d tensors, expected at most %d", len(tensors), maxTensors)
+	}
+	align, err := alignment(p.metadata)
+	if err != nil {
+		return nil, err
+	}
+	var table []*Tensor
+	names := make(map[string]bool)
+	next := int64(0)
+	for _, s := range tensors {
+		t := &Tensor{Name: s.Name, Type: s.Type, Offset: next, part: p}
+		if err := checkName(s.Name); err != nil {
+			return nil, t.wrap(err)
+		}
+		if names[s.Name] {
+			return nil, t.wrap(errors.New("appears twice"))
+		}
+		names[s.Name] = true
+		if s.Write == nil {
+			return nil, t.wrap(errors.New("no function that writes it"))
+		}
+		var dims []uint64
+		for _, d := range s.Dims {
+			dims = append(dims, uint64(max(d, 0)))
+		}
+		if t.Dims, t.Size, err = layout(s.Type, dims); err != nil {
+			return nil, t.wrap(err)
+		}
+		if next = roundUp(next+t.Size, align); next > maxSize {
+			return nil, t.wrap(errors.New("the file gets larger than a file can be"))
+		}
+		table = append(table, t)
+	}
+	return table, nil
+}
+
+// appendHead appends everything before the data.
+func appendHead(b []byte, m *Metadata, table []*Tensor) []byte {
+	b = binary.LittleEndian.AppendUint32(append(b, magic...), 3)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(table)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Len()))
+	for _, key := range m.keys {
+		b = m.values[key].append(appendString(b, key))
+	}
+	for _, t := range table {
+		b = t.append(b)
+	}
+	return b
+}
+
+// append appends the tensor's entry in the table.
+func (t *Tensor) append(b []byte) []byte {
+	b = appendString(b, t.Name)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Dims)))
+	for _, d := range t.Dims {
+		b = binary.LittleEndian.AppendUint64(b, uint64(d))
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(t.Type))
+	return binary.LittleEndian.AppendUint64(b, uint64(t.Offset))
+}
+
+// pad writes zeros from byte n to the next such multiple.
+func pad(w io.Writer, n, multiple int64) error {
+	_, err := w.Write(make([]byte, roundUp(n, multiple)-n))
+	return err
+}
+
+// An exactWriter refuses more than left bytes.
+type exactWriter struct {
+	w    io.Writer
+	left int64
+}
+
+func (e *exactWriter) Write(p []byte) (int, error) {
+	if int64(len(p)) > e.left {
+		return 0, fmt.Errorf("source writes %d bytes too many", int64(len(p))-e.left)
+	}
+	e.left -= int64(len(p))
+	return e.w.Write(p)
+}
