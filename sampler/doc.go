@@ -1,0 +1,55 @@
+// Package sampler picks the next id from a row of logits.
+//
+//	s, err := sampler.New(len(logits), sampler.Default())
+//	...
+//	id, err := s.Sample(logits) // pick
+//	s.Accept(id)                // and remember it, for the penalties
+//
+// # The chain
+//
+// A [Sampler] takes each row through these steps, always in this order. A step whose option is zero does nothing.
+//
+//	1 penalties     lower the logits of ids among the last PenaltyWindow accepted ones
+//	2 bias          add a number to the logits of chosen ids
+//	3 suppress      some ids can never be picked
+//	4 top-k         keep the TopK highest logits
+//	5 typical       keep the ids whose surprise is closest to the expected one, until their share is Typical
+//	6 top-p         keep the most likely ids, until their share is TopP
+//	7 min-p         keep the ids at least MinP times as likely as the most likely one
+//	8 temperature   divide the logits that are left by Temperature
+//	9 draw          one id, each with its probability
+//
+// The order of the filters and the place of the temperature behind them are those of llama.cpp's default chain, so that
+// settings carry over. Shares are taken of what the steps before have left, at temperature 1: a high temperature
+// chooses more evenly among the survivors, it does not let more ids survive. (Elsewhere the temperature often comes
+// first; at Gemma's own temperature of 1 there is no difference.)
+//
+// Temperature 0, the zero value, is greedy: after steps 1 to 3 the highest logit wins, and steps 4 to 9 are left out.
+// The formulas:
+//
+//	repetition   l > 0: l / RepeatPenalty, else l · RepeatPenalty                  (Keskar et al. 2019, CTRL)
+//	frequency    l − FrequencyPenalty · (how often the id stands in the window)    (OpenAI's API)
+//	presence     l − PresencePenalty                                               (OpenAI's API)
+//	typical      by |−log p − entropy|, smallest first                             (Meister et al. 2022)
+//	top-p        by p, greatest first                                              (Holtzman et al. 2019)
+//	min-p        p ≥ MinP · greatest p                                             (Nguyen et al. 2024)
+//
+// Where two ids tie, the lower one comes first, in every step.
+//
+// # Odd logits
+//
+// A logit of −Inf means "never", which is how a caller masks ids of its own choosing, such as those a grammar forbids.
+// NaN and +Inf are the mark of a broken computation: Sample returns an error that names the id. When every id is
+// masked or suppressed it returns [ErrNoCandidate].
+//
+// # Determinism
+//
+// The same options, logits and calls give the same ids on every architecture: draws come from a PCG generator
+// (math/rand/v2) seeded with Seed, one draw per sampled id; exponentials are computed here in float64 without fused
+// multiply-add; sums run in a fixed order.
+//
+// # Probabilities
+//
+// [Sampler.Distribution] and [Sampler.Probability] report what the last draw chose among. [LogProbs] reads the model's
+// own log-probabilities off the plain logits, untouched by any option, as an API reports them.
+package sampler

@@ -1,0 +1,266 @@
+package sampler
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+)
+
+// A Sampler picks ids from rows of logits. It belongs to one sequence of ids and is not safe for concurrent use.
+type Sampler struct {
+	options    Options
+	vocabulary int
+	window     int
+	biases     []bias
+	suppress   []int32
+
+	recent []int32 // the last accepted ids, a ring once it is as long as the window
+	oldest int     // where the ring's next id goes
+	counts []int32 // [vocabulary], how often an id stands in recent; nil without penalties
+
+	draws  *rand.PCG
+	edited []float32 // [vocabulary], a copy of the logits after penalties, bias and suppression; nil without these
+	buffer []entry   // empty, with room for as many candidates as top-k leaves
+	final  []entry   // what the last draw chose among, in buffer
+	mass   float64   // sum of final's weights
+}
+
+// New returns a sampler for rows of as many logits as the vocabulary has ids. It keeps no reference to o's map and slice.
+func New(vocabulary int, o Options) (*Sampler, error) {
+	if err := o.Validate(vocabulary); err != nil {
+		return nil, err
+	}
+	s := &Sampler{
+		options:    o,
+		vocabulary: vocabulary,
+		window:     o.PenaltyWindow,
+		biases:     o.biases(),
+		suppress:   append([]int32(nil), o.Suppress...),
+		draws:      new(rand.PCG),
+	}
+	s.options.Bias, s.options.Suppress = nil, nil
+	if s.window == 0 {
+		s.window = DefaultPenaltyWindow
+	}
+	s.buffer = make([]entry, 0, s.most())
+	if o.penalises() || len(o.Bias) > 0 || len(o.Suppress) > 0 {
+		s.edited = make([]float32, vocabulary)
+	}
+	if o.penalises() {
+		s.counts = make([]int32, vocabulary)
+		s.recent = make([]int32, 0, min(s.window, 4096))
+	}
+	s.Reset()
+	return s, nil
+}
+
+// most returns how many candidates top-k leaves at most.
+func (s *Sampler) most() int {
+	switch k := s.options.TopK; {
+	case s.options.Temperature == 0:
+		return 1
+	case k == 0:
+		return s.vocabulary
+	default:
+		return min(k, s.vocabulary)
+	}
+}
+
+// Reset forgets the accepted ids and starts the draws over: what follows is what followed New.
+func (s *Sampler) Reset() {
+	for _, id := range s.recent {
+		s.counts[id] = 0
+	}
+	s.recent, s.oldest = s.recent[:0], 0
+	s.draws.Seed(s.options.Seed, 0x9e3779b97f4a7c15) // the second word only has to be the same each time
+	s.final, s.mass = nil, 0
+}
+
+// Accept appends id to what the penalties look back on. Call it with each id that the sequence really got, be it sampled,
+// forced or read; ids outside the vocabulary are ignored. Whether ids of the prompt count is the caller's choice.
+func (s *Sampler) Accept(id int32) {
+	if s.counts == nil || id < 0 || int(id) >= s.vocabulary {
+		return
+	}
+	s.counts[id]++
+	if len(s.recent) < s.window {
+		s.recent = append(s.recent, id)
+		return
+	}
+	s.counts[s.recent[s.oldest]]--
+	s.recent[s.oldest] = id
+	s.oldest++
+	if s.oldest == s.window {
+		s.oldest = 0
+	}
+}
+
+// Sample picks an id from logits, one per id of the vocabulary, which it leaves as they are. It allocates
+// nothing. The errors are [ErrNoCandidate], a logit that is NaN or +Inf, and a row of the wrong length.
+func (s *Sampler) Sample(logits []float32) (int32, error) {
+	s.final, s.mass = nil, 0
+	if len(logits) != s.vocabulary {
+		return 0, fmt.Errorf("sampler: %d logits for a vocabulary of %d", len(logits), s.vocabulary)
+	}
+	logits = s.edit(logits)
+	if s.options.Temperature == 0 {
+		return s.greedy(logits)
+	}
+	c, err := s.filter(logits)
+	if err != nil {
+		return 0, err
+	}
+	s.final, s.mass = c, weigh(c, s.options.Temperature)
+	return s.draw(), nil
+}
+
+// greedy picks the highest logit, of equal ones the lowest id.
+func (s *Sampler) greedy(logits []float32) (int32, error) {
+	best, high := -1, float32(math.Inf(-1))
+	for id, l := range logits {
+		if l <= high {
+			continue
+		}
+		if !finite(l) {
+			return 0, brokenLogit(id, l)
+		}
+		best, high = id, l
+	}
+	if best < 0 {
+		return 0, ErrNoCandidate
+	}
+	s.final, s.mass = append(s.buffer, entry{id: int32(best), logit: high, weight: 1}), 1
+	return int32(best), nil
+}
+
+// filter returns the candidates that top-k, typical, top-p and min-p leave. There is at least one.
+func (s *Sampler) filter(logits []float32) ([]entry, error) {
+	o := &s.options
+	var c []entry
+	var err error
+	if cap(s.buffer) == len(logits) {
+		c, err = every(s.buffer, logits)
+	} else {
+		c, err = highest(s.buffer, logits, cap(s.buffer))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(c) == 0 {
+		return nil, ErrNoCandidate
+	}
+	typical, topP := o.Typical > 0 && o.Typical < 1, o.TopP > 0 && o.TopP < 1
+	if typical || topP || o.MinP > 0 {
+		weigh(c, 1)
+	}
+	if typical {
+		c = mostTypical(c, float64(o.Typical))
+	}
+	if topP {
+		c = mostLikely(c, float64(o.TopP))
+	}
+	if o.MinP > 0 {
+		c = likelyEnough(c, float64(o.MinP))
+	}
+	return c, nil
+}
+
+// draw picks one of the final candidates, each by its share of the mass.
+func (s *Sampler) draw() int32 {
+	// 53 random bits make a float64 below 1, at most 1 − 2⁻⁵³, and its product with the mass never rounds up to the mass.
+	at := float64(s.draws.Uint64()>>11) * 0x1p-53 * s.mass
+	sum, last := 0.0, len(s.final)-1
+	for _, e := range s.final[:last] {
+		if sum += e.weight; sum > at {
+			return e.id
+		}
+	}
+	return s.final[last].id
+}
+
+// Distribution iterates over the ids that the last Sample chose among, with their probabilities (their sum is 1), in an order
+// that is fixed but has no meaning. After a greedy choice it is that id with probability 1, after an error nothing.
+func (s *Sampler) Distribution() iter.Seq2[int32, float64] {
+	return func(yield func(int32, float64) bool) {
+		for _, e := range s.final {
+			if !yield(e.id, e.weight/s.mass) {
+				return
+			}
+		}
+	}
+}
+
+// Probability returns the probability that id had in the last Sample: 0 if a step of the chain had removed it.
+func (s *Sampler) Probability(id int32) float64 {
+	for _, e := range s.final {
+		if e.id == id {
+			return e.weight / s.mass
+		}
+	}
+	return 0
+}
+
+// edit returns the logits after penalties, bias and suppression: a copy if there is any of these.
+func (s *Sampler) edit(logits []float32) []float32 {
+	if s.edited == nil {
+		return logits
+	}
+	copy(s.edited, logits)
+	s.penalise(s.edited)
+	for _, b := range s.biases {
+		s.edited[b.id] = shift(s.edited[b.id], float64(b.add))
+	}
+	for _, id := range s.suppress {
+		s.edited[id] = float32(math.Inf(-1))
+	}
+	return s.edited
+}
+
+// penalise lowers the logits of the recent ids, each once.
+func (s *Sampler) penalise(logits []float32) {
+	o := &s.options
+	for _, id := range s.recent {
+		n := s.counts[id]
+		if n < 0 {
+			continue
+		}
+		s.counts[id] = -n // done; undone below
+		l := logits[id]
+		if r := float64(o.RepeatPenalty); r != 0 && r != 1 && finite(l) {
+			if l > 0 {
+				l = clamp(float64(l) / r)
+			} else {
+				l = clamp(float64(l) * r)
+			}
+		}
+		logits[id] = shift(l, -float64(o.PresencePenalty)-float64(float64(o.FrequencyPenalty)*float64(n)))
+	}
+	for _, id := range s.recent {
+		if s.counts[id] < 0 {
+			s.counts[id] = -s.counts[id]
+		}
+	}
+}
+
+// shift adds d to a finite logit; a mask (−Inf) and a broken logit stay what they are.
+func shift(l float32, d float64) float32 {
+	if !finite(l) {
+		return l
+	}
+	if math.IsInf(d, -1) {
+		return float32(d)
+	}
+	return clamp(float64(l) + d)
+}
+
+// clamp rounds to float32 without reaching an infinity, which would turn a strong wish into a mask or an error.
+func clamp(x float64) float32 {
+	return float32(max(-math.MaxFloat32, min(math.MaxFloat32, x)))
+}
+
+func finite(l float32) bool { return l-l == 0 }
+
+func brokenLogit(id int, l float32) error {
+	return fmt.Errorf("sampler: the logit of id %d is %v, want a finite number or -Inf", id, l)
+}
