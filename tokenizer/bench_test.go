@@ -1,0 +1,123 @@
+package tokenizer
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/testdata"
+)
+
+// english makes about n bytes of prose in lines, or without any line break.
+func english(n int, lines bool) string {
+	const prose = "It was a bright cold day in April, and the committee had not yet decided: \"Shall we go on?\" asked the youngest of them; " +
+		"nobody answered for 12 or 13 minutes. Then, slowly, the door opened.\n"
+	text := strings.Repeat(prose, n/len(prose)+1)
+	if !lines {
+		text = strings.ReplaceAll(text, "\n", " ")
+	}
+	return text
+}
+
+// long are texts that bring down an encoder which looks at all that is left for each step.
+func long(n int) map[string]string {
+	fill := func(piece string) string { return strings.Repeat(piece, n/len(piece)+1)[:n] }
+	return map[string]string{
+		"letters":     fill("a"),
+		"spaces":      fill(" "),
+		"newlines":    fill("\n"),
+		"tabs":        fill("\t"),
+		"alphabet":    fill("abcdefghijklmnopqrstuvwxyz"),
+		"digits":      fill("0123456789"),
+		"brackets":    fill("<"),
+		"half markup": fill("<|turn"),
+		"markup":      fill("<|turn>"),
+		"emoji":       fill("🚀"),
+		"broken":      fill("\xe2\x96"),
+		"prose":       english(n, true),
+		"one line":    english(n, false),
+	}
+}
+
+// Four times the text may take four times as long and a little more. A quadratic path would take sixteen times as long.
+func TestTimeGrowsWithTheText(t *testing.T) {
+	s := nano(t)
+	const n = 100_000
+	short, long := long(n), long(4*n)
+	for name := range short {
+		t.Run(name, func(t *testing.T) {
+			measure := func(text string) time.Duration {
+				start := time.Now()
+				s.EncodeLiteral(text, []int{0, 1, 2, len(text) / 2})
+				return time.Since(start)
+			}
+			var ratio float64
+			for range 5 { // another process may be in the way of one try
+				if ratio = float64(measure(long[name])) / float64(measure(short[name])); ratio < 10 {
+					return
+				}
+			}
+			t.Errorf("four times the text takes %.1f times as long", ratio)
+		})
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	for name, path := range map[string]string{"nano": filepath.Join("testdata", "nano-vocab.gguf"), "golden": ""} {
+		b.Run(name, func(b *testing.B) {
+			if path == "" {
+				path = testdata.Shared(b, "golden", "tokenizer", "gemma4-vocab.gguf")
+			}
+			f, err := gguf.Open(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := New(f.Metadata); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	s := golden(b)
+	texts := long(1_000_000)
+	for _, name := range []string{"prose", "one line", "letters", "spaces", "newlines", "alphabet", "half markup"} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(texts[name])))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Encode(texts[name], true)
+			}
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	s := golden(b)
+	text := english(1_000_000, true)
+	ids := s.Encode(text, false)
+	b.Run("whole", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Decode(ids, false)
+		}
+	})
+	b.Run("streaming", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		b.ReportAllocs()
+		d := s.NewDecoder(false)
+		for b.Loop() {
+			for _, id := range ids {
+				d.Next(id)
+			}
+		}
+	})
+}

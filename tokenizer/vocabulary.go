@@ -1,0 +1,372 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/gguf"
+)
+
+// The metadata keys of a vocabulary. Scores are not used, only counted; there is never a prefix space.
+const (
+	keyModel    = "tokenizer.ggml.model"
+	keyTokens   = "tokenizer.ggml.tokens"
+	keyScores   = "tokenizer.ggml.scores"
+	keyKinds    = "tokenizer.ggml.token_type"
+	keyMerges   = "tokenizer.ggml.merges"
+	keyBOS      = "tokenizer.ggml.bos_token_id"
+	keyEOS      = "tokenizer.ggml.eos_token_id"
+	keyEOT      = "tokenizer.ggml.eot_token_id"
+	keyEOM      = "tokenizer.ggml.eom_token_id"
+	keyUnknown  = "tokenizer.ggml.unknown_token_id"
+	keyPadding  = "tokenizer.ggml.padding_token_id"
+	keyAddBOS   = "tokenizer.ggml.add_bos_token"
+	keySuppress = "tokenizer.ggml.suppress_tokens"
+)
+
+// idKeys are the keys that hold one id; each may be missing.
+var idKeys = [...]string{keyBOS, keyEOS, keyEOT, keyEOM, keyUnknown, keyPadding}
+
+// Bounds on a file, which keep the tables of a hostile one below 200 MB beside its texts. The real vocabulary has
+// 262144 tokens and 514906 merges, and its longest special token has 93 bytes. That length bounds the work at each
+// position of a text.
+const (
+	maxEntries = 1 << 20 // of each list
+	maxSpecial = 512     // bytes
+)
+
+// New builds the tokenizer that a file's metadata describes: tokenizer.ggml.model must be gemma4; tokens, token_type
+// and merges must be there. The error names the key, the index in its array, and what was expected; it wraps
+// [gguf.ErrMissing] where a key is absent. Of tokens with the same text the first counts, of equal merges too.
+// The tokenizer holds nothing of the metadata.
+func New(m *gguf.Metadata) (*Tokenizer, error) {
+	v, err := read(m)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	t, err := build(v)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	return t, nil
+}
+
+// A vocabulary is what the metadata says, before anything is checked or indexed. An id that is not given is none.
+type vocabulary struct {
+	tokens   []string
+	kinds    []int64
+	merges   []string
+	ids      map[string]int64 // by key, for the keys with single ids
+	addBOS   bool
+	suppress []int64
+}
+
+func read(m *gguf.Metadata) (*vocabulary, error) {
+	model, err := m.Text(keyModel)
+	if err != nil {
+		return nil, err
+	}
+	if model != "gemma4" {
+		return nil, fmt.Errorf("%s is %.40q, expected %q", keyModel, model, "gemma4")
+	}
+	v := &vocabulary{ids: map[string]int64{}}
+	if err := v.readLists(m); err != nil {
+		return nil, err
+	}
+	for _, key := range idKeys {
+		id, err := m.Int(key)
+		if err == nil {
+			v.ids[key] = id
+		} else if !errors.Is(err, gguf.ErrMissing) {
+			return nil, err
+		}
+	}
+	if v.addBOS, err = m.Bool(keyAddBOS); err != nil && !errors.Is(err, gguf.ErrMissing) {
+		return nil, err
+	}
+	return v, nil
+}
+
+// readLists reads the arrays. Their lengths are checked first, because the numbers take more memory here than there.
+func (v *vocabulary) readLists(m *gguf.Metadata) error {
+	length := func(key string) int {
+		value, _ := m.Value(key)
+		if array, ok := value.(*gguf.Array); ok {
+			return array.Len()
+		}
+		return none // missing, or no array: reading it says so
+	}
+	for _, key := range []string{keyTokens, keyKinds, keyMerges, keySuppress} {
+		if n := length(key); n > maxEntries {
+			return fmt.Errorf("%s has %d entries, at most %d are supported", key, n, maxEntries)
+		}
+	}
+	var err error
+	if v.tokens, err = m.Strings(keyTokens); err != nil {
+		return err
+	}
+	if v.kinds, err = m.Ints(keyKinds); err != nil {
+		return err
+	}
+	switch n := len(v.tokens); {
+	case n == 0:
+		return fmt.Errorf("%s is empty, expected at least one token", keyTokens)
+	case len(v.kinds) != n:
+		return fmt.Errorf("%s has %d entries, expected %d, one for each token", keyKinds, len(v.kinds), n)
+	case m.Has(keyScores) && length(keyScores) != n:
+		return fmt.Errorf("%s has %d entries, expected %d, one for each token", keyScores, max(length(keyScores), 0), n)
+	}
+	if v.merges, err = m.Strings(keyMerges); err != nil {
+		return err
+	}
+	if v.suppress, err = m.Ints(keySuppress); err != nil && !errors.Is(err, gguf.ErrMissing) {
+		return err
+	}
+	return nil
+}
+
+// check checks everything but the single merges.
+func (v *vocabulary) check() error {
+	var size uint64
+	for id, text := range v.tokens {
+		size += uint64(len(text))
+		kind := v.kinds[id]
+		switch {
+		case !utf8.ValidString(text):
+			return fmt.Errorf("%s[%d]: %.40q is not valid UTF-8", keyTokens, id, text)
+		case kind < int64(Normal) || kind > int64(Byte):
+			return fmt.Errorf("%s[%d]: %d, expected 1 to 6", keyKinds, id, kind)
+		case kind == int64(Byte) && !isByte(text):
+			return fmt.Errorf("%s[%d]: %.40q is a byte token, expected <0x00> to <0xFF>", keyTokens, id, text)
+		case special(kind) && len(text) > maxSpecial:
+			return fmt.Errorf("%s[%d]: special token of %d bytes, at most %d are supported", keyTokens, id, len(text), maxSpecial)
+		}
+	}
+	for _, text := range v.merges {
+		size += uint64(len(text))
+	}
+	if size > math.MaxUint32 {
+		return fmt.Errorf("%s and %s hold %d bytes, less than 4 GiB are supported", keyTokens, keyMerges, size)
+	}
+	for _, key := range idKeys {
+		if id := v.ids[key]; id < 0 || id >= int64(len(v.tokens)) {
+			return fmt.Errorf("%s is %d, expected an id below the vocabulary's size %d", key, id, len(v.tokens))
+		}
+	}
+	if _, ok := v.ids[keyBOS]; v.addBOS && !ok {
+		return fmt.Errorf("%s is set, but %s is missing", keyAddBOS, keyBOS)
+	}
+	return nil
+}
+
+// build checks the vocabulary and makes its tables.
+func build(v *vocabulary) (*Tokenizer, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{addBOS: v.addBOS}
+	t.addTokens(v)
+	if err := t.addMerges(v.merges); err != nil {
+		return nil, err
+	}
+	t.addSpecials()
+
+	id := func(key string) int32 {
+		if id, ok := v.ids[key]; ok {
+			return int32(id)
+		}
+		return none
+	}
+	t.bos, t.eos, t.unknown, t.padding = id(keyBOS), id(keyEOS), id(keyUnknown), id(keyPadding)
+	for _, end := range []int32{t.eos, id(keyEOT), id(keyEOM)} {
+		t.addEnd(end)
+	}
+	for _, text := range []string{"<eos>", "<turn|>", "<|tool_response>"} {
+		end, _ := t.ID(text)
+		t.addEnd(end)
+	}
+	for _, id := range v.suppress {
+		if id >= 0 && id < int64(t.Size()) {
+			t.suppressed = append(t.suppressed, int32(id))
+		}
+	}
+	slices.Sort(t.suppressed)
+	t.suppressed = slices.Compact(t.suppressed)
+	return t, t.addBytes()
+}
+
+// addTokens enters the tokens: the symbols up to the vocabulary's size are its tokens.
+func (t *Tokenizer) addTokens(v *vocabulary) {
+	size := 0
+	for _, text := range v.tokens {
+		size += len(text)
+	}
+	t.kinds = make([]Kind, len(v.tokens))
+	t.symbols.grow(len(v.tokens), size)
+	t.plain.grow(len(v.tokens), 0)
+	for id, text := range v.tokens {
+		t.kinds[id] = Kind(v.kinds[id])
+		t.symbols.add(text)
+		t.runes.add(text, int32(id))
+		t.plain.addPlain(text)
+	}
+}
+
+// addMerges enters the merges. A side that is no token becomes a symbol beyond the vocabulary. A result that is neither
+// a token nor a side of another merge needs no number: nothing merges with it, and it is written as bytes.
+func (t *Tokenizer) addMerges(list []string) error {
+	t.merges.grow(len(list))
+	if err := t.findMerges(list); err != nil {
+		return err
+	}
+	for rank := range t.merges.list {
+		if err := t.addSides(rank, list[rank]); err != nil {
+			return err
+		}
+	}
+	for symbol := t.Size(); symbol < len(t.symbols.ends); symbol++ {
+		t.runes.add(t.symbols.at(int32(symbol)), int32(symbol))
+	}
+	for rank := range t.merges.list {
+		m := &t.merges.list[rank]
+		if m.into == none && len(t.symbols.ends) > t.Size() {
+			m.into = t.symbols.find(t.symbols.at(m.left) + t.symbols.at(m.right))
+		}
+		t.merges.add(int32(rank))
+	}
+	return nil
+}
+
+// findMerges looks up the sides and results of all merges in the vocabulary. That is most of New's work and changes
+// nothing there, so a few processors share it.
+func (t *Tokenizer) findMerges(list []string) error {
+	workers := min(runtime.GOMAXPROCS(0), 8)
+	met := make([]joints, workers)
+	errs := make([]error, workers)
+	var wait sync.WaitGroup
+	for w := range workers {
+		wait.Go(func() {
+			// The ways to build one token mostly stand one after the other, so the last result is often this one too.
+			var results strings.Builder
+			joined, into := "", int32(none)
+			for rank := len(list) * w / workers; rank < len(list)*(w+1)/workers; rank++ {
+				left, right, _ := strings.Cut(list[rank], " ")
+				if left == "" || right == "" || strings.Contains(right, " ") {
+					errs[w] = fmt.Errorf("%s[%d]: %.40q, expected two symbols with one space between them",
+						keyMerges, rank, list[rank])
+					return
+				}
+				if rest, ok := strings.CutPrefix(joined, left); !ok || rest != right {
+					if n := len(left) + len(right); results.Cap()-results.Len() < n {
+						results.Reset()
+						results.Grow(max(n, 1<<16))
+					}
+					start := results.Len()
+					results.WriteString(left)
+					results.WriteString(right)
+					joined = results.String()[start:]
+					into = t.symbols.find(joined)
+				}
+				t.merges.list[rank] = merge{t.symbols.find(left), t.symbols.find(right), into}
+				last, _ := utf8.DecodeLastRuneInString(left)
+				first, _ := utf8.DecodeRuneInString(right)
+				met[w].add(last, first)
+			}
+		})
+	}
+	wait.Wait()
+	for w := range workers {
+		if errs[w] != nil {
+			return errs[w]
+		}
+		t.joints.join(&met[w])
+	}
+	return nil
+}
+
+// addSides gives the sides of a merge that are no tokens a number.
+func (t *Tokenizer) addSides(rank int, text string) error {
+	m := &t.merges.list[rank]
+	if m.left != none && m.right != none {
+		return nil
+	}
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%s[%d]: %.40q is not valid UTF-8", keyMerges, rank, text)
+	}
+	left, right, _ := strings.Cut(text, " ")
+	m.left, m.right = t.symbols.intern(left), t.symbols.intern(right)
+	return nil
+}
+
+// addEnd enters a token at which generation ends.
+func (t *Tokenizer) addEnd(id int32) {
+	if id != none && !slices.Contains(t.ends, id) {
+		t.ends = append(t.ends, id)
+	}
+}
+
+// addBytes enters the byte tokens. The unknown token stands for those that are missing.
+func (t *Tokenizer) addBytes() error {
+	for b := range t.bytes {
+		t.bytes[b] = none
+	}
+	for id, kind := range t.kinds {
+		if kind != Byte {
+			continue
+		}
+		if b := &t.bytes[byteOf(t.symbols.at(int32(id)))]; *b == none {
+			*b = int32(id)
+		}
+	}
+	missing := slices.Index(t.bytes[:], none)
+	if missing < 0 {
+		return nil
+	}
+	if t.unknown == none {
+		t.unknown = int32(slices.Index(t.kinds, Unknown))
+	}
+	if t.unknown == none {
+		return fmt.Errorf("%s: byte token <0x%02X> is missing, and no unknown token can stand for it", keyTokens, missing)
+	}
+	// A text must not become markup because a file calls its markup unknown.
+	if t.kinds[t.unknown] != Unknown && t.markup(t.unknown) {
+		return fmt.Errorf("%s: byte token <0x%02X> is missing, and %s %d, a %s token, cannot stand for it",
+			keyTokens, missing, keyUnknown, t.unknown, t.kinds[t.unknown])
+	}
+	for b := range t.bytes {
+		if t.bytes[b] == none {
+			t.bytes[b] = t.unknown
+		}
+	}
+	return nil
+}
+
+// isByte reports whether the text is that of a byte token.
+func isByte(text string) bool {
+	if len(text) != len("<0x00>") || text[:3] != "<0x" || text[5] != '>' {
+		return false
+	}
+	for _, c := range []byte(text[3:5]) {
+		if !(c >= '0' && c <= '9' || c >= 'A' && c <= 'F' || c >= 'a' && c <= 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// byteOf returns the byte that a byte token stands for.
+func byteOf(text string) byte {
+	digit := func(c byte) byte {
+		if c <= '9' {
+			return c - '0'
+		}
+		return c&^0x20 - 'A' + 10
+	}
+	return digit(text[3])<<4 | digit(text[4])
+}
