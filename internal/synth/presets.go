@@ -1,0 +1,115 @@
+package synth
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A preset is a row of the table below.
+type preset struct {
+	name                      string
+	layers, width, heads      int
+	kvSliding, kvGlobal       int
+	head                      int // size in sliding layers; global ones have twice as much
+	mlp, mlpShared            int // width, and that of the layers without keys and values where it differs
+	every                     int // every n-th layer is global
+	window, shared, perLayer  int
+	experts, used, expertSize int
+	keysAsValues              bool
+	context, vocabulary       int
+}
+
+var table = [...]preset{
+	{"e2b", 35, 1536, 8, 1, 1, 256, 6144, 12288, 5, 512, 20, 256, 0, 0, 0, false, 131072, 262144},
+	{"e4b", 42, 2560, 8, 2, 2, 256, 10240, 10240, 6, 512, 18, 256, 0, 0, 0, false, 131072, 262144},
+	{"12b", 48, 3840, 16, 8, 1, 256, 15360, 15360, 6, 1024, 0, 0, 0, 0, 0, true, 262144, 262144},
+	{"26b", 30, 2816, 16, 8, 2, 256, 2112, 2112, 6, 1024, 0, 0, 128, 8, 704, true, 262144, 262144},
+	{"31b", 60, 5376, 32, 16, 4, 256, 21504, 21504, 6, 1024, 0, 0, 0, 0, 0, true, 262144, 262144},
+
+	{"tiny-e", 10, 256, 4, 1, 1, 64, 512, 1024, 5, 16, 5, 256, 0, 0, 0, false, 4096, 512},
+	{"tiny-e4", 12, 256, 4, 2, 2, 64, 768, 768, 6, 16, 6, 256, 0, 0, 0, false, 4096, 512},
+	{"tiny-dense", 6, 256, 8, 4, 2, 64, 768, 768, 6, 16, 0, 0, 0, 0, 0, true, 4096, 512},
+	{"tiny-moe", 6, 256, 4, 2, 1, 64, 512, 512, 6, 16, 0, 0, 8, 2, 256, true, 4096, 512},
+
+	{"micro-e", 10, 64, 4, 1, 1, 16, 128, 256, 5, 8, 5, 32, 0, 0, 0, false, 512, 512},
+	{"micro-e4", 12, 64, 4, 2, 2, 16, 160, 160, 6, 8, 6, 32, 0, 0, 0, false, 512, 512},
+	{"micro-dense", 6, 64, 8, 4, 2, 16, 192, 192, 6, 8, 0, 0, 0, 0, 0, true, 512, 512},
+	{"micro-moe", 6, 64, 4, 2, 1, 16, 96, 96, 6, 8, 0, 0, 8, 2, 32, true, 512, 512},
+}
+
+// Presets returns the presets' names, the full sizes first.
+func Presets() []string {
+	var names []string
+	for _, p := range table {
+		names = append(names, p.name)
+	}
+	for _, p := range table {
+		if p.isFull() {
+			names = append(names, p.name+"-narrow")
+		}
+	}
+	return names
+}
+
+// Parse returns the configuration that a spec PRESET:FORMAT stands for, such as "e2b:q4_0" or "26b:q4_k_m". The format is F32
+// where there is none.
+func Parse(spec string) (Config, error) {
+	name, format, given := strings.Cut(spec, ":")
+	if !given {
+		format = "f32"
+	}
+	m, ok := mix(format)
+	if !ok {
+		return Config{}, fmt.Errorf("synth: unknown format %q in %q, want q4_k_m or a weight format such as q4_0, q8_0, f16", format, spec)
+	}
+	for _, p := range table {
+		c := p.config()
+		if name == p.name+"-narrow" && p.isFull() {
+			c = p.narrow().config()
+		} else if name != p.name {
+			continue
+		}
+		c.Name, c.Mix = fmt.Sprintf("synthetic %s %s", name, format), m
+		return c, nil
+	}
+	return Config{}, fmt.Errorf("synth: unknown preset %q in %q, want one of %s", name, spec, strings.Join(Presets(), ", "))
+}
+
+func (p preset) isFull() bool { return p.vocabulary == 262144 }
+
+// narrow keeps what shapes the cache.
+func (p preset) narrow() preset {
+	const width = 64
+	p.mlp, p.mlpShared = 2*width, 2*width*p.mlpShared/p.mlp
+	p.width, p.perLayer, p.vocabulary = width, min(p.perLayer, width/2), MinVocabulary
+	p.experts, p.used, p.expertSize = min(p.experts, 8), min(p.used, 2), min(p.expertSize, width/2)
+	return p
+}
+
+func (p preset) config() Config {
+	c := Config{
+		Vocabulary: p.vocabulary, Context: p.context, Layers: p.layers, Width: p.width,
+		Heads: []int{p.heads}, KVHeads: []int{p.kvSliding}, MLP: []int{p.mlp},
+		HeadSize: 2 * p.head, HeadSizeSliding: p.head, Window: p.window, SharedKV: p.shared, KeysAsValues: p.keysAsValues,
+		PerLayer: p.perLayer, Experts: p.experts, ExpertsUsed: p.used, ExpertWidth: p.expertSize,
+	}
+	kv, mlp := make([]int, p.layers), make([]int, p.layers)
+	for i := range p.layers {
+		global := (i+1)%p.every == 0
+		c.Sliding = append(c.Sliding, !global)
+		kv[i], mlp[i] = p.kvSliding, p.mlp
+		if global {
+			kv[i] = p.kvGlobal
+		}
+		if i >= p.layers-p.shared {
+			mlp[i] = p.mlpShared
+		}
+	}
+	if p.kvGlobal != p.kvSliding {
+		c.KVHeads = kv
+	}
+	if p.mlpShared != p.mlp {
+		c.MLP = mlp
+	}
+	return c
+}

@@ -1,0 +1,174 @@
+package synth
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"io"
+	"math"
+	"math/rand/v2"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// Build returns the file's metadata and tensors, to be changed and written by the caller. The tensors' sources share
+// memory: write one at a time.
+func Build(c Config) (*gguf.Metadata, []gguf.Source, error) {
+	if err := c.check(); err != nil {
+		return nil, nil, err
+	}
+	m, err := c.metadata()
+	if err != nil {
+		return nil, nil, err
+	}
+	pools := make(map[poolKey]*pool)
+	var sources []gguf.Source
+	for _, w := range c.weights() {
+		sources = append(sources, gguf.Source{
+			Name: w.name, Type: gguf.Type(w.format), Dims: w.dims,
+			Write: func(to io.Writer) error { return c.writeWeight(to, w, pools) },
+		})
+		if w.name == "output_norm.weight" {
+			sources = append(sources, gguf.NewSource("rope_freqs.weight", gguf.F32, []int{c.HeadSize / 2}, c.ropeFreqs()))
+		}
+	}
+	return m, sources, nil
+}
+
+// Write writes the file to w. It needs a few MB of memory and, with the full vocabulary, some tens of MB.
+func Write(w io.Writer, c Config) error {
+	m, sources, err := Build(c)
+	if err != nil {
+		return err
+	}
+	return gguf.Write(w, m, sources)
+}
+
+// WriteFile writes the file to path, where it appears when it is complete.
+func WriteFile(path string, c Config) error {
+	m, sources, err := Build(c)
+	if err != nil {
+		return err
+	}
+	return gguf.WriteFile(path, m, sources)
+}
+
+// Bytes returns the file. It panics if c is no model: it is meant for tests.
+func Bytes(c Config) []byte {
+	var b bytes.Buffer
+	if err := Write(&b, c); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// Size returns the bytes of all tensors: the size of the file but for metadata and padding. It is 0 if c is no model.
+func (c Config) Size() int64 { return c.count(weight.bytes) }
+
+// Parameters returns the number of weights, 0 if c is no model.
+func (c Config) Parameters() int64 { return c.count(weight.values) }
+
+func (c Config) count(of func(weight) int64) int64 {
+	if c.check() != nil {
+		return 0
+	}
+	n := of(weight{dims: []int{c.HeadSize / 2}, format: tensor.F32}) // rope_freqs
+	for _, w := range c.weights() {
+		n += of(w)
+	}
+	return n
+}
+
+type poolKey struct {
+	format tensor.Format
+	spread float64
+}
+
+// writeWeight writes the numbers of one tensor. They depend on the seed, its name and its shape alone.
+func (c Config) writeWeight(to io.Writer, w weight, pools map[poolKey]*pool) error {
+	h := fnv.New64a()
+	io.WriteString(h, w.name)
+	random := rand.NewPCG(c.Seed, h.Sum64())
+	if w.mean != 0 {
+		b := make([]byte, 0, w.bytes())
+		for range w.values() {
+			x := float32(w.mean + float64(w.spread*gauss(random)))
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+		}
+		_, err := to.Write(b)
+		return err
+	}
+	key := poolKey{w.format, w.spread}
+	p := pools[key]
+	if p == nil {
+		p = newPool(w.format, w.spread, rand.NewPCG(c.Seed, uint64(w.format)<<32^math.Float64bits(w.spread)))
+		pools[key] = p
+	}
+	return p.write(to, w.bytes(), w.dims[0]/w.format.BlockLen(), random)
+}
+
+// ropeFreqs returns the factors by which global layers divide their frequencies: the first quarter of the pairs rotates.
+func (c Config) ropeFreqs() []byte {
+	var b []byte
+	for i := range c.HeadSize / 2 {
+		factor := float32(1)
+		if i >= c.HeadSize/2/4 {
+			factor = 1e30
+		}
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(factor))
+	}
+	return b
+}
+
+// metadata returns all keys that readers of Gemma 4 files look for.
+func (c Config) metadata() (*gguf.Metadata, error) {
+	m := new(gguf.Metadata)
+	var errs []error
+	set := func(key string, v any) { errs = append(errs, m.Set(key, v)) }
+	number := func(key string, n int) { set("gemma4."+key, uint32(n)) }
+	perLayer := func(key string, list []int) {
+		if len(list) == 1 {
+			number(key, list[0])
+			return
+		}
+		a := make([]int32, len(list))
+		for i, n := range list {
+			a[i] = int32(n)
+		}
+		set("gemma4."+key, a)
+	}
+	set("general.architecture", "gemma4")
+	set("general.name", c.Name)
+	set("general.sampling.temp", float32(1))
+	set("general.sampling.top_k", int32(64))
+	set("general.sampling.top_p", float32(0.95))
+	number("block_count", c.Layers)
+	number("context_length", c.Context)
+	number("embedding_length", c.Width)
+	perLayer("feed_forward_length", c.MLP)
+	perLayer("attention.head_count", c.Heads)
+	perLayer("attention.head_count_kv", c.KVHeads)
+	number("attention.key_length", c.HeadSize)
+	number("attention.value_length", c.HeadSize)
+	number("attention.key_length_swa", c.HeadSizeSliding)
+	number("attention.value_length_swa", c.HeadSizeSliding)
+	number("attention.sliding_window", c.Window)
+	set("gemma4.attention.sliding_window_pattern", c.Sliding)
+	number("attention.shared_kv_layers", c.SharedKV)
+	set("gemma4.attention.layer_norm_rms_epsilon", float32(1e-6))
+	set("gemma4.rope.freq_base", float32(1e6))
+	set("gemma4.rope.freq_base_swa", float32(1e4))
+	number("rope.dimension_count", c.HeadSize)
+	number("rope.dimension_count_swa", c.HeadSizeSliding)
+	number("embedding_length_per_layer_input", c.PerLayer)
+	set("gemma4.final_logit_softcapping", float32(30))
+	if c.Experts > 0 {
+		number("expert_count", c.Experts)
+		number("expert_used_count", c.ExpertsUsed)
+		number("expert_feed_forward_length", c.ExpertWidth)
+	}
+	c.setTokenizer(set)
+	return m, errors.Join(errs...)
+}
