@@ -1,0 +1,387 @@
+package model
+
+import (
+	"context"
+	"math"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// scratch holds every buffer of the graph, each named for what it holds, [rows, …]. They grow to the largest chunk.
+type scratch struct {
+	chunk []row // as cut from the prompt
+	rows  []row // those still on their way
+
+	x      []float32 // [rows, width] the residual
+	input  []float32 // [rows, width] the embeddings, kept for the per-layer ones
+	h      []float32 // [rows, width] normed input of a block
+	out    []float32 // [rows, width] output of a block
+	q      []float32 // [rows, heads · head size]
+	k, v   []float32 // [rows, kvHeads · head size]
+	att    []float32 // [rows, heads · head size]
+	gate   []float32 // [rows, mlpWidth]
+	up     []float32 // [rows, mlpWidth]
+	small  []float32 // [rows, perLayer] per-layer embedding
+	mix    []float32 // [rows, perLayer] what the input adds to it
+	piece  []float32 // [rows, perLayer + 2 blocks] what the table adds to it
+	logits []float32 // [headBatch, vocabulary]
+	angles [2]angles // of sliding and global layers
+	token  []byte    // rows of the per-layer table, where the file is not mapped
+	tokens [][]byte  // [rows] bytes of each row's entry in the per-layer table
+	moe    mixture
+
+	mm   *tensor.MatMul
+	attn attention
+	loop loop
+	i    int    // the running layer
+	l    *layer // its weights
+	err  error  // the first error of a region; what follows is skipped
+	tap  func(name string, layer int, x []float32)
+}
+
+// angles are the cosines and sines of rotary position embedding, [rows, head/2].
+type angles struct{ cos, sin []float32 }
+
+// forward takes a chunk through the model. With yield it hands over the logits of each wanted row; without, all wanted
+// rows' logits are left in s.logits.
+func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, logits []float32) error) error {
+	if len(chunk) == 0 {
+		return ctx.Err()
+	}
+	s.err = nil
+	s.rows = append(s.rows[:0], chunk...)
+	s.reserve(chunk)
+	s.embed()
+	s.trace("inp_scaled", s.x)
+	last := s.m.Owners - 1 // after this layer nothing is cached: only wanted rows go on
+	for i := range s.m.layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.i, s.l = i, &s.m.layers[i]
+		s.attention(i == last)
+		if len(s.rows) == 0 {
+			break
+		}
+		s.feedForward()
+		s.perLayer()
+		s.scaleOutput()
+		if s.err != nil {
+			return s.err
+		}
+		s.trace("l_out", s.x)
+	}
+	if s.err != nil {
+		return s.err
+	}
+	s.n = chunk[len(chunk)-1].pos + 1
+	return s.readOut(ctx, yield)
+}
+
+// trace shows a test the last row of a state [rows, width].
+func (s *Session) trace(name string, x []float32) {
+	if s.tap != nil && len(s.rows) > 0 {
+		s.tap(name, s.i, x[(len(s.rows)-1)*s.m.Width:][:s.m.Width])
+	}
+}
+
+// reserve makes room in the cache for the chunk and notes which old positions it overwrites.
+func (s *Session) reserve(chunk []row) {
+	next := chunk[len(chunk)-1].pos + 1
+	ring := s.m.ringSize(max(s.batch, len(chunk)))
+	for i := range s.m.Owners {
+		c := s.cache[i]
+		c.reserve(next, ring, s.oldest, s.n)
+		if c.sliding {
+			s.oldest = max(s.oldest, next-c.ring)
+		}
+	}
+}
+
+// embed sets the residual to the tokens' embeddings times √width, or to the embeddings given.
+func (s *Session) embed() {
+	grow(&s.x, len(s.rows)*s.m.Width)
+	s.each(len(s.rows), (*Session).embedRow)
+	s.embedPerLayer()
+	s.rotation(0, s.m.slidingFreqs)
+	s.rotation(1, s.m.globalFreqs)
+}
+
+func (s *Session) embedRow(i int) {
+	e, r, d := s.m.embedding, s.rows[i], s.m.Width
+	x := s.x[i*d : (i+1)*d]
+	if r.soft != nil {
+		copy(x, r.soft)
+		return
+	}
+	e.Format.Decode(x, e.Row(int(r.id)))
+	scale := float32(math.Sqrt(float64(d))) * e.Scale
+	for j := range x {
+		x[j] *= scale
+	}
+}
+
+// rotation computes the angles of the chunk's positions.
+func (s *Session) rotation(kind int, freqs []float64) {
+	a, half := &s.angles[kind], len(freqs)
+	grow(&a.cos, len(s.rows)*half)
+	grow(&a.sin, len(s.rows)*half)
+	for i, r := range s.rows {
+		for j, f := range freqs {
+			sin, cos := math.Sincos(float64(r.pos) * f)
+			a.cos[i*half+j], a.sin[i*half+j] = float32(cos), float32(sin)
+		}
+	}
+}
+
+// at returns the cosines and sines of row i.
+func (a *angles) at(i, half int) (cos, sin []float32) {
+	return a.cos[i*half : (i+1)*half], a.sin[i*half : (i+1)*half]
+}
+
+// attention: x += norm(attend(norm(x)) · output). On the last layer that caches keys and values only the rows whose
+// logits are wanted go further than that.
+func (s *Session) attention(last bool) {
+	l, d := s.l, s.m.Width
+	grow(&s.h, len(s.rows)*d)
+	s.norm(s.h, s.x, l.attnNorm)
+	heads, kv := l.Heads*l.HeadDim, l.KVHeads*l.HeadDim
+	grow(&s.q, len(s.rows)*heads)
+	grow(&s.k, len(s.rows)*kv)
+	grow(&s.v, len(s.rows)*kv)
+	q := tensor.Product{Dst: s.q, X: s.h, N: len(s.rows), W: l.q}
+	k := tensor.Product{Dst: s.k, X: s.h, N: len(s.rows), W: l.k}
+	v := tensor.Product{Dst: s.v, X: s.h, N: len(s.rows), W: l.v}
+	switch {
+	case !l.owns:
+		s.multiply(q)
+	case last:
+		if l.v != nil {
+			s.multiply(k, v)
+		} else {
+			s.multiply(k)
+		}
+		s.store()
+		s.keepWanted()
+		q.N = len(s.rows)
+		s.multiply(q)
+	default:
+		if l.v != nil {
+			s.multiply(q, k, v)
+		} else {
+			s.multiply(q, k)
+		}
+		s.store()
+	}
+	if len(s.rows) == 0 {
+		return
+	}
+	s.each(len(s.rows), (*Session).turnQuery)
+	grow(&s.att, len(s.rows)*heads)
+	s.attend()
+	grow(&s.out, len(s.rows)*d)
+	s.multiply(tensor.Product{Dst: s.out, X: s.att, N: len(s.rows), W: l.attnOut})
+	s.add(s.out, l.postAttnNorm)
+}
+
+// turnQuery norms and rotates the query heads of row i.
+func (s *Session) turnQuery(i int) {
+	l, k := s.l, s.m.kernels
+	cos, sin := s.rope(i)
+	for h := range l.Heads {
+		q := s.q[(i*l.Heads+h)*l.HeadDim:][:l.HeadDim]
+		k.RMSNorm(q, q, l.qNorm, s.m.Eps)
+		k.Rotate(q, cos, sin)
+	}
+}
+
+// store norms, rotates and caches the keys and values of all rows.
+func (s *Session) store() {
+	if s.l.v == nil && s.err == nil {
+		copy(s.v, s.k[:len(s.rows)*s.l.KVHeads*s.l.HeadDim])
+	}
+	s.each(len(s.rows), (*Session).storeRow)
+}
+
+func (s *Session) storeRow(i int) {
+	l, kern := s.l, s.m.kernels
+	n := l.KVHeads * l.HeadDim
+	keys, values := s.k[i*n:(i+1)*n], s.v[i*n:(i+1)*n]
+	cos, sin := s.rope(i)
+	for h := range l.KVHeads {
+		k, v := keys[h*l.HeadDim:(h+1)*l.HeadDim], values[h*l.HeadDim:(h+1)*l.HeadDim]
+		kern.RMSNorm(k, k, l.kNorm, s.m.Eps)
+		kern.Rotate(k, cos, sin)
+		kern.RMSNorm(v, v, nil, s.m.Eps)
+	}
+	s.cache[s.i].put(s.rows[i].pos, keys, values)
+}
+
+// rope returns the angles of row i in the running layer.
+func (s *Session) rope(i int) (cos, sin []float32) {
+	kind := 1
+	if s.l.Sliding {
+		kind = 0
+	}
+	return s.angles[kind].at(i, s.l.HeadDim/2)
+}
+
+// keepWanted drops the rows whose logits are not wanted.
+func (s *Session) keepWanted() {
+	n, d := 0, s.m.Width
+	for i, r := range s.rows {
+		if !r.want {
+			continue
+		}
+		if n != i {
+			s.rows[n] = r
+			move(s.x, n, i, d)
+			move(s.h, n, i, d)
+			for kind := range s.angles {
+				a := &s.angles[kind]
+				half := len(a.cos) / len(s.rows)
+				move(a.cos, n, i, half)
+				move(a.sin, n, i, half)
+			}
+			if s.m.PerLayer > 0 {
+				move(s.input, n, i, d)
+				s.tokens[n] = s.tokens[i]
+			}
+		}
+		n++
+	}
+	s.rows = s.rows[:n]
+}
+
+// feedForward: x += norm(mlp(norm(x))), in expert layers with the experts' share beside the dense one.
+func (s *Session) feedForward() {
+	l, n := s.l, len(s.rows)
+	s.norm(s.h, s.x, l.mlpNorm)
+	grow(&s.gate, n*l.MLPWidth)
+	grow(&s.up, n*l.MLPWidth)
+	s.multiply(
+		tensor.Product{Dst: s.gate, X: s.h, N: n, W: l.gate},
+		tensor.Product{Dst: s.up, X: s.h, N: n, W: l.up})
+	s.gelu(s.gate[:n*l.MLPWidth], s.up[:n*l.MLPWidth])
+	s.multiply(tensor.Product{Dst: s.out, X: s.gate, N: n, W: l.down})
+	if l.experts != nil {
+		s.addExperts()
+	}
+	s.add(s.out, l.postMLPNorm)
+}
+
+// embedPerLayer keeps what the per-layer embeddings are made of: the input and the tokens' rows of the table.
+func (s *Session) embedPerLayer() {
+	if s.m.PerLayer == 0 {
+		return
+	}
+	t, n := s.m.perLayerTable, len(s.rows)
+	grow(&s.input, n*s.m.Width)
+	copy(s.input, s.x)
+	if cap(s.tokens) < n {
+		s.tokens = make([][]byte, n)
+	}
+	s.tokens = s.tokens[:n]
+	size := t.format.RowBytes(t.cols)
+	if t.data == nil && len(s.token) < n*size {
+		s.token = make([]byte, n*size)
+	}
+	for i, r := range s.rows {
+		var buf []byte
+		if t.data == nil {
+			buf = s.token[i*size : (i+1)*size]
+		}
+		var err error
+		if s.tokens[i], err = t.read(buf, int(r.id)); err != nil && s.err == nil {
+			s.err = err
+		}
+	}
+}
+
+// perLayer: x += norm(proj(gelu(gate(x)) ⊙ e)), where e, the layer's own small embedding of the token, is the mean of the
+// table's entry and of a projection of the input.
+func (s *Session) perLayer() {
+	p, n := s.m.PerLayer, len(s.rows)
+	if p == 0 {
+		return
+	}
+	l := s.l
+	grow(&s.small, n*p)
+	grow(&s.mix, n*p)
+	s.multiply(
+		tensor.Product{Dst: s.small, X: s.x, N: n, W: l.perLayerGate},
+		tensor.Product{Dst: s.mix, X: s.input, N: n, W: s.m.perLayerProj[s.i]})
+	grow(&s.piece, n*s.pieceSize())
+	s.each(n, (*Session).mixPerLayer)
+	s.multiply(tensor.Product{Dst: s.out, X: s.small, N: n, W: l.perLayerOut})
+	s.add(s.out, l.perLayerNorm)
+}
+
+// pieceSize is the room for one layer's values of the table with the blocks they lie in.
+func (s *Session) pieceSize() int { return s.m.PerLayer + 2*s.m.perLayerTable.format.BlockLen() }
+
+// mixPerLayer sets row i of s.small to gelu(itself) ⊙ e.
+func (s *Session) mixPerLayer(i int) {
+	m, p := s.m, s.m.PerLayer
+	t := m.perLayerTable
+	e := s.mix[i*p : (i+1)*p]
+	scale := float32(1 / math.Sqrt(float64(m.Width)))
+	for j := range e {
+		e[j] *= scale
+	}
+	m.kernels.RMSNorm(e, e, m.perLayerNorm, m.Eps)
+
+	bl := t.format.BlockLen()
+	from, to := s.i*p/bl, ((s.i+1)*p+bl-1)/bl // blocks
+	size := s.pieceSize()
+	piece := s.piece[i*size : i*size+(to-from)*bl]
+	t.format.Decode(piece, s.tokens[i][from*t.format.BlockBytes():to*t.format.BlockBytes()])
+	piece = piece[s.i*p-from*bl:][:p]
+	table, half := float32(math.Sqrt(float64(p)))*t.scale, float32(1/math.Sqrt2)
+	for j := range e {
+		e[j] = (e[j] + piece[j]*table) * half
+	}
+	m.kernels.GELU(s.small[i*p:(i+1)*p], e)
+}
+
+// scaleOutput: x *= the layer's own scale.
+func (s *Session) scaleOutput() {
+	if scale := s.l.scale; scale != 1 {
+		for i := range s.x[:len(s.rows)*s.m.Width] {
+			s.x[i] *= scale
+		}
+	}
+}
+
+// readOut takes the wanted rows through the final norm and the head, a few at a time if they are handed over.
+func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []float32) error) error {
+	m, n := s.m, len(s.rows)
+	s.norm(s.h, s.x, m.norm)
+	s.trace("result_norm", s.h)
+	step := n
+	if yield != nil {
+		step = min(n, headBatch)
+	}
+	grow(&s.logits, step*m.Vocabulary)
+	for from := 0; from < n; from += step {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		to := min(from+step, n)
+		s.multiply(tensor.Product{Dst: s.logits, X: s.h[from*m.Width:], N: to - from, W: m.head})
+		if m.SoftCap > 0 {
+			s.slices((to-from)*m.Vocabulary, (*Session).capLogits)
+		}
+		if s.err != nil {
+			return s.err
+		}
+		for i := from; i < to && yield != nil; i++ {
+			if err := yield(s.rows[i].pos, s.logits[(i-from)*m.Vocabulary:][:m.Vocabulary]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Session) capLogits(from, to int) { s.m.kernels.SoftCap(s.logits[from:to], s.m.SoftCap) }

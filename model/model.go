@@ -1,0 +1,47 @@
+package model
+
+import (
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// Model is the weights of a Gemma 4 text model and the workers that run it. It is safe for use by several sessions on
+// several goroutines.
+type Model struct {
+	Config
+	weights
+	kernels *tensor.Kernels
+	pool    *tensor.Pool
+}
+
+// Options say how a model is run.
+type Options struct {
+	Kernels *tensor.Kernels // inner loops; nil: tensor.Portable()
+	Workers int             // goroutines that share the work; below 1: GOMAXPROCS
+}
+
+// New builds the graph over the tensors of f, which must stay open as long as the model is used. Every tensor's shape is
+// checked against the metadata; an error names the key or tensor and what was expected of it.
+func New(f *gguf.File, o Options) (*Model, error) {
+	c, err := ReadConfig(f.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	w, err := load(f, c)
+	if err != nil {
+		return nil, err
+	}
+	if o.Kernels == nil {
+		o.Kernels = tensor.Portable()
+	}
+	return &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: tensor.NewPool(o.Workers)}, nil
+}
+
+// Workers returns the number of workers that share the work.
+func (m *Model) Workers() int { return m.pool.Workers() }
+
+// Kernels returns the table of inner loops that the model runs on.
+func (m *Model) Kernels() *tensor.Kernels { return m.kernels }
+
+// Close ends the workers. No session may be running or run afterwards.
+func (m *Model) Close() { m.pool.Close() }

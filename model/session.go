@@ -1,0 +1,280 @@
+package model
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+const (
+	// DefaultBatch is how many positions of a prompt are read at a time.
+	DefaultBatch = 512
+	// DefaultContext is how many positions a session makes room for at first.
+	DefaultContext = 8192
+	// headBatch bounds the positions whose logits are held at once.
+	headBatch = 16
+)
+
+// SessionOptions say how a session keeps its text.
+type SessionOptions struct {
+	// Context is the most positions that the session may hold. 0: room for DefaultContext positions at first, growing
+	// on demand up to the model's context.
+	Context int
+	// Cache is the format of keys and values: F32, F16 or Q8_0.
+	Cache tensor.Format
+	// Batch is how many positions of a prompt are read at a time, 0: DefaultBatch. It changes speed and memory, not results.
+	Batch int
+	// Progress, if set, is called during Read after each chunk with the positions read so far and in all.
+	Progress func(done, total int)
+}
+
+// Input is a piece of a prompt: tokens, or embeddings that a tower made of an image or a sound.
+type Input struct {
+	Tokens     []int32   // ids
+	Embeddings []float32 // [positions, width], used if Tokens is empty
+	Image      bool      // the embeddings are one image, whose positions see each other where the model is made so
+}
+
+// Session is one text in a model: its keys and values, its position, and the scratch of the graph. It serves one
+// goroutine at a time.
+type Session struct {
+	m     *Model
+	limit int // most positions
+	batch int
+	done  func(done, total int)
+	cache []*kv // per layer; nil where a layer owns none
+
+	n      int // positions held
+	oldest int // first position that all rings still hold
+
+	scratch
+}
+
+// row is one position on its way through the graph.
+type row struct {
+	id   int32     // token, or padding (0) for an embedding
+	soft []float32 // the embedding, nil for a token
+	pos  int
+	end  int  // a sliding layer sees positions below this: the next one, or the end of the image
+	want bool // logits are wanted
+}
+
+// NewSession returns an empty session.
+func (m *Model) NewSession(o SessionOptions) (*Session, error) {
+	s := &Session{m: m, limit: o.Context, batch: o.Batch, done: o.Progress}
+	if s.limit < 0 || s.batch < 0 {
+		return nil, fmt.Errorf("model: a context of %d and a batch of %d positions: neither can be negative", o.Context, o.Batch)
+	}
+	if s.limit > m.Context {
+		return nil, fmt.Errorf("model: a context of %d positions is more than the model's %d", o.Context, m.Context)
+	}
+	if s.limit == 0 {
+		s.limit = m.Context
+	}
+	if s.batch == 0 {
+		s.batch = DefaultBatch
+	}
+	s.batch = min(s.batch, s.limit)
+	if err := m.checkCache(o.Cache); err != nil {
+		return nil, err
+	}
+	room := min(s.limit, DefaultContext)
+	if o.Context > 0 {
+		room = s.limit
+	}
+	s.cache = make([]*kv, len(m.Layers))
+	for i := range m.Layers {
+		l := &m.Layers[i]
+		if l.Source == i {
+			s.cache[i] = newKV(l, o.Cache)
+			s.cache[i].reserve(room, m.ringSize(s.batch), 0, 0)
+		} else {
+			s.cache[i] = s.cache[l.Source]
+		}
+	}
+	s.mm = tensor.NewMatMul(m.pool, m.kernels)
+	s.attn.s = s
+	s.loop.s = s
+	return s, nil
+}
+
+// Len returns the number of positions that the session holds.
+func (s *Session) Len() int { return s.n }
+
+// Limit returns the most positions that the session may hold.
+func (s *Session) Limit() int { return s.limit }
+
+// Ops returns the multiply-adds of weights and activations done so far.
+func (s *Session) Ops() int64 { return s.mm.Ops() }
+
+// Bytes returns what the session's keys and values take now.
+func (s *Session) Bytes() int64 {
+	var sum int64
+	for i, c := range s.cache {
+		if s.m.Layers[i].Source == i {
+			for _, p := range c.pages {
+				sum += int64(len(p.k) + len(p.v))
+			}
+		}
+	}
+	return sum
+}
+
+// ContextError is returned when a text does not fit the session's context.
+type ContextError struct{ Need, Limit int }
+
+func (e *ContextError) Error() string {
+	return fmt.Sprintf("model: the text needs %d positions, the context holds %d", e.Need, e.Limit)
+}
+
+// Read appends a prompt. For every position that want chooses (nil: none) it calls yield with the logits [vocabulary] of
+// what follows there; they are valid during the call. An error of yield ends the reading and is returned.
+//
+// The prompt goes through in chunks of the session's batch; an image is never cut. Layers that keep no keys and values
+// run only for the wanted positions. If ctx ends, Read stops within a layer and returns its error; the session then holds
+// the chunks that were finished, and stays usable.
+func (s *Session) Read(ctx context.Context, in []Input, want func(pos int) bool, yield func(pos int, logits []float32) error) error {
+	total, err := s.check(in)
+	if err != nil {
+		return err
+	}
+	if need := s.n + total; need > s.limit {
+		return &ContextError{need, s.limit}
+	}
+	first := s.n
+	for chunk := range s.chunks(in) {
+		for i := range chunk {
+			chunk[i].want = want != nil && want(chunk[i].pos)
+		}
+		if err := s.forward(ctx, chunk, yield); err != nil {
+			return err
+		}
+		if s.done != nil {
+			s.done(s.n-first, total)
+		}
+	}
+	return nil
+}
+
+// Write appends generated tokens and returns the logits [len(ids), vocabulary] of what follows each, valid until the
+// session's next call.
+func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
+	if need := s.n + len(ids); need > s.limit {
+		return nil, &ContextError{need, s.limit}
+	}
+	s.chunk = s.chunk[:0]
+	for i, id := range ids {
+		if err := s.checkID(id); err != nil {
+			return nil, err
+		}
+		pos := s.n + i
+		s.chunk = append(s.chunk, row{id: id, pos: pos, end: pos + 1, want: true})
+	}
+	if err := s.forward(ctx, s.chunk, nil); err != nil {
+		return nil, err
+	}
+	return s.logits[:len(ids)*s.m.Vocabulary], nil
+}
+
+// Truncate forgets the positions from n on, as far as that can be undone: sliding layers keep only their last positions.
+// It returns how many positions are left, n or, if what n's window needs is gone, 0.
+func (s *Session) Truncate(n int) int {
+	if n >= s.n {
+		return s.n
+	}
+	if n < 0 || max(0, n-s.m.Window+1) < s.oldest {
+		n = 0
+	}
+	if n == 0 {
+		s.oldest = 0
+	}
+	s.n = n
+	return n
+}
+
+// Close gives the session's memory back. It is safe to call it twice; the session cannot be used afterwards.
+func (s *Session) Close() {
+	s.cache, s.scratch = nil, scratch{}
+	s.limit, s.n = 0, 0
+}
+
+func (s *Session) checkID(id int32) error {
+	if id < 0 || int(id) >= s.m.Vocabulary {
+		return fmt.Errorf("model: id %d is outside the vocabulary of %d", id, s.m.Vocabulary)
+	}
+	return nil
+}
+
+// check returns the number of positions of a prompt.
+func (s *Session) check(in []Input) (int, error) {
+	total := 0
+	for i, p := range in {
+		for _, id := range p.Tokens {
+			if err := s.checkID(id); err != nil {
+				return 0, err
+			}
+		}
+		if len(p.Tokens) > 0 && len(p.Embeddings) > 0 {
+			return 0, fmt.Errorf("model: input %d has both tokens and embeddings", i)
+		}
+		if len(p.Embeddings)%s.m.Width != 0 {
+			return 0, fmt.Errorf("model: input %d has %d embedding values, no multiple of the width %d", i, len(p.Embeddings), s.m.Width)
+		}
+		total += len(p.Tokens) + len(p.Embeddings)/s.m.Width
+	}
+	return total, nil
+}
+
+// chunks cuts a prompt into runs of at most a batch, or of one image if that is longer.
+func (s *Session) chunks(in []Input) func(yield func([]row) bool) {
+	return func(yield func([]row) bool) {
+		rows, next := s.chunk[:0], s.n
+		flush := func() bool {
+			s.chunk = rows
+			ok := len(rows) == 0 || yield(rows)
+			rows = rows[:0]
+			return ok
+		}
+		add := func(r row) bool {
+			if len(rows) >= s.batch && !flush() {
+				return false
+			}
+			rows = append(rows, r)
+			next++
+			return true
+		}
+		for _, p := range in {
+			for _, id := range p.Tokens {
+				if !add(row{id: id, pos: next, end: next + 1}) {
+					return
+				}
+			}
+			n := len(p.Embeddings) / s.m.Width
+			if !p.Image {
+				for i := range n {
+					if !add(row{soft: p.Embeddings[i*s.m.Width : (i+1)*s.m.Width], pos: next, end: next + 1}) {
+						return
+					}
+				}
+				continue
+			}
+			if len(rows)+n > s.batch && !flush() {
+				return
+			}
+			first := next
+			for i := range n {
+				end := next + 1
+				if s.m.PerLayer == 0 { // models with per-layer embeddings stay causal
+					end = first + n
+				}
+				rows = append(rows, row{soft: p.Embeddings[i*s.m.Width : (i+1)*s.m.Width], pos: next, end: end})
+				next++
+			}
+			if len(rows) >= s.batch && !flush() {
+				return
+			}
+		}
+		flush()
+	}
+}

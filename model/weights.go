@@ -1,0 +1,332 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// weights are the tensors of a model under the names of the graph. Matrices [outputs, inputs] stay in the file; vectors are
+// decoded once.
+type weights struct {
+	embedding     *tensor.Tensor // [vocabulary, width]
+	head          *tensor.Tensor // [vocabulary, width]: the embedding where the file has no own head
+	norm          []float32      // [width], before the head
+	slidingFreqs  []float64      // [head/2] radians per position
+	globalFreqs   []float64
+	perLayerTable *table           // [vocabulary, layers · perLayer], gathered row by row
+	perLayerProj  []*tensor.Tensor // per layer [perLayer, width]
+	perLayerNorm  []float32        // [perLayer]
+	layers        []layer
+}
+
+// layer is one block. What a kind of model does not have is nil.
+type layer struct {
+	LayerConfig
+	owns bool // keeps keys and values
+
+	attnNorm     []float32
+	q, k, v      *tensor.Tensor // v nil: values come from k's projection
+	qNorm, kNorm []float32      // per head
+	attnOut      *tensor.Tensor
+	postAttnNorm []float32
+
+	mlpNorm        []float32
+	gate, up, down *tensor.Tensor
+	postMLPNorm    []float32
+	experts        *experts // beside the dense MLP
+
+	perLayerGate *tensor.Tensor // [perLayer, width]
+	perLayerOut  *tensor.Tensor // [width, perLayer]
+	perLayerNorm []float32
+
+	scale float32 // of the whole residual at the end of the layer
+}
+
+// experts are the MLPs of which each token goes through a few.
+type experts struct {
+	router      *tensor.Tensor // [experts, width]
+	routerScale []float32      // [width]
+	preNorm     []float32
+	postNorm    []float32 // of the experts' sum
+	denseNorm   []float32 // of the dense MLP's output
+	// Per expert: gateUp is [2 · expertWidth, width] with the gate's rows first, or nil where the file has gate and up apart.
+	gateUp, gate, up, down []*tensor.Tensor
+}
+
+// loader takes tensors from a file by name and keeps the first error.
+type loader struct {
+	f   *gguf.File
+	err error
+}
+
+func (l *loader) fail(format string, args ...any) {
+	if l.err == nil {
+		l.err = fmt.Errorf("model: "+format, args...)
+	}
+}
+
+// find returns the tensor of that name with the given shape, slowest dimension first, or nil with the error kept.
+func (l *loader) find(name string, shape ...int) *gguf.Tensor {
+	t := l.f.Tensor(name)
+	if t == nil {
+		l.fail("%s: the file has no such tensor", name)
+		return nil
+	}
+	want := make([]int, len(shape)) // as GGUF lists them: fastest first
+	for i, d := range shape {
+		want[len(shape)-1-i] = d
+	}
+	dims := t.Dims
+	for len(dims) > len(want) && dims[len(dims)-1] == 1 {
+		dims = dims[:len(dims)-1] // some writers pad with ones
+	}
+	if fmt.Sprint(dims) != fmt.Sprint(want) {
+		l.fail("%s has the shape %v, expected %v", name, t.Dims, want)
+		return nil
+	}
+	return t
+}
+
+// tensor returns NAME.weight with NAME.scale, if there is one number of it.
+func (l *loader) tensor(name string, shape ...int) *tensor.Tensor {
+	t := l.find(name+".weight", shape...)
+	if t == nil {
+		return nil
+	}
+	data, err := t.Data()
+	if err != nil {
+		l.fail("%s.weight: %w", name, err)
+		return nil
+	}
+	w, err := tensor.New(name+".weight", tensor.Format(t.Type), data, shape...)
+	if err != nil {
+		l.fail("%w", err)
+		return nil
+	}
+	return w
+}
+
+func (l *loader) matrix(name string, rows, cols int) *tensor.Tensor {
+	w := l.tensor(name, rows, cols)
+	if w != nil && l.has(name+".scale") {
+		w.Scale = l.vector(name+".scale", 1)[0]
+	}
+	return w
+}
+
+// stack returns one matrix per expert, each with its scale: NAME.scale holds one number per expert, or one for all.
+func (l *loader) stack(name string, n, rows, cols int) []*tensor.Tensor {
+	all := l.tensor(name, n, rows, cols)
+	if all == nil {
+		return nil
+	}
+	scale := []float32{1}
+	if s := l.f.Tensor(name + ".scale"); s != nil {
+		size := n
+		if len(s.Dims) > 0 && s.Dims[0] == 1 {
+			size = 1
+		}
+		scale = l.vector(name+".scale", size)
+	}
+	out := make([]*tensor.Tensor, n)
+	for i := range out {
+		out[i] = all.RowRange(i*rows, (i+1)*rows)
+		out[i].Scale = scale[i%len(scale)]
+	}
+	return out
+}
+
+// vector returns the decoded values of a tensor of one dimension, zeros if it fails.
+func (l *loader) vector(name string, n int) []float32 {
+	t := l.find(name, n)
+	if t == nil {
+		return make([]float32, min(n, 1))
+	}
+	data := make([]byte, t.Size)
+	if _, err := t.ReadAt(data, 0); err != nil {
+		l.fail("%s: %w", name, err)
+		return make([]float32, min(n, 1))
+	}
+	w, err := tensor.New(name, tensor.Format(t.Type), data, n)
+	if err != nil {
+		l.fail("%w", err)
+		return make([]float32, min(n, 1))
+	}
+	return w.Float32()
+}
+
+func (l *loader) norm(name string, n int) []float32 { return l.vector(name+".weight", n) }
+
+func (l *loader) has(name string) bool { return l.f.Tensor(name) != nil }
+
+// load reads all weights of the shape c and sets c.Vocabulary.
+func load(f *gguf.File, c *Config) (*weights, error) {
+	l := &loader{f: f}
+	e := f.Tensor("token_embd.weight")
+	if e == nil || len(e.Dims) < 2 {
+		return nil, fmt.Errorf("model: token_embd.weight: the file has no such matrix; is it a vocabulary or a part of a split model?")
+	}
+	c.Vocabulary = e.Dims[1]
+	if c.Vocabulary > math.MaxInt32 {
+		return nil, fmt.Errorf("model: token_embd.weight has %d rows, more than ids can count", c.Vocabulary)
+	}
+	w := &weights{
+		embedding: l.matrix("token_embd", c.Vocabulary, c.Width),
+		norm:      l.norm("output_norm", c.Width),
+	}
+	w.head = w.embedding
+	if l.has("output.weight") {
+		w.head = l.matrix("output", c.Vocabulary, c.Width)
+	}
+	if c.PerLayer > 0 {
+		p, n := c.PerLayer, len(c.Layers)
+		w.perLayerTable = l.table("per_layer_token_embd.weight", c.Vocabulary, p*n)
+		w.perLayerNorm = l.norm("per_layer_proj_norm", p)
+		if proj := l.matrix("per_layer_model_proj", p*n, c.Width); proj != nil {
+			for i := range n {
+				w.perLayerProj = append(w.perLayerProj, proj.RowRange(i*p, (i+1)*p))
+			}
+		}
+	}
+	for i := range c.Layers {
+		w.layers = append(w.layers, l.layer(i, c))
+		if l.err != nil {
+			return nil, l.err
+		}
+		if lc := &c.Layers[i]; lc.Sliding && w.slidingFreqs == nil {
+			w.slidingFreqs = frequencies(lc, nil)
+		} else if !lc.Sliding && w.globalFreqs == nil {
+			var factors []float32
+			if l.has("rope_freqs.weight") {
+				factors = l.vector("rope_freqs.weight", lc.HeadDim/2)
+			}
+			if l.err == nil {
+				w.globalFreqs = frequencies(lc, factors)
+			}
+		}
+	}
+	return w, l.err
+}
+
+func (l *loader) layer(i int, c *Config) layer {
+	lc, d := c.Layers[i], c.Width
+	name := func(s string) string { return fmt.Sprintf("blk.%d.%s", i, s) }
+	b := layer{
+		LayerConfig:  lc,
+		owns:         i < c.Owners,
+		attnNorm:     l.norm(name("attn_norm"), d),
+		q:            l.matrix(name("attn_q"), lc.Heads*lc.HeadDim, d),
+		qNorm:        l.norm(name("attn_q_norm"), lc.HeadDim),
+		attnOut:      l.matrix(name("attn_output"), d, lc.Heads*lc.HeadDim),
+		postAttnNorm: l.norm(name("post_attention_norm"), d),
+		mlpNorm:      l.norm(name("ffn_norm"), d),
+		gate:         l.matrix(name("ffn_gate"), lc.MLPWidth, d),
+		up:           l.matrix(name("ffn_up"), lc.MLPWidth, d),
+		down:         l.matrix(name("ffn_down"), d, lc.MLPWidth),
+		postMLPNorm:  l.norm(name("post_ffw_norm"), d),
+		scale:        1,
+	}
+	if b.owns {
+		b.k = l.matrix(name("attn_k"), lc.KVHeads*lc.HeadDim, d)
+		b.kNorm = l.norm(name("attn_k_norm"), lc.HeadDim)
+		if l.has(name("attn_v.weight")) {
+			b.v = l.matrix(name("attn_v"), lc.KVHeads*lc.HeadDim, d)
+		}
+	}
+	if l.has(name("ffn_gate_inp.weight")) {
+		b.experts = l.experts(name, c)
+	}
+	if c.PerLayer > 0 {
+		b.perLayerGate = l.matrix(name("inp_gate"), c.PerLayer, d)
+		b.perLayerOut = l.matrix(name("proj"), d, c.PerLayer)
+		b.perLayerNorm = l.norm(name("post_norm"), d)
+	}
+	if l.has(name("layer_output_scale.weight")) {
+		b.scale = l.vector(name("layer_output_scale.weight"), 1)[0]
+	}
+	return b
+}
+
+func (l *loader) experts(name func(string) string, c *Config) *experts {
+	if c.Experts == 0 {
+		l.fail("%s is there, but gemma4.expert_count is not", name("ffn_gate_inp.weight"))
+		return nil
+	}
+	d, n, f := c.Width, c.Experts, c.ExpertWidth
+	x := &experts{
+		router:      l.tensor(name("ffn_gate_inp"), n, d),
+		routerScale: l.vector(name("ffn_gate_inp.scale"), d),
+		preNorm:     l.norm(name("pre_ffw_norm_2"), d),
+		denseNorm:   l.norm(name("post_ffw_norm_1"), d),
+		postNorm:    l.norm(name("post_ffw_norm_2"), d),
+		down:        l.stack(name("ffn_down_exps"), n, d, f),
+	}
+	if l.has(name("ffn_gate_up_exps.weight")) {
+		x.gateUp = l.stack(name("ffn_gate_up_exps"), n, 2*f, d)
+	} else {
+		x.gate = l.stack(name("ffn_gate_exps"), n, f, d)
+		x.up = l.stack(name("ffn_up_exps"), n, f, d)
+	}
+	return x
+}
+
+// frequencies returns the angle per position of each pair of dimensions. Factors divide it: 1e30 leaves a pair unrotated.
+func frequencies(c *LayerConfig, factors []float32) []float64 {
+	half := c.HeadDim / 2
+	out := make([]float64, half)
+	for i := range out {
+		out[i] = math.Pow(c.RopeBase, -2*float64(i)/float64(c.HeadDim))
+		if factors != nil {
+			out[i] /= float64(factors[i])
+		}
+	}
+	return out
+}
+
+// table is a matrix of which single rows are read, straight from the file where that is not mapped: half of a small
+// model's bytes are never needed in bulk.
+type table struct {
+	t      *gguf.Tensor
+	data   []byte // nil where the file is not mapped
+	format tensor.Format
+	cols   int
+	scale  float32
+}
+
+func (l *loader) table(name string, rows, cols int) *table {
+	t := l.find(name, rows, cols)
+	if t == nil {
+		return nil
+	}
+	b := &table{t: t, format: tensor.Format(t.Type), cols: cols, scale: 1}
+	if t.Mapped() {
+		data, err := t.Data()
+		if err != nil {
+			l.fail("%s: %w", name, err)
+		}
+		b.data = data
+	}
+	if scale := name[:len(name)-len(".weight")] + ".scale"; l.has(scale) {
+		b.scale = l.vector(scale, 1)[0]
+	}
+	return b
+}
+
+// read appends the bytes of row i to buf, or returns them in place.
+func (b *table) read(buf []byte, i int) ([]byte, error) {
+	n := b.format.RowBytes(b.cols)
+	if b.data != nil {
+		return b.data[i*n : (i+1)*n], nil
+	}
+	if cap(buf) < n {
+		buf = make([]byte, n)
+	}
+	buf = buf[:n]
+	if _, err := b.t.ReadAt(buf, int64(i)*int64(n)); err != nil {
+		return nil, fmt.Errorf("model: %s, row %d: %w", b.t.Name, i, err)
+	}
+	return buf, nil
+}
