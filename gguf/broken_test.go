@@ -74,6 +74,7 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		{"string in an array endless", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueString)).u64(1).u64(math.MaxUint64 - 7), "metadata key k: string 0 of 1: 18446744073709551608 bytes", true},
 		{"bool in an array 7", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueBool)).u64(3).u8(0, 1, 7), "metadata key k: bool is 7, expected 0 or 1", false},
 		{"arrays too deep", nested, "metadata key k: array 0 of 1: array 0 of 1: array 0 of 1: array 0 of 1: arrays nested more than 4 deep", false},
+		{"array of endless arrays", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueArray)).u64(1 << 63), "metadata key k: array of 9223372036854775808 × array: at least 18446744073709551615 bytes", true},
 		{"array in an array cut", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueArray)).u64(1).u32(uint32(gguf.ValueInt8)).u64(9), "metadata key k: array 0 of 1: array of 9 × int8: at least 9 bytes at offset 61", true},
 
 		// Alignment.
@@ -99,6 +100,7 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		{"dimensions that overflow", one(bin{}.tensor("t", gguf.F32, 0, 1<<20, 1<<20, 1<<20, 1<<20)), "tensor t: dimensions [1048576 1048576 1048576 1048576] are more than", false},
 		{"dimension beyond an int", one(bin{}.tensor("t", gguf.F32, 0, 1<<63)), "tensor t: dimensions [9223372036854775808] are more than this machine can count", false},
 		{"bytes that overflow", one(bin{}.tensor("t", gguf.F32, 0, 1<<30, 1<<30, 2)), "tensor t: dimensions [1073741824 1073741824 2] are more bytes than a file can have", false},
+		{"bytes that overflow to 0", one(bin{}.tensor("t", gguf.F32, 0, 1<<30, 1<<30, 4)), "tensor t: dimensions [1073741824 1073741824 4] are more bytes than a file can have", false},
 		{"part of a block", one(bin{}.tensor("t", gguf.Q4_K, 0, 288, 2)), "tensor t: dimensions [288 2], expected the first to be a multiple of 256, the block of Q4_K", false},
 		{"type 99", one(bin{}.tensor("t", 99, 0, 32)), "tensor t: type 99, expected one that this package knows", false},
 		{"type 4, withdrawn", one(bin{}.tensor("t", 4, 0, 32)), "tensor t: type 4, expected one that this package knows", false},

@@ -50,8 +50,8 @@
 //
 // A file comes from a stranger. Every count, length and offset is checked against the file's size before it is used.
 // Metadata and table may take 256 MB, 65536 keys and 65536 tensors; opening takes at most 4 times their bytes plus 64 MB
-// of memory. What cannot be read gives an error
-// that names file, key or tensor and what was expected; a file that was cut short says how much is missing and wraps
-// [io.ErrUnexpectedEOF]. If a mapped file is made shorter while it is open, calls of this package return an error;
-// code that touches the bytes of Data needs [runtime/debug.SetPanicOnFault] to survive that.
+// of memory. What cannot be read gives an error that names file, key or tensor and what was expected; a file that was cut
+// short says how much is missing and wraps [io.ErrUnexpectedEOF]. If a mapped file is made shorter while it is open, calls
+// of this package return an error; code that touches the bytes of Data needs [runtime/debug.SetPanicOnFault] to survive
+// that.
 package gguf

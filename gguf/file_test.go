@@ -370,18 +370,32 @@ func TestErrorsOfTheReaderArePassedOn(t *testing.T) {
 	}
 }
 
+type panicking struct{}
+
+func (panicking) ReadAt([]byte, int64) (int, error) { panic("mine") }
+
+func TestPanicsOfTheReaderAreNotHidden(t *testing.T) {
+	defer func() {
+		if r := recover(); r != "mine" {
+			t.Errorf("recovered %v", r)
+		}
+	}()
+	_, err := gguf.OpenReaderAt(gguf.Part{Name: "m", ReaderAt: panicking{}, Size: 100})
+	t.Errorf("error %v", err)
+}
+
 // changing gives other bytes when a place is read again, as a file does that someone writes to.
 type changing struct {
-	r    io.ReaderAt
-	last int64
+	r     io.ReaderAt
+	last  int64
+	bytes []byte // at the start of what is read again, 0 behind them
 }
 
 func (c *changing) ReadAt(p []byte, off int64) (int, error) {
 	n, err := c.r.ReadAt(p, off)
 	if off < c.last {
-		for i := range p {
-			p[i] = 0xff
-		}
+		clear(p)
+		copy(p, c.bytes)
 	}
 	c.last = max(c.last, off+int64(len(p)))
 	return n, err
@@ -390,23 +404,59 @@ func (c *changing) ReadAt(p []byte, off int64) (int, error) {
 func TestArraysThatChangeWhileTheyAreReadEndEarly(t *testing.T) {
 	m := new(gguf.Metadata)
 	inner := must(gguf.NewArray([]uint8{1}))
-	if err := errors.Join(m.Set("strings", []string{"a", "b"}), m.Set("arrays", []*gguf.Array{inner}), m.Set("bools", []bool{false})); err != nil {
+	if err := errors.Join(m.Set("strings", []string{strings.Repeat("a", 20), "b"}), m.Set("arrays", []*gguf.Array{inner, inner})); err != nil {
 		t.Fatal(err)
 	}
 	whole := encode(t, m, nil)
-	f, err := gguf.OpenReaderAt(gguf.Part{Name: "m.gguf", ReaderAt: &changing{r: bytes.NewReader(whole)}, Size: int64(len(whole))})
-	if err != nil {
+	for _, c := range []struct {
+		bytes           []byte
+		strings, arrays int
+	}{
+		{nil, 2, 2}, // empty strings, empty arrays
+		{[]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 0, 0},
+		{[]byte{28 /* as a string's length leaves one byte for the next */}, 1, 0},
+		{[]byte{0, 0, 0, 0, 13 /* as an array's length leaves one byte for the next */}, 0, 1},
+	} {
+		f, err := gguf.OpenReaderAt(gguf.Part{Name: "m", ReaderAt: &changing{r: bytes.NewReader(whole), bytes: c.bytes}, Size: int64(len(whole))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[string]int{"strings": c.strings, "arrays": c.arrays} {
+			v, _ := f.Metadata.Value(key)
+			n := 0
+			for range v.(*gguf.Array).All() {
+				n++
+			}
+			if n != want {
+				t.Errorf("changed to % x: %s yields %d elements, want %d", c.bytes, key, n, want)
+			}
+		}
+	}
+}
+
+func TestFailedOpenGivesEverythingBack(t *testing.T) {
+	held := func() int {
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Skip(err)
+		}
+		open := must(os.ReadDir("/proc/self/fd"))
+		return bytes.Count(maps, []byte("good.gguf")) + len(open)
+	}
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good.gguf"), filepath.Join(dir, "bad.gguf")
+	m, sources := everything()
+	if err := errors.Join(gguf.WriteFile(good, m, sources), os.WriteFile(bad, []byte("?"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]int{"strings": 0, "arrays": 0, "bools": 1} {
-		v, _ := f.Metadata.Value(key)
-		n := 0
-		for range v.(*gguf.Array).All() {
-			n++
+	before := held()
+	for range 10 {
+		if _, err := gguf.OpenParts(good, bad); err == nil {
+			t.Fatal("opened")
 		}
-		if n != want {
-			t.Errorf("%s yields %d elements, want %d", key, n, want)
-		}
+	}
+	if after := held(); after > before {
+		t.Errorf("%d maps and files are held, %d before", after, before)
 	}
 }
 

@@ -158,7 +158,7 @@ func (c *cursor) tensor() (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rank < 1 || rank > 4 {
+	if rank > 4 { // layout refuses 0
 		return nil, fmt.Errorf("%d dimensions, expected 1 to 4", rank)
 	}
 	b, err := c.take(8*int(rank) + 12)

@@ -128,6 +128,14 @@ func TestAccessorsAcceptEveryWidthThatHoldsTheValue(t *testing.T) {
 			t.Errorf("Floats of %T = %g, %v", v, got, err)
 		}
 	}
+	for key, v := range map[string]any{"n8": int8(-7), "n16": int16(-7), "n32": int32(-7), "n64": int64(-7)} {
+		if err := m.Set(key, v); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := m.Int(key); got != -7 || err != nil {
+			t.Errorf("Int(%s) = %d, %v", key, got, err)
+		}
+	}
 	all, _ := everything()
 	if got, err := all.Int("i64"); got != math.MinInt64 || err != nil {
 		t.Errorf("Int(i64) = %d, %v", got, err)

@@ -47,16 +47,13 @@ func (f *File) addSiblings() error {
 	if err != nil || count == 1 {
 		return err
 	}
-	prefix, number, of, ok := parsePartName(first.name)
+	prefix, of, ok := parsePartName(first.name)
 	if !ok {
 		return first.errorf("is part %d of %d, expected a name that ends in %s, or all parts for OpenParts",
 			no+1, count, partName("", no, count))
 	}
 	if of != count {
 		return first.errorf("has %d parts by its name, %d by %s", of, count, splitCount)
-	}
-	if number != no+1 {
-		return first.errorf("is part %d by its name, part %d by %s (%d)", number, no+1, splitNo, no)
 	}
 	for i := range count {
 		if i == no {
@@ -144,22 +141,19 @@ func partName(prefix string, no, count int) string {
 	return fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, no+1, count)
 }
 
-// parsePartName is the reverse of partName; number counts from 1.
-func parsePartName(path string) (prefix string, number, count int, ok bool) {
-	base := filepath.Base(path)
+// parsePartName returns what partName made the path of.
+func parsePartName(path string) (prefix string, count int, ok bool) {
 	const tail = len("-00001-of-00003.gguf")
-	if len(base) < tail {
-		return "", 0, 0, false
-	}
 	cut := len(path) - tail
+	if len(filepath.Base(path)) < tail {
+		return "", 0, false
+	}
 	fields := strings.Split(strings.TrimSuffix(path[cut:], ".gguf"), "-")
 	if len(fields) != 4 {
-		return "", 0, 0, false
+		return "", 0, false
 	}
-	number, err1 := strconv.Atoi(fields[1])
-	count, err2 := strconv.Atoi(fields[3])
-	if err1 != nil || err2 != nil || number < 1 || partName(path[:cut], number-1, count) != path {
-		return "", 0, 0, false
-	}
-	return path[:cut], number, count, true
+	number, _ := strconv.Atoi(fields[1])
+	count, _ = strconv.Atoi(fields[3])
+	prefix = path[:cut]
+	return prefix, count, partName(prefix, number-1, count) == path
 }

@@ -52,6 +52,11 @@ func TestSplitFileIsOneFile(t *testing.T) {
 				if !slices.IsSortedFunc(f.Tensors, func(a, b *gguf.Tensor) int { return a.Part - b.Part }) || f.Tensors[len(sources)-1].Part != parts-1 {
 					t.Errorf("%d parts: tensors are not in the order of the parts", parts)
 				}
+				for _, tensor := range f.Tensors {
+					if tensor.Offset%int64(alignment) != 0 {
+						t.Errorf("%d parts: tensor %s of part %d at %d, want a multiple of %d", parts, tensor.Name, tensor.Part, tensor.Offset, alignment)
+					}
+				}
 				f.Metadata = whole.Metadata
 				equal(t, f, whole)
 			}
@@ -72,11 +77,15 @@ func TestSplitFileIsOneFile(t *testing.T) {
 
 			// Written as one file again, it is no longer a part of anything.
 			f := must(gguf.OpenParts(paths...))
+			keys := f.Metadata.Len()
 			var again []gguf.Source
 			for _, tensor := range f.Tensors {
 				again = append(again, tensor.Source())
 			}
 			equal(t, must(gguf.OpenBytes(encode(t, f.Metadata, again))), whole)
+			if f.Metadata.Len() != keys {
+				t.Errorf("%d parts: writing changed the metadata", parts)
+			}
 			f.Close()
 		}
 	}
@@ -98,6 +107,29 @@ func TestPartsAreOfAboutOneSize(t *testing.T) {
 	}
 	if slices.Max(sizes)-slices.Min(sizes) > 4096 {
 		t.Errorf("parts of %d bytes", sizes)
+	}
+}
+
+func TestNoPartIsEmpty(t *testing.T) {
+	for _, rows := range [][]int{{1000, 1, 1}, {1, 1000, 1}, {1, 1, 1000}, {1, 1, 1}} {
+		var sources []gguf.Source
+		for i, n := range rows {
+			sources = append(sources, gguf.NewSource(name(i), gguf.F32, []int{1, n}, make([]byte, 4*n)))
+		}
+		paths, err := gguf.WriteSplit(filepath.Join(t.TempDir(), "m.gguf"), 3, nil, sources)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := gguf.OpenParts(paths...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, tensor := range f.Tensors {
+			if tensor.Part != i {
+				t.Errorf("sizes %d: tensor %d is in part %d", rows, i, tensor.Part)
+			}
+		}
+		f.Close()
 	}
 }
 
@@ -129,6 +161,8 @@ func TestBrokenSplitsSayWhatIsWrong(t *testing.T) {
 			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00002-of-00002.gguf: tensor b: ", nil},
 		{"renamed", map[string][]byte{"other.gguf": part(0, 2, 2, "a")},
 			[]string{"other.gguf"}, "DIR/other.gguf: is part 1 of 2, expected a name that ends in -00001-of-00002.gguf", nil},
+		{"named with other digits", map[string][]byte{"m-0001-of-000002.gguf": part(0, 2, 2, "a")},
+			[]string{"m-0001-of-000002.gguf"}, "is part 1 of 2, expected a name that ends in -00001-of-00002.gguf", nil},
 		{"named almost so", map[string][]byte{"m-1-of-2.gguf.........": part(0, 2, 2, "a")},
 			[]string{"m-1-of-2.gguf........."}, "is part 1 of 2, expected a name that ends in -00001-of-00002.gguf", nil},
 		{"count differs from the name", map[string][]byte{"m-00001-of-00002.gguf": part(0, 3, 2, "a")},
@@ -153,6 +187,8 @@ func TestBrokenSplitsSayWhatIsWrong(t *testing.T) {
 			[]string{"a", "a"}, "DIR/a: is part 1 of 2 (split.no 0), and so is DIR/a", nil},
 		{"too few given", map[string][]byte{"a": part(0, 3, 3, "a"), "b": part(2, 3, 3, "b")},
 			[]string{"a", "b"}, "DIR/a: has 3 parts, of which 2 are given: part 2 is missing", nil},
+		{"first not given", map[string][]byte{"b": part(1, 3, 3, "b"), "c": part(2, 3, 3, "c")},
+			[]string{"b", "c"}, "DIR/b: has 3 parts, of which 2 are given: part 1 is missing", nil},
 		{"too many given", map[string][]byte{"a": part(0, 1, 1, "a"), "b": part(0, 1, 1, "b")},
 			[]string{"a", "b"}, "DIR/b: is part 1 of 1 (split.no 0), and so is DIR/a", nil},
 		{"files of no split given", map[string][]byte{"a": plain, "b": part(1, 2, 2, "b")},
@@ -185,6 +221,17 @@ func TestBrokenSplitsSayWhatIsWrong(t *testing.T) {
 				t.Errorf("error %q\nwant  %q", text, c.want)
 			}
 		})
+	}
+}
+
+func TestShortNameOfAPartIsNoPartName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	m := head(0, 2).key("split.no", gguf.ValueUint16).u8(0, 0).key("split.count", gguf.ValueUint16).u8(2, 0)
+	if err := os.WriteFile("a", m, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gguf.Open("a"); err == nil || !strings.Contains(err.Error(), "gguf: a: is part 1 of 2, expected a name that ends in") {
+		t.Errorf("error %v", err)
 	}
 }
 

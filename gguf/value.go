@@ -301,7 +301,7 @@ func (a *Array) elements() iter.Seq2[int, []byte] {
 				}
 				size = int(c.at)
 			}
-			if len(rest) < size || !yield(i, rest[:size:size]) {
+			if !yield(i, rest[:size:size]) {
 				return
 			}
 			rest = rest[size:]

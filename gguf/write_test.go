@@ -101,6 +101,7 @@ func TestWriteRefusesWhatAReaderWould(t *testing.T) {
 		{"two of one name", nil, []gguf.Source{source("a", gguf.F32, 4, 1), source("a", gguf.F32, 4, 1)}, "gguf: tensor a: appears twice", false},
 		{"unknown type", nil, []gguf.Source{source("a", 5, 4, 1)}, "gguf: tensor a: type 5, expected one that this package knows", false},
 		{"no dimensions", nil, []gguf.Source{source("a", gguf.F32, 4)}, "gguf: tensor a: 0 dimensions, expected 1 to 4", false},
+		{"5 dimensions", nil, []gguf.Source{source("a", gguf.F32, 4, 1, 1, 1, 1, 1)}, "gguf: tensor a: 5 dimensions, expected 1 to 4", false},
 		{"dimension -1", nil, []gguf.Source{source("a", gguf.F32, 4, 1, -1)}, "gguf: tensor a: dimensions [1 0], expected none of them 0", false},
 		{"part of a block", nil, []gguf.Source{source("a", gguf.Q8_0, 34, 33)}, "expected the first to be a multiple of 32, the block of Q8_0", false},
 		{"larger than any file", nil, []gguf.Source{source("a", gguf.F32, 0, 1<<30, 1<<28), source("b", gguf.F32, 0, 1<<30, 1<<28)}, "gguf: tensor b: the file gets larger", false},
