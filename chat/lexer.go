@@ -1,0 +1,427 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nikolalohinski/gonja/v2/tokens"
+)
+
+// lexer cuts a template into gonja's tokens, by the rules of Jinja 3 with trim_blocks and lstrip_blocks.
+//
+// gonja has a lexer too. This one differs where chat templates need it: line breaks inside of tags, escaped backslashes,
+// lstrip_blocks only at the beginning of a line, characters that are no token; and it bounds what it reads. Comments, raw
+// blocks and the signs of whitespace control are gone after it, and {{ … }} has become a block named outputTag.
+type lexer struct {
+	source string
+	pos    int
+	line   int // of source[:counted]
+	count  int // bytes in which line breaks were counted
+	tokens []*tokens.Token
+	closed []byte        // the brackets that are open, as those that close them
+	used   map[rune]bool // runes of texts that marks must keep away from
+}
+
+// outputTag is the name of the block that {{ … }} becomes: no name that a template could write.
+const outputTag = "{{"
+
+func lex(source string) (*lexer, error) {
+	if len(source) > maxSource {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrLimit, len(source), maxSource)
+	}
+	if err := validText("source", source); err != nil {
+		return nil, err
+	}
+	source = strings.ReplaceAll(source, "\r\n", "\n")
+	source = strings.ReplaceAll(source, "\r", "\n")
+	l := &lexer{source: strings.TrimSuffix(source, "\n"), line: 1, used: map[rune]bool{}}
+	if err := l.run(); err != nil {
+		return nil, atLine(l.lineAt(l.pos), err)
+	}
+	return l, nil
+}
+
+// lineAt returns the line of a position, which never goes back.
+func (l *lexer) lineAt(pos int) int {
+	if pos > l.count {
+		l.line += strings.Count(l.source[l.count:pos], "\n")
+		l.count = pos
+	}
+	return l.line
+}
+
+func (l *lexer) emit(t tokens.Type, val string, pos int) {
+	l.tokens = append(l.tokens, &tokens.Token{Type: t, Val: val, Pos: pos, Line: l.lineAt(pos)})
+}
+
+// data emits text between tags.
+func (l *lexer) data(text string, pos int) {
+	if text != "" {
+		l.note(text)
+		l.emit(tokens.Data, text, pos)
+	}
+}
+
+func (l *lexer) note(text string) {
+	if hasMarkLead(text) {
+		for _, r := range text {
+			if mayBeMark(r) {
+				l.used[r] = true
+			}
+		}
+	}
+}
+
+func (l *lexer) run() error {
+	lineStart := true // whether what came before ends in a line break
+	for {
+		start := l.pos
+		tag := nextTag(l.source[start:])
+		if tag < 0 {
+			l.data(l.source[start:], start)
+			l.emit(tokens.EOF, "", len(l.source))
+			return nil
+		}
+		text := l.source[start : start+tag]
+		l.pos = start + tag
+		kind := l.source[l.pos+1]
+		l.pos += 2
+		sign := l.sign()
+		l.data(stripBefore(text, sign, kind != '{', lineStart), start)
+
+		var err error
+		switch kind {
+		case '#':
+			err = l.comment()
+		case '{':
+			err = l.expression(outputTag, "}}")
+		default:
+			var raw bool
+			if raw, err = l.raw(); err == nil && !raw {
+				err = l.expression("", "%}")
+			}
+		}
+		if err != nil {
+			return err
+		}
+		lineStart = l.source[l.pos-1] == '\n'
+	}
+}
+
+// nextTag finds the next {{, {% or {#.
+func nextTag(s string) int {
+	for from := 0; ; {
+		i := strings.IndexByte(s[from:], '{')
+		if i < 0 || from+i+1 >= len(s) {
+			return -1
+		}
+		if c := s[from+i+1]; c == '{' || c == '%' || c == '#' {
+			return from + i
+		}
+		from += i + 1
+	}
+}
+
+// sign consumes the sign of whitespace control at the beginning of a tag.
+func (l *lexer) sign() byte {
+	if l.pos < len(l.source) && (l.source[l.pos] == '-' || l.source[l.pos] == '+') {
+		l.pos++
+		return l.source[l.pos-1]
+	}
+	return 0
+}
+
+// stripBefore takes from the text before a tag what the tag's sign or lstrip_blocks removes.
+func stripBefore(text string, sign byte, block, lineStart bool) string {
+	switch {
+	case sign == '-':
+		return strings.TrimRightFunc(text, isSpace)
+	case sign == '+' || !block:
+		return text
+	}
+	last := strings.LastIndexByte(text, '\n') + 1
+	if (last > 0 || lineStart) && strings.TrimLeftFunc(text[last:], isSpace) == "" {
+		return text[:last]
+	}
+	return text
+}
+
+// end consumes the end of a tag if it is here, and what its sign or trim_blocks removes after it.
+func (l *lexer) end(mark string) bool {
+	rest := l.source[l.pos:]
+	switch {
+	case strings.HasPrefix(rest, "-"+mark):
+		l.pos += 1 + len(mark)
+		l.pos += len(l.source[l.pos:]) - len(strings.TrimLeftFunc(l.source[l.pos:], isSpace))
+	case strings.HasPrefix(rest, "+"+mark) && mark != "}}":
+		l.pos += 1 + len(mark)
+	case strings.HasPrefix(rest, mark):
+		l.pos += len(mark)
+		if mark != "}}" && strings.HasPrefix(l.source[l.pos:], "\n") {
+			l.pos++
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func (l *lexer) comment() error {
+	i := strings.Index(l.source[l.pos:], "#}")
+	if i < 0 {
+		return errors.New("a comment that does not end, expected #}")
+	}
+	l.pos += i
+	if i > 0 && (l.source[l.pos-1] == '-' || l.source[l.pos-1] == '+') {
+		l.pos--
+	}
+	l.end("#}")
+	return nil
+}
+
+// raw consumes a raw block if one begins here, behind {%.
+func (l *lexer) raw() (bool, error) {
+	start := l.pos
+	if l.skipSpace(); l.name() != "raw" {
+		l.pos = start
+		return false, nil
+	}
+	if l.skipSpace(); strings.HasPrefix(l.source[l.pos:], "-%}") {
+		l.end("%}")
+	} else if strings.HasPrefix(l.source[l.pos:], "%}") {
+		l.pos += 2 // trim_blocks leaves raw text alone
+	} else {
+		return false, errors.New("raw takes no arguments, expected %}")
+	}
+	start = l.pos
+	for {
+		i := strings.Index(l.source[l.pos:], "{%")
+		if i < 0 {
+			return false, errors.New("a raw block that does not end, expected endraw")
+		}
+		end := l.pos + i
+		l.pos = end + 2
+		sign := l.sign()
+		if l.skipSpace(); l.name() != "endraw" {
+			l.pos = end + 2
+			continue
+		}
+		if l.skipSpace(); !l.end("%}") {
+			return false, errors.New("endraw takes no arguments, expected %}")
+		}
+		l.data(stripBefore(l.source[start:end], sign, true, false), start)
+		return true, nil
+	}
+}
+
+func (l *lexer) skipSpace() {
+	rest := l.source[l.pos:]
+	l.pos += len(rest) - len(strings.TrimLeftFunc(rest, isSpace))
+}
+
+func (l *lexer) name() string {
+	rest := l.source[l.pos:]
+	n := len(rest) - len(strings.TrimLeftFunc(rest, isNameRune))
+	l.pos += n
+	return rest[:n]
+}
+
+// operators by their text; two characters before one.
+var operators = []struct {
+	text string
+	kind tokens.Type
+}{
+	{"//", tokens.FloorDivision}, {"**", tokens.Power}, {"==", tokens.Equals}, {"!=", tokens.Ne},
+	{">=", tokens.GreaterThanOrEqual}, {"<=", tokens.LowerThanOrEqual},
+	{"+", tokens.Addition}, {"-", tokens.Subtraction}, {"*", tokens.Multiply}, {"/", tokens.Division},
+	{"%", tokens.Modulo}, {"~", tokens.Tilde}, {">", tokens.GreaterThan}, {"<", tokens.LowerThan},
+	{"=", tokens.Assign}, {".", tokens.Dot}, {":", tokens.Colon}, {"|", tokens.Pipe}, {",", tokens.Comma},
+	{"(", tokens.LeftParenthesis}, {")", tokens.RightParenthesis},
+	{"[", tokens.LeftBracket}, {"]", tokens.RightBracket},
+	{"{", tokens.LeftBrace}, {"}", tokens.RightBrace},
+}
+
+var keywords = map[string]tokens.Type{
+	"and": tokens.And, "or": tokens.Or, "not": tokens.Not, "in": tokens.In, "is": tokens.Is,
+}
+
+// expression emits a tag's tokens up to its end as a block; tag is the block's name where the source has none.
+func (l *lexer) expression(tag, end string) error {
+	l.emit(tokens.BlockBegin, "{%", l.pos)
+	if tag != "" {
+		l.emit(tokens.Name, tag, l.pos)
+	}
+	l.closed = l.closed[:0]
+	for {
+		l.skipSpace()
+		start := l.pos
+		if len(l.closed) == 0 && l.end(end) {
+			l.emit(tokens.BlockEnd, "%}", start)
+			return nil
+		}
+		if start == len(l.source) {
+			return fmt.Errorf("a tag that does not end, expected %s", end)
+		}
+		switch c, _ := utf8.DecodeRuneInString(l.source[start:]); {
+		case c >= '0' && c <= '9':
+			if err := l.number(); err != nil {
+				return err
+			}
+		case isNameRune(c):
+			name := l.name()
+			kind, ok := keywords[name]
+			if !ok {
+				kind = tokens.Name
+			}
+			l.emit(kind, name, start)
+		case c == '"' || c == '\'':
+			if err := l.text(byte(c)); err != nil {
+				return err
+			}
+		default:
+			if err := l.operator(c); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (l *lexer) operator(c rune) error {
+	for _, op := range operators {
+		if !strings.HasPrefix(l.source[l.pos:], op.text) {
+			continue
+		}
+		switch c {
+		case '(', '[', '{':
+			if len(l.closed) == maxNesting {
+				return fmt.Errorf("%w: brackets nested deeper than %d", ErrLimit, maxNesting)
+			}
+			l.closed = append(l.closed, ")]}"[strings.IndexRune("([{", c)])
+		case ')', ']', '}':
+			if len(l.closed) == 0 {
+				return fmt.Errorf("%q closes nothing", c)
+			}
+			if open := l.closed[len(l.closed)-1]; rune(open) != c {
+				return fmt.Errorf("%q, expected %q", c, open)
+			}
+			l.closed = l.closed[:len(l.closed)-1]
+		}
+		l.emit(op.kind, op.text, l.pos)
+		l.pos += len(op.text)
+		return nil
+	}
+	return fmt.Errorf("unexpected character %q", c)
+}
+
+// number emits digits, with one '_' between any two, as an Integer; with a fraction or an exponent as a Float.
+func (l *lexer) number() error {
+	start, kind := l.pos, tokens.Integer
+	l.digits()
+	if rest := l.source[l.pos:]; len(rest) > 1 && rest[0] == '.' && isDigit(rest[1]) {
+		kind = tokens.Float
+		l.pos++
+		l.digits()
+	}
+	if rest := l.source[l.pos:]; len(rest) > 0 && (rest[0] == 'e' || rest[0] == 'E') {
+		n := 1
+		if len(rest) > 1 && (rest[1] == '+' || rest[1] == '-') {
+			n = 2
+		}
+		if len(rest) > n && isDigit(rest[n]) {
+			kind = tokens.Float
+			l.pos += n
+			l.digits()
+		}
+	}
+	val := l.source[start:l.pos]
+	if r, _ := utf8.DecodeRuneInString(l.source[l.pos:]); isNameRune(r) || strings.Contains(val, "__") {
+		return fmt.Errorf("number %q… is none", val)
+	}
+	l.emit(kind, strings.ReplaceAll(val, "_", ""), start)
+	return nil
+}
+
+func (l *lexer) digits() {
+	for l.pos < len(l.source) && (isDigit(l.source[l.pos]) || l.source[l.pos] == '_') {
+		l.pos++
+	}
+}
+
+// text emits a string literal without its quotes and escapes.
+func (l *lexer) text(quote byte) error {
+	start := l.pos
+	for i := start + 1; i < len(l.source); i++ {
+		switch l.source[i] {
+		case '\\':
+			i++
+		case quote:
+			s, err := unescape(l.source[start+1 : i])
+			if err != nil {
+				return err
+			}
+			l.note(s)
+			l.emit(tokens.String, s, start)
+			l.pos = i + 1
+			return nil
+		}
+	}
+	return fmt.Errorf("a string that does not end, expected %c", quote)
+}
+
+// unescape replaces Python's escapes; a backslash before any other character stands for itself.
+func unescape(s string) (string, error) {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s, nil
+	}
+	simple := map[byte]string{
+		'\n': "", '\\': `\`, '\'': "'", '"': `"`, 'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t", 'v': "\v",
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			i++
+			continue
+		}
+		c := s[i+1]
+		base, digits := 16, map[byte]int{'x': 2, 'u': 4, 'U': 8}[c]
+		from := i + 2
+		if c >= '0' && c <= '7' {
+			base, from = 8, i+1
+			for digits < 3 && from+digits < len(s) && s[from+digits] >= '0' && s[from+digits] <= '7' {
+				digits++
+			}
+		}
+		if text, ok := simple[c]; ok {
+			b.WriteString(text)
+			i += 2
+			continue
+		}
+		if digits == 0 {
+			b.WriteByte('\\')
+			i++
+			continue
+		}
+		end := min(from+digits, len(s))
+		code, err := strconv.ParseUint(s[from:end], base, 32)
+		if err != nil || end-from < digits || !utf8.ValidRune(rune(min(code, unicode.MaxRune+1))) {
+			return "", fmt.Errorf("escape %q is no character", s[i:end])
+		}
+		b.WriteRune(rune(code))
+		i = end
+	}
+	return b.String(), nil
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isNameRune(r rune) bool {
+	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
+}
+
+// isSpace reports what Python's str.strip removes.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

@@ -1,0 +1,202 @@
+package chat
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// marks keeps apart what the conversation says and what the template says.
+//
+// Before rendering, every rune of the conversation's text that occurs in any markup is replaced by a rune of its own that
+// occurs nowhere else. The template passes these marks on like any character; wherever it looks at text (to compare,
+// search, split, count …) it sees the plain rune. After rendering, the marks become plain runes again, and where they
+// stood is what [Prompt].Literal is made of. So the text is the same with and without marks, by construction, whatever
+// the template does with it.
+type marks struct {
+	mark   map[rune]rune // plain to mark
+	orig   map[rune]rune // mark to plain
+	first  map[rune]bool // plain runes that begin markup
+	markup *finder
+}
+
+// markRanges are where marks come from: noncharacters, which Unicode reserves for use inside of programs, and characters
+// for private use. In UTF-8 they begin with one of the bytes of hasMarkLead.
+var markRanges = [...]struct{ from, to rune }{{0xFDD0, 0xFDEF}, {0xE000, 0xF8FF}, {0xF0000, 0xFFFFD}}
+
+func mayBeMark(r rune) bool {
+	for _, m := range markRanges {
+		if r >= m.from && r <= m.to {
+			return true
+		}
+	}
+	return false
+}
+
+// hasMarkLead reports whether s could hold a mark.
+func hasMarkLead(s string) bool {
+	return strings.IndexByte(s, 0xEF) >= 0 || strings.IndexByte(s, 0xEE) >= 0 || strings.IndexByte(s, 0xF3) >= 0
+}
+
+// newMarks chooses a mark for every rune of the markup; used are runes that cannot serve.
+func newMarks(markup []string, used map[rune]bool) (*marks, error) {
+	m := &marks{mark: map[rune]rune{}, orig: map[rune]rune{}, first: map[rune]bool{}, markup: newFinder(markup)}
+	free := func(yield func(rune) bool) {
+		for _, candidates := range markRanges {
+			for r := candidates.from; r <= candidates.to; r++ {
+				if !used[r] && !yield(r) {
+					return
+				}
+			}
+		}
+	}
+	next, stop := iter.Pull(free)
+	defer stop()
+	for _, text := range markup {
+		if !utf8.ValidString(text) {
+			continue // which valid text cannot hold
+		}
+		for i, r := range text {
+			if i == 0 {
+				m.first[r] = true
+			}
+			if m.mark[r] != 0 {
+				continue
+			}
+			mark, ok := next()
+			if !ok {
+				return nil, errors.New("chat: every character for private use is in use, none is left to mark text with")
+			}
+			m.mark[r], m.orig[mark] = mark, r
+		}
+	}
+	return m, nil
+}
+
+// apply marks all strings of a value in place and returns it.
+func (m *marks) apply(v value) value {
+	switch v := v.(type) {
+	case string:
+		return m.markText(v)
+	case *list:
+		for i, item := range v.items {
+			v.items[i] = m.apply(item)
+		}
+	case *dict:
+		for i := range v.keys {
+			v.keys[i] = m.markText(v.keys[i])
+			v.values[i] = m.apply(v.values[i])
+		}
+	}
+	return v
+}
+
+// markText returns s with marks in place of the runes that occur in markup.
+func (m *marks) markText(s string) string {
+	if len(m.mark) == 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if mark, ok := m.mark[r]; ok {
+			return mark
+		}
+		return r
+	}, s)
+}
+
+// plainRune returns the rune that r stands for.
+func (m *marks) plainRune(r rune) rune {
+	if mayBeMark(r) {
+		if orig, ok := m.orig[r]; ok {
+			return orig
+		}
+	}
+	return r
+}
+
+// plain returns s with the runes that its marks stand for.
+func (m *marks) plain(s string) string {
+	if len(m.orig) == 0 || !hasMarkLead(s) {
+		return s
+	}
+	return strings.Map(m.plainRune, s)
+}
+
+// convert maps every rune of s, plain, through f. What becomes of a marked rune is marked again if it occurs in markup.
+func (m *marks) convert(s string, f func(rune) rune) string {
+	if len(m.orig) == 0 {
+		return strings.Map(f, s)
+	}
+	return strings.Map(func(r rune) rune {
+		p := m.plainRune(r)
+		to := f(p)
+		if mark, ok := m.mark[to]; ok && p != r {
+			return mark
+		}
+		return to
+	}, s)
+}
+
+// prompt takes the marks out of rendered text. Literal are the places where the conversation has a rune with which markup
+// begins, and those where markup begins in the template's text but takes text of the conversation to be complete.
+func (m *marks) prompt(s string) Prompt {
+	if len(m.orig) == 0 || !hasMarkLead(s) {
+		return Prompt{Text: s}
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	foreign := make([]bool, 0, len(s)) // by byte of the plain text: whether it is the conversation's
+	for _, r := range s {
+		orig := m.plainRune(r)
+		b.WriteRune(orig)
+		for len(foreign) < b.Len() {
+			foreign = append(foreign, orig != r)
+		}
+	}
+	p := Prompt{Text: b.String()}
+	for i, r := range p.Text {
+		if m.first[r] && (foreign[i] || slices.Contains(foreign[i:i+m.markup.at(p.Text[i:])], true)) {
+			p.Literal = append(p.Literal, i)
+		}
+	}
+	return p
+}
+
+// aligned is text in its plain form that can be cut in its marked one.
+type aligned struct {
+	text  string // marked
+	plain string
+	at    []int32 // offset in text of each byte of plain, and its length; nil where text is plain
+}
+
+func (r *run) align(s string) (aligned, error) {
+	if len(r.marks.orig) == 0 || !hasMarkLead(s) {
+		return aligned{text: s, plain: s}, r.work(len(s))
+	}
+	if err := r.alloc(5 * int64(len(s))); err != nil {
+		return aligned{}, err
+	}
+	a := aligned{text: s, at: make([]int32, 0, len(s)+1)}
+	var b strings.Builder
+	for i, c := range s {
+		p := r.marks.plainRune(c)
+		for n := range utf8.RuneLen(p) {
+			// Inside a rune nothing is ever cut; the offsets only need to be there.
+			a.at = append(a.at, int32(i+pick(p == c, n, 0)))
+		}
+		b.WriteRune(p)
+	}
+	a.at = append(a.at, int32(len(s)))
+	a.plain = b.String()
+	return a, nil
+}
+
+// cut returns the marked text of plain[from:to].
+func (a aligned) cut(from, to int) string {
+	if a.at == nil {
+		return a.text[from:to]
+	}
+	return a.text[a.at[from]:a.at[to]]
+}

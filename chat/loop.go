@@ -1,0 +1,219 @@
+package chat
+
+import (
+	"fmt"
+
+	"github.com/nikolalohinski/gonja/v2/tokens"
+)
+
+// forLoop is a parsed for.
+type forLoop struct {
+	to        target
+	over      expression
+	condition expression // eval is nil without one
+	recursive bool
+	body      block
+	other     block // for no items
+}
+
+// loop is the variable of that name in the body of a for.
+type loop struct {
+	*forLoop
+	scope *scope // around the loop
+	items []value
+	index int
+	depth int
+	seen  value // by loop.changed
+}
+
+func (t *tag) forTag() error {
+	f := &forLoop{}
+	var err error
+	if f.to, err = t.targets(false); err != nil {
+		return err
+	}
+	if err := t.g.expect(tokens.In, "in"); err != nil {
+		return err
+	}
+	// A condition here filters; that of an if expression would need an else.
+	if f.over, err = t.g.sequence(); err != nil {
+		return err
+	}
+	if t.g.p.MatchName("if") != nil {
+		if f.condition, err = t.g.expression(); err != nil {
+			return err
+		}
+	}
+	f.recursive = t.g.p.MatchName("recursive") != nil
+	if err := t.g.end(); err != nil {
+		return err
+	}
+	t.d.loops++
+	body, end, g, err := t.body("else", "endfor")
+	t.d.loops--
+	if err != nil {
+		return err
+	}
+	if f.body = body; end == "else" {
+		if err := g.end(); err != nil {
+			return err
+		}
+		if f.other, err = t.whole("endfor"); err != nil {
+			return err
+		}
+	} else if err := g.end(); err != nil {
+		return err
+	}
+	t.node.run = func(r *run, s *scope) (flow, error) {
+		v, err := f.over.eval(r, s)
+		if err != nil {
+			return proceed, err
+		}
+		return f.run(r, s, v, 1)
+	}
+	return nil
+}
+
+// sequence parses what a for goes over: an expression without "if", or several with commas.
+func (g *grammar) sequence() (expression, error) {
+	return g.nest(func() (expression, error) {
+		first, err := g.or()
+		if err != nil || g.p.Current(tokens.Comma) == nil {
+			return first, err
+		}
+		items := []expression{first}
+		for g.p.Match(tokens.Comma) != nil {
+			item, err := g.or()
+			if err != nil {
+				return expression{}, err
+			}
+			items = append(items, item)
+		}
+		return g.list(items, true)
+	})
+}
+
+func (f *forLoop) run(r *run, s *scope, over value, depth int) (flow, error) {
+	items, err := r.iterate(over)
+	if err != nil {
+		return proceed, err
+	}
+	if f.condition.eval != nil {
+		if items, err = f.filter(r, s, items); err != nil {
+			return proceed, err
+		}
+	}
+	if len(items) == 0 {
+		return f.other.exec(r, s.inner())
+	}
+	l := &loop{forLoop: f, scope: s, items: items, depth: depth, seen: undefined{}}
+	for i, item := range items {
+		if err := r.step(); err != nil {
+			return proceed, err
+		}
+		l.index = i
+		inner := s.inner()
+		inner.set("loop", l)
+		if err := f.to.assign(r, inner, item); err != nil {
+			return proceed, err
+		}
+		switch fl, err := f.body.exec(r, inner); {
+		case err != nil:
+			return proceed, err
+		case fl == breakLoop:
+			return proceed, nil
+		}
+	}
+	return proceed, nil
+}
+
+// filter keeps the items for which the condition holds.
+func (f *forLoop) filter(r *run, s *scope, items []value) ([]value, error) {
+	if err := r.makeList(int64(len(items))); err != nil {
+		return nil, err
+	}
+	var kept []value
+	for _, item := range items {
+		inner := s.inner()
+		if err := f.to.assign(r, inner, item); err != nil {
+			return nil, err
+		}
+		v, err := f.condition.eval(r, inner)
+		if err != nil {
+			return nil, err
+		}
+		if truth(v) {
+			kept = append(kept, item)
+		}
+	}
+	return kept, nil
+}
+
+// attribute returns loop.index and the like.
+func (l *loop) attribute(name string) value {
+	item := func(i int) value {
+		if i < 0 || i >= len(l.items) {
+			return undefined{"loop." + name}
+		}
+		return l.items[i]
+	}
+	n := len(l.items)
+	switch name {
+	case "index":
+		return int64(l.index + 1)
+	case "index0":
+		return int64(l.index)
+	case "revindex":
+		return int64(n - l.index)
+	case "revindex0":
+		return int64(n - l.index - 1)
+	case "first":
+		return l.index == 0
+	case "last":
+		return l.index == n-1
+	case "length":
+		return int64(n)
+	case "depth":
+		return int64(l.depth)
+	case "depth0":
+		return int64(l.depth - 1)
+	case "previtem":
+		return item(l.index - 1)
+	case "nextitem":
+		return item(l.index + 1)
+	case "cycle":
+		return &function{name: "loop.cycle", call: func(_ *run, a arguments) (value, error) {
+			if len(a.positional) == 0 {
+				return nil, fmt.Errorf("loop.cycle without values")
+			}
+			return a.positional[l.index%len(a.positional)], nil
+		}}
+	case "changed":
+		return &function{name: "loop.changed", call: func(r *run, a arguments) (value, error) {
+			now := &list{items: a.positional, tuple: true}
+			same, err := r.equal(l.seen, now, 0)
+			l.seen = now
+			return !same, err
+		}}
+	}
+	return undefined{"loop." + name}
+}
+
+// again is a call of loop itself: the same loop over other items, one level deeper.
+func (l *loop) again(r *run, a arguments) (value, error) {
+	if !l.recursive {
+		return nil, fmt.Errorf("loop is called, but its for is not recursive")
+	}
+	v, err := a.bind("loop", []string{"items"}, 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	defer r.leave()
+	return r.capture(func() error {
+		_, err := l.run(r, l.scope, v[0], l.depth+1)
+		return err
+	})
+}

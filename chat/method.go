@@ -1,0 +1,267 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+func stringMethods() map[string]operation {
+	methods := map[string]operation{}
+	add := func(name, names string, required int, f func(r *run, s string, a []value) (value, error)) {
+		methods[name] = onText(name, names, required, f)
+	}
+	add("strip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], true, true) })
+	add("lstrip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], true, false) })
+	add("rstrip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], false, true) })
+	for _, fromRight := range []bool{false, true} {
+		add(pick(fromRight, "rsplit", "split"), "sep maxsplit", 0, func(r *run, s string, a []value) (value, error) {
+			limit, err := count("split", a[1], -1)
+			if err != nil {
+				return nil, err
+			}
+			return r.split(s, a[0], limit, fromRight)
+		})
+		add(pick(fromRight, "rpartition", "partition"), "sep", 1, func(r *run, s string, a []value) (value, error) {
+			return r.partition(s, a[0], fromRight)
+		})
+		for _, must := range []bool{false, true} {
+			name := pick(fromRight, "r", "") + pick(must, "index", "find")
+			add(name, "sub", 1, func(r *run, s string, a []value) (value, error) {
+				sub, err := texts(name, a[0])
+				if err != nil {
+					return nil, err
+				}
+				i, err := r.find(s, sub[0], fromRight)
+				if err == nil && i < 0 && must {
+					err = errors.New(name + ": not found")
+				}
+				return i, err
+			})
+		}
+		add(pick(fromRight, "endswith", "startswith"), "prefix", 1, func(r *run, s string, a []value) (value, error) {
+			return r.affix(s, a[0], fromRight)
+		})
+		add(pick(fromRight, "removesuffix", "removeprefix"), "prefix", 1, func(r *run, s string, a []value) (value, error) {
+			has, err := r.affix(s, a[0], fromRight)
+			if err != nil || has == false {
+				return s, err
+			}
+			whole, err := r.align(s)
+			if err != nil {
+				return nil, err
+			}
+			n := len(r.marks.plain(a[0].(string)))
+			if fromRight {
+				return whole.cut(0, len(whole.plain)-n), nil
+			}
+			return whole.cut(n, len(whole.plain)), nil
+		})
+	}
+	add("splitlines", "keepends", 0, func(r *run, s string, a []value) (value, error) { return r.lines(s, truth(a[0])) })
+	add("replace", "old new count", 2, replaceText)
+	add("upper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.upper(s) })
+	add("lower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.lower(s) })
+	add("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.capitalize(s, noLetter) })
+	add("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.capitalize(s, nothing) })
+	add("count", "sub", 1, func(r *run, s string, a []value) (value, error) {
+		sub, err := texts("count", a[0])
+		if err != nil {
+			return nil, err
+		}
+		return int64(strings.Count(r.marks.plain(s), r.marks.plain(sub[0]))), r.work(len(s))
+	})
+	add("join", "items", 1, func(r *run, s string, a []value) (value, error) { return r.joinAll(a[0], s, true) })
+	for i, name := range []string{"ljust", "center", "rjust"} {
+		add(name, "width fillchar", 1, func(r *run, s string, a []value) (value, error) {
+			fill := " "
+			if given(a[1]) {
+				text, err := texts(name, a[1])
+				if err != nil {
+					return nil, err
+				}
+				fill = text[0]
+			}
+			return r.pad(s, a[0], fill, i)
+		})
+	}
+	add("zfill", "width", 1, func(r *run, s string, a []value) (value, error) {
+		first, n := utf8.DecodeRuneInString(s)
+		if sign := r.marks.plainRune(first); sign != '+' && sign != '-' {
+			return r.pad(s, a[0], "0", 2)
+		}
+		width, err := count("zfill", a[0], 0)
+		if err != nil {
+			return nil, err
+		}
+		digits, err := r.pad(s[n:], max(width, 1)-1, "0", 2)
+		if err != nil {
+			return nil, err
+		}
+		return r.join(s[:n], digits.(string))
+	})
+	for name, kind := range map[string]func(rune) bool{
+		"isalpha": unicode.IsLetter, "isdigit": unicode.IsDigit, "isdecimal": unicode.IsDigit, "isnumeric": unicode.IsNumber,
+		"isspace": isSpace, "isalnum": func(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) },
+	} {
+		add(name, "", 0, func(r *run, s string, _ []value) (value, error) { return r.every(s, kind) })
+	}
+	add("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, unicode.IsUpper) })
+	add("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, unicode.IsLower) })
+	methods["format"] = func(r *run, v value, a arguments) (value, error) { return r.format(v.(string), a) }
+	return methods
+}
+
+// cased reports whether s has letters of a case, none of them of the other one.
+func (r *run) cased(s string, other func(rune) bool) (value, error) {
+	some := false
+	for _, c := range s {
+		c = r.marks.plainRune(c)
+		if other(c) {
+			return false, r.work(len(s))
+		}
+		some = some || unicode.IsUpper(c) || unicode.IsLower(c)
+	}
+	return some, r.work(len(s))
+}
+
+// affix reports whether s begins or ends with a string, or with one of a tuple.
+func (r *run) affix(s string, v value, end bool) (value, error) {
+	options := []value{v}
+	if l, ok := v.(*list); ok && l.tuple {
+		options = l.items
+	}
+	all, err := texts(pick(end, "endswith", "startswith"), options...)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.work(len(s)); err != nil {
+		return nil, err
+	}
+	s = r.marks.plain(s)
+	for _, option := range all {
+		if err := r.work(len(option)); err != nil {
+			return nil, err
+		}
+		if option = r.marks.plain(option); end && strings.HasSuffix(s, option) || !end && strings.HasPrefix(s, option) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (r *run) partition(s string, sep value, fromRight bool) (value, error) {
+	text, err := texts("partition", sep)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.split(s, sep, 1, fromRight)
+	if err != nil {
+		return nil, err
+	}
+	parts := v.(*list).items
+	switch {
+	case len(parts) == 2:
+		// The separator as it stands in s, marks and all.
+		found := s[len(parts[0].(string)) : len(s)-len(parts[1].(string))]
+		return &list{items: []value{parts[0], found, parts[1]}, tuple: true}, r.work(len(text[0]))
+	case fromRight:
+		return &list{items: []value{"", "", s}, tuple: true}, nil
+	default:
+		return &list{items: []value{s, "", ""}, tuple: true}, nil
+	}
+}
+
+func replaceText(r *run, s string, a []value) (value, error) {
+	text, err := texts("replace", a[0], a[1])
+	if err != nil {
+		return nil, err
+	}
+	n, err := count("replace", a[2], -1)
+	if err != nil {
+		return nil, err
+	}
+	return r.replace(s, text[0], text[1], n)
+}
+
+// joinAll puts a separator between the texts of items; strict refuses items that are no strings.
+func (r *run) joinAll(v value, sep string, strict bool) (value, error) {
+	items, err := r.iterate(v)
+	if err != nil {
+		return nil, err
+	}
+	b := &buffer{run: r}
+	for i, item := range items {
+		if i > 0 {
+			if err := b.write(sep); err != nil {
+				return nil, err
+			}
+		}
+		if _, ok := item.(string); strict && !ok {
+			return nil, fmt.Errorf("join: %s, expected a string", describe(item))
+		}
+		if err := b.repr(item, true, 0); err != nil {
+			return nil, err
+		}
+	}
+	return b.String(), nil
+}
+
+func dictMethods() map[string]operation {
+	return map[string]operation{
+		"get": fixed("get", "key default", 1, func(r *run, v value, a []value) (value, error) {
+			if key, ok := a[0].(string); ok {
+				if item, ok := v.(*dict).get(r.marks.plain(key)); ok {
+					return item, nil
+				}
+			}
+			if given(a[1]) {
+				return a[1], nil
+			}
+			return nil, nil
+		}),
+		"items": fixed("items", "", 0, func(r *run, v value, _ []value) (value, error) { return r.pairs(v.(*dict)) }),
+		"keys": fixed("keys", "", 0, func(r *run, v value, _ []value) (value, error) {
+			items, err := r.iterate(v)
+			return &list{items: items}, err
+		}),
+		"values": fixed("values", "", 0, func(_ *run, v value, _ []value) (value, error) {
+			return &list{items: v.(*dict).values}, nil
+		}),
+		"copy": fixed("copy", "", 0, func(_ *run, v value, _ []value) (value, error) { return v, nil }),
+	}
+}
+
+// pairs returns a dict's entries as tuples.
+func (r *run) pairs(d *dict) (*list, error) {
+	if err := r.makeList(8 * int64(len(d.keys))); err != nil {
+		return nil, err
+	}
+	return d.pairs(), nil
+}
+
+func listMethods() map[string]operation {
+	return map[string]operation{
+		"index": fixed("index", "value", 1, func(r *run, v value, a []value) (value, error) {
+			for i, item := range v.(*list).items {
+				if same, err := r.equal(item, a[0], 0); same || err != nil {
+					return int64(i), err
+				}
+			}
+			return nil, errors.New("index: not found")
+		}),
+		"count": fixed("count", "value", 1, func(r *run, v value, a []value) (value, error) {
+			n := int64(0)
+			for _, item := range v.(*list).items {
+				same, err := r.equal(item, a[0], 0)
+				if err != nil {
+					return nil, err
+				}
+				n += pick[int64](same, 1, 0)
+			}
+			return n, nil
+		}),
+	}
+}

@@ -1,0 +1,209 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The bounds of a template. Those of a run grow with the conversation, so that a long one is no attack.
+const (
+	maxSource  = 1 << 18 // bytes of a template; the largest published ones have 1 << 15
+	maxNesting = 100     // blocks within blocks, operators within operators
+	maxDepth   = 100     // calls within calls, values within values
+	maxRange   = 100000  // numbers in one range, as in Jinja's own sandbox
+
+	maxParameters = 100 // of a macro, and named arguments of a call
+
+	baseSteps   = 4 << 20  // expressions and statements of one rendering …
+	inputSteps  = 4        // … and as many more for every byte of the conversation …
+	pairSteps   = 20       // … and for every pair of messages: templates look back from each
+	stepBytes   = 64       // bytes of text handled that count as a step
+	baseMemory  = 64 << 20 // bytes allocated in one rendering, freed or not …
+	inputMemory = 64       // … and as many more for every byte of the conversation …
+	pairMemory  = 32       // … and for every pair of messages
+	baseText    = 16 << 20 // bytes of any one text, the output among them …
+	inputText   = 8        // … and as many more for every byte of the conversation
+
+	valueBytes  = 16  // of an item in a list
+	pairBytes   = 96  // of an entry in a dict
+	objectBytes = 512 // of anything that keeps variables alive
+)
+
+// run is one rendering: its output and what it may still spend.
+type run struct {
+	ctx    context.Context
+	marks  *marks
+	tables *tables // what names mean in the template
+	out    *buffer
+
+	steps, maxSteps   int64
+	memory, maxMemory int64
+	maxText           int64
+	depth             int
+}
+
+func newRun(ctx context.Context, m *marks, in *input) *run {
+	size, messages := int64(in.size), int64(len(in.messages.items))
+	r := &run{
+		ctx: ctx, marks: m,
+		maxSteps:  baseSteps + inputSteps*size + pairSteps*messages*messages,
+		maxMemory: baseMemory + inputMemory*size + pairMemory*messages*messages,
+		maxText:   baseText + inputText*size,
+	}
+	r.out = &buffer{run: r}
+	return r
+}
+
+// limit is the error of a bound.
+func (r *run) limit(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrLimit}, args...)...)
+}
+
+// step counts one step and looks whether the context is done.
+func (r *run) step() error { return r.count(1) }
+
+func (r *run) count(n int64) error {
+	before := r.steps
+	r.steps += n
+	if r.steps > r.maxSteps {
+		return r.limit("more than %d steps", r.maxSteps)
+	}
+	if r.steps>>9 != before>>9 {
+		if err := r.ctx.Err(); err != nil {
+			return fmt.Errorf("stopped: %w", err)
+		}
+	}
+	return nil
+}
+
+// work counts the handling of n bytes that allocates nothing.
+func (r *run) work(n int) error { return r.count(int64(n)/stepBytes + 1) }
+
+// alloc counts n bytes that are about to be allocated, and the work of filling them.
+func (r *run) alloc(n int64) error {
+	if r.memory += n; r.memory > r.maxMemory {
+		return r.limit("more than %d bytes of memory", r.maxMemory)
+	}
+	return r.count(n/stepBytes + 1)
+}
+
+// makeText counts a text of n bytes that is about to be made. n is an int64 so that callers can multiply first.
+func (r *run) makeText(n int64) error {
+	if n > r.maxText {
+		return r.limit("a text of %d bytes, more than %d", n, r.maxText)
+	}
+	return r.alloc(n)
+}
+
+// makeList counts a list of n items that is about to be made.
+func (r *run) makeList(n int64) error {
+	if n > r.maxMemory/valueBytes {
+		return r.limit("a list of %d items, more than %d bytes of memory", n, r.maxMemory)
+	}
+	return r.alloc(n*valueBytes + valueBytes)
+}
+
+// enter counts a call within a call; leave ends it.
+func (r *run) enter() error {
+	if r.depth++; r.depth > maxDepth {
+		return r.limit("calls nested deeper than %d", maxDepth)
+	}
+	return nil
+}
+
+func (r *run) leave() { r.depth-- }
+
+// capture runs f with an output of its own and returns what it wrote.
+func (r *run) capture(f func() error) (string, error) {
+	outer := r.out
+	r.out = &buffer{run: r}
+	err := f()
+	s := r.out.String()
+	r.out = outer
+	return s, err
+}
+
+// buffer is text being made.
+type buffer struct {
+	run *run
+	b   strings.Builder
+}
+
+func (b *buffer) String() string { return b.b.String() }
+
+func (b *buffer) write(s string) error {
+	if n := int64(b.b.Len()) + int64(len(s)); n > b.run.maxText {
+		return b.run.limit("output of more than %d bytes", b.run.maxText)
+	}
+	// A builder that grows by doubling allocates up to three times what it holds in the end.
+	if err := b.run.alloc(3 * int64(len(s))); err != nil {
+		return err
+	}
+	b.b.WriteString(s)
+	return nil
+}
+
+// scope holds the variables of a template, a macro, or one round of a loop. Most hold few; many go into a map.
+type scope struct {
+	few   []variable
+	many  map[string]value
+	outer *scope
+}
+
+type variable struct {
+	name  string
+	value value
+}
+
+const fewVariables = 8
+
+func (s *scope) inner() *scope { return &scope{outer: s} }
+
+// get returns a variable of this scope alone.
+func (s *scope) get(name string) (value, bool) {
+	for i := range s.few {
+		if s.few[i].name == name {
+			return s.few[i].value, true
+		}
+	}
+	v, ok := s.many[name]
+	return v, ok
+}
+
+func (s *scope) set(name string, v value) {
+	for i := range s.few {
+		if s.few[i].name == name {
+			s.few[i].value = v
+			return
+		}
+	}
+	if len(s.few) < fewVariables {
+		s.few = append(s.few, variable{name, v})
+		return
+	}
+	if s.many == nil {
+		s.many = map[string]value{}
+	}
+	s.many[name] = v
+}
+
+// lineError says in which line of a template something went wrong.
+type lineError struct {
+	line int
+	err  error
+}
+
+// Error quotes what the template says, which may be long, in part only.
+func (e *lineError) Error() string { return fmt.Sprintf("line %d: %.1200s", e.line, e.err) }
+func (e *lineError) Unwrap() error { return e.err }
+
+// atLine adds the line to an error that has none yet.
+func atLine(line int, err error) error {
+	var known *lineError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return &lineError{line, err}
+}

@@ -1,0 +1,104 @@
+package chat
+
+import (
+	"fmt"
+	"strings"
+)
+
+// operation is a filter or a method: it makes a value of another with arguments. predicate is a test.
+type (
+	operation func(r *run, v value, a arguments) (value, error)
+	predicate func(r *run, v value, a arguments) (bool, error)
+)
+
+// tables say what the names of filters, tests, methods and globals mean. A template knows these and no others.
+type tables struct {
+	filters map[string]operation
+	tests   map[string]predicate
+	methods map[string]map[string]operation // by typeName
+	globals map[string]value
+}
+
+func newTables() *tables {
+	t := &tables{}
+	t.methods = map[string]map[string]operation{
+		"string": stringMethods(), "object": dictMethods(), "list": listMethods(), "tuple": listMethods(),
+	}
+	t.tests = standardTests()
+	t.filters = standardFilters(t)
+	t.globals = map[string]value{
+		"range":           &function{name: "range", call: rangeOf},
+		"namespace":       &function{name: "namespace", call: newNamespace},
+		"dict":            &function{name: "dict", call: dictOf},
+		"raise_exception": &function{name: "raise_exception", call: raise},
+		"strftime_now":    &function{name: "strftime_now", call: clock},
+	}
+	return t
+}
+
+// fixed makes an operation of a function that gets its arguments by position: undefined where not given.
+func fixed(name string, names string, required int, f func(r *run, v value, a []value) (value, error)) operation {
+	list := strings.Fields(names)
+	return func(r *run, v value, a arguments) (value, error) {
+		bound, err := a.bind(name, list, required)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.look(append(bound, v)...); err != nil {
+			return nil, err
+		}
+		return f(r, v, bound)
+	}
+}
+
+// onText is fixed for a function of text, which gets str(v).
+func onText(name string, names string, required int, f func(r *run, s string, a []value) (value, error)) operation {
+	return fixed(name, names, required, func(r *run, v value, a []value) (value, error) {
+		s, err := r.text(v)
+		if err != nil {
+			return nil, err
+		}
+		return f(r, s, a)
+	})
+}
+
+// look counts a look at all of some texts.
+func (r *run) look(values ...value) error {
+	n := 0
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			n += len(s)
+		}
+	}
+	return r.work(n)
+}
+
+func given(v value) bool {
+	_, missing := v.(undefined)
+	return !missing
+}
+
+// count returns an optional integer argument.
+func count(what string, v value, otherwise int64) (int64, error) {
+	if !given(v) || v == nil {
+		return otherwise, nil
+	}
+	n, ok := integer(v)
+	if !ok {
+		return 0, fmt.Errorf("%s: %s, expected an integer", what, describe(v))
+	}
+	return n, nil
+}
+
+// texts returns arguments that must be strings.
+func texts(what string, a ...value) ([]string, error) {
+	out := make([]string, len(a))
+	for i, v := range a {
+		s, ok := v.(string)
+		if !ok {
+			return nil, fmt.Errorf("%s: %s, expected a string", what, describe(v))
+		}
+		out[i] = s
+	}
+	return out, nil
+}

@@ -1,0 +1,507 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The methods of strings and the filters that share them. All of them look at plain text and keep marks where they are.
+
+// strip removes the given characters, spaces if chars is undefined or none, from the chosen ends.
+func (r *run) strip(s string, chars value, left, right bool) (value, error) {
+	in := isSpace
+	if set, ok := chars.(string); ok {
+		if err := r.alloc(8 * int64(len(set))); err != nil {
+			return nil, err
+		}
+		if err := r.work(8 * len(s)); err != nil {
+			return nil, err
+		}
+		runes := map[rune]bool{}
+		for _, c := range r.marks.plain(set) {
+			runes[c] = true
+		}
+		in = func(c rune) bool { return runes[c] }
+	} else if _, missing := chars.(undefined); chars != nil && !missing {
+		return nil, fmt.Errorf("strip: characters are %s, expected a string", describe(chars))
+	}
+	if err := r.work(len(s)); err != nil {
+		return nil, err
+	}
+	plainIn := func(c rune) bool { return in(r.marks.plainRune(c)) }
+	if left {
+		s = strings.TrimLeftFunc(s, plainIn)
+	}
+	if right {
+		s = strings.TrimRightFunc(s, plainIn)
+	}
+	return s, nil
+}
+
+func (r *run) convert(s string, f func(rune) rune) (string, error) {
+	if err := r.makeText(2 * int64(len(s))); err != nil {
+		return "", err
+	}
+	return r.marks.convert(s, f), nil
+}
+
+func (r *run) upper(s string) (string, error) { return r.convert(s, unicode.ToUpper) }
+func (r *run) lower(s string) (string, error) { return r.convert(s, unicode.ToLower) }
+
+// capitalize begins s with a capital, and every word too; a word begins after a rune for which apart holds.
+func (r *run) capitalize(s string, apart func(rune) bool) (string, error) {
+	first := true
+	return r.convert(s, func(c rune) rune {
+		to := unicode.ToLower(c)
+		if first {
+			to = unicode.ToUpper(c)
+		}
+		first = apart(c)
+		return to
+	})
+}
+
+// What stands before a word, for the method title and for the filter of that name.
+func noLetter(c rune) bool  { return !unicode.IsLetter(c) }
+func separator(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) }
+func nothing(rune) bool     { return false }
+
+// split cuts s at a separator, at runs of space if sep is undefined or none; at most limit times unless it is negative.
+func (r *run) split(s string, sep value, limit int64, fromRight bool) (value, error) {
+	a, err := r.align(s)
+	if err != nil {
+		return nil, err
+	}
+	var parts []string
+	cut := func(from, to int) error {
+		parts = append(parts, a.cut(from, to))
+		return r.alloc(2 * valueBytes)
+	}
+	if limit < 0 {
+		limit = int64(len(s)) + 1
+	}
+	switch text, ok := sep.(string); {
+	case ok && text == "":
+		return nil, errors.New("split: an empty separator")
+	case ok:
+		err = splitText(a.plain, r.marks.plain(text), limit, fromRight, cut)
+	default:
+		if _, missing := sep.(undefined); sep != nil && !missing {
+			return nil, fmt.Errorf("split: the separator is %s, expected a string", describe(sep))
+		}
+		err = splitSpace(a.plain, limit, fromRight, cut)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := &list{items: make([]value, len(parts))}
+	for i, part := range parts {
+		l.items[pick(fromRight, len(parts)-1-i, i)] = part
+	}
+	return l, nil
+}
+
+// splitText calls cut for the pieces of s between separators, from the chosen end.
+func splitText(s, sep string, limit int64, fromRight bool, cut func(from, to int) error) error {
+	from, to := 0, len(s)
+	for ; limit > 0; limit-- {
+		var i int
+		if fromRight {
+			i = strings.LastIndex(s[:to], sep)
+		} else if i = strings.Index(s[from:], sep); i >= 0 {
+			i += from
+		}
+		if i < 0 {
+			break
+		}
+		var err error
+		if fromRight {
+			err = cut(i+len(sep), to)
+			to = i
+		} else {
+			err = cut(from, i)
+			from = i + len(sep)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return cut(from, to)
+}
+
+// splitSpace calls cut for the words of s, from the chosen end; past the limit, for the rest as it is.
+func splitSpace(s string, limit int64, fromRight bool, cut func(from, to int) error) error {
+	trim := strings.TrimLeftFunc
+	if fromRight {
+		trim = strings.TrimRightFunc
+	}
+	for rest := trim(s, isSpace); rest != ""; limit-- {
+		at := len(s) - len(rest) // where rest begins, if words are taken from the left
+		var err error
+		switch {
+		case limit <= 0 && fromRight:
+			return cut(0, len(rest))
+		case limit <= 0:
+			return cut(at, len(s))
+		case fromRight:
+			i := strings.LastIndexFunc(rest, isSpace)
+			if i >= 0 {
+				_, n := utf8.DecodeRuneInString(rest[i:])
+				i += n
+			} else {
+				i = 0
+			}
+			err = cut(i, len(rest))
+			rest = trim(rest[:i], isSpace)
+		default:
+			i := strings.IndexFunc(rest, isSpace)
+			if i < 0 {
+				i = len(rest)
+			}
+			err = cut(at, at+i)
+			rest = trim(rest[i:], isSpace)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines cuts s at its line breaks.
+func (r *run) lines(s string, keep bool) (value, error) {
+	a, err := r.align(s)
+	if err != nil {
+		return nil, err
+	}
+	l := &list{}
+	for from := 0; from < len(a.plain); {
+		rest := a.plain[from:]
+		end, next := len(rest), len(rest)
+		if i := strings.IndexAny(rest, "\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029"); i >= 0 {
+			_, n := utf8.DecodeRuneInString(rest[i:])
+			end, next = i, i+n
+			if strings.HasPrefix(rest[i:], "\r\n") {
+				next++
+			}
+		}
+		if err := r.alloc(2 * valueBytes); err != nil {
+			return nil, err
+		}
+		l.items = append(l.items, a.cut(from, from+pick(keep, next, end)))
+		from += next
+	}
+	return l, nil
+}
+
+// replace puts new in the place of the first n old ones, of all if n is negative.
+func (r *run) replace(s, old, new string, n int64) (value, error) {
+	a, err := r.align(s)
+	if err != nil {
+		return nil, err
+	}
+	old = r.marks.plain(old)
+	if old == "" {
+		return r.insert(s, new, n)
+	}
+	count := int64(strings.Count(a.plain, old))
+	if n >= 0 {
+		count = min(count, n)
+	}
+	if err := r.makeText(int64(len(s)) + count*int64(len(new))); err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	from := 0
+	for ; count > 0; count-- {
+		i := from + strings.Index(a.plain[from:], old)
+		b.WriteString(a.cut(from, i))
+		b.WriteString(new)
+		from = i + len(old)
+	}
+	b.WriteString(a.cut(from, len(a.plain)))
+	return b.String(), nil
+}
+
+// insert puts text before the first n characters of s and, if there are fewer, at its end.
+func (r *run) insert(s, text string, n int64) (value, error) {
+	count := int64(utf8.RuneCountInString(s)) + 1
+	if n >= 0 {
+		count = min(count, n)
+	}
+	if err := r.makeText(int64(len(s)) + count*int64(len(text))); err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	for _, c := range s {
+		if count > 0 {
+			b.WriteString(text)
+			count--
+		}
+		b.WriteRune(c)
+	}
+	if count > 0 {
+		b.WriteString(text)
+	}
+	return b.String(), nil
+}
+
+// find returns the place of the first or last sub in s, counted in characters; -1 if there is none.
+func (r *run) find(s, sub string, last bool) (int64, error) {
+	if err := r.work(len(s)); err != nil {
+		return 0, err
+	}
+	s, sub = r.marks.plain(s), r.marks.plain(sub)
+	i := strings.Index(s, sub)
+	if last {
+		i = strings.LastIndex(s, sub)
+	}
+	if i < 0 {
+		return -1, nil
+	}
+	return int64(utf8.RuneCountInString(s[:i])), nil
+}
+
+// pad fills s with a character to a width; left says how much of the filling, of two parts, goes to its left.
+func (r *run) pad(s string, width value, fill string, left int) (value, error) {
+	n, ok := integer(width)
+	if !ok {
+		return nil, fmt.Errorf("a width that is %s, expected an integer", describe(width))
+	}
+	if err := r.work(len(s) + len(fill)); err != nil {
+		return nil, err
+	}
+	if utf8.RuneCountInString(fill) != 1 {
+		return nil, errors.New("fill: expected one character")
+	}
+	missing := n - int64(utf8.RuneCountInString(s))
+	if missing <= 0 {
+		return s, nil
+	}
+	if missing > r.maxText {
+		return nil, r.limit("a text of %d characters, more than %d bytes", n, r.maxText)
+	}
+	if err := r.makeText(int64(len(s)) + missing*int64(len(fill))); err != nil {
+		return nil, err
+	}
+	before := missing * int64(left) / 2
+	if left == 1 && missing%2 == 1 && n%2 == 1 {
+		before++ // where Python puts the odd one
+	}
+	return strings.Repeat(fill, int(before)) + s + strings.Repeat(fill, int(missing-before)), nil
+}
+
+// indent puts spaces before every line but the first, as the filter's arguments say.
+func (r *run) indent(s string, width value, first, blank bool) (value, error) {
+	prefix, ok := width.(string)
+	if !ok {
+		n, ok := integer(width)
+		if !ok {
+			return nil, fmt.Errorf("indent: the width is %s, expected an integer or a string", describe(width))
+		}
+		v, _, err := r.repeat(" ", n)
+		if err != nil {
+			return nil, err
+		}
+		prefix = v.(string)
+	}
+	a, err := r.align(s)
+	if err != nil {
+		return nil, err
+	}
+	count := int64(strings.Count(a.plain, "\n")) + 1
+	if err := r.makeText(int64(len(s)) + count*int64(len(prefix))); err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	from := 0
+	for line := range strings.SplitAfterSeq(a.plain, "\n") {
+		if pick(from == 0, first, blank || strings.TrimSuffix(line, "\n") != "") {
+			b.WriteString(prefix)
+		}
+		b.WriteString(a.cut(from, from+len(line)))
+		from += len(line)
+	}
+	return b.String(), nil
+}
+
+// printf is Python's s % v for %s, %r, %d, %i, %f, %x and %%, with flags, width and precision.
+func (r *run) printf(s string, v value) (value, error) {
+	args := []value{v}
+	if l, ok := v.(*list); ok && l.tuple {
+		args = l.items
+	}
+	a, err := r.align(s)
+	if err != nil {
+		return nil, err
+	}
+	b := &buffer{run: r}
+	from, rest := 0, a.plain
+	next := func(set string) string { // consumes characters of a set
+		text := rest[:len(rest)-len(strings.TrimLeft(rest, set))]
+		rest = rest[len(text):]
+		return text
+	}
+	size := func() (int64, error) {
+		digits := next("0123456789")
+		n, err := strconv.ParseInt("0"+digits, 10, 32)
+		if err != nil {
+			return 0, r.limit("a width of %.20s characters", digits)
+		}
+		return n, nil
+	}
+	for {
+		i := strings.IndexByte(rest, '%')
+		if i < 0 {
+			break
+		}
+		if err := b.write(a.cut(from, from+i)); err != nil {
+			return nil, err
+		}
+		rest = rest[i+1:]
+		flags := next("-0")
+		width, err := size()
+		if err != nil {
+			return nil, err
+		}
+		precision := int64(6)
+		if next(".") != "" {
+			if precision, err = size(); err != nil {
+				return nil, err
+			}
+			if precision > 100 {
+				return nil, r.limit("a precision of %d digits, more than 100", precision)
+			}
+		}
+		if rest == "" {
+			return nil, errors.New("%: the format ends in its directive")
+		}
+		verb := rest[0]
+		rest = rest[1:]
+		from = len(a.plain) - len(rest)
+		if verb == '%' {
+			if err := b.write("%"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(args) == 0 {
+			return nil, errors.New("%: fewer values than the format has directives")
+		}
+		piece, err := r.printOne(verb, args[0], int(precision))
+		if err != nil {
+			return nil, err
+		}
+		args = args[1:]
+		fill := pick(strings.Contains(flags, "0") && verb != 's' && verb != 'r', "0", " ")
+		padded, err := r.pad(piece, width, fill, pick(strings.Contains(flags, "-"), 0, 2))
+		if err != nil {
+			return nil, err
+		}
+		if err := b.write(padded.(string)); err != nil {
+			return nil, err
+		}
+	}
+	if _, ok := v.(*list); ok && len(args) > 0 {
+		return nil, errors.New("%: more values than the format has directives")
+	}
+	err = b.write(a.cut(from, len(a.plain)))
+	return b.String(), err
+}
+
+func (r *run) printOne(verb byte, v value, precision int) (string, error) {
+	switch verb {
+	case 's':
+		return r.text(v)
+	case 'r':
+		b := &buffer{run: r}
+		err := b.repr(v, false, 0)
+		return b.String(), err
+	}
+	n, ok := numeric(v)
+	if !ok {
+		return "", fmt.Errorf("%%%c of %s, expected a number", verb, describe(v))
+	}
+	switch verb {
+	case 'd', 'i':
+		if n.float {
+			return strconv.FormatFloat(math.Trunc(n.f), 'f', 0, 64), nil
+		}
+		return strconv.FormatInt(n.i, 10), nil
+	case 'x':
+		if !n.float {
+			return strconv.FormatInt(n.i, 16), nil
+		}
+	case 'f':
+		return strconv.FormatFloat(n.f, 'f', precision, 64), nil
+	}
+	return "", fmt.Errorf("%%%c is not supported, expected %%s, %%r, %%d, %%x or %%f", verb)
+}
+
+// format is Python's str.format with the fields {}, {0} and {name}.
+func (r *run) format(s string, args arguments) (value, error) {
+	a, err := r.align(s)
+	if err != nil {
+		return nil, err
+	}
+	b := &buffer{run: r}
+	from := 0
+	for next := 0; ; {
+		rest := a.plain[from:]
+		i := strings.IndexAny(rest, "{}")
+		if i < 0 {
+			break
+		}
+		if err := b.write(a.cut(from, from+i)); err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(rest[i:], "{{") || strings.HasPrefix(rest[i:], "}}") {
+			if err := b.write(a.cut(from+i, from+i+1)); err != nil {
+				return nil, err
+			}
+			from += i + 2
+			continue
+		}
+		end := strings.IndexByte(rest[i:], '}')
+		if rest[i] == '}' || end < 0 {
+			return nil, errors.New("format: a brace without its partner")
+		}
+		field := rest[i+1 : i+end]
+		from += i + end + 1
+		var v value = undefined{}
+		if at, err := strconv.Atoi(pick(field == "", strconv.Itoa(next), field)); err != nil {
+			_, v = args.take(field)
+		} else if at >= 0 && at < len(args.positional) {
+			v = args.positional[at]
+		}
+		if field == "" {
+			next++
+		}
+		if !given(v) {
+			return nil, fmt.Errorf("format: no argument for {%.40s}, expected {}, {0} or {name}", field)
+		}
+		if err := b.repr(v, true, 0); err != nil {
+			return nil, err
+		}
+	}
+	err = b.write(a.cut(from, len(a.plain)))
+	return b.String(), err
+}
+
+// every reports whether s is not empty and all of its characters are of a kind.
+func (r *run) every(s string, kind func(rune) bool) (value, error) {
+	if err := r.work(len(s)); err != nil {
+		return nil, err
+	}
+	for _, c := range s {
+		if !kind(r.marks.plainRune(c)) {
+			return false, nil
+		}
+	}
+	return s != "", nil
+}

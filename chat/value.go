@@ -1,0 +1,523 @@
+package chat
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// value is a value of a template: nil (none), undefined, bool, int64, float64, number, string, *list, *dict, *namespace,
+// *function or *loop. Lists and dicts never change once made, as in Jinja's immutable sandbox, so no value can hold
+// itself except through a namespace.
+type value any
+
+// undefined is what a missing variable, attribute or item gives; what names it in errors.
+type undefined struct{ what string }
+
+// number is a number as JSON wrote it.
+type number string
+
+// list is a Python list or tuple.
+type list struct {
+	items []value
+	tuple bool
+}
+
+// dict keeps its keys in the order of insertion. Keys are marked text (see marks); index has them plain.
+type dict struct {
+	keys   []string
+	values []value
+	index  map[string]int
+}
+
+// namespace is Jinja's only object that a template can change.
+type namespace struct{ vars map[string]value }
+
+func newDict() *dict { return &dict{index: map[string]int{}} }
+
+// get returns the value at a plain key.
+func (d *dict) get(key string) (value, bool) {
+	if i, ok := d.index[key]; ok {
+		return d.values[i], true
+	}
+	return nil, false
+}
+
+// set adds a key whose plain form is given too; a key that is there keeps its place and gets the new value.
+func (d *dict) set(key, plain string, v value) {
+	if i, ok := d.index[plain]; ok {
+		d.values[i] = v
+		return
+	}
+	d.index[plain] = len(d.keys)
+	d.keys = append(d.keys, key)
+	d.values = append(d.values, v)
+}
+
+// put is set for a key that holds no marks.
+func (d *dict) put(key string, v value) { d.set(key, key, v) }
+
+// pairs returns the dict as a list of tuples.
+func (d *dict) pairs() *list {
+	l := &list{items: make([]value, len(d.keys))}
+	for i, k := range d.keys {
+		l.items[i] = &list{items: []value{k, d.values[i]}, tuple: true}
+	}
+	return l
+}
+
+// decodeObject reads a JSON object into a dict that keeps the order of keys and the form of numbers.
+func decodeObject(data []byte) (*dict, error) {
+	if err := validText("JSON", string(data)); err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	v, err := decodeValue(d, 0)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("JSON cut off, expected an object")
+	case err != nil:
+		return nil, err
+	}
+	object, ok := v.(*dict)
+	if !ok {
+		kind := typeName(v)
+		switch v.(type) {
+		case nil:
+			kind = "null"
+		case *list:
+			kind = "array"
+		}
+		return nil, fmt.Errorf("a JSON %s, expected an object", kind)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("text after the JSON object at byte %d", d.InputOffset())
+	}
+	return object, nil
+}
+
+func decodeValue(d *json.Decoder, depth int) (value, error) {
+	if depth > maxJSONDepth {
+		return nil, fmt.Errorf("JSON nested deeper than %d", maxJSONDepth)
+	}
+	token, err := d.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := token.(type) {
+	case json.Number:
+		if len(t) > maxDigits {
+			return nil, fmt.Errorf("a JSON number of %d digits, expected %d at most", len(t), maxDigits)
+		}
+		return number(t.String()), nil
+	case json.Delim:
+		if t == '[' {
+			l := &list{}
+			for d.More() {
+				item, err := decodeValue(d, depth+1)
+				if err != nil {
+					return nil, err
+				}
+				l.items = append(l.items, item)
+			}
+			_, err := d.Token()
+			return l, err
+		}
+		o := newDict()
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				return nil, err
+			}
+			item, err := decodeValue(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			o.put(key.(string), item)
+		}
+		_, err := d.Token()
+		return o, err
+	default: // nil, bool, string
+		return t, nil
+	}
+}
+
+func typeName(v value) string {
+	switch v := v.(type) {
+	case nil:
+		return "none"
+	case undefined:
+		return "undefined"
+	case bool:
+		return "boolean"
+	case int64, number:
+		return "number"
+	case float64:
+		return "number"
+	case string:
+		return "string"
+	case *list:
+		if v.tuple {
+			return "tuple"
+		}
+		return "list"
+	case *dict:
+		return "object"
+	case *namespace:
+		return "namespace"
+	case *function:
+		return "function"
+	default:
+		return "loop"
+	}
+}
+
+// truth is Python's bool(v).
+func truth(v value) bool {
+	switch v := v.(type) {
+	case nil, undefined:
+		return false
+	case bool:
+		return v
+	case string:
+		return v != ""
+	case *list:
+		return len(v.items) > 0
+	case *dict:
+		return len(v.keys) > 0
+	}
+	if n, ok := numeric(v); ok {
+		return n.f != 0
+	}
+	return true
+}
+
+// num is a number to calculate with: an integer unless float is set. f always holds the value.
+type num struct {
+	i     int64
+	f     float64
+	float bool
+}
+
+// numeric returns v as a number; booleans count as 0 and 1, as in Python. Integers beyond 64 bits become floats.
+func numeric(v value) (num, bool) {
+	switch v := v.(type) {
+	case bool:
+		if v {
+			return num{i: 1, f: 1}, true
+		}
+		return num{}, true
+	case int64:
+		return num{i: v, f: float64(v)}, true
+	case float64:
+		return num{f: v, float: true}, true
+	case number:
+		if isInteger(v) {
+			if i, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+				return num{i: i, f: float64(i)}, true
+			}
+		}
+		f, _ := strconv.ParseFloat(string(v), 64) // out of range: the infinity that comes with the error
+		return num{f: f, float: true}, true
+	}
+	return num{}, false
+}
+
+func isInteger(n number) bool { return !strings.ContainsAny(string(n), ".eE") }
+
+// integer returns v as an integer, for indices and counts.
+func integer(v value) (int64, bool) {
+	n, ok := numeric(v)
+	return n.i, ok && !n.float
+}
+
+// formatFloat is Python's repr of a float.
+func formatFloat(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "nan"
+	case math.IsInf(f, 1):
+		return "inf"
+	case math.IsInf(f, -1):
+		return "-inf"
+	case f == 0 || math.Abs(f) >= 1e-4 && math.Abs(f) < 1e16:
+		s := strconv.FormatFloat(f, 'f', -1, 64)
+		if !strings.Contains(s, ".") {
+			s += ".0"
+		}
+		return s
+	default:
+		return strconv.FormatFloat(f, 'e', -1, 64)
+	}
+}
+
+// text is Python's str(v).
+func (r *run) text(v value) (string, error) {
+	if s, ok := v.(string); ok {
+		return s, nil
+	}
+	b := &buffer{run: r}
+	err := b.repr(v, true, 0)
+	return b.String(), err
+}
+
+// repr appends Python's repr(v); with str set, str(v), which differs for strings and undefined.
+func (b *buffer) repr(v value, str bool, depth int) error {
+	if err := b.run.step(); err != nil {
+		return err
+	}
+	if depth > maxDepth {
+		return b.run.limit("a value nested deeper than %d", maxDepth)
+	}
+	switch v := v.(type) {
+	case nil:
+		return b.write("None")
+	case undefined:
+		if str {
+			return nil
+		}
+		return b.write("Undefined")
+	case bool:
+		if v {
+			return b.write("True")
+		}
+		return b.write("False")
+	case int64:
+		return b.write(strconv.FormatInt(v, 10))
+	case float64:
+		return b.write(formatFloat(v))
+	case number:
+		return b.write(b.run.marks.markText(string(v)))
+	case string:
+		if str {
+			return b.write(v)
+		}
+		return b.write(b.run.marks.quotePython(v))
+	case *list:
+		return b.reprList(v, depth)
+	case *dict:
+		for i, k := range v.keys {
+			if err := b.write(pick(i == 0, "{", ", ")); err != nil {
+				return err
+			}
+			if err := b.repr(k, false, depth+1); err != nil {
+				return err
+			}
+			if err := b.write(": "); err != nil {
+				return err
+			}
+			if err := b.repr(v.values[i], false, depth+1); err != nil {
+				return err
+			}
+		}
+		return b.write(pick(len(v.keys) == 0, "{}", "}"))
+	case *function:
+		return b.write("<" + v.name + ">")
+	default:
+		return b.write("<" + typeName(v) + ">")
+	}
+}
+
+func (b *buffer) reprList(l *list, depth int) error {
+	open, end := "[", "]"
+	if l.tuple {
+		open, end = "(", ")"
+		if len(l.items) == 1 {
+			end = ",)"
+		}
+	}
+	if err := b.write(open); err != nil {
+		return err
+	}
+	for i, item := range l.items {
+		if i > 0 {
+			if err := b.write(", "); err != nil {
+				return err
+			}
+		}
+		if err := b.repr(item, false, depth+1); err != nil {
+			return err
+		}
+	}
+	return b.write(end)
+}
+
+// quotePython is Python's repr of a string.
+func (m *marks) quotePython(s string) string {
+	quote := '\''
+	if plain := m.plain(s); strings.Contains(plain, "'") && !strings.Contains(plain, `"`) {
+		quote = '"'
+	}
+	var b strings.Builder
+	b.WriteRune(quote)
+	for _, r := range s {
+		switch p := m.plainRune(r); {
+		case p == quote || p == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case p == '\n':
+			b.WriteString(`\n`)
+		case p == '\r':
+			b.WriteString(`\r`)
+		case p == '\t':
+			b.WriteString(`\t`)
+		case p == ' ' || unicode.IsPrint(p):
+			b.WriteRune(r)
+		case p <= 0xff:
+			fmt.Fprintf(&b, `\x%02x`, p)
+		case p <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, p)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, p)
+		}
+	}
+	b.WriteRune(quote)
+	return b.String()
+}
+
+// equal is Python's a == b.
+func (r *run) equal(a, b value, depth int) (bool, error) {
+	if err := r.step(); err != nil {
+		return false, err
+	}
+	if depth > maxDepth {
+		return false, r.limit("a value nested deeper than %d", maxDepth)
+	}
+	switch a := a.(type) {
+	case nil:
+		return b == nil, nil
+	case undefined:
+		_, ok := b.(undefined)
+		return ok, nil
+	case string:
+		b, ok := b.(string)
+		if !ok {
+			return false, nil
+		}
+		if err := r.work(len(a) + len(b)); err != nil {
+			return false, err
+		}
+		return r.marks.plain(a) == r.marks.plain(b), nil
+	case *list:
+		b, ok := b.(*list)
+		if !ok || a.tuple != b.tuple || len(a.items) != len(b.items) {
+			return false, nil
+		}
+		for i := range a.items {
+			if same, err := r.equal(a.items[i], b.items[i], depth+1); !same || err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	case *dict:
+		b, ok := b.(*dict)
+		if !ok || len(a.keys) != len(b.keys) {
+			return false, nil
+		}
+		for key, i := range a.index {
+			other, ok := b.get(key)
+			if !ok {
+				return false, nil
+			}
+			if same, err := r.equal(a.values[i], other, depth+1); !same || err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	}
+	if n, ok := numeric(a); ok {
+		if m, ok := numeric(b); ok {
+			if x, ok := a.(number); ok && a == b {
+				return x != "", nil // alike as written, integers beyond 64 bits included
+			}
+			return compareNumbers(n, m) == 0, nil
+		}
+		return false, nil
+	}
+	return a == b, nil
+}
+
+// compare is -1, 0 or 1 for Python's order of a and b; an error where Python has none.
+func (r *run) compare(a, b value, depth int) (int, error) {
+	if err := r.step(); err != nil {
+		return 0, err
+	}
+	if depth > maxDepth {
+		return 0, r.limit("a value nested deeper than %d", maxDepth)
+	}
+	if n, ok := numeric(a); ok {
+		if m, ok := numeric(b); ok {
+			return compareNumbers(n, m), nil
+		}
+	}
+	switch a := a.(type) {
+	case string:
+		if b, ok := b.(string); ok {
+			return strings.Compare(r.marks.plain(a), r.marks.plain(b)), r.work(len(a) + len(b))
+		}
+	case *list:
+		b, ok := b.(*list)
+		if !ok || a.tuple != b.tuple {
+			break
+		}
+		for i := range min(len(a.items), len(b.items)) {
+			if same, err := r.equal(a.items[i], b.items[i], depth+1); err != nil {
+				return 0, err
+			} else if !same {
+				return r.compare(a.items[i], b.items[i], depth+1)
+			}
+		}
+		return compareInts(int64(len(a.items)), int64(len(b.items))), nil
+	}
+	return 0, fmt.Errorf("cannot order %s and %s", describe(a), describe(b))
+}
+
+func compareNumbers(a, b num) int {
+	if !a.float && !b.float {
+		return compareInts(a.i, b.i)
+	}
+	switch {
+	case a.f < b.f:
+		return -1
+	case a.f == b.f:
+		return 0
+	default: // also NaN: equal to nothing
+		return 1
+	}
+}
+
+func compareInts(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a == b:
+		return 0
+	default:
+		return 1
+	}
+}
+
+// describe names a value in an error, by its name if it is undefined, else by its type.
+func describe(v value) string {
+	if u, ok := v.(undefined); ok {
+		if u.what != "" {
+			return u.what + ", which is undefined"
+		}
+		return "an undefined value"
+	}
+	return "a value of type " + typeName(v)
+}
+
+func pick[T any](condition bool, yes, no T) T {
+	if condition {
+		return yes
+	}
+	return no
+}
