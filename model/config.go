@@ -38,8 +38,14 @@ type LayerConfig struct {
 	Source   int     // layer whose keys and values this one reads: itself, or the last owner of its kind
 }
 
-// maxLayers bounds what a damaged file can make the reader allocate.
-const maxLayers = 4096
+// Bounds on what a file may ask for, far beyond all known models. They keep a damaged or hostile one from making the
+// program allocate without measure, and the sizes computed from them within 64 bits, those of one position within 32.
+const (
+	maxPositions = 1 << 28
+	maxLayers    = 1 << 10
+	maxWidth     = 1 << 18 // values of one position: the residual, all heads of a layer, an MLP, all per-layer embeddings
+	maxExperts   = 1 << 15 // of all layers together
+)
 
 // ReadConfig reads the shape from a file's metadata (keys "gemma4.…"). Vocabulary is left at 0: tensors tell it.
 func ReadConfig(m *gguf.Metadata) (*Config, error) {
@@ -48,40 +54,30 @@ func ReadConfig(m *gguf.Metadata) (*Config, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	if arch != "gemma4" {
-		return nil, fmt.Errorf("model: general.architecture is %q, this package runs \"gemma4\"%s", arch, architectureHint(arch))
+		return nil, fmt.Errorf("model: general.architecture is %.40q, this package runs \"gemma4\"%s", arch, architectureHint(arch))
 	}
 	k := &keys{m: m}
-	layers := k.positive("block_count")
-	if k.err == nil && layers > maxLayers {
-		k.fail("gemma4.block_count is %d, at most %d is possible", layers, maxLayers)
-	}
+	layers := k.integer("block_count", 1, maxLayers)
 	if k.err != nil {
 		return nil, k.err
 	}
-	shared := k.integer("attention.shared_kv_layers", 0)
 	c := &Config{
-		Width:    k.positive("embedding_length"),
-		Context:  k.positive("context_length"),
-		Window:   k.positive("attention.sliding_window"),
+		Width:    k.integer("embedding_length", 1, maxWidth),
+		Context:  k.integer("context_length", 1, maxPositions),
+		Window:   k.integer("attention.sliding_window", 1, maxPositions),
 		Eps:      k.positiveFloat("attention.layer_norm_rms_epsilon"),
 		SoftCap:  k.float("final_logit_softcapping", 0),
-		PerLayer: k.integer("embedding_length_per_layer_input", 0),
-		Owners:   layers - shared,
-		Experts:  k.integer("expert_count", 0),
+		PerLayer: k.integer("embedding_length_per_layer_input", 0, maxWidth/layers, 0),
+		Owners:   layers - k.integer("attention.shared_kv_layers", 0, layers-1, 0),
+		Experts:  k.integer("expert_count", 0, maxExperts/layers, 0),
 		Layers:   make([]LayerConfig, layers),
-	}
-	if c.Owners < 1 {
-		k.fail("gemma4.attention.shared_kv_layers is %d of %d layers: at least one must keep keys and values", shared, layers)
 	}
 	if c.SoftCap < 0 {
 		k.fail("gemma4.final_logit_softcapping is %g, expected 0 or more", c.SoftCap)
 	}
 	if c.Experts > 0 {
-		c.ExpertsUsed = k.positive("expert_used_count")
-		c.ExpertWidth = k.positive("expert_feed_forward_length")
-		if k.err == nil && c.ExpertsUsed > c.Experts {
-			k.fail("gemma4.expert_used_count is %d of %d experts", c.ExpertsUsed, c.Experts)
-		}
+		c.ExpertsUsed = k.integer("expert_used_count", 1, c.Experts)
+		c.ExpertWidth = k.integer("expert_feed_forward_length", 1, maxWidth)
 	}
 	global := k.head("")
 	sliding := k.head("_swa")
@@ -99,20 +95,27 @@ func ReadConfig(m *gguf.Metadata) (*Config, error) {
 		if pattern[i] {
 			h = sliding
 		}
+		if heads[i] > maxWidth/h.dim {
+			return nil, fmt.Errorf("model: gemma4.attention.head_count is %d in layer %d, expected at most %d heads of size %d",
+				heads[i], i, maxWidth/h.dim, h.dim)
+		}
 		if heads[i]%kvHeads[i] != 0 {
-			return nil, fmt.Errorf("model: layer %d: %d query heads are no multiple of %d heads of keys and values", i, heads[i], kvHeads[i])
+			return nil, fmt.Errorf("model: gemma4.attention.head_count is %d in layer %d, expected a multiple of "+
+				"gemma4.attention.head_count_kv, %d", heads[i], i, kvHeads[i])
 		}
 		if i < c.Owners {
 			last[pattern[i]] = i
 		}
 		source, ok := last[pattern[i]]
 		if !ok {
-			return nil, fmt.Errorf("model: layer %d: no layer of its kind keeps the keys and values that it shares", i)
+			return nil, fmt.Errorf("model: gemma4.attention.shared_kv_layers is %d, but none of the layers before these is one "+
+				"of the kind of layer %d (sliding: %v), whose keys and values that could share", layers-c.Owners, i, pattern[i])
 		}
 		c.Layers[i] = LayerConfig{Sliding: pattern[i], Heads: heads[i], KVHeads: kvHeads[i], HeadDim: h.dim, MLPWidth: widths[i],
 			RopeBase: h.base, Source: source}
 		if own := &c.Layers[source]; own.KVHeads != kvHeads[i] {
-			return nil, fmt.Errorf("model: layer %d has %d heads of keys and values, layer %d, whose it shares, %d", i, kvHeads[i], source, own.KVHeads)
+			return nil, fmt.Errorf("model: gemma4.attention.head_count_kv is %d in layer %d, expected %d as in layer %d, whose "+
+				"keys and values it shares", kvHeads[i], i, own.KVHeads, source)
 		}
 	}
 	return c, nil
@@ -141,32 +144,20 @@ func (k *keys) fail(format string, args ...any) {
 	}
 }
 
-// maxCount bounds any single dimension; products of two of them still fit 64 bits with room.
-const maxCount = 1 << 28
-
-func (k *keys) integer(key string, missing ...int) int {
+// integer reads a number from least to most. A key that is absent is an error unless a number stands for it.
+func (k *keys) integer(key string, least, most int, missing ...int) int {
 	v, err := k.m.Int("gemma4." + key)
-	if errors.Is(err, gguf.ErrMissing) && len(missing) > 0 {
+	switch {
+	case errors.Is(err, gguf.ErrMissing) && len(missing) > 0:
 		return missing[0]
-	}
-	if err != nil {
+	case err != nil:
 		k.fail("%w", err)
-		return 1
+	case v < int64(least) || v > int64(most):
+		k.fail("gemma4.%s is %d, expected %d to %d", key, v, least, most)
+	default:
+		return int(v)
 	}
-	if v < 0 || v > maxCount {
-		k.fail("gemma4.%s is %d, expected a number from 0 to %d", key, v, maxCount)
-		return 1
-	}
-	return int(v)
-}
-
-func (k *keys) positive(key string) int {
-	v := k.integer(key)
-	if v == 0 {
-		k.fail("gemma4.%s is 0, expected a positive number", key)
-		return 1
-	}
-	return v
+	return least
 }
 
 func (k *keys) float(key string, missing ...float32) float32 {
@@ -196,39 +187,52 @@ func (k *keys) positiveFloat(key string) float32 {
 // perLayer reads one number for all layers or an array with one for each; all are positive.
 func (k *keys) perLayer(key string, layers int) []int {
 	out := make([]int, layers)
-	list, err := k.m.Ints("gemma4." + key)
-	if err != nil {
-		v := k.positive(key)
+	isArray := k.array(key, layers)
+	if k.err != nil {
+		return out
+	}
+	if !isArray {
+		v := k.integer(key, 1, maxWidth)
 		for i := range out {
 			out[i] = v
 		}
 		return out
 	}
-	if len(list) != layers {
-		k.fail("gemma4.%s has %d entries for %d layers", key, len(list), layers)
-		return out
+	list, err := k.m.Ints("gemma4." + key)
+	if err != nil {
+		k.fail("%w", err)
 	}
 	for i, v := range list {
-		if v < 1 || v > maxCount {
-			k.fail("gemma4.%s is %d for layer %d, expected a positive number", key, v, i)
-			v = 1
+		if v < 1 || v > maxWidth {
+			k.fail("gemma4.%s is %d in layer %d, expected 1 to %d", key, v, i, maxWidth)
+			break
 		}
 		out[i] = int(v)
 	}
 	return out
 }
 
-func (k *keys) bools(key string, n int) []bool {
+// bools reads an array with one entry for each layer.
+func (k *keys) bools(key string, layers int) []bool {
+	if k.array(key, layers); k.err != nil {
+		return nil
+	}
 	list, err := k.m.Bools("gemma4." + key)
 	if err != nil {
 		k.fail("%w", err)
-	} else if len(list) != n {
-		k.fail("gemma4.%s has %d entries for %d layers", key, len(list), n)
-	}
-	if k.err != nil {
-		return make([]bool, n)
 	}
 	return list
+}
+
+// array tells whether a value is an array. It fails unless that has one entry for each layer: the values are not to be
+// decoded before that is known: they may take eight times as much memory as in the file.
+func (k *keys) array(key string, layers int) bool {
+	v, _ := k.m.Value("gemma4." + key)
+	a, ok := v.(*gguf.Array)
+	if ok && a.Len() != layers {
+		k.fail("gemma4.%s has %d entries, expected %d, one for each layer", key, a.Len(), layers)
+	}
+	return ok
 }
 
 type head struct {
@@ -239,14 +243,14 @@ type head struct {
 // head reads the heads of global (suffix "") or sliding ("_swa") layers. Keys, values and rotation have one size in
 // every known file; others are refused rather than guessed at.
 func (k *keys) head(suffix string) head {
-	dim := k.positive("attention.key_length" + suffix)
-	for _, key := range []string{"attention.value_length" + suffix, "rope.dimension_count" + suffix} {
-		if v := k.positive(key); v != dim {
-			k.fail("gemma4.%s is %d, expected %d, the head size", key, v, dim)
-		}
-	}
+	dim := k.integer("attention.key_length"+suffix, 2, maxWidth)
 	if dim%2 != 0 {
 		k.fail("gemma4.attention.key_length%s is %d, expected an even number", suffix, dim)
+	}
+	for _, key := range []string{"attention.value_length" + suffix, "rope.dimension_count" + suffix} {
+		if v := k.integer(key, 2, maxWidth); v != dim {
+			k.fail("gemma4.%s is %d, expected %d, the head size", key, v, dim)
+		}
 	}
 	return head{dim, float64(k.positiveFloat("rope.freq_base" + suffix))}
 }

@@ -237,11 +237,10 @@ func (s *Session) keepWanted() {
 			s.rows[n] = r
 			move(s.x, n, i, d)
 			move(s.h, n, i, d)
-			for kind := range s.angles {
+			for kind, freqs := range [...][]float64{s.m.slidingFreqs, s.m.globalFreqs} {
 				a := &s.angles[kind]
-				half := len(a.cos) / len(s.rows)
-				move(a.cos, n, i, half)
-				move(a.sin, n, i, half)
+				move(a.cos, n, i, len(freqs))
+				move(a.sin, n, i, len(freqs))
 			}
 			if s.m.PerLayer > 0 {
 				move(s.input, n, i, d)

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/gogemma/gemma4/tensor"
 )
@@ -14,6 +15,8 @@ const (
 	DefaultContext = 8192
 	// headBatch bounds the positions whose logits are held at once.
 	headBatch = 16
+	// maxCache is what a program can address, in bytes: half of 32 bits, or what is left of 48.
+	maxCache = min(int64(math.MaxInt), 1<<46)
 )
 
 // SessionOptions say how a session keeps its text.
@@ -82,6 +85,9 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	room := min(s.limit, DefaultContext)
 	if o.Context > 0 {
 		room = s.limit
+	}
+	if need := m.CacheBytes(room, o.Cache, s.batch); need > maxCache {
+		return nil, fmt.Errorf("model: a cache of %d positions takes %d bytes, more than this machine can address", room, need)
 	}
 	s.cache = make([]*kv, len(m.Layers))
 	for i := range m.Layers {

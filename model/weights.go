@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/tensor"
@@ -58,9 +59,16 @@ type experts struct {
 
 // loader takes tensors from a file by name and keeps the first error.
 type loader struct {
-	f   *gguf.File
-	err error
+	f       *gguf.File
+	decoded int // values of all vectors so far
+	err     error
 }
+
+// Bounds on what loading takes, for files made to take much.
+const (
+	maxDecoded    = 1 << 22 // values of all vectors; the largest known model has a third of that
+	maxVocabulary = 1 << 20
+)
 
 func (l *loader) fail(format string, args ...any) {
 	if l.err == nil {
@@ -71,23 +79,25 @@ func (l *loader) fail(format string, args ...any) {
 // find returns the tensor of that name with the given shape, slowest dimension first, or nil with the error kept.
 func (l *loader) find(name string, shape ...int) *gguf.Tensor {
 	t := l.f.Tensor(name)
+	want := slices.Clone(shape) // as GGUF lists them: fastest first
+	slices.Reverse(want)
 	if t == nil {
-		l.fail("%s: the file has no such tensor", name)
+		l.fail("%s is missing, expected the shape %v", name, want)
 		return nil
 	}
-	want := make([]int, len(shape)) // as GGUF lists them: fastest first
-	for i, d := range shape {
-		want[len(shape)-1-i] = d
-	}
-	dims := t.Dims
-	for len(dims) > len(want) && dims[len(dims)-1] == 1 {
-		dims = dims[:len(dims)-1] // some writers pad with ones
-	}
-	if fmt.Sprint(dims) != fmt.Sprint(want) {
+	if !slices.Equal(trim(t.Dims), trim(want)) {
 		l.fail("%s has the shape %v, expected %v", name, t.Dims, want)
 		return nil
 	}
 	return t
+}
+
+// trim cuts ones off the slow end of a shape: some writers pad with them, others leave them out.
+func trim(dims []int) []int {
+	for len(dims) > 1 && dims[len(dims)-1] == 1 {
+		dims = dims[:len(dims)-1]
+	}
+	return dims
 }
 
 // tensor returns NAME.weight with NAME.scale, if there is one number of it.
@@ -142,7 +152,10 @@ func (l *loader) stack(name string, n, rows, cols int) []*tensor.Tensor {
 // vector returns the decoded values of a tensor of one dimension, zeros if it fails.
 func (l *loader) vector(name string, n int) []float32 {
 	t := l.find(name, n)
-	if t == nil {
+	if l.decoded += n; t != nil && l.decoded > maxDecoded {
+		l.fail("%s: the vectors of the file have more than %d values", name, maxDecoded)
+	}
+	if l.err != nil {
 		return make([]float32, min(n, 1))
 	}
 	data := make([]byte, t.Size)
@@ -166,12 +179,14 @@ func (l *loader) has(name string) bool { return l.f.Tensor(name) != nil }
 func load(f *gguf.File, c *Config) (*weights, error) {
 	l := &loader{f: f}
 	e := f.Tensor("token_embd.weight")
-	if e == nil || len(e.Dims) < 2 {
-		return nil, fmt.Errorf("model: token_embd.weight: the file has no such matrix; is it a vocabulary or a part of a split model?")
+	if e == nil {
+		return nil, fmt.Errorf("model: token_embd.weight is missing: is the file a vocabulary, or one part of a split model?")
 	}
-	c.Vocabulary = e.Dims[1]
-	if c.Vocabulary > math.MaxInt32 {
-		return nil, fmt.Errorf("model: token_embd.weight has %d rows, more than ids can count", c.Vocabulary)
+	if c.Vocabulary = 1; len(e.Dims) > 1 {
+		c.Vocabulary = e.Dims[1]
+	}
+	if c.Vocabulary > maxVocabulary {
+		return nil, fmt.Errorf("model: token_embd.weight has %d rows, expected at most %d", c.Vocabulary, maxVocabulary)
 	}
 	w := &weights{
 		embedding: l.matrix("token_embd", c.Vocabulary, c.Width),
@@ -190,6 +205,8 @@ func load(f *gguf.File, c *Config) (*weights, error) {
 				w.perLayerProj = append(w.perLayerProj, proj.RowRange(i*p, (i+1)*p))
 			}
 		}
+	} else if l.has("per_layer_token_embd.weight") {
+		l.fail("per_layer_token_embd.weight is there, but gemma4.embedding_length_per_layer_input is not")
 	}
 	for i := range c.Layers {
 		w.layers = append(w.layers, l.layer(i, c))
@@ -207,6 +224,9 @@ func load(f *gguf.File, c *Config) (*weights, error) {
 				w.globalFreqs = frequencies(lc, factors)
 			}
 		}
+	}
+	if c.Experts > 0 && !slices.ContainsFunc(w.layers, func(l layer) bool { return l.experts != nil }) {
+		l.fail("blk.0.ffn_gate_inp.weight is missing, but gemma4.expert_count is %d", c.Experts)
 	}
 	return w, l.err
 }
@@ -236,7 +256,7 @@ func (l *loader) layer(i int, c *Config) layer {
 			b.v = l.matrix(name("attn_v"), lc.KVHeads*lc.HeadDim, d)
 		}
 	}
-	if l.has(name("ffn_gate_inp.weight")) {
+	if l.has(name("ffn_gate_inp.weight")) || l.has(name("ffn_down_exps.weight")) {
 		b.experts = l.experts(name, c)
 	}
 	if c.PerLayer > 0 {
@@ -252,7 +272,7 @@ func (l *loader) layer(i int, c *Config) layer {
 
 func (l *loader) experts(name func(string) string, c *Config) *experts {
 	if c.Experts == 0 {
-		l.fail("%s is there, but gemma4.expert_count is not", name("ffn_gate_inp.weight"))
+		l.fail("gemma4.expert_count is missing or 0, expected the number of experts in %s", name("ffn_down_exps.weight"))
 		return nil
 	}
 	d, n, f := c.Width, c.Experts, c.ExpertWidth
