@@ -1,0 +1,96 @@
+package gemma4_test
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/internal/synth"
+	"github.com/gogemma/gemma4/nano"
+)
+
+// synthetic opens a model of random weights.
+func synthetic(b *testing.B, spec string) *gemma4.Model {
+	b.Helper()
+	c, err := synth.Parse(spec)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := gemma4.OpenBytes(synth.Bytes(c))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { m.Close() })
+	return m
+}
+
+// BenchmarkOpen opens the embedded model: metadata, vocabulary, shapes.
+func BenchmarkOpen(b *testing.B) {
+	for b.Loop() {
+		m, err := nano.Open()
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Close()
+	}
+}
+
+// BenchmarkGenerate writes tokens, one per iteration, with sampling and text. It allocates nothing per token.
+func BenchmarkGenerate(b *testing.B) {
+	m := openNano(b, gemma4.Loader{})
+	s := newSession(b, m, gemma4.SessionOptions{})
+	sampling := m.Sampling()
+	for id := range int32(m.Tokenizer().Size()) {
+		if m.Tokenizer().IsEnd(id) {
+			sampling.Suppress = append(sampling.Suppress, id)
+		}
+	}
+	in := prompt(m, question)
+	b.ReportAllocs()
+	for more := true; more; s.Rewind(0) {
+		for _, err := range s.Generate(ctx, in, gemma4.GenerateOptions{Sampling: &sampling, MaxTokens: 1000}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			if more = b.Loop(); !more {
+				break
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// BenchmarkPrompt reads 512 tokens with E2B's layers and heads at a small width.
+func BenchmarkPrompt(b *testing.B) {
+	m := synthetic(b, "e2b-narrow:q4_0")
+	ids := make([]int32, 512)
+	for i := range ids {
+		ids[i] = int32(i*7919) % int32(m.Config().Vocabulary)
+	}
+	s := newSession(b, m, gemma4.SessionOptions{})
+	for b.Loop() {
+		s.Rewind(0)
+		if err := s.Read(ctx, gemma4.Input{Tokens: ids}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(ids))*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// BenchmarkReadBandwidth is the roofline of writing: a plain loop over more memory than the caches hold, on one core.
+func BenchmarkReadBandwidth(b *testing.B) {
+	buf := make([]byte, 256<<20)
+	for i := range buf {
+		buf[i] = byte(i)
+	}
+	var sum uint64
+	b.SetBytes(int64(len(buf)))
+	for b.Loop() {
+		for i := 0; i+64 <= len(buf); i += 64 {
+			sum += binary.LittleEndian.Uint64(buf[i:])
+		}
+	}
+	if sum == 1 {
+		b.Log(sum)
+	}
+}

@@ -1,0 +1,48 @@
+// Package gemma4 runs Google's Gemma 4 models from GGUF files on ordinary computers, in pure Go.
+//
+// # First steps
+//
+// Open a file and ask it something:
+//
+//	m, err := gemma4.Open("gemma-4-E2B-it-Q4_K_M.gguf")
+//	c, err := m.NewChat(gemma4.ChatOptions{})
+//	for tok, err := range c.Ask(ctx, "What is the capital of France?") {
+//		fmt.Print(tok.Text)
+//	}
+//
+// [Open] maps the file into memory and checks all of it that is not weights: that takes milliseconds and the size of the
+// vocabulary. A [Chat] renders the conversation with the template of the file, keeps what was read between turns, and yields
+// a [Token] per step: answer, thought or tool call. Errors say which file, tensor or key is wrong and what was expected.
+//
+// To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open.
+//
+// # Below the chat
+//
+// A [Session] is one text in the model. [Session.Generate] continues a prompt of tokens or embeddings; [Session.Result] tells
+// why it ended and how long it took; [Session.Logits] gives the model's own view. Text becomes tokens with [Model.Tokenizer]:
+//
+//	s, err := m.NewSession(gemma4.SessionOptions{Cache: gemma4.CacheQ8})
+//	ids := m.Tokenizer().WithBOS(m.Tokenizer().Encode("Once upon a time", false))
+//	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: ids}}, gemma4.GenerateOptions{MaxTokens: 100}) {
+//		…
+//	}
+//
+// Sessions of one model share its weights and workers. Each serves one goroutine at a time; any number may run at once.
+//
+// # Stopping
+//
+// A loop over tokens may be left at any time, and the context stops it within a layer of the model, in the middle of a long
+// prompt as well. The session stays usable: it holds what was read. [Model.Close] waits for running calls.
+//
+// # Memory
+//
+// The weights stay in the file; what a session adds is known before it is spent ([Model.Memory]) and given back by
+// [Session.Close]. Sliding layers keep a window, so that long contexts cost little: 131072 positions of E2B take 0.8 GB.
+//
+// # Results
+//
+// The same file, options and seed give the same bytes, with any number of threads and however a prompt is cut into steps.
+//
+// The packages below can be used alone: gguf reads and writes the file format, tensor holds the weight formats and products,
+// tokenizer, sampler and chat are what their names say, model is the graph.
+package gemma4

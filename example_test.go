@@ -1,0 +1,132 @@
+package gemma4_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/nano"
+	"github.com/gogemma/gemma4/sampler"
+)
+
+// The most likely answer, with the embedded model in place of a file.
+func Example() {
+	m, err := nano.Open() // or gemma4.Open("gemma-4-E2B-it-Q4_K_M.gguf")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for tok, err := range c.Ask(context.Background(), "What is the capital of France?") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Print(tok.Text)
+	}
+	fmt.Println()
+	fmt.Println(c.Result().Reason)
+	// Output:
+	// The capital of France is Paris.
+	// end of turn
+}
+
+// A tool is declared, called by the model, and answered.
+func ExampleChat_Send() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	c, err := m.NewChat(gemma4.ChatOptions{
+		GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}},
+		Tools: []chat.Tool{{
+			Name:        "multiply",
+			Description: "Multiplies two numbers.",
+			Parameters: json.RawMessage(`{"type": "object", "properties": {"a": {"type": "integer", "description": "First"},
+				"b": {"type": "integer", "description": "Second"}}, "required": ["a", "b"]}`),
+		}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	messages := []chat.Message{{Role: "user", Content: "What is 12 times 34?"}}
+	for len(messages) > 0 {
+		var answers []chat.Message
+		for tok, err := range c.Send(context.Background(), messages...) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			if tok.Kind != chat.ToolCall {
+				fmt.Print(tok.Text)
+				continue
+			}
+			var args struct{ A, B int }
+			if err := json.Unmarshal(tok.Call.Arguments, &args); err != nil {
+				log.Fatal(err)
+			}
+			fmt.Println(tok.Call.Name, args.A, args.B)
+			answers = append(answers, chat.Message{Role: "tool", ToolCallID: tok.Call.ID, Content: fmt.Sprint(args.A * args.B)})
+		}
+		messages = answers
+	}
+	fmt.Println()
+	// Output:
+	// multiply 12 34
+	// 12 times 34 is 408.
+}
+
+// A prompt without the chat format, continued, with the probability of each token.
+func ExampleSession_Generate() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession(gemma4.SessionOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	tok := m.Tokenizer()
+	prompt := tok.WithBOS(tok.Encode("<|turn>user\nCount from 5 to 9.<turn|>\n<|turn>model\n<|channel>thought\n<channel|>", true))
+	for tok, err := range s.Generate(context.Background(), []gemma4.Input{{Tokens: prompt}}, gemma4.GenerateOptions{
+		Sampling: &sampler.Options{}, // the zero value is greedy
+		LogProbs: 2,
+	}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Print(tok.Text)
+	}
+	fmt.Println()
+	fmt.Println(s.Result().Prompt, "positions read,", s.Result().Generated, "tokens generated")
+	// Output:
+	// 5, 6, 7, 8, 9
+	// 21 positions read, 13 tokens generated
+}
+
+// What a model needs is known before it is spent.
+func ExampleModel_Memory() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	for _, f := range []gemma4.CacheFormat{gemma4.CacheF32, gemma4.CacheF16, gemma4.CacheQ8} {
+		memory, err := m.Memory(4096, f)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(f, memory.Cache)
+	}
+	// Output:
+	// f32 5079040
+	// f16 2539520
+	// q8_0 1349120
+}

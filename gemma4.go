@@ -1,0 +1,250 @@
+package gemma4
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/model"
+	"github.com/gogemma/gemma4/sampler"
+	"github.com/gogemma/gemma4/tensor"
+	"github.com/gogemma/gemma4/tokenizer"
+)
+
+const (
+	maxThreads  = 1 << 12 // more than any machine has processors
+	maxTemplate = 1 << 17 // bytes; the published one has 16 KB, and parsing takes up to 180 times as much memory
+)
+
+// ErrClosed is returned by everything that needs a model or session that was closed.
+var ErrClosed = errors.New("gemma4: closed")
+
+// Loader says how models are opened. The zero value is what [Open], [OpenBytes] and [OpenReaderAt] use.
+type Loader struct {
+	// Threads is how many goroutines compute; 0: GOMAXPROCS.
+	Threads int
+	// Exact multiplies float32 activations with decoded weights at any level, slower and without the rounding of
+	// activations that faster kernels may do.
+	Exact bool
+}
+
+// Open opens a model for reading. paths is a GGUF file, any one part of a split one (the others are found beside it), or
+// all parts. The file is mapped into memory, not copied: opening costs its metadata, and pages are read when they are used.
+func Open(paths ...string) (*Model, error) { return Loader{}.Open(paths...) }
+
+// OpenBytes opens a model that lies in memory, such as an embedded one: a GGUF file, or all parts of a split one. The bytes
+// must not change while the model is open.
+func OpenBytes(parts ...[]byte) (*Model, error) { return Loader{}.OpenBytes(parts...) }
+
+// OpenReaderAt opens a model of the given size in bytes behind any reader. Its weights are read into memory, but for the
+// table of per-layer embeddings, of which single rows are read when they are needed.
+func OpenReaderAt(r io.ReaderAt, size int64) (*Model, error) { return Loader{}.OpenReaderAt(r, size) }
+
+// Open is [Open] with the loader's options.
+func (l Loader) Open(paths ...string) (*Model, error) {
+	switch len(paths) {
+	case 0:
+		return nil, errors.New("gemma4: no file to open")
+	case 1:
+		f, err := gguf.Open(paths[0])
+		return l.open(paths[0], f, err)
+	}
+	f, err := gguf.OpenParts(paths...)
+	return l.open(paths[0], f, err)
+}
+
+// OpenBytes is [OpenBytes] with the loader's options.
+func (l Loader) OpenBytes(parts ...[]byte) (*Model, error) {
+	f, err := gguf.OpenBytes(parts...)
+	return l.open("bytes", f, err)
+}
+
+// OpenReaderAt is [OpenReaderAt] with the loader's options.
+func (l Loader) OpenReaderAt(r io.ReaderAt, size int64) (*Model, error) {
+	f, err := gguf.OpenReaderAt(gguf.Part{Name: "reader", ReaderAt: r, Size: size})
+	return l.open("reader", f, err)
+}
+
+// open makes a model of a file that was opened, and closes it if it is none.
+func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
+	if err != nil {
+		return nil, fmt.Errorf("gemma4: %w", err)
+	}
+	kernels, err := l.kernels()
+	if err == nil && (l.Threads < 0 || l.Threads > maxThreads) {
+		err = fmt.Errorf("%d threads, expected 0 to %d", l.Threads, maxThreads)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("gemma4: %w", err)
+	}
+	m, err := build(f, model.Options{Kernels: kernels, Workers: l.Threads})
+	if err != nil {
+		f.Close()
+		if !strings.Contains(err.Error(), name+": ") { // gguf names the file, the others do not know it
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		return nil, fmt.Errorf("gemma4: %w", err)
+	}
+	return m, nil
+}
+
+// build makes a model of an open file.
+func build(f *gguf.File, o model.Options) (*Model, error) {
+	// First of all, because it tells what else a file may be: a drafter, or an image part, which has no vocabulary.
+	if _, err := model.ReadConfig(f.Metadata); err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.New(f.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	template := chat.Builtin()
+	if source, err := f.Metadata.Text("tokenizer.chat_template"); err == nil {
+		if len(source) > maxTemplate {
+			return nil, fmt.Errorf("tokenizer.chat_template has %d bytes, expected at most %d", len(source), maxTemplate)
+		}
+		if template, err = chat.Parse(source); err != nil {
+			return nil, fmt.Errorf("tokenizer.chat_template: %w", err)
+		}
+	} else if !errors.Is(err, gguf.ErrMissing) {
+		return nil, err
+	}
+	sampling, err := advice(f.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	graph, err := model.New(f, o)
+	if err != nil {
+		return nil, err
+	}
+	if tok.Size() > graph.Vocabulary {
+		graph.Close()
+		return nil, fmt.Errorf("the tokenizer has %d tokens, token_embd.weight only %d rows", tok.Size(), graph.Vocabulary)
+	}
+	sampling.Suppress = slices.Grow(sampling.Suppress, graph.Vocabulary-tok.Size())
+	for id := tok.Size(); id < graph.Vocabulary; id++ { // rows that pad the table
+		sampling.Suppress = append(sampling.Suppress, int32(id))
+	}
+	sampling.Suppress = append(sampling.Suppress, tok.Suppressed()...)
+	return &Model{file: f, graph: graph, tok: tok, template: template, sampling: sampling, markup: tok.Markup()}, nil
+}
+
+// advice reads the sampling that the maker of a file recommends ("general.sampling.…"), with Gemma's own where it is silent.
+func advice(m *gguf.Metadata) (sampler.Options, error) {
+	o := sampler.Default()
+	for key, field := range map[string]*float32{"temp": &o.Temperature, "top_p": &o.TopP, "min_p": &o.MinP} {
+		v, err := m.Float("general.sampling." + key)
+		if errors.Is(err, gguf.ErrMissing) {
+			continue
+		}
+		if err != nil {
+			return o, err
+		}
+		*field = float32(v)
+	}
+	k, err := m.Int("general.sampling.top_k")
+	switch {
+	case err == nil && k >= 0 && k <= 1<<30:
+		o.TopK = int(k)
+	case err == nil:
+		return o, fmt.Errorf("general.sampling.top_k is %d, expected 0 or more", k)
+	case !errors.Is(err, gguf.ErrMissing):
+		return o, err
+	}
+	if err := o.Validate(1); err != nil {
+		return o, fmt.Errorf("general.sampling: %w", err)
+	}
+	return o, nil
+}
+
+// Model is an open Gemma 4 model. It may be used from several goroutines; each needs a [Session] or [Chat] of its own.
+type Model struct {
+	file     *gguf.File
+	graph    *model.Model
+	tok      *tokenizer.Tokenizer
+	template *chat.Template
+	sampling sampler.Options
+	markup   []string
+
+	life   sync.RWMutex // held for reading by calls that touch the weights
+	closed bool
+}
+
+// Close waits for running calls, then gives the model's memory and file back. Sessions of the model return [ErrClosed]
+// afterwards. It is safe to close twice.
+func (m *Model) Close() error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	m.graph.Close()
+	return m.file.Close()
+}
+
+// enter begins a call that touches the weights; unless it fails, leave ends it.
+func (m *Model) enter() error {
+	m.life.RLock()
+	if m.closed {
+		m.life.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (m *Model) leave() { m.life.RUnlock() }
+
+// Tokenizer returns the model's tokenizer. It stays usable when the model is closed.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
+
+// Sampling returns the options that the model is sampled with where a caller gives none: what the file recommends, else
+// Gemma's own 1.0, 64 and 0.95, and the ids that must never be picked. Change what you like in the copy and pass it on.
+func (m *Model) Sampling() sampler.Options { return m.sampling }
+
+// Config returns the model's shape.
+func (m *Model) Config() model.Config { return m.graph.Config }
+
+// Info is what a model's file says of itself.
+type Info struct {
+	Name       string         // general.name, may be empty
+	Parameters int64          // weights of all tensors
+	Bytes      int64          // of the file, or of all parts
+	Formats    []FormatShare  // by bytes, largest first
+	Level      string         // of the kernels it runs on
+	Threads    int            // that compute
+	Context    int            // positions that the model was made for
+	Metadata   *gguf.Metadata // everything else; stays readable when the model is closed
+}
+
+// FormatShare is what the tensors of one weight format add up to.
+type FormatShare struct {
+	Format     tensor.Format
+	Tensors    int
+	Parameters int64
+	Bytes      int64
+}
+
+// Info returns the model's facts.
+func (m *Model) Info() Info {
+	name, _ := m.file.Metadata.Text("general.name")
+	info := Info{
+		Name:     name,
+		Bytes:    m.file.Size(),
+		Formats:  shares(m.file.Tensors),
+		Level:    m.graph.Kernels().Name,
+		Threads:  m.graph.Workers(),
+		Context:  m.graph.Context,
+		Metadata: m.file.Metadata,
+	}
+	for _, f := range info.Formats {
+		info.Parameters += f.Parameters
+	}
+	return info
+}

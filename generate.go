@@ -1,0 +1,289 @@
+package gemma4
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/sampler"
+	"github.com/gogemma/gemma4/tokenizer"
+)
+
+// GenerateOptions say how text is generated. The zero value samples as the model's maker recommends, until the model ends.
+type GenerateOptions struct {
+	// Sampling chooses among the model's predictions; nil: [Model.Sampling]. A temperature of 0 takes the most likely.
+	Sampling *sampler.Options
+	// MaxTokens ends the generation after that many tokens; 0: only the context does.
+	MaxTokens int
+	// Stop ends the generation before any of these strings appears in the text.
+	Stop []string
+	// LogProbs asks for the log-probabilities of each token and of that many most likely ones in Token.Top; 0: none.
+	LogProbs int
+	// Markup shows the text of control tokens, too.
+	Markup bool
+}
+
+// Token is one step of a generation.
+type Token struct {
+	// Event is what the step adds: its Text, always whole characters and often empty, and in a [Chat] also whether it is
+	// answer or thought, and the tool calls.
+	chat.Event
+	// ID is the token, or −1 where text that was held back comes after the last one.
+	ID int32
+	// LogProb is the natural logarithm of the token's probability, and Top are the most likely tokens, best first, both before
+	// any sampling option. They are set if GenerateOptions.LogProbs is.
+	LogProb float64
+	Top     []sampler.Candidate
+}
+
+// held is the ID of a Token that is only text.
+const held = -1
+
+// Reason is why a generation ended.
+type Reason int
+
+const (
+	ReasonNone    Reason = iota // it has not ended
+	ReasonEnd                   // the model ended its turn
+	ReasonLength                // MaxTokens were generated
+	ReasonStop                  // a stop string appeared
+	ReasonContext               // the context is full
+	ReasonBreak                 // the caller left the loop
+	ReasonCancel                // the context.Context ended
+	ReasonError                 // something failed
+)
+
+func (r Reason) String() string {
+	return [...]string{"not ended", "end of turn", "length", "stop string", "context full", "left by the caller", "cancelled", "error"}[r]
+}
+
+// Result tells how a generation went.
+type Result struct {
+	Reason Reason
+	EndID  int32  // with ReasonEnd: the token that ended it
+	Stop   string // with ReasonStop: the string that appeared
+
+	Reused    int // prompt tokens that the session already held
+	Prompt    int // prompt positions read
+	Generated int // tokens generated, the ending one not counted
+
+	PromptTime   time.Duration // reading the prompt, up to the first token
+	GenerateTime time.Duration // from the first token to the end, time spent by the caller not counted
+}
+
+// PromptSpeed returns prompt positions per second.
+func (r Result) PromptSpeed() float64 { return rate(r.Prompt, r.PromptTime) }
+
+// GenerateSpeed returns generated tokens per second, the first not counted, which the prompt gave.
+func (r Result) GenerateSpeed() float64 { return rate(r.Generated-1, r.GenerateTime) }
+
+func rate(n int, d time.Duration) float64 {
+	if n <= 0 || d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// Result returns how the last generation went, once it has ended.
+func (s *Session) Result() Result {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	return s.result
+}
+
+// stopped notes that the caller of a generation found a stop string.
+func (s *Session) stopped(text string) {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	s.result.Reason, s.result.Stop = ReasonStop, text
+}
+
+// Generate appends a prompt to the session and generates what follows, token by token. The tokens become part of the session
+// as they are yielded.
+// The loop may be left at any time, and ctx stops it within a layer, in a long prompt too; the session stays usable. Errors
+// end the loop, after they were yielded once; the end of ctx is one, a full context is not. [Session.Result] tells the rest.
+func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		s.generate(ctx, prompt, o, yield)
+	}
+}
+
+// generate is Generate without the iterator. Unlike it, the session is free between two steps, so that the caller of the loop
+// may look at it, and Close need not wait for the caller.
+func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, yield func(Token, error) bool) {
+	g := &generation{s: s, o: o, result: Result{Reason: ReasonError}}
+	err := g.start(ctx, prompt)
+	for err == nil {
+		var more bool
+		var tok Token
+		if tok, more, err = g.step(ctx); err != nil {
+			break
+		}
+		if tok.ID != held || tok.Text != "" {
+			if !yield(tok, nil) {
+				g.result.Reason = ReasonBreak
+				break
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		g.result.Reason = ReasonCancel
+	}
+	s.busy.Lock()
+	s.result = g.result
+	s.busy.Unlock()
+	if err != nil {
+		yield(Token{ID: held}, err)
+	}
+}
+
+// generation is the state of one Generate.
+type generation struct {
+	s       *Session
+	o       GenerateOptions
+	sampler *sampler.Sampler
+	text    *tokenizer.Decoder
+	stop    stopper
+	result  Result
+}
+
+// start reads the prompt.
+func (g *generation) start(ctx context.Context, prompt []Input) error {
+	s := g.s
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	options := s.m.sampling
+	if g.o.Sampling != nil {
+		options = *g.o.Sampling
+	}
+	var err error
+	if g.sampler, err = sampler.New(s.m.graph.Vocabulary, options); err != nil {
+		return fmt.Errorf("gemma4: %w", err)
+	}
+	if g.o.MaxTokens < 0 || g.o.LogProbs < 0 {
+		return fmt.Errorf("gemma4: MaxTokens %d and LogProbs %d: neither can be negative", g.o.MaxTokens, g.o.LogProbs)
+	}
+	g.text = s.m.tok.NewDecoder(g.o.Markup)
+	g.stop = stopper{strings: g.o.Stop}
+
+	g.result.Reused = s.graph.Len()
+	began := time.Now()
+	err = s.read(ctx, prompt)
+	g.result.PromptTime = time.Since(began)
+	g.result.Prompt = s.graph.Len() - g.result.Reused
+	if err != nil {
+		return err
+	}
+	if len(s.logits) == 0 {
+		return errors.New("gemma4: nothing to continue: the prompt is empty, and nothing was read since the session was rewound")
+	}
+	for _, id := range s.ids {
+		if id != embedded {
+			g.sampler.Accept(id)
+		}
+	}
+	return nil
+}
+
+// step writes the last token and picks the next. more is false when the generation has ended; tok is then what text was held back.
+func (g *generation) step(ctx context.Context) (tok Token, more bool, err error) {
+	s := g.s
+	if err := s.begin(); err != nil {
+		return tok, false, err
+	}
+	defer s.end()
+	began := time.Now()
+	if g.o.MaxTokens > 0 && g.result.Generated >= g.o.MaxTokens {
+		return g.finish(ReasonLength), false, nil
+	}
+	if g.result.Generated > 0 {
+		defer func() { g.result.GenerateTime += time.Since(began) }()
+		if s.graph.Len() >= s.graph.Limit() {
+			return g.finish(ReasonContext), false, nil
+		}
+		if err := s.flush(ctx); err != nil {
+			return tok, false, err
+		}
+	}
+	id, err := g.sampler.Sample(s.logits)
+	if err != nil {
+		return tok, false, fmt.Errorf("gemma4: %w", err)
+	}
+	if s.m.tok.IsEnd(id) {
+		g.result.EndID = id
+		return g.finish(ReasonEnd), false, nil
+	}
+	g.sampler.Accept(id)
+	g.result.Generated++
+	s.ids = append(s.ids, id)
+	tok.ID = id
+	if g.o.LogProbs > 0 {
+		p := sampler.NewLogProbs(s.logits)
+		tok.LogProb, tok.Top = p.Of(id), p.Top(g.o.LogProbs)
+	}
+	text, found := g.stop.push(g.text.Next(id))
+	tok.Text = text
+	if found != "" {
+		g.result.Reason, g.result.Stop = ReasonStop, found
+		return tok, false, nil
+	}
+	return tok, true, nil
+}
+
+// finish ends the generation; its token is the text that was held back.
+func (g *generation) finish(r Reason) Token {
+	g.result.Reason = r
+	text, found := g.stop.push(g.text.Flush())
+	if found != "" {
+		g.result.Reason, g.result.Stop = ReasonStop, found
+	} else {
+		text += g.stop.rest
+	}
+	t := Token{ID: held}
+	t.Text = text
+	return t
+}
+
+// stopper looks for strings in a text that comes in pieces.
+type stopper struct {
+	strings []string
+	rest    string // held back: it may be the beginning of one
+}
+
+// push adds a piece. It returns the text that is surely before any of the strings, and the string that was found.
+func (p *stopper) push(piece string) (text, found string) {
+	if len(p.strings) == 0 {
+		return piece, ""
+	}
+	all := p.rest + piece
+	at := -1
+	for _, s := range p.strings {
+		if i := strings.Index(all, s); s != "" && i >= 0 && (at < 0 || i < at) {
+			at, found = i, s
+		}
+	}
+	if at >= 0 {
+		p.rest = ""
+		return all[:at], found
+	}
+	keep := 0 // the longest end of the text that begins one of the strings
+	for _, s := range p.strings {
+		for n := min(len(s)-1, len(all)); n > keep; n-- {
+			if strings.HasPrefix(s, all[len(all)-n:]) && utf8.RuneStart(all[len(all)-n]) {
+				keep = n
+			}
+		}
+	}
+	p.rest = all[len(all)-keep:]
+	return all[:len(all)-keep], ""
+}

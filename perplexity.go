@@ -1,0 +1,110 @@
+package gemma4
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/gogemma/gemma4/sampler"
+)
+
+// Perplexity tells how well a model foretells a text: the less each token surprises it, the smaller.
+type Perplexity struct {
+	Tokens int     // foretold
+	Mean   float64 // negative log-likelihood of a token, in nats: Σ −ln p / Tokens
+	StdErr float64 // standard error of Mean, 0 for a single token
+}
+
+// Value returns the perplexity, exp(Mean): as if each token had been one of so many equally likely ones.
+func (p Perplexity) Value() float64 { return math.Exp(p.Mean) }
+
+// ValueStdErr returns the standard error of Value, to first order Value · StdErr.
+func (p Perplexity) ValueStdErr() float64 { return p.Value() * p.StdErr }
+
+// String returns perplexity, nats per token and their standard errors, such as
+// "perplexity 12.34 ± 0.56 (2.513 ± 0.045 nats per token, 1234 tokens)".
+func (p Perplexity) String() string {
+	return fmt.Sprintf("perplexity %.4f ± %.4f (%.5f ± %.5f nats per token, %d tokens)", p.Value(), p.ValueStdErr(), p.Mean, p.StdErr, p.Tokens)
+}
+
+// Perplexity measures how well the model foretells a text of ids, which need not begin with BOS. The session forgets what
+// it held before and afterwards.
+//
+// The text is cut into windows of as many tokens as the session's context holds. Each is read from the start, after a BOS
+// token, so that its token tᵢ is foretold by BOS, t₁ … tᵢ₋₁; and every token counts:
+//
+//	perplexity = exp(Σ −ln p(tᵢ | BOS, t₁ … tᵢ₋₁) / tokens)
+//
+// Other programs leave out the first half of each window and get smaller numbers. In a vocabulary without BOS the first
+// token of each window is not foretold. p is the model's own distribution, untouched by sampling options.
+//
+// progress, which may be nil, is called after each token. After an error, the end of ctx among them, the result is that of
+// the tokens foretold until then.
+func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(done, total int)) (Perplexity, error) {
+	bos, vocabulary := s.m.tok.BOS(), s.m.Config().Vocabulary
+	if len(ids) > 0 && ids[0] == bos {
+		ids = ids[1:]
+	}
+	for i, id := range ids {
+		if id < 0 || int(id) >= vocabulary {
+			return Perplexity{}, fmt.Errorf("gemma4: token %d is %d, which is outside the vocabulary of %d", i, id, vocabulary)
+		}
+	}
+	window := s.Context()
+	if window == 0 {
+		return Perplexity{}, ErrClosed
+	}
+	defer s.Rewind(0)
+	var sum statistics
+	for at := 0; at < len(ids); {
+		text := ids[at:min(at+window, len(ids))]
+		at += len(text)
+		read := append(make([]int32, 0, len(text)), text[:len(text)-1]...)
+		if bos >= 0 {
+			read = append([]int32{bos}, read...)
+		} else {
+			text = text[1:]
+		}
+		s.Rewind(0)
+		err := s.AllLogits(ctx, read, func(i int, logits []float32) error {
+			nats := -sampler.NewLogProbs(logits).Of(text[i])
+			if math.IsNaN(nats) {
+				return fmt.Errorf("the logits after position %d are not numbers", i)
+			}
+			sum.add(nats)
+			if progress != nil {
+				progress(at-len(text)+i+1, len(ids))
+			}
+			return nil
+		})
+		if err != nil {
+			return sum.perplexity(), err
+		}
+	}
+	if sum.n == 0 {
+		return Perplexity{}, errors.New("gemma4: no token to foretell")
+	}
+	return sum.perplexity(), nil
+}
+
+// statistics are mean and variance, by Welford's method: without a difference of large sums.
+type statistics struct {
+	n        int
+	mean, m2 float64 // m2: sum of squared deviations from the mean
+}
+
+func (s *statistics) add(x float64) {
+	s.n++
+	d := x - s.mean
+	s.mean += d / float64(s.n)
+	s.m2 += d * (x - s.mean)
+}
+
+func (s *statistics) perplexity() Perplexity {
+	p := Perplexity{Tokens: s.n, Mean: s.mean}
+	if s.n > 1 {
+		p.StdErr = math.Sqrt(s.m2 / float64(s.n-1) / float64(s.n))
+	}
+	return p
+}

@@ -1,0 +1,240 @@
+package gemma4
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/gogemma/gemma4/model"
+)
+
+// SessionOptions say how a session keeps its text. The zero value is a good choice.
+type SessionOptions struct {
+	// Context is the most positions that the session may hold. 0: room for 8192 at first, growing on demand up to the
+	// model's context.
+	Context int
+	// Cache is the format of keys and values.
+	Cache CacheFormat
+	// Batch is how many positions of a prompt are read at a time; 0: 512. It changes speed and memory, not results.
+	Batch int
+	// Progress, if set, is called between the steps of reading a prompt with the positions done and wanted.
+	Progress func(done, total int)
+}
+
+// Input is a piece of a prompt: tokens, or embeddings that stand for an image or a sound.
+type Input = model.Input
+
+// ContextError says that a text does not fit a session's context.
+type ContextError = model.ContextError
+
+// Session is one text that the model has read and written. It serves one goroutine at a time; a second one gets an error.
+type Session struct {
+	m    *Model
+	opts SessionOptions
+
+	busy   sync.Mutex
+	graph  *model.Session // nil when closed
+	ids    []int32        // the text: ids, or −1 for embeddings; the graph may lag behind by a token just generated
+	logits []float32      // [vocabulary] of what follows what the graph holds; empty if it was not asked
+	result Result
+}
+
+// embedded stands in Session.ids for a position that is an embedding.
+const embedded = -1
+
+// NewSession returns an empty session.
+func (m *Model) NewSession(o SessionOptions) (*Session, error) {
+	f, err := o.Cache.format()
+	if err != nil {
+		return nil, err
+	}
+	if err := m.enter(); err != nil {
+		return nil, err
+	}
+	defer m.leave()
+	g, err := m.graph.NewSession(model.SessionOptions{Context: o.Context, Cache: f, Batch: o.Batch, Progress: o.Progress})
+	if err != nil {
+		return nil, fmt.Errorf("gemma4: %w", err)
+	}
+	return &Session{m: m, opts: o, graph: g}, nil
+}
+
+// begin claims the session and the model for one call; unless it fails, end releases both.
+func (s *Session) begin() error {
+	if !s.busy.TryLock() {
+		return fmt.Errorf("gemma4: the session is in use by another call; give each goroutine a session of its own")
+	}
+	if s.graph == nil {
+		s.busy.Unlock()
+		return ErrClosed
+	}
+	if err := s.m.enter(); err != nil {
+		s.busy.Unlock()
+		return err
+	}
+	return nil
+}
+
+func (s *Session) end() {
+	s.m.leave()
+	s.busy.Unlock()
+}
+
+// Close gives the session's memory back; it waits for a running call. It is safe to close twice.
+func (s *Session) Close() error {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	if s.graph != nil {
+		s.graph.Close()
+		s.graph, s.ids, s.logits = nil, nil, nil
+	}
+	return nil
+}
+
+// Len returns how many positions the session holds.
+func (s *Session) Len() int {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	return len(s.ids)
+}
+
+// Context returns the most positions that the session may hold.
+func (s *Session) Context() int {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	if s.graph == nil {
+		return 0
+	}
+	return s.graph.Limit()
+}
+
+// CacheBytes returns what the session's keys and values take now.
+func (s *Session) CacheBytes() int64 {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	if s.graph == nil {
+		return 0
+	}
+	return s.graph.Bytes()
+}
+
+// Read appends a prompt. When ctx ends it stops within a layer and returns ctx's error; the session keeps what was read
+// until then and stays usable.
+func (s *Session) Read(ctx context.Context, in ...Input) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	return s.read(ctx, in)
+}
+
+// read appends a prompt and keeps the logits of its last position. An empty one brings the logits up to date.
+func (s *Session) read(ctx context.Context, in []Input) error {
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	last := s.graph.Len() - 1
+	for _, p := range in {
+		last += len(p.Tokens) + len(p.Embeddings)/s.m.graph.Width
+	}
+	return s.append(ctx, in, func(pos int) bool { return pos == last }, func(_ int, logits []float32) error {
+		s.logits = append(s.logits[:0], logits...)
+		return nil
+	})
+}
+
+// append takes a prompt through the graph and notes what has become of it.
+func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
+	before := s.graph.Len()
+	err := s.graph.Read(ctx, in, want, yield)
+	left := s.graph.Len() - before
+	if left > 0 && err != nil {
+		s.logits = s.logits[:0]
+	}
+	for _, p := range in {
+		n := min(left, len(p.Tokens))
+		s.ids = append(s.ids, p.Tokens[:n]...)
+		soft := min(left-n, len(p.Embeddings)/s.m.graph.Width)
+		for range soft {
+			s.ids = append(s.ids, embedded)
+		}
+		left -= n + soft
+	}
+	return wrap(err)
+}
+
+// flush writes the token just generated, if there is one, so that the graph holds the whole text.
+func (s *Session) flush(ctx context.Context) error {
+	n := s.graph.Len()
+	if n == len(s.ids) {
+		return nil
+	}
+	logits, err := s.graph.Write(ctx, s.ids[n:]...)
+	if err != nil {
+		return wrap(err)
+	}
+	s.logits = append(s.logits[:0], logits[len(logits)-s.m.graph.Vocabulary:]...)
+	return nil
+}
+
+func wrap(err error) error {
+	if err == nil || err == context.Canceled || err == context.DeadlineExceeded {
+		return err
+	}
+	return fmt.Errorf("gemma4: %w", err)
+}
+
+// Logits appends to dst the logits [vocabulary] of what follows the text, or nothing if it was rewound since. [sampler.NewLogProbs] turns them into probabilities.
+func (s *Session) Logits(dst []float32) []float32 {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	return append(dst, s.logits...)
+}
+
+// AllLogits appends tokens and calls yield with the logits [vocabulary] of what follows each of them, valid during the call.
+func (s *Session) AllLogits(ctx context.Context, ids []int32, yield func(i int, logits []float32) error) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	defer s.end()
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	first := s.graph.Len()
+	s.logits = s.logits[:0]
+	return s.append(ctx, []Input{{Tokens: ids}}, func(int) bool { return true }, func(pos int, logits []float32) error {
+		return yield(pos-first, logits)
+	})
+}
+
+// Rewind forgets all but the first n positions. Sliding layers hold only the last positions: when those that n needs are
+// gone, everything is forgotten. It returns how many positions are left, n or 0.
+func (s *Session) Rewind(n int) int {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	return s.rewind(n)
+}
+
+func (s *Session) rewind(n int) int {
+	if n = max(n, 0); s.graph == nil || n >= len(s.ids) {
+		return len(s.ids)
+	}
+	if n < s.graph.Len() {
+		n = s.graph.Truncate(n)
+		s.logits = s.logits[:0]
+	}
+	s.ids = s.ids[:n]
+	return n
+}
+
+// Reuse prepares the session for the text ids: it keeps the longest beginning that the session already holds, short of
+// the last token, whose logits are needed, and forgets the rest. It returns how many tokens are kept; read on from there.
+func (s *Session) Reuse(ids []int32) int {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	n := 0
+	for n < len(s.ids) && n < len(ids)-1 && s.ids[n] == ids[n] {
+		n++
+	}
+	return s.rewind(n)
+}
