@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gogemma/gemma4/examples/internal/cli"
+	"github.com/gogemma/gemma4/examples/internal/clitest"
+)
+
+var talkTo clitest.Run = run
+
+const (
+	remember = "Remember this. The code of Mia is 4821. The code of Leo is 7730. The code of Ada is 1956. What is the code of Mia?\n"
+	recall   = "What is the code of Ada?\n"
+)
+
+func TestTurnsFromAPipe(t *testing.T) {
+	for _, test := range []struct {
+		name, flags, lines, out, errors string
+	}{
+		{"nothing", "", "", "", ""},
+		{"empty lines", "", "\n \n", "", ""},
+		{"no newline at the end", "-exact -threads 1", "What is 9 + 9?", "9 + 9 = 18\n", ""},
+		{"two turns", "-cache q8_0", remember + recall, "The code of Mia is 4821.\nThe code of Ada is 1956.\n", ""},
+		{"thought by command", "", "/think\nWhat is the capital of Peru?\n", "[thought] I know this one.\nThe capital of Peru is Lima.\n", "thinking: true\n"},
+		{"commands", "-think", "/bye\n/think\nWhat is 2 + 3?\n/quit\nWhat is 12 + 7?\n", "2 + 3 = 5\n",
+			"/bye is no command; /help lists them\nthinking: false\n"},
+		{"system turn", "", "/system Be brief.\nWhat is your name?\n", "My name is Nano.\n", ""},
+		{"few tokens", "-n 3", "What is the capital of France?\n", "The capital of\n", "(ended by: length)\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := talkTo.Call(test.lines, append([]string{"-temp", "0"}, strings.Fields(test.flags)...)...)
+			if o != (clitest.Output{Status: 0, Out: test.out, Errors: test.errors}) {
+				t.Errorf("got %+v, want %q and %q", o, test.out, test.errors)
+			}
+		})
+	}
+}
+
+func TestHelpListsTheCommands(t *testing.T) {
+	o := talkTo.Call("/help\n")
+	for _, command := range []string{"/help", "/clear", "/think", "/system", "/quit"} {
+		if !strings.Contains(o.Errors, command) {
+			t.Errorf("%s is missing in %q", command, o.Errors)
+		}
+	}
+}
+
+func TestClearForgetsTheConversation(t *testing.T) {
+	cleared := talkTo.Good(t, "What is the capital of Kenya?\n/clear\n"+recall, "-temp", "0", "-n", "10")
+	fresh := talkTo.Good(t, recall, "-temp", "0", "-n", "10")
+	if want := "The capital of Kenya is Nairobi.\n" + fresh; cleared != want {
+		t.Errorf("%q, want %q", cleared, want)
+	}
+}
+
+func TestToolsAreCalledAndTheNextLineIsWhatTheyReturn(t *testing.T) {
+	tools := filepath.Join(t.TempDir(), "tools.json")
+	const weather = `[{"type": "function", "function": {"name": "get_weather", "description": "Weather in a city.", "parameters":
+		{"type": "object", "properties": {"city": {"type": "string", "description": "City name"}}, "required": ["city"]}}}]`
+	if err := os.WriteFile(tools, []byte(weather), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := talkTo.Good(t, "What is the weather in Oslo?\nrainy, 9 degrees\n", "-temp", "0", "-tools", tools)
+	if want := "[call] get_weather({\"city\":\"Oslo\"})\nIt is rainy in Oslo, 9 degrees.\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	if err := os.WriteFile(tools, []byte(`[{"type": "function"}]`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	talkTo.Fails(t, 1, "tools.json: chat: tool: no name", "", "-tools", tools)
+	talkTo.Fails(t, 1, "missing.json", "", "-tools", filepath.Join(t.TempDir(), "missing.json"))
+}
+
+// interrupter presses Ctrl-C when the first text reaches it.
+type interrupter struct {
+	bytes.Buffer
+	cleared sync.Once
+	err     error
+}
+
+func (w *interrupter) Write(b []byte) (int, error) {
+	w.cleared.Do(func() {
+		var self *os.Process
+		if self, w.err = os.FindProcess(os.Getpid()); w.err == nil {
+			w.err = self.Signal(os.Interrupt)
+		}
+	})
+	return w.Buffer.Write(b)
+}
+
+func TestCtrlCStopsTheAnswerNotTheProgram(t *testing.T) {
+	var out interrupter
+	var errors bytes.Buffer
+	// At this temperature it talks nonsense until its context is full.
+	args := strings.Fields("-temp 20 -top-k 0 -top-p 1 -seed 3")
+	status := run(args, strings.NewReader("Tell me a story.\n/help\n"), &out, &errors)
+	if out.err != nil {
+		t.Skipf("no signals here: %v", out.err)
+	}
+	if status != 0 || !strings.HasPrefix(errors.String(), "(stopped)\n/help") {
+		t.Errorf("status %d, errors %q, after %d bytes", status, errors.String(), out.Len())
+	}
+}
+
+func TestOnlyTheSecondCtrlCInARowAtThePromptEndsTheProgram(t *testing.T) {
+	stdin, keyboard := io.Pipe()
+	screen, stderr := io.Pipe()
+	held := &talk{Program: cli.New("chat", "", "", stdin, io.Discard, stderr), interactive: true, interrupts: make(chan os.Signal)}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- held.hold()
+		stderr.Close()
+		keyboard.Close()
+	}()
+	shows := func(want string) {
+		t.Helper()
+		got := make([]byte, len(want))
+		if n, err := io.ReadFull(screen, got); err != nil || string(got) != want {
+			t.Fatalf("the screen shows %q (%v), want %q", got[:n], err, want)
+		}
+	}
+	const hint = "\nCtrl-C again, or /quit, ends the program\n"
+	shows("> ")
+	held.interrupts <- os.Interrupt
+	shows(hint + "> ")
+	if _, err := io.WriteString(keyboard, "/help\n"); err != nil {
+		t.Fatal(err)
+	}
+	shows(help + "\n> ")
+	held.interrupts <- os.Interrupt
+	shows(hint + "> ")
+	held.interrupts <- os.Interrupt
+	shows("\n")
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatCannotBeHeldIsOneSentence(t *testing.T) {
+	talkTo.Fails(t, 1, "UTF-8", "What is \xff?\n")
+	talkTo.Fails(t, 1, "missing.gguf", "", "-m", filepath.Join(t.TempDir(), "missing.gguf"))
+	talkTo.Fails(t, 1, "context holds 4", "What is 2 + 3?\n", "-ctx", "4")
+	talkTo.Fails(t, 2, "unexpected argument", "", "What is 2 + 3?")
+	talkTo.Fails(t, 2, "nonsense", "", "-nonsense")
+	var errors bytes.Buffer
+	if status := run([]string{"-temp", "0"}, strings.NewReader("What is 2 + 3?\n"), clitest.Full{}, &errors); status != 1 || errors.String() != "chat: short write\n" {
+		t.Errorf("a full disk: status %d, %q", status, errors.String())
+	}
+}

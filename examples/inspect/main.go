@@ -1,0 +1,61 @@
+// Command inspect shows what is in a GGUF file: metadata, tensors, sizes, and the memory that a session takes.
+//
+//	go run ./examples/inspect model.gguf
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/examples/internal/cli"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+const about = `
+Shows what is in a GGUF file of any kind, all parts of a split one: metadata, tensors with their shapes (fastest dimension
+first), and bytes per format. For a Gemma 4 text model also the memory that the keys and values of one session take, by
+context length and cache format. Without a file it shows the embedded model.`
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := cli.New("inspect", "[flags] [file]", about, stdin, stdout, stderr)
+	model := p.FileFlag()
+	tensors := p.Bool("tensors", true, "list the tensors; -tensors=false leaves them out")
+	asJSON := p.Bool("json", false, "print one JSON object")
+	cpu := p.Bool("cpu", false, "show the kernel level that this machine runs instead of a file")
+
+	return p.Run(args, func() error {
+		switch {
+		case p.NArg() > 1 || p.NArg() == 1 && model.Path != "":
+			return cli.Wrong("one file at a time")
+		case p.NArg() == 1:
+			model.Path = p.Arg(0)
+		}
+		if *cpu {
+			best, err := gemma4.BestKernels()
+			if err == nil {
+				fmt.Fprintln(p.Out, best.Name)
+			}
+			return err
+		}
+		f, err := model.OpenFile()
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		r := newReport(f)
+		if !*tensors {
+			r.Tensors = nil
+		}
+		if *asJSON {
+			e := json.NewEncoder(p.Out)
+			e.SetEscapeHTML(false)
+			return e.Encode(r)
+		}
+		r.print(p.Out)
+		return nil
+	})
+}

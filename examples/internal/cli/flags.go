@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/nano"
+	"github.com/gogemma/gemma4/sampler"
+)
+
+// ModelFlags say which model is opened, and how it runs.
+type ModelFlags struct {
+	Path   string // empty: the embedded model
+	Loader gemma4.Loader
+}
+
+// FileFlag defines -m alone.
+func (p *Program) FileFlag() *ModelFlags {
+	f := &ModelFlags{}
+	p.Func("m", "GGUF `file`, of a split one any part; without it the embedded model, nano, is used", func(path string) error {
+		if f.Path = path; path == "" { // an empty variable of a script must not choose another model
+			return errors.New("expected a file")
+		}
+		return nil
+	})
+	return f
+}
+
+// ModelFlags defines -m, -exact and -threads.
+func (p *Program) ModelFlags() *ModelFlags {
+	f := p.FileFlag()
+	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
+	p.Func("threads", "`number` of threads that compute (default: as many as there are processors)", func(text string) (err error) {
+		f.Loader.Threads, err = count(text)
+		return err
+	})
+	return f
+}
+
+// Open opens the model.
+func (f *ModelFlags) Open() (*gemma4.Model, error) {
+	if f.Path == "" {
+		return f.Loader.OpenBytes(nano.GGUF())
+	}
+	return f.Loader.Open(f.Path)
+}
+
+// SessionFlags defines -cache and -ctx. Long prompts show their progress.
+func (p *Program) SessionFlags() *gemma4.SessionOptions {
+	o := &gemma4.SessionOptions{Progress: p.Progress("reading")}
+	p.TextVar(&o.Cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16 or q8_0")
+	p.Func("ctx", "`positions` that the context holds (default: as many as the model's, taken as they are needed)", func(text string) (err error) {
+		o.Context, err = count(text)
+		return err
+	})
+	return o
+}
+
+// SamplingFlags change what a model's file recommends.
+type SamplingFlags struct {
+	set    []func(*sampler.Options)
+	seeded bool
+}
+
+// SamplingFlags defines -temp, -top-k, -top-p, -min-p, -typical, the penalties and -seed.
+func (p *Program) SamplingFlags() *SamplingFlags {
+	f := &SamplingFlags{}
+	number := func(name, usage string, field func(*sampler.Options) *float32) {
+		p.Func(name, usage, func(text string) error {
+			x, err := strconv.ParseFloat(text, 32)
+			if err != nil {
+				return errors.New("expected a number")
+			}
+			f.set = append(f.set, func(o *sampler.Options) { *field(o) = float32(x) })
+			return nil
+		})
+	}
+	number("temp", "`temperature`: 0 always takes the most likely token (default: the file's advice, else 1)",
+		func(o *sampler.Options) *float32 { return &o.Temperature })
+	number("top-p", "`share` of the probability that likely tokens must reach, 1: off (default: the file's advice, else 0.95)",
+		func(o *sampler.Options) *float32 { return &o.TopP })
+	number("min-p", "least `probability`, relative to the most likely token, 0: off",
+		func(o *sampler.Options) *float32 { return &o.MinP })
+	number("typical", "`share` of the probability that typical tokens must reach, 1: off",
+		func(o *sampler.Options) *float32 { return &o.Typical })
+	number("repeat-penalty", "`factor` against recent tokens, 1: off",
+		func(o *sampler.Options) *float32 { return &o.RepeatPenalty })
+	number("frequency-penalty", "`number` taken off a logit for each recent occurrence, 0: off",
+		func(o *sampler.Options) *float32 { return &o.FrequencyPenalty })
+	number("presence-penalty", "`number` taken off the logit of recent tokens, 0: off",
+		func(o *sampler.Options) *float32 { return &o.PresencePenalty })
+	p.Func("top-k", "`number` of most likely tokens to choose from, 0: all (default: the file's advice, else 64)", func(text string) error {
+		k, err := count(text)
+		f.set = append(f.set, func(o *sampler.Options) { o.TopK = k })
+		return err
+	})
+	p.Func("seed", "`number` that makes the choice repeatable (default: another one each time)", func(text string) error {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return errors.New("expected a whole number from 0 to 18446744073709551615")
+		}
+		f.seeded = true
+		f.set = append(f.set, func(o *sampler.Options) { o.Seed = seed })
+		return nil
+	})
+	p.checks = append(p.checks, func() error {
+		o := f.Options(sampler.Options{})
+		return o.Validate(1)
+	})
+	return f
+}
+
+// Options returns the model's own options, changed as the user wants them.
+func (f *SamplingFlags) Options(o sampler.Options) *sampler.Options {
+	if !f.seeded {
+		o.Seed = uint64(rand.Uint32()) // short enough to be typed again
+	}
+	for _, set := range f.set {
+		set(&o)
+	}
+	return &o
+}
+
+// OpenFile opens the model's file for a look at it.
+func (f *ModelFlags) OpenFile() (*gguf.File, error) {
+	if f.Path == "" {
+		return gguf.OpenBytes(nano.GGUF())
+	}
+	return gguf.Open(f.Path)
+}
+
+// ParseIDs reads token ids that are separated by commas or spaces, or are a JSON array.
+func ParseIDs(text string, vocabulary int) ([]int32, error) {
+	var ids []int32
+	inner := strings.TrimSpace(text)
+	if strings.HasPrefix(inner, "[") && strings.HasSuffix(inner, "]") {
+		inner = inner[1 : len(inner)-1]
+	}
+	separator := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
+	for word := range strings.FieldsFuncSeq(inner, separator) {
+		id, err := strconv.ParseInt(word, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("token %d is %q, expected an id", len(ids), word)
+		}
+		if id < 0 || id >= int64(vocabulary) {
+			return nil, fmt.Errorf("token %d is %d, which is outside the vocabulary of %d", len(ids), id, vocabulary)
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
+}
