@@ -96,7 +96,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			return tensors
 		}, "FILE: the tokenizer has 512 tokens, token_embd.weight only 511 rows"},
 		{with("tokenizer.chat_template", "{% include 'x' %}"), "FILE: tokenizer.chat_template: chat: template: line 1"},
-		{with("tokenizer.chat_template", strings.Repeat("x", 1<<17+1)), "FILE: tokenizer.chat_template has 131073 bytes, expected at most 131072"},
+		{with("tokenizer.chat_template", strings.Repeat("x", 1<<17+1)), "FILE: tokenizer.chat_template: chat: template: limit exceeded: 131073 bytes, more than 131072"},
 		{with("tokenizer.chat_template", uint8(1)), "gguf: FILE: metadata key tokenizer.chat_template: type uint8, expected string"},
 		{with("general.sampling.top_k", int32(-1)), "FILE: general.sampling.top_k is -1, expected 0 or more"},
 		{with("general.sampling.top_k", "64"), "gguf: FILE: metadata key general.sampling.top_k: type string, expected an integer"},
@@ -122,9 +122,12 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%d threads: error %v", threads, err)
 		}
 	}
-	if _, err := gemma4.Open(testdata.Shared(t, "golden", "tokenizer", "gemma4-vocab.gguf")); err == nil || !strings.Contains(err.Error(), "gemma4-vocab.gguf") {
-		t.Errorf("a file without weights: error %v", err)
-	}
+	t.Run("vocabulary alone", func(t *testing.T) {
+		path := testdata.Shared(t, "golden", "tokenizer", "gemma4-vocab.gguf")
+		if _, err := gemma4.Open(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v", err)
+		}
+	})
 }
 
 // TestOpeningTakesBoundedMemory holds files of the real size and those made to take much to the bound: the live heap grows
@@ -340,6 +343,40 @@ func TestFileCutUnderARunningModel(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestReaderThatFails: single rows of the table of per-layer embeddings are read while the model runs.
+func TestReaderThatFails(t *testing.T) {
+	data := altered(t, shape("e"), nil)
+	r := &faulty{Reader: bytes.NewReader(data)}
+	m, err := gemma4.OpenReaderAt(r, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s := newSession(t, m, gemma4.SessionOptions{})
+	in := gemma4.Input{Tokens: []int32{2, 300, 301}}
+	r.err = io.ErrClosedPipe
+	if err := s.Read(ctx, in); !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(err.Error(), "per_layer_token_embd.weight, row 2") || s.Len() != 0 {
+		t.Errorf("error %v, %d positions", err, s.Len())
+	}
+	r.err = nil
+	if err := s.Read(ctx, in); err != nil || s.Len() != 3 {
+		t.Errorf("once it works again: error %v, %d positions", err, s.Len())
+	}
+}
+
+// faulty is a reader that returns err, if it is set.
+type faulty struct {
+	*bytes.Reader
+	err error
+}
+
+func (f *faulty) ReadAt(p []byte, off int64) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	return f.Reader.ReadAt(p, off)
 }
 
 // FuzzOpen opens any bytes as a model and lets it read and write. Hashes are seeded at random, so that coverage varies from

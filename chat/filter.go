@@ -271,8 +271,9 @@ func round(_ *run, v value, a []value) (value, error) {
 	f := math.RoundToEven
 	switch {
 	case !given(a[1]) || a[1] == "common":
-		if s, err := strconv.ParseFloat(strconv.FormatFloat(n.f, 'f', int(min(max(digits, 0), 400)), 64), 64); err == nil && digits >= 0 {
-			return s, nil // correctly rounded, as Python's round
+		if digits >= 0 { // correctly rounded, as Python's round
+			f, _ := strconv.ParseFloat(strconv.FormatFloat(n.f, 'f', int(min(digits, 400)), 64), 64)
+			return f, nil
 		}
 	case a[1] == "ceil":
 		f = math.Ceil

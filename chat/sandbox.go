@@ -9,7 +9,7 @@ import (
 
 // The bounds of a template. Those of a run grow with the conversation, so that a long one is no attack.
 const (
-	maxSource  = 1 << 18 // bytes of a template; the largest published ones have 1 << 15
+	maxSource  = 1 << 17 // bytes of a template; the largest published ones have 1 << 15, and parsing takes up to 180 times as much memory
 	maxNesting = 100     // blocks within blocks, operators within operators
 	maxDepth   = 100     // calls within calls, values within values
 	maxRange   = 100000  // numbers in one range, as in Jinja's own sandbox
