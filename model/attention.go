@@ -140,8 +140,8 @@ func (a *attention) segment(w *attentionScratch, from, to, h, seg int, parts []p
 		next := min(end, (pos/block+1)*block)
 		kb, vb := cache.rows(pos, next-pos, h)
 		k, v := w.k[:(next-pos)*dim], w.v[:(next-pos)*dim]
-		cache.format.Decode(k, kb)
-		cache.format.Decode(v, vb)
+		s.m.kernels.DecodeRow(cache.format, k, kb)
+		s.m.kernels.DecodeRow(cache.format, v, vb)
 		for i, r := range s.rows[from:to] {
 			lo, hi := s.span(r)
 			lo, hi = max(lo, pos)-pos, min(hi, next)-pos
@@ -160,16 +160,14 @@ func (a *attention) block(w *attentionScratch, p *partial, row, h int, k, v, sco
 	for g := range group {
 		q := s.q[(row*s.l.Heads+h*group+g)*dim:][:dim]
 		top := p.max[g]
-		for j := range scores {
-			scores[j] = kern.Dot(q, k[j*dim:(j+1)*dim])
-			top = max(top, scores[j])
+		kern.ScoreKeys(scores, q, k)
+		for _, score := range scores {
+			top = max(top, score)
 		}
 		out := p.out[g*dim : (g+1)*dim]
 		p.rescale(g, top, out)
 		p.sum[g] += kern.ExpSum(scores, top)
-		for j, weight := range scores {
-			kern.AddScaled(out, v[j*dim:(j+1)*dim], weight)
-		}
+		kern.AddValues(out, v, scores)
 	}
 }
 

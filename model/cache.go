@@ -96,17 +96,22 @@ func (c *kv) at(pos int) (*page, int) {
 }
 
 // put stores keys and values [heads, dim] of one position.
-func (c *kv) put(pos int, k, v []float32) error {
+func (c *kv) put(k *tensor.Kernels, pos int, keys, values []float32) {
 	for h := range c.heads {
 		kb, vb := c.row(pos, h)
-		if err := c.format.Encode(kb, k[h*c.dim:(h+1)*c.dim]); err != nil {
-			return err
-		}
-		if err := c.format.Encode(vb, v[h*c.dim:(h+1)*c.dim]); err != nil {
-			return err
-		}
+		c.encode(k, kb, keys[h*c.dim:(h+1)*c.dim])
+		c.encode(k, vb, values[h*c.dim:(h+1)*c.dim])
 	}
-	return nil
+}
+
+func (c *kv) encode(k *tensor.Kernels, dst []byte, x []float32) {
+	if c.format == tensor.F16 {
+		k.ToF16(dst, x)
+		return
+	}
+	if err := c.format.Encode(dst, x); err != nil {
+		panic(err) // checkCache lets no format pass that cannot be written
+	}
 }
 
 // checkCache tells whether keys and values of the model's layers can be kept in the format.

@@ -31,6 +31,7 @@ type scratch struct {
 	moe    mixture
 
 	mm   *tensor.MatMul
+	role tensor.Arithmetic // of the tokens at work: panels if they are read, rows if they are written
 	attn attention
 	loop loop
 	i    int    // the running layer
@@ -114,7 +115,7 @@ func (s *Session) embedRow(i int) {
 		copy(x, r.soft)
 		return
 	}
-	e.Format.Decode(x, e.Row(int(r.id)))
+	s.m.kernels.DecodeRow(e.Format, x, e.Row(int(r.id)))
 	scale := float32(math.Sqrt(float64(d))) * e.Scale
 	for j := range x {
 		x[j] *= scale
@@ -214,7 +215,7 @@ func (s *Session) storeRow(i int) {
 		kern.Rotate(k, cos, sin)
 		kern.RMSNorm(v, v, nil, s.m.Eps)
 	}
-	s.cache[s.i].put(s.rows[i].pos, keys, values)
+	s.cache[s.i].put(kern, s.rows[i].pos, keys, values)
 }
 
 // rope returns the angles of row i in the running layer.
@@ -334,7 +335,7 @@ func (s *Session) mixPerLayer(i int) {
 	from, to := s.i*p/bl, ((s.i+1)*p+bl-1)/bl // blocks
 	size := s.pieceSize()
 	piece := s.piece[i*size : i*size+(to-from)*bl]
-	t.format.Decode(piece, s.tokens[i][from*t.format.BlockBytes():to*t.format.BlockBytes()])
+	m.kernels.DecodeRow(t.format, piece, s.tokens[i][from*t.format.BlockBytes():to*t.format.BlockBytes()])
 	piece = piece[s.i*p-from*bl:][:p]
 	table, half := float32(math.Sqrt(float64(p)))*t.scale, float32(1/math.Sqrt2)
 	for j := range e {
@@ -367,7 +368,9 @@ func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []floa
 			return err
 		}
 		to := min(from+step, n)
-		s.multiply(tensor.Product{Dst: s.logits, X: s.h[from*m.Width:], N: to - from, W: m.head})
+		if s.err == nil { // in the rows arithmetic whoever asks: it is wanted for few positions at a time
+			s.err = s.mm.Run(tensor.Rows, tensor.Product{Dst: s.logits, X: s.h[from*m.Width:], N: to - from, W: m.head})
+		}
 		if m.SoftCap > 0 {
 			s.slices((to-from)*m.Vocabulary, (*Session).capLogits)
 		}

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"sync"
+
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/tensor"
 )
@@ -12,6 +14,9 @@ type Model struct {
 	weights
 	kernels *tensor.Kernels
 	pool    *tensor.Pool
+
+	rooflineOnce   sync.Once
+	rooflineMemory []byte
 }
 
 // Options say how a model is run.
@@ -44,4 +49,7 @@ func (m *Model) Workers() int { return m.pool.Workers() }
 func (m *Model) Kernels() *tensor.Kernels { return m.kernels }
 
 // Close ends the workers. No session may be running or run afterwards.
-func (m *Model) Close() { m.pool.Close() }
+func (m *Model) Close() {
+	m.pool.Close()
+	m.rooflineMemory = nil
+}

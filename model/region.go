@@ -46,10 +46,10 @@ func (s *Session) run(chunks int, t tensor.Task) {
 	}
 }
 
-// multiply computes products that do not depend on each other.
+// multiply computes products that do not depend on each other, in the arithmetic of the tokens' role.
 func (s *Session) multiply(p ...tensor.Product) {
 	if s.err == nil {
-		s.err = s.mm.Run(p...)
+		s.err = s.mm.Run(s.role, p...)
 	}
 }
 

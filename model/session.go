@@ -149,6 +149,7 @@ func (s *Session) Read(ctx context.Context, in []Input, want func(pos int) bool,
 		return &ContextError{need, s.limit}
 	}
 	first := s.n
+	s.role = tensor.Panels
 	for chunk := range s.chunks(in) {
 		for i := range chunk {
 			chunk[i].want = want != nil && want(chunk[i].pos)
@@ -169,6 +170,7 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if need := s.n + len(ids); need > s.limit {
 		return nil, &ContextError{need, s.limit}
 	}
+	s.role = tensor.Rows
 	s.chunk = s.chunk[:0]
 	for i, id := range ids {
 		if err := s.checkID(id); err != nil {

@@ -12,7 +12,7 @@
 //	pool := tensor.NewPool(2)
 //	defer pool.Close()
 //	mm := tensor.NewMatMul(pool, tensor.Portable())
-//	err := mm.Run(tensor.Product{Dst: y, X: x, N: tokens, W: w}) // y [tokens, rows] = x [tokens, cols] · wᵀ
+//	err := mm.Run(tensor.Exact, tensor.Product{Dst: y, X: x, N: tokens, W: w}) // y [tokens, rows] = x [tokens, cols] · wᵀ
 //
 // Work is split by output row and never by depth, and a sum is taken in one order whatever else is in the batch. The same
 // input gives the same bits with any number of workers and in any grouping of tokens.

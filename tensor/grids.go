@@ -327,3 +327,23 @@ var iq1sGrid = [2048]uint16{
 	0xA919, 0xA921, 0xA925, 0xA941, 0xA950, 0xA955, 0xA95A, 0xA961, 0xA966, 0xA969, 0xA990, 0xA996, 0xAA00, 0xAA02, 0xAA08, 0xAA0A,
 	0xAA20, 0xAA22, 0xAA28, 0xAA2A, 0xAA51, 0xAA54, 0xAA56, 0xAA80, 0xAA82, 0xAA88, 0xAA8A, 0xAA95, 0xAAA0, 0xAAA2, 0xAAA8, 0xAAAA,
 }
+
+// Codebook returns the codebook of an IQ1, IQ2 or IQ3 format, which must not be changed: for each index the numbers of eight levels of two bits
+// each, or in IQ3 of four levels of three bits. Other formats have none: nil.
+func Codebook(f Format) []uint16 {
+	switch f {
+	case IQ1_S, IQ1_M:
+		return iq1sGrid[:]
+	case IQ2_XXS:
+		return iq2xxsGrid[:]
+	case IQ2_XS:
+		return iq2xsGrid[:]
+	case IQ2_S:
+		return iq2sGrid[:]
+	case IQ3_XXS:
+		return iq3xxsGrid[:]
+	case IQ3_S:
+		return iq3sGrid[:]
+	}
+	return nil
+}

@@ -1,15 +1,40 @@
 package tensor
 
+// Arithmetic is how a product of weights and activations is computed. Which one is taken depends on what a token is, never
+// on how many go together, so that the same text gives the same bytes however it is grouped.
+type Arithmetic int
+
+const (
+	// Exact multiplies float32 activations with decoded weights. It is the reference.
+	Exact Arithmetic = iota
+	// Rows is for tokens that are written: weights as they lie in the file, activations in 8 bits (Q8); weights that are
+	// floats are multiplied exactly.
+	Rows
+	// Panels is for tokens that are read: a few rows of weights are decoded once for all tokens, in a form and with a
+	// rounding that is the level's own.
+	Panels
+)
+
+// PerFormat is a table with an entry for each weight format.
+type PerFormat[T any] [NVFP4 + 1]T
+
 // Kernels is the table of inner loops. The functions are pure: they keep nothing and may run on any goroutine. Slices of one
 // call have the lengths stated here; a function may rely on that.
 type Kernels struct {
 	// Name is the level, such as "portable" or "avx512".
 	Name string
 
+	// Decode is the format's decoder where the level has a faster one than Format.Decode.
+	Decode PerFormat[func(dst []float32, src []byte)]
+
 	// Dot returns the sum of a[i]·b[i]; len(a) == len(b).
 	Dot func(a, b []float32) float32
 	// AddScaled adds s·x to dst; len(dst) == len(x).
 	AddScaled func(dst, x []float32, s float32)
+	// Scores sets dst[j] to Dot(q, k[j]), for keys k [len(dst), len(q)]; AddWeighted does AddScaled(dst, v[j], w[j]) for all
+	// j in order, for values v [len(w), len(dst)]. Both have the bits of these functions. Nil: they are called.
+	Scores      func(dst, q, k []float32)
+	AddWeighted func(dst, v, w []float32)
 	// RMSNorm sets dst to x / sqrt(mean(x²) + eps) · weight. A nil weight stands for ones; dst may be x.
 	RMSNorm func(dst, x, weight []float32, eps float32)
 	// GELU sets gate to gelu(gate) · up, in the tanh form; len(gate) == len(up).
@@ -21,10 +46,85 @@ type Kernels struct {
 	SoftCap func(x []float32, limit float32)
 	// ExpSum sets x to exp(x − shift) and returns the sum.
 	ExpSum func(x []float32, shift float32) float32
+	// ToF16 sets dst to x in half precision, little endian; len(dst) == 2·len(x).
+	ToF16 func(dst []byte, x []float32)
+
+	// Quantize sets dst to x in 8 bits, filled up with zeros; len(dst) == Q8Len(len(x)).
+	Quantize func(dst []Q8, x []float32)
+	// Rows multiplies in the rows arithmetic. Formats without such a kernel are decoded row by row and multiplied exactly.
+	Rows PerFormat[RowKernel]
+	// FloatRows does the same for F16 and BF16, with activations as they are.
+	FloatRows PerFormat[FloatRowKernel]
+
+	// Sum reads all of b, in the way that is fastest, and returns a checksum: the roofline of writing tokens.
+	Sum func(b []byte) uint64
+	// Burn does rounds of the widest multiply-add of the panels on registers alone and returns how many multiply-adds these were:
+	// the roofline of reading tokens.
+	Burn func(rounds int) int64
+
+	// Panels is the panel arithmetic of quantised formats, FloatPanels of F32, F16 and BF16; nil: the exact one.
+	Panels, FloatPanels *PanelKernels
 }
 
-// Portable returns the table in plain Go: exact arithmetic, float32 activations times decoded weights. It is the
-// specification of every other level.
+// DecodeRow decodes values of a format with the level's decoder.
+func (k *Kernels) DecodeRow(f Format, dst []float32, src []byte) {
+	if d := k.Decode[f]; d != nil {
+		d(dst, src)
+		return
+	}
+	f.Decode(dst, src)
+}
+
+// ScoreKeys sets dst to the dot products of q with keys [len(dst), len(q)].
+func (k *Kernels) ScoreKeys(dst, q, keys []float32) {
+	if k.Scores != nil {
+		k.Scores(dst, q, keys)
+		return
+	}
+	for j := range dst {
+		dst[j] = k.Dot(q, keys[j*len(q):(j+1)*len(q)])
+	}
+}
+
+// AddValues adds values [len(w), len(dst)] to dst, each times its weight.
+func (k *Kernels) AddValues(dst, values, w []float32) {
+	if k.AddWeighted != nil {
+		k.AddWeighted(dst, values, w)
+		return
+	}
+	for j, weight := range w {
+		k.AddScaled(dst, values[j*len(dst):(j+1)*len(dst)], weight)
+	}
+}
+
+// RowKernel computes dst[t·stride + r] = row r of w · activations of token t, for all rows r and n tokens. w holds rows of
+// rowBytes bytes each, and nothing behind them may be read; x holds n · units Q8. Every product is the same whatever rows and n are.
+type RowKernel func(dst []float32, stride int, w []byte, rowBytes, rows int, x []Q8, units, n int)
+
+// FloatRowKernel is a RowKernel over activations x [n, cols].
+type FloatRowKernel func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int)
+
+// PanelKernels multiply many tokens with panels of decoded weights.
+type PanelKernels struct {
+	// Height is the number of rows of a panel.
+	Height int
+	// XBytes returns the room that n tokens of cols activations take once packed, and PackX packs them, tokens from to to-1
+	// (multiples of XTile, but for the last).
+	XBytes func(n, cols int) int
+	PackX  func(dst []byte, x []float32, n, cols, from, to int)
+	// XTile is the number of tokens that are packed together.
+	XTile int
+	// WBytes returns the room that a panel takes. PackW packs up to Height rows of a format as they lie in a file; where it
+	// is nil, the rows are decoded and PackFloats packs them. Rows that are missing at the end become zeros.
+	WBytes     func(cols int) int
+	PackW      PerFormat[func(dst []byte, w []byte, rowBytes, rows, cols int)]
+	PackFloats func(dst []byte, w []float32, rows, cols int)
+	// Multiply computes dst[t·stride + r] for the rows of one panel and n packed tokens. Every product is the same
+	// whatever rows and n are.
+	Multiply func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int)
+}
+
+// Portable returns the table in plain Go: exact arithmetic in all roles. It is the specification of every other level.
 func Portable() *Kernels {
 	return &Kernels{
 		Name:      "portable",
@@ -35,5 +135,41 @@ func Portable() *Kernels {
 		Rotate:    rotate,
 		SoftCap:   softCap,
 		ExpSum:    expSum,
+		ToF16:     encodeF16,
+		Quantize:  quantize,
+		Sum:       sum,
+		Burn:      burn,
+	}
+}
+
+// PortableRows returns the portable table with the rows arithmetic in plain Go: what every row kernel is compared with.
+func PortableRows() *Kernels {
+	k := Portable()
+	k.Name = "portable rows"
+	for f := range k.Rows {
+		if f := Format(f); f.Valid() && f != F32 && f != F16 && f != BF16 {
+			k.Rows[f] = rowsOf(f)
+		}
+	}
+	return k
+}
+
+// rowsOf returns the row kernel of a format in plain Go: decoded weights times the values that the quantised activations
+// stand for. Sums are taken in float64, so that the result is the arithmetic's own to the last bit or so.
+func rowsOf(f Format) RowKernel {
+	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []Q8, units, n int) {
+		cols := rowBytes / f.BlockBytes() * f.BlockLen()
+		row, act := make([]float32, cols), make([]float32, cols)
+		for t := range n {
+			dequantize(act, x[t*units:(t+1)*units])
+			for r := range rows {
+				f.Decode(row, w[r*rowBytes:(r+1)*rowBytes])
+				var sum float64
+				for i, v := range row {
+					sum += float64(v) * float64(act[i])
+				}
+				dst[t*stride+r] = float32(sum)
+			}
+		}
 	}
 }

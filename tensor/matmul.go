@@ -16,86 +16,258 @@ type Product struct {
 type MatMul struct {
 	pool    *Pool
 	kernels *Kernels
-	panel   [][]float32 // per worker, decoded rows
+	rows    [][]float32 // per worker, decoded rows
+	panels  [][]byte    // per worker, a packed panel
 	ops     atomic.Int64
 
-	products []Product
-	first    []int // first chunk of each product
+	products []product
+	inputs   []input
+	packing  bool // the region at work packs the inputs
 }
 
+// product is a Product with what it takes to compute it.
+type product struct {
+	Product
+	way   way
+	input int // index into MatMul.inputs
+	first int // chunk of the region
+	rows  int // rows per chunk
+}
+
+// input is an X in the form that a way takes. Products that share X share it.
+type input struct {
+	x       []float32
+	n, cols int
+	way     way
+	first   int // chunk of the packing region
+	q8      []Q8
+	packed  []byte
+}
+
+// way is how a product is computed.
+type way uint8
+
 const (
-	panelRows = 8       // rows decoded together, so that the tokens are read once for all of them
-	chunkOps  = 1 << 15 // least multiply-adds of a chunk: tens of microseconds, far above the hand-off
+	byDecoding    way = iota // decoded rows times activations
+	byRows                   // a row kernel over Q8
+	byFloatRows              // a row kernel over activations
+	byPanels                 // packed panels of quantised weights
+	byFloatPanels            // packed panels of floats
+)
+
+const (
+	decodedRows = 8       // rows decoded together, so that the tokens are read once for all of them
+	chunkOps    = 1 << 16 // least multiply-adds of a chunk: far above the hand-off
+	packTokens  = 16      // tokens that a chunk packs; a multiple of every XTile
 )
 
 // NewMatMul returns a MatMul that works on the pool with the kernels of the table.
 func NewMatMul(pool *Pool, k *Kernels) *MatMul {
-	return &MatMul{pool: pool, kernels: k, panel: make([][]float32, pool.Workers())}
+	return &MatMul{pool: pool, kernels: k, rows: make([][]float32, pool.Workers()), panels: make([][]byte, pool.Workers())}
 }
 
 // Ops returns the number of multiply-adds done since the beginning.
 func (m *MatMul) Ops() int64 { return m.ops.Load() }
 
-// Run computes the products in one region. They must not overlap in Dst; they may share X.
-func (m *MatMul) Run(products ...Product) error {
-	m.products = append(m.products[:0], products...)
-	m.first = m.first[:0]
-	chunks, depth, ops := 0, 0, int64(0)
-	for i := range m.products {
-		p := &m.products[i]
+// Run computes the products in the given arithmetic, in one region, with another before it where activations must be
+// packed. Products must not overlap in Dst; they may share X.
+func (m *MatMul) Run(a Arithmetic, products ...Product) error {
+	m.products, m.inputs = m.products[:0], m.inputs[:0]
+	chunks, packs, ops := 0, 0, int64(0)
+	for _, p := range products {
 		rows, cols := p.W.Rows(), p.W.Cols()
+		if p.N == 0 {
+			continue
+		}
 		if p.Stride == 0 {
 			p.Stride = rows
 		}
-		m.first = append(m.first, chunks)
-		per := chunkRows(cols, p.N)
-		chunks += (rows + per - 1) / per
-		depth = max(depth, cols)
+		q := product{Product: p, way: m.way(a, p.W.Format), first: chunks}
+		q.rows = m.chunkRows(&q)
+		chunks += (rows + q.rows - 1) / q.rows
 		ops += int64(rows) * int64(cols) * int64(p.N)
-	}
-	for w := range m.panel {
-		if len(m.panel[w]) < panelRows*depth {
-			m.panel[w] = make([]float32, panelRows*depth)
-		}
+		q.input, packs = m.addInput(&q, packs)
+		m.products = append(m.products, q)
+		m.reserve(&q)
 	}
 	m.ops.Add(ops)
-	err := m.pool.Run(chunks, m)
-	clear(m.products)
+	var err error
+	if packs > 0 {
+		m.packing = true
+		err = m.pool.Run(packs, m)
+		m.packing = false
+	}
+	if err == nil {
+		err = m.pool.Run(chunks, m)
+	}
+	clear(m.products) // holds on to no caller's memory
+	for i := range m.inputs {
+		m.inputs[i].x = nil
+	}
 	return err
 }
 
-// chunkRows returns how many rows of a matrix make a chunk, a multiple of panelRows.
-func chunkRows(cols, n int) int {
-	panels := chunkOps / max(1, panelRows*cols*n)
-	return panelRows * max(1, panels)
+// way chooses by arithmetic and format alone, so that a product's bits do not depend on its company.
+func (m *MatMul) way(a Arithmetic, f Format) way {
+	k := m.kernels
+	float := f == F32 || f == F16 || f == BF16
+	switch {
+	case a == Rows && k.Rows[f] != nil:
+		return byRows
+	case a == Rows && k.FloatRows[f] != nil:
+		return byFloatRows
+	case a == Panels && float && k.FloatPanels != nil:
+		return byFloatPanels
+	case a == Panels && !float && k.Panels != nil:
+		return byPanels
+	}
+	return byDecoding
 }
 
-// Do computes one chunk of rows. It is called by the pool.
+// panelKernels returns those of a way.
+func (m *MatMul) panelKernels(w way) *PanelKernels {
+	if w == byFloatPanels {
+		return m.kernels.FloatPanels
+	}
+	return m.kernels.Panels
+}
+
+// chunkRows returns how many rows of a product make a chunk.
+func (m *MatMul) chunkRows(p *product) int {
+	unit := decodedRows
+	if p.way >= byPanels {
+		unit = m.panelKernels(p.way).Height
+	}
+	return unit * max(1, chunkOps/max(1, unit*p.W.Cols()*p.N))
+}
+
+// addInput returns the index of the product's packed X, which may be another product's, and the packing chunks so far.
+func (m *MatMul) addInput(p *product, chunks int) (index, total int) {
+	cols := p.W.Cols()
+	for i := range m.inputs {
+		in := &m.inputs[i]
+		if in.way == p.way && in.n == p.N && in.cols == cols && &in.x[0] == &p.X[0] {
+			return i, chunks
+		}
+	}
+	i := len(m.inputs)
+	if i < cap(m.inputs) {
+		m.inputs = m.inputs[:i+1] // with its buffers
+	} else {
+		m.inputs = append(m.inputs, input{})
+	}
+	in := &m.inputs[i]
+	in.x, in.n, in.cols, in.way, in.first = p.X, p.N, cols, p.way, chunks
+	switch p.way {
+	case byRows:
+		if n := p.N * Q8Len(cols); len(in.q8) < n {
+			in.q8 = make([]Q8, n)
+		}
+	case byPanels, byFloatPanels:
+		if n := m.panelKernels(p.way).XBytes(p.N, cols); len(in.packed) < n {
+			in.packed = make([]byte, n)
+		}
+	default:
+		return i, chunks
+	}
+	return i, chunks + (p.N+packTokens-1)/packTokens
+}
+
+// reserve makes room for what the workers decode of a product.
+func (m *MatMul) reserve(p *product) {
+	rows, panel, cols := 0, 0, p.W.Cols()
+	switch {
+	case p.way == byDecoding:
+		rows = decodedRows * cols
+	case p.way >= byPanels:
+		k := m.panelKernels(p.way)
+		panel = k.WBytes(cols)
+		if k.PackW[p.W.Format] == nil {
+			rows = k.Height * cols
+		}
+	}
+	for w := range m.rows {
+		if len(m.rows[w]) < rows {
+			m.rows[w] = make([]float32, rows)
+		}
+		if len(m.panels[w]) < panel {
+			m.panels[w] = make([]byte, panel)
+		}
+	}
+}
+
+// Do does one chunk. It is called by the pool.
 func (m *MatMul) Do(worker, chunk int) {
-	i := len(m.first) - 1
-	for m.first[i] > chunk {
+	if m.packing {
+		m.pack(chunk)
+		return
+	}
+	i := len(m.products) - 1
+	for m.products[i].first > chunk {
 		i--
 	}
 	p := &m.products[i]
-	per := chunkRows(p.W.Cols(), p.N)
-	from := (chunk - m.first[i]) * per
-	to := min(from+per, p.W.Rows())
-	for ; from < to; from += panelRows {
-		m.multiply(p, m.panel[worker], from, min(from+panelRows, to))
+	from := (chunk - p.first) * p.rows
+	to := min(from+p.rows, p.W.Rows())
+	switch p.way {
+	case byRows:
+		in, units := &m.inputs[p.input], Q8Len(p.W.Cols())
+		size := p.W.Format.RowBytes(p.W.Cols())
+		m.kernels.Rows[p.W.Format](p.Dst[from:], p.Stride, p.W.Data[from*size:to*size], size, to-from, in.q8[:p.N*units], units, p.N)
+	case byFloatRows:
+		cols := p.W.Cols()
+		size := p.W.Format.RowBytes(cols)
+		m.kernels.FloatRows[p.W.Format](p.Dst[from:], p.Stride, p.W.Data[from*size:to*size], size, to-from, p.X[:p.N*cols], cols, p.N)
+	case byPanels, byFloatPanels:
+		for h := m.panelKernels(p.way).Height; from < to; from += h {
+			m.multiplyPanel(p, worker, from, min(from+h, to))
+		}
+		return // scaled
+	default:
+		for ; from < to; from += decodedRows {
+			m.multiplyDecoded(p, m.rows[worker], from, min(from+decodedRows, to))
+		}
+		return // scaled
+	}
+	p.scale(from, to)
+}
+
+// scale multiplies columns from to to-1 of Dst by the tensor's own scale.
+func (p *product) scale(from, to int) {
+	if p.W.Scale == 1 {
+		return
+	}
+	for t := range p.N {
+		dst := p.Dst[t*p.Stride+from : t*p.Stride+to]
+		for r := range dst {
+			dst[r] *= p.W.Scale
+		}
 	}
 }
 
-// multiply computes columns from to to-1 of p.Dst: it decodes those rows of the weight once and takes every token over them.
-func (m *MatMul) multiply(p *Product, panel []float32, from, to int) {
-	cols, rows := p.W.Cols(), to-from
-	raw := p.W.Data[from*p.W.Format.RowBytes(cols) : to*p.W.Format.RowBytes(cols)]
-	var w []float32
-	if v, ok := viewFloats(raw); ok && p.W.Format == F32 {
-		w = v
-	} else {
-		w = panel[:rows*cols]
-		p.W.Format.Decode(w, raw)
+// pack packs some tokens of an input.
+func (m *MatMul) pack(chunk int) {
+	i := len(m.inputs) - 1
+	for m.inputs[i].first > chunk || m.inputs[i].way == byDecoding || m.inputs[i].way == byFloatRows {
+		i--
 	}
+	in := &m.inputs[i]
+	from := (chunk - in.first) * packTokens
+	to := min(from+packTokens, in.n)
+	if in.way != byRows {
+		m.panelKernels(in.way).PackX(in.packed, in.x, in.n, in.cols, from, to)
+		return
+	}
+	units := Q8Len(in.cols)
+	for t := from; t < to; t++ {
+		m.kernels.Quantize(in.q8[t*units:(t+1)*units], in.x[t*in.cols:(t+1)*in.cols])
+	}
+}
+
+// multiplyDecoded computes columns from to to-1 of p.Dst: it decodes those rows of the weight once and takes every token over them.
+func (m *MatMul) multiplyDecoded(p *product, buf []float32, from, to int) {
+	cols := p.W.Cols()
+	w := m.decode(p.W, buf, from, to)
 	for t := range p.N {
 		x := p.X[t*cols : (t+1)*cols]
 		dst := p.Dst[t*p.Stride+from : t*p.Stride+to]
@@ -103,4 +275,30 @@ func (m *MatMul) multiply(p *Product, panel []float32, from, to int) {
 			dst[r] = m.kernels.Dot(w[r*cols:(r+1)*cols], x) * p.W.Scale
 		}
 	}
+}
+
+// decode returns rows from to to-1 of w as floats, in buf unless they lie in the file as such.
+func (m *MatMul) decode(w *Tensor, buf []float32, from, to int) []float32 {
+	size := w.Format.RowBytes(w.Cols())
+	raw := w.Data[from*size : to*size]
+	if v, ok := viewFloats(raw); ok && w.Format == F32 {
+		return v
+	}
+	buf = buf[:(to-from)*w.Cols()]
+	m.kernels.DecodeRow(w.Format, buf, raw)
+	return buf
+}
+
+// multiplyPanel computes columns from to to-1 of p.Dst from a packed panel.
+func (m *MatMul) multiplyPanel(p *product, worker, from, to int) {
+	k, cols := m.panelKernels(p.way), p.W.Cols()
+	panel := m.panels[worker][:k.WBytes(cols)]
+	size := p.W.Format.RowBytes(cols)
+	if pack := k.PackW[p.W.Format]; pack != nil {
+		pack(panel, p.W.Data[from*size:to*size], size, to-from, cols)
+	} else {
+		k.PackFloats(panel, m.decode(p.W, m.rows[worker], from, to), to-from, cols)
+	}
+	k.Multiply(p.Dst[from:], p.Stride, panel, to-from, m.inputs[p.input].packed, p.N, cols)
+	p.scale(from, to)
 }

@@ -20,38 +20,83 @@ type Task interface {
 }
 
 // Pool is a fixed set of workers that run one region at a time. Callers on several goroutines take turns by region. The
-// caller of Run is worker 0; the others are goroutines that sleep between regions.
+// caller of Run is worker 0; the others are goroutines that spin for a moment when a region has ended, since the next one often
+// follows within microseconds, and then sleep.
 type Pool struct {
 	turn    sync.Mutex // held for a region
-	workers int
-	wake    []chan struct{} // one per goroutine
-	busy    sync.WaitGroup
+	helpers []*helper
 
-	task   Task
-	chunks int64
-	next   atomic.Int64 // chunks are claimed, not dealt: a slow core takes fewer
+	// A region is published by storing its number in claim. Chunks are claimed, not dealt: a slow core takes fewer.
+	region atomic.Uint32 // number of the region that task, chunks and done belong to
+	task   atomic.Pointer[Task]
+	chunks atomic.Uint32
+	claim  atomic.Uint64 // region's number << 32 | next chunk
+	done   atomic.Uint32 // chunks that are finished
+	caller sleeper       // waits for the last chunk
 	failed atomic.Pointer[failure]
+	closed atomic.Bool
+	own    Task // what task points to
 }
 
 // failure is what a worker's chunk panicked with.
 type failure struct{ value any }
+
+// helper is a worker other than the caller.
+type helper struct {
+	number int
+	sleeper
+}
+
+// spins bounds the wait before a worker goes to sleep: some twenty microseconds.
+const spins = 2000
+
+// sleeper lets one goroutine sleep until another wakes it.
+type sleeper struct {
+	asleep atomic.Bool
+	wake   chan struct{} // holds one
+}
+
+// wait returns when ready does; it spins, then sleeps.
+func (s *sleeper) wait(ready func() bool) {
+	for i := 0; !ready(); i++ {
+		if i%64 == 63 {
+			runtime.Gosched() // to whom else there is work
+		}
+		if i < spins {
+			continue
+		}
+		s.asleep.Store(true)
+		if ready() && s.asleep.CompareAndSwap(true, false) {
+			return
+		}
+		<-s.wake // rouse has been called, or will be
+		i = 0
+	}
+}
+
+// rouse ends the sleep, if there is one.
+func (s *sleeper) rouse() {
+	if s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
+		s.wake <- struct{}{}
+	}
+}
 
 // NewPool returns a pool of the given number of workers; below 1 it is GOMAXPROCS.
 func NewPool(workers int) *Pool {
 	if workers < 1 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{workers: workers}
+	p := &Pool{caller: sleeper{wake: make(chan struct{}, 1)}}
 	for w := 1; w < workers; w++ {
-		c := make(chan struct{}, 1)
-		p.wake = append(p.wake, c)
-		go p.serve(w, c)
+		h := &helper{w, sleeper{wake: make(chan struct{}, 1)}}
+		p.helpers = append(p.helpers, h)
+		go p.serve(h)
 	}
 	return p
 }
 
 // Workers returns the number of workers.
-func (p *Pool) Workers() int { return p.workers }
+func (p *Pool) Workers() int { return len(p.helpers) + 1 }
 
 // Run does all chunks of t and returns when they are done. Of chunks that fail on a page fault it returns an error that
 // wraps ErrFault; any other panic continues on the caller's goroutine.
@@ -61,18 +106,20 @@ func (p *Pool) Run(chunks int, t Task) error {
 	}
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	p.task, p.chunks = t, int64(chunks)
-	p.next.Store(0)
-	helpers := min(len(p.wake), chunks-1)
-	p.busy.Add(helpers)
-	for _, c := range p.wake[:helpers] {
-		c <- struct{}{}
+	n := p.region.Add(1) // late claims of the last region are void from here on
+	p.own = t
+	p.task.Store(&p.own)
+	p.chunks.Store(uint32(chunks))
+	p.done.Store(0)
+	p.claim.Store(uint64(n) << 32)
+	for _, h := range p.helpers[:min(len(p.helpers), chunks-1)] {
+		h.rouse()
 	}
 	old := debug.SetPanicOnFault(true)
 	p.work(0)
 	debug.SetPanicOnFault(old)
-	p.busy.Wait()
-	p.task = nil
+	p.caller.wait(p.finished)
+	p.own = nil
 	if f := p.failed.Swap(nil); f != nil {
 		if fault, ok := f.value.(interface{ Addr() uintptr }); ok {
 			return fmt.Errorf("%w (address %#x): was the file cut short or its device removed?", ErrFault, fault.Addr())
@@ -82,40 +129,60 @@ func (p *Pool) Run(chunks int, t Task) error {
 	return nil
 }
 
+func (p *Pool) finished() bool { return p.done.Load() >= p.chunks.Load() }
+
 // Close ends the workers. The pool must be idle and is not used again.
 func (p *Pool) Close() {
 	p.turn.Lock()
 	defer p.turn.Unlock()
-	for _, c := range p.wake {
-		close(c)
+	p.closed.Store(true)
+	for _, h := range p.helpers {
+		h.rouse()
 	}
-	p.wake = nil
 }
 
-func (p *Pool) serve(worker int, wake <-chan struct{}) {
+// serve is a helper's life.
+func (p *Pool) serve(h *helper) {
 	debug.SetPanicOnFault(true)
-	for range wake {
-		p.work(worker)
-		p.busy.Done()
+	seen := uint32(0)
+	news := func() bool { return uint32(p.claim.Load()>>32) != seen || p.closed.Load() }
+	for {
+		h.wait(news)
+		if p.closed.Load() {
+			return
+		}
+		seen = uint32(p.claim.Load() >> 32)
+		p.work(h.number)
 	}
 }
 
 // work claims chunks until none is left.
 func (p *Pool) work(worker int) {
-	defer p.catch()
-	for {
-		c := p.next.Add(1) - 1
-		if c >= p.chunks {
-			return
-		}
-		p.task.Do(worker, int(c))
+	for p.next(worker) {
 	}
 }
 
-// catch records a panic and lets the other workers run dry.
-func (p *Pool) catch() {
+// next does one chunk, if there is one, and tells so; also of a chunk that panicked.
+func (p *Pool) next(worker int) (done bool) {
+	c := p.claim.Add(1) - 1
+	// The claim may be late and belong to a region that has ended; then its number differs, before or after chunks is
+	// read. A valid one keeps its region from ending.
+	chunk := uint32(c)
+	if uint32(c>>32) != p.region.Load() || chunk >= p.chunks.Load() || uint32(c>>32) != p.region.Load() {
+		return false
+	}
+	done = true
+	defer p.finish()
+	(*p.task.Load()).Do(worker, int(chunk))
+	return done
+}
+
+// finish counts a chunk, also one that panicked, and wakes the caller after the last.
+func (p *Pool) finish() {
 	if v := recover(); v != nil {
 		p.failed.CompareAndSwap(nil, &failure{v})
-		p.next.Store(p.chunks)
+	}
+	if p.done.Add(1) == p.chunks.Load() {
+		p.caller.rouse()
 	}
 }

@@ -86,6 +86,21 @@ func TestPoolSurvivesAPanic(t *testing.T) {
 	}
 }
 
+type alwaysPanics struct{}
+
+func (alwaysPanics) Do(int, int) { panic("every chunk") }
+
+func TestPoolSurvivesPanicsOfAllWorkers(t *testing.T) {
+	pool := NewPool(2)
+	defer pool.Close()
+	defer func() {
+		if v := recover(); v != "every chunk" {
+			t.Errorf("recovered %v, want the chunks' own panic", v)
+		}
+	}()
+	pool.Run(100, alwaysPanics{})
+}
+
 func TestPoolEndsItsGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	NewPool(8).Close()
@@ -93,5 +108,20 @@ func TestPoolEndsItsGoroutines(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("%d goroutines, %d before the pool", runtime.NumGoroutine(), before)
 		}
+	}
+}
+
+type nothing struct{}
+
+func (nothing) Do(int, int) {}
+
+// BenchmarkHandOff is the cost of an empty region.
+func BenchmarkHandOff(b *testing.B) {
+	pool := NewPool(0)
+	defer pool.Close()
+	var t Task = nothing{}
+	b.ReportAllocs()
+	for b.Loop() {
+		pool.Run(2*pool.Workers(), t)
 	}
 }

@@ -1,6 +1,9 @@
 package tensor
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // dot keeps eight partial sums, one per lane of a vector of eight, and adds them at the end in pairs.
 func dot(a, b []float32) float32 {
@@ -82,4 +85,39 @@ func expSum(x []float32, shift float32) float32 {
 		sum += e
 	}
 	return sum
+}
+
+func sum(b []byte) uint64 {
+	var s0, s1, s2, s3 uint64
+	for ; len(b) >= 32; b = b[32:] {
+		s0 += binary.LittleEndian.Uint64(b)
+		s1 += binary.LittleEndian.Uint64(b[8:])
+		s2 += binary.LittleEndian.Uint64(b[16:])
+		s3 += binary.LittleEndian.Uint64(b[24:])
+	}
+	for _, v := range b {
+		s0 += uint64(v)
+	}
+	return s0 + s1 + s2 + s3
+}
+
+// burn multiplies in eight independent chains, as dot does.
+func burn(rounds int) int64 {
+	x := [8]float32{1, 1, 1, 1, 1, 1, 1, 1}
+	s0, s1, s2, s3, s4, s5, s6, s7 := x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
+	const a, c = 0.5, 0.5 // a fixed point, so that nothing overflows
+	for range rounds {
+		s0 = s0*a + c
+		s1 = s1*a + c
+		s2 = s2*a + c
+		s3 = s3*a + c
+		s4 = s4*a + c
+		s5 = s5*a + c
+		s6 = s6*a + c
+		s7 = s7*a + c
+	}
+	if s0+s1+s2+s3+s4+s5+s6+s7 != 8 {
+		panic("tensor: multiplication is broken")
+	}
+	return 8 * int64(rounds)
 }

@@ -88,7 +88,7 @@ func checkProduct(t *testing.T, w *Tensor, x []float32, n int) {
 	defer pool.Close()
 	mm := NewMatMul(pool, Portable())
 	got := make([]float32, n*w.Rows())
-	if err := mm.Run(Product{Dst: got, X: x, N: n, W: w}); err != nil {
+	if err := mm.Run(Exact, Product{Dst: got, X: x, N: n, W: w}); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range naive(w, x, n) {
@@ -114,7 +114,7 @@ func TestMatMulGivesTheSameBits(t *testing.T) {
 		mm := NewMatMul(pool, Portable())
 		a, b := make([]float32, n*(rows+9)), make([]float32, n*9)
 		// Together in one region, one with a stride.
-		if err := mm.Run(Product{Dst: a, X: x, N: n, W: w, Stride: rows + 9}, Product{Dst: b, X: x, N: n, W: v}); err != nil {
+		if err := mm.Run(Exact, Product{Dst: a, X: x, N: n, W: w, Stride: rows + 9}, Product{Dst: b, X: x, N: n, W: v}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range n {
@@ -123,7 +123,7 @@ func TestMatMulGivesTheSameBits(t *testing.T) {
 		equal(t, b, wantV)
 		// Token by token.
 		for i := range n {
-			if err := mm.Run(Product{Dst: a, X: x[i*cols:], N: 1, W: w}); err != nil {
+			if err := mm.Run(Exact, Product{Dst: a, X: x[i*cols:], N: 1, W: w}); err != nil {
 				t.Fatal(err)
 			}
 			equal(t, a[:rows], want[i*rows:(i+1)*rows])
@@ -155,7 +155,7 @@ func TestMatMulAllocatesNothing(t *testing.T) {
 	pool := NewPool(2)
 	defer pool.Close()
 	mm := NewMatMul(pool, Portable())
-	run := func() { mm.Run(Product{Dst: y, X: x, N: 1, W: w}) }
+	run := func() { mm.Run(Exact, Product{Dst: y, X: x, N: 1, W: w}) }
 	run()
 	if n := testing.AllocsPerRun(50, run); n != 0 {
 		t.Errorf("%v allocations per product, want 0", n)
@@ -167,7 +167,7 @@ func multiply(t *testing.T, workers int, w *Tensor, x []float32, n int) []float3
 	pool := NewPool(workers)
 	defer pool.Close()
 	y := make([]float32, n*w.Rows())
-	if err := NewMatMul(pool, Portable()).Run(Product{Dst: y, X: x, N: n, W: w}); err != nil {
+	if err := NewMatMul(pool, Portable()).Run(Exact, Product{Dst: y, X: x, N: n, W: w}); err != nil {
 		t.Fatal(err)
 	}
 	return y

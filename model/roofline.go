@@ -1,0 +1,105 @@
+package model
+
+import (
+	"time"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// Roofline is what the machine can do at most, with the model's workers and kernels: the measure of everything else.
+type Roofline struct {
+	ReadBytes    float64 // per second, a plain loop over more memory than the caches hold
+	MultiplyAdds float64 // per second, the level's widest instruction on registers alone
+}
+
+const (
+	rooflineChunk  = 1 << 20 // bytes of a chunk
+	rooflineMemory = 256     // chunks: a quarter of a gigabyte
+	rooflineRounds = 1 << 14 // rounds of a chunk of multiplications: tens of microseconds
+	rooflineChunks = 256     // of them
+)
+
+// MeasureRoofline takes about a tenth of a second. It keeps a quarter of a gigabyte for the next call, until Close.
+func (m *Model) MeasureRoofline() (Roofline, error) {
+	m.rooflineOnce.Do(func() {
+		m.rooflineMemory = make([]byte, rooflineChunk*rooflineMemory)
+		for i := range m.rooflineMemory {
+			m.rooflineMemory[i] = byte(i)
+		}
+	})
+	r := &roofline{k: m.kernels, memory: m.rooflineMemory, sums: make([]uint64, m.Workers()), ops: make([]int64, m.Workers())}
+	began := time.Now()
+	if err := m.pool.Run(rooflineMemory, r); err != nil {
+		return Roofline{}, err
+	}
+	read := float64(len(r.memory)) / time.Since(began).Seconds()
+	r.multiply = true
+	began = time.Now()
+	if err := m.pool.Run(rooflineChunks, r); err != nil {
+		return Roofline{}, err
+	}
+	seconds := time.Since(began).Seconds()
+	ops := int64(0)
+	for _, n := range r.ops {
+		ops += n
+	}
+	return Roofline{read, float64(ops) / seconds}, nil
+}
+
+// roofline is the region that measures.
+type roofline struct {
+	k        *tensor.Kernels
+	memory   []byte
+	multiply bool
+	sums     []uint64 // per worker, so that reading cannot be left out
+	ops      []int64
+}
+
+// Do is called by the pool.
+func (r *roofline) Do(worker, chunk int) {
+	if r.multiply {
+		r.ops[worker] += r.k.Burn(rooflineRounds)
+		return
+	}
+	r.sums[worker] += r.k.Sum(r.memory[chunk*rooflineChunk : (chunk+1)*rooflineChunk])
+}
+
+// WriteBytes returns how many bytes must be read to write so many tokens in one step at the given depth: all matrices once, of
+// experts those that the tokens need at most, and the keys and values that they see.
+func (m *Model) WriteBytes(tokens, depth int, cache tensor.Format) int64 {
+	var sum int64
+	add := func(w *tensor.Tensor) {
+		if w != nil {
+			sum += int64(len(w.Data))
+		}
+	}
+	for i := range m.layers {
+		l := &m.layers[i]
+		for _, w := range []*tensor.Tensor{l.q, l.k, l.v, l.attnOut, l.gate, l.up, l.down, l.perLayerGate, l.perLayerOut} {
+			add(w)
+		}
+		if m.PerLayer > 0 {
+			add(m.perLayerProj[i])
+		}
+		if x := l.experts; x != nil {
+			add(x.router)
+			for e := range min(m.Experts, m.ExpertsUsed*tokens) {
+				for _, list := range [][]*tensor.Tensor{x.gateUp, x.gate, x.up, x.down} {
+					if list != nil {
+						add(list[e])
+					}
+				}
+			}
+		}
+		seen := depth + tokens
+		if l.Sliding {
+			seen = min(seen, m.Window+tokens-1)
+		}
+		sum += 2 * int64(seen) * int64(l.KVHeads) * int64(cache.RowBytes(l.HeadDim))
+	}
+	if m.PerLayer > 0 {
+		sum += int64(tokens) * int64(m.perLayerTable.format.RowBytes(m.perLayerTable.cols))
+	}
+	add(m.head)
+	return sum
+}
