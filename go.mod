@@ -3,6 +3,7 @@ module github.com/gogemma/gemma4
 go 1.26.0
 
 require (
+	github.com/klauspost/cpuid/v2 v2.4.2
 	github.com/nikolalohinski/gonja/v2 v2.9.1
 	github.com/x448/float16 v0.8.4
 	golang.org/x/sys v0.49.0

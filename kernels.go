@@ -8,16 +8,34 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// levels are the names that GEMMA4_CPU may have, on any machine.
-var levels = []string{"portable", "avx2", "avx512", "amx", "neon", "dotprod", "i8mm"}
+// levelNames are the names that GEMMA4_CPU may have, on any machine. Those of one architecture stand in ascending order.
+var levelNames = []string{"portable", "avx2", "avx512", "amx", "neon", "dotprod", "i8mm"}
+
+// Levels returns the tables of inner loops that this machine runs, the slowest first. The first is tensor.Portable().
+func Levels() []*tensor.Kernels {
+	return append([]*tensor.Kernels{tensor.Portable()}, machineLevels()...)
+}
 
 // BestKernels returns the fastest inner loops that this machine runs. The environment variable GEMMA4_CPU caps the choice at
-// portable, avx2, avx512 or amx, or at neon, dotprod or i8mm. So far every level is the portable one.
+// portable, avx2, avx512 or amx, or at neon, dotprod or i8mm; anything else is an error.
 func BestKernels() (*tensor.Kernels, error) {
-	if level := os.Getenv("GEMMA4_CPU"); level != "" && !slices.Contains(levels, level) {
-		return nil, fmt.Errorf("GEMMA4_CPU is %q, expected one of %v", level, levels)
+	levels := Levels()
+	best := levels[len(levels)-1]
+	name := os.Getenv("GEMMA4_CPU")
+	if name == "" {
+		return best, nil
 	}
-	return tensor.Portable(), nil
+	limit := slices.Index(levelNames, name)
+	if limit < 0 {
+		return nil, fmt.Errorf("GEMMA4_CPU is %q, expected one of %v", name, levelNames)
+	}
+	best = levels[0]
+	for _, k := range levels[1:] {
+		if slices.Index(levelNames, k.Name) <= limit {
+			best = k
+		}
+	}
+	return best, nil
 }
 
 func (l Loader) kernels() (*tensor.Kernels, error) {

@@ -1,0 +1,848 @@
+#include "textflag.h"
+#include "kernels_elements_amd64.h"
+
+// The loops over vectors of floats for AVX-512. They do what those for AVX2 do (kernels_amd64.s), sixteen elements a
+// time, with masks in K1 and constants in Z16 and up; an element's result has the same bits. Sums are taken in other orders.
+
+// TAIL sets K1 to as many ones as elements are left, 1 to 15 of them.
+#define TAIL \
+	MOVL $1, AX \
+	SHLL CX, AX \
+	DECL AX \
+	KMOVW AX, K1
+
+// TAIL64 sets K1 … K4 to ones for the 1 to 63 elements that are left.
+#define TAIL64 \
+	MOVQ $1, AX \
+	SHLQ CX, AX \
+	DECQ AX \
+	KMOVQ AX, K1 \
+	KSHIFTRQ $16, K1, K2 \
+	KSHIFTRQ $32, K1, K3 \
+	KSHIFTRQ $48, K1, K4
+
+// HALVE adds lanes i and i+8, then i and i+4: what is left is in xsum.
+#define HALVE(zsum, ysum, xsum, ytemp, xtemp) \
+	VEXTRACTF64X4 $1, zsum, ytemp \
+	VADDPS ytemp, ysum, ysum \
+	VEXTRACTF128 $1, ysum, xtemp \
+	VADDPS xtemp, xsum, xsum
+
+// FOLD adds lanes i and i+2 of four, then the two.
+#define FOLD(xsum, xtemp) \
+	VMOVHLPS xsum, xsum, xtemp \
+	VADDPS xtemp, xsum, xsum \
+	VMOVSHDUP xsum, xtemp \
+	VADDSS xtemp, xsum, xsum
+
+// func dotAVX512(a, b *float32, n int) float32
+//
+// Product i is added, fused, to lane i mod 64: Z0 … Z3. Then (Z0 + Z1) + (Z2 + Z3), HALVE, FOLD.
+TEXT ·dotAVX512(SB), NOSPLIT, $0-28
+	MOVQ a+0(FP), SI
+	MOVQ b+8(FP), DX
+	MOVQ n+16(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SUBQ $64, CX
+	JLT  rest
+loop:
+	VMOVUPS (SI), Z4
+	VMOVUPS 64(SI), Z5
+	VMOVUPS 128(SI), Z6
+	VMOVUPS 192(SI), Z7
+	VFMADD231PS (DX), Z4, Z0
+	VFMADD231PS 64(DX), Z5, Z1
+	VFMADD231PS 128(DX), Z6, Z2
+	VFMADD231PS 192(DX), Z7, Z3
+	ADDQ $256, SI
+	ADDQ $256, DX
+	SUBQ $64, CX
+	JGE  loop
+rest:
+	ADDQ $64, CX
+	JEQ  sum
+	TAIL64
+	VMOVUPS.Z (SI), K1, Z4
+	VMOVUPS.Z 64(SI), K2, Z5
+	VMOVUPS.Z 128(SI), K3, Z6
+	VMOVUPS.Z 192(SI), K4, Z7
+	VFMADD231PS (DX), Z4, K1, Z0
+	VFMADD231PS 64(DX), Z5, K2, Z1
+	VFMADD231PS 128(DX), Z6, K3, Z2
+	VFMADD231PS 192(DX), Z7, K4, Z3
+sum:
+	VADDPS Z1, Z0, Z0
+	VADDPS Z3, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	HALVE(Z0, Y0, X0, Y1, X1)
+	FOLD(X0, X1)
+	VZEROUPPER
+	MOVSS X0, ret+24(FP)
+	RET
+
+// func scoresAVX512(dst, q, k *float32, n, keys int)
+//
+// Four keys a time, in Z0 … Z3, Z4 … Z7, Z8 … Z11 and Z12 … Z15 as in dotAVX512, so that a part of q in Z16 … Z19 serves all.
+TEXT ·scoresAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ q+8(FP), SI
+	MOVQ k+16(FP), DX
+	MOVQ n+24(FP), R8
+	MOVQ keys+32(FP), R9
+	SHLQ $2, R8 // bytes of a key
+next:
+	SUBQ $4, R9
+	JLT  done
+	LEAQ (DX)(R8*1), R10
+	LEAQ (DX)(R8*2), R11
+	LEAQ (R10)(R8*2), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	XORQ   AX, AX
+loop:
+	VMOVUPS (SI)(AX*1), Z16
+	VMOVUPS 64(SI)(AX*1), Z17
+	VMOVUPS 128(SI)(AX*1), Z18
+	VMOVUPS 192(SI)(AX*1), Z19
+	VFMADD231PS (DX)(AX*1), Z16, Z0
+	VFMADD231PS 64(DX)(AX*1), Z17, Z1
+	VFMADD231PS 128(DX)(AX*1), Z18, Z2
+	VFMADD231PS 192(DX)(AX*1), Z19, Z3
+	VFMADD231PS (R10)(AX*1), Z16, Z4
+	VFMADD231PS 64(R10)(AX*1), Z17, Z5
+	VFMADD231PS 128(R10)(AX*1), Z18, Z6
+	VFMADD231PS 192(R10)(AX*1), Z19, Z7
+	VFMADD231PS (R11)(AX*1), Z16, Z8
+	VFMADD231PS 64(R11)(AX*1), Z17, Z9
+	VFMADD231PS 128(R11)(AX*1), Z18, Z10
+	VFMADD231PS 192(R11)(AX*1), Z19, Z11
+	VFMADD231PS (R12)(AX*1), Z16, Z12
+	VFMADD231PS 64(R12)(AX*1), Z17, Z13
+	VFMADD231PS 128(R12)(AX*1), Z18, Z14
+	VFMADD231PS 192(R12)(AX*1), Z19, Z15
+	ADDQ $256, AX
+	CMPQ AX, R8
+	JLT  loop
+	VADDPS Z1, Z0, Z0
+	VADDPS Z3, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VADDPS Z5, Z4, Z4
+	VADDPS Z7, Z6, Z6
+	VADDPS Z6, Z4, Z4
+	VADDPS Z9, Z8, Z8
+	VADDPS Z11, Z10, Z10
+	VADDPS Z10, Z8, Z8
+	VADDPS Z13, Z12, Z12
+	VADDPS Z15, Z14, Z14
+	VADDPS Z14, Z12, Z12
+	HALVE(Z0, Y0, X0, Y1, X1)
+	HALVE(Z4, Y4, X4, Y5, X5)
+	HALVE(Z8, Y8, X8, Y9, X9)
+	HALVE(Z12, Y12, X12, Y13, X13)
+	VUNPCKLPS X4, X0, X1 // FOLD of all four: lanes 0 and 2, 1 and 3, then the two
+	VUNPCKHPS X4, X0, X2
+	VADDPS X2, X1, X0
+	VUNPCKLPS X12, X8, X9
+	VUNPCKHPS X12, X8, X10
+	VADDPS X10, X9, X8
+	VMOVLHPS X8, X0, X1
+	VMOVHLPS X0, X8, X2
+	VADDPS X2, X1, X0
+	VMOVUPS X0, (DI)
+	ADDQ $16, DI
+	LEAQ (DX)(R8*4), DX
+	JMP  next
+done:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX512(dst, x *float32, n int, s float32)
+TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSS s+24(FP), Z16
+	SUBQ $64, CX
+	JLT  sixteens
+loop:
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VFMADD231PS (SI), Z16, Z0
+	VFMADD231PS 64(SI), Z16, Z1
+	VFMADD231PS 128(SI), Z16, Z2
+	VFMADD231PS 192(SI), Z16, Z3
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	ADDQ $256, SI
+	ADDQ $256, DI
+	SUBQ $64, CX
+	JGE  loop
+sixteens:
+	ADDQ $48, CX
+	JLT  rest
+sixteen:
+	VMOVUPS (DI), Z0
+	VFMADD231PS (SI), Z16, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JGE  sixteen
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (SI), K1, Z1
+	VFMADD231PS Z1, Z16, Z0
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
+// func addWeightedAVX512(dst, v, w *float32, n, stride, rows int)
+//
+// 256 elements of dst stay in Z0 … Z15 while rows of v pass by; at the end 64, in Z0 … Z3.
+TEXT ·addWeightedAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ v+8(FP), SI
+	MOVQ w+16(FP), BX
+	MOVQ n+24(FP), CX
+	MOVQ stride+32(FP), R8
+	MOVQ rows+40(FP), R9
+	SHLQ $2, R8
+next:
+	SUBQ $256, CX
+	JLT  rest
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	VMOVUPS 384(DI), Z6
+	VMOVUPS 448(DI), Z7
+	VMOVUPS 512(DI), Z8
+	VMOVUPS 576(DI), Z9
+	VMOVUPS 640(DI), Z10
+	VMOVUPS 704(DI), Z11
+	VMOVUPS 768(DI), Z12
+	VMOVUPS 832(DI), Z13
+	VMOVUPS 896(DI), Z14
+	VMOVUPS 960(DI), Z15
+	MOVQ SI, DX
+	XORQ AX, AX
+loop:
+	VBROADCASTSS (BX)(AX*4), Z16
+	VFMADD231PS (DX), Z16, Z0
+	VFMADD231PS 64(DX), Z16, Z1
+	VFMADD231PS 128(DX), Z16, Z2
+	VFMADD231PS 192(DX), Z16, Z3
+	VFMADD231PS 256(DX), Z16, Z4
+	VFMADD231PS 320(DX), Z16, Z5
+	VFMADD231PS 384(DX), Z16, Z6
+	VFMADD231PS 448(DX), Z16, Z7
+	VFMADD231PS 512(DX), Z16, Z8
+	VFMADD231PS 576(DX), Z16, Z9
+	VFMADD231PS 640(DX), Z16, Z10
+	VFMADD231PS 704(DX), Z16, Z11
+	VFMADD231PS 768(DX), Z16, Z12
+	VFMADD231PS 832(DX), Z16, Z13
+	VFMADD231PS 896(DX), Z16, Z14
+	VFMADD231PS 960(DX), Z16, Z15
+	ADDQ R8, DX
+	INCQ AX
+	CMPQ AX, R9
+	JLT  loop
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	VMOVUPS Z7, 448(DI)
+	VMOVUPS Z8, 512(DI)
+	VMOVUPS Z9, 576(DI)
+	VMOVUPS Z10, 640(DI)
+	VMOVUPS Z11, 704(DI)
+	VMOVUPS Z12, 768(DI)
+	VMOVUPS Z13, 832(DI)
+	VMOVUPS Z14, 896(DI)
+	VMOVUPS Z15, 960(DI)
+	ADDQ $1024, DI
+	ADDQ $1024, SI
+	JMP  next
+rest:
+	ADDQ $256, CX
+narrow:
+	SUBQ $64, CX
+	JLT  done
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	MOVQ SI, DX
+	XORQ AX, AX
+narrowLoop:
+	VBROADCASTSS (BX)(AX*4), Z16
+	VFMADD231PS (DX), Z16, Z0
+	VFMADD231PS 64(DX), Z16, Z1
+	VFMADD231PS 128(DX), Z16, Z2
+	VFMADD231PS 192(DX), Z16, Z3
+	ADDQ R8, DX
+	INCQ AX
+	CMPQ AX, R9
+	JLT  narrowLoop
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	ADDQ $256, DI
+	ADDQ $256, SI
+	JMP  narrow
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAVX512(dst, x, weight *float32, n int, r float32)
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-36
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ weight+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSS r+32(FP), Z16
+	TESTQ DX, DX
+	JEQ  plain
+	SUBQ $32, CX
+	JLT  sixteens
+loop:
+	VMULPS (SI), Z16, Z0
+	VMULPS 64(SI), Z16, Z1
+	VMULPS (DX), Z0, Z0
+	VMULPS 64(DX), Z1, Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ $128, SI
+	ADDQ $128, DX
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  loop
+sixteens:
+	ADDQ $16, CX
+	JLT  rest
+	VMULPS (SI), Z16, Z0
+	VMULPS (DX), Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $64, DI
+	SUBQ $16, CX
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (SI), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMULPS Z0, Z16, Z0
+	VMULPS Z1, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+plain:
+	SUBQ $16, CX
+	JLT  plainRest
+plainLoop:
+	VMULPS (SI), Z16, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JGE  plainLoop
+plainRest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (SI), K1, Z0
+	VMULPS Z0, Z16, Z0
+	VMOVUPS Z0, K1, (DI)
+	JMP  done
+
+// Constants of all exponentials.
+#define EXP2CONSTANTS(round) \
+	VBROADCASTSS exp2C0<>(SB), Z24 \
+	VBROADCASTSS exp2C1<>(SB), Z25 \
+	VBROADCASTSS exp2C2<>(SB), Z26 \
+	VBROADCASTSS exp2C3<>(SB), Z27 \
+	VBROADCASTSS exp2C4<>(SB), Z28 \
+	VBROADCASTSS exp2C5<>(SB), Z29 \
+	VBROADCASTSS one<>(SB), Z30 \
+	VBROADCASTSS round<>(SB), Z31
+
+// SERIES: p = c0 + c1·r + … + c5·r⁵, so that 2^r = 1 + r·p.
+#define SERIES(r, p) \
+	VMOVAPS Z29, p \
+	VFMADD213PS Z28, r, p \
+	VFMADD213PS Z27, r, p \
+	VFMADD213PS Z26, r, p \
+	VFMADD213PS Z25, r, p \
+	VFMADD213PS Z24, r, p
+
+// GELU sets Z0 to gelu(Z0)·Z1. Z16 … Z19 hold geluK1, geluK2, geluMin, geluMax.
+#define GELU \
+	VMINPS Z0, Z19, Z2 \
+	VMAXPS Z2, Z18, Z2 \
+	VMULPS Z2, Z2, Z3 \
+	VFMADD213PS Z16, Z17, Z3 /* k1 + k2·x² */ \
+	VMOVAPS Z31, Z4 \
+	VFMADD231PS Z3, Z2, Z4 /* t rounded, biased */ \
+	VSUBPS Z31, Z4, Z5 /* n */ \
+	VFMSUB213PS Z5, Z3, Z2 /* r = t − n, rounded once */ \
+	SERIES(Z2, Z6) \
+	VFMADD213PS Z30, Z2, Z6 /* 2^r */ \
+	VPSLLD $23, Z4, Z4 /* 2^n */ \
+	VFMADD213PS Z30, Z4, Z6 \
+	VDIVPS Z6, Z0, Z0 \
+	VMULPS Z1, Z0, Z0
+
+// func geluAVX512(gate, up *float32, n int)
+TEXT ·geluAVX512(SB), NOSPLIT, $0-24
+	MOVQ gate+0(FP), DI
+	MOVQ up+8(FP), SI
+	MOVQ n+16(FP), CX
+	EXP2CONSTANTS(round127)
+	VBROADCASTSS geluK1<>(SB), Z16
+	VBROADCASTSS geluK2<>(SB), Z17
+	VBROADCASTSS geluMin<>(SB), Z18
+	VBROADCASTSS geluMax<>(SB), Z19
+	SUBQ $16, CX
+	JLT  rest
+loop:
+	VMOVUPS (DI), Z0
+	VMOVUPS (SI), Z1
+	GELU
+	VMOVUPS Z0, (DI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JGE  loop
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (SI), K1, Z1
+	GELU
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
+// SOFTCAP sets Z0 to limit·tanh(Z0/limit). Z16 … Z22 hold the sign bit, the other bits, the high and the low part of
+// 2·log2(e)/limit, the |x| where |t| = 30, limit, two.
+#define SOFTCAP \
+	VPANDD Z17, Z0, Z2 \
+	VPANDD Z16, Z0, Z1 \
+	VMINPS Z2, Z20, Z2 \
+	VMOVAPS Z31, Z4 \
+	VFMADD231PS Z18, Z2, Z4 /* |t| rounded, biased */ \
+	VSUBPS Z31, Z4, Z5 /* n */ \
+	VFMSUB231PS Z18, Z2, Z5 /* r = |t| − n, the high part */ \
+	VFMADD231PS Z19, Z2, Z5 \
+	SERIES(Z5, Z6) \
+	VMULPS Z5, Z6, Z6 /* 2^r − 1 */ \
+	VPSLLD $23, Z4, Z4 /* 2^n */ \
+	VSUBPS Z30, Z4, Z5 \
+	VFMADD213PS Z5, Z4, Z6 /* m = (2^r − 1)·2^n + 2^n − 1 */ \
+	VADDPS Z22, Z6, Z5 \
+	VDIVPS Z5, Z6, Z0 \
+	VMULPS Z21, Z0, Z0 \
+	VPORD Z1, Z0, Z0
+
+// func softCapAVX512(x *float32, n int, limit, high, low, most float32)
+TEXT ·softCapAVX512(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	EXP2CONSTANTS(round127)
+	VBROADCASTSS signBits<>(SB), Z16
+	VBROADCASTSS absBits<>(SB), Z17
+	VBROADCASTSS high+20(FP), Z18
+	VBROADCASTSS low+24(FP), Z19
+	VBROADCASTSS most+28(FP), Z20
+	VBROADCASTSS limit+16(FP), Z21
+	VBROADCASTSS two<>(SB), Z22
+	SUBQ $16, CX
+	JLT  rest
+loop:
+	VMOVUPS (DI), Z0
+	SOFTCAP
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JGE  loop
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (DI), K1, Z0
+	SOFTCAP
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
+// EXP sets Z0 to exp(Z0 − shift). Z16 … Z20 hold shift, log2(e) high and low, expMin, expMax.
+#define EXP \
+	VSUBPS Z16, Z0, Z2 \
+	VMINPS Z2, Z20, Z2 \
+	VMAXPS Z2, Z19, Z2 \
+	VMOVAPS Z31, Z4 \
+	VFMADD231PS Z17, Z2, Z4 /* t rounded, biased */ \
+	VSUBPS Z31, Z4, Z5 /* n */ \
+	VMOVAPS Z5, Z4 \
+	VFMSUB231PS Z17, Z2, Z5 /* r = t − n, the high part */ \
+	VFMADD231PS Z18, Z2, Z5 \
+	SERIES(Z5, Z6) \
+	VFMADD213PS Z30, Z5, Z6 /* 2^r */ \
+	VSCALEFPS Z4, Z6, Z0
+
+// func expSumAVX512(x *float32, n int, shift float32) float32
+//
+// Result i is added to lane i mod 16 of Z1; then HALVE, FOLD.
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-28
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	EXP2CONSTANTS(round254)
+	VBROADCASTSS shift+16(FP), Z16
+	VBROADCASTSS log2eHigh<>(SB), Z17
+	VBROADCASTSS log2eLow<>(SB), Z18
+	VBROADCASTSS expMin<>(SB), Z19
+	VBROADCASTSS expMax<>(SB), Z20
+	VPXORD Z1, Z1, Z1
+	SUBQ $16, CX
+	JLT  rest
+loop:
+	VMOVUPS (DI), Z0
+	EXP
+	VADDPS Z0, Z1, Z1
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JGE  loop
+rest:
+	ADDQ $16, CX
+	JEQ  sum
+	TAIL
+	VMOVUPS.Z (DI), K1, Z0
+	EXP
+	VMOVUPS Z0, K1, (DI)
+	VADDPS Z0, Z1, K1, Z1
+sum:
+	HALVE(Z1, Y1, X1, Y2, X2)
+	FOLD(X1, X2)
+	VZEROUPPER
+	MOVSS X1, ret+24(FP)
+	RET
+
+// func rotateAVX512(x, cos, sin *float32, half int)
+TEXT ·rotateAVX512(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), SI
+	MOVQ cos+8(FP), DX
+	MOVQ sin+16(FP), BX
+	MOVQ half+24(FP), CX
+	LEAQ (SI)(CX*4), DI
+	MOVL $-1, AX
+	KMOVW AX, K1
+	SUBQ $16, CX
+	JLT  rest
+loop:
+	VMOVUPS.Z (DX), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (SI), K1, Z0
+	VMOVUPS.Z (DI), K1, Z1
+	VMULPS Z2, Z0, Z4
+	VMULPS Z3, Z1, Z5
+	VMULPS Z2, Z1, Z6
+	VMULPS Z3, Z0, Z7
+	VSUBPS Z5, Z4, Z4
+	VADDPS Z7, Z6, Z6
+	VMOVUPS Z4, K1, (SI)
+	VMOVUPS Z6, K1, (DI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, DX
+	ADDQ $64, BX
+	SUBQ $16, CX
+	JGE  loop
+rest:
+	ADDQ $16, CX
+	JLE  done
+	TAIL
+	XORQ CX, CX // once more, and nothing is left
+	JMP  loop
+done:
+	VZEROUPPER
+	RET
+
+// func encodeF16AVX512(dst *byte, x *float32, n int)
+TEXT ·encodeF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $16, CX
+	JLT  rest
+loop:
+	VMOVUPS (SI), Z0
+	VCVTPS2PH $0, Z0, (DI)
+	ADDQ $64, SI
+	ADDQ $32, DI
+	SUBQ $16, CX
+	JGE  loop
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (SI), K1, Z0
+	VCVTPS2PH $0, Z0, Y0
+	VMOVDQU16 Y0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
+LANES8(max127, 0x42FE000042FE0000)
+LANES8(least, 0x0D8000000D800000) // 2⁻¹⁰⁰
+LANES8(finite, 0x7F7FFFFF7F7FFFFF) // the largest float
+LANES8(oneBytes, 0x0101010101010101)
+DATA nanZero<>+0(SB)/8, $0x7FC000007FC00000
+DATA nanZero<>+8(SB)/8, $0
+GLOBL nanZero<>(SB), (NOPTR|RODATA), $16
+DATA unpack<>+0(SB)/8, $0x0000000400000000
+DATA unpack<>+8(SB)/8, $0x0000000C00000008
+DATA unpack<>+16(SB)/8, $0x0000000500000001
+DATA unpack<>+24(SB)/8, $0x0000000D00000009
+DATA unpack<>+32(SB)/8, $0x0000000600000002
+DATA unpack<>+40(SB)/8, $0x0000000E0000000A
+DATA unpack<>+48(SB)/8, $0x0000000700000003
+DATA unpack<>+56(SB)/8, $0x0000000F0000000B
+GLOBL unpack<>(SB), (NOPTR|RODATA), $64
+DATA pick<>+0(SB)/8, $0
+DATA pick<>+8(SB)/8, $0
+DATA pick<>+16(SB)/8, $0
+DATA pick<>+24(SB)/8, $0
+DATA pick<>+32(SB)/8, $0x0000000100000001
+DATA pick<>+40(SB)/8, $0x0000000100000001
+DATA pick<>+48(SB)/8, $0x0000000100000001
+DATA pick<>+56(SB)/8, $0x0000000100000001
+GLOBL pick<>(SB), (NOPTR|RODATA), $64
+
+// func quantizeAVX512(dst *tensor.Q8, x *float32, n int)
+//
+// A Q8 a time: Z0 and Z1, Z2 and Z3 are its two blocks. Z16 … Z20 hold the magnitude's bits, the largest float, unpack, pick, bytes of
+// one; X12 … X15 max127, least, nanZero, the largest float.
+TEXT ·quantizeAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSS absBits<>(SB), Z16
+	VBROADCASTSS finite<>(SB), Z17
+	VMOVDQU32 unpack<>(SB), Z18
+	VMOVDQU32 pick<>(SB), Z19
+	VPBROADCASTD oneBytes<>(SB), Z20
+	VMOVUPS max127<>(SB), X12
+	VMOVUPS least<>(SB), X13
+	VMOVUPS nanZero<>(SB), X14
+	VMOVUPS finite<>(SB), X15
+next:
+	CMPQ CX, $64
+	JLT  rest
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS 128(SI), Z2
+	VMOVUPS 192(SI), Z3
+	JMP  unit
+rest:
+	TESTQ CX, CX
+	JLE  done
+	TAIL64
+	VMOVUPS.Z (SI), K1, Z0
+	VMOVUPS.Z 64(SI), K2, Z1
+	VMOVUPS.Z 128(SI), K3, Z2
+	VMOVUPS.Z 192(SI), K4, Z3
+unit:
+	VPANDD Z16, Z0, Z4
+	VPANDD Z16, Z1, Z5
+	VPANDD Z16, Z2, Z6
+	VPANDD Z16, Z3, Z7
+	VPMAXUD Z5, Z4, Z4
+	VPMAXUD Z7, Z6, Z6
+	VSHUFI64X2 $0x44, Z6, Z4, Z5
+	VSHUFI64X2 $0xEE, Z6, Z4, Z7
+	VPMAXUD Z7, Z5, Z5
+	VPERMQ $0x4E, Z5, Z6
+	VPMAXUD Z6, Z5, Z5
+	VPSHUFD $0x4E, Z5, Z6
+	VPMAXUD Z6, Z5, Z5
+	VPSHUFD $0xB1, Z5, Z6
+	VPMAXUD Z6, Z5, Z5 // the first block's top in the lower eight lanes, the second's in the upper ones
+	VPCMPUD $2, Z17, Z5, K1 // finite
+	VEXTRACTI64X2 $2, Z5, X6
+	VBLENDPS $0x0A, X6, X5, X5 // both tops, twice
+	VBLENDPS $0x0C, X12, X5, X6
+	VBLENDPS $0x03, X12, X5, X7
+	VDIVPS X7, X6, X7 // two scales, two inverses
+	VPCMPGTD X5, X13, X6 // next to nothing: both 0
+	VPANDN X7, X6, X7
+	VPCMPGTD X15, X5, X6 // not finite: NaN and 0
+	VBLENDVPS X6, X14, X7, X7
+	VPERMPS Z7, Z19, Z4
+	VMOVUPS Z4, 64(DI)
+	VPERMILPS $0xAA, X7, X4
+	VPERMILPS $0xFF, X7, X5
+	VBROADCASTSS X4, Z4
+	VBROADCASTSS X5, Z5
+	VMULPS Z4, Z0, Z0
+	VMULPS Z4, Z1, Z1
+	VMULPS Z5, Z2, Z2
+	VMULPS Z5, Z3, Z3
+	VCVTPS2DQ Z0, Z0
+	VCVTPS2DQ Z1, Z1
+	VCVTPS2DQ Z2, Z2
+	VCVTPS2DQ Z3, Z3
+	VPACKSSDW Z1, Z0, Z0
+	VPACKSSDW Z3, Z2, Z2
+	VPACKSSWB Z2, Z0, Z0
+	VPERMD.Z Z0, Z18, K1, Z0 // NaN · 0 is no 0
+	VMOVDQU32 Z0, (DI)
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPDPBUSD Z0, Z20, Z1
+	VPSUBD Z1, Z2, Z1
+	VMOVDQU32 Z1, 128(DI)
+	ADDQ $256, SI
+	ADDQ $192, DI
+	SUBQ $64, CX
+	JMP  next
+done:
+	VZEROUPPER
+	RET
+
+// func decodeF16AVX512(dst *float32, src *byte, n int)
+TEXT ·decodeF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $32, CX
+	JLT  sixteens
+loop:
+	VCVTPH2PS (SI), Z0
+	VCVTPH2PS 32(SI), Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ $64, SI
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  loop
+sixteens:
+	ADDQ $16, CX
+	JLT  rest
+	VCVTPH2PS (SI), Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $32, SI
+	ADDQ $64, DI
+	SUBQ $16, CX
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVDQU16.Z (SI), K1, Y0
+	VCVTPH2PS Y0, Z0
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
+// func decodeBF16AVX512(dst *float32, src *byte, n int)
+TEXT ·decodeBF16AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $32, CX
+	JLT  sixteens
+loop:
+	VPMOVZXWD (SI), Z0
+	VPMOVZXWD 32(SI), Z1
+	VPSLLD $16, Z0, Z0
+	VPSLLD $16, Z1, Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ $64, SI
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  loop
+sixteens:
+	ADDQ $16, CX
+	JLT  rest
+	VPMOVZXWD (SI), Z0
+	VPSLLD $16, Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $32, SI
+	ADDQ $64, DI
+	SUBQ $16, CX
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVDQU16.Z (SI), K1, Y0
+	VPMOVZXWD Y0, Z0
+	VPSLLD $16, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
+// func decodeQ8_0AVX512(dst *float32, src *byte, blocks int)
+TEXT ·decodeQ8_0AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ blocks+16(FP), CX
+loop:
+	DECQ CX
+	JLT  done
+	VPBROADCASTW (SI), Y2
+	VCVTPH2PS Y2, Z2
+	VPMOVSXBD 2(SI), Z0
+	VPMOVSXBD 18(SI), Z1
+	VCVTDQ2PS Z0, Z0
+	VCVTDQ2PS Z1, Z1
+	VMULPS Z0, Z2, Z0
+	VMULPS Z1, Z2, Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ $34, SI
+	ADDQ $128, DI
+	JMP  loop
+done:
+	VZEROUPPER
+	RET

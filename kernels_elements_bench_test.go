@@ -1,0 +1,148 @@
+package gemma4
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// measure runs f in batches of some 20 µs and reports the fastest: on a shared machine that is what the processor can do. The
+// amount is what f does, in bytes or operations.
+func measure(b *testing.B, amount int, unit string, f func()) {
+	run := func(n int) time.Duration {
+		start := time.Now()
+		for range n {
+			f()
+		}
+		return time.Since(start)
+	}
+	batch := 1
+	for once := run(batch); min(once, run(batch)) < 20*time.Microsecond; once = run(batch) {
+		batch *= 2
+	}
+	best := time.Duration(math.MaxInt64)
+	for b.Loop() {
+		best = min(best, run(batch))
+	}
+	ns := float64(best.Nanoseconds()) / float64(batch)
+	b.ReportMetric(ns, "ns/op")
+	b.ReportMetric(float64(amount)/ns, unit)
+}
+
+// BenchmarkElements measures the vector loops at every level, on vectors of 1536 that stay in the first cache. Bytes are
+// those read and those written.
+func BenchmarkElements(b *testing.B) {
+	const n = 1536
+	r := rand.New(rand.NewPCG(1, 22))
+	a, x, y := gaussian(r, n), gaussian(r, n), make([]float32, n)
+	q, half := make([]tensor.Q8, tensor.Q8Len(n)), make([]byte, 2*n)
+	for _, c := range []struct {
+		name  string
+		bytes int // per element
+		call  func(k *tensor.Kernels)
+	}{
+		{"Dot", 8, func(k *tensor.Kernels) { y[0] = k.Dot(a, x) }},
+		{"AddScaled", 12, func(k *tensor.Kernels) { k.AddScaled(y, x, 1e-20) }},
+		{"RMSNorm", 16, func(k *tensor.Kernels) { k.RMSNorm(y, a, x, 1e-6) }},
+		{"GELU", 12, func(k *tensor.Kernels) { copy(y, a); k.GELU(y, x) }},
+		{"Rotate", 12, func(k *tensor.Kernels) { k.Rotate(y, a[:n/2], x[:n/2]) }},
+		{"SoftCap", 8, func(k *tensor.Kernels) { copy(y, a); k.SoftCap(y, 30) }},
+		{"ExpSum", 8, func(k *tensor.Kernels) { copy(y, a); k.ExpSum(y, 3) }},
+		{"ToF16", 6, func(k *tensor.Kernels) { k.ToF16(half, a) }},
+		{"Quantize", 7, func(k *tensor.Kernels) { k.Quantize(q, a) }},
+	} {
+		for _, k := range Levels() {
+			b.Run(c.name+"/"+k.Name, func(b *testing.B) {
+				measure(b, n*c.bytes, "GB/s", func() { c.call(k) })
+			})
+		}
+	}
+}
+
+// BenchmarkAttentionBlock takes a query head over a block of 32 decoded keys and values. GFLOP/s counts two operations
+// per multiply-add.
+func BenchmarkAttentionBlock(b *testing.B) {
+	const keys = 32
+	r := rand.New(rand.NewPCG(2, 22))
+	for _, dim := range []struct {
+		name string
+		n    int
+	}{{"64", 64}, {"256", 256}, {"512", 512}} {
+		n := dim.n
+		q, kv, scores, out := gaussian(r, n), gaussian(r, n*keys), make([]float32, keys), make([]float32, n)
+		for _, c := range []struct {
+			name string
+			call func(k *tensor.Kernels)
+		}{
+			{"Dot", func(k *tensor.Kernels) {
+				for j := range scores {
+					scores[j] = k.Dot(q, kv[j*n:(j+1)*n])
+				}
+			}},
+			{"Scores", func(k *tensor.Kernels) { k.ScoreKeys(scores, q, kv) }},
+			{"AddScaled", func(k *tensor.Kernels) {
+				for j := range scores {
+					k.AddScaled(out, kv[j*n:(j+1)*n], 1e-20)
+				}
+			}},
+			{"AddWeighted", func(k *tensor.Kernels) { clear(out); k.AddValues(out, kv, scores) }},
+		} {
+			for _, k := range Levels() {
+				b.Run(dim.name+"/"+c.name+"/"+k.Name, func(b *testing.B) {
+					measure(b, 2*n*keys, "GFLOP/s", func() { c.call(k) })
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkDecode decodes rows into a buffer that stays in the cache. Bytes are those of the format, which stay in a
+// cache or come from memory.
+func BenchmarkDecode(b *testing.B) {
+	const n = 1536
+	r := rand.New(rand.NewPCG(3, 22))
+	dst := make([]float32, n)
+	for _, f := range allFormats() {
+		for _, from := range []struct {
+			name string
+			rows int
+		}{{"cache", 4}, {"memory", 64 << 20 / f.RowBytes(n)}} {
+			few := blocks(r, f, 4, n)
+			size := len(few) / 4
+			src := make([]byte, from.rows*size)
+			for i := 0; i < len(src); i += copy(src[i:], few) {
+			}
+			for _, k := range Levels() {
+				if k.Decode[f] == nil && k.Name != "portable" {
+					continue
+				}
+				b.Run(f.String()+"/"+from.name+"/"+k.Name, func(b *testing.B) {
+					at := 0
+					measure(b, size, "GB/s", func() {
+						k.DecodeRow(f, dst, src[at:at+size])
+						if at += size; at == len(src) {
+							at = 0
+						}
+					})
+				})
+			}
+		}
+	}
+	b.Run("read", func(b *testing.B) { // as fast as memory goes with a loop of the same shape
+		src := make([]float32, 64<<20/4)
+		for i := range src {
+			src[i] = 1
+		}
+		k := Levels()[len(Levels())-1]
+		at := 0
+		measure(b, 4*n, "GB/s", func() {
+			dst[0] = k.Dot(src[at:at+n], src[at:at+n])
+			if at += n; at+n > len(src) {
+				at = 0
+			}
+		})
+	})
+}

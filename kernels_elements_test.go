@@ -1,0 +1,683 @@
+//go:build amd64 && unix
+
+package gemma4
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// edges are the numbers on which loops go wrong.
+var edges = []float32{
+	0, float32(math.Copysign(0, -1)), 1, -1, 0.5, -0.5, 0x1p-149, -0x1p-149, 0x1.8p-140, -0x1p-127, 0x1p-126, -0x1.fffffep-127, 0x1p-100, 0x1.fffffep-101,
+	0x1p-25, 0x1.000002p-25, 0x1p-24, 0x1.8p-24, 0x1p-14, 0x1.ff8p-15, 65504, 65519, 65520, -65536, 10.03, -10.06, 10.1, -10.1, 30, -30, 89, -104, 1e10, -1e10,
+	1e30, -1e30, math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
+	math.Float32frombits(0xFFC12345), math.Float32frombits(0x7F812345), math.Float32frombits(0xFF800001),
+}
+
+// fence makes slices of which one end lies where memory ends: behind it, or in front of it, a page faults.
+type fence struct {
+	t     *testing.T
+	front bool
+}
+
+func fences(t *testing.T, test func(fence)) {
+	test(fence{t, false})
+	test(fence{t, true})
+}
+
+func (f fence) bytes(n int) []byte {
+	page := unix.Getpagesize()
+	room := (n + page - 1) / page * page
+	m, err := unix.Mmap(-1, 0, room+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { unix.Munmap(m) })
+	for _, p := range [][]byte{m[:page], m[page+room:]} {
+		if err := unix.Mprotect(p, unix.PROT_NONE); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	if f.front {
+		return m[page : page+n : page+n]
+	}
+	return m[page+room-n : page+room : page+room]
+}
+
+func (f fence) floats(x []float32) []float32 {
+	b := f.bytes(4 * len(x))
+	y := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(x))
+	copy(y, x)
+	return y
+}
+
+func (f fence) copyOf(b []byte) []byte {
+	c := f.bytes(len(b))
+	copy(c, b)
+	return c
+}
+
+// strange returns n numbers, every third of them an edge.
+func strange(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		if x[i] = float32(r.NormFloat64() * math.Exp2(float64(r.IntN(16)-10))); r.IntN(3) == 0 {
+			x[i] = edges[r.IntN(len(edges))]
+		}
+	}
+	return x
+}
+
+func bits(x float32) uint32 { return math.Float32bits(x) }
+
+// equal fails unless all numbers have the same bits, or are NaN both.
+func equal(t *testing.T, got, want []float32, what string, args ...any) {
+	t.Helper()
+	for i := range want {
+		if bits(got[i]) != bits(want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
+			t.Fatalf("%s: number %d of %d is %g (%#x), want %g (%#x)", fmt.Sprintf(what, args...), i, len(want), got[i], bits(got[i]), want[i], bits(want[i]))
+		}
+	}
+}
+
+// allLengths are lengths and 0.
+var allLengths = append([]int{0}, lengths...)
+
+func TestDotKernels(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(1, 21))
+		fences(t, func(f fence) {
+			for _, n := range allLengths {
+				a, b := f.floats(gaussian(r, n)), f.floats(gaussian(r, n))
+				want, scale := 0.0, 0.0
+				for i := range a {
+					p := float64(a[i]) * float64(b[i])
+					want += p
+					scale += math.Abs(p)
+				}
+				// A product goes through at most n/32 + 1 fused sums of its lane and seven or less to the end, of 2⁻²⁴ each.
+				got := k.Dot(a, b)
+				within(t, fmt.Sprintf("dot product of %d", n), float64(got), want, (float64(n)/32+8)*0x1p-24*1.01*scale)
+				for by := range 4 { // at other addresses it has the same bits
+					x, y := make([]float32, n+4)[by:by+n], make([]float32, n+8)[2*by:2*by+n]
+					copy(x, a)
+					copy(y, b)
+					equal(t, []float32{k.Dot(x, y)}, []float32{got}, "dot product of %d, %d words on", n, by)
+				}
+				for range min(n, 8) { // every element counts
+					i := r.IntN(n)
+					for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+						was := a[i]
+						if a[i] = bad; !math.IsNaN(float64(k.Dot(a, b))) && !math.IsInf(float64(k.Dot(a, b)), 0) {
+							t.Fatalf("dot product of %d with %v at %d is %v", n, bad, i, k.Dot(a, b))
+						}
+						a[i] = was
+					}
+				}
+			}
+		})
+	})
+}
+
+func TestAddScaledKernels(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(2, 21))
+		fences(t, func(f fence) {
+			for _, n := range allLengths {
+				for _, s := range []float32{1, -1.5, 0, 0x1p-149, float32(math.Inf(1)), float32(math.NaN())} {
+					a, x := strange(r, n), f.floats(strange(r, n))
+					got, want := f.floats(a), slices.Clone(a)
+					k.AddScaled(got, x, s)
+					ref.AddScaled(want, x, s)
+					for i := range got {
+						// Here the product is not rounded, there it is: half a unit of it, and half a unit of each sum.
+						p, sum := math.Abs(float64(s)*float64(x[i])), math.Abs(float64(s)*float64(x[i])+float64(a[i]))
+						if p > math.MaxFloat32 || sum > math.MaxFloat32 {
+							continue // the rounded product overflows where the sum need not
+						}
+						within(t, fmt.Sprintf("%v + %v·%v", a[i], s, x[i]), float64(got[i]), float64(want[i]), 0x1p-24*p+0x1p-23*sum+0x1p-149)
+						one := []float32{a[i]}
+						k.AddScaled(one, x[i:i+1], s)
+						equal(t, got[i:i+1], one, "%v + %v·%v at %d of %d", a[i], s, x[i], i, n)
+					}
+					if s == 1 { // nothing to round before the sum
+						equal(t, got, want, "sum of %d", n)
+					}
+				}
+			}
+		})
+	})
+}
+
+func TestScoresAndAddWeighted(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		if k.Scores == nil || k.AddWeighted == nil {
+			t.Skip("by Dot and AddScaled")
+		}
+		r := rand.New(rand.NewPCG(11, 21))
+		fences(t, func(f fence) {
+			for _, n := range []int{0, 1, 8, 31, 32, 64, 96, 100, 128, 192, 256, 320, 512, 513} {
+				for _, rows := range []int{0, 1, 2, 3, 4, 5, 7, 8, 31, 32} {
+					q, m, w := f.floats(gaussian(r, n)), f.floats(gaussian(r, n*rows)), f.floats(gaussian(r, rows))
+					got, want := f.floats(make([]float32, rows)), make([]float32, rows)
+					sum, wantSum := f.floats(q), slices.Clone(q)
+					k.Scores(got, q, m)
+					k.AddWeighted(sum, m, w)
+					for j := range rows {
+						want[j] = k.Dot(q, m[j*n:(j+1)*n])
+						k.AddScaled(wantSum, m[j*n:(j+1)*n], w[j])
+					}
+					equal(t, got, want, "scores of %d keys of %d", rows, n)
+					equal(t, sum, wantSum, "sum of %d values of %d", rows, n)
+				}
+			}
+		})
+	})
+}
+
+func TestRMSNormKernels(t *testing.T) {
+	const eps = 1e-6
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(3, 21))
+		fences(t, func(f fence) {
+			for _, n := range allLengths {
+				x := f.floats(gaussian(r, n))
+				sum := 0.0
+				for _, v := range x {
+					sum += float64(v) * float64(v)
+				}
+				factor := 1 / math.Sqrt(sum/float64(n)+eps)
+				for _, weight := range [][]float32{nil, f.floats(gaussian(r, n))} {
+					got := f.floats(make([]float32, n))
+					k.RMSNorm(got, x, weight, eps)
+					// The sum of squares is off by (n/32 + 8)·2⁻²⁴, its root by half of that; the factor and two products are rounded.
+					tolerance := (float64(n)/64 + 4 + 3) * 0x1p-24 * 1.01
+					for i, v := range x {
+						want := float64(v) * factor
+						if weight != nil {
+							want *= float64(weight[i])
+						}
+						within(t, fmt.Sprintf("RMS norm of %d at %d", n, i), float64(got[i]), want, tolerance*math.Abs(want))
+					}
+					y := f.floats(x)
+					k.RMSNorm(y, y, weight, eps)
+					equal(t, y, got, "RMS norm of %d in place", n)
+				}
+			}
+			zero := f.floats(make([]float32, 33))
+			k.RMSNorm(zero, zero, nil, eps)
+			equal(t, zero, make([]float32, 33), "RMS norm of zeros")
+			x := f.floats(gaussian(r, 33))
+			x[32] = float32(math.NaN())
+			k.RMSNorm(x, x, nil, eps)
+			if x[0] == x[0] {
+				t.Fatalf("RMS norm of a vector with NaN starts with %v", x[0])
+			}
+		})
+	})
+}
+
+func TestRotateKernels(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(4, 21))
+		fences(t, func(f fence) {
+			for _, half := range allLengths {
+				for _, odd := range []int{0, 1} {
+					x := f.floats(strange(r, 2*half+odd))
+					cos, sin := f.floats(gaussian(r, half)), f.floats(gaussian(r, half))
+					want := slices.Clone(x)
+					ref.Rotate(want, cos, sin)
+					k.Rotate(x, cos, sin)
+					equal(t, x, want, "head of %d", 2*half+odd)
+				}
+			}
+		})
+	})
+}
+
+// elementwise tests that a function of single elements gives each the same bits wherever it stands, touches nothing else and
+// agrees with the portable one up to the tolerance of the element.
+func elementwise(t *testing.T, call, ref func(x, y []float32), tolerance func(x, y, want float64) float64) {
+	r := rand.New(rand.NewPCG(5, 21))
+	fences(t, func(f fence) {
+		for _, n := range allLengths {
+			for range 4 {
+				a, y := strange(r, n), f.floats(strange(r, n))
+				x, want := f.floats(a), slices.Clone(a)
+				call(x, y)
+				ref(want, y)
+				for i := range x {
+					one := []float32{a[i]}
+					call(one, y[i:i+1])
+					equal(t, x[i:i+1], one, "%v at %d of %d", a[i], i, n)
+					if math.IsInf(float64(want[i]), 0) || math.IsInf(float64(x[i]), 0) {
+						equal(t, x[i:i+1], want[i:i+1], "result of %v with %v", a[i], y[i])
+						continue
+					}
+					within(t, fmt.Sprintf("result of %v with %v", a[i], y[i]), float64(x[i]), float64(want[i]),
+						tolerance(float64(a[i]), float64(y[i]), float64(want[i])))
+				}
+			}
+		}
+	})
+}
+
+// sweep calls f for floats from low to high, equally far from each other in their bits: about n below and above 0 each.
+func sweep(low, high float32, n uint32, f func(x []float32)) {
+	var x []float32
+	for _, end := range []float32{low, high} {
+		sign, last := bits(end)&(1<<31), bits(end)&^(1<<31)
+		for b := uint32(0); b <= last; b += last/n + 1 {
+			if x = append(x, math.Float32frombits(sign|b)); len(x) == 1<<12 {
+				f(x)
+				x = x[:0]
+			}
+		}
+	}
+	f(x)
+}
+
+// ulps returns how many units in the last place of the float32 next to want got is off. Subnormals have the unit of the
+// smallest normal number.
+func ulps(got float32, want float64) float64 {
+	_, e := math.Frexp(want)
+	return math.Abs(float64(got)-want) / math.Ldexp(1, max(e, -125)-24)
+}
+
+func sweepLen() uint32 {
+	if testing.Short() {
+		return 1 << 17
+	}
+	return 1 << 21
+}
+
+// geluOf is the function in float64 without the cancellation that 1 + tanh has.
+func geluOf(x float64) float64 {
+	const c = 0.7978845608028654
+	return x / (1 + math.Exp(-2*c*(x+0.044715*x*x*x)))
+}
+
+// What GELU owes: t = k1·x + k2·x³ is off by 3 roundings of its size (two constants, x², one sum; the product is exact in r), which
+// 2^t turns into 3·2⁻²⁴·ln 2·|t| of relative error, at most that of the whole; 2^r is off by 1.5 units, the sum, the quotient and the product by
+// half a one each. Below −10.06 (t = 128) and where 2^t overflows there is 0 instead of less than 2⁻¹²⁴.
+func geluTolerance(x, y float64) float64 {
+	t := math.Abs(2.302208*x + 0.102943*x*x*x)
+	return math.Abs(y) * ((3*math.Ln2*min(t, 128)+3)*0x1p-24*1.01*math.Abs(geluOf(x)) + 0x1p-123)
+}
+
+func TestGELUKernels(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		exact := func(gate, up []float32) {
+			for i, x := range gate {
+				if ref.GELU(gate[i:i+1], up[i:i+1]); x < -4 && x > -10.05 {
+					gate[i] = float32(geluOf(float64(x))) * up[i] // the portable one loses digits where tanh is nearly −1
+				}
+			}
+		}
+		elementwise(t, k.GELU, exact, func(x, y, want float64) float64 {
+			return geluTolerance(x, y) + 0x1p-23*math.Abs(want) + 0x1p-149*(1+math.Abs(y))
+		})
+
+		worst, at, near, nearAt := 0.0, float32(0), 0.0, float32(0)
+		up := make([]float32, 1<<12)
+		for i := range up {
+			up[i] = 1
+		}
+		sweep(-12, 12, sweepLen(), func(x []float32) {
+			y := slices.Clone(x)
+			k.GELU(y, up[:len(y)])
+			for i, v := range x {
+				want := geluOf(float64(v))
+				off := math.Abs(float64(y[i]) - want)
+				if off > geluTolerance(float64(v), 1)+0x1p-149 {
+					t.Fatalf("gelu(%g) is %g, want %g", v, y[i], want)
+				}
+				if math.Abs(want) > 1e-30 && off/math.Abs(want) > worst {
+					worst, at = off/math.Abs(want), v
+				}
+				if math.Abs(want) > 1e-5 && off/math.Abs(want) > near {
+					near, nearAt = off/math.Abs(want), v
+				}
+			}
+		})
+		t.Logf("largest relative error of gelu: %.3g at %g where it is above 1e-5, %.3g at %g above 1e-30", near, nearAt, worst, at)
+		if near > 2e-6 {
+			t.Errorf("relative error %g at %g", near, nearAt)
+		}
+	})
+}
+
+func TestSoftCapKernels(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		for _, limit := range []float32{30, 50, 1, 0.001, 1e6, 0x1p-100, 0x1p100} {
+			call := func(t *tensor.Kernels) func(x, y []float32) {
+				return func(x, y []float32) { t.SoftCap(x, limit) }
+			}
+			elementwise(t, call(k), call(ref), func(x, y, want float64) float64 {
+				// The portable function rounds x/limit, half a unit, and the result. Of a subnormal x/limit, it rounds more.
+				return (softCapError+0x1p-23)*math.Abs(want) + float64(limit)*0x1p-148 + 0x1p-148
+			})
+		}
+
+		const limit = 30
+		worst, at := 0.0, float32(0)
+		sweep(-400, 400, sweepLen(), func(x []float32) {
+			y := slices.Clone(x)
+			k.SoftCap(y, limit)
+			for i, v := range x {
+				want := limit * math.Tanh(float64(v)/limit)
+				if math.Abs(want) < 0x1p-100 {
+					continue
+				}
+				if off := ulps(y[i], want); off > worst {
+					worst, at = off, v
+				}
+				if off := math.Abs(float64(y[i]) - want); off > softCapError*math.Abs(want) {
+					t.Fatalf("soft cap of %g is %g, want %g", v, y[i], want)
+				}
+				if math.Abs(float64(y[i])) > limit {
+					t.Fatalf("soft cap of %g is %g", v, y[i])
+				}
+			}
+		})
+		t.Logf("largest error of tanh: %.3f units in the last place at %g", worst, at)
+	})
+}
+
+// softCapError is the relative error of 30·tanh(x/30), in roundings of 2⁻²⁴: two of r, 0.4 for the series, one of its last step, of
+// 2^r − 1, of m, of m + 2, of the quotient and of the product.
+const softCapError = 8.4 * 0x1p-24
+
+func TestExpSumKernels(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		for _, shift := range []float32{0, 1, -50, 88} {
+			call := func(k *tensor.Kernels) func(x, y []float32) {
+				return func(x, y []float32) { k.ExpSum(x, shift) }
+			}
+			elementwise(t, call(k), call(ref), func(x, y, want float64) float64 { return 0x1p-22*want + 0x1p-149 })
+		}
+
+		worst, at := 0.0, float32(0)
+		sweep(-110, 88.72, sweepLen(), func(x []float32) {
+			y := slices.Clone(x)
+			k.ExpSum(y, 0)
+			for i, v := range x {
+				want := math.Exp(float64(v))
+				if want < 0x1p-126 { // subnormal: rounded to their unit at the end
+					if math.Abs(float64(y[i])-want) > 0x1p-149 {
+						t.Fatalf("exp(%g) is %g, want %g", v, y[i], want)
+					}
+				} else if off := ulps(y[i], want); off > worst {
+					worst, at = off, v
+				}
+			}
+		})
+		t.Logf("largest error of exp: %.3f units in the last place at %g", worst, at)
+		if worst > 2 {
+			t.Errorf("exp(%g) is off by %g units", at, worst)
+		}
+
+		r := rand.New(rand.NewPCG(6, 21))
+		fences(t, func(f fence) {
+			for _, n := range allLengths {
+				x := f.floats(gaussian(r, n))
+				sum := k.ExpSum(x, 1)
+				want := 0.0
+				for _, v := range x {
+					want += float64(v)
+				}
+				// n/8 + 1 sums in a lane and four or less to the end. All terms are positive.
+				within(t, fmt.Sprintf("sum of %d", n), float64(sum), want, (float64(n)/8+5)*0x1p-24*1.01*want)
+			}
+		})
+		x := []float32{float32(math.Inf(-1)), 3, float32(math.Inf(-1))}
+		if sum := k.ExpSum(x, 3); sum != 1 || x[0] != 0 || x[1] != 1 || x[2] != 0 {
+			t.Errorf("exp of -Inf, 0 and -Inf is %v, the sum %v", x, sum)
+		}
+		if sum := k.ExpSum([]float32{1, float32(math.NaN())}, 1); sum == sum {
+			t.Errorf("sum with NaN is %v", sum)
+		}
+		if sum := k.ExpSum(nil, 1); sum != 0 {
+			t.Errorf("sum of nothing is %v", sum)
+		}
+	})
+}
+
+func TestToF16Kernels(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		// All upper halves of floats with lower halves around what rounding looks at: ties, and one more or less.
+		var low []uint32
+		for i := uint32(0); i < 8; i++ {
+			low = append(low, i<<13, i<<13+1, i<<13|0xFFF, i<<13|0x1000, i<<13|0x1001, i<<13|0x1FFF)
+		}
+		x := make([]float32, len(low))
+		got, want := make([]byte, 2*len(x)), make([]byte, 2*len(x))
+		for high := range uint32(1 << 16) {
+			for i, l := range low {
+				x[i] = math.Float32frombits(high<<16 | l)
+			}
+			k.ToF16(got, x)
+			ref.ToF16(want, x)
+			if !slices.Equal(got, want) {
+				t.Fatalf("%v became %x, want %x", x, got, want)
+			}
+		}
+		r := rand.New(rand.NewPCG(7, 21))
+		fences(t, func(f fence) {
+			for _, n := range allLengths {
+				x := f.floats(strange(r, n))
+				got, want := f.bytes(2*n), make([]byte, 2*n)
+				k.ToF16(got, x)
+				ref.ToF16(want, x)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%v became %x, want %x", x, got, want)
+				}
+			}
+		})
+	})
+}
+
+func TestQuantizeKernels(t *testing.T) {
+	ref := tensor.Portable()
+	garbage := func(n int) []tensor.Q8 {
+		q := make([]tensor.Q8, n)
+		for i := range q {
+			for j := range q[i].Q {
+				q[i].Q[j] = 99
+			}
+			for j := range q[i].Scale {
+				q[i].Scale[j], q[i].NegSum[j] = 99, 99
+			}
+		}
+		return q
+	}
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(8, 21))
+		check := func(f fence, x []float32) {
+			t.Helper()
+			units := tensor.Q8Len(len(x))
+			want := garbage(units)
+			ref.Quantize(want, x)
+			b := f.bytes(units * int(unsafe.Sizeof(tensor.Q8{})))
+			got := unsafe.Slice((*tensor.Q8)(unsafe.Pointer(unsafe.SliceData(b))), units)
+			copy(got, garbage(units))
+			k.Quantize(got, f.floats(x))
+			for i := range want {
+				if got[i].Q != want[i].Q || got[i].NegSum != want[i].NegSum {
+					t.Fatalf("%d numbers, unit %d of %v: values %v, sums %v, want %v and %v", len(x), i, x[64*i:min(64*i+64, len(x))], got[i].Q, got[i].NegSum, want[i].Q, want[i].NegSum)
+				}
+				for l := range want[i].Scale {
+					if bits(got[i].Scale[l]) != bits(want[i].Scale[l]) {
+						t.Fatalf("%d numbers, unit %d: scale %d is %v, want %v", len(x), i, l, got[i].Scale[l], want[i].Scale[l])
+					}
+				}
+			}
+		}
+		fences(t, func(f fence) {
+			for _, n := range allLengths {
+				check(f, gaussian(r, n))
+				check(f, strange(r, n))
+			}
+		})
+		f := fence{t, false}
+		x := make([]float32, 64)
+		for _, e := range edges { // one in a block, for each place
+			for i := range x {
+				clear(x)
+				x[i] = e
+				if i%2 == 0 {
+					x[i/2] += 1
+				}
+				check(f, x)
+			}
+		}
+		for _, top := range []float32{127, 63.5, 254, 1, 0x1p-100, 0x1p-101, 0x1.fffffep-101, 0x1p-99, 0x1p100, math.MaxFloat32} { // ties
+			for i := range x {
+				x[i] = (float32(i)*4 - 127.5) * (top / 127)
+			}
+			x[5], x[40] = top, -top
+			check(f, x)
+		}
+		for range 2000 { // magnitudes all over the range
+			e := r.IntN(250) - 125
+			for i := range x {
+				x[i] = float32(math.Ldexp(r.Float64()*2-1, e))
+			}
+			check(f, x)
+		}
+		for i := range x { // all values at their ends
+			x[i] = float32(1 - i%2*2)
+		}
+		check(f, x)
+	})
+}
+
+func TestDecodeKernels(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		for _, format := range []tensor.Format{tensor.F16, tensor.BF16} { // all there are, to the last bit of a NaN
+			src := make([]byte, 2<<16)
+			for i := range 1 << 16 {
+				binary.LittleEndian.PutUint16(src[2*i:], uint16(i))
+			}
+			got, want := make([]float32, 1<<16), make([]float32, 1<<16)
+			k.DecodeRow(format, got, src)
+			format.Decode(want, src)
+			for i := range want {
+				if bits(got[i]) != bits(want[i]) {
+					t.Fatalf("%v: %#x is %#x, want %#x", format, i, bits(got[i]), bits(want[i]))
+				}
+			}
+		}
+		r := rand.New(rand.NewPCG(9, 21))
+		for _, format := range allFormats() {
+			if k.Decode[format] == nil {
+				continue
+			}
+			fences(t, func(f fence) {
+				counts := []int{0, 1, 2, 3, 4, 5, 8, 9, 40}
+				if format.BlockLen() == 1 {
+					counts = allLengths
+				}
+				for _, count := range counts {
+					n := count * format.BlockLen()
+					for try := range 6 {
+						src := make([]byte, format.RowBytes(n))
+						switch {
+						case try == 0 && count > 0:
+							src = blocks(r, format, 1, n)
+						case try == 1: // all bits set
+							for i := range src {
+								src[i] = 0xFF
+							}
+						case try == 2: // all values and scales 0
+						default: // any bytes: scales are infinite or NaN now and then
+							for i := range src {
+								src[i] = byte(r.Uint32())
+							}
+						}
+						src = f.copyOf(src)
+						got, want := f.floats(make([]float32, n)), make([]float32, n)
+						k.DecodeRow(format, got, src)
+						format.Decode(want, src)
+						equal(t, got, want, "%v, %d blocks, try %d", format, count, try)
+					}
+				}
+			})
+		}
+		if k.Decode[tensor.MXFP4] != nil { // all scales
+			src := make([]byte, 17)
+			for e := range 256 {
+				for i := range src {
+					src[i] = byte(r.Uint32())
+				}
+				src[0] = byte(e)
+				got, want := make([]float32, 32), make([]float32, 32)
+				k.DecodeRow(tensor.MXFP4, got, src)
+				tensor.MXFP4.Decode(want, src)
+				equal(t, got, want, "MXFP4, scale %d", e)
+			}
+		}
+	})
+}
+
+// TestElementsAreTheSameAtAllLevels: what is not a sum has the same bits above the portable level.
+func TestElementsAreTheSameAtAllLevels(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 21))
+	x, y := append(strange(r, 5000), gaussian(r, 5000)...), gaussian(r, 10000)
+	var want [][]float32
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		for i, call := range []func(x []float32){
+			func(x []float32) { k.AddScaled(x, y, 1.1) },
+			func(x []float32) { k.GELU(x, y) },
+			func(x []float32) { k.SoftCap(x, 30) },
+			func(x []float32) { k.ExpSum(x, 1) },
+		} {
+			got := slices.Clone(x)
+			if call(got); len(want) == i {
+				want = append(want, got)
+			}
+			equal(t, got, want[i], "function %d", i)
+		}
+	})
+}
+
+// TestElementKernelsAllocateNothing calls each function once more.
+func TestElementKernelsAllocateNothing(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(10, 21))
+		x, y, half, q := gaussian(r, 100), gaussian(r, 100), make([]byte, 200), make([]tensor.Q8, 2)
+		n := testing.AllocsPerRun(10, func() {
+			k.Dot(x, y)
+			k.AddScaled(x, y, 1)
+			k.ScoreKeys(y[:2], x[:50], x)
+			k.AddValues(y[:50], x, y[50:52])
+			k.RMSNorm(x, x, y, 1e-6)
+			k.GELU(x, y)
+			k.Rotate(x, y[:50], y[50:])
+			k.SoftCap(x, 30)
+			k.ExpSum(x, 3)
+			k.ToF16(half, x)
+			k.Quantize(q, x)
+			k.DecodeRow(tensor.F16, x, half)
+		})
+		if n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}

@@ -1,0 +1,218 @@
+package gemma4
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/testdata"
+	"github.com/gogemma/gemma4/model"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// Whole models at every level of this machine.
+
+// goldenModel is what an exact float32 evaluation of a model gave.
+type goldenModel struct {
+	IDs    []int32
+	Vocab  int
+	Errors struct {
+		Plain struct {
+			MedianRMS float64 `json:"median_rms"`
+		}
+	} `json:"llama_cpp_error"`
+	path   string
+	logits []float32 // [positions, vocabulary]
+}
+
+func readGoldenModel(t *testing.T, name string) *goldenModel {
+	t.Helper()
+	folder := filepath.Join("model", "testdata")
+	if _, err := os.Stat(filepath.Join(folder, name+".json")); err != nil {
+		folder = testdata.Shared(t, "golden", "text")
+	}
+	g := &goldenModel{path: filepath.Join(folder, name+".gguf")}
+	if name == "micro-odd" {
+		g.path = filepath.Join(folder, name+"-00001-of-00003.gguf")
+	}
+	b, err := os.ReadFile(filepath.Join(folder, name+".json"))
+	if err == nil {
+		err = json.Unmarshal(b, g)
+	}
+	if err == nil {
+		b, err = os.ReadFile(filepath.Join(folder, name+".logits.f32"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; len(b) >= 4; b = b[4:] {
+		g.logits = append(g.logits, math.Float32frombits(binary.LittleEndian.Uint32(b)))
+	}
+	return g
+}
+
+func (g *goldenModel) open(t *testing.T, k *tensor.Kernels, workers int) *model.Model {
+	t.Helper()
+	f, err := gguf.Open(g.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.New(f, model.Options{Kernels: k, Workers: workers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close(); f.Close() })
+	return m
+}
+
+func open(t *testing.T, m *model.Model, batch int) *model.Session {
+	t.Helper()
+	s, err := m.NewSession(model.SessionOptions{Cache: tensor.F32, Batch: batch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// readAll returns the logits of all positions of a prompt.
+func readAll(t *testing.T, s *model.Session, ids []int32) (out []float32) {
+	t.Helper()
+	err := s.Read(context.Background(), []model.Input{{Tokens: ids}}, func(int) bool { return true }, func(_ int, l []float32) error {
+		out = append(out, l...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// writeAll returns the logits of all positions of a text that is written, so many tokens at a time.
+func writeAll(t *testing.T, s *model.Session, ids []int32, step int) (out []float32) {
+	t.Helper()
+	for ; len(ids) > 0; ids = ids[min(step, len(ids)):] {
+		l, err := s.Write(context.Background(), ids[:min(step, len(ids))]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, l...)
+	}
+	return out
+}
+
+func medianRMS(got, want []float32, vocab int) float64 {
+	var rms []float64
+	for i := 0; i < len(want); i += vocab {
+		sum := 0.0
+		for j := range vocab {
+			d := float64(got[i+j]) - float64(want[i+j])
+			sum += d * d
+		}
+		rms = append(rms, math.Sqrt(sum/float64(vocab)))
+	}
+	slices.Sort(rms)
+	return rms[len(rms)/2]
+}
+
+func sameBits(a, b []float32) bool {
+	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+}
+
+func TestFloatModelsAreExactAtEveryLevel(t *testing.T) {
+	for _, name := range []string{"micro-dense", "micro-moe", "micro-e", "micro-e4", "micro-odd"} {
+		t.Run(name, func(t *testing.T) {
+			g := readGoldenModel(t, name)
+			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+				m := g.open(t, k, 2)
+				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs), "written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
+					worst := 0.0
+					for i := range g.logits {
+						worst = max(worst, math.Abs(float64(got[i])-float64(g.logits[i])))
+					}
+					if !(worst <= 1e-3) {
+						t.Errorf("%s: logits are off by %g, at most 1e-3 is allowed", role, worst)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestQuantisedModelsAtEveryLevel(t *testing.T) {
+	for _, name := range []string{"tiny-dense-q4_0", "tiny-dense-iq", "tiny-e-mix", "tiny-e4-q3_k_m", "tiny-moe-q4_k_m"} {
+		t.Run(name, func(t *testing.T) {
+			g := readGoldenModel(t, name)
+			limit := 1.15 * g.Errors.Plain.MedianRMS // of an engine that rounds activations to 8 bits
+			if name == "tiny-moe-q4_k_m" {
+				limit *= 1.5 // another expert may win
+			}
+			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+				m := g.open(t, k, 2)
+				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs), "written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
+					e := medianRMS(got, g.logits, g.Vocab)
+					if !(e <= limit) {
+						t.Errorf("%s: median error %g, at most %g is allowed", role, e, limit)
+					}
+					t.Logf("%s: median error %.3g, limit %.3g", role, e, limit)
+				}
+			})
+		})
+	}
+}
+
+// TestRolesDecideTheBits: what a token is decides its arithmetic, not how many go together, nor who is beside it.
+func TestRolesDecideTheBits(t *testing.T) {
+	for _, name := range []string{"micro-e", "micro-moe", "tiny-e-mix", "tiny-moe-q4_k_m", "tiny-dense-q4_0"} {
+		t.Run(name, func(t *testing.T) {
+			g := readGoldenModel(t, name)
+			for _, k := range Levels() {
+				t.Run(k.Name, func(t *testing.T) {
+					var read, written []float32
+					for _, workers := range []int{1, 3} {
+						m := g.open(t, k, workers)
+						for _, batch := range []int{0, 5, 1} {
+							got := readAll(t, open(t, m, batch), g.IDs)
+							if read == nil {
+								read = got
+							}
+							if !sameBits(got, read) {
+								t.Errorf("%d workers: a prompt in steps of %d has other bits", workers, batch)
+							}
+						}
+						for _, step := range []int{1, 3, 16} {
+							got := writeAll(t, open(t, m, 0), g.IDs, step)
+							if written == nil {
+								written = got
+							}
+							if !sameBits(got, written) {
+								t.Errorf("%d workers: %d tokens written at a time have other bits", workers, step)
+							}
+						}
+						// A prompt on a reused prefix, beside another session.
+						s, other := open(t, m, 0), open(t, m, 0)
+						readAll(t, s, g.IDs[:len(g.IDs)-4])
+						if n := s.Truncate(len(g.IDs) - 9); n != len(g.IDs)-9 {
+							t.Fatalf("%d positions left", n)
+						}
+						done := make(chan struct{})
+						go func() {
+							defer close(done)
+							other.Read(context.Background(), []model.Input{{Tokens: g.IDs}}, nil, nil)
+						}()
+						if got := readAll(t, s, g.IDs[len(g.IDs)-9:]); !sameBits(got, read[(len(g.IDs)-9)*g.Vocab:]) {
+							t.Errorf("%d workers: a prompt on a reused prefix has other bits", workers)
+						}
+						<-done
+					}
+				})
+			}
+		})
+	}
+}
