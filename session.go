@@ -184,6 +184,36 @@ func wrap(err error) error {
 	return fmt.Errorf("gemma4: %w", err)
 }
 
+// Write appends tokens that were generated, here or by someone else, in one step, and returns the logits
+// [len(ids), vocabulary] of what follows each, valid until the session's next call. Tokens written give the same bytes however
+// many go together; for a prompt Read is faster.
+func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	if err := s.flush(ctx); err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	logits, err := s.graph.Write(ctx, ids...)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	s.ids = append(s.ids, ids...)
+	s.logits = append(s.logits[:0], logits[(len(ids)-1)*s.m.graph.Vocabulary:]...)
+	return logits, nil
+}
+
+// Ops returns the multiply-adds of weights and activations that the session has done.
+func (s *Session) Ops() int64 {
+	s.busy.Lock()
+	defer s.busy.Unlock()
+	if s.graph == nil {
+		return 0
+	}
+	return s.graph.Ops()
+}
+
 // Logits appends to dst the logits [vocabulary] of what follows the text, or nothing if it was rewound since. [sampler.NewLogProbs] turns them into probabilities.
 func (s *Session) Logits(dst []float32) []float32 {
 	s.busy.Lock()
