@@ -328,6 +328,7 @@ func (l *loader) table(name string, rows, cols int) *table {
 			l.fail("%s: %w", name, err)
 		}
 		b.data = data
+		t.Advise(gguf.Random) // read-ahead would fetch rows that nobody wants; where advice is not taken nothing is lost
 	}
 	if scale := name[:len(name)-len(".weight")] + ".scale"; l.has(scale) {
 		b.scale = l.vector(scale, 1)[0]

@@ -25,7 +25,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	model := p.FileFlag()
 	tensors := p.Bool("tensors", true, "list the tensors; -tensors=false leaves them out")
 	asJSON := p.Bool("json", false, "print one JSON object")
-	cpu := p.Bool("cpu", false, "show the kernel level that this machine runs instead of a file")
+	cpu := p.Bool("cpu", false, "list the kernel levels that this machine runs instead of a file")
 
 	return p.Run(args, func() error {
 		switch {
@@ -35,11 +35,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			model.Path = p.Arg(0)
 		}
 		if *cpu {
-			best, err := gemma4.BestKernels()
-			if err == nil {
-				fmt.Fprintln(p.Out, best.Name)
-			}
-			return err
+			return listLevels(p.Out)
 		}
 		f, err := model.OpenFile()
 		if err != nil {
@@ -58,4 +54,20 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		r.print(p.Out)
 		return nil
 	})
+}
+
+// listLevels prints the kernel levels of this machine and marks the one that is used.
+func listLevels(w io.Writer) error {
+	best, err := gemma4.BestKernels()
+	if err != nil {
+		return err
+	}
+	for _, k := range gemma4.Levels() {
+		mark := ""
+		if k.Name == best.Name {
+			mark = " (used)"
+		}
+		fmt.Fprintln(w, k.Name+mark)
+	}
+	return nil
 }

@@ -140,11 +140,12 @@ func TestNumbersThatJSONHasNotAreText(t *testing.T) {
 }
 
 func TestKernelLevelsAreListed(t *testing.T) {
-	if out := inspect.Good(t, "", "-cpu"); strings.TrimSpace(out) == "" {
-		t.Error("no level")
+	t.Setenv("GEMMA4_CPU", "")
+	if out := inspect.Good(t, "", "-cpu"); !strings.HasPrefix(out, "portable") || strings.Count(out, "(used)") != 1 || !strings.HasSuffix(out, "(used)\n") {
+		t.Errorf("got %q", out)
 	}
 	t.Setenv("GEMMA4_CPU", "portable")
-	if out := inspect.Good(t, "", "-cpu"); out != "portable\n" {
+	if out := inspect.Good(t, "", "-cpu"); !strings.HasPrefix(out, "portable (used)\n") || strings.Count(out, "(used)") != 1 {
 		t.Errorf("got %q", out)
 	}
 	t.Setenv("GEMMA4_CPU", "nonsense")
