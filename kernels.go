@@ -38,10 +38,16 @@ func BestKernels() (*tensor.Kernels, error) {
 	return best, nil
 }
 
+// exact takes from a table all that rounds activations: what is left decodes weights and multiplies floats.
+func exact(k *tensor.Kernels) *tensor.Kernels {
+	k.Rows, k.FloatRows, k.Panels, k.FloatPanels = tensor.PerFormat[tensor.RowKernel]{}, tensor.PerFormat[tensor.FloatRowKernel]{}, nil, nil
+	return k
+}
+
 func (l Loader) kernels() (*tensor.Kernels, error) {
 	best, err := BestKernels()
 	if err == nil && l.Exact {
-		best = tensor.Portable()
+		best = exact(best)
 	}
 	return best, err
 }

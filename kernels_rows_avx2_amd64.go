@@ -1,5 +1,115 @@
 package gemma4
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"github.com/klauspost/cpuid/v2"
 
-func rowsAVX2(k *tensor.Kernels) {}
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// rowsAVX2 fills in the rows arithmetic for AVX2, with the dot product instruction of AVX-VNNI where the machine has it. Both
+// give the same bits.
+func rowsAVX2(k *tensor.Kernels) {
+	vnni := 0
+	if cpuid.CPU.Supports(cpuid.AVXVNNI) {
+		vnni = 1
+	}
+	fillRowsAVX2(k, vnni)
+}
+
+func fillRowsAVX2(k *tensor.Kernels, vnni int) {
+	for kind, f := range rowKindsAVX2 {
+		k.Rows[f] = rowKernelAVX2(f, kind, vnni)
+	}
+	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+		cutFloatRows(rowsF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+	}
+	k.FloatRows[tensor.BF16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+		cutFloatRows(rowsBF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+	}
+}
+
+// rowKindsAVX2 are the formats of the assembly's table, in its order.
+var rowKindsAVX2 = [...]tensor.Format{
+	tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q2_K, tensor.Q3_K,
+	tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
+}
+
+const (
+	rowSupers    = 96       // super-blocks of 256 columns that the frames of the assembly hold
+	rowShares    = 24 << 10 // bytes of shares that the frame of rowsManyAVX2 holds
+	rowTokens    = 16       // tokens of a call of rowsManyAVX2
+	rowCallBytes = 1 << 20  // bytes of weights, times tokens, that a call goes through: far less than a millisecond
+)
+
+// rowKernelAVX2 returns the row kernel of a format: the arguments checked and cut to what the assembly takes at once.
+func rowKernelAVX2(f tensor.Format, kind, vnni int) tensor.RowKernel {
+	perSuper := 256 / f.BlockLen() * f.BlockBytes()
+	shareBytes := 32
+	if f == tensor.Q2_K || f == tensor.Q3_K || f == tensor.Q6_K {
+		shareBytes = 64
+	}
+	wide := tensor.PortableRows().Rows[f]
+	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
+		if rows <= 0 || n <= 0 {
+			return
+		}
+		full, tail := rowBytes/perSuper, rowBytes%perSuper
+		supers := (units + 3) / 4
+		if supers > rowSupers || rowBytes == 0 {
+			wide(dst, stride, w, rowBytes, rows, x, units, n)
+			return
+		}
+		w, x, dst = w[:rows*rowBytes], x[:n*units], dst[:(n-1)*stride+rows]
+		batch := min(rowTokens, rowShares/(supers*shareBytes)&^3)
+		for t := 0; t < n; t += batch {
+			m := min(batch, n-t)
+			step := max(8, rowCallBytes/(rowBytes*m)&^7)
+			for r := 0; r < rows; r += step {
+				c := min(step, rows-r)
+				if m == 1 {
+					rowsOneAVX2(kind, vnni, &dst[t*stride+r], &w[r*rowBytes], rowBytes, c, &x[t*units], units, full, tail)
+				} else {
+					rowsManyAVX2(kind, vnni, &dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, c, &x[t*units], units, m, full, tail)
+				}
+			}
+		}
+	}
+}
+
+// rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1.
+//
+//go:noescape
+func rowsOneAVX2(kind, vnni int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
+
+// rowsManyAVX2 does it for n tokens, 1 ≤ n ≤ rowTokens.
+//
+//go:noescape
+func rowsManyAVX2(kind, vnni int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
+
+// cutFloatRows checks the arguments of a float row kernel and cuts them to calls of well under a millisecond.
+func cutFloatRows(rowsOf func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int),
+	dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+	if rows <= 0 || n <= 0 {
+		return
+	}
+	dst = dst[:(n-1)*stride+rows]
+	if cols == 0 {
+		for t := range n {
+			clear(dst[t*stride : t*stride+rows])
+		}
+		return
+	}
+	w, x = w[:rows*rowBytes], x[:n*cols]
+	step := max(4, rowCallBytes/(rowBytes*n)&^3)
+	for r := 0; r < rows; r += step {
+		rowsOf(&dst[r], stride, &w[r*rowBytes], rowBytes, min(step, rows-r), &x[0], cols, n)
+	}
+}
+
+// rowsF16AVX2 and rowsBF16AVX2 are float row kernels for rows, cols and n of at least 1.
+//
+//go:noescape
+func rowsF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
+
+//go:noescape
+func rowsBF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)

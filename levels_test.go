@@ -167,6 +167,22 @@ func TestQuantisedModelsAtEveryLevel(t *testing.T) {
 	}
 }
 
+func TestExactArithmeticAtEveryLevel(t *testing.T) {
+	for _, name := range []string{"tiny-dense-q4_0", "tiny-dense-iq", "tiny-e-mix", "tiny-e4-q3_k_m", "tiny-moe-q4_k_m"} {
+		t.Run(name, func(t *testing.T) {
+			g := readGoldenModel(t, name)
+			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+				m := g.open(t, exact(k), 2)
+				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs), "written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
+					if e := medianRMS(got, g.logits, g.Vocab); !(e <= 1e-4) {
+						t.Errorf("%s: median error %g, at most 1e-4 is allowed", role, e)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestRolesDecideTheBits: what a token is decides its arithmetic, not how many go together, nor who is beside it.
 func TestRolesDecideTheBits(t *testing.T) {
 	for _, name := range []string{"micro-e", "micro-moe", "tiny-e-mix", "tiny-moe-q4_k_m", "tiny-dense-q4_0"} {

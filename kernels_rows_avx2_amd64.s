@@ -1,0 +1,1675 @@
+#include "funcdata.h"
+#include "textflag.h"
+
+// Products of weights and activations in 8 bits for AVX2 and AVX-VNNI: rows for one token, tiles of eight rows for several. What
+// the functions compute is said in kernels_rows_avx2_amd64.go.
+//
+// Columns. All formats are read in super-blocks of 256 columns: a block of the K formats and of IQ4_XS, eight blocks of the
+// others; what a row has beyond the last eight is copied to a buffer of zeros and read as one more. A super-block is four units
+// j = 0 … 3 of 64 columns, and a unit two blocks of 32, A and B. To a format belong two macros:
+//
+//	SCALES_… the scales of a super-block as floats in Y1 (and Y12), its minimums in Y10 (and Y11)
+//	UNPACK_… the weights of unit j as bytes: Y2 = the first 16 of A | the first 16 of B, Y3 = the last 16 of A | of B
+//
+// A row routine multiplies what they yield, a pack routine stores it. Where units differ, there is a macro for each.
+//
+// Lanes. The eight blocks of a super-block have the lanes 0 2 4 6 | 1 3 5 7: all A, then all B. Where 16 columns have a scale, two
+// vectors hold the sixteen halves of blocks, each with the even ones first: 0 2 4 6 | 1 3 5 7 and 8 10 12 14 | 9 11 13 15.
+//
+// Arithmetic. The sum of (w + offset)·q over a block, or half of one, is taken in integers, and −offset·Σq is added: exact. Then
+//
+//	acc[lane] = fma(float(sum), d·dx, acc[lane])    and for formats with a minimum
+//	acc[lane] = fma(m, −dx·Σq, acc[lane])
+//
+// super-block by super-block, and in the end the lanes are added in pairs. Rows and tiles, AVX2 and AVX-VNNI do these operations
+// in this order, so they give the same bits.
+//
+// The digest of a token is its activations in the order in which rows want them, 384 bytes for a super-block:
+//
+//	0    per unit: the first 16 of A, of B, the last 16 of A, of B
+//	256  dx by lane, of 16 lanes where halves have scales
+//	320  the offset's share −offset·Σq as integers, or −dx·Σq as floats, likewise
+//
+// Registers that hold the same thing everywhere:
+//
+//	SI   weights: a super-block of a row; in tiles a packed panel
+//	BX   the digest                       Y13  16 × int16(1)
+//	CX   super-blocks or units to go      Y14  32 × byte(15)
+//	R13  the frame, aligned to 32         Y15  a table, shifts or a mask of the format
+//	AX, DX, R9, Y8, Y9  scratch
+
+#define ONES \
+	VPCMPEQW Y13, Y13, Y13; \
+	VPSRLW   $15, Y13, Y13
+
+#define NIBBLES \
+	VPCMPEQB  Y14, Y14, Y14; \
+	VPSRLW    $12, Y14, Y14; \
+	VPACKUSWB Y14, Y14, Y14
+
+// VPDPBUSD in AVX-VNNI's encoding, which the assembler does not know: acc += u8 (unsigned) · s8 (signed) in fours. Registers are
+// given by number. VPDPBUSD_Q has the signed operand at q(BX).
+#define VPDPBUSD(s8, u8, acc) \
+	BYTE $0xC4; BYTE $(0x42|((acc)>>3^1)<<7|((s8)>>3^1)<<5); BYTE $((15-(u8))<<3|5); BYTE $0x50; BYTE $(0xC0|((acc)&7)<<3|((s8)&7))
+
+#define VPDPBUSD_Q(q, u8, acc) \
+	BYTE $0xC4; BYTE $(0x62|((acc)>>3^1)<<7); BYTE $((15-(u8))<<3|5); BYTE $0x50; BYTE $(0x83|((acc)&7)<<3); LONG $(q)
+
+// ---------------------------------------------------------------------------------------------------------------- constants
+
+// A vector of eight words of 32 bits.
+#define VECTOR(name, a, b, c, d, e, f, g, h) \
+	DATA name<>+0(SB)/4, $a; DATA name<>+4(SB)/4, $b; DATA name<>+8(SB)/4, $c; DATA name<>+12(SB)/4, $d; \
+	DATA name<>+16(SB)/4, $e; DATA name<>+20(SB)/4, $f; DATA name<>+24(SB)/4, $g; DATA name<>+28(SB)/4, $h; \
+	GLOBL name<>(SB), RODATA|NOPTR, $32
+
+// Shifts that bring the fields of A to one place in the lower half and those of B in the upper.
+VECTOR(shifts_0_4, 0, 0, 0, 0, 4, 4, 4, 4)
+VECTOR(shifts_4_3, 4, 4, 4, 4, 3, 3, 3, 3)
+VECTOR(shifts_2_1, 2, 2, 2, 2, 1, 1, 1, 1)
+VECTOR(shifts_0_1, 0, 0, 0, 0, 1, 1, 1, 1)
+VECTOR(shifts_2_3, 2, 2, 2, 2, 3, 3, 3, 3)
+
+// Masks of bytes.
+VECTOR(nibbles, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0xF0F0F0F0, 0xF0F0F0F0, 0xF0F0F0F0, 0xF0F0F0F0)
+VECTOR(bytes3, 0x03030303, 0x03030303, 0x03030303, 0x03030303, 0x03030303, 0x03030303, 0x03030303, 0x03030303)
+VECTOR(bytes4, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x04040404)
+VECTOR(bytes16, 0x10101010, 0x10101010, 0x10101010, 0x10101010, 0x10101010, 0x10101010, 0x10101010, 0x10101010)
+VECTOR(bytes32, 0x20202020, 0x20202020, 0x20202020, 0x20202020, 0x20202020, 0x20202020, 0x20202020, 0x20202020)
+VECTOR(bytes48, 0x30303030, 0x30303030, 0x30303030, 0x30303030, 0x30303030, 0x30303030, 0x30303030, 0x30303030)
+VECTOR(bytes128, 0x80808080, 0x80808080, 0x80808080, 0x80808080, 0x80808080, 0x80808080, 0x80808080, 0x80808080)
+
+// The values of IQ4 signed and plus 128, those of FP4 plus 12.
+VECTOR(iq4, 0xBFAD9881, 0xF6EADDCF, 0x26190D01, 0x71594535, 0xBFAD9881, 0xF6EADDCF, 0x26190D01, 0x71594535)
+VECTOR(iq4Up, 0x3F2D1801, 0x766A5D4F, 0xA6998D81, 0xF1D9C5B5, 0x3F2D1801, 0x766A5D4F, 0xA6998D81, 0xF1D9C5B5)
+VECTOR(fp4Up, 0x0F0E0D0C, 0x18141210, 0x090A0B0C, 0x00040608, 0x0F0E0D0C, 0x18141210, 0x090A0B0C, 0x00040608)
+
+// Bit i of two words, one per half, spread to byte i: bytes 0 and 1 eight times each, or 2 and 3; the bit of each byte.
+VECTOR(spreadLow, 0x00000000, 0x00000000, 0x01010101, 0x01010101, 0x00000000, 0x00000000, 0x01010101, 0x01010101)
+VECTOR(spreadHigh, 0x02020202, 0x02020202, 0x03030303, 0x03030303, 0x02020202, 0x02020202, 0x03030303, 0x03030303)
+VECTOR(eachBit, 0x08040201, 0x80402010, 0x08040201, 0x80402010, 0x08040201, 0x80402010, 0x08040201, 0x80402010)
+
+// sixBitPairs: shifts and masks of the lower four or six bits of scales and minimums, and of the upper two; the bytes of each lane.
+VECTOR(pairLow, 0, 0, 0, 4, 0, 0, 0, 4)
+VECTOR(pairHigh, 32, 2, 32, 2, 32, 2, 32, 2)
+VECTOR(pairLowMask, 0x3F3F3F3F, 0x0F0F0F0F, 0x3F3F3F3F, 0x0F0F0F0F, 0x3F3F3F3F, 0x0F0F0F0F, 0x3F3F3F3F, 0x0F0F0F0F)
+VECTOR(pairHighMask, 0, 0x30303030, 0, 0x30303030, 0, 0x30303030, 0, 0x30303030)
+VECTOR(pairScales, 0x80808000, 0x80808002, 0x80808004, 0x80808006, 0x80808001, 0x80808003, 0x80808005, 0x80808007)
+VECTOR(pairMins, 0x80808008, 0x8080800A, 0x8080800C, 0x8080800E, 0x80808009, 0x8080800B, 0x8080800D, 0x8080800F)
+VECTOR(evenOdd, 0x06040200, 0x07050301, 0x0E0C0A08, 0x0F0D0B09, 0, 0, 0, 0)
+VECTOR(evenOddWords, 0, 2, 4, 6, 1, 3, 5, 7)
+// IQ4_XS: the place of each lane's upper two bits of scale. Q3_K: of all scales' lower four and upper two.
+VECTOR(shiftsIQ4_XS, 0, 4, 8, 12, 2, 6, 10, 14)
+VECTOR(shiftsQ3_K, 0, 0, 4, 4, 0, 2, 4, 6)
+VECTOR(thirtyTwo, 32, 32, 32, 32, 32, 32, 32, 32)
+VECTOR(small, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000)
+
+// The first n words of eight: at 32 − 4n.
+DATA masks<>+0(SB)/8, $-1
+DATA masks<>+8(SB)/8, $-1
+DATA masks<>+16(SB)/8, $-1
+DATA masks<>+24(SB)/8, $-1
+GLOBL masks<>(SB), RODATA|NOPTR, $64
+
+// A Q8 of zeros, for units that a row does not have.
+GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
+
+// ---------------------------------------------------------------------------------------------------------------- weights
+
+// UNPACK_NIBBLES takes the 16 bytes of block A from a(SI), those of B from b(SI).
+#define UNPACK_NIBBLES(a, b) \
+	VMOVDQU     (a)(SI), X2; \
+	VINSERTI128 $1, (b)(SI), Y2, Y2; \
+	VPSRLW      $4, Y2, Y3; \
+	VPAND       Y14, Y2, Y2; \
+	VPAND       Y14, Y3, Y3
+
+#define UNPACK_Q4_0(j) UNPACK_NIBBLES(36*j+2, 36*j+20)
+#define UNPACK_Q4_1(j) UNPACK_NIBBLES(40*j+4, 40*j+24)
+
+// Q8_0 as it is, and plus 128.
+#define UNPACK_Q8_0(j) \
+	VMOVDQU     (68*j+2)(SI), X2; \
+	VMOVDQU     (68*j+18)(SI), X3; \
+	VINSERTI128 $1, (68*j+36)(SI), Y2, Y2; \
+	VINSERTI128 $1, (68*j+52)(SI), Y3, Y3
+
+#define UNPACK_Q8_0_UP(j) \
+	UNPACK_Q8_0(j); \
+	VPXOR Y15, Y2, Y2; \
+	VPXOR Y15, Y3, Y3
+
+// TABLE looks nibbles up.
+#define TABLE \
+	VPSHUFB Y2, Y15, Y2; \
+	VPSHUFB Y3, Y15, Y3
+
+#define UNPACK_IQ4_NL(j) UNPACK_Q4_0(j); TABLE
+#define UNPACK_MXFP4(j) UNPACK_NIBBLES(34*j+1, 34*j+18); TABLE
+
+#define UNPACK_IQ4_XS(j) \
+	VMOVDQU (32*j+8)(SI), Y2; \
+	VPSRLW  $4, Y2, Y3; \
+	VPAND   Y14, Y2, Y2; \
+	VPAND   Y14, Y3, Y3; \
+	TABLE
+
+// FIFTH_BITS adds a bit from the words at a(SI) and b(SI).
+#define FIFTH_BITS(a, b) \
+	VMOVD       (b)(SI), X9; \
+	VMOVD       (a)(SI), X8; \
+	VINSERTI128 $1, X9, Y8, Y8; \
+	VPSHUFB     spreadHigh<>(SB), Y8, Y9; \
+	VPSHUFB     spreadLow<>(SB), Y8, Y8; \
+	VPAND       Y15, Y8, Y8; \
+	VPAND       Y15, Y9, Y9; \
+	VPCMPEQB    Y15, Y8, Y8; \
+	VPCMPEQB    Y15, Y9, Y9; \
+	VPAND       bytes16<>(SB), Y8, Y8; \
+	VPAND       bytes16<>(SB), Y9, Y9; \
+	VPOR        Y8, Y2, Y2; \
+	VPOR        Y9, Y3, Y3
+
+#define UNPACK_Q5_0(j) UNPACK_NIBBLES(44*j+6, 44*j+28); FIFTH_BITS(44*j+2, 44*j+24)
+#define UNPACK_Q5_1(j) UNPACK_NIBBLES(48*j+8, 48*j+32); FIFTH_BITS(48*j+4, 48*j+28)
+
+// UNPACK_PLANES takes 32 bytes of which A and B have a field each, as the shifts in memory or a register tell.
+#define UNPACK_PLANES(o, shifts, mask) \
+	VBROADCASTI128 (o)(SI), Y2; \
+	VBROADCASTI128 (o+16)(SI), Y3; \
+	VPSRLVD        shifts, Y2, Y2; \
+	VPSRLVD        shifts, Y3, Y3; \
+	VPAND          mask, Y2, Y2; \
+	VPAND          mask, Y3, Y3
+
+// UPPER_PLANES adds upper bits, brought to their place by a shift.
+#define UPPER_PLANES(o, SHIFT, shifts, mask) \
+	VBROADCASTI128 (o)(SI), Y8; \
+	VBROADCASTI128 (o+16)(SI), Y9; \
+	SHIFT          shifts, Y8, Y8; \
+	SHIFT          shifts, Y9, Y9; \
+	VPAND          mask, Y8, Y8; \
+	VPAND          mask, Y9, Y9; \
+	VPOR           Y8, Y2, Y2; \
+	VPOR           Y9, Y3, Y3
+
+#define UNPACK_Q4_K(j) UNPACK_PLANES(32*j+16, Y15, Y14)
+
+// UNPACK_Q4_K_16 leaves B times 16.
+#define UNPACK_Q4_K_16(j) \
+	VBROADCASTI128 (32*j+16)(SI), Y2; \
+	VBROADCASTI128 (32*j+32)(SI), Y3; \
+	VPAND          Y15, Y2, Y2; \
+	VPAND          Y15, Y3, Y3
+
+#define UNPACK_Q5_K_0(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSLLVD, shifts_4_3<>(SB), bytes16<>(SB))
+#define UNPACK_Q5_K_1(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSLLVD, shifts_2_1<>(SB), bytes16<>(SB))
+#define UNPACK_Q5_K_2(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSRLVD, shifts_0_1<>(SB), bytes16<>(SB))
+#define UNPACK_Q5_K_3(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSRLVD, shifts_2_3<>(SB), bytes16<>(SB))
+
+// Formats with a scale for 16 columns leave a block in one piece: Y2 = A, Y3 = B.
+
+// Q6_K: 64 bytes, kept in Y10 and Y11, hold the lower bits of two units, 32 bytes the upper.
+#define UNPACK_Q6_K_LOW(o, upper) \
+	VMOVDQU (o)(SI), Y10; \
+	VMOVDQU (o+32)(SI), Y11; \
+	VMOVDQU (upper)(SI), Y9; \
+	VPAND   Y14, Y10, Y2; \
+	VPAND   Y14, Y11, Y3; \
+	VPSLLW  $4, Y9, Y8; \
+	VPSLLW  $2, Y9, Y9; \
+	VPAND   Y15, Y8, Y8; \
+	VPAND   Y15, Y9, Y9; \
+	VPOR    Y8, Y2, Y2; \
+	VPOR    Y9, Y3, Y3
+
+#define UNPACK_Q6_K_HIGH(upper) \
+	VMOVDQU (upper)(SI), Y9; \
+	VPSRLW  $4, Y10, Y2; \
+	VPSRLW  $4, Y11, Y3; \
+	VPAND   Y14, Y2, Y2; \
+	VPAND   Y14, Y3, Y3; \
+	VPAND   Y15, Y9, Y8; \
+	VPSRLW  $2, Y9, Y9; \
+	VPAND   Y15, Y9, Y9; \
+	VPOR    Y8, Y2, Y2; \
+	VPOR    Y9, Y3, Y3
+
+#define UNPACK_Q6_K_0(j) UNPACK_Q6_K_LOW(0, 128)
+#define UNPACK_Q6_K_1(j) UNPACK_Q6_K_HIGH(128)
+#define UNPACK_Q6_K_2(j) UNPACK_Q6_K_LOW(64, 160)
+#define UNPACK_Q6_K_3(j) UNPACK_Q6_K_HIGH(160)
+
+// UNPACK_CRUMBS takes two planes of two bits from 32 bytes at o(SI).
+#define UNPACK_CRUMBS(o, a, b) \
+	VMOVDQU (o)(SI), Y3; \
+	VPSRLW  $a, Y3, Y2; \
+	VPSRLW  $b, Y3, Y3; \
+	VPAND   Y15, Y2, Y2; \
+	VPAND   Y15, Y3, Y3
+
+#define UNPACK_Q2_K_0(j) UNPACK_CRUMBS(16, 0, 2)
+#define UNPACK_Q2_K_1(j) UNPACK_CRUMBS(16, 4, 6)
+#define UNPACK_Q2_K_2(j) UNPACK_CRUMBS(48, 0, 2)
+#define UNPACK_Q2_K_3(j) UNPACK_CRUMBS(48, 4, 6)
+
+// THIRD_BITS adds a plane each for A and B, shifted to bit 2.
+#define THIRD_BITS(SHIFT, a, b) \
+	VMOVDQU (SI), Y9; \
+	SHIFT   $a, Y9, Y8; \
+	SHIFT   $b, Y9, Y9; \
+	VPAND   bytes4<>(SB), Y8, Y8; \
+	VPAND   bytes4<>(SB), Y9, Y9; \
+	VPOR    Y8, Y2, Y2; \
+	VPOR    Y9, Y3, Y3
+
+#define UNPACK_Q3_K_0(j) UNPACK_CRUMBS(32, 0, 2); THIRD_BITS(VPSLLW, 2, 1)
+#define UNPACK_Q3_K_1(j) UNPACK_CRUMBS(32, 4, 6); THIRD_BITS(VPSRLW, 0, 1)
+#define UNPACK_Q3_K_2(j) UNPACK_CRUMBS(64, 0, 2); THIRD_BITS(VPSRLW, 2, 3)
+#define UNPACK_Q3_K_3(j) UNPACK_CRUMBS(64, 4, 6); THIRD_BITS(VPSRLW, 4, 5)
+
+// ---------------------------------------------------------------------------------------------------------------- scales
+
+// GATHER loads the words at o(SI) of eight blocks of s bytes, in lanes. Integer registers do it in less time than VPINSRW.
+#define GATHER(o, s, X) \
+	MOVWLZX (o+6*s)(SI), AX; \
+	MOVWLZX (o+7*s)(SI), DX; \
+	SHLQ    $16, AX; \
+	SHLQ    $16, DX; \
+	MOVW    (o+4*s)(SI), AX; \
+	MOVW    (o+5*s)(SI), DX; \
+	SHLQ    $16, AX; \
+	SHLQ    $16, DX; \
+	MOVW    (o+2*s)(SI), AX; \
+	MOVW    (o+3*s)(SI), DX; \
+	SHLQ    $16, AX; \
+	SHLQ    $16, DX; \
+	MOVW    (o)(SI), AX; \
+	MOVW    (o+s)(SI), DX; \
+	VMOVQ   AX, X; \
+	VPINSRQ $1, DX, X, X
+
+#define SCALES_D(s) \
+	GATHER(0, s, X8); \
+	VCVTPH2PS X8, Y1
+
+#define SCALES_DM(s) \
+	SCALES_D(s); \
+	GATHER(2, s, X8); \
+	VCVTPH2PS X8, Y10
+
+#define SCALES_Q4_0 SCALES_D(18)
+#define SCALES_Q4_1 SCALES_DM(20)
+#define SCALES_Q5_0 SCALES_D(22)
+#define SCALES_Q5_1 SCALES_DM(24)
+#define SCALES_Q8_0 SCALES_D(34)
+
+// MXFP4: e stands for 2^(e−128): (e−1)<<23 in float32, but 1<<21 for 0 and 1<<22 for 1.
+#define SCALES_MXFP4 \
+	MOVBLZX   (17*6)(SI), AX; \
+	MOVBLZX   (17*7)(SI), DX; \
+	SHLL      $8, AX; \
+	SHLL      $8, DX; \
+	MOVB      (17*4)(SI), AX; \
+	MOVB      (17*5)(SI), DX; \
+	SHLL      $8, AX; \
+	SHLL      $8, DX; \
+	MOVB      (17*2)(SI), AX; \
+	MOVB      (17*3)(SI), DX; \
+	SHLL      $8, AX; \
+	SHLL      $8, DX; \
+	MOVB      (17*0)(SI), AX; \
+	MOVB      (17*1)(SI), DX; \
+	VMOVD     AX, X8; \
+	VPINSRD   $1, DX, X8, X8; \
+	VPMOVZXBD X8, Y8; \
+	VPCMPEQD  Y9, Y9, Y9; \
+	VPADDD    Y9, Y8, Y1; \
+	VPSLLD    $23, Y1, Y1; \
+	VPABSD    Y9, Y9; \
+	VPMINUD   Y9, Y8, Y8; \
+	VMOVDQU   small<>(SB), Y9; \
+	VPSLLVD   Y8, Y9, Y8; \
+	VPMAXSD   Y8, Y1, Y1
+
+// Q4_K and Q5_K: two half floats, then eight pairs of six bits as sixBitPairs has them. Both halves of a register hold the same.
+#define SCALES_PAIRS \
+	VBROADCASTI128 (SI), Y8; \
+	VPSHUFD        $0xED, Y8, Y9; \
+	VPSHUFD        $0xA5, Y8, Y10; \
+	VPBROADCASTD   (SI), X8; \
+	VCVTPH2PS      X8, Y8; \
+	VPSRLVD        pairLow<>(SB), Y9, Y9; \
+	VPSRLVD        pairHigh<>(SB), Y10, Y10; \
+	VPAND          pairLowMask<>(SB), Y9, Y9; \
+	VPAND          pairHighMask<>(SB), Y10, Y10; \
+	VPOR           Y10, Y9, Y9; \
+	VMOVSLDUP      Y8, Y12; \
+	VMOVSHDUP      Y8, Y8; \
+	VPSHUFB        pairScales<>(SB), Y9, Y1; \
+	VPSHUFB        pairMins<>(SB), Y9, Y10; \
+	VCVTDQ2PS      Y1, Y1; \
+	VCVTDQ2PS      Y10, Y10; \
+	VMULPS         Y12, Y1, Y1; \
+	VMULPS         Y8, Y10, Y10
+
+// SIGNED_HALVES multiplies sixteen signed bytes in X8 with the half at d(SI).
+#define SIGNED_HALVES(d) \
+	VPSHUFB      evenOdd<>(SB), X8, X8; \
+	VPBROADCASTW (d)(SI), X9; \
+	VCVTPH2PS    X9, Y9; \
+	VPMOVSXBD    X8, Y1; \
+	VPSRLDQ      $8, X8, X8; \
+	VPMOVSXBD    X8, Y12; \
+	VCVTDQ2PS    Y1, Y1; \
+	VCVTDQ2PS    Y12, Y12; \
+	VMULPS       Y9, Y1, Y1; \
+	VMULPS       Y9, Y12, Y12
+
+#define SCALES_Q6_K \
+	VMOVDQU 192(SI), X8; \
+	SIGNED_HALVES(208)
+
+#define SCALES_Q3_K \
+	VPBROADCASTQ 96(SI), X8; \
+	VPBROADCASTD 104(SI), X9; \
+	VPSRLVD      shiftsQ3_K<>+0(SB), X8, X8; \
+	VPSRLVD      shiftsQ3_K<>+16(SB), X9, X9; \
+	VPAND        X14, X8, X8; \
+	VPAND        X15, X9, X9; \
+	VPSLLD       $4, X9, X9; \
+	VPOR         X9, X8, X8; \
+	VPSUBB       bytes32<>(SB), X8, X8; \
+	SIGNED_HALVES(108)
+
+#define SCALES_Q2_K \
+	VMOVDQU      (SI), X8; \
+	VPSHUFB      evenOdd<>(SB), X8, X8; \
+	VPSRLW       $4, X8, X9; \
+	VPAND        X14, X8, X8; \
+	VPAND        X14, X9, X9; \
+	VPMOVZXBD    X8, Y1; \
+	VPMOVZXBD    X9, Y10; \
+	VPSRLDQ      $8, X8, X8; \
+	VPSRLDQ      $8, X9, X9; \
+	VPMOVZXBD    X8, Y12; \
+	VPMOVZXBD    X9, Y11; \
+	VCVTDQ2PS    Y1, Y1; \
+	VCVTDQ2PS    Y10, Y10; \
+	VCVTDQ2PS    Y12, Y12; \
+	VCVTDQ2PS    Y11, Y11; \
+	VPBROADCASTW 80(SI), X8; \
+	VPBROADCASTW 82(SI), X9; \
+	VCVTPH2PS    X8, Y8; \
+	VCVTPH2PS    X9, Y9; \
+	VMULPS       Y8, Y1, Y1; \
+	VMULPS       Y9, Y10, Y10; \
+	VMULPS       Y8, Y12, Y12; \
+	VMULPS       Y9, Y11, Y11
+
+// IQ4_XS: lower four bits of eight scales at 4, upper two at 2.
+#define SCALES_IQ4_XS \
+	VPBROADCASTD 4(SI), X8; \
+	VPBROADCASTW 2(SI), Y9; \
+	VPMOVZXBD    X8, Y8; \
+	VPSRLVD      shifts_0_4<>(SB), Y8, Y8; \
+	VPSRLVD      shiftsIQ4_XS<>(SB), Y9, Y9; \
+	VPAND        Y14, Y8, Y8; \
+	VPSLLD       $30, Y9, Y9; \
+	VPSRLD       $26, Y9, Y9; \
+	VPOR         Y9, Y8, Y8; \
+	VPSUBD       thirtyTwo<>(SB), Y8, Y8; \
+	VCVTDQ2PS    Y8, Y1; \
+	VPBROADCASTW (SI), X9; \
+	VCVTPH2PS    X9, Y9; \
+	VMULPS       Y9, Y1, Y1
+
+// ---------------------------------------------------------------------------------------------------------------- rows
+
+// PAIR_… multiplies a unit's weights with the activations at q(BX). V, whose number is v, becomes four sums of A | four of B.
+
+// PAIR_U5 is for weights up to 31: 4·127·31 fits 16 bits.
+#define PAIR_U5(q, V, v) \
+	VPMADDUBSW (q)(BX), Y2, Y2; \
+	VPMADDUBSW (q+32)(BX), Y3, Y3; \
+	VPADDW     Y3, Y2, Y2; \
+	VPMADDWD   Y13, Y2, V
+
+// PAIR_S8 is for signed weights: |w| · sign(w)·q. Two products of 128·127 fit 16 bits.
+#define PAIR_S8(q, V, v) \
+	VMOVDQU    (q)(BX), Y8; \
+	VMOVDQU    (q+32)(BX), Y9; \
+	VPSIGNB    Y2, Y8, Y8; \
+	VPSIGNB    Y3, Y9, Y9; \
+	VPABSB     Y2, Y2; \
+	VPABSB     Y3, Y3; \
+	VPMADDUBSW Y8, Y2, Y2; \
+	VPMADDUBSW Y9, Y3, Y3; \
+	VPMADDWD   Y13, Y2, Y2; \
+	VPMADDWD   Y13, Y3, Y3; \
+	VPADDD     Y3, Y2, V
+
+#define PAIR_VNNI(q, V, v) \
+	VPXOR V, V, V; \
+	VPDPBUSD_Q(q, 2, v); \
+	VPDPBUSD_Q(q+32, 3, v)
+
+// HALVES_… keeps the blocks apart: V = four sums of A's first 16 | of its last 16, W likewise of B. HALVES_U6 is for weights up to 63.
+#define HALVES_U6(q, V, v, W, w) \
+	VPMADDUBSW (q)(BX), Y2, Y2; \
+	VPMADDUBSW (q+32)(BX), Y3, Y3; \
+	VPMADDWD   Y13, Y2, V; \
+	VPMADDWD   Y13, Y3, W
+
+#define HALVES_VNNI(q, V, v, W, w) \
+	VPXOR V, V, V; \
+	VPXOR W, W, W; \
+	VPDPBUSD_Q(q, 2, v); \
+	VPDPBUSD_Q(q+32, 3, w)
+
+// TREE makes of the fours in Y4 … Y7 one sum each: Y4, in lanes. TREE_WORDS is for fours that fit 16 bits.
+#define TREE \
+	ADD_PAIRS(Y4, Y5, Y4); \
+	ADD_PAIRS(Y6, Y7, Y6); \
+	ADD_PAIRS(Y4, Y6, Y4)
+
+#define TREE_WORDS \
+	VPACKSSDW Y5, Y4, Y4; \
+	VPACKSSDW Y7, Y6, Y6; \
+	VPMADDWD  Y13, Y4, Y4; \
+	VPMADDWD  Y13, Y6, Y6; \
+	ADD_PAIRS(Y4, Y6, Y4)
+
+// ADD_PAIRS is VPHADDD b, a, c in three instructions of one cycle.
+#define ADD_PAIRS(a, b, c) \
+	VSHUFPS $0x88, b, a, Y8; \
+	VSHUFPS $0xDD, b, a, Y9; \
+	VPADDD  Y9, Y8, c
+
+// END_… adds the sums in Y4 to the accumulator. dx and share are offsets into the digest, D and M the scales and minimums. In
+// END_MIN_16 the sums of B are 16 times too large.
+#define END_SUM(dx, D) \
+	VCVTDQ2PS   Y4, Y4; \
+	VMULPS      (dx)(BX), D, D; \
+	VFMADD231PS D, Y4, Y0
+
+#define END_PLAIN(dx, share, D, M) \
+	END_SUM(dx, D)
+
+#define END_OFFSET(dx, share, D, M) \
+	VPADDD (share)(BX), Y4, Y4; \
+	END_SUM(dx, D)
+
+#define END_MIN_16(dx, share, D, M) \
+	VPSRAVD     shifts_0_4<>(SB), Y4, Y4; \
+	END_SUM(dx, D); \
+	VFMADD231PS (share)(BX), M, Y0
+
+#define END_MIN(dx, share, D, M) \
+	END_SUM(dx, D); \
+	VFMADD231PS (share)(BX), M, Y0
+
+// AHEAD is how far the weights are prefetched, in bytes: rows follow each other, so that the end of one is the start of the next.
+#define AHEAD 8192
+
+#define PREFETCH2 PREFETCHT0 AHEAD(SI); PREFETCHT0 (AHEAD+64)(SI)
+#define PREFETCH3 PREFETCH2; PREFETCHT0 (AHEAD+128)(SI)
+#define PREFETCH4 PREFETCH3; PREFETCHT0 (AHEAD+192)(SI)
+#define PREFETCH5 PREFETCH4; PREFETCHT0 (AHEAD+256)(SI)
+
+// A row routine adds CX super-blocks of a row at SI, with the digest at BX, to the lanes in Y0. It moves SI and BX.
+#define ROW(bytes, PREFETCH, SCALES, U0, U1, U2, U3, PAIR, SUM, END) \
+	ONES; \
+	NIBBLES; \
+loop: \
+	PREFETCH; \
+	SCALES; \
+	U0(0); PAIR(0, Y4, 4); \
+	U1(1); PAIR(64, Y5, 5); \
+	U2(2); PAIR(128, Y6, 6); \
+	U3(3); PAIR(192, Y7, 7); \
+	SUM; \
+	END(256, 320, Y1, Y10); \
+	ADDQ $bytes, SI; \
+	ADDQ $384, BX; \
+	DECQ CX; \
+	JNZ  loop; \
+	RET
+
+#define ROW_HALVES(bytes, PREFETCH, SCALES, U0, U1, U2, U3, HALVES, END) \
+	ONES; \
+	NIBBLES; \
+loop: \
+	PREFETCH; \
+	SCALES; \
+	U0(0); HALVES(0, Y4, 4, Y5, 5); \
+	U1(1); HALVES(64, Y6, 6, Y7, 7); \
+	TREE_WORDS; \
+	END(256, 320, Y1, Y10); \
+	U2(2); HALVES(128, Y4, 4, Y5, 5); \
+	U3(3); HALVES(192, Y6, 6, Y7, 7); \
+	TREE_WORDS; \
+	END(288, 352, Y12, Y11); \
+	ADDQ $bytes, SI; \
+	ADDQ $384, BX; \
+	DECQ CX; \
+	JNZ  loop; \
+	RET
+
+TEXT rowQ4_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	ROW(144, PREFETCH3, SCALES_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, PAIR_U5, TREE_WORDS, END_OFFSET)
+
+TEXT rowQ4_0VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	ROW(144, PREFETCH3, SCALES_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, PAIR_VNNI, TREE_WORDS, END_OFFSET)
+
+TEXT rowQ4_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	ROW(160, PREFETCH3, SCALES_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, PAIR_U5, TREE_WORDS, END_MIN)
+
+TEXT rowQ4_1VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	ROW(160, PREFETCH3, SCALES_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, PAIR_VNNI, TREE_WORDS, END_MIN)
+
+TEXT rowQ5_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU eachBit<>(SB), Y15
+	ROW(176, PREFETCH3, SCALES_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, PAIR_U5, TREE_WORDS, END_OFFSET)
+
+TEXT rowQ5_0VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU eachBit<>(SB), Y15
+	ROW(176, PREFETCH3, SCALES_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, PAIR_VNNI, TREE_WORDS, END_OFFSET)
+
+TEXT rowQ5_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU eachBit<>(SB), Y15
+	ROW(192, PREFETCH3, SCALES_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, PAIR_U5, TREE_WORDS, END_MIN)
+
+TEXT rowQ5_1VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU eachBit<>(SB), Y15
+	ROW(192, PREFETCH3, SCALES_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, PAIR_VNNI, TREE_WORDS, END_MIN)
+
+TEXT rowQ8_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	ROW(272, PREFETCH5, SCALES_Q8_0, UNPACK_Q8_0, UNPACK_Q8_0, UNPACK_Q8_0, UNPACK_Q8_0, PAIR_S8, TREE, END_PLAIN)
+
+TEXT rowQ8_0VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes128<>(SB), Y15
+	ROW(272, PREFETCH5, SCALES_Q8_0, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, PAIR_VNNI, TREE, END_OFFSET)
+
+TEXT rowIQ4_NL<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4<>(SB), Y15
+	ROW(144, PREFETCH3, SCALES_Q4_0, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, PAIR_S8, TREE, END_PLAIN)
+
+TEXT rowIQ4_NLVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	ROW(144, PREFETCH3, SCALES_Q4_0, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, PAIR_VNNI, TREE, END_OFFSET)
+
+TEXT rowIQ4_XS<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4<>(SB), Y15
+	ROW(136, PREFETCH3, SCALES_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, PAIR_S8, TREE, END_PLAIN)
+
+TEXT rowIQ4_XSVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	ROW(136, PREFETCH3, SCALES_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, PAIR_VNNI, TREE, END_OFFSET)
+
+TEXT rowMXFP4<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU fp4Up<>(SB), Y15
+	ROW(136, PREFETCH3, SCALES_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, PAIR_U5, TREE_WORDS, END_OFFSET)
+
+TEXT rowMXFP4VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU fp4Up<>(SB), Y15
+	ROW(136, PREFETCH3, SCALES_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, PAIR_VNNI, TREE_WORDS, END_OFFSET)
+
+TEXT rowQ4_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU shifts_0_4<>(SB), Y15
+	ROW(144, PREFETCH3, SCALES_PAIRS, UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K, PAIR_U5, TREE_WORDS, END_MIN)
+
+TEXT rowQ4_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU nibbles<>(SB), Y15
+	ROW(144, PREFETCH3, SCALES_PAIRS, UNPACK_Q4_K_16, UNPACK_Q4_K_16, UNPACK_Q4_K_16, UNPACK_Q4_K_16, PAIR_VNNI, TREE, END_MIN_16)
+
+TEXT rowQ5_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU shifts_0_4<>(SB), Y15
+	ROW(176, PREFETCH3, SCALES_PAIRS, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3, PAIR_U5, TREE_WORDS, END_MIN)
+
+TEXT rowQ5_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU shifts_0_4<>(SB), Y15
+	ROW(176, PREFETCH3, SCALES_PAIRS, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3, PAIR_VNNI, TREE_WORDS, END_MIN)
+
+TEXT rowQ6_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes48<>(SB), Y15
+	ROW_HALVES(210, PREFETCH4, SCALES_Q6_K, UNPACK_Q6_K_0, UNPACK_Q6_K_1, UNPACK_Q6_K_2, UNPACK_Q6_K_3, HALVES_U6, END_OFFSET)
+
+TEXT rowQ6_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes48<>(SB), Y15
+	ROW_HALVES(210, PREFETCH4, SCALES_Q6_K, UNPACK_Q6_K_0, UNPACK_Q6_K_1, UNPACK_Q6_K_2, UNPACK_Q6_K_3, HALVES_VNNI, END_OFFSET)
+
+TEXT rowQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	ROW_HALVES(110, PREFETCH2, SCALES_Q3_K, UNPACK_Q3_K_0, UNPACK_Q3_K_1, UNPACK_Q3_K_2, UNPACK_Q3_K_3, HALVES_U6, END_OFFSET)
+
+TEXT rowQ3_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	ROW_HALVES(110, PREFETCH2, SCALES_Q3_K, UNPACK_Q3_K_0, UNPACK_Q3_K_1, UNPACK_Q3_K_2, UNPACK_Q3_K_3, HALVES_VNNI, END_OFFSET)
+
+TEXT rowQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	ROW_HALVES(84, PREFETCH2, SCALES_Q2_K, UNPACK_Q2_K_0, UNPACK_Q2_K_1, UNPACK_Q2_K_2, UNPACK_Q2_K_3, HALVES_U6, END_MIN)
+
+TEXT rowQ2_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	ROW_HALVES(84, PREFETCH2, SCALES_Q2_K, UNPACK_Q2_K_0, UNPACK_Q2_K_1, UNPACK_Q2_K_2, UNPACK_Q2_K_3, HALVES_VNNI, END_MIN)
+
+// ---------------------------------------------------------------------------------------------------------------- packing
+
+// A pack routine writes a super-block of a row as 384 bytes at DI: weights in bytes unit by unit, at 256 the scales in lanes, at
+// 320 the minimums.
+#define PACK(SCALES, STORE, U0, U1, U2, U3) \
+	NIBBLES; \
+	SCALES; \
+	VMOVUPS Y1, 256(DI); \
+	STORE; \
+	U0(0); PACK_UNIT(0); \
+	U1(1); PACK_UNIT(64); \
+	U2(2); PACK_UNIT(128); \
+	U3(3); PACK_UNIT(192); \
+	RET
+
+#define PACK_UNIT(o) \
+	VMOVDQU Y2, (o)(DI); \
+	VMOVDQU Y3, (o+32)(DI)
+
+#define STORE_NO_MORE
+#define STORE_MIN VMOVUPS Y10, 320(DI)
+#define STORE_HALVES VMOVUPS Y12, 288(DI)
+#define STORE_HALVES_MIN VMOVUPS Y12, 288(DI); VMOVUPS Y10, 320(DI); VMOVUPS Y11, 352(DI)
+
+TEXT packQ4_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	PACK(SCALES_Q4_0, STORE_NO_MORE, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0)
+
+TEXT packQ4_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	PACK(SCALES_Q4_1, STORE_MIN, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1)
+
+TEXT packQ5_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU eachBit<>(SB), Y15
+	PACK(SCALES_Q5_0, STORE_NO_MORE, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0)
+
+TEXT packQ5_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU eachBit<>(SB), Y15
+	PACK(SCALES_Q5_1, STORE_MIN, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1)
+
+TEXT packQ8_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	PACK(SCALES_Q8_0, STORE_NO_MORE, UNPACK_Q8_0, UNPACK_Q8_0, UNPACK_Q8_0, UNPACK_Q8_0)
+
+TEXT packQ8_0VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes128<>(SB), Y15
+	PACK(SCALES_Q8_0, STORE_NO_MORE, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP)
+
+TEXT packIQ4_NL<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4<>(SB), Y15
+	PACK(SCALES_Q4_0, STORE_NO_MORE, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL)
+
+TEXT packIQ4_NLVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	PACK(SCALES_Q4_0, STORE_NO_MORE, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL)
+
+TEXT packIQ4_XS<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4<>(SB), Y15
+	PACK(SCALES_IQ4_XS, STORE_NO_MORE, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS)
+
+TEXT packIQ4_XSVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	PACK(SCALES_IQ4_XS, STORE_NO_MORE, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS)
+
+TEXT packMXFP4<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU fp4Up<>(SB), Y15
+	PACK(SCALES_MXFP4, STORE_NO_MORE, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4)
+
+TEXT packQ4_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU shifts_0_4<>(SB), Y15
+	PACK(SCALES_PAIRS, STORE_MIN, UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K)
+
+TEXT packQ5_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU shifts_0_4<>(SB), Y15
+	PACK(SCALES_PAIRS, STORE_MIN, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3)
+
+TEXT packQ6_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes48<>(SB), Y15
+	PACK(SCALES_Q6_K, STORE_HALVES, UNPACK_Q6_K_0, UNPACK_Q6_K_1, UNPACK_Q6_K_2, UNPACK_Q6_K_3)
+
+TEXT packQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	PACK(SCALES_Q3_K, STORE_HALVES, UNPACK_Q3_K_0, UNPACK_Q3_K_1, UNPACK_Q3_K_2, UNPACK_Q3_K_3)
+
+TEXT packQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	PACK(SCALES_Q2_K, STORE_HALVES_MIN, UNPACK_Q2_K_0, UNPACK_Q2_K_1, UNPACK_Q2_K_2, UNPACK_Q2_K_3)
+
+// A panel is a super-block of eight rows, a row per lane, in units of 768 bytes: eight vectors of four weights of block A, eight
+// of B; at 512 the scales of A (of both halves where halves have scales), then of B; at 640 the minimums likewise.
+
+// LANES makes four vectors at a … d(DI) of 16 bytes at o(SI) of eight rows, 384 bytes apart.
+#define LANES(o, a, b, c, d) \
+	VMOVDQU     (o)(SI), X0; \
+	VMOVDQU     (o+384)(SI), X1; \
+	VMOVDQU     (o+768)(SI), X2; \
+	VMOVDQU     (o+1152)(SI), X3; \
+	VINSERTI128 $1, (o+1536)(SI), Y0, Y0; \
+	VINSERTI128 $1, (o+1920)(SI), Y1, Y1; \
+	VINSERTI128 $1, (o+2304)(SI), Y2, Y2; \
+	VINSERTI128 $1, (o+2688)(SI), Y3, Y3; \
+	VPUNPCKLDQ  Y1, Y0, Y4; \
+	VPUNPCKHDQ  Y1, Y0, Y5; \
+	VPUNPCKLDQ  Y3, Y2, Y6; \
+	VPUNPCKHDQ  Y3, Y2, Y7; \
+	VPUNPCKLQDQ Y6, Y4, Y0; \
+	VPUNPCKHQDQ Y6, Y4, Y1; \
+	VPUNPCKLQDQ Y7, Y5, Y2; \
+	VPUNPCKHQDQ Y7, Y5, Y3; \
+	VMOVDQU     Y0, (a)(DI); \
+	VMOVDQU     Y1, (b)(DI); \
+	VMOVDQU     Y2, (c)(DI); \
+	VMOVDQU     Y3, (d)(DI)
+
+#define LANES_UNIT(o, p) \
+	LANES(o, p, p+32, p+64, p+96); \
+	LANES(o+16, p+256, p+288, p+320, p+352); \
+	LANES(o+32, p+128, p+160, p+192, p+224); \
+	LANES(o+48, p+384, p+416, p+448, p+480)
+
+#define LANES_WHOLE(o, p) \
+	LANES(o, p, p+32, p+64, p+96); \
+	LANES(o+16, p+128, p+160, p+192, p+224); \
+	LANES(o+32, p+256, p+288, p+320, p+352); \
+	LANES(o+48, p+384, p+416, p+448, p+480)
+
+#define LANES_WEIGHTS(M) \
+	M(0, 0); \
+	M(64, 768); \
+	M(128, 1536); \
+	M(192, 2304)
+
+#define LANES_BLOCKS(o, p) \
+	LANES(o, p, p+768, p+1536, p+2304); \
+	LANES(o+16, p+32, p+800, p+1568, p+2336)
+
+#define LANES_HALVES(o, p) \
+	LANES(o, p, p+64, p+768, p+832); \
+	LANES(o+16, p+32, p+96, p+800, p+864); \
+	LANES(o+32, p+1536, p+1600, p+2304, p+2368); \
+	LANES(o+48, p+1568, p+1632, p+2336, p+2400)
+
+// The lanes routines make a panel at DI of eight packed rows at SI.
+TEXT lanesBlocks<>(SB), NOSPLIT|NOFRAME, $0-0
+	LANES_WEIGHTS(LANES_UNIT)
+	LANES_BLOCKS(256, 512)
+	RET
+
+TEXT lanesBlocksMin<>(SB), NOSPLIT|NOFRAME, $0-0
+	LANES_WEIGHTS(LANES_UNIT)
+	LANES_BLOCKS(256, 512)
+	LANES_BLOCKS(320, 640)
+	RET
+
+TEXT lanesHalves<>(SB), NOSPLIT|NOFRAME, $0-0
+	LANES_WEIGHTS(LANES_WHOLE)
+	LANES_HALVES(256, 512)
+	RET
+
+TEXT lanesHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
+	LANES_WEIGHTS(LANES_WHOLE)
+	LANES_HALVES(256, 512)
+	LANES_HALVES(320, 640)
+	RET
+
+// ---------------------------------------------------------------------------------------------------------------- tiles
+
+// The frame of rowsManyAVX2, offsets from R13.
+#define SHARES 0     // shares of all tokens, 24576 bytes
+#define ACCS   24576 // accumulators of 16 tokens, 256 bytes each
+#define PACKED 28672 // eight packed rows, 384 bytes each
+#define PANEL  31744 // a panel
+#define TAIL   34816 // a row's tail
+#define PLACE  35104 // where eight rows are read
+#define KIND_  35168 // what is known of the format
+#define XSTEP  35176 // bytes from token to token of x
+#define SSTEP  35184 // and of the shares
+#define ROWNO  35192 // the first of the eight rows
+#define SUPER  35200 // the super-block
+#define TOKEN  35208 // the first token of a tile
+
+// A tile routine multiplies CX units of the panel with four tokens, or two:
+//
+//	token  activations  shares  sums  accumulators
+//	0      R8           DX      Y0    DI
+//	1      R9           R12     Y1    DI + 256
+//	2      R10          BX      Y2    DI + 512
+//	3      R11          AX      Y3    DI + 768
+//
+// A token's accumulators are a vector of eight rows for each of the eight lanes that a row has. Y4, Y6, Y7 and Y8 hold weights,
+// Y11 scales, Y12 minimums.
+
+// EACH4 and EACH2 apply a macro to every token; a and b go with it.
+#define EACH4(M, a, b) \
+	EACH2(M, a, b); \
+	M(R10, BX, Y2, 2, 512, a, b); \
+	M(R11, AX, Y3, 3, 768, a, b)
+
+#define EACH2(M, a, b) \
+	M(R8, DX, Y0, 0, 0, a, b); \
+	M(R9, R12, Y1, 1, 256, a, b)
+
+#define LOAD_QUAD(w) \
+	VMOVDQU (w)(SI), Y4; \
+	VMOVDQU (w+32)(SI), Y6; \
+	VMOVDQU (w+64)(SI), Y7; \
+	VMOVDQU (w+96)(SI), Y8
+
+// QUAD_… adds the products of four vectors of weights with 16 activations at q(x) to A.
+#define QUAD_VNNI(x, s, A, n, acc, q, b) \
+	VPBROADCASTD (q)(x), Y5; \
+	VPDPBUSD(5, 4, n); \
+	VPBROADCASTD (q+4)(x), Y9; \
+	VPDPBUSD(9, 6, n); \
+	VPBROADCASTD (q+8)(x), Y10; \
+	VPDPBUSD(10, 7, n); \
+	VPBROADCASTD (q+12)(x), Y5; \
+	VPDPBUSD(5, 8, n)
+
+// FOUR_WORDS leaves four products per word in Y5.
+#define FOUR_WORDS(x, q) \
+	VPBROADCASTD (q)(x), Y5; \
+	VPMADDUBSW   Y5, Y4, Y5; \
+	VPBROADCASTD (q+4)(x), Y9; \
+	VPMADDUBSW   Y9, Y6, Y9; \
+	VPADDW       Y9, Y5, Y5; \
+	VPBROADCASTD (q+8)(x), Y9; \
+	VPMADDUBSW   Y9, Y7, Y9; \
+	VPBROADCASTD (q+12)(x), Y10; \
+	VPMADDUBSW   Y10, Y8, Y10; \
+	VPADDW       Y10, Y9, Y9
+
+// Weights up to 31: eight products fit 16 bits.
+#define QUAD_U5(x, s, A, n, acc, q, b) \
+	FOUR_WORDS(x, q); \
+	VPADDW   Y9, Y5, Y5; \
+	VPMADDWD Y13, Y5, Y5; \
+	VPADDD   Y5, A, A
+
+// Weights up to 63: four do.
+#define QUAD_U6(x, s, A, n, acc, q, b) \
+	FOUR_WORDS(x, q); \
+	VPMADDWD Y13, Y5, Y5; \
+	VPMADDWD Y13, Y9, Y9; \
+	VPADDD   Y5, A, A; \
+	VPADDD   Y9, A, A
+
+// Weights up to 15: sixteen do, so A stays in words until WIDEN.
+#define QUAD_U4(x, s, A, n, acc, q, b) \
+	FOUR_WORDS(x, q); \
+	VPADDW Y5, A, A; \
+	VPADDW Y9, A, A
+
+#define WIDEN(x, s, A, n, acc, a, b) \
+	VPMADDWD Y13, A, A
+
+// Signed weights, two vectors at a time: |w| · sign(w)·q.
+#define LOAD_DUO(w) \
+	VMOVDQU (w)(SI), Y4; \
+	VMOVDQU (w+32)(SI), Y6; \
+	VPABSB  Y4, Y7; \
+	VPABSB  Y6, Y8
+
+#define DUO_S8(x, s, A, n, acc, q, b) \
+	VPBROADCASTD (q)(x), Y5; \
+	VPBROADCASTD (q+4)(x), Y9; \
+	VPSIGNB      Y4, Y5, Y5; \
+	VPSIGNB      Y6, Y9, Y9; \
+	VPMADDUBSW   Y5, Y7, Y5; \
+	VPMADDUBSW   Y9, Y8, Y9; \
+	VPMADDWD     Y13, Y5, Y5; \
+	VPMADDWD     Y13, Y9, Y9; \
+	VPADDD       Y5, A, A; \
+	VPADDD       Y9, A, A
+
+// BODY_… takes a block of 32, weights at w(SI), activations at q; HALF_… takes 16.
+#define BODY_VNNI(EACH, w, q) HALF_VNNI(EACH, w, q); HALF_VNNI(EACH, w+128, q+16)
+#define BODY_U5(EACH, w, q) LOAD_QUAD(w); EACH(QUAD_U5, q, 0); LOAD_QUAD(w+128); EACH(QUAD_U5, q+16, 0)
+#define BODY_U4(EACH, w, q) LOAD_QUAD(w); EACH(QUAD_U4, q, 0); LOAD_QUAD(w+128); EACH(QUAD_U4, q+16, 0); EACH(WIDEN, 0, 0)
+#define BODY_S8(EACH, w, q) \
+	LOAD_DUO(w); EACH(DUO_S8, q, 0); LOAD_DUO(w+64); EACH(DUO_S8, q+8, 0); \
+	LOAD_DUO(w+128); EACH(DUO_S8, q+16, 0); LOAD_DUO(w+192); EACH(DUO_S8, q+24, 0)
+#define HALF_VNNI(EACH, w, q) LOAD_QUAD(w); EACH(QUAD_VNNI, q, 0)
+#define HALF_U6(EACH, w, q) LOAD_QUAD(w); EACH(QUAD_U6, q, 0)
+
+// START_… and FINISH_… are around them. lane is the lane, a number, dx where the activations' scales lie.
+#define START_ZERO(x, s, A, n, acc, lane, b) \
+	VPXOR A, A, A
+
+#define START_OFFSET(x, s, A, n, acc, lane, b) \
+	VPBROADCASTD (4*lane)(s), A
+
+#define FINISH(x, s, A, n, acc, lane, dx) \
+	VCVTDQ2PS   A, A; \
+	VMULPS      (dx)(x), Y11, Y5; \
+	VMOVUPS     (acc+32*lane)(DI), Y9; \
+	VFMADD231PS Y5, A, Y9; \
+	VMOVUPS     Y9, (acc+32*lane)(DI)
+
+#define FINISH_OFFSET(x, s, A, n, acc, lane, dx) \
+	VPBROADCASTD (4*lane)(s), Y5; \
+	VPADDD       Y5, A, A; \
+	FINISH(x, s, A, n, acc, lane, dx)
+
+#define FINISH_MIN(x, s, A, n, acc, lane, dx) \
+	VCVTDQ2PS    A, A; \
+	VMULPS       (dx)(x), Y11, Y5; \
+	VMOVUPS      (acc+32*lane)(DI), Y9; \
+	VFMADD231PS  Y5, A, Y9; \
+	VBROADCASTSS (4*lane)(s), Y5; \
+	VFMADD231PS  Y5, Y12, Y9; \
+	VMOVUPS      Y9, (acc+32*lane)(DI)
+
+// BLOCK is one scale's worth of a unit; d is where the scales lie.
+#define BLOCK(EACH, START, BODY, END, w, q, dx, lane, d) \
+	VMOVUPS (d)(SI), Y11; \
+	VMOVUPS (d+128)(SI), Y12; \
+	EACH(START, lane, 0); \
+	BODY(EACH, w, q); \
+	EACH(END, lane, dx)
+
+#define NEXT_UNITS(n) \
+	ADDQ $(768*n), SI; \
+	ADDQ $(192*n), R8; \
+	ADDQ $(192*n), R9; \
+	ADDQ $(192*n), R10; \
+	ADDQ $(192*n), R11
+
+#define NEXT_SHARES(n) \
+	ADDQ $n, DX; \
+	ADDQ $n, R12; \
+	ADDQ $n, BX; \
+	ADDQ $n, AX
+
+#define TILE(EACH, START, BODY, END) \
+	ONES; \
+	LEAQ PANEL(R13), SI; \
+loop: \
+	BLOCK(EACH, START, BODY, END, 0, 0, 64, 0, 512); \
+	BLOCK(EACH, START, BODY, END, 256, 32, 96, 4, 544); \
+	NEXT_UNITS(1); \
+	NEXT_SHARES(4); \
+	ADDQ $32, DI; \
+	DECQ CX; \
+	JNZ  loop; \
+	RET
+
+// Two units, then the other two with the second vectors of shares.
+#define TILE_HALVES(EACH, START, HALF, END) \
+	ONES; \
+	LEAQ PANEL(R13), SI; \
+loop: \
+	BLOCK(EACH, START, HALF, END, 0, 0, 64, 0, 512); \
+	BLOCK(EACH, START, HALF, END, 128, 16, 64, 4, 544); \
+	BLOCK(EACH, START, HALF, END, 256, 32, 96, 1, 576); \
+	BLOCK(EACH, START, HALF, END, 384, 48, 96, 5, 608); \
+	NEXT_UNITS(1); \
+	BLOCK(EACH, START, HALF, END, 0, 0, 64, 2, 512); \
+	BLOCK(EACH, START, HALF, END, 128, 16, 64, 6, 544); \
+	BLOCK(EACH, START, HALF, END, 256, 32, 96, 3, 576); \
+	BLOCK(EACH, START, HALF, END, 384, 48, 96, 7, 608); \
+	NEXT_UNITS(1); \
+	NEXT_SHARES(32); \
+	SUBQ $2, CX; \
+	JGT  loop; \
+	RET
+
+TEXT tileVNNI4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH4, START_OFFSET, BODY_VNNI, FINISH)
+
+TEXT tileVNNI2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH2, START_OFFSET, BODY_VNNI, FINISH)
+
+TEXT tileMinVNNI4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH4, START_ZERO, BODY_VNNI, FINISH_MIN)
+
+TEXT tileMinVNNI2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH2, START_ZERO, BODY_VNNI, FINISH_MIN)
+
+TEXT tileHalvesVNNI4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH4, START_OFFSET, HALF_VNNI, FINISH)
+
+TEXT tileHalvesVNNI2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH2, START_OFFSET, HALF_VNNI, FINISH)
+
+TEXT tileHalvesMinVNNI4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH4, START_ZERO, HALF_VNNI, FINISH_MIN)
+
+TEXT tileHalvesMinVNNI2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH2, START_ZERO, HALF_VNNI, FINISH_MIN)
+
+TEXT tileU4_4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH4, START_ZERO, BODY_U4, FINISH_OFFSET)
+
+TEXT tileU4_2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH2, START_ZERO, BODY_U4, FINISH_OFFSET)
+
+TEXT tileU4Min4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH4, START_ZERO, BODY_U4, FINISH_MIN)
+
+TEXT tileU4Min2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH2, START_ZERO, BODY_U4, FINISH_MIN)
+
+TEXT tileU5_4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH4, START_OFFSET, BODY_U5, FINISH)
+
+TEXT tileU5_2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH2, START_OFFSET, BODY_U5, FINISH)
+
+TEXT tileU5Min4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH4, START_ZERO, BODY_U5, FINISH_MIN)
+
+TEXT tileU5Min2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH2, START_ZERO, BODY_U5, FINISH_MIN)
+
+TEXT tileS8_4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH4, START_ZERO, BODY_S8, FINISH)
+
+TEXT tileS8_2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE(EACH2, START_ZERO, BODY_S8, FINISH)
+
+TEXT tileHalves4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH4, START_OFFSET, HALF_U6, FINISH)
+
+TEXT tileHalves2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH2, START_OFFSET, HALF_U6, FINISH)
+
+TEXT tileHalvesMin4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH4, START_ZERO, HALF_U6, FINISH_MIN)
+
+TEXT tileHalvesMin2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH2, START_ZERO, HALF_U6, FINISH_MIN)
+
+// ---------------------------------------------------------------------------------------------------------------- digests
+
+// The digest and share routines take the four units at R8 … R11 and the factor of the shares in Y15. They write a super-block's
+// digest, or its shares only, to DI.
+
+#define DIGEST_UNIT(u, o) \
+	VMOVDQU    (u), Y1; \
+	VMOVDQU    32(u), Y2; \
+	VPERM2I128 $0x20, Y2, Y1, Y3; \
+	VPERM2I128 $0x31, Y2, Y1, Y4; \
+	VMOVDQU    Y3, (o)(DI); \
+	VMOVDQU    Y4, (o+32)(DI)
+
+#define COPY_UNIT(u, o) \
+	VMOVDQU (u), Y1; \
+	VMOVDQU 32(u), Y2; \
+	VMOVDQU Y1, (o)(DI); \
+	VMOVDQU Y2, (o+32)(DI)
+
+#define DIGEST_UNITS(M) \
+	M(R8, 0); \
+	M(R9, 64); \
+	M(R10, 128); \
+	M(R11, 192)
+
+// SCALES_BLOCKS sets Y1 to dx in lanes. In a Q8 it lies there eight times.
+#define SCALES_BLOCKS \
+	VMOVUPS  64(R8), Y1; \
+	VBLENDPS $0x02, 64(R9), Y1, Y1; \
+	VBLENDPS $0x04, 64(R10), Y1, Y1; \
+	VBLENDPS $0x08, 64(R11), Y1, Y1; \
+	VBLENDPS $0x10, 96(R8), Y1, Y1; \
+	VBLENDPS $0x20, 96(R9), Y1, Y1; \
+	VBLENDPS $0x40, 96(R10), Y1, Y1; \
+	VBLENDPS $0x80, 96(R11), Y1, Y1
+
+#define SCALES_HALVES(u, v, Y) \
+	VMOVUPS  64(u), Y; \
+	VBLENDPS $0x22, 96(u), Y, Y; \
+	VBLENDPS $0x44, 64(v), Y, Y; \
+	VBLENDPS $0x88, 96(v), Y, Y
+
+// SUM_UNITS adds NegSum of two units: Y = −Σq of the first halves of A, B, A, B | of the last.
+#define SUM_UNITS(u, v, Y, T) \
+	VMOVDQU   128(u), Y; \
+	VMOVDQU   128(v), T; \
+	VPACKSSDW 160(u), Y, Y; \
+	VPACKSSDW 160(v), T, T; \
+	VPMADDWD  Y13, Y, Y; \
+	VPMADDWD  Y13, T, T; \
+	VPACKSSDW T, Y, Y; \
+	VPMADDWD  Y13, Y, Y
+
+// SUMS_BLOCKS sets Y2 to −Σq in lanes.
+#define SUMS_BLOCKS \
+	SUM_UNITS(R8, R9, Y2, Y3); \
+	SUM_UNITS(R10, R11, Y4, Y3); \
+	VMOVDQU    evenOddWords<>(SB), Y5; \
+	VPERM2I128 $0x20, Y4, Y2, Y3; \
+	VPERM2I128 $0x31, Y4, Y2, Y4; \
+	VPADDD     Y4, Y3, Y2; \
+	VPERMD     Y2, Y5, Y2
+
+#define SUMS_HALVES(u, v, Y) \
+	SUM_UNITS(u, v, Y, Y5)
+
+#define SHARE(Y) \
+	VPMULLD Y15, Y, Y
+
+#define SHARE_FLOAT(D, Y) \
+	VCVTDQ2PS Y, Y; \
+	VMULPS    Y15, Y, Y; \
+	VMULPS    D, Y, Y
+
+TEXT digestBlocks<>(SB), NOSPLIT|NOFRAME, $0-0
+	DIGEST_UNITS(DIGEST_UNIT)
+	SCALES_BLOCKS
+	SUMS_BLOCKS
+	SHARE(Y2)
+	VMOVUPS Y1, 256(DI)
+	VMOVDQU Y2, 320(DI)
+	RET
+
+TEXT digestBlocksMin<>(SB), NOSPLIT|NOFRAME, $0-0
+	DIGEST_UNITS(DIGEST_UNIT)
+	SCALES_BLOCKS
+	SUMS_BLOCKS
+	SHARE_FLOAT(Y1, Y2)
+	VMOVUPS Y1, 256(DI)
+	VMOVUPS Y2, 320(DI)
+	RET
+
+TEXT digestHalves<>(SB), NOSPLIT|NOFRAME, $0-0
+	DIGEST_UNITS(COPY_UNIT)
+	SCALES_HALVES(R8, R9, Y1)
+	SCALES_HALVES(R10, R11, Y3)
+	SUMS_HALVES(R8, R9, Y2)
+	SUMS_HALVES(R10, R11, Y4)
+	SHARE(Y2)
+	SHARE(Y4)
+	VMOVUPS Y1, 256(DI)
+	VMOVUPS Y3, 288(DI)
+	VMOVDQU Y2, 320(DI)
+	VMOVDQU Y4, 352(DI)
+	RET
+
+TEXT digestHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
+	DIGEST_UNITS(COPY_UNIT)
+	SCALES_HALVES(R8, R9, Y1)
+	SCALES_HALVES(R10, R11, Y3)
+	SUMS_HALVES(R8, R9, Y2)
+	SUMS_HALVES(R10, R11, Y4)
+	SHARE_FLOAT(Y1, Y2)
+	SHARE_FLOAT(Y3, Y4)
+	VMOVUPS Y1, 256(DI)
+	VMOVUPS Y3, 288(DI)
+	VMOVUPS Y2, 320(DI)
+	VMOVUPS Y4, 352(DI)
+	RET
+
+TEXT sharesBlocks<>(SB), NOSPLIT|NOFRAME, $0-0
+	SUMS_BLOCKS
+	SHARE(Y2)
+	VMOVDQU Y2, (DI)
+	RET
+
+TEXT sharesBlocksMin<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_BLOCKS
+	SUMS_BLOCKS
+	SHARE_FLOAT(Y1, Y2)
+	VMOVUPS Y2, (DI)
+	RET
+
+TEXT sharesHalves<>(SB), NOSPLIT|NOFRAME, $0-0
+	SUMS_HALVES(R8, R9, Y2)
+	SUMS_HALVES(R10, R11, Y4)
+	SHARE(Y2)
+	SHARE(Y4)
+	VMOVDQU Y2, (DI)
+	VMOVDQU Y4, 32(DI)
+	RET
+
+TEXT sharesHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_HALVES(R8, R9, Y1)
+	SCALES_HALVES(R10, R11, Y3)
+	SUMS_HALVES(R8, R9, Y2)
+	SUMS_HALVES(R10, R11, Y4)
+	SHARE_FLOAT(Y1, Y2)
+	SHARE_FLOAT(Y3, Y4)
+	VMOVUPS Y2, (DI)
+	VMOVUPS Y4, 32(DI)
+	RET
+
+// ---------------------------------------------------------------------------------------------------------------- formats
+
+// What the two functions below need to know of a format, in the order of the constants kind… in Go.
+#define KIND(name, row, pack, lanes, tile4, tile2, digest, shares, bytes, factor, group) \
+	DATA name<>+0(SB)/8, $row<>(SB); \
+	DATA name<>+8(SB)/8, $pack<>(SB); \
+	DATA name<>+16(SB)/8, $lanes<>(SB); \
+	DATA name<>+24(SB)/8, $tile4<>(SB); \
+	DATA name<>+32(SB)/8, $tile2<>(SB); \
+	DATA name<>+40(SB)/8, $digest<>(SB); \
+	DATA name<>+48(SB)/8, $shares<>(SB); \
+	DATA name<>+56(SB)/8, $bytes; \
+	DATA name<>+64(SB)/8, $factor; \
+	DATA name<>+72(SB)/8, $group; \
+	GLOBL name<>(SB), RODATA, $80
+
+#define BLOCKS(name, row, pack, tile4, tile2, bytes, offset) \
+	KIND(name, row, pack, lanesBlocks, tile4, tile2, digestBlocks, sharesBlocks, bytes, offset, 32)
+
+#define BLOCKS_MIN(name, row, pack, tile4, tile2, bytes, sign) \
+	KIND(name, row, pack, lanesBlocksMin, tile4, tile2, digestBlocksMin, sharesBlocksMin, bytes, sign, 32)
+
+#define HALVES(name, row, pack, tile4, tile2, bytes, offset) \
+	KIND(name, row, pack, lanesHalves, tile4, tile2, digestHalves, sharesHalves, bytes, offset, 64)
+
+#define HALVES_MIN(name, row, pack, tile4, tile2, bytes, sign) \
+	KIND(name, row, pack, lanesHalvesMin, tile4, tile2, digestHalvesMin, sharesHalvesMin, bytes, sign, 64)
+
+// 1 and −1 as floats: a minimum is subtracted by the K formats and added by the others.
+#define MINUS 0x3F800000
+#define PLUS 0xBF800000
+
+BLOCKS(kindQ4_0, rowQ4_0, packQ4_0, tileU4_4, tileU4_2, 144, 8)
+BLOCKS_MIN(kindQ4_1, rowQ4_1, packQ4_1, tileU4Min4, tileU4Min2, 160, PLUS)
+BLOCKS(kindQ5_0, rowQ5_0, packQ5_0, tileU5_4, tileU5_2, 176, 16)
+BLOCKS_MIN(kindQ5_1, rowQ5_1, packQ5_1, tileU5Min4, tileU5Min2, 192, PLUS)
+BLOCKS(kindQ8_0, rowQ8_0, packQ8_0, tileS8_4, tileS8_2, 272, 0)
+HALVES_MIN(kindQ2_K, rowQ2_K, packQ2_K, tileHalvesMin4, tileHalvesMin2, 84, MINUS)
+HALVES(kindQ3_K, rowQ3_K, packQ3_K, tileHalves4, tileHalves2, 110, 4)
+BLOCKS_MIN(kindQ4_K, rowQ4_K, packQ4_K, tileU4Min4, tileU4Min2, 144, MINUS)
+BLOCKS_MIN(kindQ5_K, rowQ5_K, packQ5_K, tileU5Min4, tileU5Min2, 176, MINUS)
+HALVES(kindQ6_K, rowQ6_K, packQ6_K, tileHalves4, tileHalves2, 210, 32)
+BLOCKS(kindIQ4_NL, rowIQ4_NL, packIQ4_NL, tileS8_4, tileS8_2, 144, 0)
+BLOCKS(kindIQ4_XS, rowIQ4_XS, packIQ4_XS, tileS8_4, tileS8_2, 136, 0)
+BLOCKS(kindMXFP4, rowMXFP4, packMXFP4, tileU5_4, tileU5_2, 136, 12)
+
+BLOCKS(kindQ4_0VNNI, rowQ4_0VNNI, packQ4_0, tileVNNI4, tileVNNI2, 144, 8)
+BLOCKS_MIN(kindQ4_1VNNI, rowQ4_1VNNI, packQ4_1, tileMinVNNI4, tileMinVNNI2, 160, PLUS)
+BLOCKS(kindQ5_0VNNI, rowQ5_0VNNI, packQ5_0, tileVNNI4, tileVNNI2, 176, 16)
+BLOCKS_MIN(kindQ5_1VNNI, rowQ5_1VNNI, packQ5_1, tileMinVNNI4, tileMinVNNI2, 192, PLUS)
+BLOCKS(kindQ8_0VNNI, rowQ8_0VNNI, packQ8_0VNNI, tileVNNI4, tileVNNI2, 272, 128)
+HALVES_MIN(kindQ2_KVNNI, rowQ2_KVNNI, packQ2_K, tileHalvesMinVNNI4, tileHalvesMinVNNI2, 84, MINUS)
+HALVES(kindQ3_KVNNI, rowQ3_KVNNI, packQ3_K, tileHalvesVNNI4, tileHalvesVNNI2, 110, 4)
+BLOCKS_MIN(kindQ4_KVNNI, rowQ4_KVNNI, packQ4_K, tileMinVNNI4, tileMinVNNI2, 144, MINUS)
+BLOCKS_MIN(kindQ5_KVNNI, rowQ5_KVNNI, packQ5_K, tileMinVNNI4, tileMinVNNI2, 176, MINUS)
+HALVES(kindQ6_KVNNI, rowQ6_KVNNI, packQ6_K, tileHalvesVNNI4, tileHalvesVNNI2, 210, 32)
+BLOCKS(kindIQ4_NLVNNI, rowIQ4_NLVNNI, packIQ4_NLVNNI, tileVNNI4, tileVNNI2, 144, 128)
+BLOCKS(kindIQ4_XSVNNI, rowIQ4_XSVNNI, packIQ4_XSVNNI, tileVNNI4, tileVNNI2, 136, 128)
+BLOCKS(kindMXFP4VNNI, rowMXFP4VNNI, packMXFP4, tileVNNI4, tileVNNI2, 136, 12)
+
+#define PAIR_OF_KINDS(i, plain, vnni) \
+	DATA kinds<>+i(SB)/8, $plain<>(SB); \
+	DATA kindsVNNI<>+i(SB)/8, $vnni<>(SB)
+
+PAIR_OF_KINDS(0, kindQ4_0, kindQ4_0VNNI)
+PAIR_OF_KINDS(8, kindQ4_1, kindQ4_1VNNI)
+PAIR_OF_KINDS(16, kindQ5_0, kindQ5_0VNNI)
+PAIR_OF_KINDS(24, kindQ5_1, kindQ5_1VNNI)
+PAIR_OF_KINDS(32, kindQ8_0, kindQ8_0VNNI)
+PAIR_OF_KINDS(40, kindQ2_K, kindQ2_KVNNI)
+PAIR_OF_KINDS(48, kindQ3_K, kindQ3_KVNNI)
+PAIR_OF_KINDS(56, kindQ4_K, kindQ4_KVNNI)
+PAIR_OF_KINDS(64, kindQ5_K, kindQ5_KVNNI)
+PAIR_OF_KINDS(72, kindQ6_K, kindQ6_KVNNI)
+PAIR_OF_KINDS(80, kindIQ4_NL, kindIQ4_NLVNNI)
+PAIR_OF_KINDS(88, kindIQ4_XS, kindIQ4_XSVNNI)
+PAIR_OF_KINDS(96, kindMXFP4, kindMXFP4VNNI)
+GLOBL kinds<>(SB), RODATA, $104
+GLOBL kindsVNNI<>(SB), RODATA, $104
+
+// FRAME sets R13 to the frame, aligned, and R12 to what is known of the format.
+#define FRAME \
+	LEAQ 31(SP), R13; \
+	ANDQ $~31, R13; \
+	LEAQ kinds<>(SB), AX; \
+	LEAQ kindsVNNI<>(SB), DX; \
+	CMPQ vnni+8(FP), $0; \
+	CMOVQNE DX, AX; \
+	MOVQ kind+0(FP), DX; \
+	MOVQ (AX)(DX*8), R12
+
+// UNITS sets R8 … R11 to the units of a super-block at DX, of which CX are left in the row. The missing ones are zeros.
+#define UNITS \
+	LEAQ    zeroUnit<>(SB), AX; \
+	MOVQ    DX, R8; \
+	LEAQ    192(DX), R9; \
+	LEAQ    384(DX), R10; \
+	LEAQ    576(DX), R11; \
+	CMPQ    CX, $2; \
+	CMOVQLT AX, R9; \
+	CMPQ    CX, $3; \
+	CMOVQLT AX, R10; \
+	CMPQ    CX, $4; \
+	CMOVQLT AX, R11
+
+// COPY_TAIL copies the CX bytes at SI, 17 or more, to the buffer of zeros at R9, 16 at a time and the last 16 first.
+#define COPY_TAIL(loop) \
+	VMOVDQU -16(SI)(CX*1), X8; \
+	VMOVDQU X8, -16(R9)(CX*1); \
+	SUBQ    $16, CX; \
+loop: \
+	VMOVDQU (SI), X8; \
+	VMOVDQU X8, (R9); \
+	ADDQ    $16, SI; \
+	ADDQ    $16, R9; \
+	SUBQ    $16, CX; \
+	JGT     loop
+
+// CLEAR_TAIL zeroes the 288 bytes of that buffer at o of the frame.
+#define CLEAR_TAIL(o) \
+	VPXOR   Y8, Y8, Y8; \
+	VMOVDQU Y8, (o)(R13); \
+	VMOVDQU Y8, (o+32)(R13); \
+	VMOVDQU Y8, (o+64)(R13); \
+	VMOVDQU Y8, (o+96)(R13); \
+	VMOVDQU Y8, (o+128)(R13); \
+	VMOVDQU Y8, (o+160)(R13); \
+	VMOVDQU Y8, (o+192)(R13); \
+	VMOVDQU Y8, (o+224)(R13); \
+	VMOVDQU Y8, (o+256)(R13)
+
+// func rowsOneAVX2(kind, vnni int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
+//
+// One token. Frame: the digest, 96 super-blocks; a row's tail.
+//
+//	R8  row   R10  its product   R11  row routine   DI  rows to go
+TEXT ·rowsOneAVX2(SB), 0, $37216-80
+	NO_LOCAL_POINTERS
+	FRAME
+	ONES
+	VPBROADCASTD 64(R12), Y15
+	MOVQ x+48(FP), DX
+	MOVQ units+56(FP), CX
+	MOVQ R13, DI
+
+digest:
+	UNITS
+	MOVQ 40(R12), AX
+	CALL AX
+	ADDQ $768, DX
+	ADDQ $384, DI
+	SUBQ $4, CX
+	JGT  digest
+
+	CLEAR_TAIL(36864)
+	MOVQ w+24(FP), R8
+	MOVQ dst+16(FP), R10
+	MOVQ (R12), R11
+	MOVQ rows+40(FP), DI
+
+row:
+	VXORPS Y0, Y0, Y0
+	MOVQ   R8, SI
+	MOVQ   R13, BX
+	MOVQ   full+64(FP), CX
+	TESTQ  CX, CX
+	JZ     tail
+	CALL   R11
+
+tail:
+	MOVQ  tail+72(FP), CX
+	TESTQ CX, CX
+	JZ    sum
+	LEAQ  36864(R13), R9
+	COPY_TAIL(copy)
+	LEAQ  36864(R13), SI
+	MOVQ  $1, CX
+	CALL  R11
+
+sum:
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS    X1, X0, X0
+	VMOVHLPS  X0, X0, X1
+	VADDPS    X1, X0, X0
+	VMOVSHDUP X0, X1
+	VADDSS    X1, X0, X0
+	VMOVSS    X0, (R10)
+	ADDQ      $4, R10
+	ADDQ      rowBytes+32(FP), R8
+	DECQ      DI
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func rowsManyAVX2(kind, vnni int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
+//
+// Several tokens, eight rows at a time.
+TEXT ·rowsManyAVX2(SB), 0, $35248-96
+	NO_LOCAL_POINTERS
+	FRAME
+	ONES
+	VPBROADCASTD 64(R12), Y15
+	MOVQ         R12, KIND_(R13)
+	MOVQ         units+64(FP), AX
+	LEAQ         3(AX), DX
+	SHRQ         $2, DX
+	IMULQ        72(R12), DX
+	MOVQ         DX, SSTEP(R13)
+	IMULQ        $192, AX
+	MOVQ         AX, XSTEP(R13)
+
+	// The shares; BX counts the tokens.
+	MOVQ x+56(FP), DX
+	MOVQ n+72(FP), BX
+	LEAQ SHARES(R13), DI
+
+shares:
+	MOVQ units+64(FP), CX
+
+share:
+	UNITS
+	MOVQ  48(R12), AX
+	CALL  AX
+	ADDQ  $768, DX
+	ADDQ  72(R12), DI
+	SUBQ  $4, CX
+	JGT   share
+	IMULQ $192, CX
+	ADDQ  CX, DX // back over the units that there were not
+	DECQ  BX
+	JNZ   shares
+
+	CLEAR_TAIL(TAIL)
+	MOVQ $0, ROWNO(R13)
+
+rows:
+	// The places of eight rows; the last row stands in for those that are missing.
+	MOVQ  ROWNO(R13), AX
+	MOVQ  rows+48(FP), CX
+	SUBQ  AX, CX
+	MOVQ  rowBytes+40(FP), R8
+	IMULQ R8, AX
+	ADDQ  w+32(FP), AX
+	XORL  DX, DX
+
+place:
+	MOVQ    AX, PLACE(R13)(DX*8)
+	LEAQ    (AX)(R8*1), SI
+	INCQ    DX
+	DECQ    CX
+	CMOVQGT SI, AX
+	CMPQ    DX, $8
+	JLT     place
+
+	MOVQ   n+72(FP), CX
+	ADDQ   $3, CX
+	ANDQ   $~3, CX
+	LEAQ   ACCS(R13), DI
+	VXORPS Y0, Y0, Y0
+
+clear:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y0, 32(DI)
+	VMOVUPS Y0, 64(DI)
+	VMOVUPS Y0, 96(DI)
+	VMOVUPS Y0, 128(DI)
+	VMOVUPS Y0, 160(DI)
+	VMOVUPS Y0, 192(DI)
+	VMOVUPS Y0, 224(DI)
+	ADDQ    $256, DI
+	DECQ    CX
+	JNZ     clear
+	MOVQ    $0, SUPER(R13)
+
+super:
+	// A super-block of eight rows becomes a panel.
+	MOVQ KIND_(R13), R12
+	MOVQ 8(R12), R11
+	XORL BX, BX
+	LEAQ PACKED(R13), DI
+	MOVQ SUPER(R13), AX
+	CMPQ AX, full+80(FP)
+	JGE  tails
+
+pack:
+	MOVQ       PLACE(R13)(BX*8), SI
+	MOVQ       rowBytes+40(FP), AX
+	LEAQ       (SI)(AX*8), AX // the same place of the next eight rows
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	CALL       R11
+	ADDQ       56(R12), SI
+	MOVQ       SI, PLACE(R13)(BX*8)
+	ADDQ       $384, DI
+	INCQ       BX
+	CMPQ       BX, $8
+	JLT        pack
+	JMP        packed
+
+tails:
+	MOVQ PLACE(R13)(BX*8), SI
+	MOVQ tail+88(FP), CX
+	LEAQ TAIL(R13), R9
+	COPY_TAIL(copy)
+	LEAQ TAIL(R13), SI
+	CALL R11
+	ADDQ $384, DI
+	INCQ BX
+	CMPQ BX, $8
+	JLT  tails
+
+packed:
+	LEAQ PACKED(R13), SI
+	LEAQ PANEL(R13), DI
+	MOVQ 16(R12), AX
+	CALL AX
+	MOVQ $0, TOKEN(R13)
+
+tile:
+	// Tokens from AX on, CX of them; the last one stands in for those that are missing.
+	MOVQ    TOKEN(R13), AX
+	MOVQ    n+72(FP), CX
+	SUBQ    AX, CX
+	MOVQ    SUPER(R13), BX
+	MOVQ    BX, DX
+	MOVQ    KIND_(R13), SI
+	IMULQ   72(SI), DX
+	MOVQ    AX, DI
+	IMULQ   SSTEP(R13), DI
+	ADDQ    DI, DX
+	LEAQ    SHARES(R13)(DX*1), DX
+	LEAQ    (BX)(BX*2), R8
+	SHLQ    $8, R8
+	ADDQ    x+56(FP), R8
+	MOVQ    AX, DI
+	IMULQ   XSTEP(R13), DI
+	ADDQ    DI, R8
+	SHLQ    $8, AX
+	LEAQ    ACCS(R13)(AX*1), DI
+	MOVQ    XSTEP(R13), AX
+	LEAQ    (R8)(AX*1), R9
+	CMPQ    CX, $2
+	CMOVQLT R8, R9
+	LEAQ    (R9)(AX*1), R10
+	CMPQ    CX, $3
+	CMOVQLT R9, R10
+	LEAQ    (R10)(AX*1), R11
+	CMPQ    CX, $4
+	CMOVQLT R10, R11
+	MOVQ    SSTEP(R13), SI
+	LEAQ    (DX)(SI*1), R12
+	CMPQ    CX, $2
+	CMOVQLT DX, R12
+	LEAQ    (R12)(SI*1), BX
+	CMPQ    CX, $3
+	CMOVQLT R12, BX
+	LEAQ    (BX)(SI*1), AX
+	CMPQ    CX, $4
+	CMOVQLT BX, AX
+	MOVQ    KIND_(R13), SI
+	CMPQ    CX, $3
+	JLT     two
+	MOVQ    24(SI), SI
+	JMP     multiply
+
+two:
+	MOVQ 32(SI), SI
+
+multiply:
+	MOVQ    SUPER(R13), CX
+	SHLQ    $2, CX
+	SUBQ    units+64(FP), CX
+	NEGQ    CX
+	CMPQ    CX, $4
+	JLE     last
+	MOVQ    $4, CX
+
+last:
+	CALL SI
+	MOVQ TOKEN(R13), AX
+	ADDQ $4, AX
+	MOVQ AX, TOKEN(R13)
+	CMPQ AX, n+72(FP)
+	JLT  tile
+
+	MOVQ SUPER(R13), AX
+	INCQ AX
+	MOVQ AX, SUPER(R13)
+	SHLQ $2, AX
+	CMPQ AX, units+64(FP)
+	JLT  super
+
+	// The sums of all tokens.
+	MOVQ    n+72(FP), CX
+	LEAQ    ACCS(R13), SI
+	MOVQ    dst+16(FP), DI
+	MOVQ    ROWNO(R13), AX
+	LEAQ    (DI)(AX*4), DI
+	MOVQ    stride+24(FP), DX
+	SHLQ    $2, DX
+	MOVQ    $8, BX
+	SUBQ    rows+48(FP), AX
+	NEGQ    AX
+	CMPQ    AX, $8
+	CMOVQGT BX, AX            // rows to store
+	NEGQ    AX
+	LEAQ    masks<>+32(SB), BX
+	VMOVDQU (BX)(AX*4), Y15
+
+sum:
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    64(SI), Y2
+	VMOVUPS    96(SI), Y3
+	VADDPS     128(SI), Y0, Y0
+	VADDPS     160(SI), Y1, Y1
+	VADDPS     192(SI), Y2, Y2
+	VADDPS     224(SI), Y3, Y3
+	VADDPS     Y2, Y0, Y0
+	VADDPS     Y3, Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       $256, SI
+	ADDQ       DX, DI
+	DECQ       CX
+	JNZ        sum
+
+	MOVQ ROWNO(R13), AX
+	ADDQ $8, AX
+	MOVQ AX, ROWNO(R13)
+	CMPQ AX, rows+48(FP)
+	JLT  rows
+	VZEROUPPER
+	RET
