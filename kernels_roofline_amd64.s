@@ -1,7 +1,6 @@
 #include "textflag.h"
 
-// Rooflines. The sums read four lines of 64 bytes a round and ask for others some kilobytes ahead, as the row kernels do; the
-// multiplications are independent chains, as many as hide their latency.
+// The roofline of reading: four lines of 64 bytes a round, with others asked for some kilobytes ahead, as the row kernels do.
 
 // func sumAVX2(p *byte, lines int) uint64
 // SI position, CX rounds left, Y0–Y3 sums.
@@ -73,63 +72,5 @@ loop:
 	VPSRLDQ       $8, X0, X1
 	VPADDQ        X1, X0, X0
 	VMOVQ         X0, ret+16(FP)
-	VZEROUPPER
-	RET
-
-#define FMA(r) VFMADD231PS Y13, Y12, r
-
-// func burnAVX2(rounds int)
-// Twelve chains of eight float multiply-adds. Zeros are multiplied: they cost what all numbers cost.
-TEXT ·burnAVX2(SB), NOSPLIT, $0-8
-	MOVQ rounds+0(FP), CX
-	VZEROALL
-
-loop:
-	FMA(Y0)
-	FMA(Y1)
-	FMA(Y2)
-	FMA(Y3)
-	FMA(Y4)
-	FMA(Y5)
-	FMA(Y6)
-	FMA(Y7)
-	FMA(Y8)
-	FMA(Y9)
-	FMA(Y10)
-	FMA(Y11)
-	DECQ CX
-	JNZ  loop
-	VZEROUPPER
-	RET
-
-#define DOT(r) VPDPBUSD Z17, Z16, r
-
-// func burnAVX512(rounds int)
-// Sixteen chains of 64 multiply-adds of bytes.
-TEXT ·burnAVX512(SB), NOSPLIT, $0-8
-	MOVQ   rounds+0(FP), CX
-	VZEROALL
-	VPXORQ Z16, Z16, Z16
-	VPXORQ Z17, Z17, Z17
-
-loop:
-	DOT(Z0)
-	DOT(Z1)
-	DOT(Z2)
-	DOT(Z3)
-	DOT(Z4)
-	DOT(Z5)
-	DOT(Z6)
-	DOT(Z7)
-	DOT(Z8)
-	DOT(Z9)
-	DOT(Z10)
-	DOT(Z11)
-	DOT(Z12)
-	DOT(Z13)
-	DOT(Z14)
-	DOT(Z15)
-	DECQ CX
-	JNZ  loop
 	VZEROUPPER
 	RET
