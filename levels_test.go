@@ -187,6 +187,9 @@ func TestExactArithmeticAtEveryLevel(t *testing.T) {
 func TestRolesDecideTheBits(t *testing.T) {
 	for _, name := range []string{"micro-e", "micro-moe", "tiny-e-mix", "tiny-moe-q4_k_m", "tiny-dense-q4_0"} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "micro-e" && name != "tiny-moe-q4_k_m" {
+				t.Skip("one float and one quantised model in short runs")
+			}
 			g := readGoldenModel(t, name)
 			for _, k := range Levels() {
 				t.Run(k.Name, func(t *testing.T) {

@@ -192,7 +192,10 @@ func TestQuantisedModelsAreExact(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := readGolden(t, name)
 			m := openModel(t, g.model, 2)
-			for _, batch := range []int{1, 7, 0} {
+			for _, batch := range []int{0, 7, 1} {
+				if testing.Short() && batch > 0 {
+					break
+				}
 				s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch})
 				if e := medianRMS(read(t, s, Input{Tokens: g.IDs}), g.logits, g.Vocab); !(e <= 1e-4) {
 					t.Errorf("batch %d: median error %g, at most 1e-4 is allowed", batch, e)
