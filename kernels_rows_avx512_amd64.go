@@ -1,6 +1,10 @@
 package gemma4
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
 
 func rowsAVX512(k *tensor.Kernels) {
 	for i, f := range rows512Formats {
@@ -39,7 +43,7 @@ type rows512 struct {
 	size   int  // bytes of a super, 256 columns
 	full   int  // supers of a row
 	tail   int  // bytes of a row behind them
-	xtail  int  // bytes of a token's activations behind them
+	xtail  int  // blocks of 32 activations for that
 	depth  int  // supers that are taken at a time
 	ahead  int  // bytes from the weights that are read to those that are prefetched
 	burst  int  // bytes prefetched at the start
@@ -81,14 +85,13 @@ func rowKernel512(kernel int) tensor.RowKernel {
 			clearResults(dst, stride, rows, n)
 			return
 		}
-		const unit = 64 + 16*4 + 16*4 // bytes of a tensor.Q8
 		full, tail := rowBytes/size, rowBytes%size
-		xtail := (units - 4*full) * unit
-		if xtail < 0 || xtail > 4*unit || tail > 0 && xtail == 0 {
+		xtail := tail / f.BlockBytes() * f.BlockLen() / 32
+		if units != tensor.Q8Len(256*full+32*xtail) {
 			panic("gemma4: weights and activations of different lengths")
 		}
 		c := rows512{
-			stride: stride, rowBytes: rowBytes, xBytes: units * unit,
+			stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(tensor.Q8{})),
 			kernel: kernel, offset: rows512Formats[kernel].offset, size: size, tail: tail, xtail: xtail,
 		}
 		for t := 0; t < n; t += c.n {

@@ -41,16 +41,17 @@
 #define SUMS     24576 // 64 bytes per row and token, 128 at most and one row more
 #define UNPACKED 33280 // W0 … W3, scales, minimums of two rows: 768 bytes per super, 8 at most
 #define FORMAT   39424 // Z20–Z31
-#define XTAIL    40192 // the activations of the last, incomplete super, filled up with zeros
-#define WTAIL    40960 // its weights
-#define MASKS    41280 // of the bytes it has in the file
-#define ROW      41312 // SI at the start of the row
-#define RESULT   41320 // DI meanwhile
-#define TAIL     41328 // R12 at the start of a row
-#define RESUMED  41336 // not the first turn
-#define RESUMES  41344 // not the last turn
-#define KERNEL   41352 // functions of the format
-#define MULTIPLY 41360
+#define XTAIL    40192 // the activations that a row's last super is multiplied with if it is not complete
+#define WTAIL    40960 // a row that is shorter than a super, behind zeros, and room to store 256 bytes
+#define MASKS    41536 // of its bytes
+#define SHORT    41568 // where it begins, 0 if rows are longer
+#define ROW      41576 // SI at the start of the row
+#define RESULT   41584 // DI meanwhile
+#define TAIL     41592 // R12 at the start of a row
+#define RESUMED  41600 // not the first turn
+#define RESUMES  41608 // not the last turn
+#define KERNEL   41616 // functions of the format
+#define MULTIPLY 41624
 
 #define VECTOR(name, a, b, c, d, e, f, g, h) \
 	DATA name<>+0(SB)/8, $a; DATA name<>+8(SB)/8, $b; DATA name<>+16(SB)/8, $c; DATA name<>+24(SB)/8, $d; \
@@ -102,7 +103,7 @@
 
 // START and LEAST are what goes with them, in Z9: Z9 is −offset times the sums of the lanes by then.
 
-#define START \
+#define START
 
 #define LEAST \
 	VCVTDQ2PS Z9, Z9; \
@@ -295,15 +296,17 @@ TEXT groupsStart<>(SB), NOSPLIT, $0
 TEXT groupsLeast<>(SB), NOSPLIT, $0
 	PREPARES(ARRANGE_GROUPS, SPREAD_GROUPS, LEAST)
 
-// A format is three functions: constants fills registers, supers is for one token, unpack for more. Two more, which formats share, prepare activations
-// for it and multiply what is unpacked. kernels is their table.
+// A format is three functions: constants fills registers, supers is for one token, unpack for more. Two more, which formats share,
+// prepare activations for it and multiply what is unpacked. kernels is their table.
 #define CONSTANTS   0
 #define SUPERS      8
 #define PREPARATION 16
 #define UNPACKING   24
 #define PRODUCT     32
 
-// MASK makes the mask of bytes 64·i … 64·i+63 of a row's incomplete super, which has R12 bytes. COPY fills it up with zeros.
+// Rows that end within a super take their last 256 columns once more, times activations that are zeros but for those not taken yet.
+// Rows shorter than a super are copied behind zeros. MASK makes the mask of their bytes 64·i … 64·i+63, of R12, and COPY copies them to AX.
+
 #define MASK(i) \
 	MOVQ    R12, AX; \
 	SUBQ    $(64*i), AX; \
@@ -315,7 +318,23 @@ TEXT groupsLeast<>(SB), NOSPLIT, $0
 #define COPY(i) \
 	KMOVQ      (MASKS+8*i)(DX), K7; \
 	VMOVDQU8.Z (64*i)(SI), K7, Z16; \
-	VMOVDQU64  Z16, (WTAIL+64*i)(DX)
+	VMOVDQU64  Z16, (64*i)(AX)
+
+#define COPIES \
+	MOVQ SHORT(DX), AX; \
+	COPY(0); \
+	COPY(1); \
+	COPY(2); \
+	COPY(3); \
+	LEAQ WTAIL(DX), SI
+
+// AT sets r to where block i lies in an array of tensor.Q8.
+#define AT(i, r) \
+	MOVQ   i, R12; \
+	ANDQ   $1, R12; \
+	SHLQ   $6, R12; \
+	IMUL3Q $96, i, r; \
+	SUBQ   R12, r
 
 // STORE writes the results of a row, at from DI and R10: of R13 tokens, at least 2, AX floats each apart. R9 is 3·AX.
 #define STORE(at, s, s2, end) \
@@ -368,8 +387,8 @@ TEXT groupsLeast<>(SB), NOSPLIT, $0
 	VMOVAPS sum2, (at+64)(R15)
 
 // func multiplyRows512(c *rows512)
-TEXT ·multiplyRows512(SB), 0, $41472-8
-	LEAQ frame-41472(SP), DX
+TEXT ·multiplyRows512(SB), 0, $41728-8
+	LEAQ frame-41728(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
 	MOVQ c+0(FP), DI
@@ -385,17 +404,26 @@ burst:
 	CMPQ SI, AX
 	JLT  burst
 
-	MOVQ  $0, RESUMED(DX)
-	MOVQ  rows512_tail(DI), R12
-	TESTQ R12, R12
-	JEQ   turn
-	XORL  R13, R13
+	MOVQ $0, RESUMED(DX)
+	MOVQ $0, SHORT(DX)
+	CMPQ rows512_full(DI), $0
+	JNE  turn
+	MOVQ rows512_tail(DI), R12
+	XORL R13, R13
 	MASK(0)
 	MASK(1)
 	MASK(2)
 	MASK(3)
 	VPXORD    Z16, Z16, Z16
-	VMOVDQU64 Z16, (WTAIL+256)(DX)
+	VMOVDQA64 Z16, (WTAIL+0)(DX)
+	VMOVDQA64 Z16, (WTAIL+64)(DX)
+	VMOVDQA64 Z16, (WTAIL+128)(DX)
+	VMOVDQA64 Z16, (WTAIL+192)(DX)
+	VMOVDQA64 Z16, (WTAIL+256)(DX)
+	LEAQ WTAIL(DX), AX
+	ADDQ rows512_size(DI), AX
+	SUBQ R12, AX
+	MOVQ AX, SHORT(DX)
 
 turn:
 	// CX complete supers and the last, incomplete one if R12 is not 0: all that are left, or as many as there is room for.
@@ -439,7 +467,6 @@ token:
 xtail:
 	TESTQ R12, R12
 	JEQ   prepared
-	MOVQ  c+0(FP), R13
 	XORL  AX, AX
 
 xclear:
@@ -447,14 +474,23 @@ xclear:
 	ADDQ      $64, AX
 	CMPQ      AX, $768
 	JLT       xclear
-	XORL      AX, AX
+	MOVQ      c+0(FP), AX
+	MOVQ      rows512_xtail(AX), R10
+	MOVQ      $8, R13
+	SUBQ      R10, R13
+	DECQ      R10
 
-xcopy:
-	VMOVDQU64 (R9)(AX*1), Z16
-	VMOVDQA64 Z16, XTAIL(DX)(AX*1)
-	ADDQ      $64, AX
-	CMPQ      AX, rows512_xtail(R13)
-	JLT       xcopy
+xcopy: // block R10 to block R10 + R13
+	AT(R10, AX)
+	VMOVDQU64 (R9)(AX*1), Y16
+	VMOVDQU64 64(R9)(AX*1), Y17
+	LEAQ      (R10)(R13*1), AX
+	AT(AX, AX)
+	VMOVDQU64 Y16, XTAIL(DX)(AX*1)
+	VMOVDQU64 Y17, (XTAIL+64)(DX)(AX*1)
+	DECQ      R10
+	JGE       xcopy
+	MOVQ      TAIL(DX), R12
 	LEAQ      XTAIL(DX), R9
 	MOVQ      $1, R10
 	MOVQ      PREPARATION(R11), AX
@@ -514,13 +550,16 @@ supers:
 wtail:
 	TESTQ R12, R12
 	JEQ   done
-	COPY(0)
-	COPY(1)
-	COPY(2)
-	COPY(3)
+	MOVQ  c+0(FP), AX
+	ADDQ  R12, SI
+	SUBQ  rows512_size(AX), SI
 	XORL  R12, R12
-	LEAQ  WTAIL(DX), SI
 	MOVQ  $1, R10
+	CMPQ  SHORT(DX), $0
+	JEQ   supers
+	ADDQ  rows512_size(AX), SI
+	SUBQ  TAIL(DX), SI
+	COPIES
 	JMP   supers
 
 done:
@@ -578,13 +617,16 @@ unpack:
 unpacktail:
 	TESTQ R12, R12
 	JEQ   unpacked
-	COPY(0)
-	COPY(1)
-	COPY(2)
-	COPY(3)
+	MOVQ  c+0(FP), AX
+	ADDQ  R12, SI
+	SUBQ  rows512_size(AX), SI
 	XORL  R12, R12
-	LEAQ  WTAIL(DX), SI
 	MOVQ  $1, R10
+	CMPQ  SHORT(DX), $0
+	JEQ   unpack
+	ADDQ  rows512_size(AX), SI
+	SUBQ  TAIL(DX), SI
+	COPIES
 	JMP   unpack
 
 unpacked:
@@ -689,7 +731,7 @@ end:
 	VZEROUPPER
 	RET
 
-// SUPERS adds R10 supers of a row times a token to Z0: UNPACK takes the size bytes at SI apart, DO multiplies, FETCH
+// ADD_SUPERS adds R10 supers of a row times a token to Z0: UNPACK takes the size bytes at SI apart, DO multiplies, FETCH
 // prefetches as many bytes ahead. UNPACKS stores them at DI, where PRODUCTS expects them.
 #define ADD_SUPERS(FETCH, UNPACK, DO, size) \
 super: \

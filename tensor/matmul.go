@@ -57,7 +57,8 @@ const (
 
 const (
 	decodedRows = 8       // rows decoded together, so that the tokens are read once for all of them
-	chunkOps    = 1 << 16 // least multiply-adds of a chunk: far above the hand-off
+	kernelRows  = 32      // least rows for a row kernel, which rearranges the activations once per call
+	chunkOps    = 1 << 17 // least multiply-adds of a chunk: far above the hand-off
 	packTokens  = 16      // tokens that a chunk packs; a multiple of every XTile
 )
 
@@ -135,7 +136,10 @@ func (m *MatMul) panelKernels(w way) *PanelKernels {
 // chunkRows returns how many rows of a product make a chunk.
 func (m *MatMul) chunkRows(p *product) int {
 	unit := decodedRows
-	if p.way >= byPanels {
+	switch p.way {
+	case byRows, byFloatRows:
+		unit = kernelRows
+	case byPanels, byFloatPanels:
 		unit = m.panelKernels(p.way).Height
 	}
 	return unit * max(1, chunkOps/max(1, unit*p.W.Cols()*p.N))
