@@ -1,5 +1,486 @@
 package gemma4
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"encoding/binary"
+	"math"
 
-func machineLevels() []*tensor.Kernels { return nil }
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// machineLevels returns the levels above the portable one, in ascending order.
+func machineLevels() []*tensor.Kernels {
+	levels := []*tensor.Kernels{neon()}
+	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
+		levels = append(levels, dotprod())
+		if cpuid.CPU.Supports(cpuid.I8MM) {
+			levels = append(levels, i8mm())
+		}
+	}
+	return levels
+}
+
+// neon is the level of every 64-bit ARM processor: the vectors of ARMv8.0, as in the Raspberry Pi 4.
+func neon() *tensor.Kernels {
+	k := tensor.Portable()
+	k.Name = "neon"
+	k.Decode[tensor.F16] = decodeF16
+	k.Decode[tensor.BF16] = decodeBF16
+	k.Dot = dot
+	k.AddScaled = addScaled
+	k.Scores = scores
+	k.AddWeighted = addWeighted
+	k.RMSNorm = rmsNorm
+	k.GELU = gelu
+	k.Rotate = rotate
+	k.SoftCap = softCap
+	k.ExpSum = expSum
+	k.ToF16 = toF16
+	k.Quantize = quantize
+	k.Rows[tensor.Q4_0] = rowKernel(rowsQ40NEON)
+	k.Rows[tensor.Q5_0] = rowKernel(rowsQ50NEON)
+	k.Rows[tensor.Q8_0] = rowKernel(rowsQ80NEON)
+	k.Rows[tensor.Q4_K] = rowKernel(rowsQ4KNEON)
+	k.Rows[tensor.Q5_K] = rowKernel(rowsQ5KNEON)
+	k.Rows[tensor.Q6_K] = rowKernel(rowsQ6KNEON)
+	k.Rows[tensor.IQ4_NL] = rowKernel(rowsIQ4NLNEON)
+	k.Rows[tensor.IQ4_XS] = rowKernel(rowsIQ4XSNEON)
+	k.Rows[tensor.MXFP4] = rowKernel(rowsMXFP4NEON)
+	k.FloatRows[tensor.F16] = floatRowKernel(floatRowsF16NEON)
+	k.FloatRows[tensor.BF16] = floatRowKernel(floatRowsBF16NEON)
+	k.Sum = sum
+	k.Burn = func(rounds int) int64 {
+		burnNEON(rounds)
+		return 16 * 8 * int64(rounds)
+	}
+	k.Panels = panelsNEON()
+	k.FloatPanels = floatPanels()
+	return k
+}
+
+// dotprod is the level of processors with SDOT, as in the Raspberry Pi 5.
+func dotprod() *tensor.Kernels {
+	k := neon()
+	k.Name = "dotprod"
+	k.Rows[tensor.Q4_0] = rowKernel(rowsQ40Dotprod)
+	k.Rows[tensor.Q5_0] = rowKernel(rowsQ50Dotprod)
+	k.Rows[tensor.Q8_0] = rowKernel(rowsQ80Dotprod)
+	k.Rows[tensor.Q4_K] = rowKernel(rowsQ4KDotprod)
+	k.Rows[tensor.Q5_K] = rowKernel(rowsQ5KDotprod)
+	k.Rows[tensor.Q6_K] = rowKernel(rowsQ6KDotprod)
+	k.Rows[tensor.IQ4_NL] = rowKernel(rowsIQ4NLDotprod)
+	k.Rows[tensor.IQ4_XS] = rowKernel(rowsIQ4XSDotprod)
+	k.Rows[tensor.MXFP4] = rowKernel(rowsMXFP4Dotprod)
+	k.Burn = func(rounds int) int64 {
+		burnDotprod(rounds)
+		return 16 * 16 * int64(rounds)
+	}
+	k.Panels = stripsBy4.panels()
+	return k
+}
+
+// i8mm is the level of processors with SMMLA: servers and phones since 2021, and Apple's since the M2.
+func i8mm() *tensor.Kernels {
+	k := dotprod()
+	k.Name = "i8mm"
+	k.Burn = func(rounds int) int64 {
+		burnI8MM(rounds)
+		return 16 * 32 * int64(rounds)
+	}
+	k.Panels = stripsBy8.panels()
+	return k
+}
+
+// Elementwise. The functions in assembly take lengths of which the comments tell; what is left over is padded, or left to the
+// portable function where that gives the same bits.
+
+// callLen bounds the numbers that one call of assembly takes, so that it takes well under a millisecond.
+const callLen = 1 << 15
+
+func dot(a, b []float32) float32 {
+	b = b[:len(a)]
+	var sum float32
+	for ; len(a) > callLen; a, b = a[callLen:], b[callLen:] {
+		sum += dotNEON(&a[0], &b[0], callLen)
+	}
+	if len(a) > 0 {
+		sum += dotNEON(&a[0], &b[0], len(a))
+	}
+	return sum
+}
+
+func addScaled(dst, x []float32, s float32) {
+	x = x[:len(dst)]
+	for len(dst) > 0 {
+		n := min(len(dst), callLen)
+		addScaledNEON(&dst[0], &x[0], n, s)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func scores(dst, q, k []float32) {
+	n := len(q)
+	k = k[:len(dst)*n]
+	if n > 0 && n%16 == 0 {
+		step := max(4, callLen/n&^3)
+		for len(dst) >= 4 {
+			m := min(len(dst), step) &^ 3
+			scoresNEON(&dst[0], &q[0], &k[0], n, m)
+			dst, k = dst[m:], k[m*n:]
+		}
+	}
+	for j := range dst {
+		dst[j] = dot(q, k[j*n:(j+1)*n])
+	}
+}
+
+func addWeighted(dst, v, w []float32) {
+	n := len(dst)
+	v = v[:len(w)*n]
+	if len(w) == 0 {
+		return
+	}
+	from := 0
+	for ; from+64 <= n; from += 64 {
+		for j := 0; j < len(w); j += callLen / 64 {
+			addWeightedNEON(&dst[from], &v[j*n+from], n, &w[j], min(callLen/64, len(w)-j))
+		}
+	}
+	if from < n {
+		for j, s := range w {
+			addScaled(dst[from:], v[j*n+from:(j+1)*n], s)
+		}
+	}
+}
+
+func rmsNorm(dst, x, weight []float32, eps float32) {
+	r := float32(1 / math.Sqrt(float64(dot(x, x))/float64(len(x))+float64(eps)))
+	dst = dst[:len(x)]
+	if weight != nil {
+		weight = weight[:len(x)]
+	}
+	for len(x) > 0 {
+		n := min(len(x), callLen)
+		if weight == nil {
+			scaleNEON(&dst[0], &x[0], n, r)
+		} else {
+			scaleByNEON(&dst[0], &x[0], &weight[0], n, r)
+			weight = weight[n:]
+		}
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func gelu(gate, up []float32) {
+	up = up[:len(gate)]
+	for len(gate) >= 4 {
+		n := min(len(gate), callLen) &^ 3
+		geluNEON(&gate[0], &up[0], n)
+		gate, up = gate[n:], up[n:]
+	}
+	if len(gate) > 0 {
+		var g, u [4]float32
+		copy(g[:], gate)
+		copy(u[:], up)
+		geluNEON(&g[0], &u[0], 4)
+		copy(gate, g[:])
+	}
+}
+
+func rotate(x, cos, sin []float32) {
+	half := len(x) / 2
+	low, high, cos, sin := x[:half], x[half:2*half], cos[:half], sin[:half]
+	n := half &^ 3
+	if n > 0 {
+		rotateNEON(&low[0], &high[0], &cos[0], &sin[0], n)
+	}
+	for i := n; i < half; i++ {
+		a, b := low[i], high[i]
+		low[i] = a*cos[i] - b*sin[i]
+		high[i] = b*cos[i] + a*sin[i]
+	}
+}
+
+func softCap(x []float32, limit float32) {
+	for len(x) >= 4 {
+		n := min(len(x), callLen) &^ 3
+		softCapNEON(&x[0], n, limit)
+		x = x[n:]
+	}
+	if len(x) > 0 {
+		var pad [4]float32
+		copy(pad[:], x)
+		softCapNEON(&pad[0], 4, limit)
+		copy(x, pad[:])
+	}
+}
+
+func expSum(x []float32, shift float32) float32 {
+	var sum float32
+	for len(x) >= 4 {
+		n := min(len(x), callLen) &^ 3
+		sum += expSumNEON(&x[0], n, shift)
+		x = x[n:]
+	}
+	if len(x) > 0 {
+		var pad [4]float32
+		copy(pad[:], x)
+		expSumNEON(&pad[0], 4, shift)
+		for i := range x {
+			x[i] = pad[i]
+			sum += pad[i]
+		}
+	}
+	return sum
+}
+
+func toF16(dst []byte, x []float32) {
+	dst = dst[:2*len(x)]
+	for len(x) >= 8 {
+		n := min(len(x), callLen) &^ 7
+		toF16NEON(&dst[0], &x[0], n)
+		dst, x = dst[2*n:], x[n:]
+	}
+	for i, v := range x {
+		h := tensor.ToF16(v)
+		dst[2*i], dst[2*i+1] = byte(h), byte(h>>8)
+	}
+}
+
+func decodeF16(dst []float32, src []byte) {
+	src = src[:2*len(dst)]
+	for len(dst) >= 8 {
+		n := min(len(dst), callLen) &^ 7
+		decodeF16NEON(&dst[0], &src[0], n)
+		dst, src = dst[n:], src[2*n:]
+	}
+	tensor.F16.Decode(dst, src)
+}
+
+func decodeBF16(dst []float32, src []byte) {
+	src = src[:2*len(dst)]
+	for len(dst) >= 8 {
+		n := min(len(dst), callLen) &^ 7
+		decodeBF16NEON(&dst[0], &src[0], n)
+		dst, src = dst[n:], src[2*n:]
+	}
+	tensor.BF16.Decode(dst, src)
+}
+
+func sum(b []byte) uint64 {
+	var s uint64
+	for len(b) >= 64 {
+		n := min(len(b), 4*callLen) &^ 63
+		s += sumNEON(&b[0], n)
+		b = b[n:]
+	}
+	for ; len(b) >= 32; b = b[32:] {
+		for i := 0; i < 32; i += 8 {
+			s += binary.LittleEndian.Uint64(b[i:])
+		}
+	}
+	for _, v := range b {
+		s += uint64(v)
+	}
+	return s
+}
+
+func quantize(dst []tensor.Q8, x []float32) {
+	dst = dst[:tensor.Q8Len(len(x))]
+	for len(x) >= 64 {
+		n := min(len(x), callLen) / 64
+		quantizeNEON(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[64*n:]
+	}
+	if len(x) > 0 {
+		var pad [64]float32
+		copy(pad[:], x)
+		quantizeNEON(&dst[0], &pad[0], 1)
+	}
+}
+
+// rows is a row kernel in assembly: one to four tokens, at least one row.
+type rows func(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+// floatRows is rows over activations x [n, cols].
+type floatRows func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
+
+// callBytes bounds the weights that one call of assembly takes, so that they are still in the first cache for the next four
+// tokens, and a call takes well under a millisecond.
+const callBytes = 1 << 14
+
+func rowKernel(kernel rows) tensor.RowKernel {
+	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
+		w, x = w[:rows*rowBytes], x[:n*units]
+		step := max(1, callBytes/max(1, rowBytes))
+		for r := 0; r < rows && rowBytes > 0; r += step {
+			m := min(step, rows-r)
+			for t := 0; t < n; t += 4 {
+				d := dst[t*stride+r:]
+				k := min(4, n-t)
+				_ = d[(k-1)*stride+m-1]
+				kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*units], units, k)
+			}
+		}
+	}
+}
+
+func floatRowKernel(kernel floatRows) tensor.FloatRowKernel {
+	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+		w, x = w[:rows*rowBytes], x[:n*cols]
+		step := max(1, callBytes/max(1, rowBytes))
+		for r := 0; r < rows && rowBytes > 0; r += step {
+			m := min(step, rows-r)
+			for t := 0; t < n; t += 4 {
+				d := dst[t*stride+r:]
+				k := min(4, n-t)
+				_ = d[(k-1)*stride+m-1]
+				kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*cols], cols, k)
+			}
+		}
+	}
+}
+
+// dotNEON returns the sum of a[i]·b[i].
+//
+//go:noescape
+func dotNEON(a, b *float32, n int) float32
+
+// addScaledNEON adds s·x to dst.
+//
+//go:noescape
+func addScaledNEON(dst, x *float32, n int, s float32)
+
+// scoresNEON sets dst to the dot products of q with so many keys, a multiple of 4, of n numbers, a multiple of 16.
+//
+//go:noescape
+func scoresNEON(dst, q, k *float32, n, keys int)
+
+// addWeightedNEON adds to 64 numbers those of all rows of v, each times its weight. There is at least one row.
+//
+//go:noescape
+func addWeightedNEON(dst, v *float32, stride int, w *float32, rows int)
+
+// scaleNEON sets dst to s·x.
+//
+//go:noescape
+func scaleNEON(dst, x *float32, n int, s float32)
+
+// scaleByNEON sets dst to s·x·weight.
+//
+//go:noescape
+func scaleByNEON(dst, x, weight *float32, n int, s float32)
+
+// rotateNEON turns n pairs of low and high, a multiple of 4.
+//
+//go:noescape
+func rotateNEON(low, high, cos, sin *float32, n int)
+
+// geluNEON sets n numbers, a multiple of 4, to gelu(gate)·up.
+//
+//go:noescape
+func geluNEON(gate, up *float32, n int)
+
+// softCapNEON sets n numbers, a multiple of 4, to limit·tanh(x/limit).
+//
+//go:noescape
+func softCapNEON(x *float32, n int, limit float32)
+
+// expSumNEON sets n numbers, a multiple of 4, to exp(x − shift) and returns their sum.
+//
+//go:noescape
+func expSumNEON(x *float32, n int, shift float32) float32
+
+// toF16NEON sets n halves, a multiple of 8, to x.
+//
+//go:noescape
+func toF16NEON(dst *byte, x *float32, n int)
+
+// decodeF16NEON and decodeBF16NEON set n numbers, a multiple of 8, to the halves of src.
+//
+//go:noescape
+func decodeF16NEON(dst *float32, src *byte, n int)
+
+//go:noescape
+func decodeBF16NEON(dst *float32, src *byte, n int)
+
+// sumNEON returns the sum of n bytes, a multiple of 64, taken as words of eight.
+//
+//go:noescape
+func sumNEON(b *byte, n int) uint64
+
+// burnNEON does 16 multiplications of eight bytes per round, at least one round, burnDotprod 16 of 16 bytes, burnI8MM 16 of
+// 32 bytes.
+func burnNEON(rounds int)
+
+func burnDotprod(rounds int)
+
+func burnI8MM(rounds int)
+
+// quantizeNEON quantises 64 numbers per unit.
+//
+//go:noescape
+func quantizeNEON(dst *tensor.Q8, x *float32, units int)
+
+// The row kernels of each level, see kernels_rows_arm64.h.
+
+//go:noescape
+func rowsQ40NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ50NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ80NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ4KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ5KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ6KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ4NLNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ4XSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsMXFP4NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ40Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ50Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ80Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ4KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ5KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ6KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ4NLDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ4XSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsMXFP4Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func floatRowsF16NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
+
+//go:noescape
+func floatRowsBF16NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)

@@ -1,0 +1,645 @@
+//go:build unix
+
+package gemma4
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// oddFloats are numbers that take the rare paths.
+var oddFloats = []float32{
+	0, float32(math.Copysign(0, -1)), 1, -1, 0.5, -0.5, 1e-45, -1e-45, 1e-40, 0x1p-126, 0x1p-100, 0x1p-101, -0x1p-25, 0x1p-24, 0x1p-14, 0x1.8p-15,
+	65504, 65519, 65520, -65536, 1e10, -1e10, 1e30, -1e30, math.MaxFloat32, -math.MaxFloat32, 3.3, -7.7, 20, -20, 88.7, 89, -87.4, -88, -103, -104, 1000, -1000,
+	float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.Float32frombits(0xFFC12345), math.Float32frombits(0x7F812345),
+}
+
+// guarded returns n zeros of T that end, or begin, where memory may not be touched.
+func guarded[T any](t *testing.T, n int, atEnd bool) []T {
+	var v T
+	return place[T](newGuard(t, n*int(unsafe.Sizeof(v))), n, atEnd)
+}
+
+// newGuard returns memory of whole pages between two pages that may not be touched.
+func newGuard(t *testing.T, size int) []byte {
+	page := unix.Getpagesize()
+	room := (size + page - 1) / page * page
+	m, err := unix.Mmap(-1, 0, room+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Munmap(m) })
+	for _, p := range [][]byte{m[:page], m[page+room:]} {
+		if err := unix.Mprotect(p, unix.PROT_NONE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m[page : page+room]
+}
+
+// place returns the last, or first, n values of T in memory.
+func place[T any](m []byte, n int, atEnd bool) []T {
+	var v T
+	size := n * int(unsafe.Sizeof(v))
+	if atEnd {
+		m = m[len(m)-size:]
+	}
+	clear(m[:size])
+	return view[T](m, n)
+}
+
+// odd fills x with random numbers, some of them odd ones.
+func odd(r *rand.Rand, x []float32) {
+	for i := range x {
+		x[i] = float32(r.NormFloat64() * math.Exp2(float64(r.IntN(20)-10)))
+		if r.IntN(4) == 0 {
+			x[i] = oddFloats[r.IntN(len(oddFloats))]
+		}
+	}
+}
+
+func fill(x []float32, from []float32) []float32 {
+	copy(x, from)
+	return x
+}
+
+// closeTo fails unless got is want up to a relative tolerance, or an absolute one. It says what these are.
+func closeTo(t *testing.T, got, want float32, relative, absolute float64, what string, args ...any) {
+	g, w := float64(got), float64(want)
+	if g == w || g != g && w != w || math.Abs(g-w) <= relative*math.Abs(w)+absolute && !math.IsInf(w, 0) && !math.IsInf(g, 0) {
+		return
+	}
+	t.Helper()
+	t.Fatalf("%s is %g, want %g", fmt.Sprintf(what, args...), got, want)
+}
+
+func TestElementKernelsOfARM(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(4, 9))
+		for _, n := range append([]int{0, 3*callLen + 5}, lengths...) {
+			for _, atEnd := range []bool{true, false} {
+				name := fmt.Sprintf("%d numbers", n)
+				f := func() []float32 { return guarded[float32](t, n, atEnd) }
+				a, b := fill(f(), gaussian(r, n)), fill(f(), gaussian(r, n))
+
+				want, scale := 0.0, 0.0
+				for i := range a {
+					want += float64(a[i]) * float64(b[i])
+					scale += math.Abs(float64(a[i]) * float64(b[i]))
+				}
+				// A sum's error is at most the terms of a chain times half a unit of the sum of magnitudes.
+				within(t, name+": dot product", float64(k.Dot(a, b)), want, (float64(n)/16+20)*0x1p-24*scale)
+
+				y := fill(f(), b)
+				k.AddScaled(y, a, -1.5)
+				for i := range y {
+					closeTo(t, y[i], float32(float64(b[i])-1.5*float64(a[i])), 0x1p-23, 0, "%s: sum", name)
+				}
+
+				for _, weight := range [][]float32{nil, b} {
+					wantNorm, y := make([]float32, n), f()
+					ref.RMSNorm(wantNorm, a, weight, 1e-6)
+					k.RMSNorm(y, a, weight, 1e-6)
+					z := fill(f(), a)
+					k.RMSNorm(z, z, weight, 1e-6)
+					for i := range y {
+						closeTo(t, y[i], wantNorm[i], 1e-6, 0, "%s: norm", name)
+						closeTo(t, z[i], y[i], 0, 0, "%s: norm in place", name)
+					}
+				}
+
+				x := f()
+				odd(r, x)
+				testElements(t, name, ref, k, x, b, f)
+
+				half, wantHalf := guarded[byte](t, 2*n, atEnd), make([]byte, 2*n)
+				k.ToF16(half, x)
+				ref.ToF16(wantHalf, x)
+				if !slices.Equal(half, wantHalf) {
+					t.Fatalf("%s: halves of %v are %x, want %x", name, x, half, wantHalf)
+				}
+				for i := range half {
+					half[i] = byte(r.Uint32())
+				}
+				for _, format := range []tensor.Format{tensor.F16, tensor.BF16} {
+					y, want := f(), make([]float32, n)
+					k.DecodeRow(format, y, half)
+					format.Decode(want, half)
+					if !sameBits(y, want) {
+						t.Fatalf("%s: %v %x became %v, want %v", name, format, half, y, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+// testElements compares GELU, SoftCap and ExpSum on odd numbers x.
+func testElements(t *testing.T, name string, ref, k *tensor.Kernels, x, up []float32, f func() []float32) {
+	y, want := fill(f(), x), slices.Clone(x)
+	k.GELU(y, up)
+	ref.GELU(want, up)
+	for i := range y {
+		// Rounding of the exponent t of e^t costs up to |t|·2⁻²⁴, of which there are at most 89 before the result vanishes.
+		closeTo(t, y[i], want[i], 3e-6, math.Abs(float64(up[i]))*1e-6, "%s: gelu(%v)·%v", name, x[i], up[i])
+	}
+
+	y, want = fill(f(), x), slices.Clone(x)
+	k.SoftCap(y, 30)
+	ref.SoftCap(want, 30)
+	for i := range y {
+		closeTo(t, y[i], want[i], 4e-7, 1e-44, "%s: soft cap of %v", name, x[i])
+	}
+
+	for _, shift := range []float32{0, 2.5, -30} {
+		y, want := fill(f(), x), slices.Clone(x)
+		sum := k.ExpSum(y, shift)
+		ref.ExpSum(want, shift)
+		wantSum := 0.0
+		for i := range y {
+			closeTo(t, y[i], want[i], 2.5e-7, 3e-45, "%s: exp(%v − %v)", name, x[i], shift)
+			wantSum += float64(y[i])
+		}
+		closeTo(t, sum, float32(wantSum), (float64(min(len(x), callLen))/4+8)*0x1p-24, 0, "%s: sum of exponentials", name)
+	}
+}
+
+// TestAttentionKernelsOfARM: the bits of Dot and AddScaled.
+func TestAttentionKernelsOfARM(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(9, 9))
+		for _, n := range []int{0, 1, 16, 31, 64, 65, 128, 192, 200, 256, 512} {
+			for _, rows := range []int{0, 1, 2, 3, 4, 5, 8, 31, 600} {
+				if rows == 600 && n != 192 {
+					continue
+				}
+				atEnd := (n+rows)%2 == 0
+				q, m, w := fill(guarded[float32](t, n, atEnd), gaussian(r, n)), fill(guarded[float32](t, n*rows, atEnd), gaussian(r, n*rows)), fill(guarded[float32](t, rows, atEnd), gaussian(r, rows))
+				scores, want := guarded[float32](t, rows, atEnd), make([]float32, rows)
+				sum, wantSum := fill(guarded[float32](t, n, atEnd), q), slices.Clone(q)
+				k.Scores(scores, q, m)
+				k.AddWeighted(sum, m, w)
+				for j := range rows {
+					want[j] = k.Dot(q, m[j*n:(j+1)*n])
+					k.AddScaled(wantSum, m[j*n:(j+1)*n], w[j])
+				}
+				if !sameBits(scores, want) || !sameBits(sum, wantSum) {
+					t.Fatalf("%d rows of %d: scores %v, want %v; sum %v, want %v", rows, n, scores, want, sum, wantSum)
+				}
+			}
+		}
+	})
+}
+
+func TestRotationKernelsOfARM(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(5, 9))
+		for _, half := range append([]int{0}, lengths...) {
+			for _, atEnd := range []bool{true, false} {
+				x, cos, sin := guarded[float32](t, 2*half, atEnd), guarded[float32](t, half, atEnd), guarded[float32](t, half, atEnd)
+				copy(x, gaussian(r, 2*half))
+				for i := range cos {
+					s, c := math.Sincos(r.Float64() * 7)
+					cos[i], sin[i] = float32(c), float32(s)
+				}
+				want := slices.Clone(x)
+				k.Rotate(x, cos, sin)
+				ref.Rotate(want, cos, sin)
+				for i := range x {
+					closeTo(t, x[i], want[i], 0, 1e-6, "turned %d of %d", i, half)
+				}
+			}
+		}
+	})
+}
+
+// TestQuantizationKernelsOfARM: to the letter.
+func TestQuantizationKernelsOfARM(t *testing.T) {
+	ref := tensor.Portable()
+	same := func(a, b *tensor.Q8) bool {
+		return a.Q == b.Q && a.NegSum == b.NegSum && sameBits(a.Scale[:], b.Scale[:])
+	}
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(6, 9))
+		for _, n := range append([]int{0, 3*callLen + 5}, lengths...) {
+			for try := range 40 {
+				x := guarded[float32](t, n, try%2 == 0)
+				switch try % 4 {
+				case 0:
+					copy(x, gaussian(r, n))
+				case 1: // halfway between two steps, and saturating
+					for i := range x {
+						x[i] = float32(r.IntN(255)-127) + 0.5*float32(r.IntN(2))
+					}
+				case 2: // about the least scale
+					for i := range x {
+						x[i] = float32(r.NormFloat64() * math.Exp2(-100-2*float64(i/32%2)))
+					}
+				case 3:
+					odd(r, x)
+				}
+				got, want := make([]tensor.Q8, tensor.Q8Len(n)), make([]tensor.Q8, tensor.Q8Len(n))
+				for i := range got {
+					got[i].Q[63], got[i].Scale[15], got[i].NegSum[15] = 1, 1, 1
+				}
+				k.Quantize(got, x)
+				ref.Quantize(want, x)
+				for i := range want {
+					if !same(&got[i], &want[i]) {
+						t.Fatalf("%d numbers: unit %d of %v is\n%v, want\n%v", n, i, x[64*i:min(n, 64*i+64)], got[i], want[i])
+					}
+				}
+				if n > callLen {
+					break
+				}
+			}
+		}
+	})
+}
+
+// rowCase is a product of weights with activations, in memory that ends, or begins, where nothing may be touched.
+type rowCase struct {
+	format       tensor.Format
+	rows, cols   int
+	n            int
+	w            []byte
+	x            []float32
+	q            []tensor.Q8
+	got          []float32
+	stride, size int
+}
+
+func newRowCase(t *testing.T, f tensor.Format, rows, blocks, n int, atEnd bool) *rowCase {
+	c := &rowCase{format: f, rows: rows, cols: blocks * f.BlockLen(), n: n, stride: rows + 1}
+	c.size = f.RowBytes(c.cols)
+	c.w = guarded[byte](t, rows*c.size, atEnd)
+	c.x = guarded[float32](t, n*c.cols, atEnd)
+	c.q = guarded[tensor.Q8](t, n*tensor.Q8Len(c.cols), atEnd)
+	c.got = guarded[float32](t, (n-1)*c.stride+rows, atEnd)
+	return c
+}
+
+// check runs the kernel and compares it with the portable one.
+func (c *rowCase) check(t *testing.T, what string, ref, k *tensor.Kernels) {
+	t.Helper()
+	units := tensor.Q8Len(c.cols)
+	for i := range c.n {
+		ref.Quantize(c.q[i*units:(i+1)*units], c.x[i*c.cols:(i+1)*c.cols])
+	}
+	want := make([]float32, len(c.got))
+	k.Rows[c.format](c.got, c.stride, c.w, c.size, c.rows, c.q, units, c.n)
+	ref.Rows[c.format](want, c.stride, c.w, c.size, c.rows, c.q, units, c.n)
+	row := make([]float32, c.cols)
+	for r := range c.rows {
+		c.format.Decode(row, c.w[r*c.size:(r+1)*c.size])
+		for i := range c.n {
+			scale := 0.0
+			for j, v := range row {
+				scale += math.Abs(float64(v) * float64(c.x[i*c.cols+j]))
+			}
+			g, w := float64(c.got[i*c.stride+r]), float64(want[i*c.stride+r])
+			if math.IsNaN(w) || math.IsInf(w, 0) { // which of them depends on the order
+				if !math.IsNaN(g) && !math.IsInf(g, 0) {
+					t.Fatalf("%v, %s, %d columns, row %d, token %d: got %g, want %g", c.format, what, c.cols, r, i, g, w)
+				}
+				continue
+			}
+			// As in TestRowKernels.
+			if !(math.Abs(g-w) <= (float64(c.cols)/32+8)*0x1p-23*(scale+32)) {
+				t.Fatalf("%v, %s, %d columns, row %d, token %d of %d: got %g, want %g", c.format, what, c.cols, r, i, c.n, g, w)
+			}
+		}
+	}
+}
+
+// TestRowKernelEdgesOfARM: no byte around the arguments is touched, extreme weights and activations do not overflow, and what is
+// not finite stays so.
+func TestRowKernelEdgesOfARM(t *testing.T) {
+	ref := tensor.PortableRows()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(7, 9))
+		for _, f := range allFormats() {
+			if k.Rows[f] == nil {
+				continue
+			}
+			for length := 1; length <= 5; length++ {
+				for n := 1; n <= 5; n++ {
+					c := newRowCase(t, f, 1+r.IntN(3), length, n, (length+n)%2 == 0)
+					copy(c.x, gaussian(r, len(c.x)))
+					copy(c.w, blocks(r, f, c.rows, c.cols))
+					c.check(t, "random", ref, k)
+				}
+				c := newRowCase(t, f, 2, length, 2, true)
+				for _, weight := range []byte{0, 0xFF, 0x80, 0x7F, 0x08, 0xF0, 0x0F, 0x77} {
+					for i := range c.w {
+						c.w[i] = weight
+					}
+					tame(f, c.w, r)
+					for _, sign := range []int{1, -1} {
+						for i := range c.x {
+							c.x[i] = 2
+							if i >= c.cols && i%2 == 0 {
+								c.x[i] *= float32(sign)
+							}
+						}
+						c.check(t, fmt.Sprintf("all %#x", weight), ref, k)
+					}
+				}
+				// One token with a NaN; one row with an infinite scale, or in MXFP4 the greatest and the least.
+				copy(c.w, blocks(r, f, c.rows, c.cols))
+				copy(c.x, gaussian(r, len(c.x)))
+				c.x[c.cols-1] = float32(math.NaN())
+				c.check(t, "NaN", ref, k)
+				if f == tensor.MXFP4 {
+					for _, e := range []byte{0, 1, 2, 3, 255} {
+						for i := 0; i < len(c.w); i += f.BlockBytes() {
+							c.w[i] = e
+						}
+						for i := range c.x {
+							c.x[i] = float32(math.Exp2(100 - 200*float64(e/255)))
+						}
+						c.check(t, fmt.Sprintf("scale %d", e), ref, k)
+					}
+					continue
+				}
+				copy(c.x, gaussian(r, len(c.x)))
+				at := c.size - f.BlockBytes() // the last block of the first row
+				if f == tensor.Q6_K {
+					at += 208
+				}
+				for _, half := range []uint16{0x7C00, 0xFC00, 0x7E00, 0, 0x8000, 1, 0x3FF, 0x7BFF} {
+					c.w[at], c.w[at+1] = byte(half), byte(half>>8)
+					c.check(t, fmt.Sprintf("scale %#x", half), ref, k)
+				}
+			}
+		}
+	})
+}
+
+func TestFloatRowKernelEdgesOfARM(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(8, 9))
+		for _, f := range []tensor.Format{tensor.F16, tensor.BF16} {
+			for cols := 1; cols <= 50; cols++ {
+				for n := 1; n <= 5; n++ {
+					c := newRowCase(t, f, 1+r.IntN(3), cols, n, (cols+n)%2 == 0)
+					copy(c.x, gaussian(r, len(c.x)))
+					copy(c.w, blocks(r, f, c.rows, cols))
+					odd := r.IntN(4) * r.IntN(cols)
+					if odd > 0 && odd < cols { // an infinite weight in the last row
+						at := len(c.w) - 2*(cols-odd)
+						c.w[at], c.w[at+1] = 0x80, 0x7F
+						if f == tensor.F16 {
+							c.w[at], c.w[at+1] = 0, 0x7C
+						}
+					}
+					k.FloatRows[f](c.got, c.stride, c.w, c.size, c.rows, c.x, cols, n)
+					row := make([]float32, cols)
+					for rr := range c.rows {
+						f.Decode(row, c.w[rr*c.size:(rr+1)*c.size])
+						for i := range n {
+							want, scale := 0.0, 0.0
+							for j, v := range row {
+								p := float64(v) * float64(c.x[i*cols+j])
+								want += p
+								scale += math.Abs(p)
+							}
+							within(t, fmt.Sprintf("%v, %d columns, row %d, token %d", f, cols, rr, i), float64(c.got[i*c.stride+rr]), want, (float64(cols)/16+8)*0x1p-24*scale)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestKernelsOfARMAllocateNothing(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		x, y, half := make([]float32, 333), make([]float32, 333), make([]byte, 666)
+		q := make([]tensor.Q8, tensor.Q8Len(333))
+		w := make([]byte, tensor.Q4_0.RowBytes(320))
+		if n := testing.AllocsPerRun(10, func() {
+			k.Dot(x, y)
+			k.AddScaled(x, y, 1)
+			k.RMSNorm(x, y, nil, 1)
+			k.GELU(x, y)
+			k.Rotate(x, y, y)
+			k.SoftCap(x, 30)
+			k.ExpSum(x, 1)
+			k.ToF16(half, x)
+			k.Quantize(q, x)
+			k.DecodeRow(tensor.F16, x, half)
+			k.DecodeRow(tensor.BF16, x, half)
+			k.Rows[tensor.Q4_0](y, 1, w, len(w), 1, q[:5], 5, 1)
+			k.Rows[tensor.Q4_0](y, 1, nil, len(w), 0, q[:5], 5, 1)
+			k.Rows[tensor.Q4_0](y, 1, w, len(w), 1, nil, 5, 0)
+			k.FloatRows[tensor.F16](y, 1, half, 666, 1, x, 333, 1)
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}
+
+// multiplyPanels packs and multiplies rows with n tokens.
+func multiplyPanels(t *testing.T, guards *[6][]byte, p *tensor.PanelKernels, f tensor.Format, w []byte, rows, cols int, x []float32, n int) []float32 {
+	size := f.RowBytes(cols)
+	packed := place[byte](guards[0], p.XBytes(n, cols), true)
+	for from := 0; from < n; from += 16 {
+		p.PackX(packed, x, n, cols, from, min(from+16, n))
+	}
+	stride := rows + 3
+	dst := place[float32](guards[1], (n-1)*stride+rows, n%2 == 0)
+	for i := range dst {
+		dst[i] = -77
+	}
+	panel := place[byte](guards[2], p.WBytes(cols), rows%2 == 0)
+	for r := 0; r < rows; r += p.Height {
+		m := min(p.Height, rows-r)
+		for i := range panel { // what lay there before must not matter
+			panel[i] = 0x55
+		}
+		if pack := p.PackW[f]; pack != nil {
+			pack(panel, w[r*size:(r+m)*size], size, m, cols)
+		} else {
+			floats := place[float32](guards[3], m*cols, m%2 == 0)
+			f.Decode(floats, w[r*size:(r+m)*size])
+			p.PackFloats(panel, floats, m, cols)
+		}
+		p.Multiply(dst[r:], stride, panel, m, packed, n, cols)
+	}
+	for i := range n - 1 {
+		for _, v := range dst[i*stride+rows : (i+1)*stride] {
+			if v != -77 {
+				t.Fatalf("%v: wrote behind %d rows", f, rows)
+			}
+		}
+	}
+	return dst
+}
+
+// TestPanelKernelsOfARM: the formats with an unpacker are multiplied as in rows; the others are rounded to 8 bits first. Any
+// product has the same bits alone and in company.
+func TestPanelKernelsOfARM(t *testing.T) {
+	ref := tensor.PortableRows()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(10, 9))
+		var guards [6][]byte
+		for i := range guards {
+			guards[i] = newGuard(t, 1<<20)
+		}
+		for _, f := range allFormats() {
+			if k.Panels.PackW[f] == nil && f != tensor.Q4_1 && f != tensor.Q3_K { // the others go the way of these two
+				continue
+			}
+			for _, c := range []struct{ rows, blocks, n int }{
+				{1, 1, 1}, {2, 1, 2}, {3, 2, 3}, {4, 3, 4}, {5, 5, 5}, {7, 1, 8}, {9, 3, 9}, {16, 2, 16}, {17, 17, 17}, {33, 2, 18}, {40, 1, 7}, {32, 1, 4}, {31, 2, 1},
+			} {
+				cols := c.blocks * f.BlockLen()
+				size, units := f.RowBytes(cols), tensor.Q8Len(cols)
+				w := place[byte](guards[4], c.rows*size, true)
+				copy(w, blocks(r, f, c.rows, cols))
+				x := place[float32](guards[5], c.n*cols, true)
+				copy(x, gaussian(r, len(x)))
+				if c.n == 18 { // extremes
+					for i := range w {
+						w[i] = []byte{0x80, 0x7F, 0xFF, 0}[i/size%4]
+					}
+					tame(f, w, r)
+					for i := range x {
+						x[i] = float32(1 - 2*(i/cols%2))
+					}
+				}
+				got := slices.Clone(multiplyPanels(t, &guards, k.Panels, f, w, c.rows, cols, x, c.n))
+
+				q, qw, row, act := make([]tensor.Q8, units), make([]tensor.Q8, units), make([]float32, cols), make([]float32, cols)
+				for rr := range c.rows {
+					f.Decode(row, w[rr*size:(rr+1)*size])
+					if k.Panels.PackW[f] == nil {
+						ref.Quantize(qw, row)
+						values(row, qw)
+					}
+					for i := range c.n {
+						ref.Quantize(q, x[i*cols:(i+1)*cols])
+						values(act, q)
+						want, scale := 0.0, 0.0
+						for j, v := range row {
+							want += float64(v) * float64(act[j])
+							scale += math.Abs(float64(v) * float64(act[j]))
+						}
+						// A block's sum is exact, but its two scales may have lost two bits each, and it is rounded with them
+						// twice; then there are at most cols/16 + 4 sums. Minimums are products of their own.
+						g := float64(got[i*(c.rows+3)+rr])
+						if !(math.Abs(g-want) <= (float64(cols)/16+14)*0x1p-24*(scale+32)) {
+							t.Fatalf("%v, %d columns, row %d of %d, token %d of %d: got %g, want %g", f, cols, rr, c.rows, i, c.n, g, want)
+						}
+						if (5*rr+i)%11 == 0 {
+							one := multiplyPanels(t, &guards, k.Panels, f, w[rr*size:(rr+1)*size], 1, cols, x[i*cols:(i+1)*cols], 1)
+							if !sameBits(one, got[i*(c.rows+3)+rr:][:1]) {
+								t.Fatalf("%v: row %d, token %d is %v in company and %v alone", f, rr, i, g, one)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestFloatPanelKernelsOfARM: exact products, added one by one.
+func TestFloatPanelKernelsOfARM(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(12, 9))
+		var guards [6][]byte
+		for i := range guards {
+			guards[i] = newGuard(t, 1<<20)
+		}
+		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.BF16} {
+			for _, c := range []struct{ rows, cols, n int }{
+				{1, 1, 1}, {2, 3, 2}, {3, 4, 3}, {4, 5, 4}, {5, 64, 5}, {7, 33, 8}, {8, 31, 9}, {16, 8, 16}, {17, 100, 17}, {33, 6, 18}, {40, 7, 7}, {32, 256, 8}, {31, 9, 1},
+			} {
+				size := f.RowBytes(c.cols)
+				w := place[byte](guards[4], c.rows*size, true)
+				copy(w, blocks(r, f, c.rows, c.cols))
+				x := fill(place[float32](guards[5], c.n*c.cols, true), gaussian(r, c.n*c.cols))
+				got := slices.Clone(multiplyPanels(t, &guards, k.FloatPanels, f, w, c.rows, c.cols, x, c.n))
+				row := make([]float32, c.cols)
+				for rr := range c.rows {
+					f.Decode(row, w[rr*size:(rr+1)*size])
+					for i := range c.n {
+						want, scale := 0.0, 0.0
+						for j, v := range row {
+							want += float64(v) * float64(x[i*c.cols+j])
+							scale += math.Abs(float64(v) * float64(x[i*c.cols+j]))
+						}
+						g := got[i*(c.rows+3)+rr]
+						within(t, fmt.Sprintf("%v, %d columns, row %d of %d, token %d of %d", f, c.cols, rr, c.rows, i, c.n), float64(g), want, float64(c.cols)*0x1p-24*scale)
+						if (5*rr+i)%11 == 0 {
+							one := multiplyPanels(t, &guards, k.FloatPanels, f, w[rr*size:(rr+1)*size], 1, c.cols, x[i*c.cols:(i+1)*c.cols], 1)
+							if !sameBits(one, []float32{g}) {
+								t.Fatalf("%v: row %d, token %d is %v in company and %v alone", f, rr, i, g, one)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// values sets x to what q stands for.
+func values(x []float32, q []tensor.Q8) {
+	for i := range x {
+		x[i] = float32(q[i/64].Q[i%64]) * q[i/64].Scale[i%64/4]
+	}
+}
+
+func TestPanelKernelsOfARMAllocateNothing(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		const cols, n = 544, 5
+		p := k.Panels
+		x, row, w, dst := make([]float32, n*cols), make([]float32, 3*cols), make([]byte, 3*tensor.Q4_0.RowBytes(cols)), make([]float32, n*3)
+		fp := k.FloatPanels
+		floatX, floatPanel := make([]byte, fp.XBytes(n, cols)), make([]byte, fp.WBytes(cols))
+		packed, panel := make([]byte, p.XBytes(n, cols)), make([]byte, p.WBytes(cols))
+		if n := testing.AllocsPerRun(10, func() {
+			p.PackX(packed, x, n, cols, 0, n)
+			p.PackW[tensor.Q4_0](panel, w, len(w)/3, 3, cols)
+			p.Multiply(dst, 3, panel, 3, packed, n, cols)
+			p.PackFloats(panel, row, 3, cols)
+			fp.PackX(floatX, x, n, cols, 0, n)
+			fp.PackFloats(floatPanel, row, 3, cols)
+			fp.Multiply(dst, 3, floatPanel, 3, floatX, n, cols)
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}
+
+func TestRooflineKernelsOfARM(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(11, 9))
+		for _, n := range append([]int{0, 5*callLen + 77}, lengths...) {
+			b := guarded[byte](t, n, n%2 == 0)
+			for i := range b {
+				b[i] = byte(r.Uint32())
+			}
+			if got, want := k.Sum(b), ref.Sum(b); got != want {
+				t.Fatalf("sum of %d bytes is %#x, want %#x", n, got, want)
+			}
+		}
+		if got := k.Burn(3); got <= 0 || got%3 != 0 {
+			t.Errorf("3 rounds are %d multiplications", got)
+		}
+	})
+}

@@ -1,0 +1,470 @@
+package gemma4
+
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// The panels arithmetic of ARM: activations in 8 bits as in rows, Q8; weights as the integers that they are in the file, with
+// the scales of their blocks, so that a product differs from that of rows by rounding alone. Weights of formats that unpack does
+// not know are decoded and rounded to 8 bits like activations.
+
+// unit is 64 weights in 8 bits, with the scale and the minimum of each of four lanes: 16 weights have lane i/16, and where the
+// scale belongs to 32 weights, two lanes have the same one.
+type unit struct {
+	q     [64]int8
+	scale [4]float32
+	min   [4]float32
+}
+
+const (
+	unitSize  = int(unsafe.Sizeof(unit{}))
+	q8Size    = int(unsafe.Sizeof(tensor.Q8{}))
+	packUnits = 8 // units that are packed together: two super-blocks
+)
+
+// kind is what units hold.
+type kind byte
+
+const (
+	plain  kind = iota // a scale for each 32 weights
+	mins               // and a minimum
+	groups             // a scale for each 16 weights
+	kinds
+)
+
+// kindOf tells which kind of units unpack makes of a format.
+func kindOf(f tensor.Format) kind {
+	switch f {
+	case tensor.Q4_K, tensor.Q5_K:
+		return mins
+	case tensor.Q6_K:
+		return groups
+	}
+	return plain
+}
+
+// unpacked are the formats that unpack knows.
+var unpacked = [...]tensor.Format{
+	tensor.Q4_0, tensor.Q5_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
+}
+
+// unpack sets the units of a row. It is no table, so that arguments do not escape.
+func unpack(f tensor.Format, dst []unit, row []byte) {
+	_ = dst[tensor.Q8Len(len(row)/f.BlockBytes()*f.BlockLen())-1]
+	switch f {
+	case tensor.Q4_0:
+		unpackQ40(&row[0], len(row), &dst[0])
+	case tensor.Q5_0:
+		unpackQ50(&row[0], len(row), &dst[0])
+	case tensor.Q8_0:
+		unpackQ80(&row[0], len(row), &dst[0])
+	case tensor.Q4_K:
+		unpackQ4K(&row[0], len(row), &dst[0])
+	case tensor.Q5_K:
+		unpackQ5K(&row[0], len(row), &dst[0])
+	case tensor.Q6_K:
+		unpackQ6K(&row[0], len(row), &dst[0])
+	case tensor.IQ4_NL:
+		unpackIQ4NL(&row[0], len(row), &dst[0])
+	case tensor.IQ4_XS:
+		unpackIQ4XS(&row[0], len(row), &dst[0])
+	case tensor.MXFP4:
+		unpackMXFP4(&row[0], len(row), &dst[0])
+	}
+}
+
+// round sets the units of a row of numbers, up to packUnits of them.
+func round(dst []unit, row []float32) {
+	var q [packUnits]tensor.Q8
+	quantize(q[:], row)
+	for i := range tensor.Q8Len(len(row)) {
+		dst[i] = unit{q: q[i].Q, scale: [4]float32(q[i].Scale[6:])}
+	}
+}
+
+// A panel begins with its kind.
+const panelHeader = 16
+
+// panelsNEON are rows of units: on ARMv8.0 a row kernel is as quick as its multiplications, but for the decoding.
+func panelsNEON() *tensor.PanelKernels {
+	const height = 16
+	k := &tensor.PanelKernels{
+		Height: height,
+		XTile:  1,
+		XBytes: func(n, cols int) int { return n * tensor.Q8Len(cols) * q8Size },
+		PackX: func(dst []byte, x []float32, n, cols, from, to int) {
+			units := tensor.Q8Len(cols)
+			for t := from; t < to; t++ {
+				quantize(view[tensor.Q8](dst[t*units*q8Size:], units), x[t*cols:(t+1)*cols])
+			}
+		},
+		WBytes: func(cols int) int { return panelHeader + height*tensor.Q8Len(cols)*unitSize },
+		PackFloats: func(dst []byte, w []float32, rows, cols int) {
+			dst[0] = byte(plain)
+			units := tensor.Q8Len(cols)
+			out := view[unit](dst[panelHeader:], height*units)
+			for r := range rows {
+				for from := 0; from < cols; from += 64 * packUnits {
+					round(out[r*units+from/64:], w[r*cols+from:r*cols+min(from+64*packUnits, cols)])
+				}
+			}
+			clear(out[rows*units:])
+		},
+		Multiply: multiplyUnits,
+	}
+	for _, f := range unpacked {
+		k.PackW[f] = func(dst []byte, w []byte, rowBytes, rows, cols int) {
+			dst[0] = byte(kindOf(f))
+			units := tensor.Q8Len(cols)
+			out := view[unit](dst[panelHeader:], height*units)
+			for r := range rows {
+				unpack(f, out[r*units:(r+1)*units], w[r*rowBytes:(r+1)*rowBytes])
+			}
+			clear(out[rows*units:])
+		}
+	}
+	return k
+}
+
+func multiplyUnits(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+	units := tensor.Q8Len(cols)
+	if rows == 0 || units == 0 {
+		return
+	}
+	wu, q := view[unit](w[panelHeader:], rows*units), view[tensor.Q8](x, n*units)
+	for t := 0; t < n; t += 4 {
+		m := min(4, n-t)
+		d := dst[t*stride:]
+		_ = d[(m-1)*stride+rows-1]
+		switch kind(w[0]) {
+		case plain:
+			rowsUnitsNEON(&d[0], stride, &wu[0], units*unitSize, rows, &q[t*units], units, m)
+		case mins:
+			rowsMinUnitsNEON(&d[0], stride, &wu[0], units*unitSize, rows, &q[t*units], units, m)
+		case groups:
+			rowsGroupUnitsNEON(&d[0], stride, &wu[0], units*unitSize, rows, &q[t*units], units, m)
+		}
+	}
+}
+
+// A strip is four vectors, rows or tokens. Of each block of 32 values it holds the first four values of the four vectors, the
+// second four and so on, and behind these the vectors' numbers, as floats: of tokens the scales, and the negative sums of the
+// values times these; of rows the scales, −1.5·2²³ times these, and then the minimums, or both numbers of the second group of 16.
+//
+// For SMMLA it holds eight values at a time, and each number of a row r or token t twice, as it is needed beside the products: r0
+// r0 r1 r1 r2 r2 r3 r3, t0 t1 t0 t1 t2 t3 t2 t3.
+type strips struct {
+	i8mm       bool
+	tokenBlock int        // bytes of a block
+	rowBlock   [kinds]int // likewise
+}
+
+var (
+	stripsBy4 = strips{tokenBlock: 128 + 2*16, rowBlock: [kinds]int{plain: 128 + 2*16, mins: 128 + 3*16, groups: 128 + 4*16}}
+	stripsBy8 = strips{tokenBlock: 128 + 2*32, rowBlock: [kinds]int{plain: 128 + 2*32, mins: 128 + 3*32, groups: 128 + 4*32}, i8mm: true}
+)
+
+const stripsHeight = 32 // rows of a panel of strips
+
+func (s strips) panels() *tensor.PanelKernels {
+	tokens := func(cols int) int { return 2 * tensor.Q8Len(cols) * s.tokenBlock }
+	k := &tensor.PanelKernels{
+		Height: stripsHeight,
+		XTile:  4,
+		XBytes: func(n, cols int) int { return (n + 3) / 4 * tokens(cols) },
+		PackX: func(dst []byte, x []float32, n, cols, from, to int) {
+			for t := from; t < to; t += 4 {
+				m := min(4, to-t)
+				s.packTokens(dst[t/4*tokens(cols):][:tokens(cols)], x[t*cols:(t+m)*cols], m, cols)
+			}
+		},
+		WBytes: func(cols int) int { return panelHeader + stripsHeight/4*2*tensor.Q8Len(cols)*s.rowBlock[groups] },
+		PackFloats: func(dst []byte, w []float32, rows, cols int) {
+			s.packRows(dst, tensor.F32, nil, 0, w, rows, cols)
+		},
+		Multiply: s.multiply,
+	}
+	for _, f := range unpacked {
+		k.PackW[f] = func(dst []byte, w []byte, rowBytes, rows, cols int) {
+			s.packRows(dst, f, w, rowBytes, nil, rows, cols)
+		}
+	}
+	return k
+}
+
+// packTokens makes a strip of up to four tokens.
+func (s strips) packTokens(dst []byte, x []float32, tokens, cols int) {
+	var q [4][packUnits]tensor.Q8
+	for from := 0; from < cols; from += 64 * packUnits {
+		to := min(from+64*packUnits, cols)
+		for i := range tokens {
+			quantize(q[i][:], x[i*cols+from:i*cols+to])
+		}
+		units := tensor.Q8Len(to - from)
+		size := 2 * units * s.tokenBlock
+		if out := &dst[:size][0]; s.i8mm {
+			interleaveTokens8(out, &q[0][0], packUnits*q8Size, units)
+		} else {
+			interleaveTokens4(out, &q[0][0], packUnits*q8Size, units)
+		}
+		dst = dst[size:]
+	}
+}
+
+// packRows makes a panel from rows of a format, or from floats.
+func (s strips) packRows(dst []byte, f tensor.Format, w []byte, rowBytes int, floats []float32, rows, cols int) {
+	k := kindOf(f)
+	dst[0] = byte(k)
+	dst = dst[panelHeader:]
+	var q [4][packUnits]unit
+	for r := 0; r < stripsHeight; r += 4 {
+		if r+4 > rows {
+			clear(q[max(0, rows-r):])
+		}
+		for from := 0; from < cols; from += 64 * packUnits {
+			to := min(from+64*packUnits, cols)
+			for i := range max(0, min(4, rows-r)) {
+				if floats != nil {
+					round(q[i][:], floats[(r+i)*cols+from:(r+i)*cols+to])
+				} else {
+					unpack(f, q[i][:], w[(r+i)*rowBytes:][f.RowBytes(from):f.RowBytes(to)])
+				}
+			}
+			units := tensor.Q8Len(to - from)
+			size := 2 * units * s.rowBlock[k]
+			s.interleave(k, &dst[:size][0], &q[0][0], packUnits*unitSize, units)
+			dst = dst[size:]
+		}
+	}
+}
+
+func (s strips) interleave(k kind, dst *byte, src *unit, next, units int) {
+	switch {
+	case k == plain && s.i8mm:
+		interleaveRows8(dst, src, next, units)
+	case k == plain:
+		interleaveRows4(dst, src, next, units)
+	case k == mins && s.i8mm:
+		interleaveMinRows8(dst, src, next, units)
+	case k == mins:
+		interleaveMinRows4(dst, src, next, units)
+	case s.i8mm:
+		interleaveGroupRows8(dst, src, next, units)
+	default:
+		interleaveGroupRows4(dst, src, next, units)
+	}
+}
+
+func (s strips) multiply(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+	blocks, k := 2*tensor.Q8Len(cols), kind(w[0])
+	if rows == 0 || blocks == 0 {
+		return
+	}
+	pairs := (rows + 7) / 8
+	w = w[panelHeader:][:pairs*2*blocks*s.rowBlock[k]]
+	for t := 0; t < n; t += 4 {
+		x, d := x[t/4*blocks*s.tokenBlock:][:blocks*s.tokenBlock], dst[t*stride:]
+		if n-t >= 4 && rows%8 == 0 {
+			_ = d[3*stride+rows-1]
+			s.multiplyStrip(k, &d[0], stride, &w[0], &x[0], blocks, pairs)
+			continue
+		}
+		var out [4][stripsHeight]float32
+		s.multiplyStrip(k, &out[0][0], stripsHeight, &w[0], &x[0], blocks, pairs)
+		for i := range min(4, n-t) {
+			copy(d[i*stride:][:rows], out[i][:])
+		}
+	}
+}
+
+func (s strips) multiplyStrip(k kind, dst *float32, stride int, w, x *byte, blocks, pairs int) {
+	switch {
+	case k == plain && s.i8mm:
+		multiplyStripsI8MM(dst, stride, w, x, blocks, pairs)
+	case k == plain:
+		multiplyStripsDotprod(dst, stride, w, x, blocks, pairs)
+	case k == mins && s.i8mm:
+		multiplyMinStripsI8MM(dst, stride, w, x, blocks, pairs)
+	case k == mins:
+		multiplyMinStripsDotprod(dst, stride, w, x, blocks, pairs)
+	case s.i8mm:
+		multiplyGroupStripsI8MM(dst, stride, w, x, blocks, pairs)
+	default:
+		multiplyGroupStripsDotprod(dst, stride, w, x, blocks, pairs)
+	}
+}
+
+// Panels of floats, in exact products: columns of eight rows, times columns of eight tokens.
+const floatsHeight = 32
+
+func floatPanels() *tensor.PanelKernels {
+	column := func(n, cols int) int { return (n + 7) / 8 * 8 * cols * 4 } // bytes of n vectors
+	return &tensor.PanelKernels{
+		Height: floatsHeight,
+		XTile:  8,
+		XBytes: column,
+		PackX: func(dst []byte, x []float32, n, cols, from, to int) {
+			packColumns(view[float32](dst[column(from, cols):], column(to-from, cols)/4), x[from*cols:to*cols], to-from, cols)
+		},
+		WBytes: func(cols int) int { return column(floatsHeight, cols) },
+		PackFloats: func(dst []byte, w []float32, rows, cols int) {
+			size := column(rows, cols)
+			packColumns(view[float32](dst, size/4), w, rows, cols)
+			clear(dst[size:])
+		},
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+			if rows == 0 || cols == 0 {
+				return
+			}
+			wf, xf := view[float32](w, column(rows, cols)/4), view[float32](x, column(n, cols)/4)
+			for t := 0; t < n; t += 8 {
+				d := dst[t*stride:]
+				if n-t >= 8 && rows%8 == 0 {
+					_ = d[7*stride+rows-1]
+					multiplyFloatsNEON(&d[0], stride, &wf[0], &xf[t*cols], cols, rows/8)
+					continue
+				}
+				var out [8][floatsHeight]float32
+				multiplyFloatsNEON(&out[0][0], floatsHeight, &wf[0], &xf[t*cols], cols, (rows+7)/8)
+				for i := range min(8, n-t) {
+					copy(d[i*stride:][:rows], out[i][:])
+				}
+			}
+		},
+	}
+}
+
+// packColumns makes columns of eight vectors each; those that are missing at the end become zeros.
+func packColumns(dst, x []float32, vectors, cols int) {
+	for i := 0; i < vectors && cols > 0; i += 4 {
+		out := dst[i/8*8*cols+i%8:]
+		if m := vectors - i; m < 4 {
+			for j := range cols {
+				for v := range 4 {
+					out[8*j+v] = 0
+					if v < m {
+						out[8*j+v] = x[(i+v)*cols+j]
+					}
+				}
+			}
+		} else {
+			transposeNEON(&out[0], &x[i*cols], cols, cols)
+		}
+		if i+4 >= vectors && i%8 == 0 {
+			for j := range cols {
+				clear(out[8*j+4 : 8*j+8])
+			}
+		}
+	}
+}
+
+// view returns b as n values of T, which must fit.
+func view[T any](b []byte, n int) []T {
+	if n == 0 {
+		return nil
+	}
+	var v T
+	_ = b[n*int(unsafe.Sizeof(v))-1]
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n)
+}
+
+// rowsUnitsNEON, rowsMinUnitsNEON and rowsGroupUnitsNEON are row kernels over units.
+//
+//go:noescape
+func rowsUnitsNEON(dst *float32, stride int, w *unit, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsMinUnitsNEON(dst *float32, stride int, w *unit, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsGroupUnitsNEON(dst *float32, stride int, w *unit, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+// interleaveTokens4 makes a strip of four tokens, next bytes apart, at least one unit long, for SDOT; interleaveTokens8 for SMMLA.
+//
+//go:noescape
+func interleaveTokens4(dst *byte, src *tensor.Q8, next, units int)
+
+//go:noescape
+func interleaveTokens8(dst *byte, src *tensor.Q8, next, units int)
+
+// The others make strips of four rows of each kind.
+
+//go:noescape
+func interleaveRows4(dst *byte, src *unit, next, units int)
+
+//go:noescape
+func interleaveRows8(dst *byte, src *unit, next, units int)
+
+//go:noescape
+func interleaveMinRows4(dst *byte, src *unit, next, units int)
+
+//go:noescape
+func interleaveMinRows8(dst *byte, src *unit, next, units int)
+
+//go:noescape
+func interleaveGroupRows4(dst *byte, src *unit, next, units int)
+
+//go:noescape
+func interleaveGroupRows8(dst *byte, src *unit, next, units int)
+
+// multiplyStripsDotprod and the like multiply pairs of strips of rows with a strip of four tokens, all of so many blocks of 32. There
+// is at least one pair and one block.
+
+//go:noescape
+func multiplyStripsDotprod(dst *float32, stride int, w, x *byte, blocks, pairs int)
+
+//go:noescape
+func multiplyMinStripsDotprod(dst *float32, stride int, w, x *byte, blocks, pairs int)
+
+//go:noescape
+func multiplyGroupStripsDotprod(dst *float32, stride int, w, x *byte, blocks, pairs int)
+
+//go:noescape
+func multiplyStripsI8MM(dst *float32, stride int, w, x *byte, blocks, pairs int)
+
+//go:noescape
+func multiplyMinStripsI8MM(dst *float32, stride int, w, x *byte, blocks, pairs int)
+
+//go:noescape
+func multiplyGroupStripsI8MM(dst *float32, stride int, w, x *byte, blocks, pairs int)
+
+// transposeNEON writes number k of four vectors, next numbers apart, to dst[8·k].
+//
+//go:noescape
+func transposeNEON(dst, src *float32, next, cols int)
+
+// multiplyFloatsNEON multiplies columns of eight rows each with columns of eight tokens. There is at least one panel and one column.
+//
+//go:noescape
+func multiplyFloatsNEON(dst *float32, stride int, w, x *float32, cols, panels int)
+
+// The unpackers, see kernels_rows_arm64.h.
+
+//go:noescape
+func unpackQ40(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ50(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ80(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ4K(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ5K(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ6K(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ4NL(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ4XS(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackMXFP4(w *byte, rowBytes int, dst *unit)
