@@ -41,7 +41,9 @@
 //
 // # Results
 //
-// The same file, options and seed give the same bytes, with any number of threads and however a prompt is cut into steps.
+// The same file, options and seed give the same bytes on the same machine, with any number of threads and however a prompt is
+// cut into steps. Kernels are chosen by what the processor can do ([BestKernels]); GEMMA4_CPU caps them. Where they round
+// activations to 8 bits, [Loader].Exact does without.
 //
 // The packages below can be used alone: gguf reads and writes the file format, tensor holds the weight formats and products,
 // tokenizer, sampler and chat are what their names say, model is the graph.
