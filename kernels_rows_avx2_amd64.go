@@ -8,27 +8,25 @@ import (
 
 // rowsAVX2 fills in the rows arithmetic for AVX2, with the dot product instruction of AVX-VNNI where the machine has it. Both
 // give the same bits.
-func rowsAVX2(k *tensor.Kernels) {
-	vnni := 0
-	if cpuid.CPU.Supports(cpuid.AVXVNNI) {
-		vnni = 1
-	}
-	fillRowsAVX2(k, vnni)
-}
+func rowsAVX2(k *tensor.Kernels) { fillRowsAVX2(k, cpuid.CPU.Supports(cpuid.AVXVNNI)) }
 
-func fillRowsAVX2(k *tensor.Kernels, vnni int) {
-	for kind, f := range rowKindsAVX2 {
-		k.Rows[f] = rowKernelAVX2(f, kind, vnni)
+func fillRowsAVX2(k *tensor.Kernels, vnni bool) {
+	kind := 0
+	if vnni {
+		kind = len(rowKindsAVX2)
+	}
+	for i, f := range rowKindsAVX2 {
+		k.Rows[f] = rowKernelAVX2(f, kind+i)
 	}
 	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		cutFloatRows(rowsF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+		floatRowKernelAVX2(rowsF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
 	}
 	k.FloatRows[tensor.BF16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		cutFloatRows(rowsBF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+		floatRowKernelAVX2(rowsBF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
 	}
 }
 
-// rowKindsAVX2 are the formats of the assembly's table, in its order.
+// rowKindsAVX2 are the formats of the assembly's table, in its order. The table has them twice, for AVX2 and for AVX-VNNI.
 var rowKindsAVX2 = [...]tensor.Format{
 	tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q2_K, tensor.Q3_K,
 	tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
@@ -39,37 +37,46 @@ const (
 	rowShares    = 24 << 10 // bytes of shares that the frame of rowsManyAVX2 holds
 	rowTokens    = 16       // tokens of a call of rowsManyAVX2
 	rowCallBytes = 1 << 20  // bytes of weights, times tokens, that a call goes through: far less than a millisecond
+	rowPassBytes = 64 << 10 // bytes of weights that two tokens pass over one after the other: they stay in the cache
 )
 
-// rowKernelAVX2 returns the row kernel of a format: the arguments checked and cut to what the assembly takes at once.
-func rowKernelAVX2(f tensor.Format, kind, vnni int) tensor.RowKernel {
-	perSuper := 256 / f.BlockLen() * f.BlockBytes()
-	shareBytes := 32
+// rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at
+// once. One or two tokens, and very few rows, go token by token; the bits are the same.
+func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
+	superBytes, shareBytes := 256/f.BlockLen()*f.BlockBytes(), 32
 	if f == tensor.Q2_K || f == tensor.Q3_K || f == tensor.Q6_K {
-		shareBytes = 64
+		shareBytes = 64 // a scale for 16 columns
 	}
 	wide := tensor.PortableRows().Rows[f]
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows <= 0 || n <= 0 {
 			return
 		}
-		full, tail := rowBytes/perSuper, rowBytes%perSuper
-		supers := (units + 3) / 4
-		if supers > rowSupers || rowBytes == 0 {
-			wide(dst, stride, w, rowBytes, rows, x, units, n)
+		full, tail := rowBytes/superBytes, rowBytes%superBytes
+		supers := (rowBytes + superBytes - 1) / superBytes
+		w, x, dst = w[:rows*rowBytes], x[:n*units], dst[:(n-1)*stride+rows]
+		if supers == 0 || supers > rowSupers {
+			wide(dst, stride, w, rowBytes, rows, x, units, n) // wider than any Gemma 4
 			return
 		}
-		w, x, dst = w[:rows*rowBytes], x[:n*units], dst[:(n-1)*stride+rows]
+		if units != tensor.Q8Len(rowBytes/f.BlockBytes()*f.BlockLen()) {
+			panic("gemma4: activations are not as long as rows")
+		}
 		batch := min(rowTokens, rowShares/(supers*shareBytes)&^3)
 		for t := 0; t < n; t += batch {
 			m := min(batch, n-t)
 			step := max(8, rowCallBytes/(rowBytes*m)&^7)
+			if m == 2 {
+				step = max(8, rowPassBytes/rowBytes&^7)
+			}
 			for r := 0; r < rows; r += step {
 				c := min(step, rows-r)
-				if m == 1 {
-					rowsOneAVX2(kind, vnni, &dst[t*stride+r], &w[r*rowBytes], rowBytes, c, &x[t*units], units, full, tail)
-				} else {
-					rowsManyAVX2(kind, vnni, &dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, c, &x[t*units], units, m, full, tail)
+				if m > 2 && c > 4 {
+					rowsManyAVX2(kind, &dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, c, &x[t*units], units, m, full, tail)
+					continue
+				}
+				for i := t; i < t+m; i++ {
+					rowsOneAVX2(kind, &dst[i*stride+r], &w[r*rowBytes], rowBytes, c, &x[i*units], units, full, tail)
 				}
 			}
 		}
@@ -79,15 +86,15 @@ func rowKernelAVX2(f tensor.Format, kind, vnni int) tensor.RowKernel {
 // rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1.
 //
 //go:noescape
-func rowsOneAVX2(kind, vnni int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
+func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
 
 // rowsManyAVX2 does it for n tokens, 1 ≤ n ≤ rowTokens.
 //
 //go:noescape
-func rowsManyAVX2(kind, vnni int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
+func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
 
-// cutFloatRows checks the arguments of a float row kernel and cuts them to calls of well under a millisecond.
-func cutFloatRows(rowsOf func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int),
+// floatRowKernelAVX2 checks the arguments of a float row kernel and cuts the work to calls of well under a millisecond.
+func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int),
 	dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
 	if rows <= 0 || n <= 0 {
 		return

@@ -9,9 +9,10 @@
 // j = 0 … 3 of 64 columns, and a unit two blocks of 32, A and B. To a format belong two macros:
 //
 //	SCALES_… the scales of a super-block as floats in Y1 (and Y12), its minimums in Y10 (and Y11)
-//	UNPACK_… the weights of unit j as bytes: Y2 = the first 16 of A | the first 16 of B, Y3 = the last 16 of A | of B
+//	UNPACK_… the weights of unit j as bytes, with the format's offset: Y2 = the first 16 of A | of B, Y3 = the last 16 of A | of B;
+//	         where 16 columns have a scale, Y2 = A, Y3 = B. Where units differ, there is a macro for each
 //
-// A row routine multiplies what they yield, a pack routine stores it. Where units differ, there is a macro for each.
+// Panels, for several tokens, have macros of their own: there words of eight rows lie beside each other.
 //
 // Lanes. The eight blocks of a super-block have the lanes 0 2 4 6 | 1 3 5 7: all A, then all B. Where 16 columns have a scale, two
 // vectors hold the sixteen halves of blocks, each with the even ones first: 0 2 4 6 | 1 3 5 7 and 8 10 12 14 | 9 11 13 15.
@@ -26,13 +27,13 @@
 //
 // The digest of a token is its activations in the order in which rows want them, 384 bytes for a super-block:
 //
-//	0    per unit: the first 16 of A, of B, the last 16 of A, of B
-//	256  dx by lane, of 16 lanes where halves have scales
+//	0    q, in the order of the weights
+//	256  dx by lane, in two vectors where halves have scales
 //	320  the offset's share −offset·Σq as integers, or −dx·Σq as floats, likewise
 //
 // Registers that hold the same thing everywhere:
 //
-//	SI   weights: a super-block of a row; in tiles a packed panel
+//	SI   weights: a super-block of a row, or a panel
 //	BX   the digest                       Y13  16 × int16(1)
 //	CX   super-blocks or units to go      Y14  32 × byte(15)
 //	R13  the frame, aligned to 32         Y15  a table, shifts or a mask of the format
@@ -65,10 +66,7 @@
 
 // Shifts that bring the fields of A to one place in the lower half and those of B in the upper.
 VECTOR(shifts_0_4, 0, 0, 0, 0, 4, 4, 4, 4)
-VECTOR(shifts_4_3, 4, 4, 4, 4, 3, 3, 3, 3)
-VECTOR(shifts_2_1, 2, 2, 2, 2, 1, 1, 1, 1)
 VECTOR(shifts_0_1, 0, 0, 0, 0, 1, 1, 1, 1)
-VECTOR(shifts_2_3, 2, 2, 2, 2, 3, 3, 3, 3)
 
 // Masks of bytes.
 VECTOR(nibbles, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0xF0F0F0F0, 0xF0F0F0F0, 0xF0F0F0F0, 0xF0F0F0F0)
@@ -110,6 +108,9 @@ DATA masks<>+8(SB)/8, $-1
 DATA masks<>+16(SB)/8, $-1
 DATA masks<>+24(SB)/8, $-1
 GLOBL masks<>(SB), RODATA|NOPTR, $64
+
+// Four bits times this: one in each byte, at 4.
+VECTOR(fourBits, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810)
 
 // A Q8 of zeros, for units that a row does not have.
 GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
@@ -154,13 +155,13 @@ GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
 	VPAND   Y14, Y3, Y3; \
 	TABLE
 
-// FIFTH_BITS adds a bit from the words at a(SI) and b(SI).
+// FIFTH_BITS adds a bit from the words at a(SI) and b(SI), by the constants of FIFTH_BITS_READY.
 #define FIFTH_BITS(a, b) \
 	VMOVD       (b)(SI), X9; \
 	VMOVD       (a)(SI), X8; \
 	VINSERTI128 $1, X9, Y8, Y8; \
-	VPSHUFB     spreadHigh<>(SB), Y8, Y9; \
-	VPSHUFB     spreadLow<>(SB), Y8, Y8; \
+	VPSHUFB     Y12, Y8, Y9; \
+	VPSHUFB     Y11, Y8, Y8; \
 	VPAND       Y15, Y8, Y8; \
 	VPAND       Y15, Y9, Y9; \
 	VPCMPEQB    Y15, Y8, Y8; \
@@ -169,6 +170,11 @@ GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
 	VPAND       bytes16<>(SB), Y9, Y9; \
 	VPOR        Y8, Y2, Y2; \
 	VPOR        Y9, Y3, Y3
+
+#define FIFTH_BITS_READY \
+	VMOVDQU spreadLow<>(SB), Y11; \
+	VMOVDQU spreadHigh<>(SB), Y12; \
+	VMOVDQU eachBit<>(SB), Y15
 
 #define UNPACK_Q5_0(j) UNPACK_NIBBLES(44*j+6, 44*j+28); FIFTH_BITS(44*j+2, 44*j+24)
 #define UNPACK_Q5_1(j) UNPACK_NIBBLES(48*j+8, 48*j+32); FIFTH_BITS(48*j+4, 48*j+28)
@@ -182,17 +188,6 @@ GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
 	VPAND          mask, Y2, Y2; \
 	VPAND          mask, Y3, Y3
 
-// UPPER_PLANES adds upper bits, brought to their place by a shift.
-#define UPPER_PLANES(o, SHIFT, shifts, mask) \
-	VBROADCASTI128 (o)(SI), Y8; \
-	VBROADCASTI128 (o+16)(SI), Y9; \
-	SHIFT          shifts, Y8, Y8; \
-	SHIFT          shifts, Y9, Y9; \
-	VPAND          mask, Y8, Y8; \
-	VPAND          mask, Y9, Y9; \
-	VPOR           Y8, Y2, Y2; \
-	VPOR           Y9, Y3, Y3
-
 #define UNPACK_Q4_K(j) UNPACK_PLANES(32*j+16, Y15, Y14)
 
 // UNPACK_Q4_K_16 leaves B times 16.
@@ -202,10 +197,21 @@ GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
 	VPAND          Y15, Y2, Y2; \
 	VPAND          Y15, Y3, Y3
 
-#define UNPACK_Q5_K_0(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSLLVD, shifts_4_3<>(SB), bytes16<>(SB))
-#define UNPACK_Q5_K_1(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSLLVD, shifts_2_1<>(SB), bytes16<>(SB))
-#define UNPACK_Q5_K_2(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSRLVD, shifts_0_1<>(SB), bytes16<>(SB))
-#define UNPACK_Q5_K_3(j) UNPACK_PLANES(32*j+48, Y15, Y14); UPPER_PLANES(16, VPSRLVD, shifts_2_3<>(SB), bytes16<>(SB))
+// Q5_K: the fifth bits of A are 0, 2, 4 and 6 of bytes in Y11 (first 16) and Y12 (last 16), those of B likewise in the upper half,
+// see SCALES_Q5_K.
+#define UPPER_BITS(SHIFT, n) \
+	SHIFT $n, Y11, Y8; \
+	SHIFT $n, Y12, Y9; \
+	VPAND bytes16<>(SB), Y8, Y8; \
+	VPAND bytes16<>(SB), Y9, Y9; \
+	VPOR  Y8, Y2, Y2; \
+	VPOR  Y9, Y3, Y3
+
+#define UNPACK_Q5_K(j) UNPACK_PLANES(32*j+48, Y15, Y14)
+#define UNPACK_Q5_K_0(j) UNPACK_Q5_K(j); UPPER_BITS(VPSLLW, 4)
+#define UNPACK_Q5_K_1(j) UNPACK_Q5_K(j); UPPER_BITS(VPSLLW, 2)
+#define UNPACK_Q5_K_2(j) UNPACK_Q5_K(j); UPPER_BITS(VPSRLW, 0)
+#define UNPACK_Q5_K_3(j) UNPACK_Q5_K(j); UPPER_BITS(VPSRLW, 2)
 
 // Formats with a scale for 16 columns leave a block in one piece: Y2 = A, Y3 = B.
 
@@ -352,6 +358,13 @@ GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
 	VCVTDQ2PS      Y10, Y10; \
 	VMULPS         Y12, Y1, Y1; \
 	VMULPS         Y8, Y10, Y10
+
+#define SCALES_Q5_K \
+	SCALES_PAIRS; \
+	VBROADCASTI128 16(SI), Y11; \
+	VBROADCASTI128 32(SI), Y12; \
+	VPSRLVD        shifts_0_1<>(SB), Y11, Y11; \
+	VPSRLVD        shifts_0_1<>(SB), Y12, Y12
 
 // SIGNED_HALVES multiplies sixteen signed bytes in X8 with the half at d(SI).
 #define SIGNED_HALVES(d) \
@@ -510,6 +523,7 @@ GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
 	VFMADD231PS (share)(BX), M, Y0
 
 // AHEAD is how far the weights are prefetched, in bytes: rows follow each other, so that the end of one is the start of the next.
+// Of 1 to 16 KB, 8 were best where they were measured (Zen 5), half as fast again as none.
 #define AHEAD 8192
 
 #define PREFETCH2 PREFETCHT0 AHEAD(SI); PREFETCHT0 (AHEAD+64)(SI)
@@ -569,19 +583,19 @@ TEXT rowQ4_1VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
 	ROW(160, PREFETCH3, SCALES_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, PAIR_VNNI, TREE_WORDS, END_MIN)
 
 TEXT rowQ5_0<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU eachBit<>(SB), Y15
+	FIFTH_BITS_READY
 	ROW(176, PREFETCH3, SCALES_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, PAIR_U5, TREE_WORDS, END_OFFSET)
 
 TEXT rowQ5_0VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU eachBit<>(SB), Y15
+	FIFTH_BITS_READY
 	ROW(176, PREFETCH3, SCALES_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, PAIR_VNNI, TREE_WORDS, END_OFFSET)
 
 TEXT rowQ5_1<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU eachBit<>(SB), Y15
+	FIFTH_BITS_READY
 	ROW(192, PREFETCH3, SCALES_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, PAIR_U5, TREE_WORDS, END_MIN)
 
 TEXT rowQ5_1VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU eachBit<>(SB), Y15
+	FIFTH_BITS_READY
 	ROW(192, PREFETCH3, SCALES_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, PAIR_VNNI, TREE_WORDS, END_MIN)
 
 TEXT rowQ8_0<>(SB), NOSPLIT|NOFRAME, $0-0
@@ -625,11 +639,11 @@ TEXT rowQ4_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
 
 TEXT rowQ5_K<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU shifts_0_4<>(SB), Y15
-	ROW(176, PREFETCH3, SCALES_PAIRS, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3, PAIR_U5, TREE_WORDS, END_MIN)
+	ROW(176, PREFETCH3, SCALES_Q5_K, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3, PAIR_U5, TREE_WORDS, END_MIN)
 
 TEXT rowQ5_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU shifts_0_4<>(SB), Y15
-	ROW(176, PREFETCH3, SCALES_PAIRS, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3, PAIR_VNNI, TREE_WORDS, END_MIN)
+	ROW(176, PREFETCH3, SCALES_Q5_K, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3, PAIR_VNNI, TREE_WORDS, END_MIN)
 
 TEXT rowQ6_K<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU bytes48<>(SB), Y15
@@ -655,104 +669,82 @@ TEXT rowQ2_KVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU bytes3<>(SB), Y15
 	ROW_HALVES(84, PREFETCH2, SCALES_Q2_K, UNPACK_Q2_K_0, UNPACK_Q2_K_1, UNPACK_Q2_K_2, UNPACK_Q2_K_3, HALVES_VNNI, END_MIN)
 
-// ---------------------------------------------------------------------------------------------------------------- packing
-
-// A pack routine writes a super-block of a row as 384 bytes at DI: weights in bytes unit by unit, at 256 the scales in lanes, at
-// 320 the minimums.
-#define PACK(SCALES, STORE, U0, U1, U2, U3) \
-	NIBBLES; \
-	SCALES; \
-	VMOVUPS Y1, 256(DI); \
-	STORE; \
-	U0(0); PACK_UNIT(0); \
-	U1(1); PACK_UNIT(64); \
-	U2(2); PACK_UNIT(128); \
-	U3(3); PACK_UNIT(192); \
-	RET
-
-#define PACK_UNIT(o) \
-	VMOVDQU Y2, (o)(DI); \
-	VMOVDQU Y3, (o+32)(DI)
-
-#define STORE_NO_MORE
-#define STORE_MIN VMOVUPS Y10, 320(DI)
-#define STORE_HALVES VMOVUPS Y12, 288(DI)
-#define STORE_HALVES_MIN VMOVUPS Y12, 288(DI); VMOVUPS Y10, 320(DI); VMOVUPS Y11, 352(DI)
-
-TEXT packQ4_0<>(SB), NOSPLIT|NOFRAME, $0-0
-	PACK(SCALES_Q4_0, STORE_NO_MORE, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0)
-
-TEXT packQ4_1<>(SB), NOSPLIT|NOFRAME, $0-0
-	PACK(SCALES_Q4_1, STORE_MIN, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1)
-
-TEXT packQ5_0<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU eachBit<>(SB), Y15
-	PACK(SCALES_Q5_0, STORE_NO_MORE, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0)
-
-TEXT packQ5_1<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU eachBit<>(SB), Y15
-	PACK(SCALES_Q5_1, STORE_MIN, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1)
-
-TEXT packQ8_0<>(SB), NOSPLIT|NOFRAME, $0-0
-	PACK(SCALES_Q8_0, STORE_NO_MORE, UNPACK_Q8_0, UNPACK_Q8_0, UNPACK_Q8_0, UNPACK_Q8_0)
-
-TEXT packQ8_0VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU bytes128<>(SB), Y15
-	PACK(SCALES_Q8_0, STORE_NO_MORE, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP)
-
-TEXT packIQ4_NL<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU iq4<>(SB), Y15
-	PACK(SCALES_Q4_0, STORE_NO_MORE, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL)
-
-TEXT packIQ4_NLVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU iq4Up<>(SB), Y15
-	PACK(SCALES_Q4_0, STORE_NO_MORE, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL)
-
-TEXT packIQ4_XS<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU iq4<>(SB), Y15
-	PACK(SCALES_IQ4_XS, STORE_NO_MORE, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS)
-
-TEXT packIQ4_XSVNNI<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU iq4Up<>(SB), Y15
-	PACK(SCALES_IQ4_XS, STORE_NO_MORE, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS)
-
-TEXT packMXFP4<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU fp4Up<>(SB), Y15
-	PACK(SCALES_MXFP4, STORE_NO_MORE, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4)
-
-TEXT packQ4_K<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU shifts_0_4<>(SB), Y15
-	PACK(SCALES_PAIRS, STORE_MIN, UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K)
-
-TEXT packQ5_K<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU shifts_0_4<>(SB), Y15
-	PACK(SCALES_PAIRS, STORE_MIN, UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3)
-
-TEXT packQ6_K<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU bytes48<>(SB), Y15
-	PACK(SCALES_Q6_K, STORE_HALVES, UNPACK_Q6_K_0, UNPACK_Q6_K_1, UNPACK_Q6_K_2, UNPACK_Q6_K_3)
-
-TEXT packQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU bytes3<>(SB), Y15
-	PACK(SCALES_Q3_K, STORE_HALVES, UNPACK_Q3_K_0, UNPACK_Q3_K_1, UNPACK_Q3_K_2, UNPACK_Q3_K_3)
-
-TEXT packQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
-	VMOVDQU bytes3<>(SB), Y15
-	PACK(SCALES_Q2_K, STORE_HALVES_MIN, UNPACK_Q2_K_0, UNPACK_Q2_K_1, UNPACK_Q2_K_2, UNPACK_Q2_K_3)
+// ---------------------------------------------------------------------------------------------------------------- panels
 
 // A panel is a super-block of eight rows, a row per lane, in units of 768 bytes: eight vectors of four weights of block A, eight
 // of B; at 512 the scales of A (of both halves where halves have scales), then of B; at 640 the minimums likewise.
 
-// LANES makes four vectors at a … d(DI) of 16 bytes at o(SI) of eight rows, 384 bytes apart.
-#define LANES(o, a, b, c, d) \
-	VMOVDQU     (o)(SI), X0; \
-	VMOVDQU     (o+384)(SI), X1; \
-	VMOVDQU     (o+768)(SI), X2; \
-	VMOVDQU     (o+1152)(SI), X3; \
-	VINSERTI128 $1, (o+1536)(SI), Y0, Y0; \
-	VINSERTI128 $1, (o+1920)(SI), Y1, Y1; \
-	VINSERTI128 $1, (o+2304)(SI), Y2, Y2; \
-	VINSERTI128 $1, (o+2688)(SI), Y3, Y3; \
+// A scales routine writes a row's scales in lanes to 0(DI) and 32(DI), its minimums to 64(DI) and 96(DI).
+#define STORE VMOVUPS Y1, (DI)
+#define STORE_MIN STORE; VMOVUPS Y10, 64(DI)
+#define STORE_HALVES STORE; VMOVUPS Y12, 32(DI)
+#define STORE_HALVES_MIN STORE_HALVES; VMOVUPS Y10, 64(DI); VMOVUPS Y11, 96(DI)
+
+TEXT scalesQ4_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_Q4_0
+	STORE
+	RET
+
+TEXT scalesQ4_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_Q4_1
+	STORE_MIN
+	RET
+
+TEXT scalesQ5_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_Q5_0
+	STORE
+	RET
+
+TEXT scalesQ5_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_Q5_1
+	STORE_MIN
+	RET
+
+TEXT scalesQ8_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_Q8_0
+	STORE
+	RET
+
+TEXT scalesIQ4_XS<>(SB), NOSPLIT|NOFRAME, $0-0
+	NIBBLES
+	SCALES_IQ4_XS
+	STORE
+	RET
+
+TEXT scalesMXFP4<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_MXFP4
+	STORE
+	RET
+
+TEXT scalesPairs<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_PAIRS
+	STORE_MIN
+	RET
+
+TEXT scalesQ6_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	SCALES_Q6_K
+	STORE_HALVES
+	RET
+
+TEXT scalesQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	NIBBLES
+	VMOVDQU bytes3<>(SB), Y15
+	SCALES_Q3_K
+	STORE_HALVES
+	RET
+
+TEXT scalesQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	NIBBLES
+	SCALES_Q2_K
+	STORE_HALVES_MIN
+	RET
+
+// TRANSPOSE makes four vectors Y0 … Y3, a word of eight rows each, of rows 0 … 3 in X0 … X3 and, in memory, 4 … 7.
+#define TRANSPOSE(r4, r5, r6, r7) \
+	VINSERTI128 $1, r4, Y0, Y0; \
+	VINSERTI128 $1, r5, Y1, Y1; \
+	VINSERTI128 $1, r6, Y2, Y2; \
+	VINSERTI128 $1, r7, Y3, Y3; \
 	VPUNPCKLDQ  Y1, Y0, Y4; \
 	VPUNPCKHDQ  Y1, Y0, Y5; \
 	VPUNPCKLDQ  Y3, Y2, Y6; \
@@ -760,29 +752,21 @@ TEXT packQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPUNPCKLQDQ Y6, Y4, Y0; \
 	VPUNPCKHQDQ Y6, Y4, Y1; \
 	VPUNPCKLQDQ Y7, Y5, Y2; \
-	VPUNPCKHQDQ Y7, Y5, Y3; \
-	VMOVDQU     Y0, (a)(DI); \
-	VMOVDQU     Y1, (b)(DI); \
-	VMOVDQU     Y2, (c)(DI); \
-	VMOVDQU     Y3, (d)(DI)
+	VPUNPCKHQDQ Y7, Y5, Y3
 
-#define LANES_UNIT(o, p) \
-	LANES(o, p, p+32, p+64, p+96); \
-	LANES(o+16, p+256, p+288, p+320, p+352); \
-	LANES(o+32, p+128, p+160, p+192, p+224); \
-	LANES(o+48, p+384, p+416, p+448, p+480)
+// A lanes routine takes what eight scales routines wrote to SI, 128 bytes each, into the panel at DI.
 
-#define LANES_WHOLE(o, p) \
-	LANES(o, p, p+32, p+64, p+96); \
-	LANES(o+16, p+128, p+160, p+192, p+224); \
-	LANES(o+32, p+256, p+288, p+320, p+352); \
-	LANES(o+48, p+384, p+416, p+448, p+480)
-
-#define LANES_WEIGHTS(M) \
-	M(0, 0); \
-	M(64, 768); \
-	M(128, 1536); \
-	M(192, 2304)
+// LANES makes four vectors at a … d(DI) of 16 bytes at o.
+#define LANES(o, a, b, c, d) \
+	VMOVDQU (o)(SI), X0; \
+	VMOVDQU (o+128)(SI), X1; \
+	VMOVDQU (o+256)(SI), X2; \
+	VMOVDQU (o+384)(SI), X3; \
+	TRANSPOSE((o+512)(SI), (o+640)(SI), (o+768)(SI), (o+896)(SI)); \
+	VMOVDQU Y0, (a)(DI); \
+	VMOVDQU Y1, (b)(DI); \
+	VMOVDQU Y2, (c)(DI); \
+	VMOVDQU Y3, (d)(DI)
 
 #define LANES_BLOCKS(o, p) \
 	LANES(o, p, p+768, p+1536, p+2304); \
@@ -794,44 +778,267 @@ TEXT packQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
 	LANES(o+32, p+1536, p+1600, p+2304, p+2368); \
 	LANES(o+48, p+1568, p+1632, p+2336, p+2400)
 
-// The lanes routines make a panel at DI of eight packed rows at SI.
 TEXT lanesBlocks<>(SB), NOSPLIT|NOFRAME, $0-0
-	LANES_WEIGHTS(LANES_UNIT)
-	LANES_BLOCKS(256, 512)
+	LANES_BLOCKS(0, 512)
 	RET
 
 TEXT lanesBlocksMin<>(SB), NOSPLIT|NOFRAME, $0-0
-	LANES_WEIGHTS(LANES_UNIT)
-	LANES_BLOCKS(256, 512)
-	LANES_BLOCKS(320, 640)
+	LANES_BLOCKS(0, 512)
+	LANES_BLOCKS(64, 640)
 	RET
 
 TEXT lanesHalves<>(SB), NOSPLIT|NOFRAME, $0-0
-	LANES_WEIGHTS(LANES_WHOLE)
-	LANES_HALVES(256, 512)
+	LANES_HALVES(0, 512)
 	RET
 
 TEXT lanesHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
-	LANES_WEIGHTS(LANES_WHOLE)
-	LANES_HALVES(256, 512)
-	LANES_HALVES(320, 640)
+	LANES_HALVES(0, 512)
+	LANES_HALVES(64, 640)
 	RET
+
+// A weights routine takes the weights of eight rows at R8 … R12, AX, BX and DX into the panel at DI. CX counts bytes of the rows.
+
+// RAW makes vectors of 16 bytes at o of the rows.
+#define RAW(o) \
+	VMOVDQU (o)(R8)(CX*1), X0; \
+	VMOVDQU (o)(R9)(CX*1), X1; \
+	VMOVDQU (o)(R10)(CX*1), X2; \
+	VMOVDQU (o)(R11)(CX*1), X3; \
+	TRANSPOSE((o)(R12)(CX*1), (o)(AX)(CX*1), (o)(BX)(CX*1), (o)(DX)(CX*1))
+
+// KEEP saves them in Y8 … Y11, for upper bits.
+#define KEEP(o) \
+	RAW(o); \
+	VMOVDQA Y0, Y8; \
+	VMOVDQA Y1, Y9; \
+	VMOVDQA Y2, Y10; \
+	VMOVDQA Y3, Y11
+
+// SPLIT stores the lower halves of all bytes at o of the rows at low of the panel, the upper halves at high, once MAP has been
+// at them. s is what MAP is told: the first one's number.
+#define SPLIT(o, MAP, low, high) \
+	RAW(o); \
+	SPLIT_ONE(Y0, MAP, 0, low, high); \
+	SPLIT_ONE(Y1, MAP, 4, low+32, high+32); \
+	SPLIT_ONE(Y2, MAP, 8, low+64, high+64); \
+	SPLIT_ONE(Y3, MAP, 12, low+96, high+96)
+
+#define SPLIT_ONE(Y, MAP, s, low, high) \
+	VPSRLW  $4, Y, Y4; \
+	VPAND   Y14, Y, Y; \
+	VPAND   Y14, Y4, Y4; \
+	MAP(Y, s); \
+	MAP(Y4, s+16); \
+	VMOVDQU Y, (low)(DI); \
+	VMOVDQU Y4, (high)(DI)
+
+#define MAP_NOTHING(Y, s)
+#define MAP_TABLE(Y, s) VPSHUFB Y, Y15, Y
+
+// MAP_FIFTH adds the four bits s … s+3 of the words in Y8, as bits 4 of four bytes.
+#define MAP_FIFTH(Y, s) \
+	VPSRLD  $(s), Y8, Y5; \
+	VPAND   Y9, Y5, Y5; \
+	VPMULLD Y10, Y5, Y5; \
+	VPAND   Y11, Y5, Y5; \
+	VPOR    Y5, Y, Y
+
+#define FIFTH(o) \
+	RAW(o); \
+	VMOVDQA Y0, Y8
+
+// SPLIT_UPPER is SPLIT with a bit more, or two, of Y8 … Y11, shifted to their place for the lower halves and for the upper.
+#define SPLIT_UPPER(o, SHIFT1, a, SHIFT2, b, low, high) \
+	RAW(o); \
+	UPPER_ONE(Y0, Y8, SHIFT1, a, SHIFT2, b, low, high); \
+	UPPER_ONE(Y1, Y9, SHIFT1, a, SHIFT2, b, low+32, high+32); \
+	UPPER_ONE(Y2, Y10, SHIFT1, a, SHIFT2, b, low+64, high+64); \
+	UPPER_ONE(Y3, Y11, SHIFT1, a, SHIFT2, b, low+96, high+96)
+
+#define UPPER_ONE(Y, U, SHIFT1, a, SHIFT2, b, low, high) \
+	VPSRLW  $4, Y, Y4; \
+	SHIFT1  $a, U, Y5; \
+	SHIFT2  $b, U, Y6; \
+	VPAND   Y14, Y, Y; \
+	VPAND   Y14, Y4, Y4; \
+	VPAND   Y15, Y5, Y5; \
+	VPAND   Y15, Y6, Y6; \
+	VPOR    Y5, Y, Y; \
+	VPOR    Y6, Y4, Y4; \
+	VMOVDQU Y, (low)(DI); \
+	VMOVDQU Y4, (high)(DI)
+
+// CRUMBS stores planes of two bits at p of the panel; CRUMBS_UPPER with a third bit.
+#define CRUMBS(a, p) \
+	CRUMB_ONE(Y0, a, p); \
+	CRUMB_ONE(Y1, a, p+32); \
+	CRUMB_ONE(Y2, a, p+64); \
+	CRUMB_ONE(Y3, a, p+96)
+
+#define CRUMB_ONE(Y, a, p) \
+	VPSRLW  $a, Y, Y4; \
+	VPAND   Y15, Y4, Y4; \
+	VMOVDQU Y4, (p)(DI)
+
+#define CRUMBS_UPPER(a, SHIFT, b, p) \
+	CRUMB_UPPER_ONE(Y0, a, Y8, SHIFT, b, p); \
+	CRUMB_UPPER_ONE(Y1, a, Y9, SHIFT, b, p+32); \
+	CRUMB_UPPER_ONE(Y2, a, Y10, SHIFT, b, p+64); \
+	CRUMB_UPPER_ONE(Y3, a, Y11, SHIFT, b, p+96)
+
+#define CRUMB_UPPER_ONE(Y, a, U, SHIFT, b, p) \
+	VPSRLW  $a, Y, Y4; \
+	SHIFT   $b, U, Y5; \
+	VPAND   Y15, Y4, Y4; \
+	VPAND   Y14, Y5, Y5; \
+	VPOR    Y5, Y4, Y4; \
+	VMOVDQU Y4, (p)(DI)
+
+// BYTES stores them whole.
+#define BYTES(o, MAP, p) \
+	RAW(o); \
+	MAP(Y0, 0); \
+	MAP(Y1, 0); \
+	MAP(Y2, 0); \
+	MAP(Y3, 0); \
+	VMOVDQU Y0, (p)(DI); \
+	VMOVDQU Y1, (p+32)(DI); \
+	VMOVDQU Y2, (p+64)(DI); \
+	VMOVDQU Y3, (p+96)(DI)
+
+#define MAP_UP(Y, s) VPXOR Y15, Y, Y
+
+// Formats of blocks go unit by unit.
+#define EACH_UNIT(bytes, A, B) \
+	NIBBLES; \
+	XORL CX, CX; \
+loop: \
+	A; \
+	B; \
+	ADDQ $768, DI; \
+	ADDQ $bytes, CX; \
+	CMPQ CX, $(4*bytes); \
+	JNE  loop; \
+	RET
+
+// Formats of super-blocks go by the first and the last 16 bytes of runs of 32.
+#define EACH_SIXTEEN(A, B, C, D) \
+	XORL CX, CX; \
+loop: \
+	A; \
+	B; \
+	C; \
+	D; \
+	ADDQ $128, DI; \
+	ADDQ $16, CX; \
+	CMPQ CX, $32; \
+	JNE  loop; \
+	RET
+
+TEXT weightsQ4_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	EACH_UNIT(36, SPLIT(2, MAP_NOTHING, 0, 128), SPLIT(20, MAP_NOTHING, 256, 384))
+
+TEXT weightsQ4_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	EACH_UNIT(40, SPLIT(4, MAP_NOTHING, 0, 128), SPLIT(24, MAP_NOTHING, 256, 384))
+
+#define FIFTH_CONSTANTS \
+	VPCMPEQD Y9, Y9, Y9; \
+	VPSRLD   $28, Y9, Y9; \
+	VMOVDQU  fourBits<>(SB), Y10; \
+	VMOVDQU  bytes16<>(SB), Y11
+
+TEXT weightsQ5_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	FIFTH_CONSTANTS
+	EACH_UNIT(44, FIFTH(2); SPLIT(6, MAP_FIFTH, 0, 128), FIFTH(24); SPLIT(28, MAP_FIFTH, 256, 384))
+
+TEXT weightsQ5_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	FIFTH_CONSTANTS
+	EACH_UNIT(48, FIFTH(4); SPLIT(8, MAP_FIFTH, 0, 128), FIFTH(28); SPLIT(32, MAP_FIFTH, 256, 384))
+
+TEXT weightsQ8_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	EACH_UNIT(68, BYTES(2, MAP_NOTHING, 0); BYTES(18, MAP_NOTHING, 128), BYTES(36, MAP_NOTHING, 256); BYTES(52, MAP_NOTHING, 384))
+
+TEXT weightsQ8_0Up<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes128<>(SB), Y15
+	EACH_UNIT(68, BYTES(2, MAP_UP, 0); BYTES(18, MAP_UP, 128), BYTES(36, MAP_UP, 256); BYTES(52, MAP_UP, 384))
+
+TEXT weightsIQ4_NL<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4<>(SB), Y15
+	EACH_UNIT(36, SPLIT(2, MAP_TABLE, 0, 128), SPLIT(20, MAP_TABLE, 256, 384))
+
+TEXT weightsIQ4_NLUp<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	EACH_UNIT(36, SPLIT(2, MAP_TABLE, 0, 128), SPLIT(20, MAP_TABLE, 256, 384))
+
+TEXT weightsIQ4_XS<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4<>(SB), Y15
+	EACH_UNIT(32, SPLIT(8, MAP_TABLE, 0, 128), SPLIT(24, MAP_TABLE, 256, 384))
+
+TEXT weightsIQ4_XSUp<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	EACH_UNIT(32, SPLIT(8, MAP_TABLE, 0, 128), SPLIT(24, MAP_TABLE, 256, 384))
+
+TEXT weightsMXFP4<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU fp4Up<>(SB), Y15
+	EACH_UNIT(34, SPLIT(1, MAP_TABLE, 0, 128), SPLIT(18, MAP_TABLE, 256, 384))
+
+TEXT weightsQ4_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	EACH_UNIT(32, SPLIT(16, MAP_NOTHING, 0, 256), SPLIT(32, MAP_NOTHING, 128, 384))
+
+#define SIXTEEN_Q5_K_0 KEEP(16); SPLIT_UPPER(48, VPSLLW, 4, VPSLLW, 3, 0, 256)
+#define SIXTEEN_Q5_K_1 SPLIT_UPPER(80, VPSLLW, 2, VPSLLW, 1, 768, 1024)
+#define SIXTEEN_Q5_K_2 SPLIT_UPPER(112, VPSRLW, 0, VPSRLW, 1, 1536, 1792)
+#define SIXTEEN_Q5_K_3 SPLIT_UPPER(144, VPSRLW, 2, VPSRLW, 3, 2304, 2560)
+
+TEXT weightsQ5_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	NIBBLES
+	VMOVDQU bytes16<>(SB), Y15
+	EACH_SIXTEEN(SIXTEEN_Q5_K_0, SIXTEEN_Q5_K_1, SIXTEEN_Q5_K_2, SIXTEEN_Q5_K_3)
+
+#define SIXTEEN_Q6_K_0 KEEP(128); SPLIT_UPPER(0, VPSLLW, 4, VPSRLW, 0, 0, 768)
+#define SIXTEEN_Q6_K_1 SPLIT_UPPER(32, VPSLLW, 2, VPSRLW, 2, 256, 1024)
+#define SIXTEEN_Q6_K_2 KEEP(160); SPLIT_UPPER(64, VPSLLW, 4, VPSRLW, 0, 1536, 2304)
+#define SIXTEEN_Q6_K_3 SPLIT_UPPER(96, VPSLLW, 2, VPSRLW, 2, 1792, 2560)
+
+TEXT weightsQ6_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	NIBBLES
+	VMOVDQU bytes48<>(SB), Y15
+	EACH_SIXTEEN(SIXTEEN_Q6_K_0, SIXTEEN_Q6_K_1, SIXTEEN_Q6_K_2, SIXTEEN_Q6_K_3)
+
+#define SIXTEEN_Q2_K_0 RAW(16); CRUMBS(0, 0); CRUMBS(2, 256)
+#define SIXTEEN_Q2_K_1 CRUMBS(4, 768); CRUMBS(6, 1024)
+#define SIXTEEN_Q2_K_2 RAW(48); CRUMBS(0, 1536); CRUMBS(2, 1792)
+#define SIXTEEN_Q2_K_3 CRUMBS(4, 2304); CRUMBS(6, 2560)
+
+TEXT weightsQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	EACH_SIXTEEN(SIXTEEN_Q2_K_0, SIXTEEN_Q2_K_1, SIXTEEN_Q2_K_2, SIXTEEN_Q2_K_3)
+
+#define SIXTEEN_Q3_K_0 KEEP(0); RAW(32); CRUMBS_UPPER(0, VPSLLW, 2, 0); CRUMBS_UPPER(2, VPSLLW, 1, 256)
+#define SIXTEEN_Q3_K_1 CRUMBS_UPPER(4, VPSRLW, 0, 768); CRUMBS_UPPER(6, VPSRLW, 1, 1024)
+#define SIXTEEN_Q3_K_2 RAW(64); CRUMBS_UPPER(0, VPSRLW, 2, 1536); CRUMBS_UPPER(2, VPSRLW, 3, 1792)
+#define SIXTEEN_Q3_K_3 CRUMBS_UPPER(4, VPSRLW, 4, 2304); CRUMBS_UPPER(6, VPSRLW, 5, 2560)
+
+TEXT weightsQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes4<>(SB), Y14
+	VMOVDQU bytes3<>(SB), Y15
+	EACH_SIXTEEN(SIXTEEN_Q3_K_0, SIXTEEN_Q3_K_1, SIXTEEN_Q3_K_2, SIXTEEN_Q3_K_3)
 
 // ---------------------------------------------------------------------------------------------------------------- tiles
 
 // The frame of rowsManyAVX2, offsets from R13.
 #define SHARES 0     // shares of all tokens, 24576 bytes
 #define ACCS   24576 // accumulators of 16 tokens, 256 bytes each
-#define PACKED 28672 // eight packed rows, 384 bytes each
-#define PANEL  31744 // a panel
-#define TAIL   34816 // a row's tail
-#define PLACE  35104 // where eight rows are read
-#define KIND_  35168 // what is known of the format
-#define XSTEP  35176 // bytes from token to token of x
-#define SSTEP  35184 // and of the shares
-#define ROWNO  35192 // the first of the eight rows
-#define SUPER  35200 // the super-block
-#define TOKEN  35208 // the first token of a tile
+#define SCALES 28672 // scales of eight rows, 128 bytes each
+#define PANEL  29696 // a panel
+#define TAILS  32768 // tails of eight rows, 288 bytes each
+#define PLACE  35072 // where eight rows are read
+#define KIND_  35136 // what is known of the format
+#define XSTEP  35144 // bytes from token to token of x
+#define SSTEP  35152 // and of the shares
+#define ROWNO  35160 // the first of the eight rows
+#define SUPER  35168 // the super-block
+#define TOKEN  35176 // the first token of a tile
 
 // A tile routine multiplies CX units of the panel with four tokens, or two:
 //
@@ -860,15 +1067,17 @@ TEXT lanesHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU (w+64)(SI), Y7; \
 	VMOVDQU (w+96)(SI), Y8
 
-// QUAD_… adds the products of four vectors of weights with 16 activations at q(x) to A.
+// QUAD_… adds the products of four vectors of weights with 16 activations at q(x) to A. QUAD_VNNI mixes loads and shuffles, which
+// otherwise hold each other up.
 #define QUAD_VNNI(x, s, A, n, acc, q, b) \
-	VPBROADCASTD (q)(x), Y5; \
-	VPDPBUSD(5, 4, n); \
-	VPBROADCASTD (q+4)(x), Y9; \
-	VPDPBUSD(9, 6, n); \
-	VPBROADCASTD (q+8)(x), Y10; \
-	VPDPBUSD(10, 7, n); \
-	VPBROADCASTD (q+12)(x), Y5; \
+	VBROADCASTI128 (q)(x), Y5; \
+	VPBROADCASTD (q)(x), Y9; \
+	VPSHUFD $0x55, Y5, Y10; \
+	VPDPBUSD(9, 4, n); \
+	VPBROADCASTD (q+8)(x), Y9; \
+	VPDPBUSD(10, 6, n); \
+	VPSHUFD $0xFF, Y5, Y5; \
+	VPDPBUSD(9, 7, n); \
 	VPDPBUSD(5, 8, n)
 
 // FOUR_WORDS leaves four products per word in Y5.
@@ -1240,10 +1449,10 @@ TEXT sharesHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
 
 // ---------------------------------------------------------------------------------------------------------------- formats
 
-// What the two functions below need to know of a format, in the order of the constants kind… in Go.
-#define KIND(name, row, pack, lanes, tile4, tile2, digest, shares, bytes, factor, group) \
+// What the two functions below have to know of a format. bytes are those of a super-block, group those of its shares.
+#define KIND(name, row, scales, weights, lanes, tile4, tile2, digest, shares, bytes, factor, group) \
 	DATA name<>+0(SB)/8, $row<>(SB); \
-	DATA name<>+8(SB)/8, $pack<>(SB); \
+	DATA name<>+8(SB)/8, $scales<>(SB); \
 	DATA name<>+16(SB)/8, $lanes<>(SB); \
 	DATA name<>+24(SB)/8, $tile4<>(SB); \
 	DATA name<>+32(SB)/8, $tile2<>(SB); \
@@ -1252,80 +1461,87 @@ TEXT sharesHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
 	DATA name<>+56(SB)/8, $bytes; \
 	DATA name<>+64(SB)/8, $factor; \
 	DATA name<>+72(SB)/8, $group; \
-	GLOBL name<>(SB), RODATA, $80
+	DATA name<>+80(SB)/8, $weights<>(SB); \
+	GLOBL name<>(SB), RODATA, $88
 
-#define BLOCKS(name, row, pack, tile4, tile2, bytes, offset) \
-	KIND(name, row, pack, lanesBlocks, tile4, tile2, digestBlocks, sharesBlocks, bytes, offset, 32)
+#define BLOCKS(name, row, scales, weights, tile4, tile2, bytes, offset) \
+	KIND(name, row, scales, weights, lanesBlocks, tile4, tile2, digestBlocks, sharesBlocks, bytes, offset, 32)
 
-#define BLOCKS_MIN(name, row, pack, tile4, tile2, bytes, sign) \
-	KIND(name, row, pack, lanesBlocksMin, tile4, tile2, digestBlocksMin, sharesBlocksMin, bytes, sign, 32)
+#define BLOCKS_MIN(name, row, scales, weights, tile4, tile2, bytes, sign) \
+	KIND(name, row, scales, weights, lanesBlocksMin, tile4, tile2, digestBlocksMin, sharesBlocksMin, bytes, sign, 32)
 
-#define HALVES(name, row, pack, tile4, tile2, bytes, offset) \
-	KIND(name, row, pack, lanesHalves, tile4, tile2, digestHalves, sharesHalves, bytes, offset, 64)
+#define HALVES(name, row, scales, weights, tile4, tile2, bytes, offset) \
+	KIND(name, row, scales, weights, lanesHalves, tile4, tile2, digestHalves, sharesHalves, bytes, offset, 64)
 
-#define HALVES_MIN(name, row, pack, tile4, tile2, bytes, sign) \
-	KIND(name, row, pack, lanesHalvesMin, tile4, tile2, digestHalvesMin, sharesHalvesMin, bytes, sign, 64)
+#define HALVES_MIN(name, row, scales, weights, tile4, tile2, bytes, sign) \
+	KIND(name, row, scales, weights, lanesHalvesMin, tile4, tile2, digestHalvesMin, sharesHalvesMin, bytes, sign, 64)
 
 // 1 and −1 as floats: a minimum is subtracted by the K formats and added by the others.
 #define MINUS 0x3F800000
 #define PLUS 0xBF800000
 
-BLOCKS(kindQ4_0, rowQ4_0, packQ4_0, tileU4_4, tileU4_2, 144, 8)
-BLOCKS_MIN(kindQ4_1, rowQ4_1, packQ4_1, tileU4Min4, tileU4Min2, 160, PLUS)
-BLOCKS(kindQ5_0, rowQ5_0, packQ5_0, tileU5_4, tileU5_2, 176, 16)
-BLOCKS_MIN(kindQ5_1, rowQ5_1, packQ5_1, tileU5Min4, tileU5Min2, 192, PLUS)
-BLOCKS(kindQ8_0, rowQ8_0, packQ8_0, tileS8_4, tileS8_2, 272, 0)
-HALVES_MIN(kindQ2_K, rowQ2_K, packQ2_K, tileHalvesMin4, tileHalvesMin2, 84, MINUS)
-HALVES(kindQ3_K, rowQ3_K, packQ3_K, tileHalves4, tileHalves2, 110, 4)
-BLOCKS_MIN(kindQ4_K, rowQ4_K, packQ4_K, tileU4Min4, tileU4Min2, 144, MINUS)
-BLOCKS_MIN(kindQ5_K, rowQ5_K, packQ5_K, tileU5Min4, tileU5Min2, 176, MINUS)
-HALVES(kindQ6_K, rowQ6_K, packQ6_K, tileHalves4, tileHalves2, 210, 32)
-BLOCKS(kindIQ4_NL, rowIQ4_NL, packIQ4_NL, tileS8_4, tileS8_2, 144, 0)
-BLOCKS(kindIQ4_XS, rowIQ4_XS, packIQ4_XS, tileS8_4, tileS8_2, 136, 0)
-BLOCKS(kindMXFP4, rowMXFP4, packMXFP4, tileU5_4, tileU5_2, 136, 12)
+BLOCKS(kindQ4_0, rowQ4_0, scalesQ4_0, weightsQ4_0, tileU4_4, tileU4_2, 144, 8)
+BLOCKS_MIN(kindQ4_1, rowQ4_1, scalesQ4_1, weightsQ4_1, tileU4Min4, tileU4Min2, 160, PLUS)
+BLOCKS(kindQ5_0, rowQ5_0, scalesQ5_0, weightsQ5_0, tileU5_4, tileU5_2, 176, 16)
+BLOCKS_MIN(kindQ5_1, rowQ5_1, scalesQ5_1, weightsQ5_1, tileU5Min4, tileU5Min2, 192, PLUS)
+BLOCKS(kindQ8_0, rowQ8_0, scalesQ8_0, weightsQ8_0, tileS8_4, tileS8_2, 272, 0)
+HALVES_MIN(kindQ2_K, rowQ2_K, scalesQ2_K, weightsQ2_K, tileHalvesMin4, tileHalvesMin2, 84, MINUS)
+HALVES(kindQ3_K, rowQ3_K, scalesQ3_K, weightsQ3_K, tileHalves4, tileHalves2, 110, 4)
+BLOCKS_MIN(kindQ4_K, rowQ4_K, scalesPairs, weightsQ4_K, tileU4Min4, tileU4Min2, 144, MINUS)
+BLOCKS_MIN(kindQ5_K, rowQ5_K, scalesPairs, weightsQ5_K, tileU5Min4, tileU5Min2, 176, MINUS)
+HALVES(kindQ6_K, rowQ6_K, scalesQ6_K, weightsQ6_K, tileHalves4, tileHalves2, 210, 32)
+BLOCKS(kindIQ4_NL, rowIQ4_NL, scalesQ4_0, weightsIQ4_NL, tileS8_4, tileS8_2, 144, 0)
+BLOCKS(kindIQ4_XS, rowIQ4_XS, scalesIQ4_XS, weightsIQ4_XS, tileS8_4, tileS8_2, 136, 0)
+BLOCKS(kindMXFP4, rowMXFP4, scalesMXFP4, weightsMXFP4, tileU5_4, tileU5_2, 136, 12)
 
-BLOCKS(kindQ4_0VNNI, rowQ4_0VNNI, packQ4_0, tileVNNI4, tileVNNI2, 144, 8)
-BLOCKS_MIN(kindQ4_1VNNI, rowQ4_1VNNI, packQ4_1, tileMinVNNI4, tileMinVNNI2, 160, PLUS)
-BLOCKS(kindQ5_0VNNI, rowQ5_0VNNI, packQ5_0, tileVNNI4, tileVNNI2, 176, 16)
-BLOCKS_MIN(kindQ5_1VNNI, rowQ5_1VNNI, packQ5_1, tileMinVNNI4, tileMinVNNI2, 192, PLUS)
-BLOCKS(kindQ8_0VNNI, rowQ8_0VNNI, packQ8_0VNNI, tileVNNI4, tileVNNI2, 272, 128)
-HALVES_MIN(kindQ2_KVNNI, rowQ2_KVNNI, packQ2_K, tileHalvesMinVNNI4, tileHalvesMinVNNI2, 84, MINUS)
-HALVES(kindQ3_KVNNI, rowQ3_KVNNI, packQ3_K, tileHalvesVNNI4, tileHalvesVNNI2, 110, 4)
-BLOCKS_MIN(kindQ4_KVNNI, rowQ4_KVNNI, packQ4_K, tileMinVNNI4, tileMinVNNI2, 144, MINUS)
-BLOCKS_MIN(kindQ5_KVNNI, rowQ5_KVNNI, packQ5_K, tileMinVNNI4, tileMinVNNI2, 176, MINUS)
-HALVES(kindQ6_KVNNI, rowQ6_KVNNI, packQ6_K, tileHalvesVNNI4, tileHalvesVNNI2, 210, 32)
-BLOCKS(kindIQ4_NLVNNI, rowIQ4_NLVNNI, packIQ4_NLVNNI, tileVNNI4, tileVNNI2, 144, 128)
-BLOCKS(kindIQ4_XSVNNI, rowIQ4_XSVNNI, packIQ4_XSVNNI, tileVNNI4, tileVNNI2, 136, 128)
-BLOCKS(kindMXFP4VNNI, rowMXFP4VNNI, packMXFP4, tileVNNI4, tileVNNI2, 136, 12)
+BLOCKS(kindQ4_0VNNI, rowQ4_0VNNI, scalesQ4_0, weightsQ4_0, tileVNNI4, tileVNNI2, 144, 8)
+BLOCKS_MIN(kindQ4_1VNNI, rowQ4_1VNNI, scalesQ4_1, weightsQ4_1, tileMinVNNI4, tileMinVNNI2, 160, PLUS)
+BLOCKS(kindQ5_0VNNI, rowQ5_0VNNI, scalesQ5_0, weightsQ5_0, tileVNNI4, tileVNNI2, 176, 16)
+BLOCKS_MIN(kindQ5_1VNNI, rowQ5_1VNNI, scalesQ5_1, weightsQ5_1, tileMinVNNI4, tileMinVNNI2, 192, PLUS)
+BLOCKS(kindQ8_0VNNI, rowQ8_0VNNI, scalesQ8_0, weightsQ8_0Up, tileVNNI4, tileVNNI2, 272, 128)
+HALVES_MIN(kindQ2_KVNNI, rowQ2_KVNNI, scalesQ2_K, weightsQ2_K, tileHalvesMinVNNI4, tileHalvesMinVNNI2, 84, MINUS)
+HALVES(kindQ3_KVNNI, rowQ3_KVNNI, scalesQ3_K, weightsQ3_K, tileHalvesVNNI4, tileHalvesVNNI2, 110, 4)
+BLOCKS_MIN(kindQ4_KVNNI, rowQ4_KVNNI, scalesPairs, weightsQ4_K, tileMinVNNI4, tileMinVNNI2, 144, MINUS)
+BLOCKS_MIN(kindQ5_KVNNI, rowQ5_KVNNI, scalesPairs, weightsQ5_K, tileMinVNNI4, tileMinVNNI2, 176, MINUS)
+HALVES(kindQ6_KVNNI, rowQ6_KVNNI, scalesQ6_K, weightsQ6_K, tileHalvesVNNI4, tileHalvesVNNI2, 210, 32)
+BLOCKS(kindIQ4_NLVNNI, rowIQ4_NLVNNI, scalesQ4_0, weightsIQ4_NLUp, tileVNNI4, tileVNNI2, 144, 128)
+BLOCKS(kindIQ4_XSVNNI, rowIQ4_XSVNNI, scalesIQ4_XS, weightsIQ4_XSUp, tileVNNI4, tileVNNI2, 136, 128)
+BLOCKS(kindMXFP4VNNI, rowMXFP4VNNI, scalesMXFP4, weightsMXFP4, tileVNNI4, tileVNNI2, 136, 12)
 
-#define PAIR_OF_KINDS(i, plain, vnni) \
-	DATA kinds<>+i(SB)/8, $plain<>(SB); \
-	DATA kindsVNNI<>+i(SB)/8, $vnni<>(SB)
-
-PAIR_OF_KINDS(0, kindQ4_0, kindQ4_0VNNI)
-PAIR_OF_KINDS(8, kindQ4_1, kindQ4_1VNNI)
-PAIR_OF_KINDS(16, kindQ5_0, kindQ5_0VNNI)
-PAIR_OF_KINDS(24, kindQ5_1, kindQ5_1VNNI)
-PAIR_OF_KINDS(32, kindQ8_0, kindQ8_0VNNI)
-PAIR_OF_KINDS(40, kindQ2_K, kindQ2_KVNNI)
-PAIR_OF_KINDS(48, kindQ3_K, kindQ3_KVNNI)
-PAIR_OF_KINDS(56, kindQ4_K, kindQ4_KVNNI)
-PAIR_OF_KINDS(64, kindQ5_K, kindQ5_KVNNI)
-PAIR_OF_KINDS(72, kindQ6_K, kindQ6_KVNNI)
-PAIR_OF_KINDS(80, kindIQ4_NL, kindIQ4_NLVNNI)
-PAIR_OF_KINDS(88, kindIQ4_XS, kindIQ4_XSVNNI)
-PAIR_OF_KINDS(96, kindMXFP4, kindMXFP4VNNI)
-GLOBL kinds<>(SB), RODATA, $104
-GLOBL kindsVNNI<>(SB), RODATA, $104
+// In the order of rowKindsAVX2.
+DATA kinds<>+0(SB)/8, $kindQ4_0<>(SB)
+DATA kinds<>+8(SB)/8, $kindQ4_1<>(SB)
+DATA kinds<>+16(SB)/8, $kindQ5_0<>(SB)
+DATA kinds<>+24(SB)/8, $kindQ5_1<>(SB)
+DATA kinds<>+32(SB)/8, $kindQ8_0<>(SB)
+DATA kinds<>+40(SB)/8, $kindQ2_K<>(SB)
+DATA kinds<>+48(SB)/8, $kindQ3_K<>(SB)
+DATA kinds<>+56(SB)/8, $kindQ4_K<>(SB)
+DATA kinds<>+64(SB)/8, $kindQ5_K<>(SB)
+DATA kinds<>+72(SB)/8, $kindQ6_K<>(SB)
+DATA kinds<>+80(SB)/8, $kindIQ4_NL<>(SB)
+DATA kinds<>+88(SB)/8, $kindIQ4_XS<>(SB)
+DATA kinds<>+96(SB)/8, $kindMXFP4<>(SB)
+DATA kinds<>+104(SB)/8, $kindQ4_0VNNI<>(SB)
+DATA kinds<>+112(SB)/8, $kindQ4_1VNNI<>(SB)
+DATA kinds<>+120(SB)/8, $kindQ5_0VNNI<>(SB)
+DATA kinds<>+128(SB)/8, $kindQ5_1VNNI<>(SB)
+DATA kinds<>+136(SB)/8, $kindQ8_0VNNI<>(SB)
+DATA kinds<>+144(SB)/8, $kindQ2_KVNNI<>(SB)
+DATA kinds<>+152(SB)/8, $kindQ3_KVNNI<>(SB)
+DATA kinds<>+160(SB)/8, $kindQ4_KVNNI<>(SB)
+DATA kinds<>+168(SB)/8, $kindQ5_KVNNI<>(SB)
+DATA kinds<>+176(SB)/8, $kindQ6_KVNNI<>(SB)
+DATA kinds<>+184(SB)/8, $kindIQ4_NLVNNI<>(SB)
+DATA kinds<>+192(SB)/8, $kindIQ4_XSVNNI<>(SB)
+DATA kinds<>+200(SB)/8, $kindMXFP4VNNI<>(SB)
+GLOBL kinds<>(SB), RODATA, $208
 
 // FRAME sets R13 to the frame, aligned, and R12 to what is known of the format.
 #define FRAME \
 	LEAQ 31(SP), R13; \
 	ANDQ $~31, R13; \
 	LEAQ kinds<>(SB), AX; \
-	LEAQ kindsVNNI<>(SB), DX; \
-	CMPQ vnni+8(FP), $0; \
-	CMOVQNE DX, AX; \
 	MOVQ kind+0(FP), DX; \
 	MOVQ (AX)(DX*8), R12
 
@@ -1356,31 +1572,30 @@ loop: \
 	SUBQ    $16, CX; \
 	JGT     loop
 
-// CLEAR_TAIL zeroes the 288 bytes of that buffer at o of the frame.
-#define CLEAR_TAIL(o) \
+// CLEAR zeroes n times 96 bytes at DI.
+#define CLEAR(n, loop) \
 	VPXOR   Y8, Y8, Y8; \
-	VMOVDQU Y8, (o)(R13); \
-	VMOVDQU Y8, (o+32)(R13); \
-	VMOVDQU Y8, (o+64)(R13); \
-	VMOVDQU Y8, (o+96)(R13); \
-	VMOVDQU Y8, (o+128)(R13); \
-	VMOVDQU Y8, (o+160)(R13); \
-	VMOVDQU Y8, (o+192)(R13); \
-	VMOVDQU Y8, (o+224)(R13); \
-	VMOVDQU Y8, (o+256)(R13)
+	MOVQ    $n, CX; \
+loop: \
+	VMOVDQU Y8, (DI); \
+	VMOVDQU Y8, 32(DI); \
+	VMOVDQU Y8, 64(DI); \
+	ADDQ    $96, DI; \
+	DECQ    CX; \
+	JNZ     loop
 
-// func rowsOneAVX2(kind, vnni int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
+// func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
 //
 // One token. Frame: the digest, 96 super-blocks; a row's tail.
 //
 //	R8  row   R10  its product   R11  row routine   DI  rows to go
-TEXT ·rowsOneAVX2(SB), 0, $37216-80
+TEXT ·rowsOneAVX2(SB), 0, $37216-72
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
 	VPBROADCASTD 64(R12), Y15
-	MOVQ x+48(FP), DX
-	MOVQ units+56(FP), CX
+	MOVQ x+40(FP), DX
+	MOVQ units+48(FP), CX
 	MOVQ R13, DI
 
 digest:
@@ -1392,23 +1607,24 @@ digest:
 	SUBQ $4, CX
 	JGT  digest
 
-	CLEAR_TAIL(36864)
-	MOVQ w+24(FP), R8
-	MOVQ dst+16(FP), R10
+	LEAQ 36864(R13), DI
+	CLEAR(3, clear)
+	MOVQ w+16(FP), R8
+	MOVQ dst+8(FP), R10
 	MOVQ (R12), R11
-	MOVQ rows+40(FP), DI
+	MOVQ rows+32(FP), DI
 
 row:
 	VXORPS Y0, Y0, Y0
 	MOVQ   R8, SI
 	MOVQ   R13, BX
-	MOVQ   full+64(FP), CX
+	MOVQ   full+56(FP), CX
 	TESTQ  CX, CX
 	JZ     tail
 	CALL   R11
 
 tail:
-	MOVQ  tail+72(FP), CX
+	MOVQ  tail+64(FP), CX
 	TESTQ CX, CX
 	JZ    sum
 	LEAQ  36864(R13), R9
@@ -1426,22 +1642,22 @@ sum:
 	VADDSS    X1, X0, X0
 	VMOVSS    X0, (R10)
 	ADDQ      $4, R10
-	ADDQ      rowBytes+32(FP), R8
+	ADDQ      rowBytes+24(FP), R8
 	DECQ      DI
 	JNZ       row
 	VZEROUPPER
 	RET
 
-// func rowsManyAVX2(kind, vnni int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
+// func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
 //
 // Several tokens, eight rows at a time.
-TEXT ·rowsManyAVX2(SB), 0, $35248-96
+TEXT ·rowsManyAVX2(SB), 0, $35216-88
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
 	VPBROADCASTD 64(R12), Y15
 	MOVQ         R12, KIND_(R13)
-	MOVQ         units+64(FP), AX
+	MOVQ         units+56(FP), AX
 	LEAQ         3(AX), DX
 	SHRQ         $2, DX
 	IMULQ        72(R12), DX
@@ -1450,12 +1666,12 @@ TEXT ·rowsManyAVX2(SB), 0, $35248-96
 	MOVQ         AX, XSTEP(R13)
 
 	// The shares; BX counts the tokens.
-	MOVQ x+56(FP), DX
-	MOVQ n+72(FP), BX
+	MOVQ x+48(FP), DX
+	MOVQ n+64(FP), BX
 	LEAQ SHARES(R13), DI
 
 shares:
-	MOVQ units+64(FP), CX
+	MOVQ units+56(FP), CX
 
 share:
 	UNITS
@@ -1470,17 +1686,18 @@ share:
 	DECQ  BX
 	JNZ   shares
 
-	CLEAR_TAIL(TAIL)
+	LEAQ TAILS(R13), DI
+	CLEAR(24, clear)
 	MOVQ $0, ROWNO(R13)
 
 rows:
 	// The places of eight rows; the last row stands in for those that are missing.
 	MOVQ  ROWNO(R13), AX
-	MOVQ  rows+48(FP), CX
+	MOVQ  rows+40(FP), CX
 	SUBQ  AX, CX
-	MOVQ  rowBytes+40(FP), R8
+	MOVQ  rowBytes+32(FP), R8
 	IMULQ R8, AX
-	ADDQ  w+32(FP), AX
+	ADDQ  w+24(FP), AX
 	XORL  DX, DX
 
 place:
@@ -1492,13 +1709,13 @@ place:
 	CMPQ    DX, $8
 	JLT     place
 
-	MOVQ   n+72(FP), CX
+	MOVQ   n+64(FP), CX
 	ADDQ   $3, CX
 	ANDQ   $~3, CX
 	LEAQ   ACCS(R13), DI
 	VXORPS Y0, Y0, Y0
 
-clear:
+zero:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y0, 32(DI)
 	VMOVUPS Y0, 64(DI)
@@ -1509,58 +1726,87 @@ clear:
 	VMOVUPS Y0, 224(DI)
 	ADDQ    $256, DI
 	DECQ    CX
-	JNZ     clear
+	JNZ     zero
 	MOVQ    $0, SUPER(R13)
 
 super:
-	// A super-block of eight rows becomes a panel.
+	// A super-block of eight rows becomes a panel. Of a tail a copy is read.
 	MOVQ KIND_(R13), R12
 	MOVQ 8(R12), R11
+	LEAQ SCALES(R13), DI
 	XORL BX, BX
-	LEAQ PACKED(R13), DI
 	MOVQ SUPER(R13), AX
-	CMPQ AX, full+80(FP)
-	JGE  tails
-
-pack:
-	MOVQ       PLACE(R13)(BX*8), SI
-	MOVQ       rowBytes+40(FP), AX
-	LEAQ       (SI)(AX*8), AX // the same place of the next eight rows
-	PREFETCHT0 (AX)
-	PREFETCHT0 64(AX)
-	PREFETCHT0 128(AX)
-	CALL       R11
-	ADDQ       56(R12), SI
-	MOVQ       SI, PLACE(R13)(BX*8)
-	ADDQ       $384, DI
-	INCQ       BX
-	CMPQ       BX, $8
-	JLT        pack
-	JMP        packed
+	CMPQ AX, full+72(FP)
+	JLT  scales
+	LEAQ TAILS(R13), DX
 
 tails:
 	MOVQ PLACE(R13)(BX*8), SI
-	MOVQ tail+88(FP), CX
-	LEAQ TAIL(R13), R9
+	MOVQ DX, PLACE(R13)(BX*8)
+	MOVQ DX, R9
+	ADDQ $288, DX
+	MOVQ tail+80(FP), CX
 	COPY_TAIL(copy)
-	LEAQ TAIL(R13), SI
-	CALL R11
-	ADDQ $384, DI
 	INCQ BX
 	CMPQ BX, $8
 	JLT  tails
+	XORL BX, BX
 
-packed:
-	LEAQ PACKED(R13), SI
+scales:
+	MOVQ PLACE(R13)(BX*8), SI
+	CALL R11
+	SUBQ $-128, DI
+	INCQ BX
+	CMPQ BX, $8
+	JLT  scales
+	LEAQ SCALES(R13), SI
 	LEAQ PANEL(R13), DI
 	MOVQ 16(R12), AX
 	CALL AX
+
+	MOVQ 80(R12), SI
+	MOVQ (PLACE+0)(R13), R8
+	MOVQ (PLACE+8)(R13), R9
+	MOVQ (PLACE+16)(R13), R10
+	MOVQ (PLACE+24)(R13), R11
+	MOVQ (PLACE+32)(R13), R12
+	MOVQ (PLACE+40)(R13), AX
+	MOVQ (PLACE+48)(R13), BX
+	MOVQ (PLACE+56)(R13), DX
+	CALL SI
+	MOVQ KIND_(R13), SI
+	MOVQ 56(SI), SI
+	ADDQ SI, (PLACE+0)(R13)
+	ADDQ SI, (PLACE+8)(R13)
+	ADDQ SI, (PLACE+16)(R13)
+	ADDQ SI, (PLACE+24)(R13)
+	ADDQ SI, (PLACE+32)(R13)
+	ADDQ SI, (PLACE+40)(R13)
+	ADDQ SI, (PLACE+48)(R13)
+	ADDQ SI, (PLACE+56)(R13)
+
+	// Prefetch the same of the next eight rows.
+	MOVQ rowBytes+32(FP), CX
+	SHLQ $3, CX
+
+ahead:
+	PREFETCHT0 (R8)(CX*1)
+	PREFETCHT0 (R9)(CX*1)
+	PREFETCHT0 (R10)(CX*1)
+	PREFETCHT0 (R11)(CX*1)
+	PREFETCHT0 (R12)(CX*1)
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 (BX)(CX*1)
+	PREFETCHT0 (DX)(CX*1)
+	ADDQ $64, CX
+	SUBQ $64, SI
+	JGT  ahead
 	MOVQ $0, TOKEN(R13)
 
 tile:
 	// Tokens from AX on, CX of them; the last one stands in for those that are missing.
 	MOVQ    TOKEN(R13), AX
-	MOVQ    n+72(FP), CX
+	MOVQ    n+64(FP), CX
 	SUBQ    AX, CX
 	MOVQ    SUPER(R13), BX
 	MOVQ    BX, DX
@@ -1572,7 +1818,7 @@ tile:
 	LEAQ    SHARES(R13)(DX*1), DX
 	LEAQ    (BX)(BX*2), R8
 	SHLQ    $8, R8
-	ADDQ    x+56(FP), R8
+	ADDQ    x+48(FP), R8
 	MOVQ    AX, DI
 	IMULQ   XSTEP(R13), DI
 	ADDQ    DI, R8
@@ -1610,7 +1856,7 @@ two:
 multiply:
 	MOVQ    SUPER(R13), CX
 	SHLQ    $2, CX
-	SUBQ    units+64(FP), CX
+	SUBQ    units+56(FP), CX
 	NEGQ    CX
 	CMPQ    CX, $4
 	JLE     last
@@ -1621,26 +1867,26 @@ last:
 	MOVQ TOKEN(R13), AX
 	ADDQ $4, AX
 	MOVQ AX, TOKEN(R13)
-	CMPQ AX, n+72(FP)
+	CMPQ AX, n+64(FP)
 	JLT  tile
 
 	MOVQ SUPER(R13), AX
 	INCQ AX
 	MOVQ AX, SUPER(R13)
 	SHLQ $2, AX
-	CMPQ AX, units+64(FP)
+	CMPQ AX, units+56(FP)
 	JLT  super
 
 	// The sums of all tokens.
-	MOVQ    n+72(FP), CX
+	MOVQ    n+64(FP), CX
 	LEAQ    ACCS(R13), SI
-	MOVQ    dst+16(FP), DI
+	MOVQ    dst+8(FP), DI
 	MOVQ    ROWNO(R13), AX
 	LEAQ    (DI)(AX*4), DI
-	MOVQ    stride+24(FP), DX
+	MOVQ    stride+16(FP), DX
 	SHLQ    $2, DX
 	MOVQ    $8, BX
-	SUBQ    rows+48(FP), AX
+	SUBQ    rows+40(FP), AX
 	NEGQ    AX
 	CMPQ    AX, $8
 	CMOVQGT BX, AX            // rows to store
@@ -1669,7 +1915,7 @@ sum:
 	MOVQ ROWNO(R13), AX
 	ADDQ $8, AX
 	MOVQ AX, ROWNO(R13)
-	CMPQ AX, rows+48(FP)
+	CMPQ AX, rows+40(FP)
 	JLT  rows
 	VZEROUPPER
 	RET
