@@ -211,74 +211,74 @@ done:
 // by its bits whether the block is tiny (below 2⁻¹⁰⁰) or not finite; then the inverse is 0 and so are the values, since
 // NaN is converted to 0.
 #define BLOCK(at, tiny, set) \
-	FLDPQ  (R1), (F0, F1)            \
-	FLDPQ  32(R1), (F2, F3)          \
-	FLDPQ  64(R1), (F4, F5)          \
-	FLDPQ  96(R1), (F6, F7)          \
-	ADD    $128, R1                  \
-	FABS(16, 0)                      \
-	FABS(17, 1)                      \
-	FABS(18, 2)                      \
-	FABS(19, 3)                      \
-	FABS(20, 4)                      \
-	FABS(21, 5)                      \
-	FABS(23, 6)                      \
-	FABS(24, 7)                      \
-	FMAX(16, 16, 17)                 \
-	FMAX(18, 18, 19)                 \
-	FMAX(20, 20, 21)                 \
-	FMAX(23, 23, 24)                 \
-	FMAX(16, 16, 18)                 \
-	FMAX(20, 20, 23)                 \
-	FMAX(16, 16, 20)                 \
-	FMAXV(16, 16)                    \
-	FMOVS  F16, R3                   \
-	FDIVS  F22, F16, F20             \
-	FDIVS  F16, F22, F21             \
-	CMPW   R5, R3                    \
-	BLO    tiny                      \
-	CMPW   R6, R3                    \
-	BLO    set                       \
-	FMOVS  R7, F20                   \
-	FMOVS  ZR, F21                   \
-	B      set                       \
-tiny:                             \
-	FMOVS  ZR, F20                   \
-	FMOVS  ZR, F21                   \
-set:                              \
-	VDUP   V20.S[0], V20.S4          \
-	FMULI(0, 0, 21, 0)                  \
-	FMULI(1, 1, 21, 0)                  \
-	FMULI(2, 2, 21, 0)                  \
-	FMULI(3, 3, 21, 0)                  \
-	FMULI(4, 4, 21, 0)                  \
-	FMULI(5, 5, 21, 0)                  \
-	FMULI(6, 6, 21, 0)                  \
-	FMULI(7, 7, 21, 0)                  \
-	FCVTNS(0, 0)                     \
-	FCVTNS(1, 1)                     \
-	FCVTNS(2, 2)                     \
-	FCVTNS(3, 3)                     \
-	FCVTNS(4, 4)                     \
-	FCVTNS(5, 5)                     \
-	FCVTNS(6, 6)                     \
-	FCVTNS(7, 7)                     \
-	VADDP  V1.S4, V0.S4, V16.S4      \
-	VADDP  V3.S4, V2.S4, V17.S4      \
-	VADDP  V5.S4, V4.S4, V18.S4      \
-	VADDP  V7.S4, V6.S4, V19.S4      \
-	VADDP  V17.S4, V16.S4, V16.S4    \
-	VADDP  V19.S4, V18.S4, V18.S4    \
-	NEG(16, 16)                      \
-	NEG(18, 18)                      \
-	VUZP1  V1.H8, V0.H8, V0.H8       \
-	VUZP1  V3.H8, V2.H8, V2.H8       \
-	VUZP1  V5.H8, V4.H8, V4.H8       \
-	VUZP1  V7.H8, V6.H8, V6.H8       \
-	VUZP1  V2.B16, V0.B16, V0.B16    \
-	VUZP1  V6.B16, V4.B16, V4.B16    \
-	FSTPQ  (F0, F4), (at)(R0)        \
-	FSTPQ  (F20, F20), (at+64)(R0)   \
+	FLDPQ  (R1), (F0, F1)          \
+	FLDPQ  32(R1), (F2, F3)        \
+	FLDPQ  64(R1), (F4, F5)        \
+	FLDPQ  96(R1), (F6, F7)        \
+	ADD    $128, R1                \
+	FABS(16, 0)                    \
+	FABS(17, 1)                    \
+	FABS(18, 2)                    \
+	FABS(19, 3)                    \
+	FABS(20, 4)                    \
+	FABS(21, 5)                    \
+	FABS(23, 6)                    \
+	FABS(24, 7)                    \
+	FMAX(16, 16, 17)               \
+	FMAX(18, 18, 19)               \
+	FMAX(20, 20, 21)               \
+	FMAX(23, 23, 24)               \
+	FMAX(16, 16, 18)               \
+	FMAX(20, 20, 23)               \
+	FMAX(16, 16, 20)               \
+	FMAXV(16, 16)                  \
+	FMOVS  F16, R3                 \
+	FDIVS  F22, F16, F20           \
+	FDIVS  F16, F22, F21           \
+	CMPW   R5, R3                  \
+	BLO    tiny                    \
+	CMPW   R6, R3                  \
+	BLO    set                     \
+	FMOVS  R7, F20                 \
+	FMOVS  ZR, F21                 \
+	B      set                     \
+tiny:                              \
+	FMOVS  ZR, F20                 \
+	FMOVS  ZR, F21                 \
+set:                               \
+	VDUP   V20.S[0], V20.S4        \
+	FMULI(0, 0, 21, 0)             \
+	FMULI(1, 1, 21, 0)             \
+	FMULI(2, 2, 21, 0)             \
+	FMULI(3, 3, 21, 0)             \
+	FMULI(4, 4, 21, 0)             \
+	FMULI(5, 5, 21, 0)             \
+	FMULI(6, 6, 21, 0)             \
+	FMULI(7, 7, 21, 0)             \
+	FCVTNS(0, 0)                   \
+	FCVTNS(1, 1)                   \
+	FCVTNS(2, 2)                   \
+	FCVTNS(3, 3)                   \
+	FCVTNS(4, 4)                   \
+	FCVTNS(5, 5)                   \
+	FCVTNS(6, 6)                   \
+	FCVTNS(7, 7)                   \
+	VADDP  V1.S4, V0.S4, V16.S4    \
+	VADDP  V3.S4, V2.S4, V17.S4    \
+	VADDP  V5.S4, V4.S4, V18.S4    \
+	VADDP  V7.S4, V6.S4, V19.S4    \
+	VADDP  V17.S4, V16.S4, V16.S4  \
+	VADDP  V19.S4, V18.S4, V18.S4  \
+	NEG(16, 16)                    \
+	NEG(18, 18)                    \
+	VUZP1  V1.H8, V0.H8, V0.H8     \
+	VUZP1  V3.H8, V2.H8, V2.H8     \
+	VUZP1  V5.H8, V4.H8, V4.H8     \
+	VUZP1  V7.H8, V6.H8, V6.H8     \
+	VUZP1  V2.B16, V0.B16, V0.B16  \
+	VUZP1  V6.B16, V4.B16, V4.B16  \
+	FSTPQ  (F0, F4), (at)(R0)      \
+	FSTPQ  (F20, F20), (at+64)(R0) \
 	FSTPQ  (F16, F18), (at+128)(R0)
 
 // func quantizeNEON(dst *tensor.Q8, x *float32, units int)
@@ -401,38 +401,38 @@ GLOBL exponential<>(SB), (NOPTR|RODATA), $60
 
 // EXPM1 sets V1 to e^r − 1 and V2 to n, for t in V0. NaN gives NaN and n = 0.
 #define EXPM1 \
-	FMAX(0, 0, 27)                     \
-	FMIN(0, 0, 28)                     \
-	FMUL(2, 0, 16)                     \
-	FRINTN(2, 2)                       \
-	VFMLS V17.S4, V2.S4, V0.S4         \
-	VFMLS V18.S4, V2.S4, V0.S4         \ // r
-	FCVTNS(2, 2)                       \
-	FMUL(3, 0, 24)                     \
-	FADD(3, 3, 23)                     \
-	VORR  V22.B16, V22.B16, V1.B16     \
-	VFMLA V0.S4, V3.S4, V1.S4          \
-	VORR  V21.B16, V21.B16, V3.B16     \
-	VFMLA V0.S4, V1.S4, V3.S4          \
-	VORR  V20.B16, V20.B16, V1.B16     \
-	VFMLA V0.S4, V3.S4, V1.S4          \
-	VORR  V19.B16, V19.B16, V3.B16     \
-	VFMLA V0.S4, V1.S4, V3.S4          \ // c0 + …
-	FMUL(3, 3, 0)                      \
-	VORR  V0.B16, V0.B16, V1.B16       \
+	FMAX(0, 0, 27)                 \
+	FMIN(0, 0, 28)                 \
+	FMUL(2, 0, 16)                 \
+	FRINTN(2, 2)                   \
+	VFMLS V17.S4, V2.S4, V0.S4     \
+	VFMLS V18.S4, V2.S4, V0.S4     \ // r
+	FCVTNS(2, 2)                   \
+	FMUL(3, 0, 24)                 \
+	FADD(3, 3, 23)                 \
+	VORR  V22.B16, V22.B16, V1.B16 \
+	VFMLA V0.S4, V3.S4, V1.S4      \
+	VORR  V21.B16, V21.B16, V3.B16 \
+	VFMLA V0.S4, V1.S4, V3.S4      \
+	VORR  V20.B16, V20.B16, V1.B16 \
+	VFMLA V0.S4, V3.S4, V1.S4      \
+	VORR  V19.B16, V19.B16, V3.B16 \
+	VFMLA V0.S4, V1.S4, V3.S4      \ // c0 + …
+	FMUL(3, 3, 0)                  \
+	VORR  V0.B16, V0.B16, V1.B16   \
 	VFMLA V0.S4, V3.S4, V1.S4
 
 // EXP sets V1 to e^t for t in V0. 2^n is multiplied in two steps, so that results may be subnormal or infinite.
 #define EXP \
-	EXPM1                          \
-	SSHR1(3, 2)                    \
-	VSUB V3.S4, V2.S4, V2.S4       \
-	VADD V26.S4, V3.S4, V3.S4      \
-	VADD V26.S4, V2.S4, V2.S4      \
-	VSHL $23, V3.S4, V3.S4         \
-	VSHL $23, V2.S4, V2.S4         \
-	FADD(1, 1, 25)                 \
-	FMUL(1, 1, 3)                  \
+	EXPM1                     \
+	SSHR1(3, 2)               \
+	VSUB V3.S4, V2.S4, V2.S4  \
+	VADD V26.S4, V3.S4, V3.S4 \
+	VADD V26.S4, V2.S4, V2.S4 \
+	VSHL $23, V3.S4, V3.S4    \
+	VSHL $23, V2.S4, V2.S4    \
+	FADD(1, 1, 25)            \
+	FMUL(1, 1, 3)             \
 	FMUL(1, 1, 2)
 
 // func expSumNEON(x *float32, n int, shift float32) float32
@@ -611,11 +611,11 @@ done:
 // func addWeightedNEON(dst, v *float32, stride int, w *float32, rows int)
 // 64 sums stay in V0–V15 over all rows; V20 is the row's weight.
 #define SIXTEEN_VALUES(at, s0, s1, s2, s3) \
-	FLDPQ (at)(R10), (F16, F17)     \
-	FLDPQ (at+32)(R10), (F18, F19)  \
-	VFMLA V20.S4, V16.S4, s0.S4     \
-	VFMLA V20.S4, V17.S4, s1.S4     \
-	VFMLA V20.S4, V18.S4, s2.S4     \
+	FLDPQ (at)(R10), (F16, F17)    \
+	FLDPQ (at+32)(R10), (F18, F19) \
+	VFMLA V20.S4, V16.S4, s0.S4    \
+	VFMLA V20.S4, V17.S4, s1.S4    \
+	VFMLA V20.S4, V18.S4, s2.S4    \
 	VFMLA V20.S4, V19.S4, s3.S4
 
 TEXT ·addWeightedNEON(SB), NOSPLIT, $0-40

@@ -76,10 +76,10 @@ GLOBL start<>(SB), (NOPTR|RODATA), $32
 
 // The blocks of the three kinds of strips.
 #define PLAIN \
-	START               \
-	SIXTEEN(0)          \
-	SIXTEEN(64)         \
-	FMOVQ 128(R9), F31  \
+	START              \
+	SIXTEEN(0)         \
+	SIXTEEN(64)        \
+	FMOVQ 128(R9), F31 \
 	ADD_BLOCKS(128)
 
 #define MINS \
@@ -106,46 +106,46 @@ GLOBL start<>(SB), (NOPTR|RODATA), $32
 	ADD_BLOCKS(160)
 
 #define MULTIPLY(size, BLOCK, pair, block) \
-	MOVD  dst+0(FP), R0      \
-	MOVD  stride+8(FP), R1   \
-	MOVD  w+16(FP), R2       \
-	MOVD  x+24(FP), R3       \
-	MOVD  blocks+32(FP), R4  \
-	MOVD  pairs+40(FP), R5   \
-	MOVD  $start<>(SB), R6   \
-	LSL   $2, R1             \
-	MOVD  $(2*size), R10     \
-	MUL   R4, R10            \
-pair:                     \
-	MOVD  R2, R7             \
-	ADD   R10>>1, R2, R8     \
-	MOVD  R3, R9             \
-	MOVD  R4, R11            \
-	VMOVI $0, V0.B16         \
-	VMOVI $0, V1.B16         \
-	VMOVI $0, V2.B16         \
-	VMOVI $0, V3.B16         \
-	VMOVI $0, V4.B16         \
-	VMOVI $0, V5.B16         \
-	VMOVI $0, V6.B16         \
-	VMOVI $0, V7.B16         \
-block:                    \
-	BLOCK                    \
-	ADD   $size, R7          \
-	ADD   $size, R8          \
-	ADD   $160, R9           \
-	SUBS  $1, R11            \
-	BNE   block              \
-	FSTPQ (F0, F4), (R0)     \
-	ADD   R1, R0, R12        \
-	FSTPQ (F1, F5), (R12)    \
-	ADD   R1, R12            \
-	FSTPQ (F2, F6), (R12)    \
-	ADD   R1, R12            \
-	FSTPQ (F3, F7), (R12)    \
-	ADD   $32, R0            \
-	ADD   R10, R2            \
-	SUBS  $1, R5             \
+	MOVD  dst+0(FP), R0     \
+	MOVD  stride+8(FP), R1  \
+	MOVD  w+16(FP), R2      \
+	MOVD  x+24(FP), R3      \
+	MOVD  blocks+32(FP), R4 \
+	MOVD  pairs+40(FP), R5  \
+	MOVD  $start<>(SB), R6  \
+	LSL   $2, R1            \
+	MOVD  $(2*size), R10    \
+	MUL   R4, R10           \
+pair:                       \
+	MOVD  R2, R7            \
+	ADD   R10>>1, R2, R8    \
+	MOVD  R3, R9            \
+	MOVD  R4, R11           \
+	VMOVI $0, V0.B16        \
+	VMOVI $0, V1.B16        \
+	VMOVI $0, V2.B16        \
+	VMOVI $0, V3.B16        \
+	VMOVI $0, V4.B16        \
+	VMOVI $0, V5.B16        \
+	VMOVI $0, V6.B16        \
+	VMOVI $0, V7.B16        \
+block:                      \
+	BLOCK                   \
+	ADD   $size, R7         \
+	ADD   $size, R8         \
+	ADD   $160, R9          \
+	SUBS  $1, R11           \
+	BNE   block             \
+	FSTPQ (F0, F4), (R0)    \
+	ADD   R1, R0, R12       \
+	FSTPQ (F1, F5), (R12)   \
+	ADD   R1, R12           \
+	FSTPQ (F2, F6), (R12)   \
+	ADD   R1, R12           \
+	FSTPQ (F3, F7), (R12)   \
+	ADD   $32, R0           \
+	ADD   R10, R2           \
+	SUBS  $1, R5            \
 	BNE   pair
 
 // func multiplyStripsDotprod(dst *float32, stride int, w, x *byte, blocks, pairs int)
@@ -192,12 +192,12 @@ round:
 // Row kernels.
 
 #define DOT_BLOCKS \
-	VMOVI $0, V12.B16            \
-	VMOVI $0, V13.B16            \
-	SDOT(12, 4, 8)               \
-	SDOT(13, 6, 10)              \
-	SDOT(12, 5, 9)               \
-	SDOT(13, 7, 11)              \
+	VMOVI $0, V12.B16 \
+	VMOVI $0, V13.B16 \
+	SDOT(12, 4, 8)    \
+	SDOT(13, 6, 10)   \
+	SDOT(12, 5, 9)    \
+	SDOT(13, 7, 11)   \
 	VADDP V13.S4, V12.S4, V12.S4
 
 #define DOT_WIDE_BLOCKS DOT_BLOCKS

@@ -105,36 +105,36 @@ GLOBL start<>(SB), (NOPTR|RODATA), $32
 	ADD_BLOCKS(192)
 
 #define MULTIPLY(size, BLOCK, pair, block) \
-	MOVD  dst+0(FP), R0      \
-	MOVD  stride+8(FP), R1   \
-	MOVD  w+16(FP), R2       \
-	MOVD  x+24(FP), R3       \
-	MOVD  blocks+32(FP), R4  \
-	MOVD  pairs+40(FP), R5   \
-	MOVD  $start<>(SB), R6   \
-	LSL   $2, R1             \
-	MOVD  $(2*size), R10     \
-	MUL   R4, R10            \
-pair:                     \
-	MOVD  R2, R7             \
-	ADD   R10>>1, R2, R8     \
-	MOVD  R3, R9             \
-	MOVD  R4, R11            \
-	VMOVI $0, V0.B16         \
-	VMOVI $0, V1.B16         \
-	VMOVI $0, V2.B16         \
-	VMOVI $0, V3.B16         \
-	VMOVI $0, V4.B16         \
-	VMOVI $0, V5.B16         \
-	VMOVI $0, V6.B16         \
-	VMOVI $0, V7.B16         \
-block:                    \
-	BLOCK                    \
-	ADD   $size, R7          \
-	ADD   $size, R8          \
-	ADD   $192, R9           \
-	SUBS  $1, R11            \
-	BNE   block              \
+	MOVD  dst+0(FP), R0        \
+	MOVD  stride+8(FP), R1     \
+	MOVD  w+16(FP), R2         \
+	MOVD  x+24(FP), R3         \
+	MOVD  blocks+32(FP), R4    \
+	MOVD  pairs+40(FP), R5     \
+	MOVD  $start<>(SB), R6     \
+	LSL   $2, R1               \
+	MOVD  $(2*size), R10       \
+	MUL   R4, R10              \
+pair:                          \
+	MOVD  R2, R7               \
+	ADD   R10>>1, R2, R8       \
+	MOVD  R3, R9               \
+	MOVD  R4, R11              \
+	VMOVI $0, V0.B16           \
+	VMOVI $0, V1.B16           \
+	VMOVI $0, V2.B16           \
+	VMOVI $0, V3.B16           \
+	VMOVI $0, V4.B16           \
+	VMOVI $0, V5.B16           \
+	VMOVI $0, V6.B16           \
+	VMOVI $0, V7.B16           \
+block:                         \
+	BLOCK                      \
+	ADD   $size, R7            \
+	ADD   $size, R8            \
+	ADD   $192, R9             \
+	SUBS  $1, R11              \
+	BNE   block                \
 	VUZP1 V2.S4, V0.S4, V16.S4 \
 	VUZP1 V6.S4, V4.S4, V17.S4 \
 	VUZP2 V2.S4, V0.S4, V18.S4 \
@@ -143,16 +143,16 @@ block:                    \
 	VUZP1 V7.S4, V5.S4, V21.S4 \
 	VUZP2 V3.S4, V1.S4, V22.S4 \
 	VUZP2 V7.S4, V5.S4, V23.S4 \
-	FSTPQ (F16, F17), (R0)   \
-	ADD   R1, R0, R12        \
-	FSTPQ (F18, F19), (R12)  \
-	ADD   R1, R12            \
-	FSTPQ (F20, F21), (R12)  \
-	ADD   R1, R12            \
-	FSTPQ (F22, F23), (R12)  \
-	ADD   $32, R0            \
-	ADD   R10, R2            \
-	SUBS  $1, R5             \
+	FSTPQ (F16, F17), (R0)     \
+	ADD   R1, R0, R12          \
+	FSTPQ (F18, F19), (R12)    \
+	ADD   R1, R12              \
+	FSTPQ (F20, F21), (R12)    \
+	ADD   R1, R12              \
+	FSTPQ (F22, F23), (R12)    \
+	ADD   $32, R0              \
+	ADD   R10, R2              \
+	SUBS  $1, R5               \
 	BNE   pair
 
 // func multiplyStripsI8MM(dst *float32, stride int, w, x *byte, blocks, pairs int)

@@ -68,25 +68,25 @@
 
 // GATHER_SCALES sets V0 to scales of rows without their last two bits, V1 to −1.5·2²³ times these.
 #define GATHER_SCALES(from) \
-	GATHER(from)                  \
-	VAND V17.B16, V0.B16, V0.B16  \
+	GATHER(from)                 \
+	VAND V17.B16, V0.B16, V0.B16 \
 	FMUL(1, 0, 16)
 
 // GATHER_SUMS sets V0 to scales of tokens, V1 to the negative sums of the values times these.
 #define GATHER_SUMS(scales, sums) \
-	GATHER(scales)               \
-	FLDPQ sums(R1), (F1, F2)     \
-	FLDPQ sums(R2), (F3, F4)     \
-	FLDPQ sums(R3), (F5, F6)     \
-	FLDPQ sums(R4), (F7, F8)     \
-	VADD  V2.S4, V1.S4, V1.S4    \
-	VADD  V4.S4, V3.S4, V3.S4    \
-	VADD  V6.S4, V5.S4, V5.S4    \
-	VADD  V8.S4, V7.S4, V7.S4    \
-	VADDP V3.S4, V1.S4, V1.S4    \
-	VADDP V7.S4, V5.S4, V5.S4    \
-	VADDP V5.S4, V1.S4, V1.S4    \
-	SCVTF(1, 1)                  \
+	GATHER(scales)            \
+	FLDPQ sums(R1), (F1, F2)  \
+	FLDPQ sums(R2), (F3, F4)  \
+	FLDPQ sums(R3), (F5, F6)  \
+	FLDPQ sums(R4), (F7, F8)  \
+	VADD  V2.S4, V1.S4, V1.S4 \
+	VADD  V4.S4, V3.S4, V3.S4 \
+	VADD  V6.S4, V5.S4, V5.S4 \
+	VADD  V8.S4, V7.S4, V7.S4 \
+	VADDP V3.S4, V1.S4, V1.S4 \
+	VADDP V7.S4, V5.S4, V5.S4 \
+	VADDP V5.S4, V1.S4, V1.S4 \
+	SCVTF(1, 1)               \
 	FMUL(1, 1, 0)
 
 // EACH_TWICE writes each float of V twice, BOTH_TWICE the first two twice and then the last two.

@@ -87,37 +87,37 @@
 	MUL  R8, R6
 
 #define ROW_BEGIN \
-	VMOVI $0, V0.B16 \
-	VMOVI $0, V1.B16 \
-	VMOVI $0, V2.B16 \
-	VMOVI $0, V3.B16 \
-	MOVD  R5, R8     \
-	ADD   R6, R8, R9 \
-	ADD   R6, R9, R10 \
+	VMOVI $0, V0.B16   \
+	VMOVI $0, V1.B16   \
+	VMOVI $0, V2.B16   \
+	VMOVI $0, V3.B16   \
+	MOVD  R5, R8       \
+	ADD   R6, R8, R9   \
+	ADD   R6, R9, R10  \
 	ADD   R6, R10, R11 \
-	MOVD  R2, R12    \
+	MOVD  R2, R12      \
 	ADD   R3, R2
 
 // ROW_END writes the row's products and goes on with the next row.
 #define ROW_END(row, stored) \
-	FADDP(0, 0, 1)           \
-	FADDP(2, 2, 3)           \
-	FADDP(0, 0, 2)           \
-	CMP  $2, R7              \
-	FMOVS.P F0, 4(R0)        \
-	BLT  stored              \
-	SUB  $4, R0, R14         \
-	ADD  R1, R14             \
-	VST1 V0.S[1], (R14)      \
-	BEQ  stored              \
-	CMP  $4, R7              \
-	ADD  R1, R14             \
-	VST1 V0.S[2], (R14)      \
-	BLT  stored              \
-	ADD  R1, R14             \
-	VST1 V0.S[3], (R14)      \
-stored:                   \
-	SUBS $1, R4              \
+	FADDP(0, 0, 1)      \
+	FADDP(2, 2, 3)      \
+	FADDP(0, 0, 2)      \
+	CMP  $2, R7         \
+	FMOVS.P F0, 4(R0)   \
+	BLT  stored         \
+	SUB  $4, R0, R14    \
+	ADD  R1, R14        \
+	VST1 V0.S[1], (R14) \
+	BEQ  stored         \
+	CMP  $4, R7         \
+	ADD  R1, R14        \
+	VST1 V0.S[2], (R14) \
+	BLT  stored         \
+	ADD  R1, R14        \
+	VST1 V0.S[3], (R14) \
+stored:                 \
+	SUBS $1, R4         \
 	BNE  row
 
 // TOKENS adds the unit to the tokens' sums by a macro of those below.
@@ -138,10 +138,10 @@ next:
 	FLDPQ 32(x), (F10, F11)
 
 #define ADD_TO(sum, x) \
-	FMOVQ Q8_SCALE_6(x), F15      \
-	ADD   $Q8_SIZE, x             \
-	SCVTF(12, 12)                 \
-	FMUL(12, 12, 16)              \
+	FMOVQ Q8_SCALE_6(x), F15 \
+	ADD   $Q8_SIZE, x        \
+	SCVTF(12, 12)            \
+	FMUL(12, 12, 16)         \
 	VFMLA V15.S4, V12.S4, sum.S4
 
 // BLOCKS: two blocks of 32 weights.
@@ -163,19 +163,19 @@ next:
 
 // MIN_BLOCKS: two blocks of 32 weights with minimums in V17.
 #define MIN_BLOCKS(sum, x) \
-	LOAD_Q(x)                              \
-	DOT_BLOCKS                             \
-	FLDPQ (Q8_NEGSUM)(x), (F8, F9)         \
-	FLDPQ (Q8_NEGSUM+32)(x), (F10, F11)    \
-	FMOVQ Q8_SCALE_6(x), F15               \
-	ADD   $Q8_SIZE, x                      \
-	VADD  V9.S4, V8.S4, V8.S4              \
-	VADD  V11.S4, V10.S4, V10.S4           \
-	VADDP V10.S4, V8.S4, V8.S4             \
-	SCVTF(12, 12)                          \
-	SCVTF(8, 8)                            \
-	FMUL(12, 12, 16)                       \
-	VFMLA V17.S4, V8.S4, V12.S4            \
+	LOAD_Q(x)                           \
+	DOT_BLOCKS                          \
+	FLDPQ (Q8_NEGSUM)(x), (F8, F9)      \
+	FLDPQ (Q8_NEGSUM+32)(x), (F10, F11) \
+	FMOVQ Q8_SCALE_6(x), F15            \
+	ADD   $Q8_SIZE, x                   \
+	VADD  V9.S4, V8.S4, V8.S4           \
+	VADD  V11.S4, V10.S4, V10.S4        \
+	VADDP V10.S4, V8.S4, V8.S4          \
+	SCVTF(12, 12)                       \
+	SCVTF(8, 8)                         \
+	FMUL(12, 12, 16)                    \
+	VFMLA V17.S4, V8.S4, V12.S4         \
 	VFMLA V15.S4, V12.S4, sum.S4
 
 #endif

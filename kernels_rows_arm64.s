@@ -6,44 +6,44 @@
 // Products for kernels_rows_arm64.h. Two of them are added in 16 bits where weights are wide, four or eight where they
 // are small: 8·32·127 < 2¹⁵.
 #define DOT_BLOCKS \
-	SMULL(12, 4, 8)               \
-	SMULL(13, 6, 10)              \
-	SMLAL2(12, 4, 8)              \
-	SMLAL2(13, 6, 10)             \
-	SMLAL(12, 5, 9)               \
-	SMLAL(13, 7, 11)              \
-	SMLAL2(12, 5, 9)              \
-	SMLAL2(13, 7, 11)             \
-	VADDP V13.H8, V12.H8, V12.H8  \
+	SMULL(12, 4, 8)              \
+	SMULL(13, 6, 10)             \
+	SMLAL2(12, 4, 8)             \
+	SMLAL2(13, 6, 10)            \
+	SMLAL(12, 5, 9)              \
+	SMLAL(13, 7, 11)             \
+	SMLAL2(12, 5, 9)             \
+	SMLAL2(13, 7, 11)            \
+	VADDP V13.H8, V12.H8, V12.H8 \
 	SADDLP(12, 12)
 
 #define DOT_WIDE_BLOCKS \
-	SMULL(12, 4, 8)               \
-	SMULL(13, 6, 10)              \
-	SMULL(14, 5, 9)               \
-	SMULL(15, 7, 11)              \
-	SMLAL2(12, 4, 8)              \
-	SMLAL2(13, 6, 10)             \
-	SMLAL2(14, 5, 9)              \
-	SMLAL2(15, 7, 11)             \
-	SADDLP(12, 12)                \
-	SADDLP(13, 13)                \
-	SADALP(12, 14)                \
-	SADALP(13, 15)                \
+	SMULL(12, 4, 8)   \
+	SMULL(13, 6, 10)  \
+	SMULL(14, 5, 9)   \
+	SMULL(15, 7, 11)  \
+	SMLAL2(12, 4, 8)  \
+	SMLAL2(13, 6, 10) \
+	SMLAL2(14, 5, 9)  \
+	SMLAL2(15, 7, 11) \
+	SADDLP(12, 12)    \
+	SADDLP(13, 13)    \
+	SADALP(12, 14)    \
+	SADALP(13, 15)    \
 	VADDP V13.S4, V12.S4, V12.S4
 
 #define DOT_GROUPS \
-	SMULL(12, 4, 8)               \
-	SMULL(13, 5, 9)               \
-	SMULL(14, 6, 10)              \
-	SMULL(15, 7, 11)              \
-	SMLAL2(12, 4, 8)              \
-	SMLAL2(13, 5, 9)              \
-	SMLAL2(14, 6, 10)             \
-	SMLAL2(15, 7, 11)             \
-	VADDP V13.H8, V12.H8, V12.H8  \
-	VADDP V15.H8, V14.H8, V14.H8  \
-	VADDP V14.H8, V12.H8, V12.H8  \
+	SMULL(12, 4, 8)              \
+	SMULL(13, 5, 9)              \
+	SMULL(14, 6, 10)             \
+	SMULL(15, 7, 11)             \
+	SMLAL2(12, 4, 8)             \
+	SMLAL2(13, 5, 9)             \
+	SMLAL2(14, 6, 10)            \
+	SMLAL2(15, 7, 11)            \
+	VADDP V13.H8, V12.H8, V12.H8 \
+	VADDP V15.H8, V14.H8, V14.H8 \
+	VADDP V14.H8, V12.H8, V12.H8 \
 	SADDLP(12, 12)
 
 // Row kernels of halves: arguments as in kernels_rows_arm64.h, with x [n, cols]. V0–V3 are 16 weights, V4–V7 activations;
@@ -87,12 +87,12 @@
 	LSR   $2, R6, R13
 
 #define SIXTEEN(s0, s1, s2, s3, x) \
-	FLDPQ (x), (F4, F5)        \
-	FLDPQ 32(x), (F6, F7)      \
-	ADD   $64, x               \
-	VFMLA V4.S4, V0.S4, s0.S4  \
-	VFMLA V5.S4, V1.S4, s1.S4  \
-	VFMLA V6.S4, V2.S4, s2.S4  \
+	FLDPQ (x), (F4, F5)       \
+	FLDPQ 32(x), (F6, F7)     \
+	ADD   $64, x              \
+	VFMLA V4.S4, V0.S4, s0.S4 \
+	VFMLA V5.S4, V1.S4, s1.S4 \
+	VFMLA V6.S4, V2.S4, s2.S4 \
 	VFMLA V7.S4, V3.S4, s3.S4
 
 #define FLOATS_16(next) \
@@ -108,18 +108,18 @@
 next:
 
 #define FLOATS_1(next) \
-	FMOVS.P 4(R8), F4           \
+	FMOVS.P 4(R8), F4            \
 	VFMLA   V4.S4, V0.S4, V16.S4 \
-	CMP     $2, R7              \
-	BLT     next                \
-	FMOVS.P 4(R9), F4           \
+	CMP     $2, R7               \
+	BLT     next                 \
+	FMOVS.P 4(R9), F4            \
 	VFMLA   V4.S4, V0.S4, V20.S4 \
-	BEQ     next                \
-	FMOVS.P 4(R10), F4          \
+	BEQ     next                 \
+	FMOVS.P 4(R10), F4           \
 	VFMLA   V4.S4, V0.S4, V24.S4 \
-	CMP     $4, R7              \
-	BLT     next                \
-	FMOVS.P 4(R11), F4          \
+	CMP     $4, R7               \
+	BLT     next                 \
+	FMOVS.P 4(R11), F4           \
 	VFMLA   V4.S4, V0.S4, V28.S4 \
 next:
 
