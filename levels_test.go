@@ -125,6 +125,13 @@ func sameBits(a, b []float32) bool {
 	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
 }
 
+// skipShort leaves out all models but one in short runs: those under emulation or the race detector.
+func skipShort(t *testing.T, name, kept string) {
+	if testing.Short() && name != kept {
+		t.Skip("short runs take one model")
+	}
+}
+
 func TestFloatModelsAreExactAtEveryLevel(t *testing.T) {
 	for _, name := range []string{"micro-dense", "micro-moe", "micro-e", "micro-e4", "micro-odd"} {
 		t.Run(name, func(t *testing.T) {
@@ -148,6 +155,7 @@ func TestFloatModelsAreExactAtEveryLevel(t *testing.T) {
 func TestQuantisedModelsAtEveryLevel(t *testing.T) {
 	for _, name := range []string{"tiny-dense-q4_0", "tiny-dense-iq", "tiny-e-mix", "tiny-e4-q3_k_m", "tiny-moe-q4_k_m"} {
 		t.Run(name, func(t *testing.T) {
+			skipShort(t, name, "tiny-e-mix")
 			g := readGoldenModel(t, name)
 			limit := 1.15 * g.Errors.Plain.MedianRMS // of an engine that rounds activations to 8 bits
 			if name == "tiny-moe-q4_k_m" {
@@ -170,6 +178,7 @@ func TestQuantisedModelsAtEveryLevel(t *testing.T) {
 func TestExactArithmeticAtEveryLevel(t *testing.T) {
 	for _, name := range []string{"tiny-dense-q4_0", "tiny-dense-iq", "tiny-e-mix", "tiny-e4-q3_k_m", "tiny-moe-q4_k_m"} {
 		t.Run(name, func(t *testing.T) {
+			skipShort(t, name, "tiny-e-mix")
 			g := readGoldenModel(t, name)
 			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 				m := g.open(t, exact(k), 2)
@@ -187,9 +196,7 @@ func TestExactArithmeticAtEveryLevel(t *testing.T) {
 func TestRolesDecideTheBits(t *testing.T) {
 	for _, name := range []string{"micro-e", "micro-moe", "tiny-e-mix", "tiny-moe-q4_k_m", "tiny-dense-q4_0"} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && name != "micro-e" && name != "tiny-moe-q4_k_m" {
-				t.Skip("one float and one quantised model in short runs")
-			}
+			skipShort(t, name, "micro-e")
 			g := readGoldenModel(t, name)
 			for _, k := range Levels() {
 				t.Run(k.Name, func(t *testing.T) {
