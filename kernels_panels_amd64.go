@@ -5,14 +5,58 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/klauspost/cpuid/v2"
+
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Panels of weights that many tokens are multiplied with: int8 at avx512, float at both levels. The layouts stand in the assembly.
+// Panels are some rows of weights that many tokens are multiplied with. At avx2 they are bytes or words, by format, at avx512 bytes, and
+// of weights that are floats at both levels floats. The layouts stand in the assembly, kernels_panels_avx2_amd64.s and
+// kernels_panels_avx512_amd64.s.
 
-func panelsAVX2(k *tensor.Kernels) {
+// panelKind is the form of a panel. It stands in the first byte of the panel's header.
+type panelKind byte
+
+const (
+	bytes4       panelKind = iota // bytes from −8 to 7
+	bytes4Offset                  // the same with offsets
+	bytes5                        // bytes from −16 to 15
+	bytes5Offset                  // the same with offsets
+	words13                       // from −4096 to 4095
+
+	int8s       // at avx512: bytes
+	int8sOffset // the same with offsets
+)
+
+const panelHeader = 64 // bytes
+
+// panelTokens is how many tokens a call of the assembly takes at most: some 0.2 ms.
+const panelTokens = 3072
+
+// parts returns how many parts of the given length there are in n.
+func parts(n, length int) int { return (n + length - 1) / length }
+
+// rowMask has a bit for each of up to 16 rows.
+func rowMask(rows int) uint32 { return 1<<max(0, min(16, rows)) - 1 }
+
+// The weights that nibbles stand for, without their scale.
+var (
+	q4Table  = [16]int8{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}
+	iq4Table = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	fp4Table = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
+)
+
+// panelsAVX2 fills in the panels of AVX2, with the dot product instructions of AVX-VNNI where the machine has them. Both variants give the
+// same bits.
+func panelsAVX2(k *tensor.Kernels) { fillPanelsAVX2(k, cpuid.CPU.Supports(cpuid.AVXVNNI)) }
+
+func fillPanelsAVX2(k *tensor.Kernels, vnni bool) {
 	k.Burn = func(rounds int) int64 {
-		burnAVX2(rounds)
+		if vnni {
+			burnVNNI(rounds)
+		} else {
+			burnAVX2(rounds)
+		}
 		return int64(max(rounds, 0)) * 12 * 32
 	}
 	k.Panels = &tensor.PanelKernels{
@@ -22,23 +66,227 @@ func panelsAVX2(k *tensor.Kernels) {
 		PackX:      packTokens,
 		WBytes:     func(cols int) int { return panelHeader + parts(cols, 32)*wordBlock },
 		PackFloats: packWords,
-		Multiply:   multiplyBytesOrWords,
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+			multiplyBytesOrWords(dst, stride, w, rows, x, n, cols, vnni)
+		},
 	}
 	for f, kind := range map[tensor.Format]panelKind{
-		tensor.Q4_0:   fourBits,
-		tensor.Q4_K:   fourBitsOffset,
-		tensor.Q5_0:   fiveBits,
-		tensor.MXFP4:  fiveBits,
-		tensor.Q5_K:   fiveBitsOffset,
-		tensor.Q6_K:   words,
-		tensor.Q8_0:   words,
-		tensor.IQ4_NL: words,
-		tensor.IQ4_XS: words,
+		tensor.Q4_0:   bytes4,
+		tensor.Q4_K:   bytes4Offset,
+		tensor.Q5_0:   bytes5,
+		tensor.MXFP4:  bytes5,
+		tensor.Q5_K:   bytes5Offset,
+		tensor.Q6_K:   words13,
+		tensor.Q8_0:   words13,
+		tensor.IQ4_NL: words13,
+		tensor.IQ4_XS: words13,
 	} {
 		k.Panels.PackW[f] = packBytesOrWords(f, kind)
 	}
 	k.FloatPanels = floatPanels(16, 256, packFloatsAVX2, panelFloatsAVX2)
 }
+
+// Bytes and words, at avx2.
+
+const (
+	byteBlock = 1408 // bytes of 32 rows × 32 columns
+	wordBlock = 2176
+	byteToken = 640 // bytes of a token's part of 512 columns
+	wordToken = 544 // bytes of a token's part of 256 columns
+)
+
+// packBytesOrWords returns the packer of a format that has one in assembly.
+func packBytesOrWords(f tensor.Format, kind panelKind) func(dst, w []byte, rowBytes, rows, cols int) {
+	block := byteBlock
+	if kind == words13 {
+		block = wordBlock
+	}
+	return func(dst, w []byte, rowBytes, rows, cols int) {
+		dst[0] = byte(kind)
+		blocks := cols / f.BlockLen()
+		if rows == 0 || blocks == 0 {
+			return
+		}
+		w, dst = w[:(rows-1)*rowBytes+f.RowBytes(cols)], dst[panelHeader:][:cols/32*block]
+		var table [8]*byte
+		for v := range 4 {
+			for r := range table {
+				table[r] = &w[min(8*v+r, rows-1)*rowBytes]
+			}
+			exist := rowMask(min(rows-8*v, 8))
+			switch to := &dst[32*v]; f {
+			case tensor.Q4_0:
+				packQ4_0AVX2(to, &table, blocks, rowBytes, exist, &q4Table)
+			case tensor.Q4_K:
+				packQ4_KAVX2(to, &table, blocks, rowBytes, exist, &q4Table)
+			case tensor.Q5_0:
+				packQ5_0AVX2(to, &table, blocks, rowBytes, exist)
+			case tensor.Q5_K:
+				packQ5_KAVX2(to, &table, blocks, rowBytes, exist)
+			case tensor.MXFP4:
+				packMXFP4AVX2(to, &table, blocks, rowBytes, exist, &fp4Table)
+			case tensor.Q6_K:
+				packQ6_KAVX2(to, &table, blocks, rowBytes, exist)
+			case tensor.Q8_0:
+				packQ8_0AVX2(to, &table, blocks, rowBytes, exist)
+			case tensor.IQ4_NL:
+				packIQ4_NLAVX2(to, &table, blocks, rowBytes, exist, &iq4Table)
+			case tensor.IQ4_XS:
+				packIQ4_XSAVX2(to, &table, blocks, rowBytes, exist, &iq4Table)
+			}
+		}
+	}
+}
+
+func packWords(dst []byte, w []float32, rows, cols int) {
+	dst[0] = byte(words13)
+	if rows == 0 || cols == 0 {
+		return
+	}
+	w, dst = w[:rows*cols], dst[panelHeader:][:parts(cols, 32)*wordBlock]
+	var table [8]*float32
+	for v := range 4 {
+		for r := range table {
+			table[r] = &w[min(8*v+r, rows-1)*cols]
+		}
+		exist := rowMask(min(rows-8*v, 8))
+		packFloatsWordsAVX2(&dst[32*v], &table, cols/32, exist)
+		if rest := cols % 32; rest > 0 {
+			var filled [8][32]float32
+			for r := range table {
+				copy(filled[r][:], w[(min(8*v+r, rows-1)+1)*cols-rest:][:rest])
+				table[r] = &filled[r][0]
+			}
+			packFloatsWordsAVX2(&dst[cols/32*wordBlock+32*v], &table, 1, exist)
+		}
+	}
+}
+
+func packTokens(dst []byte, x []float32, n, cols, from, to int) {
+	asBytes, asWords := dst[:parts(cols, 512)*n*byteToken], dst[parts(cols, 512)*n*byteToken:]
+	for t := from; t < to; t++ {
+		row := x[t*cols : (t+1)*cols]
+		for p := 0; len(row) > 0; p++ {
+			b := asBytes[(p/2*n+t)*byteToken:][:byteToken]
+			w := asWords[(p*n+t)*wordToken:][:wordToken]
+			if len(row) >= 256 {
+				packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &row[0], 8)
+				row = row[256:]
+				continue
+			}
+			var filled [256]float32
+			packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &filled[0], parts(copy(filled[:], row), 32))
+			break
+		}
+	}
+}
+
+func multiplyBytesOrWords(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, vnni bool) {
+	if n == 0 || rows == 0 {
+		return
+	}
+	_ = dst[(n-1)*stride+rows-1]
+	kind, block, token, part := panelKind(w[0]), byteBlock, byteToken, 16
+	if kind == words13 {
+		x = x[parts(cols, 512)*n*byteToken:]
+		block, token, part = wordBlock, wordToken, 8
+	}
+	exist, add := uint32(1<<rows-1), uint32(0)
+	blocks := parts(cols, 32)
+	for b := 0; b < blocks; b += part {
+		some := min(part, blocks-b)
+		tokens := x[b/part*n*token:][:n*token]
+		panel := &w[panelHeader+b*block:][:some*block][0]
+		for t := 0; t < n; t += panelTokens {
+			to, from, m := &dst[t*stride], &tokens[t*token], min(panelTokens, n-t)
+			switch {
+			case vnni && kind == words13:
+				panelWordsVNNI(to, stride, panel, from, m, some, exist, add)
+			case vnni && (kind == bytes4Offset || kind == bytes5Offset):
+				panelBytesOffsetVNNI(to, stride, panel, from, m, some, exist, add)
+			case vnni:
+				panelBytesVNNI(to, stride, panel, from, m, some, exist, add)
+			case kind == bytes4:
+				panelFourBitsAVX2(to, stride, panel, from, m, some, exist, add)
+			case kind == bytes4Offset:
+				panelFourBitsOffsetAVX2(to, stride, panel, from, m, some, exist, add)
+			case kind == bytes5:
+				panelFiveBitsAVX2(to, stride, panel, from, m, some, exist, add)
+			case kind == bytes5Offset:
+				panelFiveBitsOffsetAVX2(to, stride, panel, from, m, some, exist, add)
+			default:
+				panelWordsAVX2(to, stride, panel, from, m, some, exist, add)
+			}
+		}
+		add = exist
+	}
+}
+
+// The assembly takes a part of the columns, at most 16 blocks of 32, or 8 of words. Products are added to dst, or dst is set if add is 0. Rows
+// are bits of exist.
+
+//go:noescape
+func panelFourBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelFourBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelFiveBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelFiveBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelWordsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelBytesVNNI(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelBytesOffsetVNNI(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelWordsVNNI(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+// packTokenAVX2 rounds up to 8 blocks of a token's activations to bytes and to words.
+//
+//go:noescape
+func packTokenAVX2(bytes, scales, words *byte, x *float32, blocks int)
+
+//go:noescape
+func packQ4_0AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packQ4_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packQ5_0AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packQ5_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packMXFP4AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packQ6_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packQ8_0AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packIQ4_NLAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packIQ4_XSAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packFloatsWordsAVX2(dst *byte, rows *[8]*float32, blocks int, exist uint32)
+
+func burnAVX2(rounds int)
+
+func burnVNNI(rounds int)
 
 func panelsAVX512(k *tensor.Kernels) {
 	k.Burn = func(rounds int) int64 {
@@ -65,17 +313,12 @@ func panelsAVX512(k *tensor.Kernels) {
 	k.FloatPanels = floatPanels(32, 128, packFloatsAVX512, panelFloatsAVX512)
 }
 
+// Bytes, at avx512.
+
 const (
 	int8Block       = 1152 // bytes of 32 rows × 32 columns
 	int8OffsetBlock = 1280
 	int8Token       = 704 // bytes of a token's part of 512 columns
-)
-
-// The weights that nibbles stand for: those of Q4_0, less a scale, are centred on 0, those of IQ4 and MXFP4 are tables.
-var (
-	q4Table  = [16]int8{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}
-	iq4Table = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
-	fp4Table = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 )
 
 // packInt8 returns the packer of a format that has one in assembly.
@@ -122,9 +365,6 @@ func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
 	}
 }
 
-// rowMask has a bit for each of up to 16 rows.
-func rowMask(rows int) uint32 { return 1<<max(0, min(16, rows)) - 1 }
-
 func packFloatsInt8(dst []byte, w []float32, rows, cols int) {
 	dst[0] = byte(int8s)
 	blocks := parts(cols, 32)
@@ -137,7 +377,7 @@ func packFloatsInt8(dst []byte, w []float32, rows, cols int) {
 		for r := range table {
 			table[r] = &w[min(16*v+r, rows-1)*cols]
 		}
-		packFloatsInt8AVX512(&dst[64*v], &table, blocks, 4*cols, rowMask(rows-16*v), lastMask(cols))
+		packFloatsInt8AVX512(&dst[64*v], &table, blocks, rowMask(rows-16*v), lastMask(cols))
 	}
 }
 
@@ -158,9 +398,6 @@ func packTokensInt8(dst []byte, x []float32, n, cols, from, to int) {
 		}
 	}
 }
-
-// panelTokens is how many tokens a call of the assembly takes at most: some 0.2 ms.
-const panelTokens = 3072
 
 func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
 	if n == 0 || rows == 0 {
@@ -189,201 +426,47 @@ func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, co
 	}
 }
 
-// panelKind is the form of a panel. It stands in the first byte of the panel's header.
-type panelKind byte
-
-const (
-	fourBits       panelKind = iota // bytes from −8 to 7
-	fourBitsOffset                  // the same with offsets
-	fiveBits                        // bytes from −16 to 15
-	fiveBitsOffset                  // the same with offsets
-	words                           // from −4096 to 4095
-
-	int8s       // at avx512: bytes
-	int8sOffset // the same with offsets
-)
-
-const (
-	panelHeader = 64   // bytes
-	byteBlock   = 1408 // bytes of 32 rows × 32 columns
-	wordBlock   = 2176
-	byteToken   = 640 // bytes of a token's part of 512 columns
-	wordToken   = 544 // bytes of a token's part of 256 columns
-)
-
-// parts returns how many parts of the given length there are in n.
-func parts(n, length int) int { return (n + length - 1) / length }
-
-func packTokens(dst []byte, x []float32, n, cols, from, to int) {
-	asBytes, asWords := dst[:parts(cols, 512)*n*byteToken], dst[parts(cols, 512)*n*byteToken:]
-	for t := from; t < to; t++ {
-		row := x[t*cols : (t+1)*cols]
-		for p := 0; len(row) > 0; p++ {
-			b := asBytes[(p/2*n+t)*byteToken:][:byteToken]
-			w := asWords[(p*n+t)*wordToken:][:wordToken]
-			if len(row) >= 256 {
-				packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &row[0], 8)
-				row = row[256:]
-				continue
-			}
-			var filled [256]float32
-			packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &filled[0], parts(copy(filled[:], row), 32))
-			break
-		}
-	}
-}
-
-// packBytesOrWords returns the packer of a format that has one in assembly.
-func packBytesOrWords(f tensor.Format, kind panelKind) func(dst, w []byte, rowBytes, rows, cols int) {
-	block := byteBlock
-	if kind == words {
-		block = wordBlock
-	}
-	return func(dst, w []byte, rowBytes, rows, cols int) {
-		dst[0] = byte(kind)
-		blocks := cols / f.BlockLen()
-		if rows == 0 || blocks == 0 {
-			return
-		}
-		w, dst = w[:(rows-1)*rowBytes+f.RowBytes(cols)], dst[panelHeader:][:cols/32*block]
-		var table [8]*byte
-		for v := range 4 {
-			for r := range table {
-				table[r] = &w[min(8*v+r, rows-1)*rowBytes]
-			}
-			exist := rowMask(min(rows-8*v, 8))
-			switch to := &dst[32*v]; f {
-			case tensor.Q4_0:
-				packQ4_0AVX2(to, &table, blocks, rowBytes, exist, &q4Table)
-			case tensor.Q4_K:
-				packQ4_KAVX2(to, &table, blocks, rowBytes, exist, &q4Table)
-			case tensor.Q5_0:
-				packQ5_0AVX2(to, &table, blocks, rowBytes, exist)
-			case tensor.Q5_K:
-				packQ5_KAVX2(to, &table, blocks, rowBytes, exist)
-			case tensor.MXFP4:
-				packMXFP4AVX2(to, &table, blocks, rowBytes, exist, &fp4Table)
-			case tensor.Q6_K:
-				packQ6_KAVX2(to, &table, blocks, rowBytes, exist)
-			case tensor.Q8_0:
-				packQ8_0AVX2(to, &table, blocks, rowBytes, exist)
-			case tensor.IQ4_NL:
-				packIQ4_NLAVX2(to, &table, blocks, rowBytes, exist, &iq4Table)
-			case tensor.IQ4_XS:
-				packIQ4_XSAVX2(to, &table, blocks, rowBytes, exist, &iq4Table)
-			}
-		}
-	}
-}
-
-func packWords(dst []byte, w []float32, rows, cols int) {
-	dst[0] = byte(words)
-	if rows == 0 || cols == 0 {
-		return
-	}
-	w, dst = w[:rows*cols], dst[panelHeader:][:parts(cols, 32)*wordBlock]
-	var table [8]*float32
-	for v := range 4 {
-		for r := range table {
-			table[r] = &w[min(8*v+r, rows-1)*cols]
-		}
-		exist := rowMask(min(rows-8*v, 8))
-		packFloatsWordsAVX2(&dst[32*v], &table, cols/32, 4*cols, exist)
-		if rest := cols % 32; rest > 0 {
-			var filled [8][32]float32
-			for r := range table {
-				copy(filled[r][:], w[(min(8*v+r, rows-1)+1)*cols-rest:][:rest])
-				table[r] = &filled[r][0]
-			}
-			packFloatsWordsAVX2(&dst[cols/32*wordBlock+32*v], &table, 1, 4*cols, exist)
-		}
-	}
-}
-
-func multiplyBytesOrWords(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
-	if n == 0 || rows == 0 {
-		return
-	}
-	_ = dst[(n-1)*stride+rows-1]
-	kind, block, token, part := panelKind(w[0]), byteBlock, byteToken, 16
-	if kind == words {
-		x = x[parts(cols, 512)*n*byteToken:]
-		block, token, part = wordBlock, wordToken, 8
-	}
-	exist, add := uint32(1<<rows-1), uint32(0)
-	blocks := parts(cols, 32)
-	for b := 0; b < blocks; b += part {
-		some := min(part, blocks-b)
-		tokens := x[b/part*n*token:][:n*token]
-		panel := &w[panelHeader+b*block:][:some*block][0]
-		for t := 0; t < n; t += panelTokens {
-			to, from, m := &dst[t*stride], &tokens[t*token], min(panelTokens, n-t)
-			switch kind {
-			case fourBits:
-				panelFourBitsAVX2(to, stride, panel, from, m, some, exist, add)
-			case fourBitsOffset:
-				panelFourBitsOffsetAVX2(to, stride, panel, from, m, some, exist, add)
-			case fiveBits:
-				panelFiveBitsAVX2(to, stride, panel, from, m, some, exist, add)
-			case fiveBitsOffset:
-				panelFiveBitsOffsetAVX2(to, stride, panel, from, m, some, exist, add)
-			case words:
-				panelWordsAVX2(to, stride, panel, from, m, some, exist, add)
-			}
-		}
-		add = exist
-	}
-}
-
 //go:noescape
-func panelFourBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
-//go:noescape
-func panelFourBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-//go:noescape
-func panelFiveBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-//go:noescape
-func panelFiveBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-//go:noescape
-func panelWordsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-// packTokenAVX2 rounds up to 8 blocks of activations of one token to bytes and to words.
+// packTokenInt8AVX512 rounds parts of 512 activations; they are step bytes apart in dst.
 //
 //go:noescape
-func packTokenAVX2(bytes, scales, words *byte, x *float32, blocks int)
+func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
 //go:noescape
-func packFloatsWordsAVX2(dst *byte, rows *[8]*float32, blocks int, rowBytes int, exist uint32)
+func packTokenInt8AVX512(dst *byte, step int, x *float32, parts int)
 
 //go:noescape
-func packQ4_0AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 
 //go:noescape
-func packQ4_KAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+func packMXFP4AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 
 //go:noescape
-func packQ5_0AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+func packIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 
 //go:noescape
-func packQ5_KAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+func packQ5_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 
 //go:noescape
-func packMXFP4AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+func packQ8_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 
 //go:noescape
-func packQ6_KAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 
 //go:noescape
-func packQ8_0AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 
 //go:noescape
-func packIQ4_NLAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+func packQ6_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 
 //go:noescape
-func packIQ4_XSAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+func packFloatsInt8AVX512(dst *byte, rows *[16]*float32, blocks int, exist, last uint32)
+
+func burnAVX512(rounds int)
+
+// Floats.
 
 // floatPanels returns the kernels for panels of floats of one level, of the given height; part is how many columns are summed up
 // before their sums are added to dst. pack packs columns in multiples of 8, or of 4 for F32; multiply adds, or sets if add is 0, the
@@ -475,11 +558,11 @@ func packFloatsAVX512(dst []byte, f tensor.Format, w []byte, rowBytes, rows, col
 		}
 		switch to := &dst[64*v]; f {
 		case tensor.F32:
-			packF32AVX512(to, &table, blocks, rowBytes)
+			packF32AVX512(to, &table, blocks)
 		case tensor.F16:
-			packF16AVX512(to, &table, blocks, rowBytes)
+			packF16AVX512(to, &table, blocks)
 		case tensor.BF16:
-			packBF16AVX512(to, &table, blocks, rowBytes)
+			packBF16AVX512(to, &table, blocks)
 		}
 	}
 }
@@ -493,11 +576,11 @@ func packFloatsAVX2(dst []byte, f tensor.Format, w []byte, rowBytes, rows, cols 
 		}
 		switch to := &dst[32*v]; f {
 		case tensor.F32:
-			packF32AVX2(to, &table, blocks, rowBytes)
+			packF32AVX2(to, &table, blocks)
 		case tensor.F16:
-			packF16AVX2(to, &table, blocks, rowBytes)
+			packF16AVX2(to, &table, blocks)
 		case tensor.BF16:
-			packBF16AVX2(to, &table, blocks, rowBytes)
+			packBF16AVX2(to, &table, blocks)
 		}
 	}
 }
@@ -512,69 +595,25 @@ func bytesOf(x []float32) []byte {
 }
 
 //go:noescape
-func panelFloatsAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-//go:noescape
 func panelFloatsAVX2(dst *float32, stride int, w, x *byte, n, cols int, exist, add uint32)
 
 //go:noescape
-func packF32AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int)
+func panelFloatsAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
 //go:noescape
-func packF16AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int)
+func packF32AVX2(dst *byte, rows *[8]*byte, blocks int)
 
 //go:noescape
-func packBF16AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int)
+func packF16AVX2(dst *byte, rows *[8]*byte, blocks int)
 
 //go:noescape
-func packF32AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int)
+func packBF16AVX2(dst *byte, rows *[8]*byte, blocks int)
 
 //go:noescape
-func packF16AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int)
+func packF32AVX512(dst *byte, rows *[16]*byte, blocks int)
 
 //go:noescape
-func packBF16AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int)
-
-func burnAVX2(rounds int)
-
-// panelInt8AVX512 adds, or sets if add is 0, the products of n tokens with up to 16 blocks of a panel. Rows are bits of exist.
-//
-//go:noescape
-func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-// packTokenInt8AVX512 rounds parts of 512 activations; they are step bytes apart in dst.
-//
-//go:noescape
-func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+func packF16AVX512(dst *byte, rows *[16]*byte, blocks int)
 
 //go:noescape
-func packTokenInt8AVX512(dst *byte, step int, x *float32, parts int)
-
-//go:noescape
-func packFloatsInt8AVX512(dst *byte, rows *[16]*float32, blocks int, rowBytes int, exist, last uint32)
-
-//go:noescape
-func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
-
-//go:noescape
-func packMXFP4AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
-
-//go:noescape
-func packIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
-
-//go:noescape
-func packQ5_0AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
-
-//go:noescape
-func packQ8_0AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
-
-//go:noescape
-func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
-
-//go:noescape
-func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
-
-//go:noescape
-func packQ6_KAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
-
-func burnAVX512(rounds int)
+func packBF16AVX512(dst *byte, rows *[16]*byte, blocks int)

@@ -1,16 +1,32 @@
 #include "textflag.h"
 #include "kernels_panels_amd64.h"
 
-// FETCH has LINES brought into the cache from SI on, 256 bytes further than the block at hand in each row, or, past the end of a row, as much
+// Panels at avx2: many tokens times 16 rows of weights that are floats, or 32 rows of others, as bytes or words.
+//
+// FLOATS. Weights and activations as they are, one fused multiply-add each.
+//
+//	panel, per column:        [16 rows] floats
+//	tokens, per 256 columns:  [token][256] floats
+//
+// Sums are taken over 256 columns, in their order, and added to dst. That order is the same in every tile, so a product's bits depend
+// on nothing but its row and its token. A tile is 16 rows × up to 6 tokens. What 256 columns of a panel take, 16 KB, stays in L1
+// while all tokens pass.
+//
+//	AX weights, BX tokens, CX columns     Y0–Y5, Y6–Y11 sums of rows 0–7, 8–15, one per token
+//	Y12 Y13 weights, Y14 the token's activation
+
+#define XFLOATS 1024
+
+// FETCH has LINES of each row brought into the cache, 512 bytes further than the block at hand, or, past the end of a row, as much
 // further in the row 8 below: the one that its lane packs next.
 #define FETCH(LINES) \
-	MOVQ     rowBytes+24(FP), R9 \
-	LEAQ     256(R13), SI  \
-	IMUL3Q   $7, R9, R10  \
-	XORL     R11, R11     \
-	CMPQ     SI, R9       \
-	CMOVQGE  R10, R11     \
-	ADDQ     R11, SI      \
+	MOVQ    rowBytes+24(FP), R10 \
+	LEAQ    512(R13), R9         \
+	IMUL3Q  $7, R10, R11        \
+	XORL    R8, R8               \
+	CMPQ    R9, R10              \
+	CMOVQGE R11, R8              \
+	ADDQ    R8, R9               \
 	FETCHROW(0, LINES) \
 	FETCHROW(1, LINES) \
 	FETCHROW(2, LINES) \
@@ -25,24 +41,17 @@
 	LINES
 
 #define TWOLINES \
-	PREFETCHT0 (R8)(SI*1)   \
-	PREFETCHT0 64(R8)(SI*1)
+	PREFETCHT0 (R8)(R9*1)   \
+	PREFETCHT0 64(R8)(R9*1)
 
-#define THREELINES \
-	TWOLINES                 \
-	PREFETCHT0 128(R8)(SI*1)
-
-#define FOURLINES \
-	THREELINES               \
-	PREFETCHT0 192(R8)(SI*1)
-
-// FETCHSOMETIMES does that when the lower bits of CX, those of the mask, are 0.
-#define FETCHSOMETIMES(mask, LINES, skip) \
-	TESTQ $mask, CX \
+// FETCHSOMETIMES does that when the bits of the mask are 0 in a counter.
+#define FETCHSOMETIMES(mask, R, LINES, skip) \
+	TESTQ $mask, R  \
 	JNE   skip      \
 	FETCH(LINES)    \
 skip:
 
+// The arguments of packing, before the first function: vet takes them for arguments of the function above.
 #define FPACKARGS \
 	MOVQ  dst+0(FP), DI      \
 	MOVQ  rows+8(FP), R12    \
@@ -50,14 +59,15 @@ skip:
 	XORL  R13, R13
 
 // PACKARGS also has DX point to a mask of the rows that exist.
-#define PACKARGS \
+#define PACKARGS(EXIST) \
 	FPACKARGS                        \
-	MOVL    exist+32(FP), AX         \
+	MOVL    EXIST, AX         \
 	POPCNTL AX, AX                   \
 	NEGQ    AX                       \
 	LEAQ    rowMasks<>+128(SB), DX   \
 	LEAQ    (DX)(AX*4), DX
 
+// Those of the products. R12 is 0 if all 32 rows exist, else it points to a mask of those that do.
 #define ROWARGS \
 	MOVQ     dst+0(FP), DX       \
 	MOVQ     stride+8(FP), SI    \
@@ -77,22 +87,6 @@ skip:
 	CMPQ     R12, BX             \
 	JNE      token               \
 	XORL     R12, R12
-
-// Panels at avx2: many tokens times 16 rows of weights.
-//
-// FLOATS. Weights and activations as they are, one fused multiply-add each.
-//
-//	panel, per column:        [16 rows] floats
-//	tokens, per 256 columns:  [token][256] floats
-//
-// Sums are taken over 256 columns, in their order, and added to dst. That order is the same in every tile, so a product's bits depend
-// on nothing but its row and its token. A tile is 16 rows × up to 6 tokens. What 256 columns of a panel take, 16 KB, stays in L1
-// while all tokens pass.
-//
-//	AX weights, BX tokens, CX columns     Y0–Y5, Y6–Y11 sums of rows 0–7, 8–15, one per token
-//	Y12 Y13 weights, Y14 the token's activation
-
-#define XFLOATS 1024
 
 #define FDOT(t, d, F, G) \
 	VBROADCASTSS (XFLOATS*t+4*d)(BX), Y14 \
@@ -314,16 +308,15 @@ one:
 	TWO(3, o, X3, D) \
 	TRANSPOSE(A, B, C, D, Y8, Y9, Y10, Y11)
 
-// func packF32AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int)
+// func packF32AVX2(dst *byte, rows *[8]*byte, blocks int)
 //
 // Blocks of four columns: quads are columns.
-TEXT ·packF32AVX2(SB), NOSPLIT, $0-32
+TEXT ·packF32AVX2(SB), NOSPLIT, $0-24
 	FPACKARGS
 	TESTQ CX, CX
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(7, TWOLINES, near)
 	QUADS(0, X0, Y0, X1, Y1, X2, Y2, X3, Y3)
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 64(DI)
@@ -345,10 +338,10 @@ done:
 	VMOVUPS Y8, (64*k)(DI)   \
 	VMOVUPS A, (64*k+64)(DI)
 
-// func packBF16AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int)
+// func packBF16AVX2(dst *byte, rows *[8]*byte, blocks int)
 //
 // Blocks of eight columns.
-TEXT ·packBF16AVX2(SB), NOSPLIT, $0-32
+TEXT ·packBF16AVX2(SB), NOSPLIT, $0-24
 	FPACKARGS
 	VPCMPEQD Y15, Y15, Y15
 	VPSLLD   $16, Y15, Y15
@@ -356,7 +349,6 @@ TEXT ·packBF16AVX2(SB), NOSPLIT, $0-32
 	JLE      done
 
 loop:
-	FETCHSOMETIMES(7, TWOLINES, near)
 	QUADS(0, X0, Y0, X1, Y1, X2, Y2, X3, Y3)
 	PAIRBF16(0, Y0)
 	PAIRBF16(2, Y1)
@@ -371,7 +363,7 @@ done:
 	VZEROUPPER
 	RET
 
-// A quad of F16 is two columns; Y15 takes the lower ones apart, Y14 the upper ones: eight bytes per lane of 128 bits.
+// A quad of F16 is two columns; Y15 moves the first ones of each half of a register to its front.
 #define PAIRF16(k, A) \
 	VPSHUFB   Y15, A, Y8       \
 	VPERMQ    $0xD8, Y8, Y8    \
@@ -385,17 +377,16 @@ DATA apart<>+0(SB)/8, $0x0D0C090805040100
 DATA apart<>+8(SB)/8, $0x0F0E0B0A07060302
 GLOBL apart<>(SB), RODATA, $16
 
-// func packF16AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int)
+// func packF16AVX2(dst *byte, rows *[8]*byte, blocks int)
 //
 // Blocks of eight columns.
-TEXT ·packF16AVX2(SB), NOSPLIT, $0-32
+TEXT ·packF16AVX2(SB), NOSPLIT, $0-24
 	FPACKARGS
 	VBROADCASTI128 apart<>(SB), Y15
 	TESTQ CX, CX
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(7, TWOLINES, near)
 	QUADS(0, X0, Y0, X1, Y1, X2, Y2, X3, Y3)
 	PAIRF16(0, Y0)
 	PAIRF16(2, Y1)
@@ -483,6 +474,18 @@ done:
 	VMULPS       (1152+32*v)(AX), Y10, Y9 \
 	VFMADD231PS  Y9, Y8, F
 
+#define ALLFOURBITS \
+	FOURBITS(0) SCALED(0, Y12) \
+	FOURBITS(1) SCALED(1, Y13) \
+	FOURBITS(2) SCALED(2, Y14) \
+	FOURBITS(3) SCALED(3, Y15)
+
+#define ALLFIVEBITS \
+	FIVEBITS(0) SCALED(0, Y12) \
+	FIVEBITS(1) SCALED(1, Y13) \
+	FIVEBITS(2) SCALED(2, Y14) \
+	FIVEBITS(3) SCALED(3, Y15)
+
 // OFFSETS adds the offsets, times the sum of the token's block.
 #define OFFSETS \
 	VBROADCASTSS 64(R13), Y10         \
@@ -509,14 +512,7 @@ loop:                      \
 	ACTIVATIONS            \
 	OFFSETSUM              \
 	VBROADCASTSS (R13), Y10 \
-	PRODUCTS(0)            \
-	SCALED(0, Y12)         \
-	PRODUCTS(1)            \
-	SCALED(1, Y13)         \
-	PRODUCTS(2)            \
-	SCALED(2, Y14)         \
-	PRODUCTS(3)            \
-	SCALED(3, Y15)         \
+	PRODUCTS               \
 	ADDQ $BBLOCK, AX       \
 	ADDQ $32, BX           \
 	ADDQ $4, R13           \
@@ -575,22 +571,22 @@ setsome:                       \
 // func panelFourBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 TEXT ·panelFourBitsAVX2(SB), NOSPLIT, $0-56
 	ROWARGS
-	TOKENROWS(FOURBITS, NONE, token, loop)
+	TOKENROWS(ALLFOURBITS, NONE, token, loop)
 
 // func panelFourBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 TEXT ·panelFourBitsOffsetAVX2(SB), NOSPLIT, $0-56
 	ROWARGS
-	TOKENROWS(FOURBITS, OFFSETS, token, loop)
+	TOKENROWS(ALLFOURBITS, OFFSETS, token, loop)
 
 // func panelFiveBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 TEXT ·panelFiveBitsAVX2(SB), NOSPLIT, $0-56
 	ROWARGS
-	TOKENROWS(FIVEBITS, NONE, token, loop)
+	TOKENROWS(ALLFIVEBITS, NONE, token, loop)
 
 // func panelFiveBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 TEXT ·panelFiveBitsOffsetAVX2(SB), NOSPLIT, $0-56
 	ROWARGS
-	TOKENROWS(FIVEBITS, OFFSETS, token, loop)
+	TOKENROWS(ALLFIVEBITS, OFFSETS, token, loop)
 
 // Four pairs of columns, k to k+3, whose activations are in Y0 to Y3: the first of rows 8v, into or onto S, and the others.
 #define WORDPAIR(v, k, X, S) \
@@ -627,45 +623,136 @@ TEXT ·panelFiveBitsOffsetAVX2(SB), NOSPLIT, $0-56
 	VCVTDQ2PS   S, S                    \
 	VFMADD231PS Y1, S, F
 
+#define WORDSAVX2 \
+	WORDACTIVATIONS(0)   \
+	FIRSTWORDS(0, Y8)    \
+	FIRSTWORDS(1, Y9)    \
+	FIRSTWORDS(2, Y10)   \
+	FIRSTWORDS(3, Y11)   \
+	ALLWORDS(4)          \
+	ALLWORDS(8)          \
+	ALLWORDS(12)
+
+#define TOKENWORDS(PRODUCTS, token, loop) \
+token:                      \
+	VXORPS Y12, Y12, Y12    \
+	VXORPS Y13, Y13, Y13    \
+	VXORPS Y14, Y14, Y14    \
+	VXORPS Y15, Y15, Y15    \
+	PREFETCHT0 (DX)         \
+	PREFETCHT0 64(DX)       \
+	MOVQ R8, AX             \
+	MOVQ R9, BX             \
+	LEAQ 512(R9), R13       \
+	MOVQ R11, CX            \
+loop:                       \
+	PRODUCTS                \
+	VBROADCASTSS (R13), Y0  \
+	SCALEDWORDS(0, Y8, Y12) \
+	SCALEDWORDS(1, Y9, Y13) \
+	SCALEDWORDS(2, Y10, Y14) \
+	SCALEDWORDS(3, Y11, Y15) \
+	ADDQ $WBLOCK, AX        \
+	ADDQ $64, BX            \
+	ADDQ $4, R13            \
+	DECQ CX                 \
+	JNZ  loop               \
+	ADDQ $WTOKEN, R9        \
+	OUTROWS
+
 // func panelWordsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 //
 // Y0–Y3 activations, Y4 products, Y8–Y11 integer sums.
 TEXT ·panelWordsAVX2(SB), NOSPLIT, $0-56
 	ROWARGS
+	TOKENWORDS(WORDSAVX2, token, loop)
 
-token:
-	VXORPS     Y12, Y12, Y12
-	VXORPS     Y13, Y13, Y13
-	VXORPS     Y14, Y14, Y14
-	VXORPS     Y15, Y15, Y15
-	PREFETCHT0 (DX)
-	PREFETCHT0 64(DX)
-	MOVQ       R8, AX
-	MOVQ       R9, BX
-	LEAQ       512(R9), R13
-	MOVQ       R11, CX
+// With AVX-VNNI, VPDPBUSD and VPDPWSSD multiply and add at once, to the same sums. The assembler knows their EVEX forms only. MEMDOT is
+// the VEX form with the opcode op: Yx times the memory at o(AX), added to Ys. A sum waits a few cycles for the one before it, so
+// that several take turns.
+#define MEMDOT(op, o, x, s) \
+	BYTE $0xC4                      \
+	BYTE $(0x62 + 128*(1-(s)/8))    \
+	BYTE $(0x7D - 8*(x))            \
+	BYTE $op                        \
+	BYTE $(0x80 + 8*((s)-(s)/8*8))  \
+	LONG $(o)
 
-loop:
-	WORDACTIVATIONS(0)
-	FIRSTWORDS(0, Y8)
-	FIRSTWORDS(1, Y9)
-	FIRSTWORDS(2, Y10)
-	FIRSTWORDS(3, Y11)
-	ALLWORDS(4)
-	ALLWORDS(8)
-	ALLWORDS(12)
-	VBROADCASTSS (R13), Y0
-	SCALEDWORDS(0, Y8, Y12)
-	SCALEDWORDS(1, Y9, Y13)
-	SCALEDWORDS(2, Y10, Y14)
-	SCALEDWORDS(3, Y11, Y15)
-	ADDQ         $WBLOCK, AX
-	ADDQ         $64, BX
-	ADDQ         $4, R13
-	DECQ         CX
-	JNZ          loop
-	ADDQ         $WTOKEN, R9
-	OUTROWS
+// Columns 4k to 4k+3 of rows 8v to 8v+15.
+#define TWODOTS(v, k) \
+	MEMDOT(0x50, 128*k+32*v, k, 8)    \
+	MEMDOT(0x50, 128*k+32*v+32, k, 9)
+
+#define SCALEDVNNI(v, S, F) \
+	VPADDD       (1024+32*v)(AX), S, S     \
+	VCVTDQ2PS    S, S                      \
+	VMULPS       (1152+32*v)(AX), Y10, Y11 \
+	VFMADD231PS  Y11, S, F
+
+#define SIXTEENROWS(v, F, G) \
+	VPXOR Y8, Y8, Y8      \
+	VPXOR Y9, Y9, Y9      \
+	TWODOTS(v, 0)         \
+	TWODOTS(v, 1)         \
+	TWODOTS(v, 2)         \
+	TWODOTS(v, 3)         \
+	TWODOTS(v, 4)         \
+	TWODOTS(v, 5)         \
+	TWODOTS(v, 6)         \
+	TWODOTS(v, 7)         \
+	SCALEDVNNI(v, Y8, F)  \
+	SCALEDVNNI((v+1), Y9, G)
+
+#define ANYBITS \
+	SIXTEENROWS(0, Y12, Y13) \
+	SIXTEENROWS(2, Y14, Y15)
+
+// func panelBytesVNNI(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+TEXT ·panelBytesVNNI(SB), NOSPLIT, $0-56
+	ROWARGS
+	TOKENROWS(ANYBITS, NONE, token, loop)
+
+// func panelBytesOffsetVNNI(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+TEXT ·panelBytesOffsetVNNI(SB), NOSPLIT, $0-56
+	ROWARGS
+	TOKENROWS(ANYBITS, OFFSETS, token, loop)
+
+// Columns 2k and 2k+1 of all rows, activations in Yx, sums in Ys to Ys+3.
+#define FOURDOTS(k, x, s) \
+	MEMDOT(0x52, 128*(k), x, s)         \
+	MEMDOT(0x52, 128*(k)+32, x, (s+1))  \
+	MEMDOT(0x52, 128*(k)+64, x, (s+2))  \
+	MEMDOT(0x52, 128*(k)+96, x, (s+3))
+
+#define WORDDOTS(k, s) \
+	WORDACTIVATIONS(k)    \
+	FOURDOTS(k, 0, s)     \
+	FOURDOTS(k+1, 1, s)   \
+	FOURDOTS(k+2, 2, s)   \
+	FOURDOTS(k+3, 3, s)
+
+#define WORDSVNNI \
+	VPXOR  Y4, Y4, Y4    \
+	VPXOR  Y5, Y5, Y5    \
+	VPXOR  Y6, Y6, Y6    \
+	VPXOR  Y7, Y7, Y7    \
+	VPXOR  Y8, Y8, Y8    \
+	VPXOR  Y9, Y9, Y9    \
+	VPXOR  Y10, Y10, Y10 \
+	VPXOR  Y11, Y11, Y11 \
+	WORDDOTS(0, 8)       \
+	WORDDOTS(4, 4)       \
+	WORDDOTS(8, 8)       \
+	WORDDOTS(12, 4)      \
+	VPADDD Y4, Y8, Y8    \
+	VPADDD Y5, Y9, Y9    \
+	VPADDD Y6, Y10, Y10  \
+	VPADDD Y7, Y11, Y11
+
+// func panelWordsVNNI(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+TEXT ·panelWordsVNNI(SB), NOSPLIT, $0-56
+	ROWARGS
+	TOKENWORDS(WORDSVNNI, token, loop)
 
 // Packing bytes and words. Of a block's 32 rows a call packs 8, as above; the lanes of vectors are rows.
 
@@ -727,7 +814,7 @@ REPEAT(byteOnes, 0x0101010101010101)
 REPEAT(nibbles, 0x0F0F0F0F0F0F0F0F)
 
 #define NIBBLEARGS \
-	PACKARGS                         \
+	PACKARGS(exist+32(FP))                         \
 	MOVQ           table+40(FP), AX  \
 	VBROADCASTI128 (AX), Y14         \
 	VMOVDQU        byteOnes<>(SB), Y13 \
@@ -744,7 +831,7 @@ REPEAT(nibbles, 0x0F0F0F0F0F0F0F0F)
 	HIGH(Y6, 6) \
 	HIGH(Y7, 7)
 
-// func packQ4_0AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packQ4_0AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // A half, then 16 bytes of nibbles.
 TEXT ·packQ4_0AVX2(SB), NOSPLIT, $0-48
@@ -753,7 +840,7 @@ TEXT ·packQ4_0AVX2(SB), NOSPLIT, $0-48
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(3, TWOLINES, near)
+	FETCHSOMETIMES(3, CX, TWOLINES, near)
 	FIRST(0)
 	QUADS(2, X4, Y4, X5, Y5, X6, Y6, X7, Y7)
 	HALF(Y0, X0)
@@ -773,7 +860,7 @@ done:
 REPEAT(intOnes, 0x0000000100000001)
 REPEAT(tiny, 0x0020000000200000)
 
-// func packMXFP4AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packMXFP4AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // A byte e that stands for 2^(e−128), of which the two smallest are subnormal, then 16 bytes of nibbles.
 TEXT ·packMXFP4AVX2(SB), NOSPLIT, $0-48
@@ -782,7 +869,7 @@ TEXT ·packMXFP4AVX2(SB), NOSPLIT, $0-48
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(3, TWOLINES, near)
+	FETCHSOMETIMES(3, CX, TWOLINES, near)
 	FIRST(0)
 	QUADS(1, X4, Y4, X5, Y5, X6, Y6, X7, Y7)
 	VPSLLD    $24, Y0, Y0
@@ -834,11 +921,11 @@ DATA firstByte<>+0(SB)/8, $0x0404040400000000
 DATA firstByte<>+8(SB)/8, $0x0C0C0C0C08080808
 GLOBL firstByte<>(SB), RODATA, $16
 
-// func packQ5_0AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ5_0AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
 //
 // A half, a word of fifth bits, then 16 bytes of nibbles.
 TEXT ·packQ5_0AVX2(SB), NOSPLIT, $0-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	VMOVDQU byteOnes<>(SB), Y13
 	VMOVDQU minus16<>(SB), Y14
 	VMOVDQU nibbles<>(SB), Y15
@@ -847,7 +934,7 @@ TEXT ·packQ5_0AVX2(SB), NOSPLIT, $0-36
 	JLE     done
 
 loop:
-	FETCHSOMETIMES(3, TWOLINES, near)
+	FETCHSOMETIMES(3, CX, TWOLINES, near)
 	FIRST(0)
 	SECOND
 	VPSRLD         $16, Y0, Y2
@@ -947,7 +1034,7 @@ REPEAT(sixteens, 0x4180000041800000)
 	QUADS(o, X0, Y0, X1, Y1, X2, Y2, X3, Y3) \
 	QUADS((o+16), X4, Y4, X5, Y5, X6, Y6, X7, Y7)
 
-// func packQ4_KAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packQ4_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // HEADER, then four times 32 bytes: low nibbles, then high nibbles, of 32 columns each.
 TEXT ·packQ4_KAVX2(SB), NOSPLIT, $192-48
@@ -957,12 +1044,12 @@ TEXT ·packQ4_KAVX2(SB), NOSPLIT, $192-48
 	JLE   done
 
 loop:
-	FETCH(THREELINES)
 	HEADER
 	ADDQ $16, R13
 	MOVQ $4, SI
 
 run:
+	FETCHSOMETIMES(1, SI, TWOLINES, near)
 	AFFINE(eights)
 	BYTES32(0)
 	LOW(Y0, 0)
@@ -1047,11 +1134,11 @@ done:
 	VMOVDQU Y6, (o+192)(BX) \
 	VMOVDQU Y7, (o+224)(BX)
 
-// func packQ5_KAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ5_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
 //
 // HEADER, 32 bytes with the fifth bits of column i of run r in bit r of byte i, then the nibbles as in Q4_K.
 TEXT ·packQ5_KAVX2(SB), NOSPLIT, $448-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	MOVQ    SP, BX
 	VMOVDQU byteOnes<>(SB), Y13
 	VMOVDQU minus16<>(SB), Y14
@@ -1061,7 +1148,6 @@ TEXT ·packQ5_KAVX2(SB), NOSPLIT, $448-36
 	JLE     done
 
 loop:
-	FETCH(THREELINES)
 	HEADER
 	BYTES32(16)
 	SAVE(192)
@@ -1069,6 +1155,7 @@ loop:
 	MOVQ $4, SI
 
 run:
+	FETCHSOMETIMES(1, SI, TWOLINES, near)
 	AFFINE(sixteens)
 	BYTES32(0)
 	UPPERS
@@ -1119,16 +1206,16 @@ GLOBL oddWords<>(SB), RODATA, $32
 	VMOVDQU Y8, (256*k)(DI)      \
 	VMOVDQU A, (256*k+128)(DI)
 
-// func packQ8_0AVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ8_0AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
 //
 // A half, then 32 signed bytes.
 TEXT ·packQ8_0AVX2(SB), NOSPLIT, $0-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	TESTQ CX, CX
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(1, TWOLINES, near)
+	FETCHSOMETIMES(1, CX, TWOLINES, near)
 	FIRST(0)
 	HALF(Y0, X0)
 	VANDPS  (DX), Y0, Y0
@@ -1168,7 +1255,7 @@ done:
 	LOOKUP(6, Y6) \
 	LOOKUP(7, Y7)
 
-// func packIQ4_NLAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packIQ4_NLAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // A half, then 16 bytes of nibbles.
 TEXT ·packIQ4_NLAVX2(SB), NOSPLIT, $0-48
@@ -1177,7 +1264,7 @@ TEXT ·packIQ4_NLAVX2(SB), NOSPLIT, $0-48
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(3, TWOLINES, near)
+	FETCHSOMETIMES(3, CX, TWOLINES, near)
 	FIRST(0)
 	QUADS(2, X4, Y4, X5, Y5, X6, Y6, X7, Y7)
 	HALF(Y0, X0)
@@ -1197,17 +1284,16 @@ REPEAT(fifteen, 0x0000000F0000000F)
 REPEAT(fortyeight, 0x0000003000000030)
 REPEAT(thirtytwo, 0x0000002000000020)
 
-// func packIQ4_XSAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packIQ4_XSAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // Super-blocks: a half, the upper two bits of eight scales, their lower four, then 8 × 16 bytes of nibbles.
-// Y11 halves, Y12 upper bits, Y13 lower bits of the scales that are left.
+// Y12 upper bits, Y13 lower bits of the scales that are left; scratch: the halves.
 TEXT ·packIQ4_XSAVX2(SB), NOSPLIT, $32-48
 	NIBBLEARGS
 	TESTQ CX, CX
 	JLE   done
 
 loop:
-	FETCH(THREELINES)
 	FIRST(0)
 	SECOND
 	VPSRLD  $12, Y0, Y12 // upper bits at 4 and 5
@@ -1218,6 +1304,7 @@ loop:
 	MOVQ    $8, SI
 
 group:
+	FETCHSOMETIMES(3, SI, TWOLINES, near)
 	QUADS(8, X4, Y4, X5, Y5, X6, Y6, X7, Y7)
 	VPAND     fifteen<>(SB), Y13, Y0
 	VPAND     fortyeight<>(SB), Y12, Y1
@@ -1293,14 +1380,14 @@ REPEAT(minus32, 0xE0E0E0E0E0E0E0E0)
 	VMOVUPS (BX), Y8    \
 	VMOVUPS Y8, 2048(DI)
 
-// func packQ6_KAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ6_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
 //
 // Two runs of 128 columns. A run has 64 bytes at 64·run, whose low nibbles are those of its first 64 columns and whose high nibbles
 // of the others, and 32 bytes at 128 + 32·run with two upper bits of columns i, 32+i, 64+i, 96+i in byte i. A signed scale per 16
 // columns at 192, a half at 208. Scratch: 0 the half, 64 to 191 scales of four times 16 columns each, 192 upper bits; X12 is how far these
 // are shifted.
 TEXT ·packQ6_KAVX2(SB), NOSPLIT, $448-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	MOVQ    SP, BX
 	VMOVDQU minus32<>(SB), Y14
 	VMOVDQU nibbles<>(SB), Y15
@@ -1308,7 +1395,6 @@ TEXT ·packQ6_KAVX2(SB), NOSPLIT, $448-36
 	JLE     done
 
 loop:
-	FETCH(FOURLINES)
 	QUADS(194, X0, Y0, X1, Y1, X2, Y2, X3, Y3)
 	VPSRLD  $16, Y3, Y3
 	HALF(Y3, X3)
@@ -1332,6 +1418,7 @@ run:
 	XORL AX, AX
 
 half:
+	FETCH(TWOLINES)
 	// Columns of low nibbles, then those 64 further.
 	BYTES32(0)
 	GROUPS(64)
@@ -1445,11 +1532,11 @@ REPEAT(most7, 0x42FE000042FE0000)
 	STOREPAIRS((k+4), Y2, Y6)     \
 	STOREPAIRS((k+5), Y3, Y7)
 
-// func packFloatsWordsAVX2(dst *byte, rows *[8]*byte, blocks int, rowBytes int, exist uint32)
+// func packFloatsWordsAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
 //
 // Rounds floats to words, −4095 to 4095, with a scale per 32.
-TEXT ·packFloatsWordsAVX2(SB), NOSPLIT, $32-36
-	PACKARGS
+TEXT ·packFloatsWordsAVX2(SB), NOSPLIT, $32-28
+	PACKARGS(exist+24(FP))
 	MOVQ     SP, BX
 	VPCMPEQD Y14, Y14, Y14
 	VPSRLD   $1, Y14, Y14
@@ -1602,6 +1689,43 @@ loop:
 	BURN(Y12, Y9)
 	BURN(Y13, Y10)
 	BURN(Y14, Y11)
+	DECQ CX
+	JNZ  loop
+
+done:
+	VZEROUPPER
+	RET
+
+// DOT is VPDPBUSD Y15, Y15, Ys in its VEX form.
+#define DOT(s) \
+	BYTE $0xC4                     \
+	BYTE $(0x42 + 128*(1-(s)/8))   \
+	BYTE $0x05                     \
+	BYTE $0x50                     \
+	BYTE $(0xC7 + 8*((s)-(s)/8*8))
+
+// func burnVNNI(rounds int)
+//
+// 12 independent VPDPBUSD per round, of 32 multiply-adds each.
+TEXT ·burnVNNI(SB), NOSPLIT, $0-8
+	MOVQ  rounds+0(FP), CX
+	VPXOR Y15, Y15, Y15
+	TESTQ CX, CX
+	JLE   done
+
+loop:
+	DOT(0)
+	DOT(1)
+	DOT(2)
+	DOT(3)
+	DOT(4)
+	DOT(5)
+	DOT(6)
+	DOT(7)
+	DOT(8)
+	DOT(9)
+	DOT(10)
+	DOT(11)
 	DECQ CX
 	JNZ  loop
 

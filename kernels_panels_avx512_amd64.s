@@ -1,6 +1,35 @@
 #include "textflag.h"
 #include "kernels_panels_amd64.h"
 
+// Panels at avx512: many tokens times 32 rows of weights.
+//
+// INT8. Weights are integers of 8 bits with a scale per 32 columns, taken as they are or, in formats of another kind, rounded; activations
+// are rounded likewise. VPDPBUSD multiplies 16 rows × 4 columns of weights with 4 activations of one token, which a broadcast repeats
+// for all rows.
+//
+//	panel, per 32 columns:   8 × [32 rows][4 columns] bytes, weight + 128, [32] float scales               1152 bytes
+//	the same with offsets:   then [32] floats                                                            1280 bytes
+//	tokens, per 512 columns: [token] of 512 bytes, 16 float scales, 16 int32 −128·Σ, 16 floats scale·Σ    704 bytes
+//
+// A weight is scale · integer, or that + offset, in formats that have minimums; the offset is multiplied with the sum of the token's
+// activations.
+//
+// The unit multiplies unsigned with signed bytes, hence the 128, which the sum's start takes off again. The integer sum of
+// a block is exact; blocks are added up in float in the order of columns, 512 columns at a time, and these sums
+// are added to dst. That order is the same in every tile, so a product's bits depend on nothing but its row and its token.
+//
+// A tile is 32 rows × up to 6 tokens: 12 integer and 12 float sums. What 512 columns of a panel take, 18 KB, stays in L1
+// while all tokens pass.
+//
+//	AX weights, BX activations, R13 their scales, CX blocks that are left
+//	Z0–Z5, Z6–Z11 integer sums of rows 0–15, 16–31, one per token; Z12–Z23 float sums
+//	Z24 Z25 weights, Z26 the token's activations, Z27 Z28 products of scales, Z30 Z31 scales of the rows
+
+#define XTOKEN 704
+#define WBLOCK 1152
+#define OBLOCK 1280
+
+// The arguments, before the first function: vet takes them for arguments of the function above.
 #define PANELARGS \
 	MOVQ  dst+0(FP), DX      \
 	MOVQ  stride+8(FP), SI   \
@@ -29,31 +58,31 @@
 	VPXORD.BCST     sign<>(SB), Z31, Z31  \
 	VPBROADCASTD    nibble<>(SB), Z30
 
-// FETCH has LINES brought into the cache from SI on, 256 bytes further than the block at hand in each row, or, past the end of a row, as much
+// FETCH has LINES of each row brought into the cache, 512 bytes further than the block at hand, or, past the end of a row, as much
 // further in the row 16 below: the one that its lane packs next.
 #define FETCH(LINES) \
-	MOVQ     rowBytes+24(FP), R9 \
-	LEAQ     256(R13), SI  \
-	IMUL3Q   $15, R9, R10  \
-	XORL     R11, R11     \
-	CMPQ     SI, R9       \
-	CMOVQGE  R10, R11     \
-	ADDQ     R11, SI      \
-	FETCHROW(0, LINES) \
-	FETCHROW(1, LINES) \
-	FETCHROW(2, LINES) \
-	FETCHROW(3, LINES) \
-	FETCHROW(4, LINES) \
-	FETCHROW(5, LINES) \
-	FETCHROW(6, LINES) \
-	FETCHROW(7, LINES) \
-	FETCHROW(8, LINES) \
-	FETCHROW(9, LINES) \
-	FETCHROW(10, LINES) \
-	FETCHROW(11, LINES) \
-	FETCHROW(12, LINES) \
-	FETCHROW(13, LINES) \
-	FETCHROW(14, LINES) \
+	MOVQ    rowBytes+24(FP), R10 \
+	LEAQ    512(R13), R9         \
+	IMUL3Q  $15, R10, R11        \
+	XORL    R8, R8               \
+	CMPQ    R9, R10              \
+	CMOVQGE R11, R8              \
+	ADDQ    R8, R9               \
+	FETCHROW(0, LINES)        \
+	FETCHROW(1, LINES)        \
+	FETCHROW(2, LINES)        \
+	FETCHROW(3, LINES)        \
+	FETCHROW(4, LINES)        \
+	FETCHROW(5, LINES)        \
+	FETCHROW(6, LINES)        \
+	FETCHROW(7, LINES)        \
+	FETCHROW(8, LINES)        \
+	FETCHROW(9, LINES)        \
+	FETCHROW(10, LINES)       \
+	FETCHROW(11, LINES)       \
+	FETCHROW(12, LINES)       \
+	FETCHROW(13, LINES)       \
+	FETCHROW(14, LINES)       \
 	FETCHROW(15, LINES)
 
 #define FETCHROW(r, LINES) \
@@ -61,20 +90,12 @@
 	LINES
 
 #define TWOLINES \
-	PREFETCHT0 (R8)(SI*1)   \
-	PREFETCHT0 64(R8)(SI*1)
+	PREFETCHT0 (R8)(R9*1)   \
+	PREFETCHT0 64(R8)(R9*1)
 
-#define THREELINES \
-	TWOLINES                 \
-	PREFETCHT0 128(R8)(SI*1)
-
-#define FOURLINES \
-	THREELINES               \
-	PREFETCHT0 192(R8)(SI*1)
-
-// FETCHSOMETIMES does that when the lower bits of CX, those of the mask, are 0.
-#define FETCHSOMETIMES(mask, LINES, skip) \
-	TESTQ $mask, CX \
+// FETCHSOMETIMES does that when the bits of the mask are 0 in a counter.
+#define FETCHSOMETIMES(mask, R, LINES, skip) \
+	TESTQ $mask, R  \
 	JNE   skip      \
 	FETCH(LINES)    \
 skip:
@@ -85,40 +106,10 @@ skip:
 	MOVQ  blocks+16(FP), CX  \
 	XORL  R13, R13
 
-#define PACKARGS \
-	MOVQ  dst+0(FP), DI      \
-	MOVQ  rows+8(FP), R12    \
-	MOVQ  blocks+16(FP), CX  \
-	MOVL  exist+32(FP), AX   \
-	KMOVW AX, K1             \
-	XORL  R13, R13
-
-// Panels at avx512: many tokens times 32 rows of weights.
-//
-// INT8. Weights are rounded to 8 bits with a scale per 32 columns, activations likewise; VPDPBUSD multiplies 16 rows × 4
-// columns of weights with 4 activations of one token that a broadcast repeats for all rows.
-//
-//	panel, per 32 columns:   8 × [32 rows][4 columns] bytes, weight + 128, [32] float scales               1152 bytes
-//	the same with offsets:   then [32] floats                                                            1280 bytes
-//	tokens, per 512 columns: [token] of 512 bytes, 16 float scales, 16 int32 −128·Σ, 16 floats scale·Σ    704 bytes
-//
-// A weight is scale · integer, or that + offset, in formats that have minimums; the offset is multiplied with the sum of the token's
-// activations.
-//
-// The unit multiplies unsigned with signed bytes, hence the 128, which the sum's start takes off again. The integer sum of
-// a block is exact; blocks are added up in float in the order of columns, 512 columns at a time, and these sums
-// are added to dst. That order is the same in every tile, so a product's bits depend on nothing but its row and its token.
-//
-// A tile is 32 rows × up to 6 tokens: 12 integer and 12 float sums. What 512 columns of a panel take, 18 KB, stays in L1
-// while all tokens pass.
-//
-//	AX weights, BX activations, R13 their scales, CX blocks that are left
-//	Z0–Z5, Z6–Z11 integer sums of rows 0–15, 16–31, one per token; Z12–Z23 float sums
-//	Z24 Z25 weights, Z26 the token's activations, Z27 Z28 products of scales, Z30 Z31 scales of the rows
-
-#define XTOKEN 704
-#define WBLOCK 1152
-#define OBLOCK 1280
+#define PACKARGS(EXIST) \
+	FPACKARGS    \
+	MOVL  EXIST, AX \
+	KMOVW AX, K1
 
 // The steps for one token: start of a block, 4 columns, end of a block, end of the tile.
 #define START(t, I, J) \
@@ -371,7 +362,7 @@ done:
 	VPMOVDW   Z, Y \
 	VCVTPH2PS Y, Z
 
-// LOW and HIGH look up four quads of nibbles in the table Z31 and store them as quads k to k+3; Z30 is 15.
+// LOW and HIGH look up the low or high nibbles of quad A in the table Z31 and store them as quad k; Z30 is 15.
 #define LOW(A, k) \
 	VPANDD    Z30, A, Z8     \
 	VPSHUFB   Z8, Z31, Z8    \
@@ -399,17 +390,17 @@ GLOBL nibble<>(SB), RODATA, $4
 DATA sign<>+0(SB)/4, $0x80808080
 GLOBL sign<>(SB), RODATA, $4
 
-// func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // Q4_0 and IQ4_NL: a half, then 16 bytes of nibbles; the table holds the weights.
 TEXT ·packNibblesAVX512(SB), NOSPLIT, $0-48
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	NIBBLETABLE
 	TESTQ          CX, CX
 	JLE            done
 
 loop:
-	FETCHSOMETIMES(3, TWOLINES, near)
+	FETCHSOMETIMES(3, CX, TWOLINES, near)
 	FIRST(0)
 	QUADS(2, X4, Z4, X5, Z5, X6, Z6, X7, Z7)
 	HALF(Z0, Y0)
@@ -425,11 +416,11 @@ done:
 	VZEROUPPER
 	RET
 
-// func packMXFP4AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packMXFP4AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // A byte e that stands for 2^(e−128), then 16 bytes of nibbles.
 TEXT ·packMXFP4AVX512(SB), NOSPLIT, $0-48
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	NIBBLETABLE
 	MOVL           $1, AX
 	VPBROADCASTD   AX, Z29
@@ -439,7 +430,7 @@ TEXT ·packMXFP4AVX512(SB), NOSPLIT, $0-48
 	JLE            done
 
 loop:
-	FETCHSOMETIMES(3, TWOLINES, near)
+	FETCHSOMETIMES(3, CX, TWOLINES, near)
 	FIRST(0)
 	QUADS(1, X4, Z4, X5, Z5, X6, Z6, X7, Z7)
 	VPSLLD    $24, Z0, Z0
@@ -461,12 +452,12 @@ done:
 	VZEROUPPER
 	RET
 
-// func packIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // Super-blocks: a half, the upper two bits of eight scales, their lower four, then 8 × 16 bytes of nibbles.
 // Z12 halves, Z13 upper bits, Z14 lower bits of the scales that are left.
 TEXT ·packIQ4_XSAVX512(SB), NOSPLIT, $0-48
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	NIBBLETABLE
 	MOVL           $15, AX
 	VPBROADCASTD   AX, Z29
@@ -478,7 +469,6 @@ TEXT ·packIQ4_XSAVX512(SB), NOSPLIT, $0-48
 	JLE            done
 
 loop:
-	FETCH(THREELINES)
 	FIRST(0)
 	SECOND
 	VPSRLD    $12, Z0, Z13 // upper bits at 4 and 5
@@ -488,6 +478,7 @@ loop:
 	MOVQ      $8, BX
 
 group:
+	FETCHSOMETIMES(3, BX, TWOLINES, near)
 	QUADS(8, X4, Z4, X5, Z5, X6, Z6, X7, Z7)
 	VPANDD    Z29, Z14, Z0
 	VPTERNLOGD $0xF8, Z28, Z13, Z0 // or, of what the mask leaves
@@ -511,17 +502,17 @@ done:
 	VZEROUPPER
 	RET
 
-// func packQ8_0AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ8_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 //
 // A half, then 32 signed bytes.
 TEXT ·packQ8_0AVX512(SB), NOSPLIT, $0-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	VPBROADCASTD sign<>(SB), Z31
 	TESTQ        CX, CX
 	JLE          done
 
 loop:
-	FETCHSOMETIMES(1, TWOLINES, near)
+	FETCHSOMETIMES(1, CX, TWOLINES, near)
 	FIRST(0)
 	HALF(Z0, Y0)
 	VMOVAPS.Z Z0, K1, Z0
@@ -576,11 +567,11 @@ GLOBL fifth<>(SB), RODATA, $16
 	MOVL         $(n*0x01010101), AX \
 	VPBROADCASTD AX, Z
 
-// func packQ5_0AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ5_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 //
 // A half, a word of fifth bits, then 16 bytes of nibbles.
 TEXT ·packQ5_0AVX512(SB), NOSPLIT, $0-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	VPBROADCASTD    nibble<>(SB), Z30
 	VBROADCASTI32X4 fifth<>(SB), Z23
 	BYTES(1, Z25)
@@ -593,7 +584,7 @@ TEXT ·packQ5_0AVX512(SB), NOSPLIT, $0-36
 	JLE             done
 
 loop:
-	FETCHSOMETIMES(3, TWOLINES, near)
+	FETCHSOMETIMES(3, CX, TWOLINES, near)
 	FIRST(0)
 	SECOND
 	VPSRLD    $16, Z0, Z15
@@ -695,23 +686,23 @@ GLOBL eight<>(SB), RODATA, $4
 DATA sixteen<>+0(SB)/4, $16.0
 GLOBL sixteen<>(SB), RODATA, $4
 
-// func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32, table *[16]int8)
+// func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // HEADER, then four times 32 bytes: low nibbles, then high nibbles, of 32 columns each.
 TEXT ·packQ4_KAVX512(SB), NOSPLIT, $448-48
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	NIBBLETABLE
 	ALIGN
 	TESTQ CX, CX
 	JLE   done
 
 loop:
-	FETCH(THREELINES)
 	HEADER
 	ADDQ $16, R13
 	MOVQ $4, DX
 
 run:
+	FETCHSOMETIMES(1, DX, TWOLINES, near)
 	AFFINE(eight)
 	QUADS(0, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
 	QUADS(16, X4, Z4, X5, Z5, X6, Z6, X7, Z7)
@@ -769,11 +760,11 @@ done:
 	FIFTH(6, Z6, Z22) \
 	FIFTH(7, Z7, Z23)
 
-// func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 //
 // HEADER, 32 bytes with the fifth bits of column i of run r in bit r of byte i, here Z16 to Z23, then the nibbles as in Q4_K.
 TEXT ·packQ5_KAVX512(SB), NOSPLIT, $448-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	ALIGN
 	VPBROADCASTD nibble<>(SB), Z30
 	BYTES(1, Z29)
@@ -782,7 +773,6 @@ TEXT ·packQ5_KAVX512(SB), NOSPLIT, $448-36
 	JLE          done
 
 loop:
-	FETCH(THREELINES)
 	HEADER
 	QUADS(16, X16, Z16, X17, Z17, X18, Z18, X19, Z19)
 	QUADS(32, X20, Z20, X21, Z21, X22, Z22, X23, Z23)
@@ -790,6 +780,7 @@ loop:
 	MOVQ $4, DX
 
 run:
+	FETCHSOMETIMES(1, DX, TWOLINES, near)
 	AFFINE(sixteen)
 	QUADS(0, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
 	QUADS(16, X4, Z4, X5, Z5, X6, Z6, X7, Z7)
@@ -982,7 +973,7 @@ GLOBL bytes1<>(SB), RODATA, $16
 	ROUND(6, Z6, Z17)                 \
 	ROUND(7, Z7, Z17)
 
-// func packQ6_KAVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int, exist uint32)
+// func packQ6_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 //
 // Two runs of 128 columns. A run has 64 bytes at 64·run, whose low nibbles are those of its first 64 columns and whose high nibbles
 // of the others, and 32 bytes at 128 + 32·run with two upper bits of columns i, 32+i, 64+i, 96+i in byte i. A signed scale per 16
@@ -991,7 +982,7 @@ GLOBL bytes1<>(SB), RODATA, $16
 //
 // Scratch: 0 the half, 64 to 319 scales of four times 16 columns each, 384 upper bits; Z13 turns these to bits 4 and 5.
 TEXT ·packQ6_KAVX512(SB), 0, $960-36
-	PACKARGS
+	PACKARGS(exist+32(FP))
 	ALIGN
 	BYTES(32, Z14)
 	VPBROADCASTD    evenBytes<>(SB), Z20
@@ -1002,7 +993,6 @@ TEXT ·packQ6_KAVX512(SB), 0, $960-36
 	JLE             done
 
 loop:
-	FETCH(FOURLINES)
 	QUADS(194, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
 	VPSRLD    $16, Z3, Z3
 	HALF(Z3, Y3)
@@ -1028,6 +1018,7 @@ run:
 	MOVQ         $2, SI
 
 half:
+	FETCH(TWOLINES)
 	// Columns of low nibbles, then those 64 further.
 	BYTES32(0)
 	LOWS
@@ -1173,11 +1164,11 @@ GLOBL finite<>(SB), RODATA, $4
 	VMOVDQU64  C, (128*k+256)(DI)  \
 	VMOVDQU64  D, (128*k+384)(DI)
 
-// func packFloatsInt8AVX512(dst *byte, rows *[16]*float32, blocks int, rowBytes int, exist, last uint32)
+// func packFloatsInt8AVX512(dst *byte, rows *[16]*float32, blocks int, exist, last uint32)
 //
 // Rounds floats to 8 bits per 32. K4 and K5 are the columns of the block that exist: all, but for the last block.
-TEXT ·packFloatsInt8AVX512(SB), NOSPLIT, $128-40
-	PACKARGS
+TEXT ·packFloatsInt8AVX512(SB), NOSPLIT, $128-32
+	PACKARGS(exist+24(FP))
 	ALIGN
 	VPBROADCASTD sign<>(SB), Z22
 	VPTERNLOGD   $0xFF, Z23, Z23, Z23
@@ -1190,7 +1181,7 @@ TEXT ·packFloatsInt8AVX512(SB), NOSPLIT, $128-40
 loop:
 	CMPQ  CX, $1
 	JNE   full
-	MOVL  last+36(FP), AX
+	MOVL  last+28(FP), AX
 	KMOVW AX, K4
 	SHRL  $16, AX
 	KMOVW AX, K5
@@ -1421,16 +1412,15 @@ two:
 one:
 	FTILE(1, ZERO1, FDOT1, OUT1, loop1, rest1, out1)
 
-// func packF32AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int)
+// func packF32AVX512(dst *byte, rows *[16]*byte, blocks int)
 //
 // Blocks of four columns of F32: quads are columns.
-TEXT ·packF32AVX512(SB), NOSPLIT, $0-32
+TEXT ·packF32AVX512(SB), NOSPLIT, $0-24
 	FPACKARGS
 	TESTQ CX, CX
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(7, TWOLINES, near)
 	QUADS(0, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 128(DI)
@@ -1452,10 +1442,10 @@ done:
 	VMOVUPS Z8, (128*k)(DI)    \
 	VMOVUPS A, (128*k+128)(DI)
 
-// func packBF16AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int)
+// func packBF16AVX512(dst *byte, rows *[16]*byte, blocks int)
 //
 // Blocks of eight columns.
-TEXT ·packBF16AVX512(SB), NOSPLIT, $0-32
+TEXT ·packBF16AVX512(SB), NOSPLIT, $0-24
 	FPACKARGS
 	MOVL         $0xFFFF0000, AX
 	VPBROADCASTD AX, Z31
@@ -1463,7 +1453,6 @@ TEXT ·packBF16AVX512(SB), NOSPLIT, $0-32
 	JLE          done
 
 loop:
-	FETCHSOMETIMES(7, TWOLINES, near)
 	QUADS(0, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
 	PAIRBF16(0, Z0)
 	PAIRBF16(2, Z1)
@@ -1485,16 +1474,15 @@ done:
 	VMOVUPS A, (128*k)(DI)     \
 	VMOVUPS Z8, (128*k+128)(DI)
 
-// func packF16AVX512(dst *byte, rows *[16]*byte, blocks int, rowBytes int)
+// func packF16AVX512(dst *byte, rows *[16]*byte, blocks int)
 //
 // Blocks of eight columns.
-TEXT ·packF16AVX512(SB), NOSPLIT, $0-32
+TEXT ·packF16AVX512(SB), NOSPLIT, $0-24
 	FPACKARGS
 	TESTQ CX, CX
 	JLE   done
 
 loop:
-	FETCHSOMETIMES(7, TWOLINES, near)
 	QUADS(0, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
 	PAIRF16(0, Z0, Y0)
 	PAIRF16(2, Z1, Y1)

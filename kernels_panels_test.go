@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/klauspost/cpuid/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -81,6 +82,13 @@ func panelArithmetics(k *tensor.Kernels) (list []panelArithmetic) {
 				return float64(1+blocks+cols/512) * 0x1p-24
 			},
 		})
+	}
+	if k.Name == "avx2" && cpuid.CPU.Supports(cpuid.AVXVNNI) { // then the level is one of two variants, and this is the other
+		plain := list[0]
+		other := tensor.Portable()
+		fillPanelsAVX2(other, false)
+		plain.name, plain.kernels = "bytes and words, no VNNI", other.Panels
+		list = append(list, plain)
 	}
 	if k.FloatPanels != nil {
 		list = append(list, panelArithmetic{
@@ -498,6 +506,26 @@ func TestPanelKernelsOnOddActivations(t *testing.T) {
 	})
 }
 
+// All scales that MXFP4 has, the subnormal ones too.
+func TestPanelKernelsOnMXFP4Scales(t *testing.T) {
+	aboveArithmetics(t, func(t *testing.T, a *panelArithmetic) {
+		if a.kernels.PackW[tensor.MXFP4] == nil {
+			return
+		}
+		r := rand.New(rand.NewPCG(11, 9))
+		const rows, cols, n = 252, 32, 2 // from 252 on, values decode to infinity
+		w := blocks(r, tensor.MXFP4, rows, cols)
+		for e := range rows {
+			w[e*17] = byte(e)
+			x := gaussian(r, n*cols)
+			for i := range x { // so that products are of ordinary size
+				x[i] *= float32(math.Exp2(float64(max(-80, min(100, 128-e)))))
+			}
+			a.checkPanels(t, r, tensor.MXFP4, w[e*17:(e+1)*17], 1, cols, x, n, heap)
+		}
+	})
+}
+
 // Not a byte outside the slices is read or written.
 func TestPanelKernelsStayInside(t *testing.T) {
 	aboveArithmetics(t, func(t *testing.T, a *panelArithmetic) {
@@ -538,6 +566,38 @@ func TestPanelKernelsAllocateNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// AVX-VNNI gives the bits that AVX2 alone gives.
+func TestPanelVariants(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVXVNNI) {
+		t.Skip("no AVX-VNNI")
+	}
+	plain, vnni := tensor.Portable(), tensor.Portable()
+	fillPanelsAVX2(plain, false)
+	fillPanelsAVX2(vnni, true)
+	r := rand.New(rand.NewPCG(10, 9))
+	for _, f := range allFormats() {
+		if isFloat(f) {
+			continue
+		}
+		const rows, cols, n = 45, 1280, 5
+		decoded := make([]float32, rows*cols)
+		w, x := blocks(r, f, rows, cols), gaussian(r, n*cols)
+		if plain.Panels.PackW[f] == nil {
+			f.Decode(decoded, w)
+			w = nil
+		}
+		want := multiplyPanels(t, plain.Panels, f, w, decoded, rows, cols, x, n, heap)
+		for i, v := range multiplyPanels(t, vnni.Panels, f, w, decoded, rows, cols, x, n, heap) {
+			if math.Float32bits(v) != math.Float32bits(want[i]) {
+				t.Fatalf("%v: product %d is %v, with AVX-VNNI %v", f, i, want[i], v)
+			}
+		}
+	}
+	if plain.Burn(3) != vnni.Burn(3) {
+		t.Error("the multiply-adds of the peak are counted differently")
+	}
 }
 
 // Whole products, over a pool, differ from exact ones by what the rounding to 8 bits does.
