@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/sampler"
 	"github.com/gogemma/gemma4/tensor"
@@ -24,7 +26,7 @@ var ErrClosed = errors.New("gemma4: closed")
 
 // Loader says how models are opened. The zero value is what [Open], [OpenBytes] and [OpenReaderAt] use.
 type Loader struct {
-	// Threads is how many goroutines compute; 0: GOMAXPROCS.
+	// Threads is how many goroutines compute; 0: one per physical core, GOMAXPROCS at most.
 	Threads int
 	// Exact multiplies float32 activations with decoded weights at any level, slower and without the rounding of
 	// activations that faster kernels may do.
@@ -80,6 +82,9 @@ func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
+	}
+	if l.Threads == 0 {
+		l.Threads = machine.Threads()
 	}
 	m, err := build(f, model.Options{Kernels: kernels, Workers: l.Threads})
 	if err != nil {
@@ -169,6 +174,32 @@ type Model struct {
 
 	life   sync.RWMutex // held for reading by calls that touch the weights
 	closed bool
+}
+
+// PrefaultOptions say what [Model.Prefault] does.
+type PrefaultOptions struct {
+	// HugePages moves the weights to memory of their own with pages of 2 MB, which is read up to a tenth faster. It is not shared
+	// with other processes, and the system cannot give it up when memory is short: an error if it is not there. Linux only.
+	HugePages bool
+	// Progress, if set, is called with the bytes read so far and in all.
+	Progress func(done, total int64)
+}
+
+// Prefault reads the weights from disk now instead of when they are used first. The table of per-layer embeddings stays on disk: few
+// rows of it are ever used. Models that were not opened from a file lie in memory already. What has been read when ctx ends stays.
+func (m *Model) Prefault(ctx context.Context, o PrefaultOptions) error {
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.leave()
+	err := m.file.Prefault(ctx, gguf.PrefaultOptions{
+		Skip:      func(t *gguf.Tensor) bool { return t.Name == model.PerLayerTable },
+		HugePages: o.HugePages, Threads: m.graph.Workers(), Progress: o.Progress,
+	})
+	if err != nil {
+		return fmt.Errorf("gemma4: %w", err)
+	}
+	return nil
 }
 
 // Close waits for running calls, then gives the model's memory and file back. Sessions of the model return [ErrClosed]

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !linux
 
 package gguf
 
@@ -14,15 +14,3 @@ func mapFile(f *os.File, size int64) ([]byte, error) {
 }
 
 func unmapFile(data []byte) error { return unix.Munmap(data) }
-
-// advise gives advice for the pages that hold data[from:to] of a map.
-func advise(data []byte, from, to int, a Access) error {
-	advice := map[Access]int{
-		Normal: unix.MADV_NORMAL, Sequential: unix.MADV_SEQUENTIAL, Random: unix.MADV_RANDOM, WillNeed: unix.MADV_WILLNEED,
-	}
-	code, ok := advice[a]
-	if !ok {
-		return os.ErrInvalid
-	}
-	return unix.Madvise(data[from&^(os.Getpagesize()-1):to], code)
-}

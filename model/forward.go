@@ -60,6 +60,7 @@ func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, 
 			return err
 		}
 		s.i, s.l = i, &s.m.layers[i]
+		s.m.readAhead(i + 1)
 		s.attention(i == last)
 		if len(s.rows) == 0 {
 			break

@@ -2,6 +2,7 @@ package model
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/tensor"
@@ -14,6 +15,8 @@ type Model struct {
 	weights
 	kernels *tensor.Kernels
 	pool    *tensor.Pool
+
+	ahead atomic.Int32 // layers that have been read ahead
 
 	rooflineOnce   sync.Once
 	rooflineMemory []byte
@@ -40,6 +43,16 @@ func New(f *gguf.File, o Options) (*Model, error) {
 		o.Kernels = tensor.Portable()
 	}
 	return &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: tensor.NewPool(o.Workers)}, nil
+}
+
+// readAhead lets the system read the matrices of layer i from disk while the one before it is computed. The first pass asks for it; later
+// ones find the file in memory, or too little memory to keep it. Where advice is not taken nothing is lost.
+func (m *Model) readAhead(i int) {
+	if i < len(m.layers) && m.ahead.CompareAndSwap(int32(i-1), int32(i)) {
+		for _, t := range m.layers[i].matrices {
+			t.Advise(gguf.WillNeed)
+		}
+	}
 }
 
 // Workers returns the number of workers that share the work.

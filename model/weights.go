@@ -9,6 +9,9 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
+// PerLayerTable is the tensor of per-layer embeddings, the one matrix that is never read in bulk.
+const PerLayerTable = "per_layer_token_embd.weight"
+
 // weights are the tensors of a model under the names of the graph. Matrices [outputs, inputs] stay in the file; vectors are
 // decoded once.
 type weights struct {
@@ -44,6 +47,8 @@ type layer struct {
 	perLayerNorm []float32
 
 	scale float32 // of the whole residual at the end of the layer
+
+	matrices []*gguf.Tensor // that every token goes through
 }
 
 // experts are the MLPs of which each token goes through a few.
@@ -59,9 +64,10 @@ type experts struct {
 
 // loader takes tensors from a file by name and keeps the first error.
 type loader struct {
-	f       *gguf.File
-	decoded int // values of all vectors so far
-	err     error
+	f        *gguf.File
+	matrices []*gguf.Tensor // of the running layer, without its experts
+	decoded  int            // values of all vectors so far
+	err      error
 }
 
 // Bounds on what loading takes, for files made to take much.
@@ -121,7 +127,11 @@ func (l *loader) tensor(name string, shape ...int) *tensor.Tensor {
 
 func (l *loader) matrix(name string, rows, cols int) *tensor.Tensor {
 	w := l.tensor(name, rows, cols)
-	if w != nil && l.has(name+".scale") {
+	if w == nil {
+		return nil
+	}
+	l.matrices = append(l.matrices, l.f.Tensor(w.Name))
+	if l.has(name + ".scale") {
 		w.Scale = l.vector(name+".scale", 1)[0]
 	}
 	return w
@@ -198,15 +208,15 @@ func load(f *gguf.File, c *Config) (*weights, error) {
 	}
 	if c.PerLayer > 0 {
 		p, n := c.PerLayer, len(c.Layers)
-		w.perLayerTable = l.table("per_layer_token_embd.weight", c.Vocabulary, p*n)
+		w.perLayerTable = l.table(PerLayerTable, c.Vocabulary, p*n)
 		w.perLayerNorm = l.norm("per_layer_proj_norm", p)
 		if proj := l.matrix("per_layer_model_proj", p*n, c.Width); proj != nil {
 			for i := range n {
 				w.perLayerProj = append(w.perLayerProj, proj.RowRange(i*p, (i+1)*p))
 			}
 		}
-	} else if l.has("per_layer_token_embd.weight") {
-		l.fail("per_layer_token_embd.weight is there, but gemma4.embedding_length_per_layer_input is not")
+	} else if l.has(PerLayerTable) {
+		l.fail(PerLayerTable + " is there, but gemma4.embedding_length_per_layer_input is not")
 	}
 	for i := range c.Layers {
 		w.layers = append(w.layers, l.layer(i, c))
@@ -232,6 +242,7 @@ func load(f *gguf.File, c *Config) (*weights, error) {
 }
 
 func (l *loader) layer(i int, c *Config) layer {
+	l.matrices = nil
 	lc, d := c.Layers[i], c.Width
 	name := func(s string) string { return fmt.Sprintf("blk.%d.%s", i, s) }
 	b := layer{
@@ -267,6 +278,7 @@ func (l *loader) layer(i int, c *Config) layer {
 	if l.has(name("layer_output_scale.weight")) {
 		b.scale = l.vector(name("layer_output_scale.weight"), 1)[0]
 	}
+	b.matrices = l.matrices
 	return b
 }
 

@@ -36,6 +36,7 @@ type plan struct {
 	repetitions     int
 	cache           gemma4.CacheFormat
 	loader          gemma4.Loader
+	huge            bool
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -57,7 +58,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	numbers(p, "b", "`tokens` written per step, separated by commas (default 1)", 1, &plan.steps)
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
 	p.TextVar(&plan.cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16 or q8_0")
-	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: as many as there are processors)")
+	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: as many as there are cores)")
+	p.BoolVar(&plan.huge, "huge", false, "weights in memory of their own with huge pages (Linux)")
 	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
 	markdown := p.Bool("md", false, "print a Markdown table")
 	asJSON := p.Bool("json", false, "print a JSON array of rows")
@@ -156,6 +158,11 @@ func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row,
 		return nil, err
 	}
 	defer m.Close()
+	if p.huge {
+		if err := m.Prefault(ctx, gemma4.PrefaultOptions{HugePages: true}); err != nil {
+			return nil, err
+		}
+	}
 	session, err := m.NewSession(gemma4.SessionOptions{Cache: p.cache})
 	if err != nil {
 		return nil, err

@@ -16,8 +16,10 @@ import (
 
 // ModelFlags say which model is opened, and how it runs.
 type ModelFlags struct {
-	Path   string // empty: the embedded model
-	Loader gemma4.Loader
+	Path           string // empty: the embedded model
+	Loader         gemma4.Loader
+	prefault, huge bool
+	progress       func(done, total int64)
 }
 
 // FileFlag defines -m alone.
@@ -32,11 +34,14 @@ func (p *Program) FileFlag() *ModelFlags {
 	return f
 }
 
-// ModelFlags defines -m, -exact and -threads.
+// ModelFlags defines -m, -exact, -threads, -prefault and -huge.
 func (p *Program) ModelFlags() *ModelFlags {
 	f := p.FileFlag()
+	f.progress = p.loading()
+	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk before anything else")
+	p.BoolVar(&f.huge, "huge", false, "the same, into memory of its own with huge pages: a little faster, and as large as the model (Linux)")
 	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
-	p.Func("threads", "`number` of threads that compute (default: as many as there are processors)", func(text string) (err error) {
+	p.Func("threads", "`number` of threads that compute (default: as many as there are cores)", func(text string) (err error) {
 		f.Loader.Threads, err = count(text)
 		return err
 	})
@@ -48,7 +53,17 @@ func (f *ModelFlags) Open() (*gemma4.Model, error) {
 	if f.Path == "" {
 		return f.Loader.OpenBytes(nano.GGUF())
 	}
-	return f.Loader.Open(f.Path)
+	m, err := f.Loader.Open(f.Path)
+	if err != nil || !f.prefault && !f.huge {
+		return m, err
+	}
+	ctx, stop := Interruptible()
+	defer stop()
+	if err := m.Prefault(ctx, gemma4.PrefaultOptions{HugePages: f.huge, Progress: f.progress}); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // SessionFlags defines -cache and -ctx. Long prompts show their progress.

@@ -42,19 +42,28 @@ func Printable(text string) string {
 	}, text)
 }
 
-// Progress returns a function that shows on standard error how far a long work is, or nil if that is no terminal. The line
-// disappears when the work is done, or when something else is to be said.
+// Progress returns a function that shows on standard error how many tokens of a long work are done, or nil if that is no
+// terminal. The line disappears when the work is done, or when something else is to be said.
 func (p *Program) Progress(verb string) func(done, total int) {
+	return progress(p, verb, func(done, total int) string { return fmt.Sprintf("%d of %d tokens", done, total) })
+}
+
+// loading does the same with bytes.
+func (p *Program) loading() func(done, total int64) {
+	return progress(p, "loading", func(done, total int64) string { return Bytes(done) + " of " + Bytes(total) })
+}
+
+func progress[T int | int64](p *Program, verb string, text func(done, total T) string) func(done, total T) {
 	if !IsTerminal(p.Err) {
 		return nil
 	}
 	var shown time.Time
-	return func(done, total int) {
+	return func(done, total T) {
 		if done >= total {
 			p.endProgress()
 		} else if now := time.Now(); now.Sub(shown) > 100*time.Millisecond {
 			shown, p.progress = now, true
-			fmt.Fprintf(p.Err, "\r%s: %s %d of %d tokens (%d%%) ", p.Name(), verb, done, total, 100*int64(done)/int64(total))
+			fmt.Fprintf(p.Err, "\r%s: %s %s (%d%%)  ", p.Name(), verb, text(done, total), 100*int64(done)/int64(total))
 		}
 	}
 }

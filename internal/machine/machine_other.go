@@ -1,0 +1,20 @@
+//go:build !linux
+
+package machine
+
+import (
+	"runtime"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+// cores counts physical cores, 0 if they cannot be told.
+func cores() int {
+	if t := cpuid.CPU.ThreadsPerCore; t > 1 {
+		return (runtime.NumCPU() + t - 1) / t
+	}
+	return 0
+}
+
+// Available returns 0: not known.
+func Available() int64 { return 0 }
