@@ -5,8 +5,18 @@
 // Open a file and ask it something:
 //
 //	m, err := gemma4.Open("gemma-4-E2B-it-Q4_K_M.gguf")
+//	if err != nil {
+//		return err
+//	}
+//	defer m.Close()
 //	c, err := m.NewChat(gemma4.ChatOptions{})
+//	if err != nil {
+//		return err
+//	}
 //	for tok, err := range c.Ask(ctx, "What is the capital of France?") {
+//		if err != nil {
+//			return err
+//		}
 //		fmt.Print(tok.Text)
 //	}
 //

@@ -105,16 +105,15 @@ func (s *Session) stopped(text string) {
 
 // Generate appends a prompt to the session and generates what follows, token by token. The tokens become part of the session
 // as they are yielded.
+//
 // The loop may be left at any time, and ctx stops it within a layer, in a long prompt too; the session stays usable. Errors
 // end the loop, after they were yielded once; the end of ctx is one, a full context is not. [Session.Result] tells the rest.
+//
+// Between two tokens the session is free: the body of the loop may look at it, and Close does not wait for the body.
 func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOptions) iter.Seq2[Token, error] {
-	return func(yield func(Token, error) bool) {
-		s.generate(ctx, prompt, o, yield)
-	}
+	return func(yield func(Token, error) bool) { s.generate(ctx, prompt, o, yield) }
 }
 
-// generate is Generate without the iterator. Unlike it, the session is free between two steps, so that the caller of the loop
-// may look at it, and Close need not wait for the caller.
 func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, yield func(Token, error) bool) {
 	g := &generation{s: s, o: o, result: Result{Reason: ReasonError}}
 	err := g.start(ctx, prompt)

@@ -29,8 +29,7 @@ type ContextError = model.ContextError
 
 // Session is one text that the model has read and written. It serves one goroutine at a time; a second one gets an error.
 type Session struct {
-	m    *Model
-	opts SessionOptions
+	m *Model
 
 	busy   sync.Mutex
 	graph  *model.Session // nil when closed
@@ -56,7 +55,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	return &Session{m: m, opts: o, graph: g}, nil
+	return &Session{m: m, graph: g}, nil
 }
 
 // begin claims the session and the model for one call; unless it fails, end releases both.
