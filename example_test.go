@@ -126,7 +126,7 @@ func ExampleModel_Memory() {
 		fmt.Println(f, memory.Cache)
 	}
 	// Output:
-	// f32 5079040
-	// f16 2539520
-	// q8_0 1349120
+	// f32 5373952
+	// f16 2686976
+	// q8_0 1427456
 }

@@ -691,14 +691,18 @@ func TestChatStopStrings(t *testing.T) {
 func TestMemoryIsKnownBefore(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	for _, f := range []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8} {
-		s := newSession(t, m, gemma4.SessionOptions{Context: 4096, Cache: f})
-		want, err := m.Memory(4096, f)
+		want, err := m.Memory(1024, f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.CacheBytes(); got != want.Cache {
-			t.Errorf("%v: the cache takes %d bytes, %d were announced", f, got, want.Cache)
+		s := newSession(t, m, gemma4.SessionOptions{Context: 1024, Cache: f, Memory: want.Cache + want.History})
+		if err := s.Read(ctx, gemma4.Input{Tokens: make([]int32, 1024)}); err != nil {
+			t.Fatal(err)
 		}
+		if got := s.CacheBytes(); got > want.Cache+want.History || got < want.Cache*3/4 {
+			t.Errorf("%v: the cache takes %d bytes, %d and %d were announced", f, got, want.Cache, want.History)
+		}
+		s.Rewind(0)
 		var back gemma4.CacheFormat
 		if text, err := f.MarshalText(); err != nil || back.UnmarshalText(text) != nil || back != f {
 			t.Errorf("%v as text is %q and comes back as %v", f, text, back)
@@ -714,6 +718,40 @@ func TestMemoryIsKnownBefore(t *testing.T) {
 	}
 	if _, err := m.NewSession(gemma4.SessionOptions{Cache: 9}); err == nil {
 		t.Error("cache format 9 was accepted")
+	}
+}
+
+func TestMemoryIsALimit(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	full, err := m.Memory(4096, gemma4.CacheF16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := full.Cache/2 + full.History
+	var tooMuch *gemma4.MemoryError
+	_, err = m.NewSession(gemma4.SessionOptions{Context: 4096, Memory: limit})
+	if !errors.As(err, &tooMuch) || tooMuch.Need != full.Cache+full.History || tooMuch.Limit != limit || tooMuch.Fits < 1000 || tooMuch.Fits > 3000 {
+		t.Fatalf("half of what a context takes: %v", err)
+	}
+	if _, err := m.NewSession(gemma4.SessionOptions{Context: tooMuch.Fits + 1, Memory: limit}); !errors.As(err, &tooMuch) {
+		t.Errorf("one more than fits: %v", err)
+	}
+	for _, context := range []int{0, tooMuch.Fits} {
+		s := newSession(t, m, gemma4.SessionOptions{Context: context, Memory: limit})
+		if s.Context() != tooMuch.Fits {
+			t.Errorf("a context of %d positions, %d fit", s.Context(), tooMuch.Fits)
+		}
+		if err := s.Read(ctx, gemma4.Input{Tokens: make([]int32, tooMuch.Fits)}); err != nil {
+			t.Error(err)
+		}
+		if n := s.CacheBytes(); n > limit {
+			t.Errorf("%d bytes are held, the limit is %d", n, limit)
+		}
+	}
+	for _, limit := range []int64{1, -1} {
+		if _, err := m.NewSession(gemma4.SessionOptions{Memory: limit}); err == nil {
+			t.Errorf("a session within %d bytes", limit)
+		}
 	}
 }
 

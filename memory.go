@@ -54,12 +54,13 @@ func (c *CacheFormat) UnmarshalText(text []byte) error {
 // Memory is what running a model takes, in bytes.
 type Memory struct {
 	Weights int64 // the file: mapped, shared with other processes, and given up by the system when memory is short
-	Cache   int64 // keys and values of one session
+	Cache   int64 // keys and values of one session whose context is full
+	History int64 // what a session keeps beside that of positions that its windows have left, unless SessionOptions.History says otherwise
 }
 
 // Memory returns what the model and one session of the given context length take, before any of it is spent. The cache
 // is, for each layer that keeps keys and values, 2 · heads · head size values per position: of every position in global
-// layers, of the window and one step of a prompt in sliding ones.
+// layers, of the window and one step of a prompt in sliding ones, in pages of 128 positions.
 func (m *Model) Memory(context int, c CacheFormat) (Memory, error) {
 	f, err := c.format()
 	if err != nil {
@@ -68,7 +69,7 @@ func (m *Model) Memory(context int, c CacheFormat) (Memory, error) {
 	if context < 1 || context > m.graph.Context {
 		return Memory{}, fmt.Errorf("gemma4: a context of %d positions, the model's is %d", context, m.graph.Context)
 	}
-	return Memory{Weights: m.file.Size(), Cache: m.graph.CacheBytes(context, f, 0)}, nil
+	return Memory{m.file.Size(), m.graph.CacheBytes(context, f, 0), historyWindows * m.graph.WindowBytes(f)}, nil
 }
 
 // shares sums tensors up by format.

@@ -3,20 +3,28 @@ package gemma4
 import (
 	"context"
 	"fmt"
+	"sort"
 	"sync"
 
 	"github.com/gogemma/gemma4/model"
+	"github.com/gogemma/gemma4/tensor"
 )
 
 // SessionOptions say how a session keeps its text. The zero value is a good choice.
 type SessionOptions struct {
-	// Context is the most positions that the session may hold. 0: room for 8192 at first, growing on demand up to the
-	// model's context.
+	// Context is the most positions that the session may hold; 0: as many as the model was made for, or as Memory allows. Memory
+	// is taken as the text grows.
 	Context int
 	// Cache is the format of keys and values.
 	Cache CacheFormat
 	// Batch is how many positions of a prompt are read at a time; 0: 512. It changes speed and memory, not results.
 	Batch int
+	// History is the bytes that may be spent on keys and values which the windows of sliding layers have left, so that the text can be
+	// taken back ([Session.Rewind], [Session.Reuse]) without reading it again; 0: twice what the windows take, below 0: none. The ends of the
+	// latest turns are kept first, then the latest positions.
+	History int64
+	// Memory is the most bytes that keys and values may take, History included; 0: no limit. A Context that does not fit is a [MemoryError].
+	Memory int64
 	// Progress, if set, is called between the steps of reading a prompt with the positions done and wanted.
 	Progress func(done, total int)
 }
@@ -26,6 +34,17 @@ type Input = model.Input
 
 // ContextError says that a text does not fit a session's context.
 type ContextError = model.ContextError
+
+// MemoryError says that a session would take more memory than it may.
+type MemoryError struct {
+	Need, Limit int64 // bytes
+	Context     int   // positions that were wanted
+	Fits        int   // positions that the limit has room for
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed: a context of %d fits", e.Context, e.Need, e.Limit, e.Fits)
+}
 
 // Session is one text that the model has read and written. It serves one goroutine at a time; a second one gets an error.
 type Session struct {
@@ -51,11 +70,44 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 		return nil, err
 	}
 	defer m.leave()
-	g, err := m.graph.NewSession(model.SessionOptions{Context: o.Context, Cache: f, Batch: o.Batch, Progress: o.Progress})
+	switch {
+	case o.History == 0:
+		o.History = historyWindows * m.graph.WindowBytes(f)
+	case o.History < 0:
+		o.History = 0
+	}
+	if err := m.fit(&o, f); err != nil {
+		return nil, err
+	}
+	g, err := m.graph.NewSession(model.SessionOptions{
+		Context: o.Context, Cache: f, Batch: o.Batch, History: o.History, EndsTurn: m.tok.IsEnd, Progress: o.Progress,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
 	return &Session{m: m, graph: g}, nil
+}
+
+// historyWindows is how many windows of history a session keeps if it is not told.
+const historyWindows = 2
+
+// fit sets the context to what the memory allows.
+func (m *Model) fit(o *SessionOptions, f tensor.Format) error {
+	if o.Memory < 0 {
+		return fmt.Errorf("gemma4: a memory limit of %d bytes", o.Memory)
+	}
+	if o.Memory == 0 || o.Context < 0 || o.Context > m.graph.Context {
+		return nil
+	}
+	need := func(context int) int64 { return m.graph.CacheBytes(context, f, o.Batch) + o.History }
+	fits := sort.Search(m.graph.Context, func(n int) bool { return need(n+1) > o.Memory })
+	switch {
+	case o.Context == 0 && fits > 0:
+		o.Context = fits
+	case o.Context > fits || fits == 0:
+		return &MemoryError{Need: need(max(1, o.Context)), Limit: o.Memory, Context: max(1, o.Context), Fits: fits}
+	}
+	return nil
 }
 
 // begin claims the session and the model for one call; unless it fails, end releases both.
@@ -236,8 +288,8 @@ func (s *Session) AllLogits(ctx context.Context, ids []int32, yield func(i int, 
 	})
 }
 
-// Rewind forgets all but the first n positions. Sliding layers hold only the last positions: when those that n needs are
-// gone, everything is forgotten. It returns how many positions are left, n or 0.
+// Rewind forgets all but the first n positions and returns how many are left. Sliding layers hold only some of their past
+// (SessionOptions.History): where what n needs is gone, fewer than n are left, from which the text can be read on.
 func (s *Session) Rewind(n int) int {
 	s.busy.Lock()
 	defer s.busy.Unlock()

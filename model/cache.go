@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/gogemma/gemma4/tensor"
 )
@@ -10,89 +11,105 @@ const (
 	// block is how many positions attention takes at a time. Blocks start at absolute positions, whatever the grouping
 	// of tokens, so that sums are taken in one order.
 	block = 32
-	// segment is how many positions one worker attends to before partial results are merged; a page of the cache.
+	// segment is how many positions one worker attends to before partial results are merged.
 	segment = 512
+	// pageLen is how many positions a page of the cache holds: a multiple of block.
+	pageLen = 128
 )
 
-// kv holds the keys and values of one layer: a ring of the last positions (sliding layers) or pages that are added as the
-// text grows (global layers). Rows are stored as [heads][positions][head size], each head's row in the cache's format.
+// page holds the keys and values of pageLen positions of one layer, [heads, pageLen, row] each. Texts with a common beginning share
+// pages; one that has a single holder may be written by it.
+type page struct {
+	holders atomic.Int32
+	k, v    []byte
+}
+
+func (p *page) hold() *page {
+	if p != nil {
+		p.holders.Add(1)
+	}
+	return p
+}
+
+// release tells whether nobody holds the page any more.
+func (p *page) release() bool { return p.holders.Add(-1) == 0 }
+
+// kv holds the keys and values of one layer in pages. Those of a sliding layer are given up when its window has passed.
 type kv struct {
 	format  tensor.Format
 	heads   int
 	dim     int
 	rowSize int // bytes of one head's key or value
 	sliding bool
-	ring    int // positions that the ring of a sliding layer holds
-	pages   []page
+	pages   []*page // of the positions from i·pageLen on; nil: given up
+	free    []*page // to be used again
 }
-
-// page holds the keys and values of a run of positions.
-type page struct{ k, v []byte }
 
 func newKV(c *LayerConfig, f tensor.Format) *kv {
 	return &kv{format: f, heads: c.KVHeads, dim: c.HeadDim, rowSize: f.RowBytes(c.HeadDim), sliding: c.Sliding}
 }
 
-// span returns how many positions a page holds.
-func (c *kv) span() int {
-	if c.sliding {
-		return c.ring
+// pageBytes returns what a page takes.
+func (c *kv) pageBytes() int { return 2 * c.heads * pageLen * c.rowSize }
+
+func (c *kv) newPage() *page {
+	if n := len(c.free); n > 0 {
+		p := c.free[n-1]
+		c.free = c.free[:n-1]
+		return p.hold()
 	}
-	return segment
+	n := c.pageBytes() / 2
+	b := make([]byte, 2*n)
+	p := &page{k: b[:n:n], v: b[n:]}
+	return p.hold()
 }
 
-func (c *kv) newPage() page {
-	n := c.heads * c.span() * c.rowSize
-	return page{make([]byte, n), make([]byte, n)}
-}
-
-// reserve makes room for positions below n. A ring grows with the text to ring positions at most; those from oldest to
-// held-1 keep their contents.
-func (c *kv) reserve(n, ring, oldest, held int) {
-	if !c.sliding {
-		for len(c.pages)*segment < n {
-			c.pages = append(c.pages, c.newPage())
+// reserve makes room for positions from to next-1, of which those before from hold their contents.
+func (c *kv) reserve(from, next int) {
+	for i := from / pageLen; i*pageLen < next; i++ {
+		if i == len(c.pages) {
+			c.pages = append(c.pages, nil)
 		}
-		return
-	}
-	ring = min(ring, roundUp(max(n, min(2*c.ring, ring)), block))
-	if n <= c.ring || ring <= c.ring {
-		return
-	}
-	old := *c
-	c.ring = ring
-	c.pages = []page{c.newPage()}
-	for pos := oldest; pos < held; pos++ {
-		for h := range c.heads {
-			ok, ov := old.row(pos, h)
-			k, v := c.row(pos, h)
-			copy(k, ok)
-			copy(v, ov)
+		switch p := c.pages[i]; {
+		case p == nil:
+			c.pages[i] = c.newPage()
+		case p.holders.Load() > 1: // somebody else's text goes on differently
+			own := c.newPage()
+			copy(own.k, p.k)
+			copy(own.v, p.v)
+			c.drop(i)
+			c.pages[i] = own
 		}
 	}
 }
 
-func roundUp(n, to int) int { return (n + to - 1) / to * to }
+// drop gives page i up. Some of the memory is kept, because a window that moves on wants as much as it leaves.
+func (c *kv) drop(i int) {
+	if p := c.pages[i]; p != nil && p.release() && len(c.free) < 8 {
+		c.free = append(c.free, p)
+	}
+	c.pages[i] = nil
+}
+
+// truncate gives up what lies behind position n.
+func (c *kv) truncate(n int) {
+	for i := len(c.pages) - 1; i*pageLen >= n && i >= 0; i-- {
+		c.drop(i)
+		c.pages = c.pages[:i]
+	}
+	if !c.sliding || n == 0 {
+		c.free = nil // only sliding layers need as many as they give up
+	}
+}
 
 // row returns where the key and the value of head h at a position are stored.
-func (c *kv) row(pos, h int) (k, v []byte) {
-	p, slot := c.at(pos)
-	i := (h*c.span() + slot) * c.rowSize
-	return p.k[i : i+c.rowSize], p.v[i : i+c.rowSize]
-}
+func (c *kv) row(pos, h int) (k, v []byte) { return c.rows(pos, 1, h) }
 
 // rows returns n consecutive keys and values of head h. They must lie in one block.
 func (c *kv) rows(pos, n, h int) (k, v []byte) {
-	p, slot := c.at(pos)
-	i := (h*c.span() + slot) * c.rowSize
+	p := c.pages[pos/pageLen]
+	i := (h*pageLen + pos%pageLen) * c.rowSize
 	return p.k[i : i+n*c.rowSize], p.v[i : i+n*c.rowSize]
-}
-
-func (c *kv) at(pos int) (*page, int) {
-	if c.sliding {
-		return &c.pages[0], pos % c.ring
-	}
-	return &c.pages[pos/segment], pos % segment
 }
 
 // put stores keys and values [heads, dim] of one position.
@@ -129,27 +146,39 @@ func (c *Config) checkCache(f tensor.Format) error {
 	return nil
 }
 
-// ringSize is how many positions the ring of a sliding layer holds when up to batch positions are read at a time: the
-// window of the first of them and all of them, rounded up so that blocks never wrap around.
-func (c *Config) ringSize(batch int) int {
-	return roundUp(c.Window+batch, block)
-}
-
-// CacheBytes returns what the keys and values of a session take with the given context length, cache format and
-// positions per step (0: DefaultBatch): for each layer that owns some, 2 · heads · head size values per position, of
-// all positions in global layers and of the last window + batch positions in sliding ones.
+// CacheBytes returns what the keys and values of a session take at most with the given context length, cache format and
+// positions per step (0: DefaultBatch): for each layer that owns some, 2 · heads · head size values per position, in pages of 128
+// positions: of all in global layers, of those that a window and a step touch in sliding ones.
 func (c *Config) CacheBytes(context int, f tensor.Format, batch int) int64 {
 	if batch < 1 {
 		batch = DefaultBatch
 	}
+	all := (context + pageLen - 1) / pageLen
+	some := min(all, (c.Window-1+min(batch, context)+pageLen-2)/pageLen+1)
 	var sum int64
 	for i := range c.Layers[:c.Owners] {
 		l := &c.Layers[i]
-		n := roundUp(context, segment)
+		n := all
 		if l.Sliding {
-			n = min(c.ringSize(batch), roundUp(context, block))
+			n = some
 		}
-		sum += 2 * int64(n) * int64(l.KVHeads) * int64(f.RowBytes(l.HeadDim))
+		sum += int64(n) * int64(newKV(l, f).pageBytes())
 	}
 	return sum
+}
+
+// slidingPageBytes returns what one page of every sliding layer takes.
+func (c *Config) slidingPageBytes(f tensor.Format) int64 {
+	var sum int64
+	for i := range c.Layers[:c.Owners] {
+		if l := &c.Layers[i]; l.Sliding {
+			sum += int64(newKV(l, f).pageBytes())
+		}
+	}
+	return sum
+}
+
+// WindowBytes returns what the keys and values of a full window take in all sliding layers.
+func (c *Config) WindowBytes(f tensor.Format) int64 {
+	return int64(c.Window+pageLen-1) / pageLen * c.slidingPageBytes(f)
 }

@@ -9,10 +9,10 @@
 //	logits, err := s.Write(ctx, id) // one generated token at a time
 //
 // [Session.Read] takes prompts: tokens, or embeddings of images and sounds, in chunks. [Session.Write] takes generated tokens.
-// Both append to the session's keys and values; [Session.Truncate] takes positions back.
+// Both append to the session's keys and values; [Session.Truncate] takes positions back, and [Session.Snapshot] shares them with other sessions.
 //
 // The graph is in forward.go, in the order in which it runs; attention.go and experts.go hold what is below it, cache.go the
-// keys and values. Sliding layers keep a ring of the last positions, global layers pages that grow with the text. Layers that
+// keys and values in pages, history.go which pages of sliding layers are kept when their window has passed. Layers that
 // share an earlier layer's keys and values run only for positions whose logits are wanted, which in E2B saves two thirds of
 // the work of reading a prompt.
 //

@@ -87,12 +87,8 @@ func runExtremes(t *testing.T, d *draft) {
 			t.Fatal(err)
 		}
 		grown := allocated() - before
-		room := min(m.Context, DefaultContext)
-		if o.Context > 0 {
-			room = o.Context
-		}
-		if most := m.CacheBytes(room, o.Cache, min(session.batch, m.Context))*11/10 + 64<<10; grown > most {
-			t.Errorf("%+v: NewSession took %d bytes, expected at most %d", o, grown, most)
+		if grown > 64<<10 {
+			t.Errorf("%+v: NewSession took %d bytes, expected next to nothing before there is a text", o, grown)
 		}
 		want := read(t, session, Input{Tokens: []int32{id, 0, id, 0, id}}, Input{Embeddings: make([]float32, 3*m.Width), Image: true}, Input{Tokens: []int32{id}})
 		logits, err := session.Write(ctx, id, 0)

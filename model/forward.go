@@ -77,6 +77,13 @@ func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, 
 		return s.err
 	}
 	s.n = chunk[len(chunk)-1].pos + 1
+	if s.endsTurn != nil {
+		for _, r := range chunk {
+			if r.soft == nil && s.endsTurn(r.id) {
+				s.mark(r.pos + 1)
+			}
+		}
+	}
 	return s.readOut(ctx, yield)
 }
 
@@ -87,16 +94,12 @@ func (s *Session) trace(name string, x []float32) {
 	}
 }
 
-// reserve makes room in the cache for the chunk and notes which old positions it overwrites.
+// reserve makes room in the cache for the chunk.
 func (s *Session) reserve(chunk []row) {
-	next := chunk[len(chunk)-1].pos + 1
-	ring := s.m.ringSize(max(s.batch, len(chunk)))
-	for i := range s.m.Owners {
-		c := s.cache[i]
-		c.reserve(next, ring, s.oldest, s.n)
-		if c.sliding {
-			s.oldest = max(s.oldest, next-c.ring)
-		}
+	from := chunk[0].pos
+	s.forget(from)
+	for _, c := range s.cache[:s.m.Owners] {
+		c.reserve(from, chunk[len(chunk)-1].pos+1)
 	}
 }
 

@@ -11,8 +11,6 @@ import (
 const (
 	// DefaultBatch is how many positions of a prompt are read at a time.
 	DefaultBatch = 512
-	// DefaultContext is how many positions a session makes room for at first.
-	DefaultContext = 8192
 	// headBatch bounds the positions whose logits are held at once.
 	headBatch = 16
 	// maxCache is what a program can address, in bytes: half of 32 bits, or what is left of 48.
@@ -21,13 +19,17 @@ const (
 
 // SessionOptions say how a session keeps its text.
 type SessionOptions struct {
-	// Context is the most positions that the session may hold. 0: room for DefaultContext positions at first, growing
-	// on demand up to the model's context.
+	// Context is the most positions that the session may hold, 0: the model's context. Memory is taken as the text grows.
 	Context int
 	// Cache is the format of keys and values: F32, F16 or Q8_0.
 	Cache tensor.Format
 	// Batch is how many positions of a prompt are read at a time, 0: DefaultBatch. It changes speed and memory, not results.
 	Batch int
+	// History is the bytes that may be spent on positions which the sliding layers' windows have left, so that the text can be
+	// taken back to them.
+	History int64
+	// EndsTurn, if set, tells which tokens end a turn: the position behind each is marked, as Mark does.
+	EndsTurn func(id int32) bool
 	// Progress, if set, is called during Read after each chunk with the positions read so far and in all.
 	Progress func(done, total int)
 }
@@ -42,14 +44,16 @@ type Input struct {
 // Session is one text in a model: its keys and values, its position, and the scratch of the graph. It serves one
 // goroutine at a time.
 type Session struct {
-	m     *Model
-	limit int // most positions
-	batch int
-	done  func(done, total int)
-	cache []*kv // per layer; nil where a layer owns none
+	m        *Model
+	limit    int // most positions
+	batch    int
+	endsTurn func(id int32) bool
+	done     func(done, total int)
+	format   tensor.Format
+	cache    []*kv // per layer; those that share have their source's
 
-	n      int // positions held
-	oldest int // first position that all rings still hold
+	n       int // positions held
+	history history
 
 	scratch
 }
@@ -65,7 +69,7 @@ type row struct {
 
 // NewSession returns an empty session.
 func (m *Model) NewSession(o SessionOptions) (*Session, error) {
-	s := &Session{m: m, limit: o.Context, batch: o.Batch, done: o.Progress}
+	s := &Session{m: m, limit: o.Context, batch: o.Batch, endsTurn: o.EndsTurn, done: o.Progress, format: o.Cache}
 	if s.limit < 0 || s.batch < 0 {
 		return nil, fmt.Errorf("model: a context of %d and a batch of %d positions: neither can be negative", o.Context, o.Batch)
 	}
@@ -82,19 +86,17 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err := m.checkCache(o.Cache); err != nil {
 		return nil, err
 	}
-	room := min(s.limit, DefaultContext)
-	if o.Context > 0 {
-		room = s.limit
+	if need := m.CacheBytes(s.limit, o.Cache, s.batch); need > maxCache && o.Context > 0 {
+		return nil, fmt.Errorf("model: a cache of %d positions takes %d bytes, more than this machine can address", s.limit, need)
 	}
-	if need := m.CacheBytes(room, o.Cache, s.batch); need > maxCache {
-		return nil, fmt.Errorf("model: a cache of %d positions takes %d bytes, more than this machine can address", room, need)
+	if size := m.slidingPageBytes(o.Cache); size > 0 {
+		s.history.budget = int(max(0, o.History) / size)
 	}
 	s.cache = make([]*kv, len(m.Layers))
 	for i := range m.Layers {
 		l := &m.Layers[i]
 		if l.Source == i {
 			s.cache[i] = newKV(l, o.Cache)
-			s.cache[i].reserve(room, m.ringSize(s.batch), 0, 0)
 		} else {
 			s.cache[i] = s.cache[l.Source]
 		}
@@ -117,12 +119,8 @@ func (s *Session) Ops() int64 { return s.mm.Ops() }
 // Bytes returns what the session's keys and values take now.
 func (s *Session) Bytes() int64 {
 	var sum int64
-	for i, c := range s.cache {
-		if s.m.Layers[i].Source == i {
-			for _, p := range c.pages {
-				sum += int64(len(p.k) + len(p.v))
-			}
-		}
+	for _, c := range s.cache[:min(len(s.cache), s.m.Owners)] {
+		sum += pagesBytes(c.pages, c.free)
 	}
 	return sum
 }
@@ -185,24 +183,11 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	return s.logits[:len(ids)*s.m.Vocabulary], nil
 }
 
-// Truncate forgets the positions from n on, as far as that can be undone: sliding layers keep only their last positions.
-// It returns how many positions are left, n or, if what n's window needs is gone, 0.
-func (s *Session) Truncate(n int) int {
-	if n >= s.n {
-		return s.n
-	}
-	if n < 0 || max(0, n-s.m.Window+1) < s.oldest {
-		n = 0
-	}
-	if n == 0 {
-		s.oldest = 0
-	}
-	s.n = n
-	return n
-}
-
 // Close gives the session's memory back. It is safe to call it twice; the session cannot be used afterwards.
 func (s *Session) Close() {
+	if s.cache != nil {
+		s.Truncate(0)
+	}
 	s.cache, s.scratch = nil, scratch{}
 	s.limit, s.n = 0, 0
 }

@@ -1,0 +1,213 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// Sliding layers see a window of the last positions, and a text can only be taken back to a position whose window is still
+// held. Pages outside of the running window are kept as long as the budget for history allows: those that the latest marks need, and the most
+// recent others. Which are kept is the same in all sliding layers.
+
+// history is what a session keeps of positions that its window has left.
+type history struct {
+	budget int   // pages, in each sliding layer
+	low    int   // the first page that the running window needs
+	marks  []int // positions to go back to, ascending: ends of turns
+}
+
+// Mark notes that the text may be taken back to where it ends now. Of all marks the latest are served, as far as the budget goes.
+func (s *Session) Mark() { s.mark(s.n) }
+
+func (s *Session) mark(n int) {
+	h := &s.history
+	if i, found := slices.BinarySearch(h.marks, n); !found && n > 0 {
+		h.marks = slices.Insert(h.marks, i, n)
+	}
+}
+
+// sliding returns the cache of a sliding layer, nil if the model has none.
+func (s *Session) sliding() *kv {
+	for _, c := range s.cache[:s.m.Owners] {
+		if c.sliding {
+			return c
+		}
+	}
+	return nil
+}
+
+// needed returns the pages lo to hi-1 that the window of a text of n positions lies in.
+func (c *Config) needed(n int) (lo, hi int) {
+	return max(0, n-c.Window+1) / pageLen, (n + pageLen - 1) / pageLen
+}
+
+// forget gives up pages of sliding layers that nobody needs once the text goes on from position n.
+func (s *Session) forget(n int) {
+	h, c := &s.history, s.sliding()
+	low, _ := s.m.needed(n)
+	if c == nil || low == h.low {
+		return
+	}
+	h.low = low
+	over := -h.budget
+	for _, p := range c.pages[:min(low, len(c.pages))] {
+		if p != nil {
+			over++
+		}
+	}
+	for i := 0; over > 0; i++ {
+		if i == low { // all that is left is marked
+			h.marks = h.marks[1:]
+			i = 0
+		}
+		if c.pages[i] != nil && !h.marked(&s.m.Config, i) {
+			over--
+			for _, c := range s.cache[:s.m.Owners] {
+				if c.sliding {
+					c.drop(i)
+				}
+			}
+		}
+	}
+}
+
+// marked reports whether a mark needs page i.
+func (h *history) marked(c *Config, i int) bool {
+	return slices.ContainsFunc(h.marks, func(n int) bool {
+		lo, hi := c.needed(n)
+		return lo <= i && i < hi
+	})
+}
+
+// reach returns the last position up to n that the text can be taken back to: its window is held.
+func (c *Config) reach(sliding []*page, n int) int {
+	for n > 0 {
+		lo, hi := c.needed(n)
+		for lo < hi && sliding[hi-1] != nil {
+			hi--
+		}
+		if lo == hi {
+			break
+		}
+		n = (hi - 1) * pageLen
+	}
+	return n
+}
+
+// Reach returns the last position up to n that Truncate can take the text back to.
+func (s *Session) Reach(n int) int {
+	n = max(0, min(n, s.n))
+	if c := s.sliding(); c != nil {
+		return s.m.reach(c.pages, n)
+	}
+	return n
+}
+
+// Truncate forgets the positions from n on, as far as that can be undone: sliding layers keep only some of their past. It
+// returns how many positions are left: n, or the next position below it that can be reached.
+func (s *Session) Truncate(n int) int {
+	if n >= s.n {
+		return s.n
+	}
+	s.n = s.Reach(n)
+	for _, c := range s.cache[:s.m.Owners] {
+		c.truncate(s.n)
+	}
+	s.history.truncate(s.n)
+	s.history.low, _ = s.m.needed(s.n)
+	return s.n
+}
+
+// truncate takes the marks behind n back.
+func (h *history) truncate(n int) {
+	for len(h.marks) > 0 && h.marks[len(h.marks)-1] > n {
+		h.marks = h.marks[:len(h.marks)-1]
+	}
+}
+
+// Snapshot is a text at one moment: its keys and values, shared with the session that it was taken of until one of them goes on. It
+// may be used by several goroutines. Release gives its share of the memory back.
+type Snapshot struct {
+	config *Config
+	format tensor.Format
+	n      int
+	pages  [][]*page // per owning layer
+	marks  []int
+}
+
+// Snapshot returns what the session holds now.
+func (s *Session) Snapshot() *Snapshot {
+	t := &Snapshot{config: &s.m.Config, format: s.format, n: s.n, marks: slices.Clone(s.history.marks)}
+	for _, c := range s.cache[:s.m.Owners] {
+		pages := slices.Clone(c.pages)
+		for _, p := range pages {
+			p.hold()
+		}
+		t.pages = append(t.pages, pages)
+	}
+	return t
+}
+
+// Len returns the number of positions.
+func (t *Snapshot) Len() int { return t.n }
+
+// Reach returns the last position up to n that a session can begin at.
+func (t *Snapshot) Reach(n int) int {
+	n = max(0, min(n, t.n))
+	for i, pages := range t.pages {
+		if t.config.Layers[i].Sliding {
+			return t.config.reach(pages, n)
+		}
+	}
+	return n
+}
+
+// Release gives the snapshot's share of the memory back. It is safe to call it twice, but not while it is used.
+func (t *Snapshot) Release() {
+	for _, pages := range t.pages {
+		for _, p := range pages {
+			if p != nil {
+				p.release()
+			}
+		}
+	}
+	t.pages = nil
+}
+
+// Bytes returns what the snapshot holds, shared or not.
+func (t *Snapshot) Bytes() int64 { return pagesBytes(t.pages...) }
+
+func pagesBytes(layers ...[]*page) (sum int64) {
+	for _, pages := range layers {
+		for _, p := range pages {
+			if p != nil {
+				sum += int64(len(p.k) + len(p.v))
+			}
+		}
+	}
+	return sum
+}
+
+// Adopt replaces the session's text by the first n positions of a snapshot, or as many below n as can be reached, and returns their
+// number. The snapshot must be of the same model and have the session's cache format.
+func (s *Session) Adopt(t *Snapshot, n int) (int, error) {
+	if t.config != &s.m.Config || t.format != s.format {
+		return 0, fmt.Errorf("model: a snapshot of another model, or with a cache in %v instead of %v", t.format, s.format)
+	}
+	if n = t.Reach(n); n > s.limit {
+		return 0, &ContextError{n, s.limit}
+	}
+	s.Truncate(0)
+	for i, c := range s.cache[:s.m.Owners] {
+		c.pages = append(c.pages[:0], t.pages[i][:(n+pageLen-1)/pageLen]...)
+		for _, p := range c.pages {
+			p.hold()
+		}
+	}
+	s.n = n
+	s.history.marks = append(s.history.marks[:0], t.marks...)
+	s.history.truncate(n)
+	return n, nil
+}
