@@ -1,0 +1,67 @@
+package model_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/model"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// BenchmarkAttention measures attention alone, on layers of E2B's shape: a token that is written and a chunk of a prompt, at
+// several depths. It reports the fastest run, multiply-adds (of queries with keys, of weights with values) and bytes of the cache
+// per second, those of a chunk counted once.
+func BenchmarkAttention(b *testing.B) {
+	kernels, err := gemma4.BestKernels()
+	if err != nil {
+		b.Fatal(err)
+	}
+	global := model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}
+	sliding := model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}
+	const window = 512
+	m := model.NewAttentionModel(kernels, 0, window)
+	defer m.Close()
+	for _, c := range []struct {
+		name        string
+		layer       model.LayerConfig
+		depth, rows int
+	}{
+		{"global", global, 4096, 1},
+		{"global", global, 32768, 1},
+		{"global", global, 4096, 512},
+		{"sliding", sliding, 4096, 1},
+		{"sliding", sliding, 4096, 512},
+	} {
+		for _, f := range []tensor.Format{tensor.F16, tensor.Q8_0} {
+			b.Run(fmt.Sprintf("%s/depth=%d/rows=%d/%v", c.name, c.depth, c.rows, f), func(b *testing.B) {
+				attend := model.Attend(m, c.layer, f, c.depth, c.rows)
+				attend()
+				best := math.Inf(1)
+				for b.Loop() {
+					start := time.Now()
+					attend()
+					best = min(best, time.Since(start).Seconds())
+				}
+				seen := 0 // pairs of a row and a position
+				for i := range c.rows {
+					if n := c.depth + i + 1; c.layer.Sliding {
+						seen += min(n, window)
+					} else {
+						seen += n
+					}
+				}
+				held := c.depth + c.rows
+				if c.layer.Sliding {
+					held = min(held, window+c.rows-1)
+				}
+				b.ReportMetric(best*1e6, "µs/op")
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(float64(2*seen*c.layer.Heads*c.layer.HeadDim)/best*1e-9, "GMAC/s")
+				b.ReportMetric(float64(2*held*c.layer.KVHeads*f.RowBytes(c.layer.HeadDim))/best*1e-9, "GB/s")
+			})
+		}
+	}
+}

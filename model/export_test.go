@@ -1,0 +1,42 @@
+package model
+
+import (
+	"math/rand/v2"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// Attend returns the attention of one layer alone: rows positions behind depth others, whose keys and values are random.
+func Attend(m *Model, l LayerConfig, f tensor.Format, depth, rows int) func() {
+	r := rand.New(rand.NewPCG(1, 1))
+	gaussian := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		return x
+	}
+	c := newKV(&l, f)
+	c.reserve(depth+rows, m.ringSize(rows), 0, 0)
+	sample := gaussian(4096 + l.KVHeads*l.HeadDim)
+	for pos := range depth + rows {
+		from := pos * 37 % 4096
+		c.put(m.kernels, pos, sample[from:], sample[from:])
+	}
+	s := &Session{m: m, cache: []*kv{c}}
+	s.l = &layer{LayerConfig: l}
+	for i := range rows {
+		s.rows = append(s.rows, row{pos: depth + i, end: depth + i + 1})
+	}
+	s.q, s.att = gaussian(rows*l.Heads*l.HeadDim), make([]float32, rows*l.Heads*l.HeadDim)
+	for i := range s.q {
+		s.q[i] /= 16
+	}
+	s.attn.s = s
+	return s.attend
+}
+
+// NewAttentionModel returns a model that can attend and nothing else.
+func NewAttentionModel(k *tensor.Kernels, workers, window int) *Model {
+	return &Model{Config: Config{Window: window}, kernels: k, pool: tensor.NewPool(workers)}
+}
