@@ -26,6 +26,7 @@ func avx2() *tensor.Kernels {
 	k.Name = "avx2"
 	rooflineAVX2(k)
 	elementsAVX2(k)
+	attentionAVX2(k)
 	rowsAVX2(k)
 	panelsAVX2(k)
 	return k
@@ -37,6 +38,7 @@ func avx512() *tensor.Kernels {
 	k.Name = "avx512"
 	rooflineAVX512(k)
 	elementsAVX512(k)
+	attentionAVX512(k)
 	rowsAVX512(k)
 	panelsAVX512(k)
 	return k

@@ -113,63 +113,6 @@ sum:
 	MOVSS X0, ret+24(FP)
 	RET
 
-// func scoresAVX2(dst, q, k *float32, n, keys int)
-//
-// Two keys a time, in Y0 … Y3 and Y4 … Y7 as in dotAVX2, so that a part of q in Y8 … Y11 serves both.
-TEXT ·scoresAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ q+8(FP), SI
-	MOVQ k+16(FP), DX
-	MOVQ n+24(FP), R8
-	MOVQ keys+32(FP), R9
-	SHLQ $2, R8          // bytes of a key
-	LEAQ (DX)(R8*1), R10 // the second one
-next:
-	SUBQ $2, R9
-	JLT  done
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	XORQ   AX, AX
-loop:
-	VMOVUPS (SI)(AX*1), Y8
-	VMOVUPS 32(SI)(AX*1), Y9
-	VMOVUPS 64(SI)(AX*1), Y10
-	VMOVUPS 96(SI)(AX*1), Y11
-	VFMADD231PS (DX)(AX*1), Y8, Y0
-	VFMADD231PS 32(DX)(AX*1), Y9, Y1
-	VFMADD231PS 64(DX)(AX*1), Y10, Y2
-	VFMADD231PS 96(DX)(AX*1), Y11, Y3
-	VFMADD231PS (R10)(AX*1), Y8, Y4
-	VFMADD231PS 32(R10)(AX*1), Y9, Y5
-	VFMADD231PS 64(R10)(AX*1), Y10, Y6
-	VFMADD231PS 96(R10)(AX*1), Y11, Y7
-	ADDQ $128, AX
-	CMPQ AX, R8
-	JLT  loop
-	VADDPS Y1, Y0, Y0
-	VADDPS Y3, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y5, Y4, Y4
-	VADDPS Y7, Y6, Y6
-	VADDPS Y6, Y4, Y4
-	FOLD(Y0, X0, X1)
-	FOLD(Y4, X4, X5)
-	VMOVSS X0, (DI)
-	VMOVSS X4, 4(DI)
-	ADDQ $8, DI
-	LEAQ (DX)(R8*2), DX
-	LEAQ (R10)(R8*2), R10
-	JMP  next
-done:
-	VZEROUPPER
-	RET
-
 // func addScaledAVX2(dst, x *float32, n int, s float32)
 TEXT ·addScaledAVX2(SB), NOSPLIT, $0-28
 	MOVQ dst+0(FP), DI
@@ -215,59 +158,6 @@ rest:
 	VMASKMOVPS (SI), Y9, Y1
 	VFMADD231PS Y1, Y15, Y0
 	VMASKMOVPS Y0, Y9, (DI)
-done:
-	VZEROUPPER
-	RET
-
-// func addWeightedAVX2(dst, v, w *float32, n, stride, rows int)
-//
-// Sixty-four elements of dst stay in Y0 … Y7 while rows of v pass by.
-TEXT ·addWeightedAVX2(SB), NOSPLIT, $0-48
-	MOVQ dst+0(FP), DI
-	MOVQ v+8(FP), SI
-	MOVQ w+16(FP), BX
-	MOVQ n+24(FP), CX
-	MOVQ stride+32(FP), R8
-	MOVQ rows+40(FP), R9
-	SHLQ $2, R8
-next:
-	SUBQ $64, CX
-	JLT  done
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
-	MOVQ SI, DX
-	XORQ AX, AX
-loop:
-	VBROADCASTSS (BX)(AX*4), Y8
-	VFMADD231PS (DX), Y8, Y0
-	VFMADD231PS 32(DX), Y8, Y1
-	VFMADD231PS 64(DX), Y8, Y2
-	VFMADD231PS 96(DX), Y8, Y3
-	VFMADD231PS 128(DX), Y8, Y4
-	VFMADD231PS 160(DX), Y8, Y5
-	VFMADD231PS 192(DX), Y8, Y6
-	VFMADD231PS 224(DX), Y8, Y7
-	ADDQ R8, DX
-	INCQ AX
-	CMPQ AX, R9
-	JLT  loop
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	VMOVUPS Y4, 128(DI)
-	VMOVUPS Y5, 160(DI)
-	VMOVUPS Y6, 192(DI)
-	VMOVUPS Y7, 224(DI)
-	ADDQ $256, DI
-	ADDQ $256, SI
-	JMP  next
 done:
 	VZEROUPPER
 	RET
@@ -339,6 +229,45 @@ plainRest:
 	VMULPS Y0, Y15, Y0
 	VMASKMOVPS Y0, Y9, (DI)
 	JMP  done
+
+// func maxAVX2(x *float32, n int) float32
+TEXT ·maxAVX2(SB), NOSPLIT, $0-20
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	VMOVUPS minusInf<>(SB), Y0
+	VMOVAPS Y0, Y1
+	SUBQ $16, CX
+	JLT  rest
+loop:
+	VMAXPS (SI), Y0, Y0
+	VMAXPS 32(SI), Y1, Y1
+	ADDQ $64, SI
+	SUBQ $16, CX
+	JGE  loop
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	COUNT(X8, Y8)
+	MASK(Y8, 0, Y9)
+	MASK(Y8, 8, Y10)
+	VMOVUPS minusInf<>(SB), Y3
+	VMASKMOVPS (SI), Y9, Y2
+	VBLENDVPS Y9, Y2, Y3, Y2
+	VMAXPS Y2, Y0, Y0
+	VMASKMOVPS 32(SI), Y10, Y2
+	VBLENDVPS Y10, Y2, Y3, Y2
+	VMAXPS Y2, Y1, Y1
+done:
+	VMAXPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VMAXPS X1, X0, X0
+	VMOVHLPS X0, X0, X1
+	VMAXPS X1, X0, X0
+	VMOVSHDUP X0, X1
+	VMAXSS X1, X0, X0
+	VZEROUPPER
+	MOVSS X0, ret+16(FP)
+	RET
 
 // SERIES: p = c0 + c1·r + … + c5·r⁵, so that 2^r = 1 + r·p.
 #define SERIES(r, p) \

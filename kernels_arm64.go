@@ -29,8 +29,8 @@ func neon() *tensor.Kernels {
 	k.Decode[tensor.BF16] = decodeBF16
 	k.Dot = dot
 	k.AddScaled = addScaled
-	k.Scores = scores
-	k.AddWeighted = addWeighted
+	k.Scale = scale
+	k.Max = maximum
 	k.RMSNorm = rmsNorm
 	k.GELU = gelu
 	k.Rotate = rotate
@@ -38,6 +38,7 @@ func neon() *tensor.Kernels {
 	k.ExpSum = expSum
 	k.ToF16 = toF16
 	k.Quantize = quantize
+	attentionNEON(k)
 	k.Rows[tensor.Q4_0] = rowKernel(rowsQ40NEON)
 	k.Rows[tensor.Q5_0] = rowKernel(rowsQ50NEON)
 	k.Rows[tensor.Q8_0] = rowKernel(rowsQ80NEON)
@@ -119,39 +120,26 @@ func addScaled(dst, x []float32, s float32) {
 	}
 }
 
-func scores(dst, q, k []float32) {
-	n := len(q)
-	k = k[:len(dst)*n]
-	if n > 0 && n%16 == 0 {
-		step := max(4, callLen/n&^3)
-		for len(dst) >= 4 {
-			m := min(len(dst), step) &^ 3
-			scoresNEON(&dst[0], &q[0], &k[0], n, m)
-			dst, k = dst[m:], k[m*n:]
-		}
-	}
-	for j := range dst {
-		dst[j] = dot(q, k[j*n:(j+1)*n])
+func scale(dst, x []float32, s float32) {
+	x = x[:len(dst)]
+	for len(dst) > 0 {
+		n := min(len(dst), callLen)
+		scaleNEON(&dst[0], &x[0], n, s)
+		dst, x = dst[n:], x[n:]
 	}
 }
 
-func addWeighted(dst, v, w []float32) {
-	n := len(dst)
-	v = v[:len(w)*n]
-	if len(w) == 0 {
-		return
+func maximum(x []float32) float32 {
+	top := float32(math.Inf(-1))
+	for len(x) >= 4 {
+		n := min(len(x), callLen) &^ 3
+		top = max(top, maxNEON(&x[0], n))
+		x = x[n:]
 	}
-	from := 0
-	for ; from+64 <= n; from += 64 {
-		for j := 0; j < len(w); j += callLen / 64 {
-			addWeightedNEON(&dst[from], &v[j*n+from], n, &w[j], min(callLen/64, len(w)-j))
-		}
+	for _, v := range x {
+		top = max(top, v)
 	}
-	if from < n {
-		for j, s := range w {
-			addScaled(dst[from:], v[j*n+from:(j+1)*n], s)
-		}
-	}
+	return top
 }
 
 func rmsNorm(dst, x, weight []float32, eps float32) {
@@ -352,15 +340,10 @@ func dotNEON(a, b *float32, n int) float32
 //go:noescape
 func addScaledNEON(dst, x *float32, n int, s float32)
 
-// scoresNEON sets dst to the dot products of q with so many keys, a multiple of 4, of n numbers, a multiple of 16.
+// maxNEON returns the largest of n numbers, a multiple of 4 above 0.
 //
 //go:noescape
-func scoresNEON(dst, q, k *float32, n, keys int)
-
-// addWeightedNEON adds to 64 numbers those of all rows of v, each times its weight. There is at least one row.
-//
-//go:noescape
-func addWeightedNEON(dst, v *float32, stride int, w *float32, rows int)
+func maxNEON(x *float32, n int) float32
 
 // scaleNEON sets dst to s·x.
 //

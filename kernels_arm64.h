@@ -14,6 +14,9 @@
 #define SMMLA(d, n, m)       WORD $(0x4E80A400 | (m)<<16 | (n)<<5 | (d)) // smmla v{d}.4s, v{n}.16b, v{m}.16b
 
 // Integers
+#define SXTL(d, n)           WORD $(0x0F08A400 | (n)<<5 | (d))           // sshll v{d}.8h, v{n}.8b, #0
+#define SXTL4(d, n)          WORD $(0x0F10A400 | (n)<<5 | (d))           // sshll v{d}.4s, v{n}.4h, #0
+#define SXTL42(d, n)         WORD $(0x4F10A400 | (n)<<5 | (d))           // sshll2 v{d}.4s, v{n}.8h, #0
 #define NEG(d, n)            WORD $(0x6EA0B800 | (n)<<5 | (d))           // neg v{d}.4s, v{n}.4s
 #define SSHR1(d, n)          WORD $(0x4F3F0400 | (n)<<5 | (d))           // sshr v{d}.4s, v{n}.4s, #1
 

@@ -533,125 +533,22 @@ four:
 done:
 	RET
 
-// func scoresNEON(dst, q, k *float32, n, keys int)
-// Four keys at a time, which share the loads of q (V0–V3): key j is summed up in V16+4j … V19+4j, in dotNEON's order.
-#define KEY(s0, s1, s2, s3, k) \
-	FLDPQ (k), (F4, F5)       \
-	FLDPQ 32(k), (F6, F7)     \
-	ADD   $64, k              \
-	VFMLA V4.S4, V0.S4, s0.S4 \
-	VFMLA V5.S4, V1.S4, s1.S4 \
-	VFMLA V6.S4, V2.S4, s2.S4 \
-	VFMLA V7.S4, V3.S4, s3.S4
+// func maxNEON(x *float32, n int) float32
+TEXT ·maxNEON(SB), NOSPLIT, $0-20
+	MOVD    x+0(FP), R0
+	MOVD    n+8(FP), R1
+	FMOVQ.P 16(R0), F0
 
-#define SUM_KEY(s0, s1, s2, s3) \
-	FADD(s0, s0, s1) \
-	FADD(s2, s2, s3) \
-	FADD(s0, s0, s2)
-
-TEXT ·scoresNEON(SB), NOSPLIT, $0-40
-	MOVD dst+0(FP), R0
-	MOVD q+8(FP), R1
-	MOVD k+16(FP), R2
-	MOVD n+24(FP), R3
-	MOVD keys+32(FP), R4
-	LSL  $2, R3, R9
-	CBZ  R4, done
-
-keys:
-	VMOVI $0, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VMOVI $0, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	VMOVI $0, V24.B16
-	VMOVI $0, V25.B16
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	VMOVI $0, V29.B16
-	VMOVI $0, V30.B16
-	VMOVI $0, V31.B16
-	MOVD  R1, R10
-	ADD   R9, R2, R5
-	ADD   R9, R5, R6
-	ADD   R9, R6, R7
-	MOVD  R3, R8
-
-sixteen:
-	FLDPQ (R10), (F0, F1)
-	FLDPQ 32(R10), (F2, F3)
-	ADD   $64, R10
-	KEY(V16, V17, V18, V19, R2)
-	KEY(V20, V21, V22, V23, R5)
-	KEY(V24, V25, V26, V27, R6)
-	KEY(V28, V29, V30, V31, R7)
-	SUBS  $16, R8
-	BNE   sixteen
-
-	SUM_KEY(16, 17, 18, 19)
-	SUM_KEY(20, 21, 22, 23)
-	SUM_KEY(24, 25, 26, 27)
-	SUM_KEY(28, 29, 30, 31)
-	FADDP(16, 16, 20)
-	FADDP(24, 24, 28)
-	FADDP(16, 16, 24)
-	FMOVQ F16, (R0)
-	ADD   $16, R0
-	MOVD  R7, R2
-	SUBS  $4, R4
-	BNE   keys
+four:
+	SUBS    $4, R1
+	BEQ     done
+	FMOVQ.P 16(R0), F1
+	FMAX(0, 0, 1)
+	B       four
 
 done:
-	RET
-
-// func addWeightedNEON(dst, v *float32, stride int, w *float32, rows int)
-// 64 sums stay in V0–V15 over all rows; V20 is the row's weight.
-#define SIXTEEN_VALUES(at, s0, s1, s2, s3) \
-	FLDPQ (at)(R10), (F16, F17)    \
-	FLDPQ (at+32)(R10), (F18, F19) \
-	VFMLA V20.S4, V16.S4, s0.S4    \
-	VFMLA V20.S4, V17.S4, s1.S4    \
-	VFMLA V20.S4, V18.S4, s2.S4    \
-	VFMLA V20.S4, V19.S4, s3.S4
-
-TEXT ·addWeightedNEON(SB), NOSPLIT, $0-40
-	MOVD  dst+0(FP), R0
-	MOVD  v+8(FP), R10
-	MOVD  stride+16(FP), R2
-	MOVD  w+24(FP), R3
-	MOVD  rows+32(FP), R4
-	LSL   $2, R2
-	FLDPQ (R0), (F0, F1)
-	FLDPQ 32(R0), (F2, F3)
-	FLDPQ 64(R0), (F4, F5)
-	FLDPQ 96(R0), (F6, F7)
-	FLDPQ 128(R0), (F8, F9)
-	FLDPQ 160(R0), (F10, F11)
-	FLDPQ 192(R0), (F12, F13)
-	FLDPQ 224(R0), (F14, F15)
-
-row:
-	VLD1R.P 4(R3), [V20.S4]
-	SIXTEEN_VALUES(0, V0, V1, V2, V3)
-	SIXTEEN_VALUES(64, V4, V5, V6, V7)
-	SIXTEEN_VALUES(128, V8, V9, V10, V11)
-	SIXTEEN_VALUES(192, V12, V13, V14, V15)
-	ADD     R2, R10
-	SUBS    $1, R4
-	BNE     row
-
-	FSTPQ (F0, F1), (R0)
-	FSTPQ (F2, F3), 32(R0)
-	FSTPQ (F4, F5), 64(R0)
-	FSTPQ (F6, F7), 96(R0)
-	FSTPQ (F8, F9), 128(R0)
-	FSTPQ (F10, F11), 160(R0)
-	FSTPQ (F12, F13), 192(R0)
-	FSTPQ (F14, F15), 224(R0)
+	FMAXV(0, 0)
+	FMOVS F0, ret+16(FP)
 	RET
 
 // func sumNEON(b *byte, n int) uint64

@@ -11,38 +11,30 @@ import (
 // tensor.Kernels, in which order in the assembly. Callers hand over a row or a slice of one: of 2¹⁸ elements, a vocabulary, the slowest
 // (GELU on AVX2) takes a tenth of a millisecond, so nothing is cut here.
 type vectors struct {
-	dot         func(a, b *float32, n int) float32
-	scores      func(dst, q, k *float32, n, keys int)
-	scoresKeys  int // keys must be a multiple of it
-	scoresLen   int // and n, above 0
-	addScaled   func(dst, x *float32, n int, s float32)
-	addWeighted func(dst, v, w *float32, n, stride, rows int)
-	weightedLen int // n must be a multiple of it; rows must be above 0
-	scale       func(dst, x, weight *float32, n int, r float32)
-	gelu        func(gate, up *float32, n int)
-	rotate      func(x, cos, sin *float32, half int)
-	softCap     func(x *float32, n int, limit, high, low, most float32)
-	expSum      func(x *float32, n int, shift float32) float32
-	encodeF16   func(dst *byte, x *float32, n int)
-	quantize    func(dst *tensor.Q8, x *float32, n int)
+	dot       func(a, b *float32, n int) float32
+	addScaled func(dst, x *float32, n int, s float32)
+	scale     func(dst, x, weight *float32, n int, r float32)
+	max       func(x *float32, n int) float32
+	gelu      func(gate, up *float32, n int)
+	rotate    func(x, cos, sin *float32, half int)
+	softCap   func(x *float32, n int, limit, high, low, most float32)
+	expSum    func(x *float32, n int, shift float32) float32
+	encodeF16 func(dst *byte, x *float32, n int)
+	quantize  func(dst *tensor.Q8, x *float32, n int)
 }
 
 func elementsAVX2(k *tensor.Kernels) {
 	v := &vectors{
-		dot:         dotAVX2,
-		scores:      scoresAVX2,
-		scoresKeys:  2,
-		scoresLen:   32,
-		addScaled:   addScaledAVX2,
-		addWeighted: addWeightedAVX2,
-		weightedLen: 64,
-		scale:       scaleAVX2,
-		gelu:        geluAVX2,
-		rotate:      rotateAVX2,
-		softCap:     softCapAVX2,
-		expSum:      expSumAVX2,
-		encodeF16:   encodeF16AVX2,
-		quantize:    quantizeAVX2,
+		dot:       dotAVX2,
+		addScaled: addScaledAVX2,
+		scale:     scaleAVX2,
+		max:       maxAVX2,
+		gelu:      geluAVX2,
+		rotate:    rotateAVX2,
+		softCap:   softCapAVX2,
+		expSum:    expSumAVX2,
+		encodeF16: encodeF16AVX2,
+		quantize:  quantizeAVX2,
 	}
 	v.install(k)
 	for f, decode := range map[tensor.Format]func(dst *float32, src *byte, n int){
@@ -84,20 +76,16 @@ func elementsAVX2(k *tensor.Kernels) {
 
 func elementsAVX512(k *tensor.Kernels) {
 	v := &vectors{
-		dot:         dotAVX512,
-		scores:      scoresAVX512,
-		scoresKeys:  4,
-		scoresLen:   64,
-		addScaled:   addScaledAVX512,
-		addWeighted: addWeightedAVX512,
-		weightedLen: 64,
-		scale:       scaleAVX512,
-		gelu:        geluAVX512,
-		rotate:      rotateAVX512,
-		softCap:     softCapAVX512,
-		expSum:      expSumAVX512,
-		encodeF16:   encodeF16AVX512,
-		quantize:    quantizeAVX512,
+		dot:       dotAVX512,
+		addScaled: addScaledAVX512,
+		scale:     scaleAVX512,
+		max:       maxAVX512,
+		gelu:      geluAVX512,
+		rotate:    rotateAVX512,
+		softCap:   softCapAVX512,
+		expSum:    expSumAVX512,
+		encodeF16: encodeF16AVX512,
+		quantize:  quantizeAVX512,
 	}
 	v.install(k)
 	k.Decode[tensor.F16] = decoder(tensor.F16, decodeF16AVX512)
@@ -113,29 +101,11 @@ func (v *vectors) install(k *tensor.Kernels) {
 	k.AddScaled = func(dst, x []float32, s float32) {
 		v.addScaled(first(dst), first(x[:len(dst)]), len(dst), s)
 	}
-	k.Scores = func(dst, q, keys []float32) {
-		n, j := len(q), 0
-		keys = keys[:n*len(dst)]
-		if n > 0 && n%v.scoresLen == 0 {
-			j = len(dst) / v.scoresKeys * v.scoresKeys
-			v.scores(first(dst), first(q), first(keys), n, j)
-		}
-		for ; j < len(dst); j++ {
-			dst[j] = v.dot(first(q), first(keys[j*n:]), n)
-		}
+	k.Scale = func(dst, x []float32, s float32) {
+		v.scale(first(dst), first(x[:len(dst)]), nil, len(dst), s)
 	}
-	k.AddWeighted = func(dst, values, w []float32) {
-		n, from := len(dst), 0
-		values = values[:n*len(w)]
-		if len(w) > 0 {
-			from = n / v.weightedLen * v.weightedLen
-			v.addWeighted(first(dst), first(values), first(w), from, n, len(w))
-		}
-		if from < n {
-			for j, weight := range w {
-				v.addScaled(first(dst[from:]), first(values[j*n+from:]), n-from, weight)
-			}
-		}
+	k.Max = func(x []float32) float32 {
+		return v.max(first(x), len(x))
 	}
 	k.RMSNorm = func(dst, x, weight []float32, eps float32) {
 		sum := v.dot(first(x), first(x), len(x))
@@ -199,28 +169,22 @@ func dotAVX2(a, b *float32, n int) float32
 func dotAVX512(a, b *float32, n int) float32
 
 //go:noescape
-func scoresAVX2(dst, q, k *float32, n, keys int)
-
-//go:noescape
-func scoresAVX512(dst, q, k *float32, n, keys int)
-
-//go:noescape
 func addScaledAVX2(dst, x *float32, n int, s float32)
 
 //go:noescape
 func addScaledAVX512(dst, x *float32, n int, s float32)
 
 //go:noescape
-func addWeightedAVX2(dst, v, w *float32, n, stride, rows int)
-
-//go:noescape
-func addWeightedAVX512(dst, v, w *float32, n, stride, rows int)
-
-//go:noescape
 func scaleAVX2(dst, x, weight *float32, n int, r float32)
 
 //go:noescape
 func scaleAVX512(dst, x, weight *float32, n int, r float32)
+
+//go:noescape
+func maxAVX2(x *float32, n int) float32
+
+//go:noescape
+func maxAVX512(x *float32, n int) float32
 
 //go:noescape
 func geluAVX2(gate, up *float32, n int)

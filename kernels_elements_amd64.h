@@ -11,6 +11,7 @@
 LANES8(one, 0x3F8000003F800000)
 LANES8(two, 0x4000000040000000)
 LANES8(signBits, 0x8000000080000000)
+LANES8(minusInf, 0xFF800000FF800000)
 LANES8(absBits, 0x7FFFFFFF7FFFFFFF)
 
 // All exponentials are powers of two: 2^t with t = n + r, n whole and |r| ≤ ½. Adding 1.5·2²³ (and a bias that makes n

@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -62,37 +63,22 @@ func BenchmarkElements(b *testing.B) {
 	}
 }
 
-// BenchmarkAttentionBlock takes a query head over a block of 32 decoded keys and values. GFLOP/s counts two operations
-// per multiply-add.
+// BenchmarkAttentionBlock takes eight queries over a block of 64 keys or values. GMAC/s counts multiply-adds.
 func BenchmarkAttentionBlock(b *testing.B) {
-	const keys = 32
+	const n, count = 8, 64
 	r := rand.New(rand.NewPCG(2, 22))
-	for _, dim := range []struct {
-		name string
-		n    int
-	}{{"64", 64}, {"256", 256}, {"512", 512}} {
-		n := dim.n
-		q, kv, scores, out := gaussian(r, n), gaussian(r, n*keys), make([]float32, keys), make([]float32, n)
-		for _, c := range []struct {
-			name string
-			call func(k *tensor.Kernels)
-		}{
-			{"Dot", func(k *tensor.Kernels) {
-				for j := range scores {
-					scores[j] = k.Dot(q, kv[j*n:(j+1)*n])
-				}
-			}},
-			{"Scores", func(k *tensor.Kernels) { k.ScoreKeys(scores, q, kv) }},
-			{"AddScaled", func(k *tensor.Kernels) {
-				for j := range scores {
-					k.AddScaled(out, kv[j*n:(j+1)*n], 1e-20)
-				}
-			}},
-			{"AddWeighted", func(k *tensor.Kernels) { clear(out); k.AddValues(out, kv, scores) }},
-		} {
+	w := make([]float32, n*count)
+	for _, dim := range []int{64, 256, 512} {
+		q, out := gaussian(r, n*dim), make([]float32, n*dim)
+		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0} {
+			kv := blocks(r, f, count, dim)
 			for _, k := range Levels() {
-				b.Run(dim.name+"/"+c.name+"/"+k.Name, func(b *testing.B) {
-					measure(b, 2*n*keys, "GFLOP/s", func() { c.call(k) })
+				b.Run(fmt.Sprintf("%d/%v/Scores/%s", dim, f, k.Name), func(b *testing.B) {
+					measure(b, n*count*dim, "GMAC/s", func() { k.Scores[f](w, count, q, n, kv, count) })
+				})
+				b.Run(fmt.Sprintf("%d/%v/Weigh/%s", dim, f, k.Name), func(b *testing.B) {
+					clear(w)
+					measure(b, n*count*dim, "GMAC/s", func() { k.Weigh[f](out, n, w, count, kv, count) })
 				})
 			}
 		}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -24,49 +22,6 @@ var edges = []float32{
 	math.Float32frombits(0xFFC12345), math.Float32frombits(0x7F812345), math.Float32frombits(0xFF800001),
 }
 
-// fence makes slices of which one end lies where memory ends: behind it, or in front of it, a page faults.
-type fence struct {
-	t     *testing.T
-	front bool
-}
-
-func fences(t *testing.T, test func(fence)) {
-	test(fence{t, false})
-	test(fence{t, true})
-}
-
-func (f fence) bytes(n int) []byte {
-	page := unix.Getpagesize()
-	room := (n + page - 1) / page * page
-	m, err := unix.Mmap(-1, 0, room+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() { unix.Munmap(m) })
-	for _, p := range [][]byte{m[:page], m[page+room:]} {
-		if err := unix.Mprotect(p, unix.PROT_NONE); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	if f.front {
-		return m[page : page+n : page+n]
-	}
-	return m[page+room-n : page+room : page+room]
-}
-
-func (f fence) floats(x []float32) []float32 {
-	b := f.bytes(4 * len(x))
-	y := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(x))
-	copy(y, x)
-	return y
-}
-
-func (f fence) copyOf(b []byte) []byte {
-	c := f.bytes(len(b))
-	copy(c, b)
-	return c
-}
-
 // strange returns n numbers, every third of them an edge.
 func strange(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
@@ -76,18 +31,6 @@ func strange(r *rand.Rand, n int) []float32 {
 		}
 	}
 	return x
-}
-
-func bits(x float32) uint32 { return math.Float32bits(x) }
-
-// equal fails unless all numbers have the same bits, or are NaN both.
-func equal(t *testing.T, got, want []float32, what string, args ...any) {
-	t.Helper()
-	for i := range want {
-		if bits(got[i]) != bits(want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
-			t.Fatalf("%s: number %d of %d is %g (%#x), want %g (%#x)", fmt.Sprintf(what, args...), i, len(want), got[i], bits(got[i]), want[i], bits(want[i]))
-		}
-	}
 }
 
 // allLengths are lengths and 0.
@@ -160,29 +103,37 @@ func TestAddScaledKernels(t *testing.T) {
 	})
 }
 
-func TestScoresAndAddWeighted(t *testing.T) {
+func TestScaleAndMaxKernels(t *testing.T) {
+	ref := tensor.Portable()
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
-		if k.Scores == nil || k.AddWeighted == nil {
-			t.Skip("by Dot and AddScaled")
-		}
 		r := rand.New(rand.NewPCG(11, 21))
 		fences(t, func(f fence) {
-			for _, n := range []int{0, 1, 8, 31, 32, 64, 96, 100, 128, 192, 256, 320, 512, 513} {
-				for _, rows := range []int{0, 1, 2, 3, 4, 5, 7, 8, 31, 32} {
-					q, m, w := f.floats(gaussian(r, n)), f.floats(gaussian(r, n*rows)), f.floats(gaussian(r, rows))
-					got, want := f.floats(make([]float32, rows)), make([]float32, rows)
-					sum, wantSum := f.floats(q), slices.Clone(q)
-					k.Scores(got, q, m)
-					k.AddWeighted(sum, m, w)
-					for j := range rows {
-						want[j] = k.Dot(q, m[j*n:(j+1)*n])
-						k.AddScaled(wantSum, m[j*n:(j+1)*n], w[j])
+			for _, n := range allLengths {
+				x := f.floats(strange(r, n))
+				want, got := make([]float32, n), f.floats(make([]float32, n))
+				ref.Scale(want, x, 1.3)
+				k.Scale(got, x, 1.3)
+				equal(t, got, want, "%d numbers", n)
+				k.Scale(x, x, 1.3)
+				equal(t, x, want, "%d numbers in place", n)
+
+				for i := range x {
+					x[i] = -1 - r.Float32()
+				}
+				for i := range x {
+					was := x[i]
+					x[i] = -0.5
+					if top := k.Max(x); top != -0.5 {
+						t.Fatalf("the largest of %d is %v, not the one at %d", n, top, i)
 					}
-					equal(t, got, want, "scores of %d keys of %d", rows, n)
-					equal(t, sum, wantSum, "sum of %d values of %d", rows, n)
+					x[i] = was
 				}
 			}
 		})
+		inf := float32(math.Inf(-1))
+		if a, b := k.Max(nil), k.Max([]float32{inf, inf}); a != inf || b != inf {
+			t.Errorf("the largest of nothing is %v, of −Inf %v", a, b)
+		}
 	})
 }
 
@@ -665,8 +616,8 @@ func TestElementKernelsAllocateNothing(t *testing.T) {
 		n := testing.AllocsPerRun(10, func() {
 			k.Dot(x, y)
 			k.AddScaled(x, y, 1)
-			k.ScoreKeys(y[:2], x[:50], x)
-			k.AddValues(y[:50], x, y[50:52])
+			k.Scale(y, x, 2)
+			k.Max(x)
 			k.RMSNorm(x, x, y, 1e-6)
 			k.GELU(x, y)
 			k.Rotate(x, y[:50], y[50:])

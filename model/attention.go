@@ -2,12 +2,14 @@ package model
 
 import "math"
 
-// Attention walks the cache in blocks with a running maximum, so that no matrix of all scores exists. Per query head it
-// keeps the largest score m so far, the sum l of exp(score − m) and the sum o of exp(score − m) · v; a larger score
-// rescales both. Positions are taken in blocks and segments that start at absolute positions, and segments are merged in
-// order: one worker doing all of them and several doing one each give the same bits.
+// Attention walks the cache in blocks with a running maximum, so that no matrix of all scores exists. A query keeps the largest
+// score m so far, the sum l of exp(score − m) and the sum o of exp(score − m) · value; a larger score rescales both.
+//
+// The query heads of a group share keys and values, and so do the rows of a prompt: they go over a block together. What a query
+// gathers does not depend on who goes with it. Blocks and segments start at absolute positions, and segments are merged in order,
+// so that one worker doing all of them and several doing one each give the same bits.
 
-// rowBlock is how many rows share a pass over the cache, so that keys and values are decoded once for all of them.
+// rowBlock is how many rows of a prompt go over the cache together.
 const rowBlock = 8
 
 // attention is the region that attends: rows × heads of keys and values, × segments when there are few rows.
@@ -15,6 +17,7 @@ type attention struct {
 	s       *Session
 	split   bool // a chunk is one segment of one row; else all segments of rowBlock rows
 	merging bool // second region of a split: merge the segments
+	size    int  // positions of a segment
 	first   int  // first segment that any row sees
 	count   int  // segments
 	workers []attentionScratch
@@ -23,28 +26,29 @@ type attention struct {
 
 // attentionScratch is one worker's.
 type attentionScratch struct {
-	k, v   []float32 // [block, head size] decoded
-	scores [block]float32
-	part   [rowBlock]partial // of the segment at work
-	sum    [rowBlock]partial // of the segments so far
+	q      []float32 // [queries, head size] of several rows and one of several groups
+	scores []float32 // [queries, block]
+	part   partial   // of the segment at work
+	sum    partial   // of the segments so far
 }
 
-// partial is the state of the query heads of one row that share keys and values.
+// partial is what queries, [rows, group], have gathered from some positions.
 type partial struct {
-	max, sum []float32 // [group]
-	out      []float32 // [group, head size]
+	dim      int
+	max, sum []float32 // [queries]
+	out      []float32 // [queries, head size]
 }
 
-func (p *partial) reset(group, dim int) {
-	if cap(p.max) < group || cap(p.out) < group*dim {
-		p.max, p.sum, p.out = make([]float32, group), make([]float32, group), make([]float32, group*dim)
-	}
-	p.max, p.sum, p.out = p.max[:group], p.sum[:group], p.out[:group*dim] // layers differ
-	for i := range p.max {
+func (p *partial) reset(queries, dim int) {
+	grow(&p.max, queries)
+	grow(&p.sum, queries)
+	grow(&p.out, queries*dim)
+	p.dim = dim
+	for i := range queries {
 		p.max[i] = float32(math.Inf(-1))
 	}
-	clear(p.sum)
-	clear(p.out)
+	clear(p.sum[:queries])
+	clear(p.out[:queries*dim])
 }
 
 // attend sets s.att to the values that the queries s.q gather from the running layer's cache.
@@ -55,7 +59,11 @@ func (s *Session) attend() {
 	}
 	n, heads := len(s.rows), s.l.KVHeads
 	from, to := s.visible(0, n)
-	a.first, a.count = from/segment, (to-1)/segment-from/segment+1
+	a.size = segment
+	if s.l.Sliding {
+		a.size = slidingSegment
+	}
+	a.first, a.count = from/a.size, (to-1)/a.size-from/a.size+1
 	a.merging = false
 	a.split = n*heads < 2*s.m.pool.Workers() && a.count > 1
 	if !a.split {
@@ -94,122 +102,123 @@ func (a *attention) Do(worker, chunk int) {
 	group, dim, heads := s.l.Heads/s.l.KVHeads, s.l.HeadDim, s.l.KVHeads
 	switch {
 	case a.merging:
-		sum := &w.sum[0]
-		sum.reset(group, dim)
+		w.sum.reset(group, dim)
 		for i := range a.count {
-			sum.merge(&a.parts[chunk*a.count+i], dim)
+			a.merge(&w.sum, &a.parts[chunk*a.count+i], group)
 		}
-		a.finish(chunk/heads, chunk%heads, sum)
+		a.finish(&w.sum, chunk/heads, chunk/heads+1, chunk%heads)
 	case a.split:
-		part := &a.parts[chunk]
-		part.reset(group, dim)
-		rowHead := chunk / a.count
-		row := rowHead / heads
-		a.segment(w, row, row+1, rowHead%heads, a.first+chunk%a.count, a.parts[chunk:chunk+1])
+		row, h := chunk/a.count/heads, chunk/a.count%heads
+		a.segment(w, &a.parts[chunk], row, row+1, h, a.first+chunk%a.count)
 	default:
-		from := chunk / heads * rowBlock
-		to, h := min(from+rowBlock, len(s.rows)), chunk%heads
-		for i := range to - from {
-			w.sum[i].reset(group, dim)
-		}
+		from, h := chunk/heads*rowBlock, chunk%heads
+		to := min(from+rowBlock, len(s.rows))
+		w.sum.reset((to-from)*group, dim)
 		first, end := s.visible(from, to)
-		for seg := first / segment; seg*segment < end; seg++ {
-			for i := range to - from {
-				w.part[i].reset(group, dim)
-			}
-			a.segment(w, from, to, h, seg, w.part[:])
-			for i := range to - from {
-				w.sum[i].merge(&w.part[i], dim)
-			}
+		for seg := first / a.size; seg*a.size < end; seg++ {
+			a.segment(w, &w.part, from, to, h, seg)
+			a.merge(&w.sum, &w.part, (to-from)*group)
 		}
-		for i := range to - from {
-			a.finish(from+i, h, &w.sum[i])
-		}
+		a.finish(&w.sum, from, to, h)
 	}
 }
 
-// segment attends rows from to to-1 to one segment of the keys and values of head h.
-func (a *attention) segment(w *attentionScratch, from, to, h, seg int, parts []partial) {
+// segment sets p to what rows from to to-1 gather from one segment of head h.
+func (a *attention) segment(w *attentionScratch, p *partial, from, to, h, seg int) {
 	s := a.s
-	cache, dim := s.cache[s.i], s.l.HeadDim
-	grow(&w.k, block*dim)
-	grow(&w.v, block*dim)
+	n := (to - from) * s.l.Heads / s.l.KVHeads
+	p.reset(n, s.l.HeadDim)
+	grow(&w.scores, n*block)
+	q := a.queries(w, from, to, h)
 	first, end := s.visible(from, to)
-	first, end = max(first, seg*segment), min(end, (seg+1)*segment)
-	for pos := first; pos < end; {
-		next := min(end, (pos/block+1)*block)
-		kb, vb := cache.rows(pos, next-pos, h)
-		k, v := w.k[:(next-pos)*dim], w.v[:(next-pos)*dim]
-		s.m.kernels.DecodeRow(cache.format, k, kb)
-		s.m.kernels.DecodeRow(cache.format, v, vb)
-		for i, r := range s.rows[from:to] {
-			lo, hi := s.span(r)
-			lo, hi = max(lo, pos)-pos, min(hi, next)-pos
-			if lo < hi {
-				a.block(w, &parts[i], from+i, h, k[lo*dim:hi*dim], v[lo*dim:hi*dim], w.scores[:hi-lo])
-			}
-		}
-		pos = next
+	first, end = max(first, seg*a.size), min(end, (seg+1)*a.size)
+	for pos := first &^ 1; pos < end; pos = (pos/block + 1) * block { // an even number of keys, as Scores has it
+		a.block(w, p, q, from, to, h, pos, min((end+1)&^1, (pos/block+1)*block))
 	}
 }
 
-// block adds decoded keys and values [len(scores), head size] to what the query heads of one row have gathered.
-func (a *attention) block(w *attentionScratch, p *partial, row, h int, k, v, scores []float32) {
-	s, kern := a.s, a.s.m.kernels
-	group, dim := s.l.Heads/s.l.KVHeads, s.l.HeadDim
-	for g := range group {
-		q := s.q[(row*s.l.Heads+h*group+g)*dim:][:dim]
-		top := p.max[g]
-		kern.ScoreKeys(scores, q, k)
-		for _, score := range scores {
-			top = max(top, score)
-		}
-		out := p.out[g*dim : (g+1)*dim]
-		p.rescale(g, top, out)
-		p.sum[g] += kern.ExpSum(scores, top)
-		kern.AddValues(out, v, scores)
+// queries returns those of rows from to to-1 that attend to head h, [rows, group, head size].
+func (a *attention) queries(w *attentionScratch, from, to, h int) []float32 {
+	row := a.s.l.Heads * a.s.l.HeadDim
+	size := row / a.s.l.KVHeads // of a group
+	if size == row || to == from+1 {
+		return a.s.q[from*row+h*size:][:(to-from)*size]
 	}
+	grow(&w.q, rowBlock*size)
+	for i := range to - from {
+		copy(w.q[i*size:(i+1)*size], a.s.q[(from+i)*row+h*size:])
+	}
+	return w.q[:(to-from)*size]
 }
 
-// rescale raises the maximum of head g to top.
-func (p *partial) rescale(g int, top float32, out []float32) {
-	if top == p.max[g] {
+// block lets queries gather from positions pos to end-1 of one block. All scores are computed; those of positions that a row does
+// not see, which may hold anything, go nowhere.
+func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to, h, pos, end int) {
+	s, kern, cache := a.s, a.s.m.kernels, a.s.cache[a.s.i]
+	group, dim, size := s.l.Heads/s.l.KVHeads, p.dim, cache.rowSize
+	n, count := (to-from)*group, end-pos
+	keys, values := cache.rows(pos, count, h)
+	weights := w.scores[:n*block]
+	clear(weights)
+	kern.Scores[cache.format](weights, block, q, n, keys, count)
+	whole := true
+	for i, r := range s.rows[from:to] {
+		lo, hi := s.span(r)
+		lo, hi = max(lo-pos, 0), min(hi-pos, count)
+		whole = whole && lo == 0 && hi == count
+		for j := i * group; j < (i+1)*group && lo < hi; j++ {
+			x := weights[j*block+lo : j*block+hi]
+			a.raise(p, j, kern.Max(x))
+			p.sum[j] += kern.ExpSum(x, p.max[j])
+		}
+	}
+	if whole {
+		kern.Weigh[cache.format](p.out[:n*dim], n, weights, block, values, count)
 		return
 	}
-	f := exp(p.max[g] - top)
-	p.max[g] = top
-	p.sum[g] *= f
-	for i := range out {
-		out[i] *= f
+	for i, r := range s.rows[from:to] {
+		lo, hi := s.span(r)
+		lo, hi = max(lo-pos, 0), min(hi-pos, count)
+		if lo < hi {
+			out := p.out[i*group*dim : (i+1)*group*dim]
+			kern.Weigh[cache.format](out, group, weights[i*group*block+lo:], block, values[lo*size:hi*size], hi-lo)
+		}
 	}
 }
 
-// merge adds what another partial gathered from later positions.
-func (p *partial) merge(q *partial, dim int) {
-	for g, top := range q.max {
-		if math.IsInf(float64(top), -1) {
+// raise raises the maximum of query i to top, if that is larger.
+func (a *attention) raise(p *partial, i int, top float32) {
+	if !(top > p.max[i]) {
+		return
+	}
+	f := exp(p.max[i] - top)
+	p.max[i] = top
+	p.sum[i] *= f
+	out := p.out[i*p.dim : (i+1)*p.dim]
+	a.s.m.kernels.Scale(out, out, f)
+}
+
+// merge adds to sum what n queries gathered from later positions.
+func (a *attention) merge(sum, part *partial, n int) {
+	dim := sum.dim
+	for i := range n {
+		if part.sum[i] == 0 {
 			continue // nothing was visible there
 		}
-		out, add := p.out[g*dim:(g+1)*dim], q.out[g*dim:(g+1)*dim]
-		p.rescale(g, max(top, p.max[g]), out)
-		f := exp(top - p.max[g])
-		p.sum[g] += q.sum[g] * f
-		for i, v := range add {
-			out[i] += v * f
-		}
+		a.raise(sum, i, part.max[i])
+		f := exp(part.max[i] - sum.max[i])
+		sum.sum[i] += part.sum[i] * f
+		a.s.m.kernels.AddScaled(sum.out[i*dim:(i+1)*dim], part.out[i*dim:(i+1)*dim], f)
 	}
 }
 
-// finish writes the gathered values of one row's heads.
-func (a *attention) finish(row, h int, p *partial) {
-	s, dim := a.s, a.s.l.HeadDim
+// finish writes what the queries of rows from to to-1 on head h have gathered.
+func (a *attention) finish(p *partial, from, to, h int) {
+	s, dim := a.s, p.dim
 	group := s.l.Heads / s.l.KVHeads
-	for g := range group {
-		dst := s.att[(row*s.l.Heads+h*group+g)*dim:][:dim]
-		inv := 1 / p.sum[g]
-		for i, v := range p.out[g*dim : (g+1)*dim] {
-			dst[i] = v * inv
-		}
+	for i := range (to - from) * group {
+		dst := s.att[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim]
+		s.m.kernels.Scale(dst, p.out[i*dim:(i+1)*dim], 1/p.sum[i])
 	}
 }
 

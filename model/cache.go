@@ -10,9 +10,11 @@ import (
 const (
 	// block is how many positions attention takes at a time. Blocks start at absolute positions, whatever the grouping
 	// of tokens, so that sums are taken in one order.
-	block = 32
+	block = 64
 	// segment is how many positions one worker attends to before partial results are merged.
 	segment = 512
+	// slidingSegment is the same in sliding layers, whose window is a few segments.
+	slidingSegment = 128
 	// pageLen is how many positions a page of the cache holds: a multiple of block.
 	pageLen = 128
 )

@@ -17,7 +17,7 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, depth, rows int) func() {
 		return x
 	}
 	c := newKV(&l, f)
-	c.reserve(depth+rows, m.ringSize(rows), 0, 0)
+	c.reserve(0, depth+rows)
 	sample := gaussian(4096 + l.KVHeads*l.HeadDim)
 	for pos := range depth + rows {
 		from := pos * 37 % 4096

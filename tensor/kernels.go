@@ -31,10 +31,10 @@ type Kernels struct {
 	Dot func(a, b []float32) float32
 	// AddScaled adds s·x to dst; len(dst) == len(x).
 	AddScaled func(dst, x []float32, s float32)
-	// Scores sets dst[j] to Dot(q, k[j]), for keys k [len(dst), len(q)]; AddWeighted does AddScaled(dst, v[j], w[j]) for all
-	// j in order, for values v [len(w), len(dst)]. Both have the bits of these functions. Nil: they are called.
-	Scores      func(dst, q, k []float32)
-	AddWeighted func(dst, v, w []float32)
+	// Scale sets dst to s·x; len(dst) == len(x), and dst may be x.
+	Scale func(dst, x []float32, s float32)
+	// Max returns the largest of x, or −Inf if x is empty. There is no NaN among them.
+	Max func(x []float32) float32
 	// RMSNorm sets dst to x / sqrt(mean(x²) + eps) · weight. A nil weight stands for ones; dst may be x.
 	RMSNorm func(dst, x, weight []float32, eps float32)
 	// GELU sets gate to gelu(gate) · up, in the tanh form; len(gate) == len(up).
@@ -48,6 +48,13 @@ type Kernels struct {
 	ExpSum func(x []float32, shift float32) float32
 	// ToF16 sets dst to x in half precision, little endian; len(dst) == 2·len(x).
 	ToF16 func(dst []byte, x []float32)
+
+	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16 and Q8_0. For queries q [n, dim] and
+	// keys [count, dim], Scores adds q[i] · key j to dst[i·stride + j]; count is even. For sums dst [n, dim] and values [count, dim], Weigh
+	// adds Σj w[i·stride + j] · value j to dst[i], value by value from the first. A result has the same bits whatever n and count are.
+	// Where the capacity of values reaches beyond them, what lies there is expected next.
+	Scores PerFormat[func(dst []float32, stride int, q []float32, n int, keys []byte, count int)]
+	Weigh  PerFormat[func(dst []float32, n int, w []float32, stride int, values []byte, count int)]
 
 	// Quantize sets dst to x in 8 bits, filled up with zeros; len(dst) == Q8Len(len(x)).
 	Quantize func(dst []Q8, x []float32)
@@ -73,28 +80,6 @@ func (k *Kernels) DecodeRow(f Format, dst []float32, src []byte) {
 		return
 	}
 	f.Decode(dst, src)
-}
-
-// ScoreKeys sets dst to the dot products of q with keys [len(dst), len(q)].
-func (k *Kernels) ScoreKeys(dst, q, keys []float32) {
-	if k.Scores != nil {
-		k.Scores(dst, q, keys)
-		return
-	}
-	for j := range dst {
-		dst[j] = k.Dot(q, keys[j*len(q):(j+1)*len(q)])
-	}
-}
-
-// AddValues adds values [len(w), len(dst)] to dst, each times its weight.
-func (k *Kernels) AddValues(dst, values, w []float32) {
-	if k.AddWeighted != nil {
-		k.AddWeighted(dst, values, w)
-		return
-	}
-	for j, weight := range w {
-		k.AddScaled(dst, values[j*len(dst):(j+1)*len(dst)], weight)
-	}
 }
 
 // RowKernel computes dst[t·stride + r] = row r of w · activations of token t, for all rows r and n tokens. w holds rows of
@@ -126,10 +111,12 @@ type PanelKernels struct {
 
 // Portable returns the table in plain Go: exact arithmetic in all roles. It is the specification of every other level.
 func Portable() *Kernels {
-	return &Kernels{
+	k := &Kernels{
 		Name:      "portable",
 		Dot:       dot,
 		AddScaled: addScaled,
+		Scale:     scale,
+		Max:       maximum,
 		RMSNorm:   rmsNorm,
 		GELU:      gelu,
 		Rotate:    rotate,
@@ -140,6 +127,10 @@ func Portable() *Kernels {
 		Sum:       sum,
 		Burn:      burn,
 	}
+	for _, f := range []Format{F32, F16, Q8_0} {
+		k.Scores[f], k.Weigh[f] = scoresOf(f), weighOf(f)
+	}
+	return k
 }
 
 // PortableRows returns the portable table with the rows arithmetic in plain Go: what every row kernel is compared with.

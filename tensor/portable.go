@@ -36,6 +36,23 @@ func addScaled(dst, x []float32, s float32) {
 	}
 }
 
+func scale(dst, x []float32, s float32) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = s * x[i]
+	}
+}
+
+func maximum(x []float32) float32 {
+	top := float32(math.Inf(-1))
+	for _, v := range x {
+		if v > top {
+			top = v
+		}
+	}
+	return top
+}
+
 func rmsNorm(dst, x, weight []float32, eps float32) {
 	r := float32(1 / math.Sqrt(float64(dot(x, x))/float64(len(x))+float64(eps)))
 	dst = dst[:len(x)]
