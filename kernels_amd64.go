@@ -14,7 +14,7 @@ func machineLevels() []*tensor.Kernels {
 		return nil
 	}
 	levels = append(levels, avx2())
-	if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI) {
+	if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI) {
 		levels = append(levels, avx512())
 	}
 	return levels
@@ -32,7 +32,7 @@ func avx2() *tensor.Kernels {
 	return k
 }
 
-// avx512 is the level of servers since 2019 and AMD since Zen 4: AVX-512 with VNNI and VBMI.
+// avx512 is the level of servers since 2019 and AMD since Zen 4: AVX-512 with VNNI, VBMI and GFNI.
 func avx512() *tensor.Kernels {
 	k := avx2()
 	k.Name = "avx512"

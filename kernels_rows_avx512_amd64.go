@@ -27,6 +27,8 @@ var rows512Formats = [...]struct {
 	{tensor.Q4_0, 8}, {tensor.Q4_1, 1}, {tensor.Q5_0, 16}, {tensor.Q5_1, 1}, {tensor.Q8_0, 128},
 	{tensor.Q2_K, 1}, {tensor.Q3_K, 4}, {tensor.Q4_K, 1}, {tensor.Q5_K, 1}, {tensor.Q6_K, 32},
 	{tensor.IQ4_NL, 128}, {tensor.IQ4_XS, 128}, {tensor.TQ2_0, 1}, {tensor.MXFP4, 16}, {tensor.NVFP4, 16},
+	{tensor.TQ1_0, 1}, {tensor.IQ1_S, 16}, {tensor.IQ1_M, 16}, {tensor.IQ2_XXS, 64}, {tensor.IQ2_XS, 64}, {tensor.IQ2_S, 64},
+	{tensor.IQ3_XXS, 64}, {tensor.IQ3_S, 64},
 }
 
 // rows512 is a call of multiplyRows512, which uses it up.
@@ -38,15 +40,16 @@ type rows512 struct {
 	x              *tensor.Q8
 	xBytes, n      int // from one token's activations to the next; tokens
 
-	kernel int  // index of the format
-	offset byte // see rows512Formats
-	size   int  // bytes of a super, 256 columns
-	full   int  // supers of a row
-	tail   int  // bytes of a row behind them
-	xtail  int  // blocks of 32 activations for that
-	depth  int  // supers that are taken at a time
-	ahead  int  // bytes from the weights that are read to those that are prefetched
-	burst  int  // bytes prefetched at the start
+	table  *byte // see table512
+	kernel int   // index of the format
+	offset byte  // see rows512Formats
+	size   int   // bytes of a super, 256 columns
+	full   int   // supers of a row
+	tail   int   // bytes of a row behind them
+	xtail  int   // blocks of 32 activations for that
+	depth  int   // supers that are taken at a time
+	ahead  int   // bytes from the weights that are read to those that are prefetched
+	burst  int   // bytes prefetched at the start
 }
 
 // multiplyRows512 computes a tensor.RowKernel of 1 to 8 tokens, and of at least a row and a column.
@@ -73,7 +76,7 @@ const (
 
 // rowKernel512 returns the kernel of a format.
 func rowKernel512(kernel int) tensor.RowKernel {
-	f := rows512Formats[kernel].format
+	f, table := rows512Formats[kernel].format, table512(rows512Formats[kernel].format)
 	size := 256 / f.BlockLen() * f.BlockBytes()
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows == 0 || n == 0 {
@@ -92,7 +95,7 @@ func rowKernel512(kernel int) tensor.RowKernel {
 		}
 		c := rows512{
 			stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(tensor.Q8{})),
-			kernel: kernel, offset: rows512Formats[kernel].offset, size: size, tail: tail, xtail: xtail,
+			table: unsafe.SliceData(table), kernel: kernel, offset: rows512Formats[kernel].offset, size: size, tail: tail, xtail: xtail,
 		}
 		for t := 0; t < n; t += c.n {
 			c.n, c.depth, c.ahead = min(n-t, 8), rows512Several, rows512Rows*rowBytes
@@ -111,6 +114,42 @@ func rowKernel512(kernel int) tensor.RowKernel {
 			}
 		}
 	}
+}
+
+// table512 returns what the kernels of the formats with codebooks look up, in planes: bit j of a level's number, of all levels of an
+// entry in one byte (IQ1, IQ2) or half of one (IQ3). TQ1_0's digits come in twos of bits.
+func table512(f tensor.Format) []byte {
+	if f == tensor.TQ1_0 { // four digits of 256 bytes, then the fifth
+		table := make([]byte, 512)
+		for b := range 256 {
+			for i, rest := 0, b; i < 5; i, rest = i+1, 3*rest&255 {
+				table[b+i/4*256] |= byte(3 * rest >> 8 << (i % 4 * 2))
+			}
+		}
+		return table
+	}
+	grid := tensor.Codebook(f)
+	table := make([]byte, 2*len(grid))
+	for i, codes := range grid {
+		var planes [3]byte
+		switch f {
+		case tensor.IQ3_XXS, tensor.IQ3_S: // planes 0 and 1 of all entries, then plane 2
+			for j := range 12 {
+				planes[j%3] |= byte(codes>>j&1) << (j / 3)
+			}
+			table[i], table[len(grid)+i] = planes[0]|planes[1]<<4, planes[2]
+			continue
+		}
+		for j := range 16 {
+			planes[j%2] |= byte(codes>>j&1) << (j / 2)
+		}
+		if f == tensor.IQ2_XXS { // plane 0 of all entries, then plane 1
+			table[i], table[len(grid)+i] = planes[0], planes[1]
+		} else {
+			table[2*i], table[2*i+1] = planes[0], planes[1]
+		}
+	}
+	return table
 }
 
 // floatRows512 is a call of multiplyFloatRows512, which uses it up.

@@ -16,8 +16,8 @@
 // yield) of 32. In GROUPS, dword 4i+u of Wj is bytes 4j … 4j+3 of group 4u+i of 16, for formats whose scale belongs to 16 values.
 //
 // A call arranges the activations once, in its frame, for as many supers as fit the first-level cache: a turn. Rows with more
-// take several turns, and their sums rest in the frame in between. With one token, rows go by in the order of memory, unpacked and multiplied at
-// once. With several, two rows are unpacked into the frame and then multiplied, so that loads of activations are
+// take several turns, and their sums rest in the frame in between. With one token, rows go by in the order of memory, unpacked and
+// multiplied at once. With several, two rows are unpacked into the frame and then multiplied, so that loads of activations are
 // shared and do not stand between those of the weights. A sum is always one register, to which supers are added in order, and which is
 // reduced in the same tree: its bits depend on neither rows nor n.
 //
@@ -52,6 +52,7 @@
 #define RESUMES  41608 // not the last turn
 #define KERNEL   41616 // functions of the format
 #define MULTIPLY 41624
+#define TABLE    41632 // see rows512.table
 
 #define VECTOR(name, a, b, c, d, e, f, g, h) \
 	DATA name<>+0(SB)/8, $a; DATA name<>+8(SB)/8, $b; DATA name<>+16(SB)/8, $c; DATA name<>+24(SB)/8, $d; \
@@ -404,6 +405,8 @@ burst:
 	CMPQ SI, AX
 	JLT  burst
 
+	MOVQ rows512_table(DI), AX
+	MOVQ AX, TABLE(DX)
 	MOVQ $0, RESUMED(DX)
 	MOVQ $0, SHORT(DX)
 	CMPQ rows512_full(DI), $0
@@ -780,8 +783,8 @@ super: \
 #define FETCH4 FETCH3; PREFETCHT0 192(SI)(R11*1)
 #define FETCH5 FETCH4; PREFETCHT0 256(SI)(R11*1)
 
-// Blocks of 32. Eight blocks of at most 24 bytes lie in four windows of 64 bytes, two in each: Z14, Z16, Z17, Z18. The last window ends where
-// the super ends, and so its blocks lie 64 − 2·size bytes farther from its start. A byte or word of the first and the second of a
+// Blocks of 32. Eight blocks of at most 24 bytes lie in four windows of 64 bytes, two in each: Z14, Z16, Z17, Z18. The last window ends
+// where the super ends, and so its blocks lie 64 − 2·size bytes farther from its start. A byte or word of the first and the second of a
 // window's blocks goes to qwords 0, 2, 4, 6 by one permutation; the other window's are merged into qwords 1, 3, 5, 7.
 
 #define WINDOWS(size) \
@@ -1219,8 +1222,8 @@ VECTOR(secondHalf, 1, 5, 3, 7, 9, 0x000000000000000d, 0x000000000000000b, 0x0000
 VECTOR(xsLow, 0x0000002000000020, 0x0000002800000028, 0x0000002400000024, 0x0000002c0000002c, 0x0000003000000030, 0x0000003800000038, 0x0000003400000034, 0x0000003c0000003c)
 VECTOR(xsHigh, 0x0000000c0000000c, 0x0000001000000010, 0x0000000e0000000e, 0x0000001200000012, 0x0000001400000014, 0x0000001800000018, 0x0000001600000016, 0x0000001a0000001a)
 
-// Q6_K: 128 bytes of nibbles, 64 of upper bits, 16 scales of 16 values (signed bytes), d; offset 32. The low nibbles of 64 bytes are 64 values,
-// the high ones the next; each two bits of 32 bytes belong to 32 values.
+// Q6_K: 128 bytes of nibbles, 64 of upper bits, 16 scales of 16 values (signed bytes), d; offset 32. The low nibbles of 64 bytes are 64
+// values, the high ones the next; each two bits of 32 bytes belong to 32 values.
 TEXT constantsQ6_K<>(SB), NOSPLIT, $0
 	BYTES(0x0f, Z21)
 	BYTES(0x3f, Z22)
@@ -1457,6 +1460,455 @@ TEXT unpackNVFP4<>(SB), NOSPLIT, $0
 VECTOR(nibbles16, 0x0b0a090807060504, 0x0b0a090807060504, 0x131211100f0e0d0c, 0x131211100f0e0d0c, 0x1b1a191817161514, 0x1b1a191817161514, 0x232221201f1e1d1c, 0x232221201f1e1d1c)
 VECTOR2(odd4Groups, 0, 0x0004000400040004)
 
+// TQ1_0: 52 bytes of digits, d; offset 1. Five digits of 32 bytes are blocks 0 … 4, five of 16 are the next and half of the last, four of
+// 4 bytes the rest of it. A table has four of them, another the fifth.
+TEXT constantsTQ1_0<>(SB), NOSPLIT, $0
+	MOVQ      $0x000fffffffffffff, AX
+	KMOVQ     AX, K1
+	BYTES(3, Z20)
+	BYTES(8, Z23)
+	VMOVDQU64 digits0<>(SB), Z22
+	VPADDB    Z22, Z23, Z23
+	VMOVDQU64 digits2<>(SB), Z24
+	VMOVDQU64 digits3<>(SB), Z25
+	VMOVDQU64 digitShift0<>(SB), Z26
+	VMOVDQU64 digitShift2<>(SB), Z27
+	VMOVDQU64 digitShift3<>(SB), Z28
+	RET
+
+// LOOKUP_LOW and LOOKUP_HIGH look the bytes in Z16 up in the 128 at an address; those below 128, and merged with these, those above, of
+// which K6 is the mask.
+#define LOOKUP_LOW(at, w) \
+	VMOVDQU64 at(AX), w; \
+	VPERMT2B  (at+64)(AX), Z16, w
+
+#define LOOKUP_256(at, w, scratch) \
+	LOOKUP_LOW(at, w); \
+	LOOKUP_LOW(at+128, scratch); \
+	VMOVDQU8 scratch, K6, w
+
+#define DIGITS(index, shift, w) \
+	VMOVDQA64 index, w; \
+	VPERMI2B  Z18, Z17, w; \
+	VPSRLVD   shift, w, w; \
+	VPANDD    Z20, w, w
+
+#define UNPACK_TQ1_0 \
+	MOVQ         TABLE(DX), AX; \
+	VMOVDQU8.Z   (SI), K1, Z16; \
+	VPBROADCASTW 52(SI), Y14; \
+	VPMOVB2M     Z16, K6; \
+	LOOKUP_256(0, Z17, Z10); \
+	LOOKUP_256(256, Z18, Z11); \
+	DIGITS(Z22, Z26, Z10); \
+	DIGITS(Z23, Z26, Z11); \
+	DIGITS(Z24, Z27, Z12); \
+	DIGITS(Z25, Z28, Z13); \
+	VCVTPH2PS    Y14, Z14
+
+TEXT supersTQ1_0<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_TQ1_0, DOT, 54)
+
+TEXT unpackTQ1_0<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_TQ1_0, 54)
+
+// Bytes of both tables by block 0 2 1 3 4 6 5 7, and the shifts.
+VECTOR(digits0, 0x0706050403020100, 0x0706050403020100, 0x0706050403020100, 0x0706050403020100, 0x4746454443424140, 0x2726252423222120, 0x2726252423222120, 0x6766656463626160)
+VECTOR(digits2, 0x1716151413121110, 0x1716151413121110, 0x1716151413121110, 0x1716151413121110, 0x5756555453525150, 0x2726252423222120, 0x2726252423222120, 0x3332313033323130)
+VECTOR(digits3, 0x1f1e1d1c1b1a1918, 0x1f1e1d1c1b1a1918, 0x1f1e1d1c1b1a1918, 0x1f1e1d1c1b1a1918, 0x5f5e5d5c5b5a5958, 0x2f2e2d2c2b2a2928, 0x2f2e2d2c2b2a2928, 0x3332313033323130)
+VECTOR(digitShift0, 0, 0x0000000400000004, 0x0000000200000002, 0x0000000600000006, 0, 0x0000000400000004, 0, 0)
+VECTOR(digitShift2, 0, 0x0000000400000004, 0x0000000200000002, 0x0000000600000006, 0, 0x0000000600000006, 0x0000000200000002, 0x0000000200000000)
+VECTOR(digitShift3, 0, 0x0000000400000004, 0x0000000200000002, 0x0000000600000006, 0, 0x0000000600000006, 0x0000000200000002, 0x0000000600000004)
+
+// The formats with codebooks. Eight values, an octet, are eight numbers of levels, whose bits come in planes: a byte of all lowest bits,
+// one of the next, and one of the signs. Such bytes are the rows of a matrix that VGF2P8AFFINEQB multiplies with the eight vectors of one
+// bit: that yields the columns, which are the numbers of signed levels. The lowest bits are byte 7 of a matrix.
+//
+//	Z24–Z27 which bytes of Z16 and Z17 are the matrices   Z28 vectors of one bit   Z29 the levels and their negatives, plus the offset
+//
+// Z25–Z27 are so many bytes behind Z24.
+#define CODEBOOK_CONSTANTS(matrices, a, b, c) \
+	VMOVDQU64    matrices<>(SB), Z24; \
+	BYTES(a, Z25); \
+	BYTES(b, Z26); \
+	BYTES(c, Z27); \
+	VPADDB       Z24, Z25, Z25; \
+	VPADDB       Z24, Z26, Z26; \
+	VPADDB       Z24, Z27, Z27; \
+	MOVQ         $0x8040201008040201, AX; \
+	VPBROADCASTQ AX, Z28
+
+#define OCTETS(matrices, w) \
+	VMOVDQA64      matrices, w; \
+	VPERMI2B       Z17, Z16, w; \
+	VGF2P8AFFINEQB $0, w, Z28, w; \
+	VPERMB         Z29, w, w
+
+#define OCTETS_BLOCKS \
+	OCTETS(Z24, Z10); \
+	OCTETS(Z25, Z11); \
+	OCTETS(Z26, Z12); \
+	OCTETS(Z27, Z13)
+
+// OCTETS_GROUPS takes the first octets of groups 0 … 7, of 8 … 15, then the second ones.
+#define OCTETS_GROUPS \
+	OCTETS(Z24, Z18); \
+	OCTETS(Z25, Z19); \
+	VSHUFPS $0x88, Z19, Z18, Z10; \
+	VSHUFPS $0xdd, Z19, Z18, Z11; \
+	OCTETS(Z26, Z18); \
+	OCTETS(Z27, Z19); \
+	VSHUFPS $0x88, Z19, Z18, Z12; \
+	VSHUFPS $0xdd, Z19, Z18, Z13
+
+// SIGNS completes seven signs to eight of which an even number is 1: a linear map.
+#define SIGNS_CONSTANT(z) \
+	MOVQ         $0x010204081020407f, AX; \
+	VPBROADCASTQ AX, z
+
+// SCALES multiplies the odd numbers 2s + 1 by the half at d(SI), which stands for a multiple: Z14 holds 2s in the bits of a mask, and
+// others.
+#define SCALES(half, mask, multiple) \
+	VPBROADCASTW half, Y15; \
+	SCALES_OF(mask, multiple)
+
+#define SCALES_OF(mask, multiple) \
+	VPANDD.BCST mask<>(SB), Z14, Z14; \
+	VCVTPH2PS   Y15, Z15; \
+	VPORD.BCST  one<>(SB), Z14, Z14; \
+	VMULPS.BCST multiple<>(SB), Z15, Z15; \
+	VCVTDQ2PS   Z14, Z14; \
+	VMULPS      Z15, Z14, Z14
+
+DATA one<>+0(SB)/4, $1
+GLOBL one<>(SB), RODATA|NOPTR, $4
+DATA three2s<>+0(SB)/4, $0x0e
+GLOBL three2s<>(SB), RODATA|NOPTR, $4
+DATA four2s<>+0(SB)/4, $0x1e
+GLOBL four2s<>(SB), RODATA|NOPTR, $4
+DATA whole<>+0(SB)/4, $0x3f800000
+GLOBL whole<>(SB), RODATA|NOPTR, $4
+DATA quarter<>+0(SB)/4, $0x3e800000
+GLOBL quarter<>(SB), RODATA|NOPTR, $4
+DATA eighth<>+0(SB)/4, $0x3e000000
+GLOBL eighth<>(SB), RODATA|NOPTR, $4
+
+// IQ2_XXS: d, then for each block four indices, four times seven signs and four bits of scale. Z16 becomes the first plane and the signs,
+// Z17 the second.
+TEXT constantsIQ2_XXS<>(SB), NOSPLIT, $0
+	CODEBOOK_CONSTANTS(matricesXXS, 1, 2, 3)
+	MOVQ         $0x40152738406b5948, AX // 64 ± 8, 25, 43
+	VPBROADCASTQ AX, Z29
+	MOVQ         $0x352e272000000000, AX
+	VPBROADCASTQ AX, Z30
+	SIGNS_CONSTANT(Z31)
+	MOVQ         $0xf0f0f0f0f0f0f0f0, AX
+	KMOVQ        AX, K1
+	RET
+
+#define UNPACK_IQ2_XXS \
+	MOVQ           TABLE(DX), AX; \
+	VMOVDQU64      2(SI), Z16; \
+	VPMULTISHIFTQB Z16, Z30, Z19; \
+	VPERMQ         $0xd8, Z16, Z14; \
+	VPMOVB2M       Z16, K6; \
+	LOOKUP_256(256, Z17, Z10); \
+	LOOKUP_256(0, Z18, Z11); \
+	VGF2P8AFFINEQB $0, Z31, Z19, K1, Z18; \
+	VMOVDQA64      Z18, Z16; \
+	OCTETS_BLOCKS; \
+	VPSRLD         $27, Z14, Z14; \
+	VMOVSHDUP      Z14, Z14; \
+	SCALES(0(SI), four2s, eighth)
+
+TEXT supersIQ2_XXS<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ2_XXS, DOT, 66)
+
+TEXT unpackIQ2_XXS<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ2_XXS, 66)
+
+VECTOR(matricesXXS, 0x0040040000000000, 0x1050140000000000, 0x08480c0000000000, 0x18581c0000000000, 0x2060240000000000, 0x3070340000000000, 0x28682c0000000000, 0x38783c0000000000)
+
+// IQ3: a matrix has three planes of two entries, four bits of each. ROWS3 makes them of entries, whose planes 0 and 1 are in Z10 and whose
+// plane 2 in Z11, and of the signs, words in Z18.
+#define IQ3_CONSTANTS(levels) \
+	CODEBOOK_CONSTANTS(matrices3, 1, 2, 3); \
+	VMOVDQU64 levels<>(SB), Z29; \
+	VMOVDQU64 nibblePairs<>(SB), Z22; \
+	BYTES(15, Z21)
+
+#define ROWS3 \
+	VPANDD     Z21, Z10, Z12; \
+	VPSRLW     $4, Z10, Z13; \
+	VPANDD     Z21, Z13, Z13; \
+	VPMADDUBSW Z22, Z11, Z11; \
+	VPMADDUBSW Z22, Z12, Z12; \
+	VPMADDUBSW Z22, Z13, Z13; \
+	VPACKUSWB  Z18, Z11, Z17; \
+	VPACKUSWB  Z13, Z12, Z16
+
+VECTOR2(nibblePairs, 0x1001100110011001, 0x1001100110011001)
+VECTOR(matrices3, 0x0008404800000000, 0x1018505800000000, 0x040c444c00000000, 0x141c545c00000000, 0x2028606800000000, 0x3038707800000000, 0x242c646c00000000, 0x343c747c00000000)
+
+// IQ3_XXS: d, eight indices of each block, then four times seven signs and four bits of scale of each.
+TEXT constantsIQ3_XXS<>(SB), NOSPLIT, $0
+	IQ3_CONSTANTS(iq3xxsLevels)
+	MOVQ         $0x2015200e20072000, AX
+	VPBROADCASTQ AX, Z30
+	SIGNS_CONSTANT(Z31)
+	RET
+
+#define UNPACK_IQ3_XXS \
+	MOVQ           TABLE(DX), AX; \
+	VMOVDQU64      2(SI), Z16; \
+	VPMOVZXDQ      66(SI), Z19; \
+	VPMOVB2M       Z16, K6; \
+	LOOKUP_256(0, Z10, Z12); \
+	LOOKUP_256(256, Z11, Z13); \
+	VPMULTISHIFTQB Z19, Z30, Z18; \
+	VGF2P8AFFINEQB $0, Z31, Z18, Z18; \
+	VPERMQ         $0xd8, Z19, Z14; \
+	ROWS3; \
+	OCTETS_BLOCKS; \
+	VPSRLD         $27, Z14, Z14; \
+	VMOVSLDUP      Z14, Z14; \
+	SCALES(0(SI), four2s, quarter)
+
+TEXT supersIQ3_XXS<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ3_XXS, DOT, 98)
+
+TEXT unpackIQ3_XXS<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ3_XXS, 98)
+
+VECTOR2(iq3xxsLevels, 0x7e746c645c544c44, 0x020c141c242c343c)
+
+// IQ3_S: d, eight indices of each block, their ninth bits, signs, four bits of scale of each.
+TEXT constantsIQ3_S<>(SB), NOSPLIT, $0
+	IQ3_CONSTANTS(iq3sLevels)
+	VMOVDQU64 scales3<>(SB), Z30
+	RET
+
+#define LOOKUP_512(at, w, scratch, scratch2) \
+	LOOKUP_256(at, w, scratch); \
+	LOOKUP_256(at+256, scratch2, scratch); \
+	VMOVDQU8 scratch2, K7, w
+
+#define UNPACK_IQ3_S \
+	MOVQ           TABLE(DX), AX; \
+	VMOVDQU64      2(SI), Z16; \
+	KMOVQ          66(SI), K7; \
+	VPMOVZXBW      74(SI), Z18; \
+	VPBROADCASTD   106(SI), Z14; \
+	VPMOVB2M       Z16, K6; \
+	LOOKUP_512(0, Z10, Z12, Z13); \
+	LOOKUP_512(512, Z11, Z17, Z19); \
+	ROWS3; \
+	OCTETS_BLOCKS; \
+	VPMULTISHIFTQB Z14, Z30, Z14; \
+	SCALES(0(SI), four2s, whole)
+
+TEXT supersIQ3_S<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ3_S, DOT, 110)
+
+TEXT unpackIQ3_S<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ3_S, 110)
+
+VECTOR2(iq3sLevels, 0x4f4d4b4947454341, 0x31333537393b3d3f)
+VECTOR(scales3, 0x0000003f0000003f, 0x0000000700000007, 0x0000000300000003, 0x0000000b0000000b, 0x0000000f0000000f, 0x0000001700000017, 0x0000001300000013, 0x0000001b0000001b)
+
+// IQ2_XS, IQ2_S and IQ1 have 32 indices in the words of Z16, which become words of both planes. ENTRIES… look them up in parts of 64
+// entries, which takes less time than gathers. INDEX_BITS tells which: K1 … K5 are the bits from the seventh on.
+#define INDEX_CONSTANTS \
+	WORDS(64, Z21); \
+	WORDS(128, Z22); \
+	WORDS(256, Z23)
+
+#define INDEX_BITS \
+	MOVQ     TABLE(DX), AX; \
+	VPTESTMW Z21, Z16, K1; \
+	VPTESTMW Z22, Z16, K2; \
+	VPTESTMW Z23, Z16, K3
+
+#define PART(at, w) \
+	VMOVDQU64 at(AX), w; \
+	VPERMT2W  (at+64)(AX), Z16, w
+
+#define ENTRIES_256(at, w) \
+	PART(at, w); \
+	PART(at+128, Z10); \
+	PART(at+256, Z11); \
+	PART(at+384, Z12); \
+	VMOVDQU16 Z10, K1, w; \
+	VMOVDQU16 Z12, K1, Z11; \
+	VMOVDQU16 Z11, K2, w
+
+#define ENTRIES_512(at, w) \
+	ENTRIES_256(at, w); \
+	ENTRIES_256(at+512, Z13); \
+	VMOVDQU16 Z13, K3, w
+
+#define ENTRIES_1024(at, w) \
+	ENTRIES_512(at, w); \
+	ENTRIES_512(at+1024, Z18); \
+	VMOVDQU16 Z18, K4, w
+
+#define ENTRIES_2048(at, w) \
+	ENTRIES_1024(at, w); \
+	ENTRIES_1024(at+2048, Z15); \
+	VMOVDQU16 Z15, K5, w
+
+VECTOR2(bit9, 0x0200020002000200, 0x0200020002000200)
+VECTOR2(bit10, 0x0400040004000400, 0x0400040004000400)
+
+// matricesOfBlocks and matricesOfGroups take the signs, or what stands for them, from the words in Z17.
+VECTOR(matricesOfBlocks, 0x0001400000000000, 0x1011500000000000, 0x0809480000000000, 0x1819580000000000, 0x2021600000000000, 0x3031700000000000, 0x2829680000000000, 0x3839780000000000)
+VECTOR(matricesOfGroups, 0x0001400000000000, 0x1011500000000000, 0x0405440000000000, 0x1415540000000000, 0x0809480000000000, 0x1819580000000000, 0x0c0d4c0000000000, 0x1c1d5c0000000000)
+
+#define IQ2_CONSTANTS \
+	CODEBOOK_CONSTANTS(matricesOfGroups, 32, 2, 34); \
+	MOVQ         $0x40152738406b5948, AX; \
+	VPBROADCASTQ AX, Z29; \
+	VMOVDQU64    scales2<>(SB), Z30
+
+VECTOR(scales2, 0x0000000f0000003f, 0x0000002f0000001f, 0x0000001300000003, 0x0000003300000023, 0x0000001700000007, 0x0000003700000027, 0x0000001b0000000b, 0x0000003b0000002b)
+
+// IQ2_XS: d, 32 words of an index and seven signs, four bits of scale of each group.
+TEXT constantsIQ2_XS<>(SB), NOSPLIT, $0
+	IQ2_CONSTANTS
+	SIGNS_CONSTANT(Z31)
+	INDEX_CONSTANTS
+	RET
+
+#define UNPACK_IQ2_XS \
+	VMOVDQU64      2(SI), Z17; \
+	VPBROADCASTQ   66(SI), Z14; \
+	VMOVDQA64      Z17, Z16; \
+	INDEX_BITS; \
+	VPSRLW         $9, Z17, Z17; \
+	VGF2P8AFFINEQB $0, Z31, Z17, Z17; \
+	VPMULTISHIFTQB Z14, Z30, Z14; \
+	ENTRIES_512(0, Z19); \
+	VMOVDQA64      Z19, Z16; \
+	OCTETS_GROUPS; \
+	SCALES(0(SI), four2s, eighth)
+
+TEXT supersIQ2_XS<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ2_XS, DOT, 74)
+
+TEXT unpackIQ2_XS<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ2_XS, 74)
+
+// IQ2_S: d, lower bytes of 32 indices, signs, upper two bits of the indices, four bits of scale of each group.
+TEXT constantsIQ2_S<>(SB), NOSPLIT, $0
+	IQ2_CONSTANTS
+	MOVQ         $0x0620042002200020, AX
+	VPBROADCASTQ AX, Z31
+	WORDS(0x300, Z20)
+	INDEX_CONSTANTS
+	RET
+
+// UPPER adds the upper bits of indices, in Z18, by the shifts and the mask in Z31 and Z20, to the lower ones in Z16.
+#define UPPER \
+	VPMULTISHIFTQB Z18, Z31, Z18; \
+	VPTERNLOGD     $0xf8, Z20, Z18, Z16; \
+	INDEX_BITS
+
+#define UNPACK_IQ2_S \
+	VPMOVZXBW      2(SI), Z16; \
+	VPMOVZXBQ      66(SI), Z18; \
+	VPMOVZXBW      34(SI), Z17; \
+	VPBROADCASTQ   74(SI), Z14; \
+	UPPER; \
+	VPMULTISHIFTQB Z14, Z30, Z14; \
+	VPTESTMW       bit9<>(SB), Z16, K4; \
+	ENTRIES_1024(0, Z19); \
+	VMOVDQA64      Z19, Z16; \
+	OCTETS_GROUPS; \
+	SCALES(0(SI), four2s, eighth)
+
+TEXT supersIQ2_S<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ2_S, DOT, 82)
+
+TEXT unpackIQ2_S<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ2_S, 82)
+
+// IQ1_S: d, lower bytes of 32 indices, and for each block the upper three bits of four, three bits of scale, and whether values are an
+// eighth less or more. Here they are eight times as large: a sign stands for the eighth.
+TEXT constantsIQ1_S<>(SB), NOSPLIT, $0
+	CODEBOOK_CONSTANTS(matricesOfBlocks, 2, 4, 6)
+	MOVQ         $0x00170f0700191109, AX // 16 + 8 · (−1, 0, 1) ± 1
+	VPBROADCASTQ AX, Z29
+	VMOVDQU64    lowWords<>(SB), Z30
+	MOVQ         $0x0920062003200020, AX
+	VPBROADCASTQ AX, Z31
+	WORDS(0x700, Z20)
+	INDEX_CONSTANTS
+	RET
+
+#define UNPACK_IQ1_S \
+	VPMOVZXBW 2(SI), Z16; \
+	VPMOVZXWQ 34(SI), Z18; \
+	VPSHUFB   Z30, Z18, Z17; \
+	VPERMQ    $0xd8, Z17, Z14; \
+	VPSRAW    $15, Z17, Z17; \
+	UPPER; \
+	VPTESTMW       bit9<>(SB), Z16, K4; \
+	VPTESTMW       bit10<>(SB), Z16, K5; \
+	ENTRIES_2048(0, Z19); \
+	VMOVDQA64      Z19, Z16; \
+	OCTETS_BLOCKS; \
+	VPSRLD    $11, Z14, Z14; \
+	SCALES(0(SI), three2s, eighth)
+
+TEXT supersIQ1_S<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ1_S, DOT, 50)
+
+TEXT unpackIQ1_S<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ1_S, 50)
+
+VECTOR2(lowWords, 0x0100010001000100, 0x0908090809080908)
+
+// IQ1_M: lower bytes of 32 indices, upper three bits of each and whether its values are an eighth less or more, then four words: a quarter
+// of d, and three bits of scale of four groups.
+TEXT constantsIQ1_M<>(SB), NOSPLIT, $0
+	CODEBOOK_CONSTANTS(matricesOfGroups, 32, 2, 34)
+	MOVQ         $0x00170f0700191109, AX
+	VPBROADCASTQ AX, Z29
+	VMOVDQU64    scales1<>(SB), Z30
+	MOVQ         $0x0c20082004200020, AX
+	VPBROADCASTQ AX, Z31
+	WORDS(0x700, Z20)
+	INDEX_CONSTANTS
+	RET
+
+#define UNPACK_IQ1_M \
+	VPMOVZXBW      (SI), Z16; \
+	VPMOVZXWQ      32(SI), Z18; \
+	VPBROADCASTQ   48(SI), Z14; \
+	UPPER; \
+	VPSLLW         $4, Z18, Z17; \
+	VPSRAW         $15, Z17, Z17; \
+	VPMULTISHIFTQB Z14, Z30, Z14; \
+	VPTESTMW       bit9<>(SB), Z16, K4; \
+	VPTESTMW       bit10<>(SB), Z16, K5; \
+	ENTRIES_2048(0, Z19); \
+	VMOVDQA64      Z19, Z16; \
+	OCTETS_GROUPS; \
+	MOVQ           48(SI), AX; \
+	PEXTQ          quarters<>(SB), AX, AX; \
+	VPBROADCASTW   AX, Y15; \
+	SCALES_OF(three2s, eighth)
+
+TEXT supersIQ1_M<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ1_M, DOT, 56)
+
+TEXT unpackIQ1_M<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ1_M, 56)
+
+VECTOR(scales1, 0x0000000f0000003f, 0x0000002f0000001f, 0x0000001200000002, 0x0000003200000022, 0x0000001500000005, 0x0000003500000025, 0x0000001800000008, 0x0000003800000028)
+DATA quarters<>+0(SB)/8, $0xf000f000f000f000
+GLOBL quarters<>(SB), RODATA|NOPTR, $8
+
 #define KERNEL_OF(index, constants, supers, preparation, unpack, products) \
 	DATA kernels<>+(40*index+CONSTANTS)(SB)/8, $constants<>(SB); \
 	DATA kernels<>+(40*index+SUPERS)(SB)/8, $supers<>(SB); \
@@ -1479,8 +1931,16 @@ KERNEL_OF(11, constantsIQ4_XS, supersIQ4_XS, blocksStart, unpackIQ4_XS, products
 KERNEL_OF(12, constantsTQ2_0, supersTQ2_0, groupsStart, unpackTQ2_0, products)
 KERNEL_OF(13, constantsMXFP4, supersMXFP4, blocksStart, unpackMXFP4, products)
 KERNEL_OF(14, constantsNVFP4, supersNVFP4, groupsStart, unpackNVFP4, products)
+KERNEL_OF(15, constantsTQ1_0, supersTQ1_0, blocksStart, unpackTQ1_0, products)
+KERNEL_OF(16, constantsIQ1_S, supersIQ1_S, blocksStart, unpackIQ1_S, products)
+KERNEL_OF(17, constantsIQ1_M, supersIQ1_M, groupsStart, unpackIQ1_M, products)
+KERNEL_OF(18, constantsIQ2_XXS, supersIQ2_XXS, blocksStart, unpackIQ2_XXS, products)
+KERNEL_OF(19, constantsIQ2_XS, supersIQ2_XS, groupsStart, unpackIQ2_XS, products)
+KERNEL_OF(20, constantsIQ2_S, supersIQ2_S, groupsStart, unpackIQ2_S, products)
+KERNEL_OF(21, constantsIQ3_XXS, supersIQ3_XXS, blocksStart, unpackIQ3_XXS, products)
+KERNEL_OF(22, constantsIQ3_S, supersIQ3_S, blocksStart, unpackIQ3_S, products)
 
-GLOBL kernels<>(SB), RODATA, $(40*15)
+GLOBL kernels<>(SB), RODATA, $(40*23)
 
 // Rows of floats. A step is 32 columns, 64 bytes of weights. Two rows go together, or the last one twice, and up to four tokens. A token
 // has two sums per row, for its first and last 16 columns: Z(4i) and Z(4i+1), Z(4i+2) and Z(4i+3). Activations are copied to the frame in
