@@ -64,6 +64,7 @@ const (
 	rows512Sums       = 128 // sums at rest
 	floatRows512Steps = 192 // steps of the activations of all tokens
 	floatRows512Sums  = 128 // sums at rest
+	floatRows512Depth = 96  // steps of one token's activations
 )
 
 // Measured on Zen 5: from 4 to 8 KB ahead are about as good for a single token, whose rows are read as they lie. Several tokens take
@@ -190,8 +191,11 @@ func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, 
 	for t := 0; t < n; t += c.n {
 		c.n, c.depth, c.ahead = min(n-t, 8), full, rows512Ahead
 		step := max(1, rows512ByCall/rowBytes)
-		if c.n > 1 {
+		switch {
+		case c.n > 1:
 			c.depth, c.ahead = min(full, floatRows512Steps/c.n), rows512Rows*rowBytes
+		case full > 2*floatRows512Depth: // else weights and activations do not fit the first-level cache
+			c.depth, c.ahead = floatRows512Depth, rowBytes
 		}
 		if full > c.depth {
 			step = min(step, floatRows512Sums/c.n)
