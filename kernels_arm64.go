@@ -27,6 +27,9 @@ func neon() *tensor.Kernels {
 	k.Name = "neon"
 	k.Decode[tensor.F16] = decodeF16
 	k.Decode[tensor.BF16] = decodeBF16
+	for _, f := range unpacked {
+		k.Decode[f] = decodeUnits(f)
+	}
 	k.Dot = dot
 	k.AddScaled = addScaled
 	k.Scale = scale
@@ -48,6 +51,20 @@ func neon() *tensor.Kernels {
 	k.Rows[tensor.IQ4_NL] = rowKernel(rowsIQ4NLNEON)
 	k.Rows[tensor.IQ4_XS] = rowKernel(rowsIQ4XSNEON)
 	k.Rows[tensor.MXFP4] = rowKernel(rowsMXFP4NEON)
+	k.Rows[tensor.Q4_1] = rowKernel(rowsQ41NEON)
+	k.Rows[tensor.Q5_1] = rowKernel(rowsQ51NEON)
+	k.Rows[tensor.Q2_K] = rowKernel(rowsQ2KNEON)
+	k.Rows[tensor.Q3_K] = rowKernel(rowsQ3KNEON)
+	k.Rows[tensor.TQ1_0] = rowKernel(rowsTQ10NEON)
+	k.Rows[tensor.TQ2_0] = rowKernel(rowsTQ20NEON)
+	k.Rows[tensor.NVFP4] = rowKernel(rowsNVFP4NEON)
+	k.Rows[tensor.IQ2_XXS] = rowKernel(rowsIQ2XXSNEON)
+	k.Rows[tensor.IQ2_XS] = rowKernel(rowsIQ2XSNEON)
+	k.Rows[tensor.IQ2_S] = rowKernel(rowsIQ2SNEON)
+	k.Rows[tensor.IQ3_XXS] = rowKernel(rowsIQ3XXSNEON)
+	k.Rows[tensor.IQ3_S] = rowKernel(rowsIQ3SNEON)
+	k.Rows[tensor.IQ1_S] = rowKernel(rowsIQ1SNEON)
+	k.Rows[tensor.IQ1_M] = rowKernel(rowsIQ1MNEON)
 	k.FloatRows[tensor.F16] = floatRowKernel(floatRowsF16NEON)
 	k.FloatRows[tensor.BF16] = floatRowKernel(floatRowsBF16NEON)
 	k.Sum = sum
@@ -73,6 +90,20 @@ func dotprod() *tensor.Kernels {
 	k.Rows[tensor.IQ4_NL] = rowKernel(rowsIQ4NLDotprod)
 	k.Rows[tensor.IQ4_XS] = rowKernel(rowsIQ4XSDotprod)
 	k.Rows[tensor.MXFP4] = rowKernel(rowsMXFP4Dotprod)
+	k.Rows[tensor.Q4_1] = rowKernel(rowsQ41Dotprod)
+	k.Rows[tensor.Q5_1] = rowKernel(rowsQ51Dotprod)
+	k.Rows[tensor.Q2_K] = rowKernel(rowsQ2KDotprod)
+	k.Rows[tensor.Q3_K] = rowKernel(rowsQ3KDotprod)
+	k.Rows[tensor.TQ1_0] = rowKernel(rowsTQ10Dotprod)
+	k.Rows[tensor.TQ2_0] = rowKernel(rowsTQ20Dotprod)
+	k.Rows[tensor.NVFP4] = rowKernel(rowsNVFP4Dotprod)
+	k.Rows[tensor.IQ2_XXS] = rowKernel(rowsIQ2XXSDotprod)
+	k.Rows[tensor.IQ2_XS] = rowKernel(rowsIQ2XSDotprod)
+	k.Rows[tensor.IQ2_S] = rowKernel(rowsIQ2SDotprod)
+	k.Rows[tensor.IQ3_XXS] = rowKernel(rowsIQ3XXSDotprod)
+	k.Rows[tensor.IQ3_S] = rowKernel(rowsIQ3SDotprod)
+	k.Rows[tensor.IQ1_S] = rowKernel(rowsIQ1SDotprod)
+	k.Rows[tensor.IQ1_M] = rowKernel(rowsIQ1MDotprod)
 	k.Burn = func(rounds int) int64 {
 		burnDotprod(rounds)
 		return 16 * 16 * int64(rounds)
@@ -256,6 +287,35 @@ func decodeBF16(dst []float32, src []byte) {
 	tensor.BF16.Decode(dst, src)
 }
 
+// decodeUnits returns a decoder by way of units.
+func decodeUnits(f tensor.Format) func(dst []float32, src []byte) {
+	k := kindOf(f)
+	expand := func(dst *float32, u *unit, n int) {
+		if k == mins || k == groupMins {
+			expandMinsNEON(dst, u, n)
+		} else {
+			expandNEON(dst, u, n)
+		}
+	}
+	return func(dst []float32, src []byte) {
+		src = src[:f.RowBytes(len(dst))]
+		var u [packUnits]unit
+		for len(dst) >= 64 {
+			n := min(len(dst)/64, packUnits)
+			size := f.RowBytes(64 * n)
+			unpack(f, u[:], src[:size])
+			expand(&dst[0], &u[0], n)
+			dst, src = dst[64*n:], src[size:]
+		}
+		if len(dst) > 0 {
+			var pad [64]float32
+			unpack(f, u[:], src)
+			expand(&pad[0], &u[0], 1)
+			copy(dst, pad[:])
+		}
+	}
+}
+
 func sum(b []byte) uint64 {
 	var s uint64
 	for len(b) >= 64 {
@@ -436,6 +496,48 @@ func rowsIQ4XSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *ten
 func rowsMXFP4NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
 
 //go:noescape
+func rowsQ41NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ51NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ2KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ3KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsTQ10NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsTQ20NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsNVFP4NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ2XXSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ2XSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ2SNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ3XXSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ3SNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ1SNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ1MNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
 func rowsQ40Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
 
 //go:noescape
@@ -461,6 +563,48 @@ func rowsIQ4XSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *
 
 //go:noescape
 func rowsMXFP4Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ41Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ51Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ2KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsQ3KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsTQ10Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsTQ20Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsNVFP4Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ2XXSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ2XSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ2SDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ3XXSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ3SDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ1SDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
+
+//go:noescape
+func rowsIQ1MDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
 
 //go:noescape
 func floatRowsF16NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)

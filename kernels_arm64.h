@@ -14,7 +14,9 @@
 #define SMMLA(d, n, m)       WORD $(0x4E80A400 | (m)<<16 | (n)<<5 | (d)) // smmla v{d}.4s, v{n}.16b, v{m}.16b
 
 // Integers
+#define CMHI(d, n, m)        WORD $(0x6E203400 | (m)<<16 | (n)<<5 | (d)) // cmhi v{d}.16b, v{n}.16b, v{m}.16b
 #define SXTL(d, n)           WORD $(0x0F08A400 | (n)<<5 | (d))           // sshll v{d}.8h, v{n}.8b, #0
+#define SXTL2(d, n)          WORD $(0x4F08A400 | (n)<<5 | (d))           // sshll2 v{d}.8h, v{n}.16b, #0
 #define SXTL4(d, n)          WORD $(0x0F10A400 | (n)<<5 | (d))           // sshll v{d}.4s, v{n}.4h, #0
 #define SXTL42(d, n)         WORD $(0x4F10A400 | (n)<<5 | (d))           // sshll2 v{d}.4s, v{n}.8h, #0
 #define NEG(d, n)            WORD $(0x6EA0B800 | (n)<<5 | (d))           // neg v{d}.4s, v{n}.4s
@@ -40,6 +42,7 @@
 #define FMAX(d, n, m)        WORD $(0x4E20F400 | (m)<<16 | (n)<<5 | (d)) // fmax v{d}.4s, v{n}.4s, v{m}.4s
 #define FMIN(d, n, m)        WORD $(0x4EA0F400 | (m)<<16 | (n)<<5 | (d)) // fmin v{d}.4s, v{n}.4s, v{m}.4s
 #define FABS(d, n)           WORD $(0x4EA0F800 | (n)<<5 | (d))           // fabs v{d}.4s, v{n}.4s
+#define FNEG(d, n)           WORD $(0x6EA0F800 | (n)<<5 | (d))           // fneg v{d}.4s, v{n}.4s
 #define FADDP(d, n, m)       WORD $(0x6E20D400 | (m)<<16 | (n)<<5 | (d)) // faddp v{d}.4s, v{n}.4s, v{m}.4s
 #define FADDP2(d, n)         WORD $(0x7E30D800 | (n)<<5 | (d))           // faddp s{d}, v{n}.2s
 #define FMAXV(d, n)          WORD $(0x6E30F800 | (n)<<5 | (d))           // fmaxv s{d}, v{n}.4s

@@ -358,8 +358,11 @@ func TestRowKernelEdgesOfARM(t *testing.T) {
 				}
 				copy(c.x, gaussian(r, len(c.x)))
 				at := c.size - f.BlockBytes() // the last block of the first row
-				if f == tensor.Q6_K {
-					at += 208
+				switch f {
+				case tensor.Q3_K, tensor.Q6_K, tensor.TQ1_0, tensor.TQ2_0:
+					at += f.BlockBytes() - 2
+				case tensor.Q2_K:
+					at += 80
 				}
 				for _, half := range []uint16{0x7C00, 0xFC00, 0x7E00, 0, 0x8000, 1, 0x3FF, 0x7BFF} {
 					c.w[at], c.w[at+1] = byte(half), byte(half>>8)
@@ -368,6 +371,78 @@ func TestRowKernelEdgesOfARM(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDecodersOfARM: to the letter, whatever the bytes.
+func TestDecodersOfARM(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(13, 9))
+		for _, f := range allFormats() {
+			if k.Decode[f] == nil && f != tensor.F32 {
+				t.Errorf("%v has no decoder", f)
+			}
+			for _, count := range []int{0, 1, 2, 3, 4, 15, 16, 17, 19} {
+				for try := range 16 {
+					n := count * f.BlockLen()
+					src := guarded[byte](t, f.RowBytes(n), try%2 == 0)
+					for i := range src { // scales are infinite or NaN now and then
+						src[i] = []byte{0, 0xFF, byte(r.Uint32())}[min(try/2, 2)]
+					}
+					if try >= 8 {
+						tame(f, src, r)
+					}
+					if f == tensor.MXFP4 && len(src) > 0 {
+						src[0] = byte(r.IntN(4) * 85)
+					}
+					if f == tensor.NVFP4 && len(src) > 0 {
+						src[r.IntN(4)] = []byte{0x7F, 0x80, 0xFF, 7, 8}[r.IntN(5)]
+					}
+					got, want := guarded[float32](t, n, try%2 == 0), make([]float32, n)
+					k.DecodeRow(f, got, src)
+					f.Decode(want, src)
+					for i, v := range want {
+						if math.Float32bits(got[i]) != math.Float32bits(v) && (v == v || got[i] == got[i]) {
+							t.Fatalf("%v, %d blocks: value %d is %g, want %g", f, count, i, got[i], v)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestUnitsStandForTheWeights: in plain Go, q·scale − min.
+func TestUnitsStandForTheWeights(t *testing.T) {
+	r := rand.New(rand.NewPCG(14, 9))
+	for _, f := range unpacked {
+		n := 4 * f.BlockLen()
+		w, want := blocks(r, f, 1, n), make([]float32, n)
+		f.Decode(want, w)
+		u := make([]unit, tensor.Q8Len(n))
+		unpack(f, u, w)
+		for i, v := range want {
+			lane := i % 64 / 16
+			if got := float32(float32(u[i/64].q[i%64])*u[i/64].scale[lane]) - u[i/64].min[lane]; got != v {
+				t.Fatalf("%v: value %d is %g, want %g", f, i, got, v)
+			}
+		}
+	}
+}
+
+// TestCodebooksHoldEveryIndex: the assembly looks up whatever a file says.
+func TestCodebooksHoldEveryIndex(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		weights []int8
+		size    int
+	}{
+		{"IQ1", iq1Weights, 8 << 11}, {"IQ2_XXS", iq2xxsWeights, 8 << 8}, {"IQ2_XS", iq2xsWeights, 8 << 9},
+		{"IQ2_S", iq2sWeights, 8 << 10}, {"IQ3_XXS", iq3xxsWeights, 4 << 8}, {"IQ3_S", iq3sWeights, 4 << 9},
+	} {
+		if len(c.weights) != c.size {
+			t.Errorf("%s has %d weights, want %d", c.name, len(c.weights), c.size)
+		}
+	}
 }
 
 func TestFloatRowKernelEdgesOfARM(t *testing.T) {
@@ -424,6 +499,7 @@ func TestKernelsOfARMAllocateNothing(t *testing.T) {
 			k.Quantize(q, x)
 			k.DecodeRow(tensor.F16, x, half)
 			k.DecodeRow(tensor.BF16, x, half)
+			k.DecodeRow(tensor.Q4_0, x[:320], w)
 			k.Rows[tensor.Q4_0](y, 1, w, len(w), 1, q[:5], 5, 1)
 			k.Rows[tensor.Q4_0](y, 1, nil, len(w), 0, q[:5], 5, 1)
 			k.Rows[tensor.Q4_0](y, 1, w, len(w), 1, nil, 5, 0)
@@ -482,7 +558,7 @@ func TestPanelKernelsOfARM(t *testing.T) {
 			guards[i] = newGuard(t, 1<<20)
 		}
 		for _, f := range allFormats() {
-			if k.Panels.PackW[f] == nil && f != tensor.Q4_1 && f != tensor.Q3_K { // the others go the way of these two
+			if k.Panels.PackW[f] == nil && f != tensor.Q2_K {
 				continue
 			}
 			for _, c := range []struct{ rows, blocks, n int }{

@@ -224,5 +224,19 @@ round:
 #define ROWS_IQ4_NL ·rowsIQ4NLDotprod
 #define ROWS_IQ4_XS ·rowsIQ4XSDotprod
 #define ROWS_MXFP4 ·rowsMXFP4Dotprod
+#define ROWS_Q4_1 ·rowsQ41Dotprod
+#define ROWS_Q5_1 ·rowsQ51Dotprod
+#define ROWS_Q2_K ·rowsQ2KDotprod
+#define ROWS_Q3_K ·rowsQ3KDotprod
+#define ROWS_TQ1_0 ·rowsTQ10Dotprod
+#define ROWS_TQ2_0 ·rowsTQ20Dotprod
+#define ROWS_NVFP4 ·rowsNVFP4Dotprod
+#define ROWS_IQ2_XXS ·rowsIQ2XXSDotprod
+#define ROWS_IQ2_XS ·rowsIQ2XSDotprod
+#define ROWS_IQ2_S ·rowsIQ2SDotprod
+#define ROWS_IQ3_XXS ·rowsIQ3XXSDotprod
+#define ROWS_IQ3_S ·rowsIQ3SDotprod
+#define ROWS_IQ1_S ·rowsIQ1SDotprod
+#define ROWS_IQ1_M ·rowsIQ1MDotprod
 
 #include "kernels_rows_arm64.h"

@@ -32,22 +32,53 @@ const (
 	mins               // and a minimum
 	groups             // a scale for each 16 weights
 	kinds
+	groupMins // and a minimum, which panels do not know
 )
 
 // kindOf tells which kind of units unpack makes of a format.
 func kindOf(f tensor.Format) kind {
 	switch f {
-	case tensor.Q4_K, tensor.Q5_K:
+	case tensor.Q4_1, tensor.Q5_1, tensor.Q4_K, tensor.Q5_K:
 		return mins
-	case tensor.Q6_K:
+	case tensor.Q3_K, tensor.Q6_K, tensor.IQ2_XS, tensor.IQ2_S, tensor.IQ1_M, tensor.NVFP4:
 		return groups
+	case tensor.Q2_K:
+		return groupMins
 	}
 	return plain
 }
 
 // unpacked are the formats that unpack knows.
 var unpacked = [...]tensor.Format{
-	tensor.Q4_0, tensor.Q5_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
+	tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q2_K, tensor.Q3_K, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K,
+	tensor.IQ1_S, tensor.IQ1_M, tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S, tensor.IQ3_XXS, tensor.IQ3_S, tensor.IQ4_NL, tensor.IQ4_XS,
+	tensor.TQ1_0, tensor.TQ2_0, tensor.MXFP4, tensor.NVFP4,
+}
+
+// The codebooks as weights: eight for each index, four of IQ3. The assembly looks them up.
+var (
+	iq1Weights    = codebook(tensor.IQ1_S, -8, 0, 8)
+	iq2xxsWeights = codebook(tensor.IQ2_XXS, 8, 25, 43)
+	iq2xsWeights  = codebook(tensor.IQ2_XS, 8, 25, 43)
+	iq2sWeights   = codebook(tensor.IQ2_S, 8, 25, 43)
+	iq3xxsWeights = codebook(tensor.IQ3_XXS, 4, 12, 20, 28, 36, 44, 52, 62)
+	iq3sWeights   = codebook(tensor.IQ3_S, 1, 3, 5, 7, 9, 11, 13, 15)
+)
+
+// codebook looks up the levels of a format's codebook.
+func codebook(f tensor.Format, levels ...int8) []int8 {
+	n, bits := 8, 2
+	if len(levels) == 8 {
+		n, bits = 4, 3
+	}
+	codes := tensor.Codebook(f)
+	weights := make([]int8, 0, n*len(codes))
+	for _, code := range codes {
+		for i := range n {
+			weights = append(weights, levels[int(code)>>(i*bits)&(1<<bits-1)])
+		}
+	}
+	return weights
 }
 
 // unpack sets the units of a row. It is no table, so that arguments do not escape.
@@ -72,6 +103,34 @@ func unpack(f tensor.Format, dst []unit, row []byte) {
 		unpackIQ4XS(&row[0], len(row), &dst[0])
 	case tensor.MXFP4:
 		unpackMXFP4(&row[0], len(row), &dst[0])
+	case tensor.Q4_1:
+		unpackQ41(&row[0], len(row), &dst[0])
+	case tensor.Q5_1:
+		unpackQ51(&row[0], len(row), &dst[0])
+	case tensor.Q2_K:
+		unpackQ2K(&row[0], len(row), &dst[0])
+	case tensor.Q3_K:
+		unpackQ3K(&row[0], len(row), &dst[0])
+	case tensor.TQ1_0:
+		unpackTQ10(&row[0], len(row), &dst[0])
+	case tensor.TQ2_0:
+		unpackTQ20(&row[0], len(row), &dst[0])
+	case tensor.NVFP4:
+		unpackNVFP4(&row[0], len(row), &dst[0])
+	case tensor.IQ2_XXS:
+		unpackIQ2XXS(&row[0], len(row), &dst[0])
+	case tensor.IQ2_XS:
+		unpackIQ2XS(&row[0], len(row), &dst[0])
+	case tensor.IQ2_S:
+		unpackIQ2S(&row[0], len(row), &dst[0])
+	case tensor.IQ3_XXS:
+		unpackIQ3XXS(&row[0], len(row), &dst[0])
+	case tensor.IQ3_S:
+		unpackIQ3S(&row[0], len(row), &dst[0])
+	case tensor.IQ1_S:
+		unpackIQ1S(&row[0], len(row), &dst[0])
+	case tensor.IQ1_M:
+		unpackIQ1M(&row[0], len(row), &dst[0])
 	}
 }
 
@@ -115,6 +174,9 @@ func panelsNEON() *tensor.PanelKernels {
 		Multiply: multiplyUnits,
 	}
 	for _, f := range unpacked {
+		if kindOf(f) == groupMins {
+			continue
+		}
 		k.PackW[f] = func(dst []byte, w []byte, rowBytes, rows, cols int) {
 			dst[0] = byte(kindOf(f))
 			units := tensor.Q8Len(cols)
@@ -187,6 +249,9 @@ func (s strips) panels() *tensor.PanelKernels {
 		Multiply: s.multiply,
 	}
 	for _, f := range unpacked {
+		if kindOf(f) == groupMins {
+			continue
+		}
 		k.PackW[f] = func(dst []byte, w []byte, rowBytes, rows, cols int) {
 			s.packRows(dst, f, w, rowBytes, nil, rows, cols)
 		}
@@ -468,3 +533,53 @@ func unpackIQ4XS(w *byte, rowBytes int, dst *unit)
 
 //go:noescape
 func unpackMXFP4(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ41(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ51(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ2K(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackQ3K(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackTQ10(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackTQ20(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackNVFP4(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ2XXS(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ2XS(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ2S(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ3XXS(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ3S(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ1S(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackIQ1M(w *byte, rowBytes int, dst *unit)
+
+// expandNEON sets dst to what at least one unit stands for, expandMinsNEON where there are minimums.
+//
+//go:noescape
+func expandNEON(dst *float32, src *unit, units int)
+
+//go:noescape
+func expandMinsNEON(dst *float32, src *unit, units int)

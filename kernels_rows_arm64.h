@@ -4,7 +4,7 @@
 //
 //	DOT_BLOCKS       V12 = two sums of the products with V4 and V5, two of those with V6 and V7; weights in −32 … 32
 //	DOT_WIDE_BLOCKS  the same for weights in −128 … 127
-//	DOT_GROUPS       V12 = the sums of the products with V4, V5, V6 and V7; weights in −32 … 32
+//	DOT_GROUPS       V12 = the sums of the products with V4, V5, V6 and V7; weights in −64 … 64
 //
 // All have the signature
 //
@@ -23,7 +23,7 @@
 //	R0      dst of the row           R8–R11   activations of token 0 to 3, the running unit
 //	R1      stride of dst in bytes   R12      weights, the running block
 //	R2      end of the row           R13      units left of the super-block
-//	R3      its length               R14–R20  free
+//	R3      its length               R14–R23  free
 //	R4      rows left
 //	R5      x                        V0–V3    sums of token 0 to 3
 //	R6      bytes of a token in x    V4–V7    weights of the unit
@@ -68,6 +68,8 @@
 #define MIN_BLOCKS(sum, dst) \
 	FMOVQ F17, 80(dst) \
 	BLOCKS(sum, dst)
+
+#define MIN_GROUPS(sum, dst) MIN_BLOCKS(sum, dst)
 
 #else
 
@@ -161,16 +163,19 @@ next:
 	DOT_GROUPS \
 	ADD_TO(sum, x)
 
-// MIN_BLOCKS: two blocks of 32 weights with minimums in V17.
-#define MIN_BLOCKS(sum, x) \
+// MIN_BLOCKS: two blocks of 32 weights with minimums in V17. MIN_GROUPS: four groups of 16.
+#define MIN_BLOCKS(sum, x) WITH_MINS(DOT_BLOCKS, sum, x)
+#define MIN_GROUPS(sum, x) WITH_MINS(DOT_GROUPS, sum, x)
+
+#define WITH_MINS(DOT, sum, x) \
 	LOAD_Q(x)                           \
-	DOT_BLOCKS                          \
+	DOT                                 \
 	FLDPQ (Q8_NEGSUM)(x), (F8, F9)      \
 	FLDPQ (Q8_NEGSUM+32)(x), (F10, F11) \
 	FMOVQ Q8_SCALE_6(x), F15            \
 	ADD   $Q8_SIZE, x                   \
-	VADD  V9.S4, V8.S4, V8.S4           \
-	VADD  V11.S4, V10.S4, V10.S4        \
+	VADDP V9.S4, V8.S4, V8.S4           \
+	VADDP V11.S4, V10.S4, V10.S4        \
 	VADDP V10.S4, V8.S4, V8.S4          \
 	SCVTF(12, 12)                       \
 	SCVTF(8, 8)                         \
@@ -229,6 +234,43 @@ pair:
 	VSUB  V25.B16, V7.B16, V7.B16
 	HALF_SCALES
 	TOKENS(BLOCKS, next)
+	CMP   R2, R12
+	BLO   unit
+	ROW_END(row, stored)
+	RET
+
+single:
+	SINGLE(pair)
+
+// MIN_HALVES makes V16 and V17 of the scales and minimums in R15 and R16. A file's minimum is added, a unit's subtracted.
+#define MIN_HALVES \
+	ORR   R16<<32, R15, R15    \
+	FMOVD R15, F17             \
+	FCVTL(17, 17)              \
+	VTRN1 V17.S4, V17.S4, V16.S4 \
+	VTRN2 V17.S4, V17.S4, V17.S4 \
+	FNEG(17, 17)
+
+TEXT ROWS_Q4_1(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $15, V24.B16
+
+row:
+	ROW_BEGIN
+
+unit:
+	PAIR(20, single)
+	MOVWU (R14), R16
+
+pair:
+	MOVWU (R12), R15
+	FMOVQ 4(R12), F4
+	FMOVQ 4(R14), F6
+	ADD   $40, R12
+	NIBBLES(V4, V4, V5)
+	NIBBLES(V6, V6, V7)
+	MIN_HALVES
+	TOKENS(MIN_BLOCKS, next)
 	CMP   R2, R12
 	BLO   unit
 	ROW_END(row, stored)
@@ -298,16 +340,43 @@ pair:
 single:
 	SINGLE(pair)
 
+// MASKS sets V8–V11 to a byte of ones for each bit of eight bytes that is set: V26–V29 spread the bytes, V25 has a bit in each.
+#define MASK_CONSTANTS \
+	VMOVQ $0x8040201008040201, $0x8040201008040201, V25 \
+	SPREAD_CONSTANTS
+
+#define SPREAD_CONSTANTS \
+	VMOVQ $0x0000000000000000, $0x0101010101010101, V26 \
+	VMOVQ $0x0202020202020202, $0x0303030303030303, V27 \
+	VMOVQ $0x0404040404040404, $0x0505050505050505, V28 \
+	VMOVQ $0x0606060606060606, $0x0707070707070707, V29
+
+#define SPREAD_BYTES(bytes) \
+	VTBL V26.B16, [bytes.B16], V8.B16  \
+	VTBL V27.B16, [bytes.B16], V9.B16  \
+	VTBL V28.B16, [bytes.B16], V10.B16 \
+	VTBL V29.B16, [bytes.B16], V11.B16
+
+#define MASKS(bytes) \
+	SPREAD_BYTES(bytes)            \
+	VCMTST V25.B16, V8.B16, V8.B16   \
+	VCMTST V25.B16, V9.B16, V9.B16   \
+	VCMTST V25.B16, V10.B16, V10.B16 \
+	VCMTST V25.B16, V11.B16, V11.B16
+
+// FOUR_OF_MASKS puts the low four bits of V8–V11 above the low four of V4–V7.
+#define FOUR_OF_MASKS \
+	VSLI $4, V8.B16, V4.B16  \
+	VSLI $4, V9.B16, V5.B16  \
+	VSLI $4, V10.B16, V6.B16 \
+	VSLI $4, V11.B16, V7.B16
+
 // A weight is its four low bits, less 16 where its fifth bit is not set, which is to say that the upper four bits of the byte are
-// ones. V18 holds the complements of the fifth bits, V26–V29 spread them, V25 has the bit of each byte.
+// ones. V18 holds the complements of the fifth bits.
 TEXT ROWS_Q5_0(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
 	VMOVI $15, V24.B16
-	VMOVQ $0x8040201008040201, $0x8040201008040201, V25
-	VMOVQ $0x0000000000000000, $0x0101010101010101, V26
-	VMOVQ $0x0202020202020202, $0x0303030303030303, V27
-	VMOVQ $0x0404040404040404, $0x0505050505050505, V28
-	VMOVQ $0x0606060606060606, $0x0707070707070707, V29
+	MASK_CONSTANTS
 
 row:
 	ROW_BEGIN
@@ -328,22 +397,53 @@ pair:
 	FMOVD  R17, F18
 	NIBBLES(V4, V4, V5)
 	NIBBLES(V6, V6, V7)
-	VTBL   V26.B16, [V18.B16], V8.B16
-	VTBL   V27.B16, [V18.B16], V9.B16
-	VTBL   V28.B16, [V18.B16], V10.B16
-	VTBL   V29.B16, [V18.B16], V11.B16
-	VCMTST V25.B16, V8.B16, V8.B16
-	VCMTST V25.B16, V9.B16, V9.B16
-	VCMTST V25.B16, V10.B16, V10.B16
-	VCMTST V25.B16, V11.B16, V11.B16
-	VSLI   $4, V8.B16, V4.B16
-	VSLI   $4, V9.B16, V5.B16
-	VSLI   $4, V10.B16, V6.B16
-	VSLI   $4, V11.B16, V7.B16
+	MASKS(V18)
+	FOUR_OF_MASKS
 	HALF_SCALES
 	TOKENS(BLOCKS, next)
 	CMP    R2, R12
 	BLO    unit
+	ROW_END(row, stored)
+	RET
+
+single:
+	SINGLE(pair)
+
+// V30 keeps the five bits.
+TEXT ROWS_Q5_1(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $15, V24.B16
+	VMOVI $31, V30.B16
+	MASK_CONSTANTS
+
+row:
+	ROW_BEGIN
+
+unit:
+	PAIR(24, single)
+	MOVWU (R14), R16
+
+pair:
+	MOVWU (R12), R15
+	MOVWU 4(R12), R17
+	MOVWU 4(R14), R19
+	FMOVQ 8(R12), F4
+	FMOVQ 8(R14), F6
+	ADD   $48, R12
+	ORR   R19<<32, R17, R17
+	FMOVD R17, F18
+	NIBBLES(V4, V4, V5)
+	NIBBLES(V6, V6, V7)
+	MASKS(V18)
+	FOUR_OF_MASKS
+	VAND  V30.B16, V4.B16, V4.B16
+	VAND  V30.B16, V5.B16, V5.B16
+	VAND  V30.B16, V6.B16, V6.B16
+	VAND  V30.B16, V7.B16, V7.B16
+	MIN_HALVES
+	TOKENS(MIN_BLOCKS, next)
+	CMP   R2, R12
+	BLO   unit
 	ROW_END(row, stored)
 	RET
 
@@ -396,6 +496,47 @@ pair:
 single:
 	MOVD R12, R14 // any finite scale will do
 	B    pair
+
+// Four scales of a byte, then four groups of eight bytes. A scale's bits, shifted, are a float that is 2⁻¹¹⁹ times as large (V28
+// undoes it), also where it is subnormal; 0x7F (V27) stands for 0. V26 are the 16 values.
+TEXT ROWS_NVFP4(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $15, V24.B16
+	VMOVQ $0x0C08060403020100, $0xF4F8FAFCFDFEFF00, V26
+	VMOVI $0x7F, V27.B16
+	VMOVS $0x7B000000, V28
+
+row:
+	ROW_BEGIN
+
+unit:
+	PRFM   1024(R12), PLDL1KEEP
+	FMOVS  (R12), F16
+	FMOVQ  4(R12), F18
+	FMOVQ  20(R12), F20
+	ADD    $36, R12
+	VCMEQ  V27.B16, V16.B16, V17.B16
+	VAND   V27.B16, V17.B16, V17.B16
+	VEOR   V17.B16, V16.B16, V16.B16
+	VUXTL  V16.B8, V16.H8
+	VUSHLL $4, V16.H4, V16.S4
+	VSHL   $16, V16.S4, V16.S4
+	FMULI(16, 16, 28, 0)
+	NIBBLES(V18, V18, V19)
+	NIBBLES(V20, V20, V21)
+	VTBL   V18.B16, [V26.B16], V18.B16
+	VTBL   V19.B16, [V26.B16], V19.B16
+	VTBL   V20.B16, [V26.B16], V20.B16
+	VTBL   V21.B16, [V26.B16], V21.B16
+	VZIP1  V19.D2, V18.D2, V4.D2
+	VZIP2  V19.D2, V18.D2, V5.D2
+	VZIP1  V21.D2, V20.D2, V6.D2
+	VZIP2  V21.D2, V20.D2, V7.D2
+	TOKENS(GROUPS, next)
+	CMP    R2, R12
+	BLO    unit
+	ROW_END(row, stored)
+	RET
 
 // Super-blocks of 256 weights, four units. The scales of their groups are bytes: V20 picks those of the unit's lanes (128 and
 // more stand for 0) into the lanes' upper bytes, so that they are converted as fractions of 2²⁴. V30 is what V20 starts with,
@@ -650,5 +791,685 @@ half:
 	ADD   $82, R12 // two upper bits, scales, the half
 	CMP   R2, R12
 	BLO   block
+	ROW_END(row, stored)
+	RET
+
+// TWO_PLANES sets V4–V7 to the low two bits of 32 bytes in V26 and V27, and to the next two, and takes these away. V25 is 3 in all
+// bytes. A run of 32 bytes is two units: NEXT_PLANES goes on with the second, or the next run, or leaves the super-block, where R13 counted
+// its units.
+#define LOAD_PLANES \
+	PRFM  1024(R12), PLDL1KEEP \
+	FLDPQ (R12), (F26, F27)    \
+	ADD   $32, R12
+
+#define TWO_PLANES \
+	VUSHR $2, V26.B16, V6.B16     \
+	VUSHR $2, V27.B16, V7.B16     \
+	VAND  V25.B16, V26.B16, V4.B16 \
+	VAND  V25.B16, V27.B16, V5.B16 \
+	VAND  V25.B16, V6.B16, V6.B16 \
+	VAND  V25.B16, V7.B16, V7.B16 \
+	VUSHR $4, V26.B16, V26.B16    \
+	VUSHR $4, V27.B16, V27.B16
+
+#define NEXT_PLANES(run, unit) \
+	SUBS $1, R13 \
+	TST  $1, R13 \
+	BNE  unit    \
+	CMP  $0, R13 \
+	BNE  run
+
+TEXT ROWS_Q2_K(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $15, V24.B16
+	VMOVI $3, V25.B16
+	GROUP_INDICES
+
+row:
+	ROW_BEGIN
+
+block:
+	FMOVQ (R12), F18
+	FMOVS 80(R12), F21
+	ADD   $16, R12
+	FCVTL(21, 21)
+	NIBBLES(V18, V18, V19)
+	VORR  V30.B16, V30.B16, V20.B16
+	MOVD  $4, R13
+
+run:
+	LOAD_PLANES
+
+unit:
+	TWO_PLANES
+	UNIT_SCALES
+	UNIT_MINS
+	NEXT_SCALES
+	TOKENS(MIN_GROUPS, next)
+	NEXT_PLANES(run, unit)
+	ADD  $4, R12
+	CMP  R2, R12
+	BLO  block
+	ROW_END(row, stored)
+	RET
+
+// V22 and V23 are the third bits of the super-block, those of the unit's two blocks lowest, V24 is 1, V28 4. Scales of six bits, less
+// V29's 32: eight bytes have the low four of two each, four bytes the upper two of four each.
+#define THIRD_BIT(w, h) \
+	VAND V24.B16, h.B16, h.B16 \
+	VSLI $2, h.B16, w.B16      \
+	VSUB V28.B16, w.B16, w.B16
+
+#define SIX_BITS_OF(low, top, tmp) \
+	AND $0x0F0F0F0F0F0F0F0F, low, low \
+	LSR $2, top, tmp                  \
+	ORR tmp<<32, top, tmp             \
+	AND $0x0303030303030303, tmp, tmp \
+	ORR tmp<<4, low, low
+
+TEXT ROWS_Q3_K(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $1, V24.B16
+	VMOVI $3, V25.B16
+	VMOVI $4, V28.B16
+	VMOVI $32, V29.B16
+	GROUP_INDICES
+
+row:
+	ROW_BEGIN
+
+block:
+	MOVD  96(R12), R14
+	MOVWU 104(R12), R15
+	MOVHU 108(R12), R16
+	FMOVS R16, F21
+	FCVTL(21, 21)
+	LSR   $4, R14, R17
+	LSR   $4, R15, R19
+	ANDW  $0x0F0F0F0F, R15, R15
+	SIX_BITS_OF(R14, R15, R20)
+	SIX_BITS_OF(R17, R19, R20)
+	FMOVD R14, F18
+	VMOV  R17, V18.D[1]
+	VSUB  V29.B16, V18.B16, V18.B16
+	FLDPQ (R12), (F22, F23)
+	ADD   $32, R12
+	VORR  V30.B16, V30.B16, V20.B16
+	MOVD  $4, R13
+
+run:
+	LOAD_PLANES
+
+unit:
+	TWO_PLANES
+	VORR  V22.B16, V22.B16, V8.B16
+	VORR  V23.B16, V23.B16, V9.B16
+	VUSHR $1, V22.B16, V10.B16
+	VUSHR $1, V23.B16, V11.B16
+	THIRD_BIT(V4, V8)
+	THIRD_BIT(V5, V9)
+	THIRD_BIT(V6, V10)
+	THIRD_BIT(V7, V11)
+	VUSHR $2, V22.B16, V22.B16
+	VUSHR $2, V23.B16, V23.B16
+	UNIT_SCALES
+	NEXT_SCALES
+	TOKENS(GROUPS, next)
+	NEXT_PLANES(run, unit)
+	ADD   $14, R12
+	CMP   R2, R12
+	BLO   block
+	ROW_END(row, stored)
+	RET
+
+// LAST_HALF sets V16 to the half at R12's offset.
+#define LAST_HALF(at) \
+	MOVHU at(R12), R14 \
+	FMOVS R14, F16     \
+	FCVTL(16, 16)      \
+	VDUP  V16.S[0], V16.S4
+
+TEXT ROWS_TQ2_0(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $1, V24.B16
+	VMOVI $3, V25.B16
+
+row:
+	ROW_BEGIN
+
+block:
+	LAST_HALF(64)
+	MOVD $4, R13
+
+run:
+	LOAD_PLANES
+
+unit:
+	TWO_PLANES
+	VSUB V24.B16, V4.B16, V4.B16
+	VSUB V24.B16, V5.B16, V5.B16
+	VSUB V24.B16, V6.B16, V6.B16
+	VSUB V24.B16, V7.B16, V7.B16
+	TOKENS(BLOCKS, next)
+	NEXT_PLANES(run, unit)
+	ADD  $2, R12
+	CMP  R2, R12
+	BLO  block
+	ROW_END(row, stored)
+	RET
+
+// TRIT takes a digit from the fractions q, less 1: the first is 0 up to 85/256 (V24), 1 up to 170/256 (V25), else 2. V28 is −1.
+#define TRIT(q, V, w, W) \
+	CMHI(w, q, 24)              \
+	CMHI(8, q, 25)              \
+	VSUB W.B16, V28.B16, W.B16  \
+	VSUB V8.B16, W.B16, W.B16   \
+	VADD V.B16, V.B16, V8.B16   \
+	VADD V8.B16, V.B16, V.B16
+
+// 32 bytes have five digits, 16 bytes have five, four bytes have four. All first digits come first, then all second ones.
+TEXT ROWS_TQ1_0(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $85, V24.B16
+	VMOVI $170, V25.B16
+	VMOVI $255, V28.B16
+
+row:
+	ROW_BEGIN
+
+block:
+	PRFM  1024(R12), PLDL1KEEP
+	FLDPQ (R12), (F26, F27)
+	FMOVQ 32(R12), F22
+	FMOVS 48(R12), F23
+	LAST_HALF(52)
+	ADD   $54, R12
+	TRIT(26, V26, 4, V4)
+	TRIT(27, V27, 5, V5)
+	TRIT(26, V26, 6, V6)
+	TRIT(27, V27, 7, V7)
+	TOKENS(BLOCKS, next0)
+	TRIT(26, V26, 4, V4)
+	TRIT(27, V27, 5, V5)
+	TRIT(26, V26, 6, V6)
+	TRIT(27, V27, 7, V7)
+	TOKENS(BLOCKS, next1)
+	TRIT(26, V26, 4, V4)
+	TRIT(27, V27, 5, V5)
+	TRIT(22, V22, 6, V6)
+	TRIT(22, V22, 7, V7)
+	TOKENS(BLOCKS, next2)
+	TRIT(22, V22, 4, V4)
+	TRIT(22, V22, 5, V5)
+	TRIT(22, V22, 6, V6)
+	TRIT(23, V23, 7, V7)
+	TRIT(23, V23, 9, V9)
+	TRIT(23, V23, 10, V10)
+	TRIT(23, V23, 11, V11)
+	VZIP1 V9.S4, V7.S4, V7.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP1 V10.D2, V7.D2, V7.D2
+	TOKENS(BLOCKS, next3)
+	CMP   R2, R12
+	BLO   block
+	ROW_END(row, stored)
+	RET
+
+// Codebooks, R20: an index stands for eight weights, or four. EIGHTS sets V to those of two indices, which R14 and R15 are, FOURS to those
+// of four, R14 to R17.
+#define EIGHTS(F, V) \
+	FMOVD (R20)(R14<<3), F \
+	FMOVD (R20)(R15<<3), F8 \
+	VZIP1 V8.D2, V.D2, V.D2
+
+#define FOURS(F, V) \
+	MOVWU (R20)(R14<<2), R14 \
+	MOVWU (R20)(R15<<2), R15 \
+	MOVWU (R20)(R16<<2), R16 \
+	MOVWU (R20)(R17<<2), R17 \
+	ORR   R15<<32, R14, R14  \
+	ORR   R17<<32, R16, R16  \
+	FMOVD R14, F             \
+	VMOV  R16, V.D[1]
+
+// SIGNS negates the weights whose bit in eight bytes is set. EVEN completes seven bits in each of eight bytes by an eighth, so that
+// an even number of them is set.
+#define NEGATE(w, mask) \
+	VEOR mask.B16, w.B16, w.B16 \
+	VSUB mask.B16, w.B16, w.B16
+
+#define SIGNS(bytes) \
+	MASKS(bytes)    \
+	NEGATE(V4, V8)  \
+	NEGATE(V5, V9)  \
+	NEGATE(V6, V10) \
+	NEGATE(V7, V11)
+
+#define EVEN(bytes, count) \
+	VCNT bytes.B8, count.B8 \
+	VSLI $7, count.B8, bytes.B8
+
+// ODD makes s 2·s + 1 in all bytes, V24 being 1.
+#define ODD(s) \
+	VADD s.B16, s.B16, s.B16 \
+	VORR V24.B16, s.B16, s.B16
+
+// HALF_AT sets V21's first lane to the half at R12 times a power of two.
+#define HALF_AT(at, factor) \
+	MOVHU at(R12), R14   \
+	FMOVS R14, F21       \
+	FCVTL(21, 21)        \
+	VMOVS $factor, V16   \
+	FMULI(21, 21, 16, 0)
+
+#define EIGHTH 0x3E000000
+#define QUARTER 0x3E800000
+
+// META splits the two words in R16: the upper four bits of each are a block's scale, below are four times seven signs.
+#define META \
+	LSR   $28, R16, R17                  \
+	AND   $0x0000000F0000000F, R17, R17  \
+	ADD   R17, R17, R17                  \
+	ORR   $0x0000000100000001, R17, R17  \
+	FMOVD R17, F16                       \
+	AND   $0x0FFFFFFF0FFFFFFF, R16, R16  \
+	AND   $0x0FFFC0000FFFC000, R16, R17  \
+	ADD   R17, R16, R16                  \
+	ADD   R17<<1, R16, R16               \
+	AND   $0x3F803F803F803F80, R16, R17  \
+	ADD   R17, R16, R16                  \
+	FMOVD R16, F19                       \
+	SCVTF(16, 16)                        \
+	FMULI(16, 16, 21, 0)                 \
+	VZIP1 V16.S4, V16.S4, V16.S4         \
+	EVEN(V19, V8)
+
+// A block is four indices and a word.
+TEXT ROWS_IQ2_XXS(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	MASK_CONSTANTS
+	MOVD ·iq2xxsWeights(SB), R20
+
+row:
+	ROW_BEGIN
+
+block:
+	HALF_AT(0, EIGHTH)
+	ADD  $2, R12
+	MOVD $4, R13
+
+unit:
+	PRFM 1024(R12), PLDL1KEEP
+	LDP  (R12), (R19, R21)
+	ADD  $16, R12
+	LSR  $32, R19, R16
+	LSR  $32, R21, R17
+	ORR  R17<<32, R16, R16
+	META
+	UBFX $0, R19, $8, R14
+	UBFX $8, R19, $8, R15
+	EIGHTS(F4, V4)
+	UBFX $16, R19, $8, R14
+	UBFX $24, R19, $8, R15
+	EIGHTS(F5, V5)
+	UBFX $0, R21, $8, R14
+	UBFX $8, R21, $8, R15
+	EIGHTS(F6, V6)
+	UBFX $16, R21, $8, R14
+	UBFX $24, R21, $8, R15
+	EIGHTS(F7, V7)
+	SIGNS(V19)
+	TOKENS(WIDE_BLOCKS, next)
+	SUBS $1, R13
+	BNE  unit
+	CMP  R2, R12
+	BLO  block
+	ROW_END(row, stored)
+	RET
+
+// BYTE_SCALES sets V18 to the odd numbers that the nibbles in F18 stand for.
+#define BYTE_SCALES \
+	VUSHR $4, V18.B16, V19.B16     \
+	VMOVI $15, V16.B16             \
+	VAND  V16.B16, V18.B16, V18.B16 \
+	VZIP1 V19.B16, V18.B16, V18.B16 \
+	ODD(V18)                       \
+	VORR  V30.B16, V30.B16, V20.B16
+
+// Words of nine bits of an index and seven signs.
+TEXT ROWS_IQ2_XS(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $1, V24.B16
+	MASK_CONSTANTS
+	GROUP_INDICES
+	MOVD ·iq2xsWeights(SB), R20
+
+row:
+	ROW_BEGIN
+
+block:
+	FMOVD 66(R12), F18
+	BYTE_SCALES
+	HALF_AT(0, EIGHTH)
+	ADD   $2, R12
+	MOVD  $4, R13
+
+unit:
+	PRFM  1024(R12), PLDL1KEEP
+	LDP   (R12), (R16, R17)
+	FMOVQ (R12), F19
+	ADD   $16, R12
+	VUSHR $9, V19.H8, V19.H8
+	VUZP1 V19.B16, V19.B16, V19.B16
+	EVEN(V19, V8)
+	UBFX  $0, R16, $9, R14
+	UBFX  $16, R16, $9, R15
+	EIGHTS(F4, V4)
+	UBFX  $32, R16, $9, R14
+	UBFX  $48, R16, $9, R15
+	EIGHTS(F5, V5)
+	UBFX  $0, R17, $9, R14
+	UBFX  $16, R17, $9, R15
+	EIGHTS(F6, V6)
+	UBFX  $32, R17, $9, R14
+	UBFX  $48, R17, $9, R15
+	EIGHTS(F7, V7)
+	SIGNS(V19)
+	UNIT_SCALES
+	NEXT_SCALES
+	TOKENS(GROUPS, next)
+	SUBS  $1, R13
+	BNE   unit
+	ADD   $8, R12
+	CMP   R2, R12
+	BLO   block
+	ROW_END(row, stored)
+	RET
+
+// HIGH_8 puts the low bits of high above the eight of an index, and takes them away.
+#define HIGH_8(high, width, step, index) \
+	BFI $8, high, $width, index \
+	LSR $step, high, high
+
+// EIGHT_INDICES looks up the eight indices in word, of which so many upper bits are in high, a new field of them every step bits.
+#define EIGHT_INDICES(word, high, width, step) \
+	UBFX $0, word, $8, R14           \
+	UBFX $8, word, $8, R15           \
+	HIGH_8(high, width, step, R14)   \
+	HIGH_8(high, width, step, R15)   \
+	EIGHTS(F4, V4)                   \
+	UBFX $16, word, $8, R14          \
+	UBFX $24, word, $8, R15          \
+	HIGH_8(high, width, step, R14)   \
+	HIGH_8(high, width, step, R15)   \
+	EIGHTS(F5, V5)                   \
+	UBFX $32, word, $8, R14          \
+	UBFX $40, word, $8, R15          \
+	HIGH_8(high, width, step, R14)   \
+	HIGH_8(high, width, step, R15)   \
+	EIGHTS(F6, V6)                   \
+	UBFX $48, word, $8, R14          \
+	UBFX $56, word, $8, R15          \
+	HIGH_8(high, width, step, R14)   \
+	HIGH_8(high, width, step, R15)   \
+	EIGHTS(F7, V7)
+
+// 32 low bytes of indices, 32 bytes of signs, 8 bytes with two upper bits of four indices each (R19), 8 bytes of scales.
+TEXT ROWS_IQ2_S(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $1, V24.B16
+	MASK_CONSTANTS
+	GROUP_INDICES
+	MOVD ·iq2sWeights(SB), R20
+
+row:
+	ROW_BEGIN
+
+block:
+	FMOVD 74(R12), F18
+	BYTE_SCALES
+	HALF_AT(0, EIGHTH)
+	ADD   $66, R12, R19
+	ADD   $2, R12
+	MOVD  $4, R13
+
+unit:
+	PRFM    1024(R12), PLDL1KEEP
+	MOVHU.P 2(R19), R17
+	MOVD    (R12), R16
+	FMOVD   32(R12), F19
+	ADD     $8, R12
+	EIGHT_INDICES(R16, R17, 2, 2)
+	SIGNS(V19)
+	UNIT_SCALES
+	NEXT_SCALES
+	TOKENS(GROUPS, next)
+	SUBS    $1, R13
+	BNE     unit
+	ADD     $48, R12
+	CMP     R2, R12
+	BLO     block
+	ROW_END(row, stored)
+	RET
+
+// FOUR_BYTES looks up four indices of word.
+#define FOUR_BYTES(word, at, F, V) \
+	UBFX $(at), word, $8, R14      \
+	UBFX $(at+8), word, $8, R15    \
+	UBFX $(at+16), word, $8, R16   \
+	UBFX $(at+24), word, $8, R17   \
+	FOURS(F, V)
+
+// 64 indices, then eight words (R19).
+TEXT ROWS_IQ3_XXS(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	MASK_CONSTANTS
+	MOVD ·iq3xxsWeights(SB), R20
+
+row:
+	ROW_BEGIN
+
+block:
+	HALF_AT(0, QUARTER)
+	ADD  $66, R12, R19
+	ADD  $2, R12
+	MOVD $4, R13
+
+unit:
+	PRFM   1024(R12), PLDL1KEEP
+	MOVD.P 8(R19), R16
+	META
+	LDP    (R12), (R21, R22)
+	ADD    $16, R12
+	FOUR_BYTES(R21, 0, F4, V4)
+	FOUR_BYTES(R21, 32, F5, V5)
+	FOUR_BYTES(R22, 0, F6, V6)
+	FOUR_BYTES(R22, 32, F7, V7)
+	SIGNS(V19)
+	TOKENS(WIDE_BLOCKS, next)
+	SUBS   $1, R13
+	BNE    unit
+	ADD    $32, R12
+	CMP    R2, R12
+	BLO    block
+	ROW_END(row, stored)
+	RET
+
+// FOUR_NINES is FOUR_BYTES with an upper bit of each index in R23.
+#define FOUR_NINES(word, at, F, V) \
+	UBFX $(at), word, $8, R14    \
+	UBFX $(at+8), word, $8, R15  \
+	UBFX $(at+16), word, $8, R16 \
+	UBFX $(at+24), word, $8, R17 \
+	HIGH_8(R23, 1, 1, R14)       \
+	HIGH_8(R23, 1, 1, R15)       \
+	HIGH_8(R23, 1, 1, R16)       \
+	HIGH_8(R23, 1, 1, R17)       \
+	FOURS(F, V)
+
+// 64 low bytes of indices, 8 bytes with an upper bit of eight indices each, then 32 bytes of signs (R19) and 4 of scales.
+TEXT ROWS_IQ3_S(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $1, V24.B16
+	MASK_CONSTANTS
+	BLOCK_INDICES
+	MOVD ·iq3sWeights(SB), R20
+
+row:
+	ROW_BEGIN
+
+block:
+	FMOVS 106(R12), F18
+	BYTE_SCALES
+	MOVHU (R12), R14
+	FMOVS R14, F21
+	FCVTL(21, 21)
+	ADD   $66, R12, R19
+	ADD   $74, R12, R21
+	ADD   $2, R12
+	MOVD  $4, R13
+
+unit:
+	PRFM    1024(R12), PLDL1KEEP
+	MOVHU.P 2(R19), R23
+	MOVD    (R12), R22
+	FOUR_NINES(R22, 0, F4, V4)
+	FOUR_NINES(R22, 32, F5, V5)
+	MOVD    8(R12), R22
+	ADD     $16, R12
+	FOUR_NINES(R22, 0, F6, V6)
+	FOUR_NINES(R22, 32, F7, V7)
+	FMOVD.P 8(R21), F19
+	SIGNS(V19)
+	UNIT_SCALES
+	NEXT_SCALES
+	TOKENS(BLOCKS, next)
+	SUBS    $1, R13
+	BNE     unit
+	ADD     $44, R12
+	CMP     R2, R12
+	BLO     block
+	ROW_END(row, stored)
+	RET
+
+// Weights are eight times the levels, plus or minus one; the scales, eighths.
+//
+// 32 low bytes of indices; 8 words (R19) with three upper bits of four indices, a scale of three bits and the sign of the ones.
+TEXT ROWS_IQ1_S(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	MOVD ·iq1Weights(SB), R20
+
+row:
+	ROW_BEGIN
+
+block:
+	HALF_AT(0, EIGHTH)
+	ADD  $34, R12, R19
+	ADD  $2, R12
+	MOVD $4, R13
+
+unit:
+	PRFM    1024(R12), PLDL1KEEP
+	MOVWU.P 4(R19), R17
+	SBFX    $15, R17, $1, R21
+	SBFX    $31, R17, $1, R22
+	ORR     $1, R21, R21
+	ORR     $1, R22, R22
+	VDUP    R21, V18.B16
+	VDUP    R22, V19.B16
+	UBFX    $12, R17, $3, R21
+	UBFX    $28, R17, $3, R22
+	ORR     R22<<32, R21, R21
+	ADD     R21, R21, R21
+	ORR     $0x0000000100000001, R21, R21
+	FMOVD   R21, F16
+	SCVTF(16, 16)
+	FMULI(16, 16, 21, 0)
+	VZIP1   V16.S4, V16.S4, V16.S4
+	UBFX    $0, R17, $12, R21
+	UBFX    $16, R17, $12, R22
+	ORR     R22<<12, R21, R17
+	MOVD    (R12), R16
+	ADD     $8, R12
+	EIGHT_INDICES(R16, R17, 3, 3)
+	VADD    V18.B16, V4.B16, V4.B16
+	VADD    V18.B16, V5.B16, V5.B16
+	VADD    V19.B16, V6.B16, V6.B16
+	VADD    V19.B16, V7.B16, V7.B16
+	TOKENS(BLOCKS, next)
+	SUBS    $1, R13
+	BNE     unit
+	ADD     $16, R12
+	CMP     R2, R12
+	BLO     block
+	ROW_END(row, stored)
+	RET
+
+// 32 low bytes of indices; 16 bytes (R19) of nibbles, three upper bits of an index and the sign of the ones; four words (R21) of four
+// scales of three bits, whose upper four bits make up the half.
+TEXT ROWS_IQ1_M(SB), NOSPLIT, $0-ARGS
+	ROW_ARGS
+	VMOVI $1, V24.B16
+	SPREAD_CONSTANTS
+	MOVD  ·iq1Weights(SB), R20
+
+row:
+	ROW_BEGIN
+
+block:
+	MOVD  48(R12), R14
+	LSR   $12, R14, R15
+	AND   $0xF, R15, R15
+	LSR   $24, R14, R16
+	AND   $0xF0, R16, R16
+	ORR   R16, R15, R15
+	LSR   $36, R14, R16
+	AND   $0xF00, R16, R16
+	ORR   R16, R15, R15
+	LSR   $48, R14, R16
+	AND   $0xF000, R16, R16
+	ORR   R16, R15, R15
+	FMOVS R15, F21
+	FCVTL(21, 21)
+	VMOVS $EIGHTH, V16
+	FMULI(21, 21, 16, 0)
+	ADD   $32, R12, R19
+	ADD   $48, R12, R21
+	MOVD  $4, R13
+
+unit:
+	PRFM    1024(R12), PLDL1KEEP
+	MOVHU.P 2(R21), R22
+	AND     $0xFFF, R22, R22
+	SPREAD(R22, R23, 10, 0x003F003F)
+	SPREAD(R22, R23, 5, 0x07070707)
+	FMOVS   R22, F16
+	ODD(V16)
+	VUXTL   V16.B8, V16.H8
+	VUXTL   V16.H4, V16.S4
+	SCVTF(16, 16)
+	FMULI(16, 16, 21, 0)
+	MOVWU.P 4(R19), R17
+	MOVD    R17, R22
+	SPREAD(R22, R23, 16, 0x0000FFFF0000FFFF)
+	SPREAD(R22, R23, 8, 0x00FF00FF00FF00FF)
+	SPREAD(R22, R23, 4, 0x0808080808080808)
+	FMOVD   R22, F19
+	VUSHR   $2, V19.B16, V19.B16
+	VSUB    V19.B16, V24.B16, V19.B16 // 1 or −1
+	MOVD    (R12), R16
+	ADD     $8, R12
+	EIGHT_INDICES(R16, R17, 3, 4)
+	SPREAD_BYTES(V19)
+	VADD    V8.B16, V4.B16, V4.B16
+	VADD    V9.B16, V5.B16, V5.B16
+	VADD    V10.B16, V6.B16, V6.B16
+	VADD    V11.B16, V7.B16, V7.B16
+	TOKENS(GROUPS, next)
+	SUBS    $1, R13
+	BNE     unit
+	ADD     $24, R12
+	CMP     R2, R12
+	BLO     block
 	ROW_END(row, stored)
 	RET

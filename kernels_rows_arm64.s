@@ -3,8 +3,8 @@
 
 // The row kernels of ARMv8.0.
 
-// Products for kernels_rows_arm64.h. Two of them are added in 16 bits where weights are wide, four or eight where they
-// are small: 8·32·127 < 2¹⁵.
+// Products for kernels_rows_arm64.h. Two of them are added in 16 bits where weights are wide, four where they are
+// below 65, eight where they are below 33: 8·32·127 < 2¹⁵.
 #define DOT_BLOCKS \
 	SMULL(12, 4, 8)              \
 	SMULL(13, 6, 10)             \
@@ -43,8 +43,9 @@
 	SMLAL2(15, 7, 11)            \
 	VADDP V13.H8, V12.H8, V12.H8 \
 	VADDP V15.H8, V14.H8, V14.H8 \
-	VADDP V14.H8, V12.H8, V12.H8 \
-	SADDLP(12, 12)
+	SADDLP(12, 12)               \
+	SADDLP(14, 14)               \
+	VADDP V14.S4, V12.S4, V12.S4
 
 // Row kernels of halves: arguments as in kernels_rows_arm64.h, with x [n, cols]. V0–V3 are 16 weights, V4–V7 activations;
 // token t is summed up in V16+4t … V19+4t. The last cols%16 columns are added to lane 0 one by one: a load of one number sets
@@ -147,6 +148,20 @@ next:
 #define ROWS_IQ4_NL ·rowsIQ4NLNEON
 #define ROWS_IQ4_XS ·rowsIQ4XSNEON
 #define ROWS_MXFP4 ·rowsMXFP4NEON
+#define ROWS_Q4_1 ·rowsQ41NEON
+#define ROWS_Q5_1 ·rowsQ51NEON
+#define ROWS_Q2_K ·rowsQ2KNEON
+#define ROWS_Q3_K ·rowsQ3KNEON
+#define ROWS_TQ1_0 ·rowsTQ10NEON
+#define ROWS_TQ2_0 ·rowsTQ20NEON
+#define ROWS_NVFP4 ·rowsNVFP4NEON
+#define ROWS_IQ2_XXS ·rowsIQ2XXSNEON
+#define ROWS_IQ2_XS ·rowsIQ2XSNEON
+#define ROWS_IQ2_S ·rowsIQ2SNEON
+#define ROWS_IQ3_XXS ·rowsIQ3XXSNEON
+#define ROWS_IQ3_S ·rowsIQ3SNEON
+#define ROWS_IQ1_S ·rowsIQ1SNEON
+#define ROWS_IQ1_M ·rowsIQ1MNEON
 
 #include "kernels_rows_arm64.h"
 
