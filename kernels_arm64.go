@@ -15,7 +15,7 @@ func machineLevels() []*tensor.Kernels {
 	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
 		levels = append(levels, dotprod())
 		if cpuid.CPU.Supports(cpuid.I8MM) {
-			levels = append(levels, i8mm())
+			levels = append(levels, i8mm(cpuid.CPU.Supports(cpuid.BF16)))
 		}
 	}
 	return levels
@@ -112,8 +112,8 @@ func dotprod() *tensor.Kernels {
 	return k
 }
 
-// i8mm is the level of processors with SMMLA: servers and phones since 2021, and Apple's since the M2.
-func i8mm() *tensor.Kernels {
+// i8mm is the level of processors with SMMLA: servers and phones since 2021, and Apple's since the M2. Nearly all of them have BFMMLA.
+func i8mm(bf16 bool) *tensor.Kernels {
 	k := dotprod()
 	k.Name = "i8mm"
 	k.Burn = func(rounds int) int64 {
@@ -121,6 +121,9 @@ func i8mm() *tensor.Kernels {
 		return 16 * 32 * int64(rounds)
 	}
 	k.Panels = stripsBy8.panels()
+	if bf16 {
+		k.FloatPanels = bf16Panels()
+	}
 	return k
 }
 

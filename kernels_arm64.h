@@ -13,6 +13,9 @@
 #define SDOTI(d, n, m, i)    WORD $(0x4F80E000 | ((i)&1)<<21 | ((i)>>1)<<11 | (m)<<16 | (n)<<5 | (d)) // sdot v{d}.4s, v{n}.16b, v{m}.4b[{i}]
 #define SMMLA(d, n, m)       WORD $(0x4E80A400 | (m)<<16 | (n)<<5 | (d)) // smmla v{d}.4s, v{n}.16b, v{m}.16b
 
+// Products of halves of floats
+#define BFMMLA(d, n, m)      WORD $(0x6E40EC00 | (m)<<16 | (n)<<5 | (d)) // bfmmla v{d}.4s, v{n}.8h, v{m}.8h
+
 // Integers
 #define CMHI(d, n, m)        WORD $(0x6E203400 | (m)<<16 | (n)<<5 | (d)) // cmhi v{d}.16b, v{n}.16b, v{m}.16b
 #define SXTL(d, n)           WORD $(0x0F08A400 | (n)<<5 | (d))           // sshll v{d}.8h, v{n}.8b, #0
@@ -30,6 +33,8 @@
 #define FCVTL2(d, n)         WORD $(0x4E217800 | (n)<<5 | (d))           // fcvtl2 v{d}.4s, v{n}.8h
 #define FCVTN(d, n)          WORD $(0x0E216800 | (n)<<5 | (d))           // fcvtn v{d}.4h, v{n}.4s
 #define FCVTN2(d, n)         WORD $(0x4E216800 | (n)<<5 | (d))           // fcvtn2 v{d}.8h, v{n}.4s
+#define BFCVTN(d, n)         WORD $(0x0EA16800 | (n)<<5 | (d))           // bfcvtn v{d}.4h, v{n}.4s
+#define BFCVTN2(d, n)        WORD $(0x4EA16800 | (n)<<5 | (d))           // bfcvtn2 v{d}.8h, v{n}.4s
 #define FRINTN(d, n)         WORD $(0x4E218800 | (n)<<5 | (d))           // frintn v{d}.4s, v{n}.4s
 
 // Floats

@@ -615,7 +615,8 @@ func TestPanelKernelsOfARM(t *testing.T) {
 	})
 }
 
-// TestFloatPanelKernelsOfARM: exact products, added one by one.
+// TestFloatPanelKernelsOfARM: exact products, added one by one. A level with a packer for BF16 rounds activations for these weights, and
+// adds less exactly: see bf16Panels.
 func TestFloatPanelKernelsOfARM(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(12, 9))
@@ -636,13 +637,21 @@ func TestFloatPanelKernelsOfARM(t *testing.T) {
 				for rr := range c.rows {
 					f.Decode(row, w[rr*size:(rr+1)*size])
 					for i := range c.n {
-						want, scale := 0.0, 0.0
+						want, scale, terms := 0.0, 0.0, float64(c.cols)
+						rounded := k.FloatPanels.PackW[f] != nil
+						if rounded {
+							terms += 4
+						}
 						for j, v := range row {
-							want += float64(v) * float64(x[i*c.cols+j])
-							scale += math.Abs(float64(v) * float64(x[i*c.cols+j]))
+							a := x[i*c.cols+j]
+							if rounded {
+								a = tensor.FromBF16(tensor.ToBF16(a))
+							}
+							want += float64(v) * float64(a)
+							scale += math.Abs(float64(v) * float64(a))
 						}
 						g := got[i*(c.rows+3)+rr]
-						within(t, fmt.Sprintf("%v, %d columns, row %d of %d, token %d of %d", f, c.cols, rr, c.rows, i, c.n), float64(g), want, float64(c.cols)*0x1p-24*scale)
+						within(t, fmt.Sprintf("%v, %d columns, row %d of %d, token %d of %d", f, c.cols, rr, c.rows, i, c.n), float64(g), want, terms*0x1p-24*scale)
 						if (5*rr+i)%11 == 0 {
 							one := multiplyPanels(t, &guards, k.FloatPanels, f, w[rr*size:(rr+1)*size], 1, c.cols, x[i*c.cols:(i+1)*c.cols], 1)
 							if !sameBits(one, []float32{g}) {
@@ -669,7 +678,7 @@ func TestPanelKernelsOfARMAllocateNothing(t *testing.T) {
 		p := k.Panels
 		x, row, w, dst := make([]float32, n*cols), make([]float32, 3*cols), make([]byte, 3*tensor.Q4_0.RowBytes(cols)), make([]float32, n*3)
 		fp := k.FloatPanels
-		floatX, floatPanel := make([]byte, fp.XBytes(n, cols)), make([]byte, fp.WBytes(cols))
+		floatX, floatPanel, halves := make([]byte, fp.XBytes(n, cols)), make([]byte, fp.WBytes(cols)), make([]byte, 3*2*cols)
 		packed, panel := make([]byte, p.XBytes(n, cols)), make([]byte, p.WBytes(cols))
 		if n := testing.AllocsPerRun(10, func() {
 			p.PackX(packed, x, n, cols, 0, n)
@@ -679,6 +688,10 @@ func TestPanelKernelsOfARMAllocateNothing(t *testing.T) {
 			fp.PackX(floatX, x, n, cols, 0, n)
 			fp.PackFloats(floatPanel, row, 3, cols)
 			fp.Multiply(dst, 3, floatPanel, 3, floatX, n, cols)
+			if pack := fp.PackW[tensor.BF16]; pack != nil {
+				pack(floatPanel, halves, len(halves)/3, 3, cols)
+				fp.Multiply(dst, 3, floatPanel, 3, floatX, n, cols)
+			}
 		}); n != 0 {
 			t.Errorf("%v allocations", n)
 		}

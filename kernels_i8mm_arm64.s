@@ -195,3 +195,112 @@ round:
 	SUBS $1, R0
 	BGT  round
 	RET
+
+// func multiplyBF16(dst *float32, stride int, w, x *byte, columns, panels int)
+// Panels of eight rows times eight tokens, columns of four numbers, dst[t·stride + r]. Each sum is of two rows with two tokens, as
+// above.
+//
+//	R0  dst                V0–V3    sums of row pair 0 to 3 with token pair 0
+//	R1  stride in bytes    V4–V7    with token pair 1
+//	R2  running w          V8–V11   with token pair 2
+//	R3  x                  V12–V15  with token pair 3
+//	R4  columns            V16–V19  row pairs
+//	R5  panels left        V20–V23  token pairs
+//	R6  running x
+//	R7  columns left
+#define FOUR_PAIRS(s0, s1, s2, s3, x) \
+	BFMMLA(s0, 16, x) \
+	BFMMLA(s1, 17, x) \
+	BFMMLA(s2, 18, x) \
+	BFMMLA(s3, 19, x)
+
+// STORE_TWO writes the products of two tokens.
+#define STORE_TWO(v0, v1, v2, v3) \
+	VUZP1 v1.S4, v0.S4, V16.S4 \
+	VUZP1 v3.S4, v2.S4, V17.S4 \
+	VUZP2 v1.S4, v0.S4, V18.S4 \
+	VUZP2 v3.S4, v2.S4, V19.S4 \
+	FSTPQ (F16, F17), (R8)     \
+	ADD   R1, R8               \
+	FSTPQ (F18, F19), (R8)     \
+	ADD   R1, R8
+
+TEXT ·multiplyBF16(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD stride+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD x+24(FP), R3
+	MOVD columns+32(FP), R4
+	MOVD panels+40(FP), R5
+	LSL  $2, R1
+
+panel:
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  R3, R6
+	MOVD  R4, R7
+
+column:
+	FLDPQ (R2), (F16, F17)
+	FLDPQ 32(R2), (F18, F19)
+	FLDPQ (R6), (F20, F21)
+	FLDPQ 32(R6), (F22, F23)
+	ADD   $64, R2
+	ADD   $64, R6
+	FOUR_PAIRS(0, 1, 2, 3, 20)
+	FOUR_PAIRS(4, 5, 6, 7, 21)
+	FOUR_PAIRS(8, 9, 10, 11, 22)
+	FOUR_PAIRS(12, 13, 14, 15, 23)
+	SUBS  $1, R7
+	BNE   column
+
+	MOVD R0, R8
+	STORE_TWO(V0, V1, V2, V3)
+	STORE_TWO(V4, V5, V6, V7)
+	STORE_TWO(V8, V9, V10, V11)
+	STORE_TWO(V12, V13, V14, V15)
+	ADD  $32, R0
+	SUBS $1, R5
+	BNE  panel
+	RET
+
+// func spreadWords(dst, src *byte, words int)
+TEXT ·spreadWords(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD words+16(FP), R2
+
+word:
+	MOVD.P 8(R1), R3
+	MOVD.P R3, 64(R0)
+	SUBS   $1, R2
+	BNE    word
+	RET
+
+// func spreadBF16(dst *byte, src *float32, words int)
+TEXT ·spreadBF16(SB), NOSPLIT, $0-24
+	MOVD dst+0(FP), R0
+	MOVD src+8(FP), R1
+	MOVD words+16(FP), R2
+
+word:
+	FMOVQ.P 16(R1), F0
+	BFCVTN(0, 0)
+	FMOVD.P F0, 64(R0)
+	SUBS    $1, R2
+	BNE     word
+	RET

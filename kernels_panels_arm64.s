@@ -314,7 +314,7 @@ one:
 done:
 	RET
 
-// func multiplyFloatsNEON(dst *float32, stride int, w, x *float32, cols, panels int)
+// func multiplyFloatsNEON(dst *float32, stride int, w, x *byte, cols, panels int)
 // Panels of eight rows times eight tokens, dst[t·stride + r].
 //
 //	R0  dst                V0–V7    sums of rows 0–3 with token 0 to 7

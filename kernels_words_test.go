@@ -61,7 +61,7 @@ func TestInstructionWords(t *testing.T) {
 	if n := strings.Count(string(header), "WORD $("); 20*n != len(words) {
 		t.Errorf("%d macros of %d were understood", len(words)/20, n)
 	}
-	cmd := exec.Command(tool, "-triple=aarch64", "-mattr=+dotprod,+i8mm,+fullfp16", "-show-encoding")
+	cmd := exec.Command(tool, "-triple=aarch64", "-mattr=+dotprod,+i8mm,+bf16,+fullfp16", "-show-encoding")
 	cmd.Stdin = strings.NewReader(source.String())
 	out, err := cmd.CombinedOutput()
 	if err != nil {

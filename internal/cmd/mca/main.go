@@ -70,6 +70,7 @@ var loops = []struct {
 	{"multiplyStripsI8MM", "neoverse-n2", 4, 1024, 64},
 	{"multiplyMinStripsI8MM", "neoverse-n2", 4, 1024, 64},
 	{"multiplyGroupStripsI8MM", "neoverse-n2", 4, 1024, 64},
+	{"multiplyBF16", "neoverse-n2", 8, 256, 32},
 }
 
 func main() {
@@ -110,7 +111,7 @@ func run() error {
 
 // innerLoop returns the largest loop that has no other in it. Row kernels leave it early for one token, by a BLT.
 func innerLoop(binary, function string, tokens int) ([]string, error) {
-	out, err := exec.Command("llvm-objdump-19", "-d", "--no-show-raw-insn", "--mattr=+dotprod,+i8mm",
+	out, err := exec.Command("llvm-objdump-19", "-d", "--no-show-raw-insn", "--mattr=+dotprod,+i8mm,+bf16",
 		"--disassemble-symbols=github.com/gogemma/gemma4."+function+".abi0", binary).Output()
 	if err != nil {
 		return nil, err
@@ -154,7 +155,7 @@ func innerLoop(binary, function string, tokens int) ([]string, error) {
 // count returns the cycles of a turn.
 func count(code []string, cpu string) (float64, error) {
 	const turns = 1000
-	cmd := exec.Command("llvm-mca-19", "-mtriple=aarch64", "-mcpu="+cpu, "-mattr=+dotprod,+i8mm", "-iterations="+strconv.Itoa(turns))
+	cmd := exec.Command("llvm-mca-19", "-mtriple=aarch64", "-mcpu="+cpu, "-mattr=+dotprod,+i8mm,+bf16", "-iterations="+strconv.Itoa(turns))
 	cmd.Stdin = strings.NewReader(strings.Join(code, "\n") + "\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
