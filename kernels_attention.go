@@ -4,29 +4,31 @@ package gemma4
 
 import "github.com/gogemma/gemma4/tensor"
 
-// scoresLoop is tensor.Kernels.Scores in assembly, for at least one query and an even number of keys of rowBytes bytes, and
-// weighLoop is Weigh, for at least one query and one value; dim is a multiple of 32 above 0. They prefetch what lies ahead
+// scoresLoop is tensor.Kernels.Scores in assembly, for at least one query and an even number of keys of keyBytes bytes, rowBytes from one
+// to the next, and weighLoop is Weigh, for at least one query and one value; dim is a multiple of 32 above 0. They prefetch what lies ahead
 // bytes behind each key or value: sixteen keys on, and the next block of values, where the capacity says that there is one.
 type (
-	scoresLoop func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+	scoresLoop func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 	weighLoop  func(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 )
 
 // attention puts loops for a format into the table.
 func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weighLoop) {
 	portable := tensor.Portable()
-	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, count int) {
+	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int) {
 		dim := len(q) / max(n, 1)
 		if dim%32 != 0 || count%2 != 0 {
-			portable.Scores[f](dst, stride, q, n, keys, count)
+			portable.Scores[f](dst, stride, q, n, keys, rowBytes, count)
 			return
 		}
 		size := f.RowBytes(dim)
-		_ = keys[:size*count]
+		if count > 0 {
+			_ = keys[:(count-1)*rowBytes+size]
+		}
 		for i := 0; i < n && dim > 0 && count > 0; i += queries {
 			m := min(queries, n-i)
 			d := dst[i*stride : (i+m-1)*stride+count]
-			scores(&d[0], stride, &q[i*dim], m, dim, &keys[0], size, count, 16*size)
+			scores(&d[0], stride, &q[i*dim], m, dim, &keys[0], rowBytes, count, 16*rowBytes, size)
 		}
 	}
 	k.Weigh[f] = func(dst []float32, n int, w []float32, stride int, values []byte, count int) {

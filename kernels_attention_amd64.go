@@ -15,37 +15,37 @@ func attentionAVX512(k *tensor.Kernels) {
 }
 
 //go:noescape
-func scoresF32AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresF32AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighF32AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 
 //go:noescape
-func scoresF16AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresF16AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighF16AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 
 //go:noescape
-func scoresQ8_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresQ8_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighQ8_0AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 
 //go:noescape
-func scoresF32AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresF32AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighF32AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 
 //go:noescape
-func scoresF16AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresF16AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighF16AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 
 //go:noescape
-func scoresQ8_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresQ8_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighQ8_0AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)

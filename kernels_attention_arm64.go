@@ -9,19 +9,19 @@ func attentionNEON(k *tensor.Kernels) {
 }
 
 //go:noescape
-func scoresF32NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresF32NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighF32NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 
 //go:noescape
-func scoresF16NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresF16NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighF16NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 
 //go:noescape
-func scoresQ8_0NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
+func scoresQ8_0NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 
 //go:noescape
 func weighQ8_0NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)

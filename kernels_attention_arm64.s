@@ -105,7 +105,7 @@ loop: \
 	SCORE_PART(PART, 3, MULTIPLIES); \
 	ADD  $STEP, R16; \
 	ADD  $STEP, R17; \
-	CMP  R6, R16; \
+	CMP  R22, R16; \
 	BLO  loop; \
 	STORES
 
@@ -113,8 +113,8 @@ loop: \
 //
 //	R0  scores of the first query      R1  bytes from one query's to the next   R23  of the query at work
 //	R3  queries                        R4  bytes of one                         R25  those to go
-//	R5, R6  keys                       R7  bytes of one                         R8   those to go
-//	R9  how far ahead keys are fetched
+//	R5, R6  keys                       R7  bytes from one to the next           R8   those to go
+//	R22  where the first key ends      R9  how far ahead keys are fetched
 #define SCORES(SCALE, PART, STEP) \
 	MOVD dst+0(FP), R0; \
 	MOVD stride+8(FP), R1; \
@@ -130,6 +130,8 @@ next: \
 	SUBS $2, R8; \
 	BLT  done; \
 	ADD  R7, R5, R6; \
+	MOVD keyBytes+72(FP), R22; \
+	ADD  R5, R22; \
 	MOVD q+16(FP), R24; \
 	MOVD R3, R25; \
 	MOVD R0, R23; \
@@ -262,16 +264,16 @@ end: \
 	CBNZ R22, next; \
 	RET
 
-// func scoresF32NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresF32NEON(SB), NOSPLIT, $0-72
+// func scoresF32NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresF32NEON(SB), NOSPLIT, $0-80
 	SCORES(SCALE_F32, PART_F32, 128)
 
-// func scoresF16NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresF16NEON(SB), NOSPLIT, $0-72
+// func scoresF16NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresF16NEON(SB), NOSPLIT, $0-80
 	SCORES(SCALE_F16, PART_F16, 64)
 
-// func scoresQ8_0NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresQ8_0NEON(SB), NOSPLIT, $0-72
+// func scoresQ8_0NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresQ8_0NEON(SB), NOSPLIT, $0-80
 	SCORES(SCALE_Q8_0, PART_Q8_0, 34)
 
 // func weighF32NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)

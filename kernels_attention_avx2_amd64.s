@@ -5,7 +5,7 @@
 //
 //	DX, BX   a key or value and the next
 //	AX, R9   where in them the 32 numbers begin, and where those lie that are prefetched
-//	R11      bytes of a key or value
+//	R11      bytes from a key or value to the next
 //	R12      keys or values to go
 //	CX       queries to go
 //	R10, R14 bytes of a query or its sum, one and three times
@@ -115,7 +115,7 @@ loop: \
 	ADDQ $128, SI; \
 	ADDQ $STEP, R9; \
 	ADDQ $STEP, AX; \
-	CMPQ AX, R11; \
+	CMPQ AX, keyBytes+72(FP); \
 	JLT  loop; \
 	STORES
 
@@ -251,16 +251,16 @@ end: \
 	VZEROUPPER; \
 	RET
 
-// func scoresF32AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresF32AVX2(SB), NOSPLIT, $0-72
+// func scoresF32AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresF32AVX2(SB), NOSPLIT, $0-80
 	SCORES(SCALE_F32, PART_F32, 128)
 
-// func scoresF16AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresF16AVX2(SB), NOSPLIT, $0-72
+// func scoresF16AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresF16AVX2(SB), NOSPLIT, $0-80
 	SCORES(SCALE_F16, PART_F16, 64)
 
-// func scoresQ8_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresQ8_0AVX2(SB), NOSPLIT, $0-72
+// func scoresQ8_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresQ8_0AVX2(SB), NOSPLIT, $0-80
 	SCORES(SCALE_Q8_0, PART_Q8_0, 34)
 
 // func weighF32AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)

@@ -5,7 +5,7 @@
 //
 //	DX, BX   a key or value and the next
 //	AX, R9   where in them the 32 numbers begin, and where those lie that are prefetched
-//	R11      bytes of a key or value
+//	R11      bytes from a key or value to the next
 //	R12      keys or values to go
 //	CX       queries to go
 //	R10, R14 bytes of a query or its sum, one and three times
@@ -137,7 +137,7 @@ loop: \
 	ADDQ $128, R15; \
 	ADDQ $STEP, R9; \
 	ADDQ $STEP, AX; \
-	CMPQ AX, R11; \
+	CMPQ AX, keyBytes+72(FP); \
 	JLT  loop; \
 	STORES
 
@@ -289,16 +289,16 @@ end: \
 	VZEROUPPER; \
 	RET
 
-// func scoresF32AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresF32AVX512(SB), NOSPLIT, $0-72
+// func scoresF32AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresF32AVX512(SB), NOSPLIT, $0-80
 	SCORES(LOAD_F32, 128)
 
-// func scoresF16AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresF16AVX512(SB), NOSPLIT, $0-72
+// func scoresF16AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresF16AVX512(SB), NOSPLIT, $0-80
 	SCORES(LOAD_F16, 64)
 
-// func scoresQ8_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead int)
-TEXT ·scoresQ8_0AVX512(SB), NOSPLIT, $0-72
+// func scoresQ8_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresQ8_0AVX512(SB), NOSPLIT, $0-80
 	SCORES(LOAD_Q8_0, 34)
 
 // func weighF32AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)

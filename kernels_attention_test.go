@@ -33,8 +33,15 @@ func TestAttentionKernels(t *testing.T) {
 							for _, count := range counts {
 								kv := blocks(r, format, max(count, 1), dim)[:count*format.RowBytes(dim)]
 								c := attentionCase{format: format, dim: dim, n: n, count: count, stride: count + r.IntN(3), kv: f.copyOf(kv)}
+								c.rowBytes = format.RowBytes(dim)
 								c.scores(t, k, f, r)
 								c.weigh(t, k, f, r)
+								if count > 0 { // keys that are the ends of longer rows
+									c.rowBytes += format.RowBytes(format.BlockLen() * r.IntN(5))
+									longer := blocks(r, format, 1, c.rowBytes*count/format.RowBytes(format.BlockLen())*format.BlockLen())
+									c.kv = f.copyOf(longer[c.rowBytes-format.RowBytes(dim):])
+									c.scores(t, k, f, r)
+								}
 							}
 						}
 					}
@@ -48,6 +55,7 @@ func TestAttentionKernels(t *testing.T) {
 type attentionCase struct {
 	format                tensor.Format
 	dim, n, count, stride int
+	rowBytes              int // from a key to the next
 	kv                    []byte
 }
 
@@ -56,8 +64,7 @@ func (c *attentionCase) String() string {
 }
 
 func (c *attentionCase) row(j int) []byte {
-	size := c.format.RowBytes(c.dim)
-	return c.kv[j*size : (j+1)*size]
+	return c.kv[j*c.rowBytes:][:c.format.RowBytes(c.dim)]
 }
 
 // grid returns random numbers in rows of the case's stride, of which the last is shorter.
@@ -71,7 +78,7 @@ func (c *attentionCase) scores(t *testing.T, k *tensor.Kernels, f fence, r *rand
 	}
 	q, got := f.floats(gaussian(r, c.n*c.dim)), c.grid(f, r)
 	before := slices.Clone(got)
-	k.Scores[c.format](got, c.stride, q, c.n, c.kv, c.count)
+	k.Scores[c.format](got, c.stride, q, c.n, c.kv, c.rowBytes, c.count)
 	key := make([]float32, c.dim)
 	touched := make([]bool, len(got))
 	for j := range c.count {
@@ -89,7 +96,7 @@ func (c *attentionCase) scores(t *testing.T, k *tensor.Kernels, f fence, r *rand
 			touched[at] = true
 
 			pair := []float32{before[at], before[at]} // the key twice, one query
-			k.Scores[c.format](pair, 2, query, 1, slices.Concat(c.row(j), c.row(j)), 2)
+			k.Scores[c.format](pair, 2, query, 1, slices.Concat(c.row(j), c.row(j)), len(c.row(j)), 2)
 			equal(t, got[at:at+1], pair[:1], "score %d of query %d with and without others, %v", j, i, c)
 		}
 	}
@@ -140,7 +147,7 @@ func TestAttentionKernelsAllocateNothing(t *testing.T) {
 			format := cache.format
 			kv := blocks(r, format, count, dim)
 			if a := testing.AllocsPerRun(10, func() {
-				k.Scores[format](w, count, q, n, kv, count)
+				k.Scores[format](w, count, q, n, kv, format.RowBytes(dim), count)
 				k.Weigh[format](q, n, w, count, kv, count)
 			}); a != 0 {
 				t.Errorf("%s, %v: %v allocations", k.Name, format, a)

@@ -59,8 +59,8 @@ type Memory struct {
 }
 
 // Memory returns what the model and one session of the given context length take, before any of it is spent. The cache
-// is, for each layer that keeps keys and values, 2 · heads · head size values per position: of every position in global
-// layers, of the window and one step of a prompt in sliding ones, in pages of 128 positions.
+// is, for each layer that keeps keys and values, 2 · heads · head size values per position (where one projection gives both,
+// 5/8 of that): of every position in global layers, of the window and one step of a prompt in sliding ones, in pages of 128 positions.
 func (m *Model) Memory(context int, c CacheFormat) (Memory, error) {
 	f, err := c.format()
 	if err != nil {

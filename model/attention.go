@@ -26,7 +26,7 @@ type attention struct {
 
 // attentionScratch is one worker's.
 type attentionScratch struct {
-	q      []float32 // [queries, head size] of several rows and one of several groups
+	q      []float32 // [queries, head size] of several rows and one of several groups, or as tied layers have them
 	scores []float32 // [queries, block]
 	part   partial   // of the segment at work
 	sum    partial   // of the segments so far
@@ -141,26 +141,54 @@ func (a *attention) segment(w *attentionScratch, p *partial, from, to, h, seg in
 func (a *attention) queries(w *attentionScratch, from, to, h int) []float32 {
 	row := a.s.l.Heads * a.s.l.HeadDim
 	size := row / a.s.l.KVHeads // of a group
+	grow(&w.q, rowBlock*size)
+	if c := a.s.cache[a.s.i]; c.tied() {
+		a.tie(c, w.q, from, to, h)
+		return w.q[:(to-from)*size]
+	}
 	if size == row || to == from+1 {
 		return a.s.q[from*row+h*size:][:(to-from)*size]
 	}
-	grow(&w.q, rowBlock*size)
 	for i := range to - from {
 		copy(w.q[i*size:(i+1)*size], a.s.q[(from+i)*row+h*size:])
 	}
 	return w.q[:(to-from)*size]
 }
 
+// tie prepares the queries of a tied layer, whose keys are norm ⊙ value where they do not rotate: there the norm's weights go to the
+// query. dst becomes what meets keys [queries, turned], then what meets the rest of the values [queries, head size − turned].
+func (a *attention) tie(c *kv, dst []float32, from, to, h int) {
+	s := a.s
+	group, dim, t, half := s.l.Heads/s.l.KVHeads, c.dim, c.turned, c.dim/2
+	norm := s.m.layers[s.l.Source].kNorm
+	keys, rest := dst[:(to-from)*group*t], dst[(to-from)*group*t:]
+	for i := range (to - from) * group {
+		q := s.q[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim]
+		copy(keys[i*t:], q[:t/2])
+		copy(keys[i*t+t/2:], q[half:half+t/2])
+		x := rest[i*(dim-t) : (i+1)*(dim-t)]
+		for j := range x[:half-t/2] {
+			x[j] = q[t/2+j] * norm[t/2+j]
+		}
+		for j := range x[half-t/2:] {
+			x[half-t/2+j] = q[half+t/2+j] * norm[half+t/2+j]
+		}
+	}
+}
+
 // block lets queries gather from positions pos to end-1 of one block. All scores are computed; those of positions that a row does
 // not see, which may hold anything, go nowhere.
 func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to, h, pos, end int) {
 	s, kern, cache := a.s, a.s.m.kernels, a.s.cache[a.s.i]
-	group, dim, size := s.l.Heads/s.l.KVHeads, p.dim, cache.rowSize
+	group, dim, size := s.l.Heads/s.l.KVHeads, p.dim, cache.vSize
 	n, count := (to-from)*group, end-pos
 	keys, values := cache.rows(pos, count, h)
 	weights := w.scores[:n*block]
 	clear(weights)
-	kern.Scores[cache.format](weights, block, q, n, keys, count)
+	kern.Scores[cache.format](weights, block, q[:n*cache.turned], n, keys, cache.kSize, count)
+	if cache.tied() {
+		kern.Scores[cache.format](weights, block, q[n*cache.turned:], n, values[cache.kSize:], size, count)
+	}
 	whole := true
 	for i, r := range s.rows[from:to] {
 		lo, hi := s.span(r)
@@ -214,11 +242,12 @@ func (a *attention) merge(sum, part *partial, n int) {
 
 // finish writes what the queries of rows from to to-1 on head h have gathered.
 func (a *attention) finish(p *partial, from, to, h int) {
-	s, dim := a.s, p.dim
+	s, dim, c := a.s, p.dim, a.s.cache[a.s.i]
 	group := s.l.Heads / s.l.KVHeads
 	for i := range (to - from) * group {
-		dst := s.att[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim]
-		s.m.kernels.Scale(dst, p.out[i*dim:(i+1)*dim], 1/p.sum[i])
+		dst, out := s.att[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim], p.out[i*dim:(i+1)*dim]
+		s.m.kernels.Scale(out, out, 1/p.sum[i])
+		c.restore(dst, out)
 	}
 }
 

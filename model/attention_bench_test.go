@@ -21,23 +21,27 @@ func BenchmarkAttention(b *testing.B) {
 	}
 	global := model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}
 	sliding := model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}
+	tied := model.LayerConfig{Heads: 32, KVHeads: 4, HeadDim: 512, Turned: 128} // of 31B
 	const window = 512
 	m := model.NewAttentionModel(kernels, 0, window)
 	defer m.Close()
 	for _, c := range []struct {
 		name        string
 		layer       model.LayerConfig
+		plain       bool
 		depth, rows int
 	}{
-		{"global", global, 4096, 1},
-		{"global", global, 32768, 1},
-		{"global", global, 4096, 512},
-		{"sliding", sliding, 4096, 1},
-		{"sliding", sliding, 4096, 512},
+		{"global", global, false, 4096, 1},
+		{"global", global, false, 32768, 1},
+		{"global", global, false, 4096, 512},
+		{"sliding", sliding, false, 4096, 1},
+		{"sliding", sliding, false, 4096, 512},
+		{"plain", tied, true, 65536, 1},
+		{"tied", tied, false, 65536, 1},
 	} {
-		for _, f := range []tensor.Format{tensor.F16, tensor.Q8_0} {
+		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0} {
 			b.Run(fmt.Sprintf("%s/depth=%d/rows=%d/%v", c.name, c.depth, c.rows, f), func(b *testing.B) {
-				attend := model.Attend(m, c.layer, f, c.depth, c.rows)
+				attend := model.Attend(m, c.layer, f, c.plain, c.depth, c.rows)
 				attend()
 				best := math.Inf(1)
 				for b.Loop() {
@@ -60,7 +64,11 @@ func BenchmarkAttention(b *testing.B) {
 				b.ReportMetric(best*1e6, "µs/op")
 				b.ReportMetric(0, "ns/op")
 				b.ReportMetric(float64(2*seen*c.layer.Heads*c.layer.HeadDim)/best*1e-9, "GMAC/s")
-				b.ReportMetric(float64(2*held*c.layer.KVHeads*f.RowBytes(c.layer.HeadDim))/best*1e-9, "GB/s")
+				row := 2 * f.RowBytes(c.layer.HeadDim)
+				if c.layer.Turned > 0 && !c.plain {
+					row = f.RowBytes(c.layer.HeadDim) + f.RowBytes(c.layer.Turned)
+				}
+				b.ReportMetric(float64(held*c.layer.KVHeads*row)/best*1e-9, "GB/s")
 			})
 		}
 	}

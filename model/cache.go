@@ -19,7 +19,8 @@ const (
 	pageLen = 128
 )
 
-// page holds the keys and values of pageLen positions of one layer, [heads, pageLen, row] each. Texts with a common beginning share
+// page holds the keys and values of pageLen positions of one layer, [heads, pageLen, row] each; of tied layers what of the keys turns, and
+// the values. Texts with a common beginning share
 // pages; one that has a single holder may be written by it.
 type page struct {
 	holders atomic.Int32
@@ -41,18 +42,28 @@ type kv struct {
 	format  tensor.Format
 	heads   int
 	dim     int
-	rowSize int // bytes of one head's key or value
+	turned  int // values of a key that are kept, the first ones of both halves: dim, or in tied layers less
+	kSize   int // bytes of one head's key
+	vSize   int // and value
 	sliding bool
 	pages   []*page // of the positions from i·pageLen on; nil: given up
 	free    []*page // to be used again
 }
 
-func newKV(c *LayerConfig, f tensor.Format) *kv {
-	return &kv{format: f, heads: c.KVHeads, dim: c.HeadDim, rowSize: f.RowBytes(c.HeadDim), sliding: c.Sliding}
+// newKV returns the empty cache of a layer. With plain it keeps whole keys even if values give them.
+func newKV(c *LayerConfig, f tensor.Format, plain bool) *kv {
+	turned := c.HeadDim
+	if c.Turned > 0 && c.Turned%f.BlockLen() == 0 && !plain {
+		turned = c.Turned
+	}
+	return &kv{format: f, heads: c.KVHeads, dim: c.HeadDim, turned: turned, kSize: f.RowBytes(turned), vSize: f.RowBytes(c.HeadDim), sliding: c.Sliding}
 }
 
+// tied reports whether keys are made of values.
+func (c *kv) tied() bool { return c.turned < c.dim }
+
 // pageBytes returns what a page takes.
-func (c *kv) pageBytes() int { return 2 * c.heads * pageLen * c.rowSize }
+func (c *kv) pageBytes() int { return c.heads * pageLen * (c.kSize + c.vSize) }
 
 func (c *kv) newPage() *page {
 	if n := len(c.free); n > 0 {
@@ -60,8 +71,8 @@ func (c *kv) newPage() *page {
 		c.free = c.free[:n-1]
 		return p.hold()
 	}
-	n := c.pageBytes() / 2
-	b := make([]byte, 2*n)
+	b := make([]byte, c.pageBytes())
+	n := c.heads * pageLen * c.kSize
 	p := &page{k: b[:n:n], v: b[n:]}
 	return p.hold()
 }
@@ -110,17 +121,40 @@ func (c *kv) row(pos, h int) (k, v []byte) { return c.rows(pos, 1, h) }
 // rows returns n consecutive keys and values of head h. They must lie in one block.
 func (c *kv) rows(pos, n, h int) (k, v []byte) {
 	p := c.pages[pos/pageLen]
-	i := (h*pageLen + pos%pageLen) * c.rowSize
-	return p.k[i : i+n*c.rowSize], p.v[i : i+n*c.rowSize]
+	i := h*pageLen + pos%pageLen
+	return p.k[i*c.kSize : (i+n)*c.kSize], p.v[i*c.vSize : (i+n)*c.vSize]
 }
 
-// put stores keys and values [heads, dim] of one position.
+// put stores keys and values [heads, dim] of one position, and changes them. In tied layers what does not turn of a key is left out, and
+// the same numbers of values come last.
 func (c *kv) put(k *tensor.Kernels, pos int, keys, values []float32) {
 	for h := range c.heads {
 		kb, vb := c.row(pos, h)
-		c.encode(k, kb, keys[h*c.dim:(h+1)*c.dim])
-		c.encode(k, vb, values[h*c.dim:(h+1)*c.dim])
+		key, value := keys[h*c.dim:(h+1)*c.dim], values[h*c.dim:(h+1)*c.dim]
+		if half, t := c.dim/2, c.turned; c.tied() {
+			copy(key[t/2:t], key[half:half+t/2])
+			c.encode(k, kb, key[:t])
+			copy(key, value[:t/2])
+			copy(key[t/2:], value[half:half+t/2])
+			copy(key[t:], value[t/2:half])
+			copy(value, key[:half+t/2])
+		} else {
+			c.encode(k, kb, key)
+		}
+		c.encode(k, vb, value)
 	}
+}
+
+// restore gives a sum of values its order back.
+func (c *kv) restore(dst, sum []float32) {
+	if half, t := c.dim/2, c.turned; c.tied() {
+		copy(dst, sum[:t/2])
+		copy(dst[half:], sum[t/2:t])
+		copy(dst[t/2:half], sum[t:])
+		copy(dst[half+t/2:], sum[half+t/2:])
+		return
+	}
+	copy(dst, sum)
 }
 
 func (c *kv) encode(k *tensor.Kernels, dst []byte, x []float32) {
@@ -149,7 +183,7 @@ func (c *Config) checkCache(f tensor.Format) error {
 }
 
 // CacheBytes returns what the keys and values of a session take at most with the given context length, cache format and
-// positions per step (0: DefaultBatch): for each layer that owns some, 2 · heads · head size values per position, in pages of 128
+// positions per step (0: DefaultBatch): for each layer that owns some, 2 · heads · head size values per position (in tied layers less: Shape), in pages of 128
 // positions: of all in global layers, of those that a window and a step touch in sliding ones.
 func (c *Config) CacheBytes(context int, f tensor.Format, batch int) int64 {
 	if batch < 1 {
@@ -164,7 +198,7 @@ func (c *Config) CacheBytes(context int, f tensor.Format, batch int) int64 {
 		if l.Sliding {
 			n = some
 		}
-		sum += int64(n) * int64(newKV(l, f).pageBytes())
+		sum += int64(n) * int64(newKV(l, f, false).pageBytes())
 	}
 	return sum
 }
@@ -174,7 +208,7 @@ func (c *Config) slidingPageBytes(f tensor.Format) int64 {
 	var sum int64
 	for i := range c.Layers[:c.Owners] {
 		if l := &c.Layers[i]; l.Sliding {
-			sum += int64(newKV(l, f).pageBytes())
+			sum += int64(newKV(l, f, false).pageBytes())
 		}
 	}
 	return sum

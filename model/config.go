@@ -36,6 +36,9 @@ type LayerConfig struct {
 	MLPWidth int     // width of the dense MLP
 	RopeBase float64 // base of the rotary frequencies
 	Source   int     // layer whose keys and values this one reads: itself, or the last owner of its kind
+
+	// Turned is not 0 where keys need not be kept because values give them: the number of values per head that rotate.
+	Turned int
 }
 
 // Bounds on what a file may ask for, far beyond all known models. They keep a damaged or hostile one from making the
@@ -119,6 +122,50 @@ func ReadConfig(m *gguf.Metadata) (*Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// Shape is ReadConfig with what only the tensors of a file tell: Vocabulary, and which layers are tied. There keys and values come from one
+// projection, so that a key is its value ⊙ the norm's weights, rotated, and all of it that a cache must hold are the value and what of
+// the key has turned. Files without tensors have none of it.
+func Shape(f *gguf.File) (*Config, error) {
+	c, err := ReadConfig(f.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if e := f.Tensor("token_embd.weight"); e != nil {
+		if c.Vocabulary = 1; len(e.Dims) > 1 {
+			c.Vocabulary = e.Dims[1]
+		}
+	}
+	for i := range c.Owners {
+		if f.Tensor(fmt.Sprintf("blk.%d.attn_k.weight", i)) == nil || f.Tensor(fmt.Sprintf("blk.%d.attn_v.weight", i)) != nil {
+			continue
+		}
+		l := &loader{f: f}
+		freqs := l.frequencies(&c.Layers[i])
+		if turned := turning(freqs, c.Context); l.err == nil && turned < len(freqs) {
+			c.Layers[i].Turned = 2 * turned
+		}
+	}
+	for i := range c.Layers {
+		c.Layers[i].Turned = c.Layers[c.Layers[i].Source].Turned
+	}
+	return c, nil
+}
+
+// turning returns how many pairs of a head rotate, if these are the first ones; else all.
+func turning(freqs []float64, context int) int {
+	still := func(f float64) bool { return f*float64(context) < 1e-9 }
+	n := 0
+	for n < len(freqs) && !still(freqs[n]) {
+		n++
+	}
+	for _, f := range freqs[n:] {
+		if !still(f) {
+			return len(freqs)
+		}
+	}
+	return n
 }
 
 // architectureHint says what to do with the other files that come with a Gemma model.

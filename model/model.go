@@ -31,7 +31,7 @@ type Options struct {
 // New builds the graph over the tensors of f, which must stay open as long as the model is used. Every tensor's shape is
 // checked against the metadata; an error names the key or tensor and what was expected of it.
 func New(f *gguf.File, o Options) (*Model, error) {
-	c, err := ReadConfig(f.Metadata)
+	c, err := Shape(f)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,8 @@ type SessionOptions struct {
 	EndsTurn func(id int32) bool
 	// Progress, if set, is called during Read after each chunk with the positions read so far and in all.
 	Progress func(done, total int)
+
+	plain bool // keys are kept whole in tied layers, too: the reference
 }
 
 // Input is a piece of a prompt: tokens, or embeddings that a tower made of an image or a sound.
@@ -96,7 +98,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	for i := range m.Layers {
 		l := &m.Layers[i]
 		if l.Source == i {
-			s.cache[i] = newKV(l, o.Cache)
+			s.cache[i] = newKV(l, o.Cache, o.plain)
 		} else {
 			s.cache[i] = s.cache[l.Source]
 		}

@@ -185,15 +185,11 @@ func (l *loader) norm(name string, n int) []float32 { return l.vector(name+".wei
 
 func (l *loader) has(name string) bool { return l.f.Tensor(name) != nil }
 
-// load reads all weights of the shape c and sets c.Vocabulary.
+// load reads all weights of the shape c.
 func load(f *gguf.File, c *Config) (*weights, error) {
 	l := &loader{f: f}
-	e := f.Tensor("token_embd.weight")
-	if e == nil {
+	if f.Tensor("token_embd.weight") == nil {
 		return nil, fmt.Errorf("model: token_embd.weight is missing: is the file a vocabulary, or one part of a split model?")
-	}
-	if c.Vocabulary = 1; len(e.Dims) > 1 {
-		c.Vocabulary = e.Dims[1]
 	}
 	if c.Vocabulary > maxVocabulary {
 		return nil, fmt.Errorf("model: token_embd.weight has %d rows, expected at most %d", c.Vocabulary, maxVocabulary)
@@ -224,15 +220,9 @@ func load(f *gguf.File, c *Config) (*weights, error) {
 			return nil, l.err
 		}
 		if lc := &c.Layers[i]; lc.Sliding && w.slidingFreqs == nil {
-			w.slidingFreqs = frequencies(lc, nil)
+			w.slidingFreqs = l.frequencies(lc)
 		} else if !lc.Sliding && w.globalFreqs == nil {
-			var factors []float32
-			if l.has("rope_freqs.weight") {
-				factors = l.vector("rope_freqs.weight", lc.HeadDim/2)
-			}
-			if l.err == nil {
-				w.globalFreqs = frequencies(lc, factors)
-			}
+			w.globalFreqs = l.frequencies(lc)
 		}
 	}
 	if c.Experts > 0 && !slices.ContainsFunc(w.layers, func(l layer) bool { return l.experts != nil }) {
@@ -305,9 +295,16 @@ func (l *loader) experts(name func(string) string, c *Config) *experts {
 	return x
 }
 
-// frequencies returns the angle per position of each pair of dimensions. Factors divide it: 1e30 leaves a pair unrotated.
-func frequencies(c *LayerConfig, factors []float32) []float64 {
+// frequencies returns the angle per position of each pair of dimensions. In global layers the file's factors divide it: 1e30 leaves a
+// pair unrotated.
+func (l *loader) frequencies(c *LayerConfig) []float64 {
 	half := c.HeadDim / 2
+	var factors []float32
+	if !c.Sliding && l.has("rope_freqs.weight") {
+		if factors = l.vector("rope_freqs.weight", half); l.err != nil {
+			return nil
+		}
+	}
 	out := make([]float64, half)
 	for i := range out {
 		out[i] = math.Pow(c.RopeBase, -2*float64(i)/float64(c.HeadDim))

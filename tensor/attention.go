@@ -19,15 +19,15 @@ func decodePiece(f Format, dst []float32, src []byte) {
 }
 
 // scoresOf returns Kernels.Scores for a format. A query goes past the decoded keys by dot, piece by piece.
-func scoresOf(f Format) func(dst []float32, stride int, q []float32, n int, keys []byte, count int) {
-	return func(dst []float32, stride int, q []float32, n int, keys []byte, count int) {
+func scoresOf(f Format) func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int) {
+	return func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int) {
 		dim := len(q) / max(n, 1)
 		size := f.RowBytes(dim)
 		var room [piece]float32
 		for j := range count {
 			for at := 0; at < dim; at += piece {
 				part := room[:min(piece, dim-at)]
-				decodePiece(f, part, keys[j*size+f.RowBytes(at):(j+1)*size])
+				decodePiece(f, part, keys[j*rowBytes+f.RowBytes(at):j*rowBytes+size])
 				for i := range n {
 					dst[i*stride+j] += dot(q[i*dim+at:][:len(part)], part)
 				}

@@ -94,14 +94,14 @@ func newReport(f *gguf.File) *report {
 		r.Parts = max(r.Parts, int(min(n, math.MaxUint16)))
 	}
 	if arch, _ := f.Metadata.Text("general.architecture"); arch == "gemma4" {
-		r.addMemory(f.Metadata)
+		r.addMemory(f)
 	}
 	return r
 }
 
 // addMemory fills the table for 4096 positions, twice as many, and so on up to the model's context.
-func (r *report) addMemory(m *gguf.Metadata) {
-	c, err := model.ReadConfig(m)
+func (r *report) addMemory(f *gguf.File) {
+	c, err := model.Shape(f)
 	if err != nil {
 		if len(r.Tensors) > 0 { // else it is a vocabulary, no model
 			r.NoMemory = err.Error()
