@@ -672,3 +672,82 @@ unit:
 done:
 	VZEROUPPER
 	RET
+
+LANES8(underHalf, 0x3EFFFFFF3EFFFFFF) // the largest float below ½
+
+// ROUND rounds y to the nearest whole number, halves away from zero: what is a little less than one half with the sign of y is added
+// and the fraction dropped. Y9 holds the inverse of the scale, Y12 and Y13 signBits and underHalf.
+#define ROUND(y) \
+	VMULPS Y9, y, y; \
+	VANDPS Y12, y, Y8; \
+	VORPS Y13, Y8, Y8; \
+	VADDPS Y8, y, y; \
+	VCVTTPS2DQ y, y
+
+// func encodeQ8_0AVX2(dst *byte, x *float32, blocks int)
+//
+// Y0 … Y3 are a block. The largest magnitude is found as in quantizeAVX2.
+TEXT ·encodeQ8_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	VMOVSS max127<>(SB), X10
+	VMOVSS one<>(SB), X11
+	VMOVUPS signBits<>(SB), Y12
+	VMOVUPS underHalf<>(SB), Y13
+	VMOVUPS absBits<>(SB), Y14
+	VMOVUPS unpack<>(SB), Y15
+next:
+	DECQ CX
+	JLT  done
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VPAND Y14, Y0, Y4
+	VPAND Y14, Y1, Y5
+	VPAND Y14, Y2, Y6
+	VPAND Y14, Y3, Y7
+	VPMAXUD Y5, Y4, Y4
+	VPMAXUD Y7, Y6, Y6
+	VPMAXUD Y6, Y4, Y4
+	VEXTRACTI128 $1, Y4, X5
+	VPMAXUD X5, X4, X4
+	VPSHUFD $0x4E, X4, X5
+	VPMAXUD X5, X4, X4
+	VPSHUFD $0xB1, X4, X5
+	VPMAXUD X5, X4, X4
+	VMOVD X4, AX
+	CMPL AX, $0x7F800000
+	JHS  infinite
+	VDIVSS X10, X4, X5 // the scale
+	VCVTPS2PH $0, X5, X6
+	VPEXTRW $0, X6, (DI)
+	VDIVSS X5, X11, X9
+	VMOVD X9, AX
+	CMPL AX, $0x7F800000
+	JNE  finite
+	VXORPS X9, X9, X9
+finite:
+	VBROADCASTSS X9, Y9
+	ROUND(Y0)
+	ROUND(Y1)
+	ROUND(Y2)
+	ROUND(Y3)
+	VPACKSSDW Y1, Y0, Y0
+	VPACKSSDW Y3, Y2, Y2
+	VPACKSSWB Y2, Y0, Y0
+	VPERMD Y0, Y15, Y0
+	VMOVDQU Y0, 2(DI)
+step:
+	ADDQ $128, SI
+	ADDQ $34, DI
+	JMP  next
+infinite:
+	VPXOR Y0, Y0, Y0
+	VMOVDQU Y0, 2(DI)
+	MOVW $0x7E00, (DI) // NaN
+	JMP  step
+done:
+	VZEROUPPER
+	RET

@@ -39,7 +39,8 @@ func neon() *tensor.Kernels {
 	k.Rotate = rotate
 	k.SoftCap = softCap
 	k.ExpSum = expSum
-	k.ToF16 = toF16
+	k.Encode[tensor.F16] = encodeF16
+	k.Encode[tensor.Q8_0] = encodeQ8_0
 	k.Quantize = quantize
 	attentionNEON(k)
 	k.Rows[tensor.Q4_0] = rowKernel(rowsQ40NEON)
@@ -257,16 +258,25 @@ func expSum(x []float32, shift float32) float32 {
 	return sum
 }
 
-func toF16(dst []byte, x []float32) {
+func encodeF16(dst []byte, x []float32) {
 	dst = dst[:2*len(x)]
 	for len(x) >= 8 {
 		n := min(len(x), callLen) &^ 7
-		toF16NEON(&dst[0], &x[0], n)
+		encodeF16NEON(&dst[0], &x[0], n)
 		dst, x = dst[2*n:], x[n:]
 	}
 	for i, v := range x {
 		h := tensor.ToF16(v)
 		dst[2*i], dst[2*i+1] = byte(h), byte(h>>8)
+	}
+}
+
+func encodeQ8_0(dst []byte, x []float32) {
+	for len(x) >= 32 {
+		n := min(len(x), callLen) / 32
+		_ = dst[34*n-1]
+		encodeQ8_0NEON(&dst[0], &x[0], n)
+		dst, x = dst[34*n:], x[32*n:]
 	}
 }
 
@@ -438,10 +448,15 @@ func softCapNEON(x *float32, n int, limit float32)
 //go:noescape
 func expSumNEON(x *float32, n int, shift float32) float32
 
-// toF16NEON sets n halves, a multiple of 8, to x.
+// encodeF16NEON sets n halves, a multiple of 8, to x.
 //
 //go:noescape
-func toF16NEON(dst *byte, x *float32, n int)
+func encodeF16NEON(dst *byte, x *float32, n int)
+
+// encodeQ8_0NEON encodes 32 numbers per block.
+//
+//go:noescape
+func encodeQ8_0NEON(dst *byte, x *float32, blocks int)
 
 // decodeF16NEON and decodeBF16NEON set n numbers, a multiple of 8, to the halves of src.
 //

@@ -303,8 +303,8 @@ unit:
 done:
 	RET
 
-// func toF16NEON(dst *byte, x *float32, n int)
-TEXT ·toF16NEON(SB), NOSPLIT, $0-24
+// func encodeF16NEON(dst *byte, x *float32, n int)
+TEXT ·encodeF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
@@ -322,6 +322,95 @@ eight:
 
 done:
 	RET
+
+// func encodeQ8_0NEON(dst *byte, x *float32, blocks int)
+// V0–V7 are a block, F20 its scale and F21 the inverse. Halves are rounded away from zero.
+TEXT ·encodeQ8_0NEON(SB), NOSPLIT, $0-24
+	MOVD  dst+0(FP), R0
+	MOVD  x+8(FP), R1
+	MOVD  blocks+16(FP), R2
+	MOVD  $0x42FE0000, R3 // 127
+	FMOVS R3, F22
+	MOVD  $0x3F800000, R3 // 1
+	FMOVS R3, F23
+	MOVD  $0x7F800000, R4 // infinity
+	MOVD  $0x7E00, R5     // NaN as a half
+	CBZ   R2, done
+
+block:
+	FLDPQ (R1), (F0, F1)
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ 64(R1), (F4, F5)
+	FLDPQ 96(R1), (F6, F7)
+	ADD   $128, R1
+	FABS(16, 0)
+	FABS(17, 1)
+	FABS(18, 2)
+	FABS(19, 3)
+	FMAX(16, 16, 17)
+	FMAX(18, 18, 19)
+	FMAX(16, 16, 18)
+	FABS(17, 4)
+	FABS(18, 5)
+	FABS(19, 6)
+	FABS(20, 7)
+	FMAX(17, 17, 18)
+	FMAX(19, 19, 20)
+	FMAX(17, 17, 19)
+	FMAX(16, 16, 17)
+	FMAXV(16, 16)
+	FMOVS F16, R3
+	CMPW  R4, R3
+	BHS   infinite
+	FDIVS F22, F16, F20
+	FDIVS F20, F23, F21
+	FCVTSH F20, F20
+	FMOVS F20, R3
+	MOVH  R3, (R0)
+	FMOVS F21, R3
+	CMPW  R4, R3
+	BNE   finite
+	FMOVS ZR, F21
+
+finite:
+	FMULI(0, 0, 21, 0)
+	FMULI(1, 1, 21, 0)
+	FMULI(2, 2, 21, 0)
+	FMULI(3, 3, 21, 0)
+	FMULI(4, 4, 21, 0)
+	FMULI(5, 5, 21, 0)
+	FMULI(6, 6, 21, 0)
+	FMULI(7, 7, 21, 0)
+	FCVTAS(0, 0)
+	FCVTAS(1, 1)
+	FCVTAS(2, 2)
+	FCVTAS(3, 3)
+	FCVTAS(4, 4)
+	FCVTAS(5, 5)
+	FCVTAS(6, 6)
+	FCVTAS(7, 7)
+	VUZP1 V1.H8, V0.H8, V0.H8
+	VUZP1 V3.H8, V2.H8, V2.H8
+	VUZP1 V5.H8, V4.H8, V4.H8
+	VUZP1 V7.H8, V6.H8, V6.H8
+	VUZP1 V2.B16, V0.B16, V0.B16
+	VUZP1 V6.B16, V4.B16, V4.B16
+
+store:
+	FMOVQ F0, 2(R0)
+	FMOVQ F4, 18(R0)
+	ADD   $34, R0
+	SUBS  $1, R2
+	BNE   block
+
+done:
+	RET
+
+infinite:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	MOVH R5, (R0)
+	B    store
 
 // func decodeF16NEON(dst *float32, src *byte, n int)
 TEXT ·decodeF16NEON(SB), NOSPLIT, $0-24

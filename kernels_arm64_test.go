@@ -133,8 +133,8 @@ func TestElementKernelsOfARM(t *testing.T) {
 				testElements(t, name, ref, k, x, b, f)
 
 				half, wantHalf := guarded[byte](t, 2*n, atEnd), make([]byte, 2*n)
-				k.ToF16(half, x)
-				ref.ToF16(wantHalf, x)
+				k.EncodeRow(tensor.F16, half, x)
+				tensor.F16.Encode(wantHalf, x)
 				if !slices.Equal(half, wantHalf) {
 					t.Fatalf("%s: halves of %v are %x, want %x", name, x, half, wantHalf)
 				}
@@ -495,7 +495,7 @@ func TestKernelsOfARMAllocateNothing(t *testing.T) {
 			k.Rotate(x, y, y)
 			k.SoftCap(x, 30)
 			k.ExpSum(x, 1)
-			k.ToF16(half, x)
+			k.EncodeRow(tensor.F16, half, x)
 			k.Quantize(q, x)
 			k.DecodeRow(tensor.F16, x, half)
 			k.DecodeRow(tensor.BF16, x, half)

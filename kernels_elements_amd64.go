@@ -72,6 +72,7 @@ func elementsAVX2(k *tensor.Kernels) {
 		k.Decode[f] = decoder(f, func(dst *float32, src *byte, n int) { decode(dst, src, grid, n) })
 	}
 	k.Decode[tensor.F32] = decodeF32
+	k.Encode[tensor.Q8_0] = encoder(tensor.Q8_0, encodeQ8_0AVX2)
 }
 
 func elementsAVX512(k *tensor.Kernels) {
@@ -135,9 +136,7 @@ func (v *vectors) install(k *tensor.Kernels) {
 	k.ExpSum = func(x []float32, shift float32) float32 {
 		return v.expSum(first(x), len(x), shift)
 	}
-	k.ToF16 = func(dst []byte, x []float32) {
-		v.encodeF16(first(dst[:2*len(x)]), first(x), len(x))
-	}
+	k.Encode[tensor.F16] = encoder(tensor.F16, v.encodeF16)
 	k.Quantize = func(dst []tensor.Q8, x []float32) {
 		v.quantize(first(dst[:tensor.Q8Len(len(x))]), first(x), len(x))
 	}
@@ -152,6 +151,16 @@ func decoder(f tensor.Format, loop func(dst *float32, src *byte, blocks int)) fu
 			f.Decode(dst, src) // panics and says why
 		}
 		loop(first(dst), first(src), blocks)
+	}
+}
+
+// encoder makes an encoder of a loop over blocks.
+func encoder(f tensor.Format, loop func(dst *byte, x *float32, blocks int)) func(dst []byte, x []float32) {
+	values, bytes := f.BlockLen(), f.BlockBytes()
+	return func(dst []byte, x []float32) {
+		blocks := len(x) / values
+		x = x[:blocks*values]
+		loop(first(dst[:blocks*bytes]), first(x), blocks)
 	}
 }
 
@@ -215,6 +224,9 @@ func encodeF16AVX2(dst *byte, x *float32, n int)
 
 //go:noescape
 func encodeF16AVX512(dst *byte, x *float32, n int)
+
+//go:noescape
+func encodeQ8_0AVX2(dst *byte, x *float32, blocks int)
 
 //go:noescape
 func quantizeAVX2(dst *tensor.Q8, x *float32, n int)

@@ -52,7 +52,8 @@ func BenchmarkElements(b *testing.B) {
 		{"Rotate", 12, func(k *tensor.Kernels) { k.Rotate(y, a[:n/2], x[:n/2]) }},
 		{"SoftCap", 8, func(k *tensor.Kernels) { copy(y, a); k.SoftCap(y, 30) }},
 		{"ExpSum", 8, func(k *tensor.Kernels) { copy(y, a); k.ExpSum(y, 3) }},
-		{"ToF16", 6, func(k *tensor.Kernels) { k.ToF16(half, a) }},
+		{"EncodeF16", 6, func(k *tensor.Kernels) { k.EncodeRow(tensor.F16, half, a) }},
+		{"EncodeQ8_0", 5, func(k *tensor.Kernels) { k.EncodeRow(tensor.Q8_0, half, a) }},
 		{"Quantize", 7, func(k *tensor.Kernels) { k.Quantize(q, a) }},
 	} {
 		for _, k := range Levels() {

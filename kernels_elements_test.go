@@ -409,8 +409,7 @@ func TestExpSumKernels(t *testing.T) {
 	})
 }
 
-func TestToF16Kernels(t *testing.T) {
-	ref := tensor.Portable()
+func TestEncodeF16Kernels(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		// All upper halves of floats with lower halves around what rounding looks at: ties, and one more or less.
 		var low []uint32
@@ -423,8 +422,8 @@ func TestToF16Kernels(t *testing.T) {
 			for i, l := range low {
 				x[i] = math.Float32frombits(high<<16 | l)
 			}
-			k.ToF16(got, x)
-			ref.ToF16(want, x)
+			k.EncodeRow(tensor.F16, got, x)
+			tensor.F16.Encode(want, x)
 			if !slices.Equal(got, want) {
 				t.Fatalf("%v became %x, want %x", x, got, want)
 			}
@@ -434,8 +433,8 @@ func TestToF16Kernels(t *testing.T) {
 			for _, n := range allLengths {
 				x := f.floats(strange(r, n))
 				got, want := f.bytes(2*n), make([]byte, 2*n)
-				k.ToF16(got, x)
-				ref.ToF16(want, x)
+				k.EncodeRow(tensor.F16, got, x)
+				tensor.F16.Encode(want, x)
 				if !slices.Equal(got, want) {
 					t.Fatalf("%v became %x, want %x", x, got, want)
 				}
@@ -623,7 +622,7 @@ func TestElementKernelsAllocateNothing(t *testing.T) {
 			k.Rotate(x, y[:50], y[50:])
 			k.SoftCap(x, 30)
 			k.ExpSum(x, 3)
-			k.ToF16(half, x)
+			k.EncodeRow(tensor.F16, half, x)
 			k.Quantize(q, x)
 			k.DecodeRow(tensor.F16, x, half)
 		})

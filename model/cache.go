@@ -158,11 +158,7 @@ func (c *kv) restore(dst, sum []float32) {
 }
 
 func (c *kv) encode(k *tensor.Kernels, dst []byte, x []float32) {
-	if c.format == tensor.F16 {
-		k.ToF16(dst, x)
-		return
-	}
-	if err := c.format.Encode(dst, x); err != nil {
+	if err := k.EncodeRow(c.format, dst, x); err != nil {
 		panic(err) // checkCache lets no format pass that cannot be written
 	}
 }

@@ -26,6 +26,8 @@ type Kernels struct {
 
 	// Decode is the format's decoder where the level has a faster one than Format.Decode.
 	Decode PerFormat[func(dst []float32, src []byte)]
+	// Encode is the format's encoder where the level has a faster one than Format.Encode; len(x) is a multiple of the block length.
+	Encode PerFormat[func(dst []byte, x []float32)]
 
 	// Dot returns the sum of a[i]·b[i]; len(a) == len(b).
 	Dot func(a, b []float32) float32
@@ -46,8 +48,6 @@ type Kernels struct {
 	SoftCap func(x []float32, limit float32)
 	// ExpSum sets x to exp(x − shift) and returns the sum.
 	ExpSum func(x []float32, shift float32) float32
-	// ToF16 sets dst to x in half precision, little endian; len(dst) == 2·len(x).
-	ToF16 func(dst []byte, x []float32)
 
 	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16 and Q8_0. For queries q [n, dim] and
 	// keys [count, dim], rowBytes from one to the next, Scores adds q[i] · key j to dst[i·stride + j]; count is even. For sums
@@ -80,6 +80,15 @@ func (k *Kernels) DecodeRow(f Format, dst []float32, src []byte) {
 		return
 	}
 	f.Decode(dst, src)
+}
+
+// EncodeRow encodes values in a format with the level's encoder.
+func (k *Kernels) EncodeRow(f Format, dst []byte, x []float32) error {
+	if e := k.Encode[f]; e != nil && f.check(len(x), len(dst)) == nil {
+		e(dst, x)
+		return nil
+	}
+	return f.Encode(dst, x)
 }
 
 // RowKernel computes dst[t·stride + r] = row r of w · activations of token t, for all rows r and n tokens. w holds rows of
@@ -122,7 +131,6 @@ func Portable() *Kernels {
 		Rotate:    rotate,
 		SoftCap:   softCap,
 		ExpSum:    expSum,
-		ToF16:     encodeF16,
 		Quantize:  quantize,
 		Sum:       sum,
 		Burn:      burn,
