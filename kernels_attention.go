@@ -2,11 +2,15 @@
 
 package gemma4
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
 
 // scoresLoop is tensor.Kernels.Scores in assembly, for at least one query and an even number of keys of keyBytes bytes, rowBytes from one
 // to the next, and weighLoop is Weigh, for at least one query and one value; dim is a multiple of 32 above 0. They prefetch what lies ahead
-// bytes behind each key or value: sixteen keys on, and the next block of values, where the capacity says that there is one.
+// bytes behind each key or value.
 type (
 	scoresLoop func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 	weighLoop  func(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
@@ -15,33 +19,32 @@ type (
 // attention puts loops for a format into the table.
 func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weighLoop) {
 	portable := tensor.Portable()
-	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int) {
+	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte) {
 		dim := len(q) / max(n, 1)
 		if dim%32 != 0 || count%2 != 0 {
-			portable.Scores[f](dst, stride, q, n, keys, rowBytes, count)
+			portable.Scores[f](dst, stride, q, n, keys, rowBytes, count, next)
 			return
 		}
 		size := f.RowBytes(dim)
 		if count > 0 {
 			_ = keys[:(count-1)*rowBytes+size]
 		}
+		ahead := distance(keys, next)
 		for i := 0; i < n && dim > 0 && count > 0; i += queries {
 			m := min(queries, n-i)
 			d := dst[i*stride : (i+m-1)*stride+count]
-			scores(&d[0], stride, &q[i*dim], m, dim, &keys[0], rowBytes, count, 16*rowBytes, size)
+			scores(&d[0], stride, &q[i*dim], m, dim, &keys[0], rowBytes, count, ahead, size)
 		}
 	}
-	k.Weigh[f] = func(dst []float32, n int, w []float32, stride int, values []byte, count int) {
+	k.Weigh[f] = func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte) {
 		dim := len(dst) / max(n, 1)
 		if dim%32 != 0 {
-			portable.Weigh[f](dst, n, w, stride, values, count)
+			portable.Weigh[f](dst, n, w, stride, values, count, next)
 			return
 		}
 		size := f.RowBytes(dim)
-		ahead := size * count
-		if values = values[:ahead]; cap(values) < 2*ahead {
-			ahead = 0
-		}
+		_ = values[:size*count]
+		ahead := distance(values, next)
 		for i := 0; i < n && dim > 0 && count > 0; i += queries {
 			m := min(queries, n-i)
 			u := w[i*stride : (i+m-1)*stride+count]
@@ -52,3 +55,11 @@ func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weig
 
 // queries is how many queries go over a block at a time: they stay in the first cache.
 const queries = 8
+
+// distance returns how many bytes behind a block the next one lies, or in front of it; 0 if there is none.
+func distance(block, next []byte) int {
+	if len(next) == 0 {
+		return 0
+	}
+	return int(uintptr(unsafe.Pointer(unsafe.SliceData(next))) - uintptr(unsafe.Pointer(unsafe.SliceData(block))))
+}

@@ -78,7 +78,7 @@ func (c *attentionCase) scores(t *testing.T, k *tensor.Kernels, f fence, r *rand
 	}
 	q, got := f.floats(gaussian(r, c.n*c.dim)), c.grid(f, r)
 	before := slices.Clone(got)
-	k.Scores[c.format](got, c.stride, q, c.n, c.kv, c.rowBytes, c.count)
+	k.Scores[c.format](got, c.stride, q, c.n, c.kv, c.rowBytes, c.count, c.kv)
 	key := make([]float32, c.dim)
 	touched := make([]bool, len(got))
 	for j := range c.count {
@@ -96,7 +96,7 @@ func (c *attentionCase) scores(t *testing.T, k *tensor.Kernels, f fence, r *rand
 			touched[at] = true
 
 			pair := []float32{before[at], before[at]} // the key twice, one query
-			k.Scores[c.format](pair, 2, query, 1, slices.Concat(c.row(j), c.row(j)), len(c.row(j)), 2)
+			k.Scores[c.format](pair, 2, query, 1, slices.Concat(c.row(j), c.row(j)), len(c.row(j)), 2, nil)
 			equal(t, got[at:at+1], pair[:1], "score %d of query %d with and without others, %v", j, i, c)
 		}
 	}
@@ -110,7 +110,7 @@ func (c *attentionCase) scores(t *testing.T, k *tensor.Kernels, f fence, r *rand
 func (c *attentionCase) weigh(t *testing.T, k *tensor.Kernels, f fence, r *rand.Rand) {
 	w, got := c.grid(f, r), f.floats(gaussian(r, c.n*c.dim))
 	before := slices.Clone(got)
-	k.Weigh[c.format](got, c.n, w, c.stride, c.kv, c.count)
+	k.Weigh[c.format](got, c.n, w, c.stride, c.kv, c.count, c.kv)
 	want, scale := make([]float64, len(got)), make([]float64, len(got))
 	for i, v := range before {
 		want[i], scale[i] = float64(v), math.Abs(float64(v))
@@ -132,7 +132,7 @@ func (c *attentionCase) weigh(t *testing.T, k *tensor.Kernels, f fence, r *rand.
 	for i := range c.n {
 		alone := slices.Clone(before[i*c.dim : (i+1)*c.dim])
 		for j := range c.count { // value by value
-			k.Weigh[c.format](alone, 1, w[i*c.stride+j:][:1], 1, c.row(j), 1)
+			k.Weigh[c.format](alone, 1, w[i*c.stride+j:][:1], 1, c.row(j), 1, nil)
 		}
 		equal(t, got[i*c.dim:(i+1)*c.dim], alone, "sums of query %d with and without others, %v", i, c)
 	}
@@ -147,8 +147,8 @@ func TestAttentionKernelsAllocateNothing(t *testing.T) {
 			format := cache.format
 			kv := blocks(r, format, count, dim)
 			if a := testing.AllocsPerRun(10, func() {
-				k.Scores[format](w, count, q, n, kv, format.RowBytes(dim), count)
-				k.Weigh[format](q, n, w, count, kv, count)
+				k.Scores[format](w, count, q, n, kv, format.RowBytes(dim), count, nil)
+				k.Weigh[format](q, n, w, count, kv, count, nil)
 			}); a != 0 {
 				t.Errorf("%s, %v: %v allocations", k.Name, format, a)
 			}

@@ -75,11 +75,11 @@ func BenchmarkAttentionBlock(b *testing.B) {
 			kv := blocks(r, f, count, dim)
 			for _, k := range Levels() {
 				b.Run(fmt.Sprintf("%d/%v/Scores/%s", dim, f, k.Name), func(b *testing.B) {
-					measure(b, n*count*dim, "GMAC/s", func() { k.Scores[f](w, count, q, n, kv, f.RowBytes(dim), count) })
+					measure(b, n*count*dim, "GMAC/s", func() { k.Scores[f](w, count, q, n, kv, f.RowBytes(dim), count, nil) })
 				})
 				b.Run(fmt.Sprintf("%d/%v/Weigh/%s", dim, f, k.Name), func(b *testing.B) {
 					clear(w)
-					measure(b, n*count*dim, "GMAC/s", func() { k.Weigh[f](out, n, w, count, kv, count) })
+					measure(b, n*count*dim, "GMAC/s", func() { k.Weigh[f](out, n, w, count, kv, count, nil) })
 				})
 			}
 		}

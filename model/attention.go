@@ -96,6 +96,12 @@ func (s *Session) span(r row) (lo, hi int) {
 	return max(0, r.pos-s.m.Window+1), r.end
 }
 
+// seen returns which of count positions from pos on, lo to hi-1, a row sees.
+func (s *Session) seen(r row, pos, count int) (lo, hi int) {
+	lo, hi = s.span(r)
+	return max(lo-pos, 0), min(hi-pos, count)
+}
+
 // Do is called by the pool.
 func (a *attention) Do(worker, chunk int) {
 	s, w := a.s, &a.workers[worker]
@@ -132,8 +138,10 @@ func (a *attention) segment(w *attentionScratch, p *partial, from, to, h, seg in
 	q := a.queries(w, from, to, h)
 	first, end := s.visible(from, to)
 	first, end = max(first, seg*a.size), min(end, (seg+1)*a.size)
-	for pos := first &^ 1; pos < end; pos = (pos/block + 1) * block { // an even number of keys, as Scores has it
-		a.block(w, p, q, from, to, h, pos, min((end+1)&^1, (pos/block+1)*block))
+	for pos := first &^ 1; pos < end; { // an even number of keys, as Scores has it
+		next := min((end+1)&^1, (pos/block+1)*block)
+		a.block(w, p, q, from, to, h, pos, next, next < end)
+		pos = next
 	}
 }
 
@@ -176,23 +184,30 @@ func (a *attention) tie(c *kv, dst []float32, from, to, h int) {
 	}
 }
 
-// block lets queries gather from positions pos to end-1 of one block. All scores are computed; those of positions that a row does
-// not see, which may hold anything, go nowhere.
-func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to, h, pos, end int) {
+// block lets queries gather from positions pos to end-1 of one block, behind which there may be more. All scores are computed; those
+// of positions that a row does not see, which may hold anything, go nowhere.
+func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to, h, pos, end int, more bool) {
 	s, kern, cache := a.s, a.s.m.kernels, a.s.cache[a.s.i]
 	group, dim, size := s.l.Heads/s.l.KVHeads, p.dim, cache.vSize
 	n, count := (to-from)*group, end-pos
 	keys, values := cache.rows(pos, count, h)
+	var nextKeys, nextValues []byte
+	if more {
+		nextKeys, nextValues = cache.rows(end, count, h)
+	}
 	weights := w.scores[:n*block]
 	clear(weights)
-	kern.Scores[cache.format](weights, block, q[:n*cache.turned], n, keys, cache.kSize, count)
 	if cache.tied() {
-		kern.Scores[cache.format](weights, block, q[n*cache.turned:], n, values[cache.kSize:], size, count)
+		t := n * cache.turned
+		kern.Scores[cache.format](weights, block, q[:t], n, keys, cache.kSize, count, nextKeys)
+		kern.Scores[cache.format](weights, block, q[t:], n, values[cache.kSize:], size, count, nextValues)
+		nextKeys = nil // has been asked for
+	} else {
+		kern.Scores[cache.format](weights, block, q, n, keys, size, count, values)
 	}
 	whole := true
 	for i, r := range s.rows[from:to] {
-		lo, hi := s.span(r)
-		lo, hi = max(lo-pos, 0), min(hi-pos, count)
+		lo, hi := s.seen(r, pos, count)
 		whole = whole && lo == 0 && hi == count
 		for j := i * group; j < (i+1)*group && lo < hi; j++ {
 			x := weights[j*block+lo : j*block+hi]
@@ -201,15 +216,13 @@ func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to
 		}
 	}
 	if whole {
-		kern.Weigh[cache.format](p.out[:n*dim], n, weights, block, values, count)
+		kern.Weigh[cache.format](p.out[:n*dim], n, weights, block, values, count, nextKeys)
 		return
 	}
 	for i, r := range s.rows[from:to] {
-		lo, hi := s.span(r)
-		lo, hi = max(lo-pos, 0), min(hi-pos, count)
-		if lo < hi {
+		if lo, hi := s.seen(r, pos, count); lo < hi {
 			out := p.out[i*group*dim : (i+1)*group*dim]
-			kern.Weigh[cache.format](out, group, weights[i*group*block+lo:], block, values[lo*size:hi*size], hi-lo)
+			kern.Weigh[cache.format](out, group, weights[i*group*block+lo:], block, values[lo*size:hi*size], hi-lo, nextKeys)
 		}
 	}
 }

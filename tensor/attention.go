@@ -19,8 +19,8 @@ func decodePiece(f Format, dst []float32, src []byte) {
 }
 
 // scoresOf returns Kernels.Scores for a format. A query goes past the decoded keys by dot, piece by piece.
-func scoresOf(f Format) func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int) {
-	return func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int) {
+func scoresOf(f Format) func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, _ []byte) {
+	return func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, _ []byte) {
 		dim := len(q) / max(n, 1)
 		size := f.RowBytes(dim)
 		var room [piece]float32
@@ -37,8 +37,8 @@ func scoresOf(f Format) func(dst []float32, stride int, q []float32, n int, keys
 }
 
 // weighOf returns Kernels.Weigh for a format.
-func weighOf(f Format) func(dst []float32, n int, w []float32, stride int, values []byte, count int) {
-	return func(dst []float32, n int, w []float32, stride int, values []byte, count int) {
+func weighOf(f Format) func(dst []float32, n int, w []float32, stride int, values []byte, count int, _ []byte) {
+	return func(dst []float32, n int, w []float32, stride int, values []byte, count int, _ []byte) {
 		dim := len(dst) / max(n, 1)
 		size := f.RowBytes(dim)
 		var room [piece]float32

@@ -52,9 +52,10 @@ type Kernels struct {
 	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16 and Q8_0. For queries q [n, dim] and
 	// keys [count, dim], rowBytes from one to the next, Scores adds q[i] · key j to dst[i·stride + j]; count is even. For sums
 	// dst [n, dim] and values [count, dim], Weigh adds Σj w[i·stride + j] · value j to dst[i], value by value from the first. A result has
-	// the same bits whatever n and count are. Where the capacity of values reaches beyond them, what lies there is expected next.
-	Scores PerFormat[func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int)]
-	Weigh  PerFormat[func(dst []float32, n int, w []float32, stride int, values []byte, count int)]
+	// the same bits whatever n and count are. What will be needed after them begins at next, unless that is empty: so many bytes are
+	// fetched into the processor's cache in passing.
+	Scores PerFormat[func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte)]
+	Weigh  PerFormat[func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte)]
 
 	// Quantize sets dst to x in 8 bits, filled up with zeros; len(dst) == Q8Len(len(x)).
 	Quantize func(dst []Q8, x []float32)
