@@ -70,7 +70,8 @@ type Kernels struct {
 	// the roofline of reading tokens.
 	Burn func(rounds int) int64
 
-	// Panels is the panel arithmetic of quantised formats, FloatPanels of F32, F16 and BF16; nil: the exact one.
+	// Panels is the panel arithmetic of quantised formats, and of F16 and BF16 where it packs them; FloatPanels is that of other floats.
+	// Nil: the exact one.
 	Panels, FloatPanels *PanelKernels
 }
 

@@ -117,10 +117,10 @@ func (m *MatMul) way(a Arithmetic, f Format) way {
 		return byRows
 	case a == Rows && k.FloatRows[f] != nil:
 		return byFloatRows
+	case a == Panels && k.Panels != nil && (!float || k.Panels.PackW[f] != nil):
+		return byPanels
 	case a == Panels && float && k.FloatPanels != nil:
 		return byFloatPanels
-	case a == Panels && !float && k.Panels != nil:
-		return byPanels
 	}
 	return byDecoding
 }
