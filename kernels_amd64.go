@@ -16,6 +16,9 @@ func machineLevels() []*tensor.Kernels {
 	levels = append(levels, avx2())
 	if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI) {
 		levels = append(levels, avx512())
+		if supportsAMX() {
+			levels = append(levels, amx())
+		}
 	}
 	return levels
 }
@@ -41,5 +44,13 @@ func avx512() *tensor.Kernels {
 	attentionAVX512(k)
 	rowsAVX512(k)
 	panelsAVX512(k)
+	return k
+}
+
+// amx is the level of Xeons since 2023: avx512, and tiles of bf16.
+func amx() *tensor.Kernels {
+	k := avx512()
+	k.Name = "amx"
+	panelsAMX(k)
 	return k
 }

@@ -23,7 +23,7 @@ func BenchmarkPanels(b *testing.B) {
 		for _, f := range []tensor.Format{tensor.Q4_0, tensor.Q4_K, tensor.Q6_K, tensor.Q8_0, tensor.Q5_0, tensor.Q5_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
 			tensor.Q3_K, tensor.F16, tensor.BF16, tensor.F32} {
 			p := k.Panels
-			if isFloat(f) {
+			if isFloat(f) && (p == nil || p.PackW[f] == nil) {
 				p = k.FloatPanels
 			}
 			if p == nil {

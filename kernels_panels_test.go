@@ -33,6 +33,19 @@ type panelArithmetic struct {
 func panelArithmetics(k *tensor.Kernels) (list []panelArithmetic) {
 	switch {
 	case k.Panels == nil:
+	case k.Name == "amx":
+		list = append(list, panelArithmetic{
+			name:        "bf16",
+			kernels:     k.Panels,
+			weights:     func(_ tensor.Format, _ []byte, row []float32) []float64 { return float64s(toBF16(row)) },
+			floats:      func(row []float32) []float64 { return float64s(toBF16(row)) },
+			activations: func(_ tensor.Format, row []float32) []float64 { return float64s(toBF16(row)) },
+			// One rounding per product of a block's even or odd columns, one where these meet, one per block of a part, one per part.
+			rounding: func(_ tensor.Format, cols int) float64 {
+				blocks := (cols + 31) / 32
+				return float64(17+min(partBlocks, blocks)+blocks/partBlocks) * 0x1p-24
+			},
+		})
 	case k.Name == "avx2":
 		list = append(list, panelArithmetic{
 			name:    "bytes and words",
@@ -178,7 +191,7 @@ func (a *panelArithmetic) magnitudes(f tensor.Format, w []byte, row []float64) [
 	for i, v := range row {
 		m[i] = math.Abs(v)
 	}
-	if w == nil || f != tensor.Q4_K && f != tensor.Q5_K {
+	if w == nil || a.name == "bf16" || f != tensor.Q4_K && f != tensor.Q5_K {
 		return m
 	}
 	low, high := slices.Clone(w), slices.Clone(w)
@@ -202,7 +215,7 @@ func isFloat(f tensor.Format) bool { return f == tensor.F32 || f == tensor.F16 |
 // panelFormats are the formats that a kernel is for.
 func (a *panelArithmetic) formats() (list []tensor.Format) {
 	for _, f := range allFormats() {
-		if isFloat(f) == (a.name == "float") {
+		if isFloat(f) == (a.name == "float") || a.kernels.PackW[f] != nil {
 			list = append(list, f)
 		}
 	}
@@ -393,12 +406,13 @@ func TestPanelKernels(t *testing.T) {
 			rows, n := 1+r.IntN(40), 1+r.IntN(9)
 			a.checkPanels(t, r, f, shifted(blocks(r, f, rows, cols), r.IntN(64)/4*4), rows, cols, gaussian(r, n*cols), n, heap)
 		}
-		if a.name == "float" {
-			for _, f := range a.formats() {
-				for _, cols := range lengths {
-					rows, n := 1+r.IntN(40), 1+r.IntN(9)
-					a.checkPanels(t, r, f, shifted(blocks(r, f, rows, cols), r.IntN(32)*2), rows, cols, gaussian(r, n*cols), n, heap)
-				}
+		for _, f := range a.formats() {
+			if !isFloat(f) {
+				continue
+			}
+			for _, cols := range lengths {
+				rows, n := 1+r.IntN(40), 1+r.IntN(9)
+				a.checkPanels(t, r, f, shifted(blocks(r, f, rows, cols), r.IntN(32)*2), rows, cols, gaussian(r, n*cols), n, heap)
 			}
 		}
 	})
@@ -472,7 +486,7 @@ func TestPanelKernelsKeepNaNApart(t *testing.T) {
 					switch {
 					case j == 17 && !nan: // another number
 					case i == 1 || i == 3 || i == 5 || j == 17:
-						if !(math.IsNaN(float64(v)) || a.name == "float" && math.IsInf(float64(v), 0)) {
+						if !(math.IsNaN(float64(v)) || (a.name == "float" || a.name == "bf16") && math.IsInf(float64(v), 0)) {
 							t.Fatalf("%v: row %d, token %d is %v, want NaN", f, j, i, v)
 						}
 					case math.Float32bits(v) != math.Float32bits(clean):
@@ -634,7 +648,10 @@ func TestPanelsThroughMatMul(t *testing.T) {
 			// Activations are rounded to steps of 1/127 of the largest of 32, about 2.2 of their standard deviations: an error of
 			// 2.2/127/√12 = 0.5%. Weights that are rounded likewise have up to as much again.
 			limit := 0.0085
-			if isFloat(f) {
+			switch {
+			case k.Panels.PackW[tensor.BF16] != nil && f != tensor.F32:
+				limit = 0.0028 // bf16 has eight bits: an error of 2⁻⁸ at most, 0.4 of that on average, of both
+			case isFloat(f):
 				limit = 1e-6
 			}
 			if rms := math.Sqrt(off / all); !(rms < limit) {

@@ -15,9 +15,20 @@ import (
 // lengths reach every tail of an unrolled loop.
 var lengths = []int{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 96, 100, 127, 128, 129, 255, 256, 257, 511, 512, 1000, 1536}
 
+// emulated is the level that an emulator has this machine run, if any.
+var emulated func() *tensor.Kernels
+
+// levels are those to test: the machine's or, under an emulator, which is slow, the portable and the emulated one.
+func levels() []*tensor.Kernels {
+	if emulated != nil {
+		return []*tensor.Kernels{tensor.Portable(), emulated()}
+	}
+	return Levels()
+}
+
 // aboveLevels runs a test for each level above the portable one.
 func aboveLevels(t *testing.T, test func(t *testing.T, k *tensor.Kernels)) {
-	for _, k := range Levels()[1:] {
+	for _, k := range levels()[1:] {
 		t.Run(k.Name, func(t *testing.T) { test(t, k) })
 	}
 }

@@ -164,7 +164,10 @@ func TestQuantisedModelsAtEveryLevel(t *testing.T) {
 			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 				m := g.open(t, k, 2)
 				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs), "written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
-					e := medianRMS(got, g.logits, g.Vocab)
+					e, limit := medianRMS(got, g.logits, g.Vocab), limit
+					if k.Name == "amx" && role == "read" {
+						limit *= 0.52 / 1.15 // bf16 is twice as close
+					}
 					if !(e <= limit) {
 						t.Errorf("%s: median error %g, at most %g is allowed", role, e, limit)
 					}
@@ -198,7 +201,7 @@ func TestRolesDecideTheBits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			skipShort(t, name, "micro-e")
 			g := readGoldenModel(t, name)
-			for _, k := range Levels() {
+			for _, k := range levels() {
 				t.Run(k.Name, func(t *testing.T) {
 					var read, written []float32
 					for _, workers := range []int{1, 3} {
