@@ -372,9 +372,7 @@ func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []floa
 			return err
 		}
 		to := min(from+step, n)
-		if s.err == nil { // in the rows arithmetic whoever asks: it is wanted for few positions at a time
-			s.err = s.mm.Run(tensor.Rows, tensor.Product{Dst: s.logits, X: s.h[from*m.Width:], N: to - from, W: m.head})
-		}
+		s.multiply(tensor.Product{Dst: s.logits, X: s.h[from*m.Width:], N: to - from, W: m.head})
 		if m.SoftCap > 0 {
 			s.slices((to-from)*m.Vocabulary, (*Session).capLogits)
 		}
