@@ -16,12 +16,13 @@ const (
 	CacheF16 CacheFormat = iota // half precision, the default
 	CacheF32                    // as computed, twice the memory
 	CacheQ8                     // 8 bits per value and a scale per 32: little more than half of F16
+	CacheQ4                     // 4 bits per value and a scale per 32: little more than a quarter of F16
 )
 
 var cacheFormats = [...]struct {
 	name   string
 	format tensor.Format
-}{CacheF16: {"f16", tensor.F16}, CacheF32: {"f32", tensor.F32}, CacheQ8: {"q8_0", tensor.Q8_0}}
+}{CacheF16: {"f16", tensor.F16}, CacheF32: {"f32", tensor.F32}, CacheQ8: {"q8_0", tensor.Q8_0}, CacheQ4: {"q4_0", tensor.Q4_0}}
 
 func (c CacheFormat) format() (tensor.Format, error) {
 	if c < 0 || int(c) >= len(cacheFormats) {
@@ -37,10 +38,10 @@ func (c CacheFormat) String() string {
 	return cacheFormats[c].name
 }
 
-// MarshalText returns f16, f32 or q8_0.
+// MarshalText returns f16, f32, q8_0 or q4_0.
 func (c CacheFormat) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalText accepts f16, f32 and q8_0, so that a CacheFormat can be a flag ([flag.TextVar]).
+// UnmarshalText accepts f16, f32, q8_0 and q4_0, so that a CacheFormat can be a flag ([flag.TextVar]).
 func (c *CacheFormat) UnmarshalText(text []byte) error {
 	for i, f := range cacheFormats {
 		if f.name == string(text) {
@@ -48,7 +49,7 @@ func (c *CacheFormat) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("unknown cache format %q, expected f16, f32 or q8_0", text)
+	return fmt.Errorf("unknown cache format %q, expected f16, f32, q8_0 or q4_0", text)
 }
 
 // Memory is what running a model takes, in bytes.

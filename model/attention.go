@@ -145,43 +145,23 @@ func (a *attention) segment(w *attentionScratch, p *partial, from, to, h, seg in
 	}
 }
 
-// queries returns those of rows from to to-1 that attend to head h, [rows, group, head size].
+// queries returns those of rows from to to-1 that attend to head h: what meets keys [rows, group, turned], then what meets the rest
+// of the values in tied layers.
 func (a *attention) queries(w *attentionScratch, from, to, h int) []float32 {
-	row := a.s.l.Heads * a.s.l.HeadDim
-	size := row / a.s.l.KVHeads // of a group
+	s, c := a.s, a.s.cache[a.s.i]
+	group, row := s.l.Heads/s.l.KVHeads, s.l.Heads*c.dim
+	size := group * c.dim
+	if !c.tied() && (size == row || to == from+1) {
+		return s.q[from*row+h*size:][:(to-from)*size]
+	}
 	grow(&w.q, rowBlock*size)
-	if c := a.s.cache[a.s.i]; c.tied() {
-		a.tie(c, w.q, from, to, h)
-		return w.q[:(to-from)*size]
-	}
-	if size == row || to == from+1 {
-		return a.s.q[from*row+h*size:][:(to-from)*size]
-	}
-	for i := range to - from {
-		copy(w.q[i*size:(i+1)*size], a.s.q[(from+i)*row+h*size:])
+	keys := w.q[:0]
+	rest := w.q[(to-from)*group*c.turned:][:0]
+	for i := range (to - from) * group {
+		q := s.q[(from+i/group)*row+h*size+i%group*c.dim:][:c.dim]
+		keys, rest = append(keys, q[:c.turned]...), append(rest, q[c.turned:]...)
 	}
 	return w.q[:(to-from)*size]
-}
-
-// tie prepares the queries of a tied layer, whose keys are norm ⊙ value where they do not rotate: there the norm's weights go to the
-// query. dst becomes what meets keys [queries, turned], then what meets the rest of the values [queries, head size − turned].
-func (a *attention) tie(c *kv, dst []float32, from, to, h int) {
-	s := a.s
-	group, dim, t, half := s.l.Heads/s.l.KVHeads, c.dim, c.turned, c.dim/2
-	norm := s.m.layers[s.l.Source].kNorm
-	keys, rest := dst[:(to-from)*group*t], dst[(to-from)*group*t:]
-	for i := range (to - from) * group {
-		q := s.q[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim]
-		copy(keys[i*t:], q[:t/2])
-		copy(keys[i*t+t/2:], q[half:half+t/2])
-		x := rest[i*(dim-t) : (i+1)*(dim-t)]
-		for j := range x[:half-t/2] {
-			x[j] = q[t/2+j] * norm[t/2+j]
-		}
-		for j := range x[half-t/2:] {
-			x[half-t/2+j] = q[half+t/2+j] * norm[half+t/2+j]
-		}
-	}
 }
 
 // block lets queries gather from positions pos to end-1 of one block, behind which there may be more. All scores are computed; those
@@ -255,12 +235,12 @@ func (a *attention) merge(sum, part *partial, n int) {
 
 // finish writes what the queries of rows from to to-1 on head h have gathered.
 func (a *attention) finish(p *partial, from, to, h int) {
-	s, dim, c := a.s, p.dim, a.s.cache[a.s.i]
+	s, dim := a.s, p.dim
 	group := s.l.Heads / s.l.KVHeads
 	for i := range (to - from) * group {
-		dst, out := s.att[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim], p.out[i*dim:(i+1)*dim]
-		s.m.kernels.Scale(out, out, 1/p.sum[i])
-		c.restore(dst, out)
+		dst := s.att[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim]
+		s.m.kernels.Scale(dst, p.out[i*dim:(i+1)*dim], 1/p.sum[i])
+		s.cache[s.i].restore(s.m.kernels, dst)
 	}
 }
 

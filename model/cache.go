@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -46,6 +47,7 @@ type kv struct {
 	kSize   int // bytes of one head's key
 	vSize   int // and value
 	sliding bool
+	mixed   bool    // rows are mixed by Kernels.Hadamard, so that no number stands out when they are rounded together
 	pages   []*page // of the positions from i·pageLen on; nil: given up
 	free    []*page // to be used again
 }
@@ -56,7 +58,10 @@ func newKV(c *LayerConfig, f tensor.Format, plain bool) *kv {
 	if c.Turned > 0 && c.Turned%f.BlockLen() == 0 && !plain {
 		turned = c.Turned
 	}
-	return &kv{format: f, heads: c.KVHeads, dim: c.HeadDim, turned: turned, kSize: f.RowBytes(turned), vSize: f.RowBytes(c.HeadDim), sliding: c.Sliding}
+	return &kv{
+		format: f, heads: c.KVHeads, dim: c.HeadDim, turned: turned, kSize: f.RowBytes(turned), vSize: f.RowBytes(c.HeadDim), sliding: c.Sliding,
+		mixed: f.BlockLen() > 1,
+	}
 }
 
 // tied reports whether keys are made of values.
@@ -125,36 +130,60 @@ func (c *kv) rows(pos, n, h int) (k, v []byte) {
 	return p.k[i*c.kSize : (i+n)*c.kSize], p.v[i*c.vSize : (i+n)*c.vSize]
 }
 
-// put stores keys and values [heads, dim] of one position, and changes them. In tied layers what does not turn of a key is left out, and
-// the same numbers of values come last.
+// put stores keys and values [heads, dim] of one position, and changes them.
 func (c *kv) put(k *tensor.Kernels, pos int, keys, values []float32) {
 	for h := range c.heads {
 		kb, vb := c.row(pos, h)
 		key, value := keys[h*c.dim:(h+1)*c.dim], values[h*c.dim:(h+1)*c.dim]
-		if half, t := c.dim/2, c.turned; c.tied() {
-			copy(key[t/2:t], key[half:half+t/2])
-			c.encode(k, kb, key[:t])
-			copy(key, value[:t/2])
-			copy(key[t/2:], value[half:half+t/2])
-			copy(key[t:], value[t/2:half])
-			copy(value, key[:half+t/2])
-		} else {
-			c.encode(k, kb, key)
-		}
+		c.arrange(k, key)
+		c.arrange(k, value)
+		c.encode(k, kb, key[:c.turned])
 		c.encode(k, vb, value)
 	}
 }
 
-// restore gives a sum of values its order back.
-func (c *kv) restore(dst, sum []float32) {
-	if half, t := c.dim/2, c.turned; c.tied() {
-		copy(dst, sum[:t/2])
-		copy(dst[half:], sum[t/2:t])
-		copy(dst[t/2:half], sum[t:])
-		copy(dst[half+t/2:], sum[half+t/2:])
-		return
+// query prepares a query head for what the cache holds. A tied layer's keys are norm ⊙ value where they do not turn: there the norm's
+// weights go to the query.
+func (c *kv) query(k *tensor.Kernels, q, norm []float32) {
+	if half, t := c.dim/2, c.turned/2; c.tied() {
+		for _, part := range [2][2]int{{t, half}, {half + t, c.dim}} {
+			for i := part[0]; i < part[1]; i++ {
+				q[i] *= norm[i]
+			}
+		}
 	}
-	copy(dst, sum)
+	c.arrange(k, q)
+}
+
+// arrange puts the numbers of a head into the order of the cache, in tied layers those that turn first, and mixes them.
+func (c *kv) arrange(k *tensor.Kernels, x []float32) {
+	if half, t := c.dim/2, c.turned/2; c.tied() {
+		swap(x[t:half+t], half-t)
+	}
+	c.mix(k, x)
+}
+
+// restore undoes arrange.
+func (c *kv) restore(k *tensor.Kernels, x []float32) {
+	c.mix(k, x)
+	if half, t := c.dim/2, c.turned/2; c.tied() {
+		swap(x[t:half+t], t)
+	}
+}
+
+// mix is its own inverse.
+func (c *kv) mix(k *tensor.Kernels, x []float32) {
+	if c.mixed {
+		k.Hadamard(x[:c.turned]) // of what turns apart: it is multiplied with keys, not values
+		k.Hadamard(x[c.turned:])
+	}
+}
+
+// swap exchanges the first n numbers and the others.
+func swap(x []float32, n int) {
+	slices.Reverse(x[:n])
+	slices.Reverse(x[n:])
+	slices.Reverse(x)
 }
 
 func (c *kv) encode(k *tensor.Kernels, dst []byte, x []float32) {
@@ -166,9 +195,9 @@ func (c *kv) encode(k *tensor.Kernels, dst []byte, x []float32) {
 // checkCache tells whether keys and values of the model's layers can be kept in the format.
 func (c *Config) checkCache(f tensor.Format) error {
 	switch f {
-	case tensor.F32, tensor.F16, tensor.Q8_0:
+	case tensor.F32, tensor.F16, tensor.Q8_0, tensor.Q4_0:
 	default:
-		return fmt.Errorf("model: a cache in %v is not possible, only F32, F16 and Q8_0 are", f)
+		return fmt.Errorf("model: a cache in %v is not possible, only F32, F16, Q8_0 and Q4_0 are", f)
 	}
 	for i, l := range c.Layers[:c.Owners] {
 		if l.HeadDim%f.BlockLen() != 0 {

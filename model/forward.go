@@ -193,10 +193,12 @@ func (s *Session) attention(last bool) {
 func (s *Session) turnQuery(i int) {
 	l, k := s.l, s.m.kernels
 	cos, sin := s.rope(i)
+	cache, norm := s.cache[s.i], s.m.layers[l.Source].kNorm
 	for h := range l.Heads {
 		q := s.q[(i*l.Heads+h)*l.HeadDim:][:l.HeadDim]
 		k.RMSNorm(q, q, l.qNorm, s.m.Eps)
 		k.Rotate(q, cos, sin)
+		cache.query(k, q, norm)
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 type SessionOptions struct {
 	// Context is the most positions that the session may hold, 0: the model's context. Memory is taken as the text grows.
 	Context int
-	// Cache is the format of keys and values: F32, F16 or Q8_0.
+	// Cache is the format of keys and values: F32, F16, Q8_0 or Q4_0.
 	Cache tensor.Format
 	// Batch is how many positions of a prompt are read at a time, 0: DefaultBatch. It changes speed and memory, not results.
 	Batch int

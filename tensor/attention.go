@@ -15,6 +15,8 @@ func decodePiece(f Format, dst []float32, src []byte) {
 		decodeF16(dst, src)
 	case Q8_0:
 		decodeQ8_0(dst, src)
+	case Q4_0:
+		decodeQ4_0(dst, src)
 	}
 }
 

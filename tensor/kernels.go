@@ -49,7 +49,11 @@ type Kernels struct {
 	// ExpSum sets x to exp(x − shift) and returns the sum.
 	ExpSum func(x []float32, shift float32) float32
 
-	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16 and Q8_0. For queries q [n, dim] and
+	// Hadamard applies the Hadamard transform divided by its root, which is its own inverse, to each 64 numbers of x, or each largest
+	// power of two below that divides len(x).
+	Hadamard func(x []float32)
+
+	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16, Q8_0 and Q4_0. For queries q [n, dim] and
 	// keys [count, dim], rowBytes from one to the next, Scores adds q[i] · key j to dst[i·stride + j]; count is even. For sums
 	// dst [n, dim] and values [count, dim], Weigh adds Σj w[i·stride + j] · value j to dst[i], value by value from the first. A result has
 	// the same bits whatever n and count are. What will be needed after them begins at next, unless that is empty: so many bytes are
@@ -133,11 +137,12 @@ func Portable() *Kernels {
 		Rotate:    rotate,
 		SoftCap:   softCap,
 		ExpSum:    expSum,
+		Hadamard:  hadamard,
 		Quantize:  quantize,
 		Sum:       sum,
 		Burn:      burn,
 	}
-	for _, f := range []Format{F32, F16, Q8_0} {
+	for _, f := range []Format{F32, F16, Q8_0, Q4_0} {
 		k.Scores[f], k.Weigh[f] = scoresOf(f), weighOf(f)
 	}
 	return k

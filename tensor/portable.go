@@ -104,6 +104,27 @@ func expSum(x []float32, shift float32) float32 {
 	return sum
 }
 
+func hadamard(x []float32) {
+	n := 64
+	for len(x)%n != 0 {
+		n /= 2
+	}
+	scale := float32(1 / math.Sqrt(float64(n)))
+	for ; len(x) > 0; x = x[n:] {
+		y := x[:n]
+		for h := 1; h < n; h *= 2 {
+			for i := 0; i < n; i += 2 * h {
+				for j := i; j < i+h; j++ {
+					y[j], y[j+h] = y[j]+y[j+h], y[j]-y[j+h]
+				}
+			}
+		}
+		for i := range y {
+			y[i] *= scale
+		}
+	}
+}
+
 func sum(b []byte) uint64 {
 	var s0, s1, s2, s3 uint64
 	for ; len(b) >= 32; b = b[32:] {

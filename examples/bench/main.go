@@ -57,7 +57,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	numbers(p, "d", "`depths`: tokens that stand before the test, separated by commas (default 0)", 0, &plan.depths)
 	numbers(p, "b", "`tokens` written per step, separated by commas (default 1)", 1, &plan.steps)
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
-	p.TextVar(&plan.cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16 or q8_0")
+	p.TextVar(&plan.cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
 	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: as many as there are cores)")
 	p.BoolVar(&plan.huge, "huge", false, "weights in memory of their own with huge pages (Linux)")
 	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")

@@ -34,8 +34,8 @@ func TestTheEmbeddedModelIsShown(t *testing.T) {
 		`tokenizer\.ggml\.tokens \[2048\]string "<pad>" "<eos>" "<bos>" .* …`,
 		`token_embd\.weight Q8_0 256 2048 557\.1 kB`,
 		`Q4_0 \d+ \d+ \d\.\d MB 4\.50`,
-		`context f32 f16 q8_0`,
-		`4096 \d+\.\d MB \d+\.\d MB \d+\.\d MB`,
+		`context f32 f16 q8_0 q4_0`,
+		`4096 \d+\.\d MB \d+\.\d MB \d+\.\d MB \d+\.\d kB`,
 		`GGUF version 3, 4\.\d MB, \d+ parameters, parts: 1`,
 	)
 	for line := range strings.Lines(out) {
@@ -82,7 +82,7 @@ func TestMemoryOfE2BIsWhatTheFormulaSays(t *testing.T) {
 		"gemma4.embedding_length_per_layer_input", uint32(256), "gemma4.final_logit_softcapping", float32(30))
 	out := inspect.Good(t, "", path)
 	// 3 global layers own 2 · 512 values per position, 12 sliding ones 2 · 256 in rings of a thousand positions and some.
-	has(t, out, `4096 .*`, `65536 .*`, `131072 1\.6\d GB 0\.8\d GB 0\.4\d GB`)
+	has(t, out, `4096 .*`, `65536 .*`, `131072 1\.6\d GB 0\.8\d GB 0\.4\d GB 0\.2\d GB`)
 	if strings.Count(out, " GB") == 0 || strings.Contains(out, "262144") {
 		t.Errorf("wrong rows:\n%s", out)
 	}

@@ -60,7 +60,8 @@ type memory struct {
 	Context int   `json:"context"`
 	F32     int64 `json:"f32"`
 	F16     int64 `json:"f16"`
-	Q8      int64 `json:"q8_0,omitempty"` // 0 where the model's heads do not fit the format's blocks
+	Q8      int64 `json:"q8_0,omitempty"` // 0 where the model's heads do not fit the blocks of 32
+	Q4      int64 `json:"q4_0,omitempty"`
 }
 
 func newReport(f *gguf.File) *report {
@@ -108,14 +109,14 @@ func (r *report) addMemory(f *gguf.File) {
 		}
 		return
 	}
-	q8 := true // only where a head is a whole number of blocks
+	blocks := true // only where a head is a whole number of blocks
 	for _, l := range c.Layers {
-		q8 = q8 && l.HeadDim%tensor.Q8_0.BlockLen() == 0
+		blocks = blocks && l.HeadDim%tensor.Q8_0.BlockLen() == 0
 	}
 	add := func(n int) {
 		m := memory{Context: n, F32: c.CacheBytes(n, tensor.F32, 0), F16: c.CacheBytes(n, tensor.F16, 0)}
-		if q8 {
-			m.Q8 = c.CacheBytes(n, tensor.Q8_0, 0)
+		if blocks {
+			m.Q8, m.Q4 = c.CacheBytes(n, tensor.Q8_0, 0), c.CacheBytes(n, tensor.Q4_0, 0)
 		}
 		r.Memory = append(r.Memory, m)
 	}
@@ -200,14 +201,14 @@ func (r *report) print(w io.Writer) {
 	right.Flush()
 	if len(r.Memory) > 0 {
 		fmt.Fprintf(w, "\nmemory of keys and values, by context length and cache format:\n")
-		fmt.Fprintln(right, "  context\tf32\tf16\tq8_0\t")
+		fmt.Fprintln(right, "  context\tf32\tf16\tq8_0\tq4_0\t")
 	}
 	for _, m := range r.Memory {
-		q8 := "-"
+		q8, q4 := "-", "-"
 		if m.Q8 > 0 {
-			q8 = cli.Bytes(m.Q8)
+			q8, q4 = cli.Bytes(m.Q8), cli.Bytes(m.Q4)
 		}
-		fmt.Fprintf(right, "  %d\t%s\t%s\t%s\t\n", m.Context, cli.Bytes(m.F32), cli.Bytes(m.F16), q8)
+		fmt.Fprintf(right, "  %d\t%s\t%s\t%s\t%s\t\n", m.Context, cli.Bytes(m.F32), cli.Bytes(m.F16), q8, q4)
 	}
 	right.Flush()
 	if r.NoMemory != "" {

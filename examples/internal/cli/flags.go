@@ -69,7 +69,7 @@ func (f *ModelFlags) Open() (*gemma4.Model, error) {
 // SessionFlags defines -cache and -ctx. Long prompts show their progress.
 func (p *Program) SessionFlags() *gemma4.SessionOptions {
 	o := &gemma4.SessionOptions{Progress: p.Progress("reading")}
-	p.TextVar(&o.Cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16 or q8_0")
+	p.TextVar(&o.Cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
 	p.Func("ctx", "`positions` that the context holds (default: as many as the model's, taken as they are needed)", func(text string) (err error) {
 		o.Context, err = count(text)
 		return err
