@@ -1,6 +1,9 @@
 package model
 
-import "math"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // Attention walks the cache in blocks with a running maximum, so that no matrix of all scores exists. A query keeps the largest
 // score m so far, the sum l of exp(score − m) and the sum o of exp(score − m) · value; a larger score rescales both.
@@ -16,12 +19,12 @@ const rowBlock = 8
 type attention struct {
 	s       *Session
 	split   bool // a chunk is one segment of one row; else all segments of rowBlock rows
-	merging bool // second region of a split: merge the segments
 	size    int  // positions of a segment
 	first   int  // first segment that any row sees
 	count   int  // segments
 	workers []attentionScratch
-	parts   []partial // [rows, kvHeads, segments] when split
+	parts   []partial      // [rows, kvHeads, segments] when split
+	left    []atomic.Int32 // [rows, kvHeads] segments that are not done yet: who does the last one merges all
 }
 
 // attentionScratch is one worker's.
@@ -64,7 +67,6 @@ func (s *Session) attend() {
 		a.size = slidingSegment
 	}
 	a.first, a.count = from/a.size, (to-1)/a.size-from/a.size+1
-	a.merging = false
 	a.split = n*heads < 2*s.m.pool.Workers() && a.count > 1
 	if !a.split {
 		s.run((n+rowBlock-1)/rowBlock*heads, a)
@@ -73,9 +75,13 @@ func (s *Session) attend() {
 	if need := n * heads * a.count; len(a.parts) < need {
 		a.parts = append(a.parts, make([]partial, need-len(a.parts))...)
 	}
+	if len(a.left) < n*heads {
+		a.left = make([]atomic.Int32, n*heads)
+	}
+	for i := range n * heads {
+		a.left[i].Store(int32(a.count))
+	}
 	s.run(n*heads*a.count, a)
-	a.merging = true
-	s.run(n*heads, a)
 }
 
 // visible returns the positions that rows from to to-1 see in the running layer: the lowest, and the end.
@@ -106,27 +112,28 @@ func (s *Session) seen(r row, pos, count int) (lo, hi int) {
 func (a *attention) Do(worker, chunk int) {
 	s, w := a.s, &a.workers[worker]
 	group, dim, heads := s.l.Heads/s.l.KVHeads, s.l.HeadDim, s.l.KVHeads
-	switch {
-	case a.merging:
-		w.sum.reset(group, dim)
-		for i := range a.count {
-			a.merge(&w.sum, &a.parts[chunk*a.count+i], group)
-		}
-		a.finish(&w.sum, chunk/heads, chunk/heads+1, chunk%heads)
-	case a.split:
-		row, h := chunk/a.count/heads, chunk/a.count%heads
+	if a.split {
+		i := chunk / a.count
+		row, h := i/heads, i%heads
 		a.segment(w, &a.parts[chunk], row, row+1, h, a.first+chunk%a.count)
-	default:
-		from, h := chunk/heads*rowBlock, chunk%heads
-		to := min(from+rowBlock, len(s.rows))
-		w.sum.reset((to-from)*group, dim)
-		first, end := s.visible(from, to)
-		for seg := first / a.size; seg*a.size < end; seg++ {
-			a.segment(w, &w.part, from, to, h, seg)
-			a.merge(&w.sum, &w.part, (to-from)*group)
+		if a.left[i].Add(-1) == 0 {
+			w.sum.reset(group, dim)
+			for j := range a.count {
+				a.merge(&w.sum, &a.parts[i*a.count+j], group)
+			}
+			a.finish(&w.sum, row, row+1, h)
 		}
-		a.finish(&w.sum, from, to, h)
+		return
 	}
+	from, h := chunk/heads*rowBlock, chunk%heads
+	to := min(from+rowBlock, len(s.rows))
+	w.sum.reset((to-from)*group, dim)
+	first, end := s.visible(from, to)
+	for seg := first / a.size; seg*a.size < end; seg++ {
+		a.segment(w, &w.part, from, to, h, seg)
+		a.merge(&w.sum, &w.part, (to-from)*group)
+	}
+	a.finish(&w.sum, from, to, h)
 }
 
 // segment sets p to what rows from to to-1 gather from one segment of head h.
