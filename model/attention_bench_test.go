@@ -34,8 +34,8 @@ func BenchmarkAttention(b *testing.B) {
 		{"global", global, false, 4096, 1},
 		{"global", global, false, 32768, 1},
 		{"global", global, false, 4096, 512},
-		{"sliding", sliding, false, 4096, 1},
-		{"sliding", sliding, false, 4096, 512},
+		{"sliding", sliding, false, 1024, 1},
+		{"sliding", sliding, false, 1024, 512},
 		{"plain", tied, true, 65536, 1},
 		{"tied", tied, false, 65536, 1},
 	} {

@@ -15,7 +15,7 @@ const (
 	// segment is how many positions one worker attends to before partial results are merged.
 	segment = 512
 	// slidingSegment is the same in sliding layers, whose window is a few segments.
-	slidingSegment = 128
+	slidingSegment = 256
 	// pageLen is how many positions a page of the cache holds: a multiple of block.
 	pageLen = 128
 )

@@ -7,8 +7,9 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Attend returns the attention of one layer alone: rows positions behind depth others, whose keys and values are random.
-// With plain a tied layer keeps whole keys.
+// Attend returns the attention of one layer alone: rows positions behind depth others, whose keys and values are random. Copies of
+// the layer take turns until they fill more than a processor's cache holds, as a model's layers do. With plain a tied layer keeps
+// whole keys.
 func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows int) func() {
 	r := rand.New(rand.NewPCG(1, 1))
 	gaussian := func(n int) []float32 {
@@ -18,15 +19,24 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows in
 		}
 		return x
 	}
-	c := newKV(&l, f, plain)
-	c.reserve(0, depth+rows)
-	sample := gaussian(4096 + l.KVHeads*l.HeadDim)
-	for pos := range depth + rows {
-		from := pos * 37 % 4096
-		key, value := slices.Clone(sample[from:][:l.KVHeads*l.HeadDim]), slices.Clone(sample[from:][:l.KVHeads*l.HeadDim])
-		c.put(m.kernels, pos, key, value)
+	size := l.KVHeads * l.HeadDim
+	sample := gaussian(4096 + size)
+	var caches []*kv
+	for bytes := 0; bytes < 128<<20; {
+		c := newKV(&l, f, plain)
+		c.reserve(0, depth+rows)
+		for pos := range depth + rows {
+			from := pos * 37 % 4096
+			c.put(m.kernels, pos, slices.Clone(sample[from:][:size]), slices.Clone(sample[from:][:size]))
+		}
+		caches = append(caches, c)
+		if l.Sliding {
+			bytes += (m.Window + rows) * l.KVHeads * (c.kSize + c.vSize)
+		} else {
+			bytes += (depth + rows) * l.KVHeads * (c.kSize + c.vSize)
+		}
 	}
-	s := &Session{m: m, cache: []*kv{c}}
+	s := &Session{m: m, cache: caches[:1]}
 	s.l = &layer{LayerConfig: l}
 	for i := range rows {
 		s.rows = append(s.rows, row{pos: depth + i, end: depth + i + 1})
@@ -36,7 +46,11 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows in
 		s.q[i] /= 16
 	}
 	s.attn.s = s
-	return s.attend
+	return func() {
+		s.attend()
+		caches = append(caches[1:], caches[0])
+		s.cache = caches[:1]
+	}
 }
 
 // NewAttentionModel returns a model that can attend and nothing else.
