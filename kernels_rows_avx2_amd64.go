@@ -1,6 +1,8 @@
 package gemma4
 
 import (
+	"unsafe"
+
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -30,6 +32,8 @@ func fillRowsAVX2(k *tensor.Kernels, vnni bool) {
 var rowKindsAVX2 = [...]tensor.Format{
 	tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q2_K, tensor.Q3_K,
 	tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
+	tensor.IQ1_S, tensor.IQ1_M, tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S, tensor.IQ3_XXS, tensor.IQ3_S,
+	tensor.TQ1_0, tensor.TQ2_0, tensor.NVFP4,
 }
 
 const (
@@ -44,9 +48,12 @@ const (
 // once. One or two tokens, and very few rows, go token by token; the bits are the same.
 func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
 	superBytes, shareBytes := 256/f.BlockLen()*f.BlockBytes(), 32
-	if f == tensor.Q2_K || f == tensor.Q3_K || f == tensor.Q6_K {
+	switch f {
+	case tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4:
+	default:
 		shareBytes = 64 // a scale for 16 columns
 	}
+	table := unsafe.SliceData(tableAVX2(f))
 	wide := tensor.PortableRows().Rows[f]
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows <= 0 || n <= 0 {
@@ -62,6 +69,7 @@ func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
 		if units != tensor.Q8Len(rowBytes/f.BlockBytes()*f.BlockLen()) {
 			panic("gemma4: activations are not as long as rows")
 		}
+		odd := shareBytes == 64 && units%2 == 1 // NVFP4 alone, as tiles of halves take two units at a time
 		batch := min(rowTokens, rowShares/(supers*shareBytes)&^3)
 		for t := 0; t < n; t += batch {
 			m := min(batch, n-t)
@@ -71,27 +79,47 @@ func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
 			}
 			for r := 0; r < rows; r += step {
 				c := min(step, rows-r)
-				if m > 2 && c > 4 {
-					rowsManyAVX2(kind, &dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, c, &x[t*units], units, m, full, tail)
+				if m > 2 && c > 4 && !odd {
+					rowsManyAVX2(kind, &dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, c, &x[t*units], units, m, full, tail, table)
 					continue
 				}
 				for i := t; i < t+m; i++ {
-					rowsOneAVX2(kind, &dst[i*stride+r], &w[r*rowBytes], rowBytes, c, &x[i*units], units, full, tail)
+					rowsOneAVX2(kind, &dst[i*stride+r], &w[r*rowBytes], rowBytes, c, &x[i*units], units, full, tail, table)
 				}
 			}
 		}
 	}
 }
 
+// tableAVX2 returns the values of a codebook's entries, a byte each: magnitudes, or eight times the values of IQ1.
+func tableAVX2(f tensor.Format) (table []byte) {
+	levels, values, width := []int{8, 25, 43, 0}, 8, 2
+	switch f {
+	case tensor.IQ1_S, tensor.IQ1_M:
+		levels = []int{-8, 0, 8, 0}
+	case tensor.IQ3_XXS:
+		levels, values, width = []int{4, 12, 20, 28, 36, 44, 52, 62}, 4, 3
+	case tensor.IQ3_S:
+		levels, values, width = []int{1, 3, 5, 7, 9, 11, 13, 15}, 4, 3
+	}
+	for _, codes := range tensor.Codebook(f) {
+		for range values {
+			table = append(table, byte(levels[codes&(1<<width-1)]))
+			codes >>= width
+		}
+	}
+	return table
+}
+
 // rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1.
 //
 //go:noescape
-func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
+func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
 
 // rowsManyAVX2 does it for n tokens, 1 ≤ n ≤ rowTokens.
 //
 //go:noescape
-func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
+func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int, table *byte)
 
 // floatRowKernelAVX2 checks the arguments of a float row kernel and cuts the work to calls of well under a millisecond.
 func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int),

@@ -526,7 +526,8 @@ GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
 // Of 1 to 16 KB, 8 were best where they were measured (Zen 5), half as fast again as none.
 #define AHEAD 8192
 
-#define PREFETCH2 PREFETCHT0 AHEAD(SI); PREFETCHT0 (AHEAD+64)(SI)
+#define PREFETCH1 PREFETCHT0 AHEAD(SI)
+#define PREFETCH2 PREFETCH1; PREFETCHT0 (AHEAD+64)(SI)
 #define PREFETCH3 PREFETCH2; PREFETCHT0 (AHEAD+128)(SI)
 #define PREFETCH4 PREFETCH3; PREFETCHT0 (AHEAD+192)(SI)
 #define PREFETCH5 PREFETCH4; PREFETCHT0 (AHEAD+256)(SI)
@@ -1039,6 +1040,7 @@ TEXT weightsQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
 #define ROWNO  35160 // the first of the eight rows
 #define SUPER  35168 // the super-block
 #define TOKEN  35176 // the first token of a tile
+#define EXPANDED 35200 // eight rows of a wide format, WIDE_BYTES each, and what the last of them uses
 
 // A tile routine multiplies CX units of the panel with four tokens, or two:
 //
@@ -1145,6 +1147,7 @@ TEXT weightsQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
 	LOAD_DUO(w+128); EACH(DUO_S8, q+16, 0); LOAD_DUO(w+192); EACH(DUO_S8, q+24, 0)
 #define HALF_VNNI(EACH, w, q) LOAD_QUAD(w); EACH(QUAD_VNNI, q, 0)
 #define HALF_U6(EACH, w, q) LOAD_QUAD(w); EACH(QUAD_U6, q, 0)
+#define HALF_S8(EACH, w, q) LOAD_DUO(w); EACH(DUO_S8, q, 0); LOAD_DUO(w+64); EACH(DUO_S8, q+8, 0)
 
 // START_… and FINISH_… are around them. lane is the lane, a number, dx where the activations' scales lie.
 #define START_ZERO(x, s, A, n, acc, lane, b) \
@@ -1288,11 +1291,574 @@ TEXT tileHalves4<>(SB), NOSPLIT|NOFRAME, $0-0
 TEXT tileHalves2<>(SB), NOSPLIT|NOFRAME, $0-0
 	TILE_HALVES(EACH2, START_OFFSET, HALF_U6, FINISH)
 
+TEXT tileHalvesS8_4<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH4, START_ZERO, HALF_S8, FINISH)
+
+TEXT tileHalvesS8_2<>(SB), NOSPLIT|NOFRAME, $0-0
+	TILE_HALVES(EACH2, START_ZERO, HALF_S8, FINISH)
+
 TEXT tileHalvesMin4<>(SB), NOSPLIT|NOFRAME, $0-0
 	TILE_HALVES(EACH4, START_ZERO, HALF_U6, FINISH_MIN)
 
 TEXT tileHalvesMin2<>(SB), NOSPLIT|NOFRAME, $0-0
 	TILE_HALVES(EACH2, START_ZERO, HALF_U6, FINISH_MIN)
+
+// ---------------------------------------------------------------------------------------------------------------- wide formats
+
+// The formats with codebooks, the ternary ones and NVFP4 are expanded super-block by super-block, and multiplied as signed weights
+// of at most 62 with a scale for 16 columns. An expand routine takes the super-block at SI and the format's table at R15 to 0(R14): 256
+// weights; 256(R14): their scales, in lanes. It uses AX, DX and all vectors but Y0 and Y13, and of the memory behind
+//
+//	320(R14)  a byte of each eight weights, an octet: their signs, or what is added to them
+//	352(R14)  words of indices
+#define WIDE_BYTES 320
+
+// The constants; rows are words of 16 bits where four of them stand in a line of VECTOR.
+VECTOR(ones, 1, 1, 1, 1, 1, 1, 1, 1)
+VECTOR(sevens, 7, 7, 7, 7, 7, 7, 7, 7)
+VECTOR(fifteens, 15, 15, 15, 15, 15, 15, 15, 15)
+VECTOR(sevenBits, 127, 127, 127, 127, 127, 127, 127, 127)
+VECTOR(bytes1, 0x01010101, 0x01010101, 0x01010101, 0x01010101, 0x01010101, 0x01010101, 0x01010101, 0x01010101)
+VECTOR(bytes15, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F)
+VECTOR(bytes86, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656)
+VECTOR(bytes171, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB)
+VECTOR(words100, 0x01000100, 0x01000100, 0x01000100, 0x01000100, 0x01000100, 0x01000100, 0x01000100, 0x01000100)
+VECTOR(words300, 0x03000300, 0x03000300, 0x03000300, 0x03000300, 0x03000300, 0x03000300, 0x03000300, 0x03000300)
+VECTOR(words700, 0x07000700, 0x07000700, 0x07000700, 0x07000700, 0x07000700, 0x07000700, 0x07000700, 0x07000700)
+VECTOR(words1FF, 0x01FF01FF, 0x01FF01FF, 0x01FF01FF, 0x01FF01FF, 0x01FF01FF, 0x01FF01FF, 0x01FF01FF, 0x01FF01FF)
+VECTOR(wordBits, 0x00020001, 0x00080004, 0x00200010, 0x00800040, 0x02000100, 0x08000400, 0x20001000, 0x80004000)
+VECTOR(whole, 0x3F800000, 0x3F800000, 0x3F800000, 0x3F800000, 0x3F800000, 0x3F800000, 0x3F800000, 0x3F800000)
+VECTOR(quarter, 0x3E800000, 0x3E800000, 0x3E800000, 0x3E800000, 0x3E800000, 0x3E800000, 0x3E800000, 0x3E800000)
+VECTOR(eighth, 0x3E000000, 0x3E000000, 0x3E000000, 0x3E000000, 0x3E000000, 0x3E000000, 0x3E000000, 0x3E000000)
+VECTOR(bias, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000) // 119<<23
+VECTOR(small8, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000) // 1/1024
+VECTOR(eights, 8, 8, 8, 8, 8, 8, 8, 8)
+VECTOR(noNumber, 127, 127, 127, 127, 127, 127, 127, 127)
+VECTOR(fp4, 0x03020100, 0x0C080604, 0xFDFEFF00, 0xF4F8FAFC, 0x03020100, 0x0C080604, 0xFDFEFF00, 0xF4F8FAFC)
+
+// Four bytes, eight times each. 0x80 for an odd number of ones.
+VECTOR(spreadFour, 0x00000000, 0x00000000, 0x01010101, 0x01010101, 0x02020202, 0x02020202, 0x03030303, 0x03030303)
+VECTOR(odd, 0x00808000, 0x80000080, 0x80000080, 0x00808000, 0x00808000, 0x80000080, 0x80000080, 0x00808000)
+
+// Where the upper bits of indices lie: shifts of four sevens of bits, bytes or words for four (or two) octets each, factors that shift left.
+VECTOR(shifts_7, 0, 7, 14, 21, 0, 7, 14, 21)
+VECTOR(shifts_4, 0, 4, 8, 12, 16, 20, 24, 28)
+VECTOR(shiftsIQ1_M, 0, 6, 16, 22, 3, 9, 19, 25)
+VECTOR(byteOfFour, 0x80008000, 0x80008000, 0x80018001, 0x80018001, 0x80028002, 0x80028002, 0x80038003, 0x80038003)
+VECTOR(byteOfTwo, 0x80008000, 0x80018001, 0x80028002, 0x80038003, 0x80048004, 0x80058005, 0x80068006, 0x80078007)
+VECTOR(wordOfFour, 0x01000100, 0x01000100, 0x03020302, 0x03020302, 0x05040504, 0x05040504, 0x07060706, 0x07060706)
+VECTOR(factors2, 0x00400100, 0x00040010, 0x00400100, 0x00040010, 0x00400100, 0x00040010, 0x00400100, 0x00040010)
+VECTOR(factors3, 0x00200100, 0x00000004, 0x00200100, 0x00000004, 0x00200100, 0x00000004, 0x00200100, 0x00000004)
+VECTOR(factors4, 0x00100100, 0x00100100, 0x00100100, 0x00100100, 0x00100100, 0x00100100, 0x00100100, 0x00100100)
+
+// HALF sets Y4 to a multiple of the half at SI.
+#define HALF(multiple) \
+	VPBROADCASTW (SI), X4; \
+	VCVTPH2PS    X4, Y4; \
+	VMULPS       multiple<>(SB), Y4, Y4
+
+// ODD makes s of at most four bits in Y3 (2s + 1)·Y4.
+#define ODD(mask) \
+	VPAND     mask<>(SB), Y3, Y3; \
+	VPADDD    Y3, Y3, Y3; \
+	VPOR      ones<>(SB), Y3, Y3; \
+	VCVTDQ2PS Y3, Y3; \
+	VMULPS    Y4, Y3, Y3
+
+// ODD_BLOCKS does so for eight blocks, ODD_HALVES for the halves of blocks whose scales are eight bytes at o(SI).
+#define ODD_BLOCKS(mask) \
+	ODD(mask); \
+	VPERM2F128 $0x00, Y3, Y3, Y4; \
+	VPERM2F128 $0x11, Y3, Y3, Y3; \
+	VMOVUPS    Y4, 256(R14); \
+	VMOVUPS    Y3, 288(R14)
+
+#define ODD_EIGHT(o, to) \
+	VPBROADCASTD (o)(SI), X3; \
+	VPMOVZXBD    X3, Y3; \
+	VPSRLVD      shifts_0_4<>(SB), Y3, Y3; \
+	ODD(fifteens); \
+	VMOVUPS      Y3, (to)(R14)
+
+#define ODD_HALVES(o) ODD_EIGHT(o, 256); ODD_EIGHT(o+4, 288)
+
+// SEVENS takes four times seven signs of each word of Y4 … Y7, four times the same, to bytes of Y4.
+#define SEVENS \
+	VMOVDQU   shifts_7<>(SB), Y8; \
+	VMOVDQU   sevenBits<>(SB), Y9; \
+	VPSRLVD   Y8, Y4, Y4; \
+	VPSRLVD   Y8, Y5, Y5; \
+	VPSRLVD   Y8, Y6, Y6; \
+	VPSRLVD   Y8, Y7, Y7; \
+	VPAND     Y9, Y4, Y4; \
+	VPAND     Y9, Y5, Y5; \
+	VPAND     Y9, Y6, Y6; \
+	VPAND     Y9, Y7, Y7; \
+	VPACKUSDW Y5, Y4, Y4; \
+	VPACKUSDW Y7, Y6, Y6; \
+	VPACKUSWB Y6, Y4, Y4
+
+// EVEN completes seven signs in the bytes of Y4 to eight of which an even number is 1.
+#define EVEN \
+	VMOVDQU odd<>(SB), Y8; \
+	VPSRLW  $4, Y4, Y5; \
+	VPXOR   Y4, Y5, Y5; \
+	VPAND   bytes15<>(SB), Y5, Y5; \
+	VPSHUFB Y5, Y8, Y5; \
+	VPOR    Y5, Y4, Y4; \
+	VMOVDQU Y4, 320(R14)
+
+// OCTETS sets Y1 to the four entries at indices that LOAD takes, step apart from o(r); QUADS to the eight.
+#define OCTETS(LOAD, o, r, step) \
+	LOAD        (o)(r), AX; \
+	LOAD        (o+step)(r), DX; \
+	VMOVQ       (R15)(AX*8), X1; \
+	VMOVHPS     (R15)(DX*8), X1, X1; \
+	LOAD        (o+2*step)(r), AX; \
+	LOAD        (o+3*step)(r), DX; \
+	VMOVQ       (R15)(AX*8), X2; \
+	VMOVHPS     (R15)(DX*8), X2, X2; \
+	VINSERTI128 $1, X2, Y1, Y1
+
+#define QUADS4(LOAD, o, r, step, X) \
+	LOAD    (o)(r), AX; \
+	LOAD    (o+step)(r), DX; \
+	VMOVD   (R15)(AX*4), X; \
+	VPINSRD $1, (R15)(DX*4), X, X; \
+	LOAD    (o+2*step)(r), AX; \
+	LOAD    (o+3*step)(r), DX; \
+	VPINSRD $2, (R15)(AX*4), X, X; \
+	VPINSRD $3, (R15)(DX*4), X, X
+
+#define QUADS(LOAD, o, r, step) \
+	QUADS4(LOAD, o, r, step, X1); \
+	QUADS4(LOAD, o+4*step, r, step, X2); \
+	VINSERTI128 $1, X2, Y1, Y1
+
+// SIGNED stores block g with its signs, SHIFTED with what is added to its octets.
+#define SIGNED(g) \
+	VPBROADCASTD (320+4*g)(R14), Y2; \
+	VPSHUFB      Y11, Y2, Y2; \
+	VPAND        Y12, Y2, Y2; \
+	VPCMPEQB     Y12, Y2, Y2; \
+	VPXOR        Y2, Y1, Y1; \
+	VPSUBB       Y2, Y1, Y1; \
+	VMOVDQU      Y1, (32*g)(R14)
+
+#define SHIFTED(g) \
+	VPBROADCASTD (320+4*g)(R14), Y2; \
+	VPSHUFB      Y11, Y2, Y2; \
+	VPADDB       Y2, Y1, Y1; \
+	VMOVDQU      Y1, (32*g)(R14)
+
+// EACH_BLOCK does eight blocks; of the first the indices are at o(r), the others' are each so many bytes farther.
+#define EACH_BLOCK(ENTRIES, LOAD, o, r, step, bytes, END) \
+	VMOVDQU spreadFour<>(SB), Y11; \
+	VMOVDQU eachBit<>(SB), Y12; \
+	ENTRIES(LOAD, o, r, step); END(0); \
+	ENTRIES(LOAD, o+bytes, r, step); END(1); \
+	ENTRIES(LOAD, o+2*bytes, r, step); END(2); \
+	ENTRIES(LOAD, o+3*bytes, r, step); END(3); \
+	ENTRIES(LOAD, o+4*bytes, r, step); END(4); \
+	ENTRIES(LOAD, o+5*bytes, r, step); END(5); \
+	ENTRIES(LOAD, o+6*bytes, r, step); END(6); \
+	ENTRIES(LOAD, o+7*bytes, r, step); END(7)
+
+// IQ2_XXS: d, then for each block four indices, four times seven signs and four bits of scale.
+TEXT expandIQ2_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU 2(SI), Y1
+	VMOVDQU 34(SI), Y2
+	VSHUFPS $0xDD, Y2, Y1, Y3
+	VPERMQ  $0xD8, Y3, Y3
+	VPSRLD  $28, Y3, Y3
+	HALF(eighth)
+	ODD_BLOCKS(fifteens)
+	VPSHUFD $0x55, Y1, Y4
+	VPSHUFD $0xFF, Y1, Y5
+	VPSHUFD $0x55, Y2, Y6
+	VPSHUFD $0xFF, Y2, Y7
+	SEVENS
+	VPERMQ  $0xD8, Y4, Y4
+	EVEN
+	EACH_BLOCK(OCTETS, MOVBLZX, 2, SI, 1, 8, SIGNED)
+	RET
+
+// IQ2_XS: d, 32 words of an index and seven signs, four bits of scale of each half.
+TEXT expandIQ2_XS<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU   2(SI), Y1
+	VMOVDQU   34(SI), Y2
+	VMOVDQU   words1FF<>(SB), Y3
+	VPSRLW    $9, Y1, Y4
+	VPSRLW    $9, Y2, Y5
+	VPAND     Y3, Y1, Y1
+	VPAND     Y3, Y2, Y2
+	VMOVDQU   Y1, 352(R14)
+	VMOVDQU   Y2, 384(R14)
+	VPACKUSWB Y5, Y4, Y4
+	VPERMQ    $0xD8, Y4, Y4
+	EVEN
+	HALF(eighth)
+	ODD_HALVES(66)
+	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SIGNED)
+	RET
+
+// IQ2_S: d, lower bytes of 32 indices, signs, upper two bits of the indices, four bits of scale of each half.
+#define SIXTEEN_IQ2_S(low, high, to) \
+	VPMOVZXBW    (low)(SI), Y1; \
+	VPBROADCASTD (high)(SI), Y2; \
+	VPSHUFB      byteOfFour<>(SB), Y2, Y2; \
+	VPMULLW      factors2<>(SB), Y2, Y2; \
+	VPAND        words300<>(SB), Y2, Y2; \
+	VPOR         Y2, Y1, Y1; \
+	VMOVDQU      Y1, (to)(R14)
+
+TEXT expandIQ2_S<>(SB), NOSPLIT|NOFRAME, $0-0
+	SIXTEEN_IQ2_S(2, 66, 352)
+	SIXTEEN_IQ2_S(18, 70, 384)
+	VMOVDQU 34(SI), Y1
+	VMOVDQU Y1, 320(R14)
+	HALF(eighth)
+	ODD_HALVES(74)
+	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SIGNED)
+	RET
+
+// IQ3_XXS: d, eight indices of each block, then four times seven signs and four bits of scale of each.
+TEXT expandIQ3_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU 66(SI), Y1
+	VPSRLD  $28, Y1, Y3
+	HALF(quarter)
+	ODD_BLOCKS(fifteens)
+	VPSHUFD $0x00, Y1, Y4
+	VPSHUFD $0x55, Y1, Y5
+	VPSHUFD $0xAA, Y1, Y6
+	VPSHUFD $0xFF, Y1, Y7
+	SEVENS
+	EVEN
+	EACH_BLOCK(QUADS, MOVBLZX, 2, SI, 1, 8, SIGNED)
+	RET
+
+// IQ3_S: d, eight indices of each block, their ninth bits, signs, four bits of scale of each.
+#define SIXTEEN_IQ3_S(low, high, to) \
+	VPMOVZXBW    (low)(SI), Y1; \
+	VPBROADCASTW (high)(SI), Y2; \
+	VPAND        Y11, Y2, Y2; \
+	VPCMPEQW     Y11, Y2, Y2; \
+	VPAND        Y12, Y2, Y2; \
+	VPOR         Y2, Y1, Y1; \
+	VMOVDQU      Y1, (to)(R14)
+
+TEXT expandIQ3_S<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU      wordBits<>(SB), Y11
+	VMOVDQU      words100<>(SB), Y12
+	SIXTEEN_IQ3_S(2, 66, 352)
+	SIXTEEN_IQ3_S(18, 68, 384)
+	SIXTEEN_IQ3_S(34, 70, 416)
+	SIXTEEN_IQ3_S(50, 72, 448)
+	VMOVDQU      74(SI), Y1
+	VMOVDQU      Y1, 320(R14)
+	VPBROADCASTD 106(SI), Y3
+	VPSRLVD      shifts_4<>(SB), Y3, Y3
+	HALF(whole)
+	ODD_BLOCKS(fifteens)
+	EACH_BLOCK(QUADS, MOVWLZX, 352, R14, 2, 16, SIGNED)
+	RET
+
+// SHIFTS takes the sign bits of words in Y4 and Y5: eight times an octet is moved up by 1, or down.
+#define SHIFTS \
+	VPSRAW    $15, Y4, Y4; \
+	VPSRAW    $15, Y5, Y5; \
+	VPACKSSWB Y5, Y4, Y4; \
+	VPERMQ    $0xD8, Y4, Y4; \
+	VPOR      bytes1<>(SB), Y4, Y4; \
+	VMOVDQU   Y4, 320(R14)
+
+// IQ1_S: d, lower bytes of 32 indices, and for each block the upper three bits of four, three bits of scale, and whether values are an
+// eighth less or more. The fourth index has its bits above bit 8, so a shift to the right.
+#define SIXTEEN_IQ1_S(low, W, to) \
+	VPMOVZXBW (low)(SI), Y1; \
+	VPMULLW   factors3<>(SB), W, Y2; \
+	VPSRLW    $1, W, Y3; \
+	VPBLENDW  $0x88, Y3, Y2, Y2; \
+	VPAND     words700<>(SB), Y2, Y2; \
+	VPOR      Y2, Y1, Y1; \
+	VMOVDQU   Y1, (to)(R14)
+
+TEXT expandIQ1_S<>(SB), NOSPLIT|NOFRAME, $0-0
+	VPBROADCASTQ 34(SI), Y4
+	VPBROADCASTQ 42(SI), Y5
+	VPSHUFB      wordOfFour<>(SB), Y4, Y4
+	VPSHUFB      wordOfFour<>(SB), Y5, Y5
+	SIXTEEN_IQ1_S(2, Y4, 352)
+	SIXTEEN_IQ1_S(18, Y5, 384)
+	SHIFTS
+	VPMOVZXWD    34(SI), Y3
+	VPSRLD       $12, Y3, Y3
+	HALF(eighth)
+	ODD_BLOCKS(sevens)
+	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SHIFTED)
+	RET
+
+// IQ1_M: lower bytes of 32 indices, upper three bits of each and whether its values are an eighth less or more, then four words: a
+// quarter of d, and three bits of scale of four halves.
+#define SIXTEEN_IQ1_M(low, high, W, to) \
+	VPMOVZXBW    (low)(SI), Y1; \
+	VPBROADCASTQ (high)(SI), W; \
+	VPSHUFB      byteOfTwo<>(SB), W, W; \
+	VPMULLW      factors4<>(SB), W, W; \
+	VPAND        words700<>(SB), W, Y2; \
+	VPSLLW       $4, W, W; \
+	VPOR         Y2, Y1, Y1; \
+	VMOVDQU      Y1, (to)(R14)
+
+#define ODD_IQ1_M(o, to) \
+	VPBROADCASTD (o)(SI), Y3; \
+	VPSRLVD      shiftsIQ1_M<>(SB), Y3, Y3; \
+	ODD(sevens); \
+	VMOVUPS      Y3, (to)(R14)
+
+TEXT expandIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
+	SIXTEEN_IQ1_M(0, 32, Y4, 352)
+	SIXTEEN_IQ1_M(16, 40, Y5, 384)
+	SHIFTS
+	MOVBLZX 49(SI), AX
+	MOVBLZX 51(SI), DX
+	SHRL    $4, AX
+	ANDL    $0xF0, DX
+	ORL     DX, AX
+	MOVBLZX 53(SI), DX
+	SHRL    $4, DX
+	SHLL    $8, DX
+	ORL     DX, AX
+	MOVBLZX 55(SI), DX
+	ANDL    $0xF0, DX
+	SHLL    $8, DX
+	ORL     DX, AX
+	VMOVD   AX, X4
+	VPBROADCASTW X4, X4
+	VCVTPH2PS    X4, Y4
+	VMULPS       eighth<>(SB), Y4, Y4
+	ODD_IQ1_M(48, 256)
+	ODD_IQ1_M(52, 288)
+	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SHIFTED)
+	RET
+
+// DSCALE stores the half at o as the scale of all columns.
+#define DSCALE(o) \
+	VPBROADCASTW (o)(SI), X4; \
+	VCVTPH2PS    X4, Y4; \
+	VMOVUPS      Y4, 256(R14); \
+	VMOVUPS      Y4, 288(R14)
+
+// TQ2_0: 64 bytes of two bits, d.
+#define CRUMB(Y, s, to) \
+	VPSRLW  $s, Y, Y3; \
+	VPAND   Y11, Y3, Y3; \
+	VPSUBB  Y12, Y3, Y3; \
+	VMOVDQU Y3, (to)(R14)
+
+TEXT expandTQ2_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	DSCALE(64)
+	VMOVDQU (SI), Y1
+	VMOVDQU 32(SI), Y2
+	VMOVDQU bytes3<>(SB), Y11
+	VMOVDQU bytes1<>(SB), Y12
+	CRUMB(Y1, 0, 0)
+	CRUMB(Y1, 2, 32)
+	CRUMB(Y1, 4, 64)
+	CRUMB(Y1, 6, 96)
+	CRUMB(Y2, 0, 128)
+	CRUMB(Y2, 2, 160)
+	CRUMB(Y2, 4, 192)
+	CRUMB(Y2, 6, 224)
+	RET
+
+// TQ1_0: 48 bytes of five digits each, the first of 32 bytes, the second of these and so on, then of 16; 4 bytes of four; d. A byte is a
+// fraction of 256: its next digit is what exceeds 256 times three, so it tells thirds, 86 and 171.
+#define TIMES3(Y, T) \
+	VPADDB Y, Y, T; \
+	VPADDB T, Y, Y
+
+#define DIGIT(Y, to) \
+	VPMAXUB  Y11, Y, Y3; \
+	VPMAXUB  Y12, Y, Y4; \
+	VPCMPEQB Y, Y3, Y3; \
+	VPCMPEQB Y, Y4, Y4; \
+	VPSUBB   Y3, Y10, Y3; \
+	VPSUBB   Y4, Y3, Y3; \
+	VMOVDQU  Y3, (to)(R14)
+
+TEXT expandTQ1_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	DSCALE(52)
+	VMOVDQU     bytes86<>(SB), Y11
+	VMOVDQU     bytes171<>(SB), Y12
+	VPCMPEQB    Y10, Y10, Y10
+	VMOVDQU     (SI), Y1
+	DIGIT(Y1, 0)
+	TIMES3(Y1, Y3)
+	DIGIT(Y1, 32)
+	TIMES3(Y1, Y3)
+	DIGIT(Y1, 64)
+	TIMES3(Y1, Y3)
+	DIGIT(Y1, 96)
+	TIMES3(Y1, Y3)
+	DIGIT(Y1, 128)
+	VMOVDQU     32(SI), X1
+	VMOVDQA     X1, X2
+	TIMES3(X2, X3)
+	VINSERTI128 $1, X2, Y1, Y1
+	DIGIT(Y1, 160)
+	TIMES3(Y1, Y3)
+	TIMES3(Y1, Y3)
+	DIGIT(Y1, 192)
+	TIMES3(X1, X3)
+	TIMES3(X1, X3)
+	VMOVD       48(SI), X5
+	VMOVDQA     X5, X6
+	TIMES3(X6, X3)
+	VPUNPCKLDQ  X6, X5, X5
+	VMOVDQA     X5, X6
+	TIMES3(X6, X3)
+	TIMES3(X6, X3)
+	VPUNPCKLQDQ X6, X5, X5
+	VINSERTI128 $1, X5, Y1, Y1
+	DIGIT(Y1, 224)
+	RET
+
+// NVFP4: blocks of 64: four scales of 16 values (bytes with four exponent bits and three fraction bits), 32 bytes of nibbles, in which the low
+// ones of 8 bytes are 8 values and the high ones the next. A scale below 8 is a multiple of 1/1024, and 0x7F counts as 0.
+#define SIXTYFOUR(o, to) \
+	VMOVDQU     (o)(SI), Y1; \
+	VPSRLW      $4, Y1, Y2; \
+	VPAND       Y12, Y1, Y1; \
+	VPAND       Y12, Y2, Y2; \
+	VPSHUFB     Y1, Y11, Y1; \
+	VPSHUFB     Y2, Y11, Y2; \
+	VPUNPCKLQDQ Y2, Y1, Y3; \
+	VPUNPCKHQDQ Y2, Y1, Y4; \
+	VPERM2I128  $0x20, Y4, Y3, Y1; \
+	VPERM2I128  $0x31, Y4, Y3, Y2; \
+	VMOVDQU     Y1, (to)(R14); \
+	VMOVDQU     Y2, (to+32)(R14)
+
+#define E4M3(to) \
+	VPMOVZXBD X8, Y1; \
+	VPCMPEQD  Y12, Y1, Y2; \
+	VPCMPGTD  Y1, Y11, Y4; \
+	VPSLLD    $20, Y1, Y3; \
+	VCVTDQ2PS Y1, Y1; \
+	VPADDD    Y9, Y3, Y3; \
+	VMULPS    Y10, Y1, Y1; \
+	VBLENDVPS Y4, Y1, Y3, Y3; \
+	VANDNPS   Y3, Y2, Y3; \
+	VMOVUPS   Y3, (to)(R14)
+
+TEXT expandNVFP4<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVD   (SI), X8
+	VPINSRD $1, 36(SI), X8, X8
+	VPINSRD $2, 72(SI), X8, X8
+	VPINSRD $3, 108(SI), X8, X8
+	VPSHUFB evenOdd<>(SB), X8, X8
+	VMOVDQU bias<>(SB), Y9
+	VMOVDQU small8<>(SB), Y10
+	VMOVDQU eights<>(SB), Y11
+	VMOVDQU noNumber<>(SB), Y12
+	E4M3(256)
+	VPSRLDQ $8, X8, X8
+	E4M3(288)
+	VMOVDQU fp4<>(SB), Y11
+	VMOVDQU bytes15<>(SB), Y12
+	SIXTYFOUR(4, 0)
+	SIXTYFOUR(40, 64)
+	SIXTYFOUR(76, 128)
+	SIXTYFOUR(112, 192)
+	RET
+
+// HALVES_S8 is for signed weights up to 64: |w| · sign(w)·q.
+#define HALVES_S8(q, V, W) \
+	VMOVDQU    (q)(R14), Y2; \
+	VMOVDQU    (q+32)(R14), Y3; \
+	VMOVDQU    (q)(BX), Y8; \
+	VMOVDQU    (q+32)(BX), Y9; \
+	VPSIGNB    Y2, Y8, Y8; \
+	VPSIGNB    Y3, Y9, Y9; \
+	VPABSB     Y2, Y2; \
+	VPABSB     Y3, Y3; \
+	VPMADDUBSW Y8, Y2, Y2; \
+	VPMADDUBSW Y9, Y3, Y3; \
+	VPMADDWD   Y13, Y2, V; \
+	VPMADDWD   Y13, Y3, W
+
+#define ROW_WIDE(bytes, PREFETCH, expand) \
+	ONES; \
+	LEAQ 37152(R13), R14; \
+loop: \
+	PREFETCH; \
+	CALL expand<>(SB); \
+	VMOVUPS 256(R14), Y1; \
+	VMOVUPS 288(R14), Y12; \
+	HALVES_S8(0, Y4, Y5); \
+	HALVES_S8(64, Y6, Y7); \
+	TREE_WORDS; \
+	END_SUM(256, Y1); \
+	HALVES_S8(128, Y4, Y5); \
+	HALVES_S8(192, Y6, Y7); \
+	TREE_WORDS; \
+	END_SUM(288, Y12); \
+	ADDQ $bytes, SI; \
+	ADDQ $384, BX; \
+	DECQ CX; \
+	JNZ  loop; \
+	RET
+
+// The scales routine of a wide format expands row BX.
+#define SCALES_WIDE(expand) \
+	IMUL3Q  $WIDE_BYTES, BX, R14; \
+	LEAQ    EXPANDED(R13)(R14*1), R14; \
+	CALL    expand<>(SB); \
+	VMOVUPS 256(R14), Y1; \
+	VMOVUPS 288(R14), Y12; \
+	STORE_HALVES; \
+	RET
+
+#define WIDE(row, scales, expand, bytes, PREFETCH) \
+TEXT row<>(SB), NOSPLIT|NOFRAME, $0-0; \
+	ROW_WIDE(bytes, PREFETCH, expand); \
+TEXT scales<>(SB), NOSPLIT|NOFRAME, $0-0; \
+	SCALES_WIDE(expand)
+
+WIDE(rowIQ1_S, scalesIQ1_S, expandIQ1_S, 50, PREFETCH1)
+WIDE(rowIQ1_M, scalesIQ1_M, expandIQ1_M, 56, PREFETCH1)
+WIDE(rowIQ2_XXS, scalesIQ2_XXS, expandIQ2_XXS, 66, PREFETCH2)
+WIDE(rowIQ2_XS, scalesIQ2_XS, expandIQ2_XS, 74, PREFETCH2)
+WIDE(rowIQ2_S, scalesIQ2_S, expandIQ2_S, 82, PREFETCH2)
+WIDE(rowIQ3_XXS, scalesIQ3_XXS, expandIQ3_XXS, 98, PREFETCH2)
+WIDE(rowIQ3_S, scalesIQ3_S, expandIQ3_S, 110, PREFETCH2)
+WIDE(rowTQ1_0, scalesTQ1_0, expandTQ1_0, 54, PREFETCH1)
+WIDE(rowTQ2_0, scalesTQ2_0, expandTQ2_0, 66, PREFETCH2)
+WIDE(rowNVFP4, scalesNVFP4, expandNVFP4, 144, PREFETCH3)
+
+TEXT unitsWide<>(SB), NOSPLIT|NOFRAME, $0-0
+	EACH_UNIT(64, BYTES(0, MAP_NOTHING, 0); BYTES(16, MAP_NOTHING, 128), BYTES(32, MAP_NOTHING, 256); BYTES(48, MAP_NOTHING, 384))
+
+TEXT weightsWide<>(SB), NOSPLIT|NOFRAME, $0-0
+	LEAQ EXPANDED(R13), R8
+	LEAQ WIDE_BYTES(R8), R9
+	LEAQ WIDE_BYTES(R9), R10
+	LEAQ WIDE_BYTES(R10), R11
+	LEAQ WIDE_BYTES(R11), R12
+	LEAQ WIDE_BYTES(R12), AX
+	LEAQ WIDE_BYTES(AX), BX
+	LEAQ WIDE_BYTES(BX), DX
+	CALL unitsWide<>(SB)
+	MOVQ (PLACE+0)(R13), R8
+	MOVQ (PLACE+8)(R13), R9
+	MOVQ (PLACE+16)(R13), R10
+	MOVQ (PLACE+24)(R13), R11
+	MOVQ (PLACE+32)(R13), R12
+	MOVQ (PLACE+40)(R13), AX
+	MOVQ (PLACE+48)(R13), BX
+	MOVQ (PLACE+56)(R13), DX
+	RET
 
 // ---------------------------------------------------------------------------------------------------------------- digests
 
@@ -1508,6 +2074,18 @@ BLOCKS(kindIQ4_NLVNNI, rowIQ4_NLVNNI, scalesQ4_0, weightsIQ4_NLUp, tileVNNI4, ti
 BLOCKS(kindIQ4_XSVNNI, rowIQ4_XSVNNI, scalesIQ4_XS, weightsIQ4_XSUp, tileVNNI4, tileVNNI2, 136, 128)
 BLOCKS(kindMXFP4VNNI, rowMXFP4VNNI, scalesMXFP4, weightsMXFP4, tileVNNI4, tileVNNI2, 136, 12)
 
+// The wide formats are the same with AVX-VNNI.
+HALVES(kindIQ1_S, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 50, 0)
+HALVES(kindIQ1_M, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 56, 0)
+HALVES(kindIQ2_XXS, rowIQ2_XXS, scalesIQ2_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0)
+HALVES(kindIQ2_XS, rowIQ2_XS, scalesIQ2_XS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 74, 0)
+HALVES(kindIQ2_S, rowIQ2_S, scalesIQ2_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 82, 0)
+HALVES(kindIQ3_XXS, rowIQ3_XXS, scalesIQ3_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 98, 0)
+HALVES(kindIQ3_S, rowIQ3_S, scalesIQ3_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 110, 0)
+HALVES(kindTQ1_0, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 54, 0)
+HALVES(kindTQ2_0, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0)
+HALVES(kindNVFP4, rowNVFP4, scalesNVFP4, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 144, 0)
+
 // In the order of rowKindsAVX2.
 DATA kinds<>+0(SB)/8, $kindQ4_0<>(SB)
 DATA kinds<>+8(SB)/8, $kindQ4_1<>(SB)
@@ -1522,20 +2100,40 @@ DATA kinds<>+72(SB)/8, $kindQ6_K<>(SB)
 DATA kinds<>+80(SB)/8, $kindIQ4_NL<>(SB)
 DATA kinds<>+88(SB)/8, $kindIQ4_XS<>(SB)
 DATA kinds<>+96(SB)/8, $kindMXFP4<>(SB)
-DATA kinds<>+104(SB)/8, $kindQ4_0VNNI<>(SB)
-DATA kinds<>+112(SB)/8, $kindQ4_1VNNI<>(SB)
-DATA kinds<>+120(SB)/8, $kindQ5_0VNNI<>(SB)
-DATA kinds<>+128(SB)/8, $kindQ5_1VNNI<>(SB)
-DATA kinds<>+136(SB)/8, $kindQ8_0VNNI<>(SB)
-DATA kinds<>+144(SB)/8, $kindQ2_KVNNI<>(SB)
-DATA kinds<>+152(SB)/8, $kindQ3_KVNNI<>(SB)
-DATA kinds<>+160(SB)/8, $kindQ4_KVNNI<>(SB)
-DATA kinds<>+168(SB)/8, $kindQ5_KVNNI<>(SB)
-DATA kinds<>+176(SB)/8, $kindQ6_KVNNI<>(SB)
-DATA kinds<>+184(SB)/8, $kindIQ4_NLVNNI<>(SB)
-DATA kinds<>+192(SB)/8, $kindIQ4_XSVNNI<>(SB)
-DATA kinds<>+200(SB)/8, $kindMXFP4VNNI<>(SB)
-GLOBL kinds<>(SB), RODATA, $208
+DATA kinds<>+104(SB)/8, $kindIQ1_S<>(SB)
+DATA kinds<>+112(SB)/8, $kindIQ1_M<>(SB)
+DATA kinds<>+120(SB)/8, $kindIQ2_XXS<>(SB)
+DATA kinds<>+128(SB)/8, $kindIQ2_XS<>(SB)
+DATA kinds<>+136(SB)/8, $kindIQ2_S<>(SB)
+DATA kinds<>+144(SB)/8, $kindIQ3_XXS<>(SB)
+DATA kinds<>+152(SB)/8, $kindIQ3_S<>(SB)
+DATA kinds<>+160(SB)/8, $kindTQ1_0<>(SB)
+DATA kinds<>+168(SB)/8, $kindTQ2_0<>(SB)
+DATA kinds<>+176(SB)/8, $kindNVFP4<>(SB)
+DATA kinds<>+184(SB)/8, $kindQ4_0VNNI<>(SB)
+DATA kinds<>+192(SB)/8, $kindQ4_1VNNI<>(SB)
+DATA kinds<>+200(SB)/8, $kindQ5_0VNNI<>(SB)
+DATA kinds<>+208(SB)/8, $kindQ5_1VNNI<>(SB)
+DATA kinds<>+216(SB)/8, $kindQ8_0VNNI<>(SB)
+DATA kinds<>+224(SB)/8, $kindQ2_KVNNI<>(SB)
+DATA kinds<>+232(SB)/8, $kindQ3_KVNNI<>(SB)
+DATA kinds<>+240(SB)/8, $kindQ4_KVNNI<>(SB)
+DATA kinds<>+248(SB)/8, $kindQ5_KVNNI<>(SB)
+DATA kinds<>+256(SB)/8, $kindQ6_KVNNI<>(SB)
+DATA kinds<>+264(SB)/8, $kindIQ4_NLVNNI<>(SB)
+DATA kinds<>+272(SB)/8, $kindIQ4_XSVNNI<>(SB)
+DATA kinds<>+280(SB)/8, $kindMXFP4VNNI<>(SB)
+DATA kinds<>+288(SB)/8, $kindIQ1_S<>(SB)
+DATA kinds<>+296(SB)/8, $kindIQ1_M<>(SB)
+DATA kinds<>+304(SB)/8, $kindIQ2_XXS<>(SB)
+DATA kinds<>+312(SB)/8, $kindIQ2_XS<>(SB)
+DATA kinds<>+320(SB)/8, $kindIQ2_S<>(SB)
+DATA kinds<>+328(SB)/8, $kindIQ3_XXS<>(SB)
+DATA kinds<>+336(SB)/8, $kindIQ3_S<>(SB)
+DATA kinds<>+344(SB)/8, $kindTQ1_0<>(SB)
+DATA kinds<>+352(SB)/8, $kindTQ2_0<>(SB)
+DATA kinds<>+360(SB)/8, $kindNVFP4<>(SB)
+GLOBL kinds<>(SB), RODATA, $368
 
 // FRAME sets R13 to the frame, aligned, and R12 to what is known of the format.
 #define FRAME \
@@ -1584,16 +2182,17 @@ loop: \
 	DECQ    CX; \
 	JNZ     loop
 
-// func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int)
+// func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
 //
-// One token. Frame: the digest, 96 super-blocks; a row's tail.
+// One token. Frame: the digest, 96 super-blocks; a row's tail; a super-block of a wide format.
 //
 //	R8  row   R10  its product   R11  row routine   DI  rows to go
-TEXT ·rowsOneAVX2(SB), 0, $37216-72
+TEXT ·rowsOneAVX2(SB), 0, $37664-80
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
 	VPBROADCASTD 64(R12), Y15
+	MOVQ table+72(FP), R15
 	MOVQ x+40(FP), DX
 	MOVQ units+48(FP), CX
 	MOVQ R13, DI
@@ -1648,14 +2247,15 @@ sum:
 	VZEROUPPER
 	RET
 
-// func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int)
+// func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int, table *byte)
 //
 // Several tokens, eight rows at a time.
-TEXT ·rowsManyAVX2(SB), 0, $35216-88
+TEXT ·rowsManyAVX2(SB), 0, $37984-96
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
 	VPBROADCASTD 64(R12), Y15
+	MOVQ         table+88(FP), R15
 	MOVQ         R12, KIND_(R13)
 	MOVQ         units+56(FP), AX
 	LEAQ         3(AX), DX
