@@ -1788,26 +1788,47 @@ TEXT expandNVFP4<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPMADDWD   Y13, Y2, V; \
 	VPMADDWD   Y13, Y3, W
 
+// A row is expanded eight super-blocks at a time, as one alone is a long chain of loads and stores.
 #define ROW_WIDE(bytes, PREFETCH, expand) \
-	ONES; \
+turn: \
 	LEAQ 37152(R13), R14; \
-loop: \
+	MOVQ $8, R12; \
+	CMPQ CX, R12; \
+	CMOVQLT CX, R12; \
+	MOVQ R12, R9; \
+super: \
 	PREFETCH; \
 	CALL expand<>(SB); \
-	VMOVUPS 256(R14), Y1; \
-	VMOVUPS 288(R14), Y12; \
-	HALVES_S8(0, Y4, Y5); \
-	HALVES_S8(64, Y6, Y7); \
-	TREE_WORDS; \
-	END_SUM(256, Y1); \
-	HALVES_S8(128, Y4, Y5); \
-	HALVES_S8(192, Y6, Y7); \
-	TREE_WORDS; \
-	END_SUM(288, Y12); \
 	ADDQ $bytes, SI; \
-	ADDQ $384, BX; \
-	DECQ CX; \
-	JNZ  loop; \
+	ADDQ $WIDE_BYTES, R14; \
+	DECQ R9; \
+	JNZ  super; \
+	SUBQ R12, CX; \
+	LEAQ 37152(R13), R14; \
+	CALL multiplyWide<>(SB); \
+	TESTQ CX, CX; \
+	JNZ  turn; \
+	RET
+
+// multiplyWide adds R12 super-blocks at R14, with the digest at BX, to the lanes in Y0.
+TEXT multiplyWide<>(SB), NOSPLIT|NOFRAME, $0-0
+	ONES
+
+loop:
+	VMOVUPS 256(R14), Y1
+	VMOVUPS 288(R14), Y12
+	HALVES_S8(0, Y4, Y5)
+	HALVES_S8(64, Y6, Y7)
+	TREE_WORDS
+	END_SUM(256, Y1)
+	HALVES_S8(128, Y4, Y5)
+	HALVES_S8(192, Y6, Y7)
+	TREE_WORDS
+	END_SUM(288, Y12)
+	ADDQ    $WIDE_BYTES, R14
+	ADDQ    $384, BX
+	DECQ    R12
+	JNZ     loop
 	RET
 
 // The scales routine of a wide format expands row BX.
@@ -2184,10 +2205,10 @@ loop: \
 
 // func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
 //
-// One token. Frame: the digest, 96 super-blocks; a row's tail; a super-block of a wide format.
+// One token. Frame: the digest, 96 super-blocks; a row's tail; eight super-blocks of a wide format.
 //
 //	R8  row   R10  its product   R11  row routine   DI  rows to go
-TEXT ·rowsOneAVX2(SB), 0, $37664-80
+TEXT ·rowsOneAVX2(SB), 0, $39904-80
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
