@@ -130,6 +130,15 @@ func table512(f tensor.Format) []byte {
 		return table
 	}
 	grid := tensor.Codebook(f)
+	if f == tensor.IQ1_S || f == tensor.IQ1_M {
+		table := make([]byte, 0, 8*len(grid))
+		for _, codes := range grid {
+			for j := range 8 {
+				table = append(table, byte(9+8*(codes>>(2*j)&3)))
+			}
+		}
+		return table
+	}
 	table := make([]byte, 2*len(grid))
 	for i, codes := range grid {
 		var planes [3]byte

@@ -30,8 +30,8 @@
 //	R11 prefetch distance       Z16–Z19  scratch
 //	R12 bytes behind them       Z20–Z31  constants of the format; W0 … W3, scales and minimums of two rows
 //	R13 tokens                  K1–K5    masks of the format
-//	R15 sums at rest            K7, AX   scratch
-//	R8  rows to go
+//	R15 sums at rest            K6, K7   scratch
+//	R8  rows to go              AX, R14  scratch
 //	DI  result; where to unpack
 //	CX  supers of this turn
 //	BX  384 · tokens
@@ -53,6 +53,8 @@
 #define KERNEL   41616 // functions of the format
 #define MULTIPLY 41624
 #define TABLE    41632 // see rows512.table
+#define SAVED_CX 41640 // CX meanwhile
+#define INDICES  41664 // 32 words per super
 
 #define VECTOR(name, a, b, c, d, e, f, g, h) \
 	DATA name<>+0(SB)/8, $a; DATA name<>+8(SB)/8, $b; DATA name<>+16(SB)/8, $c; DATA name<>+24(SB)/8, $d; \
@@ -388,8 +390,8 @@ TEXT groupsLeast<>(SB), NOSPLIT, $0
 	VMOVAPS sum2, (at+64)(R15)
 
 // func multiplyRows512(c *rows512)
-TEXT ·multiplyRows512(SB), 0, $41728-8
-	LEAQ frame-41728(SP), DX
+TEXT ·multiplyRows512(SB), 0, $45824-8
+	LEAQ frame-45824(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
 	MOVQ c+0(FP), DI
@@ -1752,16 +1754,9 @@ VECTOR(scales3, 0x0000003f0000003f, 0x0000000700000007, 0x0000000300000003, 0x00
 	ENTRIES_512(at+1024, Z18); \
 	VMOVDQU16 Z18, K4, w
 
-#define ENTRIES_2048(at, w) \
-	ENTRIES_1024(at, w); \
-	ENTRIES_1024(at+2048, Z15); \
-	VMOVDQU16 Z15, K5, w
-
 VECTOR2(bit9, 0x0200020002000200, 0x0200020002000200)
-VECTOR2(bit10, 0x0400040004000400, 0x0400040004000400)
 
-// matricesOfBlocks and matricesOfGroups take the signs, or what stands for them, from the words in Z17.
-VECTOR(matricesOfBlocks, 0x0001400000000000, 0x1011500000000000, 0x0809480000000000, 0x1819580000000000, 0x2021600000000000, 0x3031700000000000, 0x2829680000000000, 0x3839780000000000)
+// matricesOfGroups takes the signs from the words in Z17.
 VECTOR(matricesOfGroups, 0x0001400000000000, 0x1011500000000000, 0x0405440000000000, 0x1415540000000000, 0x0809480000000000, 0x1819580000000000, 0x0c0d4c0000000000, 0x1c1d5c0000000000)
 
 #define IQ2_CONSTANTS \
@@ -1832,79 +1827,170 @@ TEXT supersIQ2_S<>(SB), NOSPLIT, $0
 TEXT unpackIQ2_S<>(SB), NOSPLIT, $0
 	UNPACKS(FETCH2, UNPACK_IQ2_S, 82)
 
-// IQ1_S: d, lower bytes of 32 indices, and for each block the upper three bits of four, three bits of scale, and whether values are an
-// eighth less or more. Here they are eight times as large: a sign stands for the eighth.
+// IQ1: entries are eight bytes, which become a qword of Wj each: 16 + 8 · (−1, 0, 1) + 1. Z17 holds −1 where it is − 1. K1 … K7 tell a
+// qword.
+#define IQ1_CONSTANTS \
+	MOVL  $0x02, AX; \
+	KMOVB AX, K1; \
+	MOVL  $0x04, AX; \
+	KMOVB AX, K2; \
+	MOVL  $0x08, AX; \
+	KMOVB AX, K3; \
+	MOVL  $0x10, AX; \
+	KMOVB AX, K4; \
+	MOVL  $0x20, AX; \
+	KMOVB AX, K5; \
+	MOVL  $0x40, AX; \
+	KMOVB AX, K6; \
+	MOVL  $0x80, AX; \
+	KMOVB AX, K7; \
+	WORDS(0x700, Z20)
+
+// ENTRIES8 takes octets o + a … o + h. The first goes to all qwords.
+#define ENTRIES8(o, a, b, c, d, e, f, g, h, w) \
+	MOVWLZX      (2*(o+a))(CX), AX; \
+	VPBROADCASTQ (R14)(AX*8), w; \
+	ENTRY(o+b, K1, w); \
+	ENTRY(o+c, K2, w); \
+	ENTRY(o+d, K3, w); \
+	ENTRY(o+e, K4, w); \
+	ENTRY(o+f, K5, w); \
+	ENTRY(o+g, K6, w); \
+	ENTRY(o+h, K7, w)
+
+#define ENTRY(octet, mask, w) \
+	MOVWLZX      (2*(octet))(CX), AX; \
+	VPBROADCASTQ (R14)(AX*8), mask, w
+
+// FIND stores the indices of R10 supers, so long before they are loaded that no load waits for its store: lower bits at low(SI), upper
+// ones at high(SI), by the shifts and the mask in Z31 and Z20. Then R14 is the table, CX the indices.
+#define FIND(low, high, size) \
+	MOVQ           CX, SAVED_CX(DX); \
+	LEAQ           INDICES(DX), CX; \
+	MOVQ           SI, R14; \
+	MOVQ           R10, AX; \
+find: \
+	VPMOVZXBW      low(R14), Z16; \
+	VPMOVZXWQ      high(R14), Z18; \
+	VPMULTISHIFTQB Z18, Z31, Z18; \
+	VPTERNLOGD     $0xf8, Z20, Z18, Z16; \
+	VMOVDQA64      Z16, (CX); \
+	ADDQ           $64, CX; \
+	ADDQ           $size, R14; \
+	DECQ           AX; \
+	JNE            find; \
+	LEAQ           INDICES(DX), CX; \
+	MOVQ           TABLE(DX), R14
+
+#define NEXT_INDICES ADDQ $64, CX
+
+// IQ1_S: d, lower bytes of 32 indices, and for each block the upper three bits of four, three bits of scale, and whether values are
+// an eighth less or more.
 TEXT constantsIQ1_S<>(SB), NOSPLIT, $0
-	CODEBOOK_CONSTANTS(matricesOfBlocks, 2, 4, 6)
-	MOVQ         $0x00170f0700191109, AX // 16 + 8 · (−1, 0, 1) ± 1
-	VPBROADCASTQ AX, Z29
+	IQ1_CONSTANTS
 	VMOVDQU64    lowWords<>(SB), Z30
 	MOVQ         $0x0920062003200020, AX
 	VPBROADCASTQ AX, Z31
-	WORDS(0x700, Z20)
-	INDEX_CONSTANTS
 	RET
 
+#define BLOCK_ENTRIES(j, w) \
+	ENTRIES8(j, 0, 8, 4, 12, 16, 24, 20, 28, w); \
+	VPADDB Z17, w, w
+
 #define UNPACK_IQ1_S \
-	VPMOVZXBW 2(SI), Z16; \
 	VPMOVZXWQ 34(SI), Z18; \
 	VPSHUFB   Z30, Z18, Z17; \
 	VPERMQ    $0xd8, Z17, Z14; \
-	VPSRAW    $15, Z17, Z17; \
-	UPPER; \
-	VPTESTMW       bit9<>(SB), Z16, K4; \
-	VPTESTMW       bit10<>(SB), Z16, K5; \
-	ENTRIES_2048(0, Z19); \
-	VMOVDQA64      Z19, Z16; \
-	OCTETS_BLOCKS; \
+	VPSRAW    $15, Z14, Z17; \
+	VPADDB    Z17, Z17, Z17; \
 	VPSRLD    $11, Z14, Z14; \
-	SCALES(0(SI), three2s, eighth)
+	SCALES(0(SI), three2s, eighth); \
+	BLOCK_ENTRIES(0, Z10); \
+	BLOCK_ENTRIES(1, Z11); \
+	BLOCK_ENTRIES(2, Z12); \
+	BLOCK_ENTRIES(3, Z13)
+
+TEXT foundIQ1_S<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ1_S, DOT; NEXT_INDICES, 50)
+
+TEXT unpackFoundIQ1_S<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ1_S; NEXT_INDICES, 50)
 
 TEXT supersIQ1_S<>(SB), NOSPLIT, $0
-	ADD_SUPERS(FETCH2, UNPACK_IQ1_S, DOT, 50)
+	FIND(2, 34, 50)
+	CALL foundIQ1_S<>(SB)
+	MOVQ SAVED_CX(DX), CX
+	RET
 
 TEXT unpackIQ1_S<>(SB), NOSPLIT, $0
-	UNPACKS(FETCH2, UNPACK_IQ1_S, 50)
+	FIND(2, 34, 50)
+	CALL unpackFoundIQ1_S<>(SB)
+	MOVQ SAVED_CX(DX), CX
+	RET
 
 VECTOR2(lowWords, 0x0100010001000100, 0x0908090809080908)
 
-// IQ1_M: lower bytes of 32 indices, upper three bits of each and whether its values are an eighth less or more, then four words: a quarter
-// of d, and three bits of scale of four groups.
+// IQ1_M: lower bytes of 32 indices, upper three bits of each and whether its values are an eighth less or more, then four words: a
+// quarter of d, and three bits of scale of four groups.
 TEXT constantsIQ1_M<>(SB), NOSPLIT, $0
-	CODEBOOK_CONSTANTS(matricesOfGroups, 32, 2, 34)
-	MOVQ         $0x00170f0700191109, AX
-	VPBROADCASTQ AX, Z29
+	IQ1_CONSTANTS
 	VMOVDQU64    scales1<>(SB), Z30
 	MOVQ         $0x0c20082004200020, AX
 	VPBROADCASTQ AX, Z31
-	WORDS(0x700, Z20)
-	INDEX_CONSTANTS
+	VMOVDQU64    octetsOfGroups<>(SB), Z24
+	BYTES(32, Z25)
+	BYTES(2, Z26)
+	BYTES(34, Z27)
+	VPADDB       Z24, Z25, Z25
+	VPADDB       Z24, Z26, Z26
+	VPADDB       Z24, Z27, Z27
 	RET
 
+#define GROUP_ENTRIES(o, octets, w) \
+	ENTRIES8(o, 0, 8, 2, 10, 4, 12, 6, 14, w); \
+	VPERMB Z17, octets, Z16; \
+	VPADDB Z16, w, w
+
 #define UNPACK_IQ1_M \
-	VPMOVZXBW      (SI), Z16; \
 	VPMOVZXWQ      32(SI), Z18; \
 	VPBROADCASTQ   48(SI), Z14; \
-	UPPER; \
+	VPMULTISHIFTQB Z18, Z31, Z18; \
 	VPSLLW         $4, Z18, Z17; \
 	VPSRAW         $15, Z17, Z17; \
+	VPADDB         Z17, Z17, Z17; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
-	VPTESTMW       bit9<>(SB), Z16, K4; \
-	VPTESTMW       bit10<>(SB), Z16, K5; \
-	ENTRIES_2048(0, Z19); \
-	VMOVDQA64      Z19, Z16; \
-	OCTETS_GROUPS; \
 	MOVQ           48(SI), AX; \
 	PEXTQ          quarters<>(SB), AX, AX; \
 	VPBROADCASTW   AX, Y15; \
-	SCALES_OF(three2s, eighth)
+	SCALES_OF(three2s, eighth); \
+	GROUP_ENTRIES(0, Z24, Z18); \
+	GROUP_ENTRIES(16, Z25, Z19); \
+	VSHUFPS        $0x88, Z19, Z18, Z10; \
+	VSHUFPS        $0xdd, Z19, Z18, Z11; \
+	GROUP_ENTRIES(1, Z26, Z18); \
+	GROUP_ENTRIES(17, Z27, Z19); \
+	VSHUFPS        $0x88, Z19, Z18, Z12; \
+	VSHUFPS        $0xdd, Z19, Z18, Z13
+
+TEXT foundIQ1_M<>(SB), NOSPLIT, $0
+	ADD_SUPERS(FETCH2, UNPACK_IQ1_M, DOT; NEXT_INDICES, 56)
+
+TEXT unpackFoundIQ1_M<>(SB), NOSPLIT, $0
+	UNPACKS(FETCH2, UNPACK_IQ1_M; NEXT_INDICES, 56)
 
 TEXT supersIQ1_M<>(SB), NOSPLIT, $0
-	ADD_SUPERS(FETCH2, UNPACK_IQ1_M, DOT, 56)
+	FIND(0, 32, 56)
+	CALL foundIQ1_M<>(SB)
+	MOVQ SAVED_CX(DX), CX
+	RET
 
 TEXT unpackIQ1_M<>(SB), NOSPLIT, $0
-	UNPACKS(FETCH2, UNPACK_IQ1_M, 56)
+	FIND(0, 32, 56)
+	CALL unpackFoundIQ1_M<>(SB)
+	MOVQ SAVED_CX(DX), CX
+	RET
 
+VECTOR(octetsOfGroups, 0, 0x1010101010101010, 0x0404040404040404, 0x1414141414141414, 0x0808080808080808, 0x1818181818181818, 0x0c0c0c0c0c0c0c0c, 0x1c1c1c1c1c1c1c1c)
 VECTOR(scales1, 0x0000000f0000003f, 0x0000002f0000001f, 0x0000001200000002, 0x0000003200000022, 0x0000001500000005, 0x0000003500000025, 0x0000001800000008, 0x0000003800000028)
 DATA quarters<>+0(SB)/8, $0xf000f000f000f000
 GLOBL quarters<>(SB), RODATA|NOPTR, $8
