@@ -61,9 +61,9 @@ func multiplyRows512(c *rows512)
 const (
 	rows512Depth      = 64  // supers of a token's activations
 	rows512Several    = 8   // supers of the activations of up to 8 tokens
-	rows512Sums       = 128 // sums at rest
+	rows512Sums       = 256 // sums at rest
 	floatRows512Steps = 192 // steps of the activations of all tokens
-	floatRows512Sums  = 128 // sums at rest
+	floatRows512Sums  = 256 // sums at rest
 	floatRows512Depth = 96  // steps of one token's activations
 )
 

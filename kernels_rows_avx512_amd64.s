@@ -38,23 +38,23 @@
 
 // The frame, from an address that 64 divides.
 #define QS       0     // Q0 … Q3, scales, Start or Least: 384 bytes per super and token, 64 at most
-#define SUMS     24576 // 64 bytes per row and token, 128 at most and one row more
-#define UNPACKED 33280 // W0 … W3, scales, minimums of two rows: 768 bytes per super, 8 at most
-#define FORMAT   39424 // Z20–Z31
-#define XTAIL    40192 // the activations that a row's last super is multiplied with if it is not complete
-#define WTAIL    40960 // a row that is shorter than a super, behind zeros, and room to store 256 bytes
-#define MASKS    41536 // of its bytes
-#define SHORT    41568 // where it begins, 0 if rows are longer
-#define ROW      41576 // SI at the start of the row
-#define RESULT   41584 // DI meanwhile
-#define TAIL     41592 // R12 at the start of a row
-#define RESUMED  41600 // not the first turn
-#define RESUMES  41608 // not the last turn
-#define KERNEL   41616 // functions of the format
-#define MULTIPLY 41624
-#define TABLE    41632 // see rows512.table
-#define SAVED_CX 41640 // CX meanwhile
-#define INDICES  41664 // 32 words per super
+#define SUMS     24576 // 64 bytes per row and token, 256 at most and one row more
+#define UNPACKED 41472 // W0 … W3, scales, minimums of two rows: 768 bytes per super, 8 at most
+#define FORMAT   47616 // Z20–Z31
+#define XTAIL    48384 // the activations that a row's last super is multiplied with if it is not complete
+#define WTAIL    49152 // a row that is shorter than a super, behind zeros, and room to store 256 bytes
+#define MASKS    49728 // of its bytes
+#define SHORT    49760 // where it begins, 0 if rows are longer
+#define ROW      49768 // SI at the start of the row
+#define RESULT   49776 // DI meanwhile
+#define TAIL     49784 // R12 at the start of a row
+#define RESUMED  49792 // not the first turn
+#define RESUMES  49800 // not the last turn
+#define KERNEL   49808 // functions of the format
+#define MULTIPLY 49816
+#define TABLE    49824 // see rows512.table
+#define SAVED_CX 49832 // CX meanwhile
+#define INDICES  49856 // 32 words per super
 
 #define VECTOR(name, a, b, c, d, e, f, g, h) \
 	DATA name<>+0(SB)/8, $a; DATA name<>+8(SB)/8, $b; DATA name<>+16(SB)/8, $c; DATA name<>+24(SB)/8, $d; \
@@ -390,8 +390,8 @@ TEXT groupsLeast<>(SB), NOSPLIT, $0
 	VMOVAPS sum2, (at+64)(R15)
 
 // func multiplyRows512(c *rows512)
-TEXT ·multiplyRows512(SB), 0, $45824-8
-	LEAQ frame-45824(SP), DX
+TEXT ·multiplyRows512(SB), 0, $54016-8
+	LEAQ frame-54016(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
 	MOVQ c+0(FP), DI
@@ -2042,16 +2042,16 @@ GLOBL kernels<>(SB), RODATA, $(40*23)
 // Its frame, from an address that 64 divides.
 #define F_X       0     // 128 bytes per step and token, 192 at most
 #define F_TAIL    24576 // the last, incomplete step of all tokens, filled up with zeros
-#define F_SUMS    25600 // 128 bytes per row and token, 128 at most and two rows more
-#define F_ROW     44032 // SI at the start of the rows
-#define F_ROW2    44040 // DI
-#define F_DST     44048 // result
-#define F_LEFT    44056 // tokens to go
-#define F_AT      44096 // 128 · tokens done
-#define F_RESUMED 44064 // not the first turn
-#define F_RESUMES 44072 // not the last turn
-#define F_STEPS   44080 // the two functions
-#define F_STEP    44088
+#define F_SUMS    25600 // 128 bytes per row and token, 256 at most and two rows more
+#define F_ROW     60416 // SI at the start of the rows
+#define F_ROW2    60424 // DI
+#define F_DST     60432 // result
+#define F_LEFT    60440 // tokens to go
+#define F_AT      60480 // 128 · tokens done
+#define F_RESUMED 60448 // not the first turn
+#define F_RESUMES 60456 // not the last turn
+#define F_STEPS   60464 // the two functions
+#define F_STEP    60472
 
 #define LOAD_F16(from, z) VCVTPH2PS from, z
 #define SOME_F16(from, mask, z) VCVTPH2PS.Z from, mask, z
@@ -2193,8 +2193,8 @@ TEXT stepBF16<>(SB), NOSPLIT, $0
 	VEXTRACTPS $3, s, at(DI)(R9*4)
 
 // func multiplyFloatRows512(c *floatRows512)
-TEXT ·multiplyFloatRows512(SB), 0, $44224-8
-	LEAQ frame-44224(SP), DX
+TEXT ·multiplyFloatRows512(SB), 0, $60608-8
+	LEAQ frame-60608(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
 	MOVQ c+0(FP), DI
