@@ -1040,7 +1040,7 @@ TEXT weightsQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
 #define ROWNO  35160 // the first of the eight rows
 #define SUPER  35168 // the super-block
 #define TOKEN  35176 // the first token of a tile
-#define EXPANDED 35200 // eight rows of a wide format, WIDE_BYTES each, and what the last of them uses
+#define EXPANDED 35200 // eight rows of a wide format, WIDE_BYTES each
 
 // A tile routine multiplies CX units of the panel with four tokens, or two:
 //
@@ -1306,12 +1306,14 @@ TEXT tileHalvesMin2<>(SB), NOSPLIT|NOFRAME, $0-0
 // ---------------------------------------------------------------------------------------------------------------- wide formats
 
 // The formats with codebooks, the ternary ones and NVFP4 are expanded super-block by super-block, and multiplied as signed weights
-// of at most 62 with a scale for 16 columns. An expand routine takes the super-block at SI and the format's table at R15 to 0(R14): 256
-// weights; 256(R14): their scales, in lanes. It uses AX, DX and all vectors but Y0 and Y13, and of the memory behind
+// of at most 62 with a scale for 16 columns. A prepare routine takes the super-block at SI, and for codebooks an expand routine then what
+// it left and the format's table at R15. They use AX, DX and all vectors but Y0 and Y13. At R14 are
 //
-//	320(R14)  a byte of each eight weights, an octet: their signs, or what is added to them
-//	352(R14)  words of indices
-#define WIDE_BYTES 320
+//	0    256 weights
+//	256  their scales, in lanes
+//	320  a byte of each eight weights, an octet: their signs, or what is added to them
+//	352  words of indices
+#define WIDE_BYTES 480
 
 // The constants; rows are words of 16 bits where four of them stand in a line of VECTOR.
 VECTOR(ones, 1, 1, 1, 1, 1, 1, 1, 1)
@@ -1465,7 +1467,7 @@ VECTOR(factors4, 0x00100100, 0x00100100, 0x00100100, 0x00100100, 0x00100100, 0x0
 	ENTRIES(LOAD, o+7*bytes, r, step); END(7)
 
 // IQ2_XXS: d, then for each block four indices, four times seven signs and four bits of scale.
-TEXT expandIQ2_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareIQ2_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU 2(SI), Y1
 	VMOVDQU 34(SI), Y2
 	VSHUFPS $0xDD, Y2, Y1, Y3
@@ -1480,11 +1482,14 @@ TEXT expandIQ2_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
 	SEVENS
 	VPERMQ  $0xD8, Y4, Y4
 	EVEN
+	RET
+
+TEXT expandIQ2_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_BLOCK(OCTETS, MOVBLZX, 2, SI, 1, 8, SIGNED)
 	RET
 
 // IQ2_XS: d, 32 words of an index and seven signs, four bits of scale of each half.
-TEXT expandIQ2_XS<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareIQ2_XS<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU   2(SI), Y1
 	VMOVDQU   34(SI), Y2
 	VMOVDQU   words1FF<>(SB), Y3
@@ -1499,6 +1504,9 @@ TEXT expandIQ2_XS<>(SB), NOSPLIT|NOFRAME, $0-0
 	EVEN
 	HALF(eighth)
 	ODD_HALVES(66)
+	RET
+
+TEXT expandIQ2_XS<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SIGNED)
 	RET
 
@@ -1512,18 +1520,21 @@ TEXT expandIQ2_XS<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPOR         Y2, Y1, Y1; \
 	VMOVDQU      Y1, (to)(R14)
 
-TEXT expandIQ2_S<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareIQ2_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	SIXTEEN_IQ2_S(2, 66, 352)
 	SIXTEEN_IQ2_S(18, 70, 384)
 	VMOVDQU 34(SI), Y1
 	VMOVDQU Y1, 320(R14)
 	HALF(eighth)
 	ODD_HALVES(74)
+	RET
+
+TEXT expandIQ2_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SIGNED)
 	RET
 
 // IQ3_XXS: d, eight indices of each block, then four times seven signs and four bits of scale of each.
-TEXT expandIQ3_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareIQ3_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU 66(SI), Y1
 	VPSRLD  $28, Y1, Y3
 	HALF(quarter)
@@ -1534,6 +1545,9 @@ TEXT expandIQ3_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPSHUFD $0xFF, Y1, Y7
 	SEVENS
 	EVEN
+	RET
+
+TEXT expandIQ3_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_BLOCK(QUADS, MOVBLZX, 2, SI, 1, 8, SIGNED)
 	RET
 
@@ -1547,7 +1561,7 @@ TEXT expandIQ3_XXS<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPOR         Y2, Y1, Y1; \
 	VMOVDQU      Y1, (to)(R14)
 
-TEXT expandIQ3_S<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareIQ3_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU      wordBits<>(SB), Y11
 	VMOVDQU      words100<>(SB), Y12
 	SIXTEEN_IQ3_S(2, 66, 352)
@@ -1560,6 +1574,9 @@ TEXT expandIQ3_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPSRLVD      shifts_4<>(SB), Y3, Y3
 	HALF(whole)
 	ODD_BLOCKS(fifteens)
+	RET
+
+TEXT expandIQ3_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_BLOCK(QUADS, MOVWLZX, 352, R14, 2, 16, SIGNED)
 	RET
 
@@ -1583,7 +1600,7 @@ TEXT expandIQ3_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPOR      Y2, Y1, Y1; \
 	VMOVDQU   Y1, (to)(R14)
 
-TEXT expandIQ1_S<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareIQ1_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPBROADCASTQ 34(SI), Y4
 	VPBROADCASTQ 42(SI), Y5
 	VPSHUFB      wordOfFour<>(SB), Y4, Y4
@@ -1595,6 +1612,9 @@ TEXT expandIQ1_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPSRLD       $12, Y3, Y3
 	HALF(eighth)
 	ODD_BLOCKS(sevens)
+	RET
+
+TEXT expandIQ1_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SHIFTED)
 	RET
 
@@ -1616,7 +1636,7 @@ TEXT expandIQ1_S<>(SB), NOSPLIT|NOFRAME, $0-0
 	ODD(sevens); \
 	VMOVUPS      Y3, (to)(R14)
 
-TEXT expandIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
 	SIXTEEN_IQ1_M(0, 32, Y4, 352)
 	SIXTEEN_IQ1_M(16, 40, Y5, 384)
 	SHIFTS
@@ -1639,6 +1659,9 @@ TEXT expandIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMULPS       eighth<>(SB), Y4, Y4
 	ODD_IQ1_M(48, 256)
 	ODD_IQ1_M(52, 288)
+	RET
+
+TEXT expandIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_BLOCK(OCTETS, MOVWLZX, 352, R14, 2, 8, SHIFTED)
 	RET
 
@@ -1656,7 +1679,7 @@ TEXT expandIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPSUBB  Y12, Y3, Y3; \
 	VMOVDQU Y3, (to)(R14)
 
-TEXT expandTQ2_0<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareTQ2_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	DSCALE(64)
 	VMOVDQU (SI), Y1
 	VMOVDQU 32(SI), Y2
@@ -1687,7 +1710,7 @@ TEXT expandTQ2_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPSUBB   Y4, Y3, Y3; \
 	VMOVDQU  Y3, (to)(R14)
 
-TEXT expandTQ1_0<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareTQ1_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	DSCALE(52)
 	VMOVDQU     bytes86<>(SB), Y11
 	VMOVDQU     bytes171<>(SB), Y12
@@ -1752,7 +1775,7 @@ TEXT expandTQ1_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	VANDNPS   Y3, Y2, Y3; \
 	VMOVUPS   Y3, (to)(R14)
 
-TEXT expandNVFP4<>(SB), NOSPLIT|NOFRAME, $0-0
+TEXT prepareNVFP4<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVD   (SI), X8
 	VPINSRD $1, 36(SI), X8, X8
 	VPINSRD $2, 72(SI), X8, X8
@@ -1788,27 +1811,88 @@ TEXT expandNVFP4<>(SB), NOSPLIT|NOFRAME, $0-0
 	VPMADDWD   Y13, Y2, V; \
 	VPMADDWD   Y13, Y3, W
 
-// A row is expanded eight super-blocks at a time, as one alone is a long chain of loads and stores.
-#define ROW_WIDE(bytes, PREFETCH, expand) \
+// A row goes by eight super-blocks, which are prepared, then expanded where there is a codebook, then multiplied: one alone is a long
+// chain of loads and stores. MULTIPLY takes R12 of them at R14, which is what PASS sets it to.
+#define PASS LEAQ 37152(R13), R14
+
+#define ROW_WIDE(bytes, PREFETCH, prepare, MULTIPLY) \
 turn: \
-	LEAQ 37152(R13), R14; \
-	MOVQ $8, R12; \
-	CMPQ CX, R12; \
+	PASS; \
+	MOVQ    $8, R12; \
+	CMPQ    CX, R12; \
 	CMOVQLT CX, R12; \
-	MOVQ R12, R9; \
+	MOVQ    R12, R9; \
 super: \
 	PREFETCH; \
-	CALL expand<>(SB); \
-	ADDQ $bytes, SI; \
-	ADDQ $WIDE_BYTES, R14; \
-	DECQ R9; \
-	JNZ  super; \
-	SUBQ R12, CX; \
-	LEAQ 37152(R13), R14; \
-	CALL multiplyWide<>(SB); \
-	TESTQ CX, CX; \
-	JNZ  turn; \
+	CALL    prepare<>(SB); \
+	ADDQ    $bytes, SI; \
+	ADDQ    $WIDE_BYTES, R14; \
+	DECQ    R9; \
+	JNZ     super; \
+	SUBQ    R12, CX; \
+	PASS; \
+	MULTIPLY; \
+	TESTQ   CX, CX; \
+	JNZ     turn; \
 	RET
+
+// REWIND takes SI back to where R12 super-blocks began.
+#define REWIND(bytes) \
+	IMUL3Q $bytes, R12, AX; \
+	SUBQ   AX, SI
+
+#define EXPAND(bytes, expand) \
+	REWIND(bytes); \
+	MOVQ   R12, R9; \
+expansion: \
+	CALL   expand<>(SB); \
+	ADDQ   $bytes, SI; \
+	ADDQ   $WIDE_BYTES, R14; \
+	DECQ   R9; \
+	JNZ    expansion; \
+	PASS; \
+	CALL   multiplyWide<>(SB)
+
+// MULTIPLY_SIGNED multiplies magnitudes as they are looked up: for a row alone, they need not be stored. SIGNED_PRODUCTS leaves the sums
+// of block g.
+#define SIGNED_PRODUCTS(ENTRIES, LOAD, o, r, step, g, V) \
+	ENTRIES(LOAD, o, r, step); \
+	VPBROADCASTD (320+4*g)(R14), Y2; \
+	VMOVDQU      (32*g)(BX), Y3; \
+	VPSHUFB      Y11, Y2, Y2; \
+	VPAND        Y12, Y2, Y2; \
+	VPCMPEQB     Y12, Y2, Y2; \
+	VPOR         Y14, Y2, Y2; \
+	VPSIGNB      Y2, Y3, Y3; \
+	VPMADDUBSW   Y3, Y1, Y1; \
+	VPMADDWD     Y13, Y1, V
+
+#define MULTIPLY_SIGNED(size, ENTRIES, LOAD, o, r, step, bytes) \
+	REWIND(size); \
+	ONES; \
+	VMOVDQU spreadFour<>(SB), Y11; \
+	VMOVDQU eachBit<>(SB), Y12; \
+	VMOVDQU bytes1<>(SB), Y14; \
+product: \
+	VMOVUPS 256(R14), Y10; \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o, r, step, 0, Y4); \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o+bytes, r, step, 1, Y5); \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o+2*bytes, r, step, 2, Y6); \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o+3*bytes, r, step, 3, Y7); \
+	TREE_WORDS; \
+	END_SUM(256, Y10); \
+	VMOVUPS 288(R14), Y10; \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o+4*bytes, r, step, 4, Y4); \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o+5*bytes, r, step, 5, Y5); \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o+6*bytes, r, step, 6, Y6); \
+	SIGNED_PRODUCTS(ENTRIES, LOAD, o+7*bytes, r, step, 7, Y7); \
+	TREE_WORDS; \
+	END_SUM(288, Y10); \
+	ADDQ $size, SI; \
+	ADDQ $WIDE_BYTES, R14; \
+	ADDQ $384, BX; \
+	DECQ R12; \
+	JNZ  product
 
 // multiplyWide adds R12 super-blocks at R14, with the digest at BX, to the lanes in Y0.
 TEXT multiplyWide<>(SB), NOSPLIT|NOFRAME, $0-0
@@ -1832,31 +1916,40 @@ loop:
 	RET
 
 // The scales routine of a wide format expands row BX.
-#define SCALES_WIDE(expand) \
+#define SCALES_WIDE(prepare, THEN) \
 	IMUL3Q  $WIDE_BYTES, BX, R14; \
 	LEAQ    EXPANDED(R13)(R14*1), R14; \
-	CALL    expand<>(SB); \
+	CALL    prepare<>(SB); \
+	THEN; \
 	VMOVUPS 256(R14), Y1; \
 	VMOVUPS 288(R14), Y12; \
 	STORE_HALVES; \
 	RET
 
-#define WIDE(row, scales, expand, bytes, PREFETCH) \
-TEXT row<>(SB), NOSPLIT|NOFRAME, $0-0; \
-	ROW_WIDE(bytes, PREFETCH, expand); \
-TEXT scales<>(SB), NOSPLIT|NOFRAME, $0-0; \
-	SCALES_WIDE(expand)
+#define NO_CODEBOOK
 
-WIDE(rowIQ1_S, scalesIQ1_S, expandIQ1_S, 50, PREFETCH1)
-WIDE(rowIQ1_M, scalesIQ1_M, expandIQ1_M, 56, PREFETCH1)
-WIDE(rowIQ2_XXS, scalesIQ2_XXS, expandIQ2_XXS, 66, PREFETCH2)
-WIDE(rowIQ2_XS, scalesIQ2_XS, expandIQ2_XS, 74, PREFETCH2)
-WIDE(rowIQ2_S, scalesIQ2_S, expandIQ2_S, 82, PREFETCH2)
-WIDE(rowIQ3_XXS, scalesIQ3_XXS, expandIQ3_XXS, 98, PREFETCH2)
-WIDE(rowIQ3_S, scalesIQ3_S, expandIQ3_S, 110, PREFETCH2)
-WIDE(rowTQ1_0, scalesTQ1_0, expandTQ1_0, 54, PREFETCH1)
-WIDE(rowTQ2_0, scalesTQ2_0, expandTQ2_0, 66, PREFETCH2)
-WIDE(rowNVFP4, scalesNVFP4, expandNVFP4, 144, PREFETCH3)
+#define WIDE(row, scales, prepare, bytes, PREFETCH) \
+TEXT row<>(SB), NOSPLIT|NOFRAME, $0-0; \
+	ROW_WIDE(bytes, PREFETCH, prepare, CALL multiplyWide<>(SB)); \
+TEXT scales<>(SB), NOSPLIT|NOFRAME, $0-0; \
+	SCALES_WIDE(prepare, NO_CODEBOOK)
+
+#define CODEBOOK(row, scales, prepare, expand, bytes, PREFETCH, MULTIPLY) \
+TEXT row<>(SB), NOSPLIT|NOFRAME, $0-0; \
+	ROW_WIDE(bytes, PREFETCH, prepare, MULTIPLY); \
+TEXT scales<>(SB), NOSPLIT|NOFRAME, $0-0; \
+	SCALES_WIDE(prepare, CALL expand<>(SB))
+
+CODEBOOK(rowIQ1_S, scalesIQ1_S, prepareIQ1_S, expandIQ1_S, 50, PREFETCH1, EXPAND(50, expandIQ1_S))
+CODEBOOK(rowIQ1_M, scalesIQ1_M, prepareIQ1_M, expandIQ1_M, 56, PREFETCH1, EXPAND(56, expandIQ1_M))
+CODEBOOK(rowIQ2_XXS, scalesIQ2_XXS, prepareIQ2_XXS, expandIQ2_XXS, 66, PREFETCH2, MULTIPLY_SIGNED(66, OCTETS, MOVBLZX, 2, SI, 1, 8))
+CODEBOOK(rowIQ2_XS, scalesIQ2_XS, prepareIQ2_XS, expandIQ2_XS, 74, PREFETCH2, MULTIPLY_SIGNED(74, OCTETS, MOVWLZX, 352, R14, 2, 8))
+CODEBOOK(rowIQ2_S, scalesIQ2_S, prepareIQ2_S, expandIQ2_S, 82, PREFETCH2, MULTIPLY_SIGNED(82, OCTETS, MOVWLZX, 352, R14, 2, 8))
+CODEBOOK(rowIQ3_XXS, scalesIQ3_XXS, prepareIQ3_XXS, expandIQ3_XXS, 98, PREFETCH2, MULTIPLY_SIGNED(98, QUADS, MOVBLZX, 2, SI, 1, 8))
+CODEBOOK(rowIQ3_S, scalesIQ3_S, prepareIQ3_S, expandIQ3_S, 110, PREFETCH2, MULTIPLY_SIGNED(110, QUADS, MOVWLZX, 352, R14, 2, 16))
+WIDE(rowTQ1_0, scalesTQ1_0, prepareTQ1_0, 54, PREFETCH1)
+WIDE(rowTQ2_0, scalesTQ2_0, prepareTQ2_0, 66, PREFETCH2)
+WIDE(rowNVFP4, scalesNVFP4, prepareNVFP4, 144, PREFETCH3)
 
 TEXT unitsWide<>(SB), NOSPLIT|NOFRAME, $0-0
 	EACH_UNIT(64, BYTES(0, MAP_NOTHING, 0); BYTES(16, MAP_NOTHING, 128), BYTES(32, MAP_NOTHING, 256); BYTES(48, MAP_NOTHING, 384))
@@ -2208,7 +2301,7 @@ loop: \
 // One token. Frame: the digest, 96 super-blocks; a row's tail; eight super-blocks of a wide format.
 //
 //	R8  row   R10  its product   R11  row routine   DI  rows to go
-TEXT ·rowsOneAVX2(SB), 0, $39904-80
+TEXT ·rowsOneAVX2(SB), 0, $41024-80
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
@@ -2271,7 +2364,7 @@ sum:
 // func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int, table *byte)
 //
 // Several tokens, eight rows at a time.
-TEXT ·rowsManyAVX2(SB), 0, $37984-96
+TEXT ·rowsManyAVX2(SB), 0, $39072-96
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
