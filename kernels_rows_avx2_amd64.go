@@ -91,12 +91,12 @@ func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
 	}
 }
 
-// tableAVX2 returns the values of a codebook's entries, a byte each: magnitudes, or eight times the values of IQ1.
+// tableAVX2 returns the values of a codebook's entries, a byte each: magnitudes, or 9 and eight times the values of IQ1.
 func tableAVX2(f tensor.Format) (table []byte) {
 	levels, values, width := []int{8, 25, 43, 0}, 8, 2
 	switch f {
 	case tensor.IQ1_S, tensor.IQ1_M:
-		levels = []int{-8, 0, 8, 0}
+		levels = []int{1, 9, 17, 9}
 	case tensor.IQ3_XXS:
 		levels, values, width = []int{4, 12, 20, 28, 36, 44, 52, 62}, 4, 3
 	case tensor.IQ3_S:

@@ -1305,9 +1305,10 @@ TEXT tileHalvesMin2<>(SB), NOSPLIT|NOFRAME, $0-0
 
 // ---------------------------------------------------------------------------------------------------------------- wide formats
 
-// The formats with codebooks, the ternary ones and NVFP4 are expanded super-block by super-block, and multiplied as signed weights
-// of at most 62 with a scale for 16 columns. A prepare routine takes the super-block at SI, and for codebooks an expand routine then what
-// it left and the format's table at R15. They use AX, DX and all vectors but Y0 and Y13. At R14 are
+// The formats with codebooks, the ternary ones and NVFP4 are expanded super-block by super-block to bytes with a scale for 16 columns:
+// signed ones of at most 62 in IQ2 and IQ3, in the others unsigned ones with an offset. A prepare routine takes the super-block at SI, and
+// for codebooks an expand routine then what it left and the format's table at R15. They use AX, DX and all vectors but Y0 and Y13. At R14
+// are
 //
 //	0    256 weights
 //	256  their scales, in lanes
@@ -1336,7 +1337,6 @@ VECTOR(bias, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800
 VECTOR(small8, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000) // 1/1024
 VECTOR(eights, 8, 8, 8, 8, 8, 8, 8, 8)
 VECTOR(noNumber, 127, 127, 127, 127, 127, 127, 127, 127)
-VECTOR(fp4, 0x03020100, 0x0C080604, 0xFDFEFF00, 0xF4F8FAFC, 0x03020100, 0x0C080604, 0xFDFEFF00, 0xF4F8FAFC)
 
 // Four bytes, eight times each. 0x80 for an odd number of ones.
 VECTOR(spreadFour, 0x00000000, 0x00000000, 0x01010101, 0x01010101, 0x02020202, 0x02020202, 0x03030303, 0x03030303)
@@ -1676,7 +1676,6 @@ TEXT expandIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
 #define CRUMB(Y, s, to) \
 	VPSRLW  $s, Y, Y3; \
 	VPAND   Y11, Y3, Y3; \
-	VPSUBB  Y12, Y3, Y3; \
 	VMOVDQU Y3, (to)(R14)
 
 TEXT prepareTQ2_0<>(SB), NOSPLIT|NOFRAME, $0-0
@@ -1684,7 +1683,6 @@ TEXT prepareTQ2_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU (SI), Y1
 	VMOVDQU 32(SI), Y2
 	VMOVDQU bytes3<>(SB), Y11
-	VMOVDQU bytes1<>(SB), Y12
 	CRUMB(Y1, 0, 0)
 	CRUMB(Y1, 2, 32)
 	CRUMB(Y1, 4, 64)
@@ -1714,7 +1712,7 @@ TEXT prepareTQ1_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	DSCALE(52)
 	VMOVDQU     bytes86<>(SB), Y11
 	VMOVDQU     bytes171<>(SB), Y12
-	VPCMPEQB    Y10, Y10, Y10
+	VPXOR       Y10, Y10, Y10
 	VMOVDQU     (SI), Y1
 	DIGIT(Y1, 0)
 	TIMES3(Y1, Y3)
@@ -1788,28 +1786,13 @@ TEXT prepareNVFP4<>(SB), NOSPLIT|NOFRAME, $0-0
 	E4M3(256)
 	VPSRLDQ $8, X8, X8
 	E4M3(288)
-	VMOVDQU fp4<>(SB), Y11
+	VMOVDQU fp4Up<>(SB), Y11
 	VMOVDQU bytes15<>(SB), Y12
 	SIXTYFOUR(4, 0)
 	SIXTYFOUR(40, 64)
 	SIXTYFOUR(76, 128)
 	SIXTYFOUR(112, 192)
 	RET
-
-// HALVES_S8 is for signed weights up to 64: |w| · sign(w)·q.
-#define HALVES_S8(q, V, W) \
-	VMOVDQU    (q)(R14), Y2; \
-	VMOVDQU    (q+32)(R14), Y3; \
-	VMOVDQU    (q)(BX), Y8; \
-	VMOVDQU    (q+32)(BX), Y9; \
-	VPSIGNB    Y2, Y8, Y8; \
-	VPSIGNB    Y3, Y9, Y9; \
-	VPABSB     Y2, Y2; \
-	VPABSB     Y3, Y3; \
-	VPMADDUBSW Y8, Y2, Y2; \
-	VPMADDUBSW Y9, Y3, Y3; \
-	VPMADDWD   Y13, Y2, V; \
-	VPMADDWD   Y13, Y3, W
 
 // A row goes by eight super-blocks, which are prepared, then expanded where there is a codebook, then multiplied: one alone is a long
 // chain of loads and stores. MULTIPLY takes R12 of them at R14, which is what PASS sets it to.
@@ -1895,20 +1878,28 @@ product: \
 	JNZ  product
 
 // multiplyWide adds R12 super-blocks at R14, with the digest at BX, to the lanes in Y0.
+#define HALVES_WIDE(q, V, W) \
+	VMOVDQU    (q)(R14), Y2; \
+	VMOVDQU    (q+32)(R14), Y3; \
+	VPMADDUBSW (q)(BX), Y2, Y2; \
+	VPMADDUBSW (q+32)(BX), Y3, Y3; \
+	VPMADDWD   Y13, Y2, V; \
+	VPMADDWD   Y13, Y3, W
+
 TEXT multiplyWide<>(SB), NOSPLIT|NOFRAME, $0-0
 	ONES
 
 loop:
 	VMOVUPS 256(R14), Y1
 	VMOVUPS 288(R14), Y12
-	HALVES_S8(0, Y4, Y5)
-	HALVES_S8(64, Y6, Y7)
+	HALVES_WIDE(0, Y4, Y5)
+	HALVES_WIDE(64, Y6, Y7)
 	TREE_WORDS
-	END_SUM(256, Y1)
-	HALVES_S8(128, Y4, Y5)
-	HALVES_S8(192, Y6, Y7)
+	END_OFFSET(256, 320, Y1, Y10)
+	HALVES_WIDE(128, Y4, Y5)
+	HALVES_WIDE(192, Y6, Y7)
 	TREE_WORDS
-	END_SUM(288, Y12)
+	END_OFFSET(288, 352, Y12, Y11)
 	ADDQ    $WIDE_BYTES, R14
 	ADDQ    $384, BX
 	DECQ    R12
@@ -2188,17 +2179,23 @@ BLOCKS(kindIQ4_NLVNNI, rowIQ4_NLVNNI, scalesQ4_0, weightsIQ4_NLUp, tileVNNI4, ti
 BLOCKS(kindIQ4_XSVNNI, rowIQ4_XSVNNI, scalesIQ4_XS, weightsIQ4_XSUp, tileVNNI4, tileVNNI2, 136, 128)
 BLOCKS(kindMXFP4VNNI, rowMXFP4VNNI, scalesMXFP4, weightsMXFP4, tileVNNI4, tileVNNI2, 136, 12)
 
-// The wide formats are the same with AVX-VNNI.
-HALVES(kindIQ1_S, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 50, 0)
-HALVES(kindIQ1_M, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 56, 0)
+// The wide formats have the same rows with AVX-VNNI; IQ2 and IQ3 have the same tiles.
+HALVES(kindIQ1_S, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalves4, tileHalves2, 50, 9)
+HALVES(kindIQ1_M, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalves4, tileHalves2, 56, 9)
 HALVES(kindIQ2_XXS, rowIQ2_XXS, scalesIQ2_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0)
 HALVES(kindIQ2_XS, rowIQ2_XS, scalesIQ2_XS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 74, 0)
 HALVES(kindIQ2_S, rowIQ2_S, scalesIQ2_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 82, 0)
 HALVES(kindIQ3_XXS, rowIQ3_XXS, scalesIQ3_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 98, 0)
 HALVES(kindIQ3_S, rowIQ3_S, scalesIQ3_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 110, 0)
-HALVES(kindTQ1_0, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 54, 0)
-HALVES(kindTQ2_0, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0)
-HALVES(kindNVFP4, rowNVFP4, scalesNVFP4, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 144, 0)
+HALVES(kindTQ1_0, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalves4, tileHalves2, 54, 1)
+HALVES(kindTQ2_0, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalves4, tileHalves2, 66, 1)
+HALVES(kindNVFP4, rowNVFP4, scalesNVFP4, weightsWide, tileHalves4, tileHalves2, 144, 12)
+
+HALVES(kindIQ1_SVNNI, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 50, 9)
+HALVES(kindIQ1_MVNNI, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 56, 9)
+HALVES(kindTQ1_0VNNI, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 54, 1)
+HALVES(kindTQ2_0VNNI, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 66, 1)
+HALVES(kindNVFP4VNNI, rowNVFP4, scalesNVFP4, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 144, 12)
 
 // In the order of rowKindsAVX2.
 DATA kinds<>+0(SB)/8, $kindQ4_0<>(SB)
@@ -2237,16 +2234,16 @@ DATA kinds<>+256(SB)/8, $kindQ6_KVNNI<>(SB)
 DATA kinds<>+264(SB)/8, $kindIQ4_NLVNNI<>(SB)
 DATA kinds<>+272(SB)/8, $kindIQ4_XSVNNI<>(SB)
 DATA kinds<>+280(SB)/8, $kindMXFP4VNNI<>(SB)
-DATA kinds<>+288(SB)/8, $kindIQ1_S<>(SB)
-DATA kinds<>+296(SB)/8, $kindIQ1_M<>(SB)
+DATA kinds<>+288(SB)/8, $kindIQ1_SVNNI<>(SB)
+DATA kinds<>+296(SB)/8, $kindIQ1_MVNNI<>(SB)
 DATA kinds<>+304(SB)/8, $kindIQ2_XXS<>(SB)
 DATA kinds<>+312(SB)/8, $kindIQ2_XS<>(SB)
 DATA kinds<>+320(SB)/8, $kindIQ2_S<>(SB)
 DATA kinds<>+328(SB)/8, $kindIQ3_XXS<>(SB)
 DATA kinds<>+336(SB)/8, $kindIQ3_S<>(SB)
-DATA kinds<>+344(SB)/8, $kindTQ1_0<>(SB)
-DATA kinds<>+352(SB)/8, $kindTQ2_0<>(SB)
-DATA kinds<>+360(SB)/8, $kindNVFP4<>(SB)
+DATA kinds<>+344(SB)/8, $kindTQ1_0VNNI<>(SB)
+DATA kinds<>+352(SB)/8, $kindTQ2_0VNNI<>(SB)
+DATA kinds<>+360(SB)/8, $kindNVFP4VNNI<>(SB)
 GLOBL kinds<>(SB), RODATA, $368
 
 // FRAME sets R13 to the frame, aligned, and R12 to what is known of the format.
