@@ -49,8 +49,8 @@ const (
 func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
 	superBytes, shareBytes := 256/f.BlockLen()*f.BlockBytes(), 32
 	switch f {
-	case tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4:
-	default:
+	case tensor.Q2_K, tensor.Q3_K, tensor.Q6_K, tensor.IQ1_S, tensor.IQ1_M, tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S,
+		tensor.IQ3_XXS, tensor.IQ3_S, tensor.TQ1_0, tensor.TQ2_0, tensor.NVFP4:
 		shareBytes = 64 // a scale for 16 columns
 	}
 	table := unsafe.SliceData(tableAVX2(f))

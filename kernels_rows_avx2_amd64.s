@@ -1316,7 +1316,6 @@ TEXT tileHalvesMin2<>(SB), NOSPLIT|NOFRAME, $0-0
 //	352  words of indices
 #define WIDE_BYTES 480
 
-// The constants; rows are words of 16 bits where four of them stand in a line of VECTOR.
 VECTOR(ones, 1, 1, 1, 1, 1, 1, 1, 1)
 VECTOR(sevens, 7, 7, 7, 7, 7, 7, 7, 7)
 VECTOR(fifteens, 15, 15, 15, 15, 15, 15, 15, 15)
@@ -1342,7 +1341,8 @@ VECTOR(noNumber, 127, 127, 127, 127, 127, 127, 127, 127)
 VECTOR(spreadFour, 0x00000000, 0x00000000, 0x01010101, 0x01010101, 0x02020202, 0x02020202, 0x03030303, 0x03030303)
 VECTOR(odd, 0x00808000, 0x80000080, 0x80000080, 0x00808000, 0x00808000, 0x80000080, 0x80000080, 0x00808000)
 
-// Where the upper bits of indices lie: shifts of four sevens of bits, bytes or words for four (or two) octets each, factors that shift left.
+// Where the upper bits of indices lie: shifts of four sevens of bits, bytes or words for four (or two) octets each, factors that shift
+// left.
 VECTOR(shifts_7, 0, 7, 14, 21, 0, 7, 14, 21)
 VECTOR(shifts_4, 0, 4, 8, 12, 16, 20, 24, 28)
 VECTOR(shiftsIQ1_M, 0, 6, 16, 22, 3, 9, 19, 25)
@@ -1745,8 +1745,8 @@ TEXT prepareTQ1_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	DIGIT(Y1, 224)
 	RET
 
-// NVFP4: blocks of 64: four scales of 16 values (bytes with four exponent bits and three fraction bits), 32 bytes of nibbles, in which the low
-// ones of 8 bytes are 8 values and the high ones the next. A scale below 8 is a multiple of 1/1024, and 0x7F counts as 0.
+// NVFP4: blocks of 64: four scales of 16 values (bytes with four exponent bits and three fraction bits), 32 bytes of nibbles, in which the
+// low ones of 8 bytes are 8 values and the high ones the next. A scale below 8 is a multiple of 1/1024, and 0x7F counts as 0.
 #define SIXTYFOUR(o, to) \
 	VMOVDQU     (o)(SI), Y1; \
 	VPSRLW      $4, Y1, Y2; \

@@ -1478,15 +1478,14 @@ TEXT constantsTQ1_0<>(SB), NOSPLIT, $0
 	VMOVDQU64 digitShift3<>(SB), Z28
 	RET
 
-// LOOKUP_LOW and LOOKUP_HIGH look the bytes in Z16 up in the 128 at an address; those below 128, and merged with these, those above, of
-// which K6 is the mask.
-#define LOOKUP_LOW(at, w) \
+// LOOKUP_128 looks the bytes in Z16 up in a table of 128 bytes, LOOKUP_256 in one of 256, with those above 127 in K6.
+#define LOOKUP_128(at, w) \
 	VMOVDQU64 at(AX), w; \
 	VPERMT2B  (at+64)(AX), Z16, w
 
 #define LOOKUP_256(at, w, scratch) \
-	LOOKUP_LOW(at, w); \
-	LOOKUP_LOW(at+128, scratch); \
+	LOOKUP_128(at, w); \
+	LOOKUP_128(at+128, scratch); \
 	VMOVDQU8 scratch, K6, w
 
 #define DIGITS(index, shift, w) \
@@ -1827,8 +1826,8 @@ TEXT supersIQ2_S<>(SB), NOSPLIT, $0
 TEXT unpackIQ2_S<>(SB), NOSPLIT, $0
 	UNPACKS(FETCH2, UNPACK_IQ2_S, 82)
 
-// IQ1: entries are eight bytes, which become a qword of Wj each: 16 + 8 · (−1, 0, 1) + 1. Z17 holds −1 where it is − 1. K1 … K7 tell a
-// qword.
+// IQ1: entries are eight bytes, which become a qword of Wj each: 16 + 8 · (−1, 0, 1) + 1. Z17 holds −2 where an eighth is subtracted.
+// K1 … K7 tell a qword.
 #define IQ1_CONSTANTS \
 	MOVL  $0x02, AX; \
 	KMOVB AX, K1; \
