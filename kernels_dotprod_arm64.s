@@ -215,6 +215,44 @@ round:
 	VADDP V15.S4, V14.S4, V14.S4 \
 	VADDP V14.S4, V12.S4, V12.S4
 
+// Weights less 8 are those whose upper bit is turned over, as signed numbers: here in the upper four bits of a byte. V26 turns over,
+// V27 are the upper bits. Sums start with zeros that are loaded, R19: the vector units are what this loop waits for.
+DATA zeros<>+0(SB)/8, $0
+DATA zeros<>+8(SB)/8, $0
+DATA zeros<>+16(SB)/8, $0
+DATA zeros<>+24(SB)/8, $0
+GLOBL zeros<>(SB), (NOPTR|RODATA), $32
+
+#define Q4_CONSTANTS \
+	VMOVI $0x88, V26.B16 \
+	VMOVI $0xF0, V27.B16 \
+	MOVD  $zeros<>(SB), R19
+
+#define Q4_SPLIT(q, high) \
+	VEOR V26.B16, q.B16, q.B16    \
+	VAND V27.B16, q.B16, high.B16 \
+	VSHL $4, q.B16, q.B16
+
+#define Q4_DOT(x) \
+	FLDPQ (R19), (F12, F13)          \
+	FLDPQ (R19), (F14, F15)          \
+	FLDPQ (x), (F8, F9)              \
+	FLDPQ 32(x), (F10, F11)          \
+	SDOT(12, 4, 8)                   \
+	SDOT(13, 6, 10)                  \
+	SDOT(12, 5, 9)                   \
+	SDOT(13, 7, 11)                  \
+	FLDPQ Q8_SIZE(x), (F8, F9)       \
+	FLDPQ (Q8_SIZE+32)(x), (F10, F11) \
+	SDOT(14, 20, 8)                  \
+	SDOT(15, 22, 10)                 \
+	SDOT(14, 21, 9)                  \
+	SDOT(15, 23, 11)                 \
+	VADDP V13.S4, V12.S4, V12.S4     \
+	VADDP V15.S4, V14.S4, V14.S4     \
+	VADDP V14.S4, V12.S4, V12.S4     \
+	SCVTF4(12, 12)
+
 #define ROWS_Q4_0 ·rowsQ40Dotprod
 #define ROWS_Q5_0 ·rowsQ50Dotprod
 #define ROWS_Q8_0 ·rowsQ80Dotprod

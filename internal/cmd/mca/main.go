@@ -20,10 +20,10 @@ var loops = []struct {
 	function, cpu        string
 	tokens, macs, atMost int
 }{
-	{"rowsQ40NEON", "cortex-a72", 1, 64, 8},
-	{"rowsQ40NEON", "cortex-a72", 4, 256, 8},
-	{"rowsQ40Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ40Dotprod", "neoverse-n1", 4, 256, 32},
+	{"rowsQ40NEON", "cortex-a72", 1, 128, 8},
+	{"rowsQ40NEON", "cortex-a72", 4, 512, 8},
+	{"rowsQ40Dotprod", "neoverse-n1", 1, 128, 32},
+	{"rowsQ40Dotprod", "neoverse-n1", 4, 512, 32},
 	{"rowsQ80Dotprod", "neoverse-n1", 1, 64, 32},
 	{"rowsQ4KDotprod", "neoverse-n1", 1, 64, 32},
 	{"rowsQ5KDotprod", "neoverse-n1", 1, 64, 32},
