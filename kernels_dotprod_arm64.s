@@ -116,7 +116,7 @@ GLOBL start<>(SB), (NOPTR|RODATA), $32
 	LSL   $2, R1            \
 	MOVD  $(2*size), R10    \
 	MUL   R4, R10           \
-pair:                       \
+pair:                    \
 	MOVD  R2, R7            \
 	ADD   R10>>1, R2, R8    \
 	MOVD  R3, R9            \
@@ -129,7 +129,7 @@ pair:                       \
 	VMOVI $0, V5.B16        \
 	VMOVI $0, V6.B16        \
 	VMOVI $0, V7.B16        \
-block:                      \
+block:                   \
 	BLOCK                   \
 	ADD   $size, R7         \
 	ADD   $size, R8         \
@@ -234,23 +234,23 @@ GLOBL zeros<>(SB), (NOPTR|RODATA), $32
 	VSHL $4, q.B16, q.B16
 
 #define Q4_DOT(x) \
-	FLDPQ (R19), (F12, F13)          \
-	FLDPQ (R19), (F14, F15)          \
-	FLDPQ (x), (F8, F9)              \
-	FLDPQ 32(x), (F10, F11)          \
-	SDOT(12, 4, 8)                   \
-	SDOT(13, 6, 10)                  \
-	SDOT(12, 5, 9)                   \
-	SDOT(13, 7, 11)                  \
-	FLDPQ Q8_SIZE(x), (F8, F9)       \
+	FLDPQ (R19), (F12, F13)           \
+	FLDPQ (R19), (F14, F15)           \
+	FLDPQ (x), (F8, F9)               \
+	FLDPQ 32(x), (F10, F11)           \
+	SDOT(12, 4, 8)                    \
+	SDOT(13, 6, 10)                   \
+	SDOT(12, 5, 9)                    \
+	SDOT(13, 7, 11)                   \
+	FLDPQ Q8_SIZE(x), (F8, F9)        \
 	FLDPQ (Q8_SIZE+32)(x), (F10, F11) \
-	SDOT(14, 20, 8)                  \
-	SDOT(15, 22, 10)                 \
-	SDOT(14, 21, 9)                  \
-	SDOT(15, 23, 11)                 \
-	VADDP V13.S4, V12.S4, V12.S4     \
-	VADDP V15.S4, V14.S4, V14.S4     \
-	VADDP V14.S4, V12.S4, V12.S4     \
+	SDOT(14, 20, 8)                   \
+	SDOT(15, 22, 10)                  \
+	SDOT(14, 21, 9)                   \
+	SDOT(15, 23, 11)                  \
+	VADDP V13.S4, V12.S4, V12.S4      \
+	VADDP V15.S4, V14.S4, V14.S4      \
+	VADDP V14.S4, V12.S4, V12.S4      \
 	SCVTF4(12, 12)
 
 #define ROWS_Q4_0 ·rowsQ40Dotprod

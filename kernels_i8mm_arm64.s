@@ -4,7 +4,10 @@
 // The panels of processors with SMMLA, which multiplies two rows of eight bytes with two, and adds the four products of rows: lanes 0
 // and 1 are the first row times both tokens of a pair, lanes 2 and 3 the second row.
 //
-// Pairs of strips of four rows times a strip of four tokens, dst[t·stride + r], as in kernels_dotprod_arm64.s:
+// Pairs of strips of four rows times a strip of four tokens, dst[t·stride + r], as in kernels_dotprod_arm64.s. Nothing but
+// multiplications is left to the vector units: of 32 weights and activations, four SMMLA for each four sums and two multiply-adds for
+// the two scales. So SMMLA has 4/6 of the issue slots, as SDOT has 8/10 of them; more would take a scale for more than 32 activations:
+// one for 128 makes 16/21, but costs a third more error.
 //
 //	R0      dst                     V0–V7    sums of row pair 0 to 3 with both token pairs each
 //	R1      stride in bytes         V8–V15   the same for the running block, as integers
@@ -115,7 +118,7 @@ GLOBL start<>(SB), (NOPTR|RODATA), $32
 	LSL   $2, R1               \
 	MOVD  $(2*size), R10       \
 	MUL   R4, R10              \
-pair:                          \
+pair:                       \
 	MOVD  R2, R7               \
 	ADD   R10>>1, R2, R8       \
 	MOVD  R3, R9               \
@@ -128,7 +131,7 @@ pair:                          \
 	VMOVI $0, V5.B16           \
 	VMOVI $0, V6.B16           \
 	VMOVI $0, V7.B16           \
-block:                         \
+block:                      \
 	BLOCK                      \
 	ADD   $size, R7            \
 	ADD   $size, R8            \

@@ -8,8 +8,8 @@ import (
 )
 
 // The panels arithmetic of ARM: activations in 8 bits as in rows, Q8; weights as the integers that they are in the file, with
-// the scales of their blocks, so that a product differs from that of rows by rounding alone. Weights of formats that unpack does
-// not know are decoded and rounded to 8 bits like activations.
+// the scales of their blocks, so that a product differs from that of rows by rounding alone. Only Q2_K, with a minimum for each 16
+// weights, is decoded and rounded to 8 bits like activations.
 
 // unit is 64 weights in 8 bits, with the scale and the minimum of each of four lanes: 16 weights have lane i/16, and where the
 // scale belongs to 32 weights, two lanes have the same one.

@@ -440,7 +440,7 @@ column:
 	SCVTF(3, 3)
 
 #define SCALED(at, i) \
-	SIXTEEN_INTS(at)  \
+	SIXTEEN_INTS(at)   \
 	FMULI(0, 0, 16, i) \
 	FMULI(1, 1, 16, i) \
 	FMULI(2, 2, 16, i) \
@@ -452,9 +452,9 @@ column:
 
 #define LESS_MIN(i) \
 	VDUP V17.S[i], V4.S4 \
-	FSUB(0, 0, 4) \
-	FSUB(1, 1, 4) \
-	FSUB(2, 2, 4) \
+	FSUB(0, 0, 4)        \
+	FSUB(1, 1, 4)        \
+	FSUB(2, 2, 4)        \
 	FSUB(3, 3, 4)
 
 TEXT ·expandNEON(SB), NOSPLIT, $0-24

@@ -6,6 +6,11 @@
 //	DOT_WIDE_BLOCKS  the same for weights in −128 … 127
 //	DOT_GROUPS       V12 = the sums of the products with V4, V5, V6 and V7; weights in −64 … 64
 //
+// and for Q4_0, 128 weights at a time:
+//
+//	Q4_SPLIT(q, high)  the low and the high four bits of q's bytes, less 8, in q and high; times 16 if Q4_DOT knows it
+//	Q4_DOT(x)          V12 = the sums, as floats, of the products with V4 and V5, V6 and V7, V20 and V21, V22 and V23
+//
 // All have the signature
 //
 //	func(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
@@ -118,7 +123,7 @@
 	BLT  stored         \
 	ADD  R1, R14        \
 	VST1 V0.S[3], (R14) \
-stored:                 \
+stored:              \
 	SUBS $1, R4         \
 	BNE  row
 
@@ -209,17 +214,15 @@ next:
 	VUSHR $4, q.B16, high.B16 \
 	VAND  V24.B16, q.B16, low.B16
 
-// Q4_0 is the format that is read most: rows go four blocks at a time, and what is left of them a unit at a time. What includes this file
-// says how: Q4_SPLIT makes 32 weights, times 16 if it likes, of 16 bytes, Q4_DOT sets V12 to the floats of the sums of the products of
-// V4–V7 and V20–V23, 32 each, with 128 activations.
+// Rows of Q4_0, the format that is read most, go four blocks at a time, and by units in the end.
 #ifndef UNPACK
 #define FOUR_BLOCKS(sum, x) \
-	Q4_DOT(x)                                \
-	FMOVD (Q8_SCALE_6+4)(x), F8              \
-	FMOVD (Q8_SIZE+Q8_SCALE_6+4)(x), F9      \
-	ADD   $(2*Q8_SIZE), x                    \
-	VZIP1 V9.D2, V8.D2, V8.D2                \
-	FMUL(12, 12, 16)                         \
+	Q4_DOT(x)                           \
+	FMOVD (Q8_SCALE_6+4)(x), F8         \
+	FMOVD (Q8_SIZE+Q8_SCALE_6+4)(x), F9 \
+	ADD   $(2*Q8_SIZE), x               \
+	VZIP1 V9.D2, V8.D2, V8.D2           \
+	FMUL(12, 12, 16)                    \
 	VFMLA V8.S4, V12.S4, sum.S4
 #endif
 
@@ -294,9 +297,9 @@ single:
 
 // MIN_HALVES makes V16 and V17 of the scales and minimums in R15 and R16. A file's minimum is added, a unit's subtracted.
 #define MIN_HALVES \
-	ORR   R16<<32, R15, R15    \
-	FMOVD R15, F17             \
-	FCVTL(17, 17)              \
+	ORR   R16<<32, R15, R15      \
+	FMOVD R15, F17               \
+	FCVTL(17, 17)                \
 	VTRN1 V17.S4, V17.S4, V16.S4 \
 	VTRN2 V17.S4, V17.S4, V17.S4 \
 	FNEG(17, 17)
@@ -408,7 +411,7 @@ single:
 	VTBL V29.B16, [bytes.B16], V11.B16
 
 #define MASKS(bytes) \
-	SPREAD_BYTES(bytes)            \
+	SPREAD_BYTES(bytes)              \
 	VCMTST V25.B16, V8.B16, V8.B16   \
 	VCMTST V25.B16, V9.B16, V9.B16   \
 	VCMTST V25.B16, V10.B16, V10.B16 \
@@ -853,13 +856,13 @@ half:
 	ADD   $32, R12
 
 #define TWO_PLANES \
-	VUSHR $2, V26.B16, V6.B16     \
-	VUSHR $2, V27.B16, V7.B16     \
+	VUSHR $2, V26.B16, V6.B16      \
+	VUSHR $2, V27.B16, V7.B16      \
 	VAND  V25.B16, V26.B16, V4.B16 \
 	VAND  V25.B16, V27.B16, V5.B16 \
-	VAND  V25.B16, V6.B16, V6.B16 \
-	VAND  V25.B16, V7.B16, V7.B16 \
-	VUSHR $4, V26.B16, V26.B16    \
+	VAND  V25.B16, V6.B16, V6.B16  \
+	VAND  V25.B16, V7.B16, V7.B16  \
+	VUSHR $4, V26.B16, V26.B16     \
 	VUSHR $4, V27.B16, V27.B16
 
 #define NEXT_PLANES(run, unit) \
@@ -1010,11 +1013,11 @@ unit:
 
 // TRIT takes a digit from the fractions q, less 1: the first is 0 up to 85/256 (V24), 1 up to 170/256 (V25), else 2. V28 is −1.
 #define TRIT(q, V, w, W) \
-	CMHI(w, q, 24)              \
-	CMHI(8, q, 25)              \
-	VSUB W.B16, V28.B16, W.B16  \
-	VSUB V8.B16, W.B16, W.B16   \
-	VADD V.B16, V.B16, V8.B16   \
+	CMHI(w, q, 24)             \
+	CMHI(8, q, 25)             \
+	VSUB W.B16, V28.B16, W.B16 \
+	VSUB V8.B16, W.B16, W.B16  \
+	VADD V.B16, V.B16, V8.B16  \
 	VADD V8.B16, V.B16, V.B16
 
 // 32 bytes have five digits, 16 bytes have five, four bytes have four. All first digits come first, then all second ones.
@@ -1068,7 +1071,7 @@ block:
 // Codebooks, R20: an index stands for eight weights, or four. EIGHTS sets V to those of two indices, which R14 and R15 are, FOURS to those
 // of four, R14 to R17.
 #define EIGHTS(F, V) \
-	FMOVD (R20)(R14<<3), F \
+	FMOVD (R20)(R14<<3), F  \
 	FMOVD (R20)(R15<<3), F8 \
 	VZIP1 V8.D2, V.D2, V.D2
 
@@ -1106,10 +1109,10 @@ block:
 
 // HALF_AT sets V21's first lane to the half at R12 times a power of two.
 #define HALF_AT(at, factor) \
-	MOVHU at(R12), R14   \
-	FMOVS R14, F21       \
-	FCVTL(21, 21)        \
-	VMOVS $factor, V16   \
+	MOVHU at(R12), R14 \
+	FMOVS R14, F21     \
+	FCVTL(21, 21)      \
+	VMOVS $factor, V16 \
 	FMULI(21, 21, 16, 0)
 
 #define EIGHTH 0x3E000000
@@ -1117,21 +1120,21 @@ block:
 
 // META splits the two words in R16: the upper four bits of each are a block's scale, below are four times seven signs.
 #define META \
-	LSR   $28, R16, R17                  \
-	AND   $0x0000000F0000000F, R17, R17  \
-	ADD   R17, R17, R17                  \
-	ORR   $0x0000000100000001, R17, R17  \
-	FMOVD R17, F16                       \
-	AND   $0x0FFFFFFF0FFFFFFF, R16, R16  \
-	AND   $0x0FFFC0000FFFC000, R16, R17  \
-	ADD   R17, R16, R16                  \
-	ADD   R17<<1, R16, R16               \
-	AND   $0x3F803F803F803F80, R16, R17  \
-	ADD   R17, R16, R16                  \
-	FMOVD R16, F19                       \
-	SCVTF(16, 16)                        \
-	FMULI(16, 16, 21, 0)                 \
-	VZIP1 V16.S4, V16.S4, V16.S4         \
+	LSR   $28, R16, R17                 \
+	AND   $0x0000000F0000000F, R17, R17 \
+	ADD   R17, R17, R17                 \
+	ORR   $0x0000000100000001, R17, R17 \
+	FMOVD R17, F16                      \
+	AND   $0x0FFFFFFF0FFFFFFF, R16, R16 \
+	AND   $0x0FFFC0000FFFC000, R16, R17 \
+	ADD   R17, R16, R16                 \
+	ADD   R17<<1, R16, R16              \
+	AND   $0x3F803F803F803F80, R16, R17 \
+	ADD   R17, R16, R16                 \
+	FMOVD R16, F19                      \
+	SCVTF(16, 16)                       \
+	FMULI(16, 16, 21, 0)                \
+	VZIP1 V16.S4, V16.S4, V16.S4        \
 	EVEN(V19, V8)
 
 // A block is four indices and a word.
@@ -1179,11 +1182,11 @@ unit:
 
 // BYTE_SCALES sets V18 to the odd numbers that the nibbles in F18 stand for.
 #define BYTE_SCALES \
-	VUSHR $4, V18.B16, V19.B16     \
-	VMOVI $15, V16.B16             \
+	VUSHR $4, V18.B16, V19.B16      \
+	VMOVI $15, V16.B16              \
 	VAND  V16.B16, V18.B16, V18.B16 \
 	VZIP1 V19.B16, V18.B16, V18.B16 \
-	ODD(V18)                       \
+	ODD(V18)                        \
 	VORR  V30.B16, V30.B16, V20.B16
 
 // Words of nine bits of an index and seven signs.
@@ -1243,25 +1246,25 @@ unit:
 
 // EIGHT_INDICES looks up the eight indices in word, of which so many upper bits are in high, a new field of them every step bits.
 #define EIGHT_INDICES(word, high, width, step) \
-	UBFX $0, word, $8, R14           \
-	UBFX $8, word, $8, R15           \
-	HIGH_8(high, width, step, R14)   \
-	HIGH_8(high, width, step, R15)   \
-	EIGHTS(F4, V4)                   \
-	UBFX $16, word, $8, R14          \
-	UBFX $24, word, $8, R15          \
-	HIGH_8(high, width, step, R14)   \
-	HIGH_8(high, width, step, R15)   \
-	EIGHTS(F5, V5)                   \
-	UBFX $32, word, $8, R14          \
-	UBFX $40, word, $8, R15          \
-	HIGH_8(high, width, step, R14)   \
-	HIGH_8(high, width, step, R15)   \
-	EIGHTS(F6, V6)                   \
-	UBFX $48, word, $8, R14          \
-	UBFX $56, word, $8, R15          \
-	HIGH_8(high, width, step, R14)   \
-	HIGH_8(high, width, step, R15)   \
+	UBFX $0, word, $8, R14         \
+	UBFX $8, word, $8, R15         \
+	HIGH_8(high, width, step, R14) \
+	HIGH_8(high, width, step, R15) \
+	EIGHTS(F4, V4)                 \
+	UBFX $16, word, $8, R14        \
+	UBFX $24, word, $8, R15        \
+	HIGH_8(high, width, step, R14) \
+	HIGH_8(high, width, step, R15) \
+	EIGHTS(F5, V5)                 \
+	UBFX $32, word, $8, R14        \
+	UBFX $40, word, $8, R15        \
+	HIGH_8(high, width, step, R14) \
+	HIGH_8(high, width, step, R15) \
+	EIGHTS(F6, V6)                 \
+	UBFX $48, word, $8, R14        \
+	UBFX $56, word, $8, R15        \
+	HIGH_8(high, width, step, R14) \
+	HIGH_8(high, width, step, R15) \
 	EIGHTS(F7, V7)
 
 // 32 low bytes of indices, 32 bytes of signs, 8 bytes with two upper bits of four indices each (R19), 8 bytes of scales.
@@ -1304,10 +1307,10 @@ unit:
 
 // FOUR_BYTES looks up four indices of word.
 #define FOUR_BYTES(word, at, F, V) \
-	UBFX $(at), word, $8, R14      \
-	UBFX $(at+8), word, $8, R15    \
-	UBFX $(at+16), word, $8, R16   \
-	UBFX $(at+24), word, $8, R17   \
+	UBFX $(at), word, $8, R14    \
+	UBFX $(at+8), word, $8, R15  \
+	UBFX $(at+16), word, $8, R16 \
+	UBFX $(at+24), word, $8, R17 \
 	FOURS(F, V)
 
 // 64 indices, then eight words (R19).

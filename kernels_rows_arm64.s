@@ -50,36 +50,36 @@
 #define Q4_CONSTANTS
 
 #define Q4_SPLIT(q, high) \
-	NIBBLES(q, q, high)             \
-	VSUB V25.B16, q.B16, q.B16      \
+	NIBBLES(q, q, high)        \
+	VSUB V25.B16, q.B16, q.B16 \
 	VSUB V25.B16, high.B16, high.B16
 
 // 16·8·127 < 2¹⁵.
 #define Q4_DOT(x) \
-	FLDPQ (x), (F8, F9)              \
-	FLDPQ 32(x), (F10, F11)          \
-	SMULL(12, 4, 8)                  \
-	SMULL(13, 6, 10)                 \
-	SMLAL2(12, 4, 8)                 \
-	SMLAL2(13, 6, 10)                \
-	SMLAL(12, 5, 9)                  \
-	SMLAL(13, 7, 11)                 \
-	SMLAL2(12, 5, 9)                 \
-	SMLAL2(13, 7, 11)                \
-	FLDPQ Q8_SIZE(x), (F8, F9)       \
+	FLDPQ (x), (F8, F9)               \
+	FLDPQ 32(x), (F10, F11)           \
+	SMULL(12, 4, 8)                   \
+	SMULL(13, 6, 10)                  \
+	SMLAL2(12, 4, 8)                  \
+	SMLAL2(13, 6, 10)                 \
+	SMLAL(12, 5, 9)                   \
+	SMLAL(13, 7, 11)                  \
+	SMLAL2(12, 5, 9)                  \
+	SMLAL2(13, 7, 11)                 \
+	FLDPQ Q8_SIZE(x), (F8, F9)        \
 	FLDPQ (Q8_SIZE+32)(x), (F10, F11) \
-	SMULL(14, 20, 8)                 \
-	SMULL(15, 22, 10)                \
-	SMLAL2(14, 20, 8)                \
-	SMLAL2(15, 22, 10)               \
-	SMLAL(14, 21, 9)                 \
-	SMLAL(15, 23, 11)                \
-	SMLAL2(14, 21, 9)                \
-	SMLAL2(15, 23, 11)               \
-	VADDP V13.H8, V12.H8, V12.H8     \
-	VADDP V15.H8, V14.H8, V14.H8     \
-	VADDP V14.H8, V12.H8, V12.H8     \
-	SADDLP(12, 12)                   \
+	SMULL(14, 20, 8)                  \
+	SMULL(15, 22, 10)                 \
+	SMLAL2(14, 20, 8)                 \
+	SMLAL2(15, 22, 10)                \
+	SMLAL(14, 21, 9)                  \
+	SMLAL(15, 23, 11)                 \
+	SMLAL2(14, 21, 9)                 \
+	SMLAL2(15, 23, 11)                \
+	VADDP V13.H8, V12.H8, V12.H8      \
+	VADDP V15.H8, V14.H8, V14.H8      \
+	VADDP V14.H8, V12.H8, V12.H8      \
+	SADDLP(12, 12)                    \
 	SCVTF(12, 12)
 
 // Row kernels of halves: arguments as in kernels_rows_arm64.h, with x [n, cols]. V0–V3 are 16 weights, V4–V7 activations;
