@@ -12,65 +12,90 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/gogemma/gemma4/tensor"
 )
 
-// loops are the functions to look at, each with a processor, the number of tokens and the multiply-adds of a turn of its
-// largest inner loop, and the most that the processor could issue in a cycle.
+// panels stands for the format of those.
+const panels = ^tensor.Format(0)
+
+// loops are the functions to look at, each with a processor, the format that is read, the number of tokens and the multiply-adds of a
+// turn of its largest inner loop, and the most that the processor could issue in a cycle.
 var loops = []struct {
 	function, cpu        string
+	format               tensor.Format
 	tokens, macs, atMost int
 }{
-	{"rowsQ40NEON", "cortex-a72", 1, 128, 8},
-	{"rowsQ40NEON", "cortex-a72", 4, 512, 8},
-	{"rowsQ40Dotprod", "neoverse-n1", 1, 128, 32},
-	{"rowsQ40Dotprod", "neoverse-n1", 4, 512, 32},
-	{"rowsQ80Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ4KDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ5KDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ6KDotprod", "neoverse-n1", 1, 128, 32},
-	{"rowsIQ4NLDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ4XSDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ50Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsMXFP4Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ41Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ51Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ2KDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ3KDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsTQ10Dotprod", "neoverse-n1", 1, 256, 32},
-	{"rowsTQ20Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsNVFP4Dotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ2XXSDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ2XSDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ2SDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ3XXSDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ3SDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ1SDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsIQ1MDotprod", "neoverse-n1", 1, 64, 32},
-	{"rowsQ80NEON", "cortex-a72", 1, 64, 8},
-	{"rowsQ4KNEON", "cortex-a72", 1, 64, 8},
-	{"rowsQ5KNEON", "cortex-a72", 1, 64, 8},
-	{"rowsQ6KNEON", "cortex-a72", 1, 128, 8},
-	{"floatRowsF16NEON", "cortex-a72", 1, 16, 4},
-	{"floatRowsF16NEON", "neoverse-n1", 1, 16, 8},
-	{"floatRowsBF16NEON", "neoverse-n1", 1, 16, 8},
-	{"scoresF16NEON", "cortex-a72", 8, 512, 4},
-	{"scoresF16NEON", "neoverse-n1", 8, 512, 8},
-	{"scoresQ8_0NEON", "cortex-a72", 8, 512, 4},
-	{"scoresQ8_0NEON", "neoverse-n1", 8, 512, 8},
-	{"weighF16NEON", "cortex-a72", 8, 64, 4},
-	{"weighF16NEON", "neoverse-n1", 8, 64, 8},
-	{"weighQ8_0NEON", "cortex-a72", 8, 64, 4},
-	{"weighQ8_0NEON", "neoverse-n1", 8, 64, 8},
-	{"rowsUnitsNEON", "cortex-a72", 4, 256, 8},
-	{"multiplyFloatsNEON", "cortex-a72", 8, 64, 4},
-	{"multiplyFloatsNEON", "neoverse-n1", 8, 64, 8},
-	{"multiplyStripsDotprod", "neoverse-n1", 4, 1024, 32},
-	{"multiplyMinStripsDotprod", "neoverse-n1", 4, 1024, 32},
-	{"multiplyGroupStripsDotprod", "neoverse-n1", 4, 1024, 32},
-	{"multiplyStripsI8MM", "neoverse-n2", 4, 1024, 64},
-	{"multiplyMinStripsI8MM", "neoverse-n2", 4, 1024, 64},
-	{"multiplyGroupStripsI8MM", "neoverse-n2", 4, 1024, 64},
-	{"multiplyBF16", "neoverse-n2", 8, 256, 32},
+	{"rowsQ40NEON", "cortex-a72", tensor.Q4_0, 1, 128, 8},
+	{"rowsQ40NEON", "cortex-a72", tensor.Q4_0, 4, 512, 8},
+	{"rowsQ41NEON", "cortex-a72", tensor.Q4_1, 1, 64, 8},
+	{"rowsQ50NEON", "cortex-a72", tensor.Q5_0, 1, 64, 8},
+	{"rowsQ51NEON", "cortex-a72", tensor.Q5_1, 1, 64, 8},
+	{"rowsQ80NEON", "cortex-a72", tensor.Q8_0, 1, 64, 8},
+	{"rowsQ2KNEON", "cortex-a72", tensor.Q2_K, 1, 64, 8},
+	{"rowsQ3KNEON", "cortex-a72", tensor.Q3_K, 1, 64, 8},
+	{"rowsQ4KNEON", "cortex-a72", tensor.Q4_K, 1, 64, 8},
+	{"rowsQ5KNEON", "cortex-a72", tensor.Q5_K, 1, 64, 8},
+	{"rowsQ6KNEON", "cortex-a72", tensor.Q6_K, 1, 128, 8},
+	{"rowsIQ1SNEON", "cortex-a72", tensor.IQ1_S, 1, 64, 8},
+	{"rowsIQ1MNEON", "cortex-a72", tensor.IQ1_M, 1, 64, 8},
+	{"rowsIQ2XXSNEON", "cortex-a72", tensor.IQ2_XXS, 1, 64, 8},
+	{"rowsIQ2XSNEON", "cortex-a72", tensor.IQ2_XS, 1, 64, 8},
+	{"rowsIQ2SNEON", "cortex-a72", tensor.IQ2_S, 1, 64, 8},
+	{"rowsIQ3XXSNEON", "cortex-a72", tensor.IQ3_XXS, 1, 64, 8},
+	{"rowsIQ3SNEON", "cortex-a72", tensor.IQ3_S, 1, 64, 8},
+	{"rowsIQ4NLNEON", "cortex-a72", tensor.IQ4_NL, 1, 64, 8},
+	{"rowsIQ4XSNEON", "cortex-a72", tensor.IQ4_XS, 1, 64, 8},
+	{"rowsTQ10NEON", "cortex-a72", tensor.TQ1_0, 1, 256, 8},
+	{"rowsTQ20NEON", "cortex-a72", tensor.TQ2_0, 1, 64, 8},
+	{"rowsMXFP4NEON", "cortex-a72", tensor.MXFP4, 1, 64, 8},
+	{"rowsNVFP4NEON", "cortex-a72", tensor.NVFP4, 1, 64, 8},
+	{"floatRowsF16NEON", "cortex-a72", tensor.F16, 1, 16, 4},
+	{"floatRowsBF16NEON", "cortex-a72", tensor.BF16, 1, 16, 4},
+	{"rowsQ40Dotprod", "neoverse-n1", tensor.Q4_0, 1, 128, 32},
+	{"rowsQ40Dotprod", "neoverse-n1", tensor.Q4_0, 4, 512, 32},
+	{"rowsQ41Dotprod", "neoverse-n1", tensor.Q4_1, 1, 64, 32},
+	{"rowsQ50Dotprod", "neoverse-n1", tensor.Q5_0, 1, 64, 32},
+	{"rowsQ51Dotprod", "neoverse-n1", tensor.Q5_1, 1, 64, 32},
+	{"rowsQ80Dotprod", "neoverse-n1", tensor.Q8_0, 1, 64, 32},
+	{"rowsQ2KDotprod", "neoverse-n1", tensor.Q2_K, 1, 64, 32},
+	{"rowsQ3KDotprod", "neoverse-n1", tensor.Q3_K, 1, 64, 32},
+	{"rowsQ4KDotprod", "neoverse-n1", tensor.Q4_K, 1, 64, 32},
+	{"rowsQ5KDotprod", "neoverse-n1", tensor.Q5_K, 1, 64, 32},
+	{"rowsQ6KDotprod", "neoverse-n1", tensor.Q6_K, 1, 128, 32},
+	{"rowsIQ1SDotprod", "neoverse-n1", tensor.IQ1_S, 1, 64, 32},
+	{"rowsIQ1MDotprod", "neoverse-n1", tensor.IQ1_M, 1, 64, 32},
+	{"rowsIQ2XXSDotprod", "neoverse-n1", tensor.IQ2_XXS, 1, 64, 32},
+	{"rowsIQ2XSDotprod", "neoverse-n1", tensor.IQ2_XS, 1, 64, 32},
+	{"rowsIQ2SDotprod", "neoverse-n1", tensor.IQ2_S, 1, 64, 32},
+	{"rowsIQ3XXSDotprod", "neoverse-n1", tensor.IQ3_XXS, 1, 64, 32},
+	{"rowsIQ3SDotprod", "neoverse-n1", tensor.IQ3_S, 1, 64, 32},
+	{"rowsIQ4NLDotprod", "neoverse-n1", tensor.IQ4_NL, 1, 64, 32},
+	{"rowsIQ4XSDotprod", "neoverse-n1", tensor.IQ4_XS, 1, 64, 32},
+	{"rowsTQ10Dotprod", "neoverse-n1", tensor.TQ1_0, 1, 256, 32},
+	{"rowsTQ20Dotprod", "neoverse-n1", tensor.TQ2_0, 1, 64, 32},
+	{"rowsMXFP4Dotprod", "neoverse-n1", tensor.MXFP4, 1, 64, 32},
+	{"rowsNVFP4Dotprod", "neoverse-n1", tensor.NVFP4, 1, 64, 32},
+	{"floatRowsF16NEON", "neoverse-n1", tensor.F16, 1, 16, 8},
+	{"floatRowsBF16NEON", "neoverse-n1", tensor.BF16, 1, 16, 8},
+	{"scoresF16NEON", "cortex-a72", panels, 8, 512, 4},
+	{"scoresF16NEON", "neoverse-n1", panels, 8, 512, 8},
+	{"scoresQ8_0NEON", "cortex-a72", panels, 8, 512, 4},
+	{"scoresQ8_0NEON", "neoverse-n1", panels, 8, 512, 8},
+	{"weighF16NEON", "cortex-a72", panels, 8, 64, 4},
+	{"weighF16NEON", "neoverse-n1", panels, 8, 64, 8},
+	{"weighQ8_0NEON", "cortex-a72", panels, 8, 64, 4},
+	{"weighQ8_0NEON", "neoverse-n1", panels, 8, 64, 8},
+	{"rowsUnitsNEON", "cortex-a72", panels, 4, 256, 8},
+	{"multiplyFloatsNEON", "cortex-a72", panels, 8, 64, 4},
+	{"multiplyFloatsNEON", "neoverse-n1", panels, 8, 64, 8},
+	{"multiplyStripsDotprod", "neoverse-n1", panels, 4, 1024, 32},
+	{"multiplyMinStripsDotprod", "neoverse-n1", panels, 4, 1024, 32},
+	{"multiplyGroupStripsDotprod", "neoverse-n1", panels, 4, 1024, 32},
+	{"multiplyStripsI8MM", "neoverse-n2", panels, 4, 1024, 64},
+	{"multiplyMinStripsI8MM", "neoverse-n2", panels, 4, 1024, 64},
+	{"multiplyGroupStripsI8MM", "neoverse-n2", panels, 4, 1024, 64},
+	{"multiplyBF16", "neoverse-n2", panels, 8, 256, 32},
 }
 
 func main() {
@@ -92,8 +117,8 @@ func run() error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	fmt.Println("| kernel | processor | tokens | cycles per 32 weights | multiply-adds per cycle | share of the peak |")
-	fmt.Println("|---|---|---|---|---|---|")
+	fmt.Println("| kernel | processor | tokens | cycles per 32 weights | bytes per cycle | multiply-adds per cycle | share of the peak |")
+	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, l := range loops {
 		code, err := innerLoop(binary, l.function, l.tokens)
 		if err != nil {
@@ -104,7 +129,11 @@ func run() error {
 			return fmt.Errorf("%s: %w", l.function, err)
 		}
 		rate := float64(l.macs) / cycles
-		fmt.Printf("| %s | %s | %d | %.1f | %.1f | %.0f%% |\n", l.function, l.cpu, l.tokens, 32*float64(l.tokens)/rate, rate, 100*rate/float64(l.atMost))
+		perBlock, bytes := 32*float64(l.tokens)/rate, "-"
+		if l.format != panels {
+			bytes = fmt.Sprintf("%.2f", float64(l.format.RowBytes(256))/8/perBlock)
+		}
+		fmt.Printf("| %s | %s | %d | %.1f | %s | %.1f | %.0f%% |\n", l.function, l.cpu, l.tokens, perBlock, bytes, rate, 100*rate/float64(l.atMost))
 	}
 	return nil
 }
