@@ -191,22 +191,29 @@ round:
 
 // Row kernels.
 
+// Sums start with zeros that are loaded: the vector units are what these loops wait for.
+DATA zeros<>+0(SB)/8, $0
+DATA zeros<>+8(SB)/8, $0
+DATA zeros<>+16(SB)/8, $0
+DATA zeros<>+24(SB)/8, $0
+GLOBL zeros<>(SB), (NOPTR|RODATA), $32
+
+#define DOT_ARGS \
+	MOVD $zeros<>(SB), R24
+
 #define DOT_BLOCKS \
-	VMOVI $0, V12.B16 \
-	VMOVI $0, V13.B16 \
-	SDOT(12, 4, 8)    \
-	SDOT(13, 6, 10)   \
-	SDOT(12, 5, 9)    \
-	SDOT(13, 7, 11)   \
+	FLDPQ (R24), (F12, F13) \
+	SDOT(12, 4, 8)          \
+	SDOT(13, 6, 10)         \
+	SDOT(12, 5, 9)          \
+	SDOT(13, 7, 11)         \
 	VADDP V13.S4, V12.S4, V12.S4
 
 #define DOT_WIDE_BLOCKS DOT_BLOCKS
 
 #define DOT_GROUPS \
-	VMOVI $0, V12.B16            \
-	VMOVI $0, V13.B16            \
-	VMOVI $0, V14.B16            \
-	VMOVI $0, V15.B16            \
+	FLDPQ (R24), (F12, F13)      \
+	FLDPQ (R24), (F14, F15)      \
 	SDOT(12, 4, 8)               \
 	SDOT(13, 5, 9)               \
 	SDOT(14, 6, 10)              \
@@ -216,17 +223,10 @@ round:
 	VADDP V14.S4, V12.S4, V12.S4
 
 // Weights less 8 are those whose upper bit is turned over, as signed numbers: here in the upper four bits of a byte. V26 turns over,
-// V27 are the upper bits. Sums start with zeros that are loaded, R19: the vector units are what this loop waits for.
-DATA zeros<>+0(SB)/8, $0
-DATA zeros<>+8(SB)/8, $0
-DATA zeros<>+16(SB)/8, $0
-DATA zeros<>+24(SB)/8, $0
-GLOBL zeros<>(SB), (NOPTR|RODATA), $32
-
+// V27 are the upper bits.
 #define Q4_CONSTANTS \
 	VMOVI $0x88, V26.B16 \
-	VMOVI $0xF0, V27.B16 \
-	MOVD  $zeros<>(SB), R19
+	VMOVI $0xF0, V27.B16
 
 #define Q4_SPLIT(q, high) \
 	VEOR V26.B16, q.B16, q.B16    \
@@ -234,8 +234,8 @@ GLOBL zeros<>(SB), (NOPTR|RODATA), $32
 	VSHL $4, q.B16, q.B16
 
 #define Q4_DOT(x) \
-	FLDPQ (R19), (F12, F13)           \
-	FLDPQ (R19), (F14, F15)           \
+	FLDPQ (R24), (F12, F13)           \
+	FLDPQ (R24), (F14, F15)           \
 	FLDPQ (x), (F8, F9)               \
 	FLDPQ 32(x), (F10, F11)           \
 	SDOT(12, 4, 8)                    \

@@ -6,7 +6,7 @@
 //	DOT_WIDE_BLOCKS  the same for weights in −128 … 127
 //	DOT_GROUPS       V12 = the sums of the products with V4, V5, V6 and V7; weights in −64 … 64
 //
-// and for Q4_0, 128 weights at a time:
+// DOT_ARGS sets what they need in R24. And for Q4_0, 128 weights at a time:
 //
 //	Q4_SPLIT(q, high)  the low and the high four bits of q's bytes, less 8, in q and high; times 16 if Q4_DOT knows it
 //	Q4_DOT(x)          V12 = the sums, as floats, of the products with V4 and V5, V6 and V7, V20 and V21, V22 and V23
@@ -91,7 +91,8 @@
 	MOVD n+56(FP), R7        \
 	LSL  $2, R1              \
 	MOVD $Q8_SIZE, R8        \
-	MUL  R8, R6
+	MUL  R8, R6              \
+	DOT_ARGS
 
 #define ROW_BEGIN \
 	VMOVI $0, V0.B16   \
@@ -1011,21 +1012,19 @@ unit:
 	ROW_END(row, stored)
 	RET
 
-// TRIT takes a digit from the fractions q, less 1: the first is 0 up to 85/256 (V24), 1 up to 170/256 (V25), else 2. V28 is −1.
-#define TRIT(q, V, w, W) \
-	CMHI(w, q, 24)             \
-	CMHI(8, q, 25)             \
-	VSUB W.B16, V28.B16, W.B16 \
-	VSUB V8.B16, W.B16, W.B16  \
-	VADD V.B16, V.B16, V8.B16  \
-	VADD V8.B16, V.B16, V.B16
+// TRIT takes a digit from the fractions q, less 1: −1 below 86/256 (V24), 1 above 170/256 (V25). V28 is 3.
+#define TRIT(q, w, W) \
+	CMHI(w, 24, q) \
+	CMHI(8, q, 25) \
+	MULB(q, q, 28) \
+	VSUB V8.B16, W.B16, W.B16
 
 // 32 bytes have five digits, 16 bytes have five, four bytes have four. All first digits come first, then all second ones.
 TEXT ROWS_TQ1_0(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
-	VMOVI $85, V24.B16
+	VMOVI $86, V24.B16
 	VMOVI $170, V25.B16
-	VMOVI $255, V28.B16
+	VMOVI $3, V28.B16
 
 row:
 	ROW_BEGIN
@@ -1037,28 +1036,28 @@ block:
 	FMOVS 48(R12), F23
 	LAST_HALF(52)
 	ADD   $54, R12
-	TRIT(26, V26, 4, V4)
-	TRIT(27, V27, 5, V5)
-	TRIT(26, V26, 6, V6)
-	TRIT(27, V27, 7, V7)
+	TRIT(26, 4, V4)
+	TRIT(27, 5, V5)
+	TRIT(26, 6, V6)
+	TRIT(27, 7, V7)
 	TOKENS(BLOCKS, next0)
-	TRIT(26, V26, 4, V4)
-	TRIT(27, V27, 5, V5)
-	TRIT(26, V26, 6, V6)
-	TRIT(27, V27, 7, V7)
+	TRIT(26, 4, V4)
+	TRIT(27, 5, V5)
+	TRIT(26, 6, V6)
+	TRIT(27, 7, V7)
 	TOKENS(BLOCKS, next1)
-	TRIT(26, V26, 4, V4)
-	TRIT(27, V27, 5, V5)
-	TRIT(22, V22, 6, V6)
-	TRIT(22, V22, 7, V7)
+	TRIT(26, 4, V4)
+	TRIT(27, 5, V5)
+	TRIT(22, 6, V6)
+	TRIT(22, 7, V7)
 	TOKENS(BLOCKS, next2)
-	TRIT(22, V22, 4, V4)
-	TRIT(22, V22, 5, V5)
-	TRIT(22, V22, 6, V6)
-	TRIT(23, V23, 7, V7)
-	TRIT(23, V23, 9, V9)
-	TRIT(23, V23, 10, V10)
-	TRIT(23, V23, 11, V11)
+	TRIT(22, 4, V4)
+	TRIT(22, 5, V5)
+	TRIT(22, 6, V6)
+	TRIT(23, 7, V7)
+	TRIT(23, 9, V9)
+	TRIT(23, 10, V10)
+	TRIT(23, 11, V11)
 	VZIP1 V9.S4, V7.S4, V7.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP1 V10.D2, V7.D2, V7.D2

@@ -3,6 +3,8 @@
 
 // The row kernels of ARMv8.0.
 
+#define DOT_ARGS
+
 // Products for kernels_rows_arm64.h. Two of them are added in 16 bits where weights are wide, four where they are
 // below 65, eight where they are below 33: 8·32·127 < 2¹⁵.
 #define DOT_BLOCKS \
