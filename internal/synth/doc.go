@@ -8,7 +8,8 @@
 //
 // e2b, e4b, 12b, 26b and 31b have the published models' full sizes. Each has a narrow twin (e2b-narrow, …) with the same
 // layers, heads, head sizes, window and context but a small width, small MLPs, few experts and 512 tokens: its cache
-// behaves like the real one's and its weights fit anywhere. tiny-* (tiny-e, tiny-e4, tiny-dense, tiny-moe) are small all
+// behaves like the real one's and its weights fit anywhere. A short one (e2b-short, …) has the true widths, two periods of layers and
+// 8192 tokens: its matrices take the same time each. tiny-* (tiny-e, tiny-e4, tiny-dense, tiny-moe) are small all
 // over but wide enough for every format; micro-* are a quarter of that. [Presets] lists all of them.
 //
 // # Formats

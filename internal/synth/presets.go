@@ -45,7 +45,7 @@ func Presets() []string {
 	}
 	for _, p := range table {
 		if p.isFull() {
-			names = append(names, p.name+"-narrow")
+			names = append(names, p.name+"-narrow", p.name+"-short")
 		}
 	}
 	return names
@@ -66,6 +66,8 @@ func Parse(spec string) (Config, error) {
 		c := p.config()
 		if name == p.name+"-narrow" && p.isFull() {
 			c = p.narrow().config()
+		} else if name == p.name+"-short" && p.isFull() {
+			c = p.short().config()
 		} else if name != p.name {
 			continue
 		}
@@ -83,6 +85,12 @@ func (p preset) narrow() preset {
 	p.mlp, p.mlpShared = 2*width, 2*width*p.mlpShared/p.mlp
 	p.width, p.perLayer, p.vocabulary = width, min(p.perLayer, width/2), MinVocabulary
 	p.experts, p.used, p.expertSize = min(p.experts, 8), min(p.used, 2), min(p.expertSize, width/2)
+	return p
+}
+
+// short keeps what shapes the matrices: two periods of layers, of which the second shares keys and values if any does.
+func (p preset) short() preset {
+	p.layers, p.shared, p.vocabulary = 2*p.every, min(p.shared, p.every), 8192
 	return p
 }
 

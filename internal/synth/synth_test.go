@@ -598,6 +598,33 @@ func TestWriteReportsAFullDisk(t *testing.T) {
 	}
 }
 
+func TestShortPresetsKeepTheMatrices(t *testing.T) {
+	for _, preset := range []string{"e2b", "e4b", "12b", "26b", "31b"} {
+		full, short := parse(t, preset+":q4_0"), parse(t, preset+"-short:q4_0")
+		if short.Layers >= full.Layers || short.Parameters() >= full.Parameters()/2 {
+			t.Errorf("%s-short has %d layers and %d parameters", preset, short.Layers, short.Parameters())
+		}
+		sizes := map[string]bool{}
+		for _, w := range full.weights() {
+			sizes[matrix(w)] = true
+		}
+		for _, w := range short.weights() {
+			if key := matrix(w); strings.HasPrefix(key, "blk.") && !sizes[key] {
+				t.Errorf("%s-short: no layer of %s has %s", preset, preset, key)
+			}
+		}
+	}
+}
+
+// matrix is a tensor's name and shape without the layer's number.
+func matrix(w weight) string {
+	part := strings.SplitN(w.name, ".", 3)
+	if part[0] == "blk" {
+		part[1] = "N"
+	}
+	return fmt.Sprint(strings.Join(part, "."), w.dims)
+}
+
 func TestSpecsThatAreNone(t *testing.T) {
 	for spec, want := range map[string]string{
 		"":                    `unknown preset "" in "", want one of e2b, e4b,`,
