@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"sync"
+
+	"github.com/gogemma/gemma4/internal/mmap"
 )
 
 // A File is an open GGUF file, or all parts of a split one. Reading it from several goroutines is safe.
@@ -155,7 +157,7 @@ func (f *File) add(p *part) error {
 		tensors -= len(p.tensors)
 	}
 	var err error
-	if fault := guard(func() error { err = p.readHead(keys, tensors); return nil }); fault != nil {
+	if fault := mmap.Guard(func() error { err = p.readHead(keys, tensors); return nil }); fault != nil {
 		return p.errorf("%w", fault)
 	}
 	return err
@@ -197,9 +199,9 @@ func openPart(path string) (*part, error) {
 	p := &part{name: path, size: info.Size()}
 	// Half of the address space at most: on 32-bit machines a larger map would leave too little for anything else.
 	if p.size > 0 && p.size <= math.MaxInt/2 {
-		if data, err := mapFile(file, p.size); err == nil {
+		if data, err := mmap.Map(file, p.size); err == nil {
 			p.data = data
-			p.unmap = func() error { return unmapFile(data) }
+			p.unmap = func() error { return mmap.Unmap(data) }
 			file.Close()
 			return p, nil
 		}

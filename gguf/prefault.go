@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gogemma/gemma4/internal/machine"
+	"github.com/gogemma/gemma4/internal/mmap"
 )
 
 // PrefaultOptions say what [File.Prefault] does.
@@ -118,7 +119,7 @@ func (f *File) prefault(b stretch, huge bool) error {
 		return b.p.errorf("closed while its tensors were read")
 	}
 	data := b.p.data[b.from:b.to]
-	err := guard(func() error {
+	err := mmap.Guard(func() error {
 		if huge {
 			return moveToHuge(data)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"unsafe"
 
+	"github.com/gogemma/gemma4/internal/mmap"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,14 +26,14 @@ func checkHuge() error {
 // moveToHuge replaces mapped pages of a file by a copy on huge pages at the same address. Who reads them meanwhile sees the same
 // bytes. data begins at a multiple of a huge page from the start of its map.
 func moveToHuge(data []byte) error {
-	block, err := alignedMap(-1, len(data), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	block, err := mmap.Aligned(-1, len(data), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return err
 	}
 	free := true
 	defer func() { // also when a copy faults
 		if free {
-			unmapFile(block)
+			mmap.Unmap(block)
 		}
 	}()
 	if err := unix.Madvise(block, unix.MADV_HUGEPAGE); err != nil {
@@ -43,7 +44,7 @@ func moveToHuge(data []byte) error {
 		return os.NewSyscallError("mprotect", err)
 	}
 	unix.Madvise(data, unix.MADV_PAGEOUT) // nobody needs the file's pages twice; where that is not possible they go when memory is short
-	size := uintptr(pages(len(data)))
+	size := uintptr(mmap.Pages(len(data)))
 	_, err = unix.MremapPtr(unsafe.Pointer(&block[0]), size, unsafe.Pointer(&data[0]), size, unix.MREMAP_FIXED|unix.MREMAP_MAYMOVE)
 	if err != nil {
 		return os.NewSyscallError("mremap", err)

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"math"
 	"math/bits"
+
+	"github.com/gogemma/gemma4/internal/mmap"
 )
 
 // A Tensor is an entry of the table of tensors. Its fields are not to be changed.
@@ -69,7 +71,7 @@ func (t *Tensor) ReadAt(p []byte, off int64) (int, error) {
 	if t.Mapped() {
 		read = func() error { copy(p, t.mapped()[off:]); return nil }
 	}
-	if err := guard(read); err != nil {
+	if err := mmap.Guard(read); err != nil {
 		return 0, t.wrap(err)
 	}
 	return len(p), end

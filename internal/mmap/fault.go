@@ -1,13 +1,13 @@
-package gguf
+package mmap
 
 import (
 	"fmt"
 	"runtime/debug"
 )
 
-// guard calls f and turns a fault in mapped memory, which a file that became shorter or a disk that fails gives, into
+// Guard calls f and turns a fault in mapped memory, which a file that became shorter or a disk that fails gives, into
 // an error. Without it the program would end.
-func guard(f func() error) (err error) {
+func Guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		r := recover()

@@ -1,4 +1,4 @@
-package gguf
+package mmap
 
 import (
 	"os"
@@ -7,16 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// hugePage is the size of a huge page, to which maps are aligned.
 const hugePage = 2 << 20
 
-// mapFile maps the first size bytes of the file for reading.
-func mapFile(f *os.File, size int64) ([]byte, error) {
-	return alignedMap(int(f.Fd()), int(size), unix.PROT_READ, unix.MAP_SHARED)
+// Map maps the first size bytes of the file for reading.
+func Map(f *os.File, size int64) ([]byte, error) {
+	return Aligned(int(f.Fd()), int(size), unix.PROT_READ, unix.MAP_SHARED)
 }
 
-// alignedMap maps size bytes at an address where huge pages may lie.
-func alignedMap(fd, size, prot, flags int) ([]byte, error) {
-	length := uintptr(pages(size))
+// Aligned maps size bytes at an address where huge pages may lie; fd is −1 for memory without a file.
+func Aligned(fd, size, prot, flags int) ([]byte, error) {
+	length := uintptr(Pages(size))
 	area, err := unix.MmapPtr(-1, 0, nil, length+hugePage, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
@@ -36,12 +37,13 @@ func alignedMap(fd, size, prot, flags int) ([]byte, error) {
 	return unsafe.Slice((*byte)(begin), size), nil
 }
 
-func unmapFile(data []byte) error {
-	return os.NewSyscallError("munmap", unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(data)), uintptr(pages(len(data)))))
+// Unmap ends a map.
+func Unmap(data []byte) error {
+	return os.NewSyscallError("munmap", unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(data)), uintptr(Pages(len(data)))))
 }
 
-// pages rounds up to whole pages.
-func pages(size int) int {
+// Pages rounds up to whole pages.
+func Pages(size int) int {
 	page := os.Getpagesize()
 	return (size + page - 1) &^ (page - 1)
 }

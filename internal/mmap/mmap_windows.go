@@ -1,4 +1,4 @@
-package gguf
+package mmap
 
 import (
 	"os"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// mapFile maps the first size bytes of the file for reading.
-func mapFile(f *os.File, size int64) ([]byte, error) {
+// Map maps the first size bytes of the file for reading.
+func Map(f *os.File, size int64) ([]byte, error) {
 	file := windows.Handle(f.Fd())
 	mapping, err := windows.CreateFileMapping(file, nil, windows.PAGE_READONLY, uint32(size>>32), uint32(size), nil)
 	if err != nil {
@@ -23,8 +23,7 @@ func mapFile(f *os.File, size int64) ([]byte, error) {
 	return unsafe.Slice(*(**byte)(unsafe.Pointer(&addr)), int(size)), nil
 }
 
-func unmapFile(data []byte) error {
+// Unmap ends a map.
+func Unmap(data []byte) error {
 	return os.NewSyscallError("UnmapViewOfFile", windows.UnmapViewOfFile(uintptr(unsafe.Pointer(unsafe.SliceData(data)))))
 }
-
-func advise([]byte, int, int, Access) error { return nil }

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package gguf
+
+func advise([]byte, int, int, Access) error { return nil }

@@ -1,0 +1,2 @@
+// Package mmap maps files into memory.
+package mmap
