@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/gogemma/gemma4/internal/mmap"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -21,11 +22,11 @@ const (
 )
 
 // page holds the keys and values of pageLen positions of one layer, [heads, pageLen, row] each; of tied layers what of the keys turns, and
-// the values. Texts with a common beginning share
-// pages; one that has a single holder may be written by it.
+// the values. Texts with a common beginning share pages; one that has a single holder may be written by it, unless it lies in a file.
 type page struct {
 	holders atomic.Int32
 	k, v    []byte
+	file    *mapping // nil: in memory
 }
 
 func (p *page) hold() *page {
@@ -35,8 +36,16 @@ func (p *page) hold() *page {
 	return p
 }
 
-// release tells whether nobody holds the page any more.
-func (p *page) release() bool { return p.holders.Add(-1) == 0 }
+// release tells whether the page is there to be used again: nobody holds it any more.
+func (p *page) release() bool {
+	if p.holders.Add(-1) > 0 {
+		return false
+	}
+	if p.file != nil {
+		p.file.release()
+	}
+	return p.file == nil
+}
 
 // kv holds the keys and values of one layer in pages. Those of a sliding layer are given up when its window has passed.
 type kv struct {
@@ -70,20 +79,26 @@ func (c *kv) tied() bool { return c.turned < c.dim }
 // pageBytes returns what a page takes.
 func (c *kv) pageBytes() int { return c.heads * pageLen * (c.kSize + c.vSize) }
 
+// pageValues returns how many values they are.
+func (c *kv) pageValues() int { return c.pageBytes() / c.format.BlockBytes() * c.format.BlockLen() }
+
+// page returns the page that lies in b, keys first.
+func (c *kv) page(b []byte) *page {
+	n := c.heads * pageLen * c.kSize
+	return &page{k: b[:n:n], v: b[n:]}
+}
+
 func (c *kv) newPage() *page {
 	if n := len(c.free); n > 0 {
 		p := c.free[n-1]
 		c.free = c.free[:n-1]
 		return p.hold()
 	}
-	b := make([]byte, c.pageBytes())
-	n := c.heads * pageLen * c.kSize
-	p := &page{k: b[:n:n], v: b[n:]}
-	return p.hold()
+	return c.page(make([]byte, c.pageBytes())).hold()
 }
 
 // reserve makes room for positions from to next-1, of which those before from hold their contents.
-func (c *kv) reserve(from, next int) {
+func (c *kv) reserve(from, next int) error {
 	for i := from / pageLen; i*pageLen < next; i++ {
 		if i == len(c.pages) {
 			c.pages = append(c.pages, nil)
@@ -91,14 +106,29 @@ func (c *kv) reserve(from, next int) {
 		switch p := c.pages[i]; {
 		case p == nil:
 			c.pages[i] = c.newPage()
-		case p.holders.Load() > 1: // somebody else's text goes on differently
+		case p.holders.Load() > 1 || p.file != nil: // somebody else's text goes on differently
 			own := c.newPage()
-			copy(own.k, p.k)
-			copy(own.v, p.v)
+			if err := p.copyTo(own); err != nil {
+				return err
+			}
 			c.drop(i)
 			c.pages[i] = own
 		}
 	}
+	return nil
+}
+
+// copyTo copies the page; one that lies in a file may fault.
+func (p *page) copyTo(own *page) error {
+	f := func() error {
+		copy(own.k, p.k)
+		copy(own.v, p.v)
+		return nil
+	}
+	if p.file == nil {
+		return f()
+	}
+	return mmap.Guard(f)
 }
 
 // drop gives page i up. Some of the memory is kept, because a window that moves on wants as much as it leaves.

@@ -173,6 +173,8 @@ func architectureHint(arch string) string {
 	switch arch {
 	case "clip":
 		return " (this is the image and sound part, a file that goes beside the model)"
+	case fileArchitecture:
+		return " (this is a saved session)"
 	case "gemma4-assistant":
 		return " (this is a drafter, a file that goes beside the model)"
 	}

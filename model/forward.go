@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -51,7 +52,9 @@ func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, 
 	}
 	s.err = nil
 	s.rows = append(s.rows[:0], chunk...)
-	s.reserve(chunk)
+	if err := s.reserve(chunk); err != nil {
+		return err
+	}
 	s.embed()
 	s.trace("inp_scaled", s.x)
 	last := s.m.Owners - 1 // after this layer nothing is cached: only wanted rows go on
@@ -95,12 +98,15 @@ func (s *Session) trace(name string, x []float32) {
 }
 
 // reserve makes room in the cache for the chunk.
-func (s *Session) reserve(chunk []row) {
+func (s *Session) reserve(chunk []row) error {
 	from := chunk[0].pos
 	s.forget(from)
 	for _, c := range s.cache[:s.m.Owners] {
-		c.reserve(from, chunk[len(chunk)-1].pos+1)
+		if err := c.reserve(from, chunk[len(chunk)-1].pos+1); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
 	}
+	return nil
 }
 
 // embed sets the residual to the tokens' embeddings times √width, or to the embeddings given.

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -135,6 +136,7 @@ type Snapshot struct {
 	n      int
 	pages  [][]*page // per owning layer
 	marks  []int
+	file   *mapping // that it was opened from, if it was
 }
 
 // Snapshot returns what the session holds now.
@@ -174,6 +176,10 @@ func (t *Snapshot) Release() {
 		}
 	}
 	t.pages = nil
+	if t.file != nil {
+		t.file.release()
+		t.file = nil
+	}
 }
 
 // Bytes returns what the snapshot holds, shared or not.
@@ -193,8 +199,11 @@ func pagesBytes(layers ...[]*page) (sum int64) {
 // Adopt replaces the session's text by the first n positions of a snapshot, or as many below n as can be reached, and returns their
 // number. The snapshot must be of the same model and have the session's cache format.
 func (s *Session) Adopt(t *Snapshot, n int) (int, error) {
-	if t.config != &s.m.Config || t.format != s.format {
-		return 0, fmt.Errorf("model: a snapshot of another model, or with a cache in %v instead of %v", t.format, s.format)
+	if t.config != &s.m.Config {
+		return 0, errors.New("model: a snapshot of another model")
+	}
+	if t.format != s.format {
+		return 0, fmt.Errorf("model: the cache is in %v, the session's in %v", t.format, s.format)
 	}
 	if n = t.Reach(n); n > s.limit {
 		return 0, &ContextError{n, s.limit}

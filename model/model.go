@@ -16,6 +16,8 @@ type Model struct {
 	kernels *tensor.Kernels
 	pool    *tensor.Pool
 
+	fingerprint func() (string, error) // the same for every opening of the same weights
+
 	ahead atomic.Int32 // layers that have been read ahead
 
 	rooflineOnce   sync.Once
@@ -42,7 +44,10 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	if o.Kernels == nil {
 		o.Kernels = tensor.Portable()
 	}
-	return &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: tensor.NewPool(o.Workers)}, nil
+	return &Model{
+		Config: *c, weights: *w, kernels: o.Kernels, pool: tensor.NewPool(o.Workers),
+		fingerprint: sync.OnceValues(func() (string, error) { return fingerprint(f) }),
+	}, nil
 }
 
 // readAhead lets the system read the matrices of layer i from disk while the one before it is computed. The first pass asks for it; later

@@ -1,0 +1,618 @@
+package model
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/synth"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// saved returns the bytes of a file with the session's text.
+func saved(t testing.TB, s *Session, tensors ...gguf.Source) []byte {
+	t.Helper()
+	snapshot := s.Snapshot()
+	defer snapshot.Release()
+	var b bytes.Buffer
+	if err := s.m.WriteSnapshot(&b, snapshot, new(gguf.Metadata), tensors...); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func write(t testing.TB, b []byte) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// reopened returns a session that begins at the text of a file.
+func reopened(t testing.TB, m *Model, path string, o SessionOptions) *Session {
+	t.Helper()
+	snapshot, _, err := m.OpenSnapshot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Release()
+	s := newSession(t, m, o)
+	if n, err := s.Adopt(snapshot, snapshot.Len()); err != nil || n != snapshot.Len() {
+		t.Fatalf("%d of %d positions adopted: %v", n, snapshot.Len(), err)
+	}
+	return s
+}
+
+// written returns the logits of tokens that are written one by one.
+func written(t testing.TB, s *Session, ids ...int32) (out []float32) {
+	t.Helper()
+	for _, id := range ids {
+		logits, err := s.Write(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, logits...)
+	}
+	return out
+}
+
+func same(t *testing.T, what string, a, b []float32) {
+	t.Helper()
+	if !slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) || len(a) == 0 {
+		t.Errorf("%s: %d logits differ from %d by %g", what, len(a), len(b), worst(a, b))
+	}
+}
+
+func TestSavedTextsGoOnAsTheyWould(t *testing.T) {
+	for _, name := range historyModels {
+		g := readGolden(t, name)
+		m := openModel(t, g.model, 2)
+		for _, format := range []tensor.Format{tensor.F16, tensor.F32, tensor.Q8_0, tensor.Q4_0} {
+			if m.checkCache(format) != nil {
+				continue
+			}
+			for i, n := range []int{1, 7, 127, 128, 129, 300, 480} {
+				if testing.Short() && i%2 == 0 {
+					continue
+				}
+				what := fmt.Sprintf("%s, %v, %d positions", name, format, n)
+				o := SessionOptions{Cache: format, Batch: 50, History: 3 * m.slidingPageBytes(format)}
+				s := newSession(t, m, o)
+				text := randomText(n, g.Vocab, uint64(n))
+				readTokens(t, s, text[:n/3])
+				s.Mark()
+				readTokens(t, s, text[n/3:2*n/3])
+				s.Mark()
+				readTokens(t, s, text[2*n/3:])
+				path := write(t, saved(t, s))
+				before, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				again := reopened(t, m, path, o)
+				if !bytes.Equal(saved(t, again), before) {
+					t.Errorf("%s: a restored text is saved as other bytes", what)
+				}
+				for to := range n {
+					if s.Reach(to) != again.Reach(to) {
+						t.Fatalf("%s: %d can be reached from %d, %d from the restored text", what, s.Reach(to), to, again.Reach(to))
+					}
+				}
+				more := randomText(20, g.Vocab, 99)
+				same(t, what, written(t, again, more[:6]...), written(t, s, more[:6]...))
+				same(t, what+", read", read2(t, again, more), read2(t, s, more))
+				to := n / 3
+				if s.Truncate(to) != again.Truncate(to) {
+					t.Errorf("%s: taken back to %d and %d", what, s.Len(), again.Len())
+				}
+				same(t, what+", taken back", written(t, again, more[:6]...), written(t, s, more[:6]...))
+				if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, before) {
+					t.Errorf("%s: the file changed while it was used: %v", what, err)
+				}
+			}
+		}
+	}
+}
+
+// read2 reads tokens and returns the logits of the last.
+func read2(t testing.TB, s *Session, ids []int32) (out []float32) {
+	t.Helper()
+	last := s.Len() + len(ids) - 1
+	err := s.Read(ctx, []Input{{Tokens: ids}}, func(pos int) bool { return pos == last }, func(_ int, l []float32) error {
+		out = slices.Clone(l)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestAnEmptyTextCanBeSaved(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 1)
+	s := reopened(t, m, write(t, saved(t, newSession(t, m, SessionOptions{Cache: tensor.F16}))), SessionOptions{Cache: tensor.F16})
+	if s.Len() != 0 {
+		t.Errorf("%d positions", s.Len())
+	}
+	expect(t, s, nil, g.IDs)
+}
+
+func TestForgottenTextIsNotSaved(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 1)
+	for _, n := range []int{1, 77, 128, 200} {
+		text := randomText(300, g.Vocab, 1)
+		s, clean := newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30}), newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30})
+		readTokens(t, s, text)
+		if s.Truncate(n) != n {
+			t.Fatal("not taken back")
+		}
+		readTokens(t, clean, text[:n])
+		if !bytes.Equal(saved(t, s), saved(t, clean)) {
+			t.Errorf("what was behind position %d shows in the file", n)
+		}
+	}
+}
+
+func TestMapsEndWithTheLastPage(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 1)
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	readTokens(t, s, randomText(300, g.Vocab, 1))
+	path := write(t, saved(t, s))
+	snapshot, _, err := m.OpenSnapshot(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := snapshot.file
+	heirs := []*Session{newSession(t, m, SessionOptions{Cache: tensor.F16}), newSession(t, m, SessionOptions{Cache: tensor.F16})}
+	for _, s := range heirs {
+		if _, err := s.Adopt(snapshot, 300); err != nil {
+			t.Fatal(err)
+		}
+	}
+	snapshot.Release()
+	snapshot.Release()
+	expect(t, heirs[0], randomText(300, g.Vocab, 1), randomText(100, g.Vocab, 2))
+	heirs[0].Close()
+	if f.data == nil {
+		t.Fatal("the map has ended while a session uses it")
+	}
+	expect(t, heirs[1], randomText(300, g.Vocab, 1), randomText(50, g.Vocab, 3))
+	heirs[1].Truncate(0)
+	if f.data != nil || f.holders.Load() != 0 {
+		t.Errorf("nobody uses the map, %d hold it", f.holders.Load())
+	}
+	for _, c := range heirs[1].cache {
+		for _, p := range c.free {
+			if p.file != nil {
+				t.Error("a page of the file is to be used again")
+			}
+		}
+	}
+	empty := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	if snapshot, _, err = m.OpenSnapshot(write(t, saved(t, empty))); err != nil {
+		t.Fatal(err)
+	}
+	f = snapshot.file
+	if snapshot.Release(); f.data != nil {
+		t.Error("the map of an empty text does not end")
+	}
+}
+
+func TestMapsThatNobodyGivesBackAreCollected(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /proc/self/maps")
+	}
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 1)
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	readTokens(t, s, g.IDs)
+	path := write(t, saved(t, s))
+	mapped := func() bool {
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(maps), path)
+	}
+	snapshot, _, err := m.OpenSnapshot(path)
+	if err != nil || !mapped() {
+		t.Fatalf("not mapped: %v", err)
+	}
+	runtime.KeepAlive(snapshot)
+	snapshot = nil
+	for range 100 {
+		if runtime.GC(); !mapped() {
+			return
+		}
+	}
+	t.Error("still mapped")
+}
+
+func TestTextsAreRestoredWhileOthersAreSaved(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	text := randomText(200, g.Vocab, 1)
+	var files [2][]byte
+	var want [2][]float32
+	for i, n := range []int{150, 200} {
+		s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+		readTokens(t, s, text[:n])
+		files[i], want[i] = saved(t, s), written(t, s, 5)
+	}
+	path := write(t, files[0])
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 20 {
+				snapshot, _, err := m.OpenSnapshot(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+				if _, err := s.Adopt(snapshot, 200); err != nil {
+					t.Error(err)
+				}
+				snapshot.Release()
+				which := s.Len()/50 - 3
+				logits, err := s.Write(ctx, 5)
+				if err != nil || !slices.Equal(logits, want[which]) {
+					t.Errorf("%d positions: other logits, %v", s.Len(), err)
+				}
+				s.Close()
+			}
+		})
+	}
+	for i := range 40 {
+		next := filepath.Join(filepath.Dir(path), "next")
+		if err := os.WriteFile(next, files[i%2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, path); err != nil && runtime.GOOS != "windows" { // which refuses it while somebody reads
+			t.Fatal(err)
+		}
+	}
+	all.Wait()
+}
+
+// rewritten returns a file after a change of its head or tensors, with the right checksum.
+func rewritten(t testing.TB, b []byte, change func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source) []byte {
+	t.Helper()
+	f, err := gguf.OpenBytes(b[:len(b)-sumBytes])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []gguf.Source
+	for _, x := range f.Tensors {
+		sources = append(sources, x.Source())
+	}
+	sources = change(f.Metadata, sources)
+	var out bytes.Buffer
+	if err := gguf.Write(&out, f.Metadata, sources); err != nil {
+		t.Fatal(err)
+	}
+	return sealed(out.Bytes())
+}
+
+// sealed appends the checksum.
+func sealed(b []byte) []byte {
+	var sums []byte
+	for piece := range slices.Chunk(b, 1<<20) {
+		sums = binary.LittleEndian.AppendUint32(sums, crc32.Checksum(piece, castagnoli))
+	}
+	return binary.LittleEndian.AppendUint32(slices.Clip(b), crc32.Checksum(sums, castagnoli))
+}
+
+func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 1)
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 16})
+	readTokens(t, s, randomText(200, g.Vocab, 1))
+	s.Mark()
+	readTokens(t, s, randomText(100, g.Vocab, 2))
+	good := saved(t, s)
+	if !bytes.Equal(good, rewritten(t, good, func(_ *gguf.Metadata, x []gguf.Source) []gguf.Source { return x })) {
+		t.Fatal("the test writes another checksum than the package")
+	}
+	type sources = []gguf.Source
+	set := func(key string, v any) func(*gguf.Metadata, sources) sources {
+		return func(m *gguf.Metadata, x sources) sources {
+			if err := m.Set(key, v); err != nil {
+				panic(err)
+			}
+			return x
+		}
+	}
+	without := func(key string) func(*gguf.Metadata, sources) sources {
+		return func(m *gguf.Metadata, x sources) sources { m.Delete(key); return x }
+	}
+	tensors := func(change func(x sources) sources) func(*gguf.Metadata, sources) sources {
+		return func(_ *gguf.Metadata, x sources) sources { return change(x) }
+	}
+	global := slices.IndexFunc(m.Layers, func(l LayerConfig) bool { return !l.Sliding })
+	for _, c := range []struct {
+		change func(*gguf.Metadata, sources) sources
+		want   string
+	}{
+		{set("general.architecture", "gemma4"), `is no saved session: general.architecture is "gemma4", expected "gemma4-session"`},
+		{set("general.architecture", uint32(1)), "general.architecture: type uint32, expected string"},
+		{without("general.architecture"), "general.architecture: missing"},
+		{set("gemma4.session.version", uint32(2)), "a saved session of version 2, this program reads 1"},
+		{set("gemma4.session.version", uint32(0)), "of version 0"},
+		{without("gemma4.session.version"), "gemma4.session.version: missing"},
+		{set("gemma4.session.model", strings.Repeat("0", 64)), "it was saved with another model"},
+		{without("gemma4.session.model"), "gemma4.session.model: missing"},
+		{set("gemma4.session.cache", "f32"), "is missing or not of type F32"},
+		{set("gemma4.session.cache", "q4_k"), "a cache in Q4_K is not possible"},
+		{set("gemma4.session.cache", "q8_0"), "multiples of 32"},
+		{set("gemma4.session.cache", "format 4"), `gemma4.session.cache is "format 4"`},
+		{without("gemma4.session.cache"), "gemma4.session.cache: missing"},
+		{set("gemma4.session.page_length", uint32(64)), "gemma4.session.page_length is 64, expected 128 to 128"},
+		{set("gemma4.session.positions", uint32(0)), "gemma4.session.pages has 2 as element 0, expected ascending numbers from 0 to -1"},
+		{set("gemma4.session.positions", uint32(290)), ""}, // as good as any
+		{set("gemma4.session.positions", uint32(199)), "gemma4.session.pages has 2"},
+		{set("gemma4.session.positions", int32(-1)), "gemma4.session.positions is -1, expected 0 to 512"},
+		{set("gemma4.session.positions", uint32(513)), "gemma4.session.positions is 513, expected 0 to 512"},
+		{set("gemma4.session.positions", uint64(math.MaxUint64)), "gemma4.session.positions"},
+		{set("gemma4.session.positions", uint32(385)), "the tensor cache."},
+		{set("gemma4.session.positions", uint32(260)), "gemma4.session.pages holds the window of position 0, expected that of 260"},
+		{without("gemma4.session.positions"), "gemma4.session.positions: missing"},
+		{set("gemma4.session.marks", []uint32{0}), "gemma4.session.marks has 0 as element 0, expected ascending numbers from 1 to 300"},
+		{set("gemma4.session.marks", []uint32{301}), "gemma4.session.marks has 301"},
+		{set("gemma4.session.marks", []uint32{7, 9, 9}), "gemma4.session.marks has 9 as element 2"},
+		{set("gemma4.session.marks", []uint64{1 << 63}), "gemma4.session.marks"},
+		{set("gemma4.session.marks", "none"), "gemma4.session.marks: type string"},
+		{set("gemma4.session.pages", []int32{-1, 2}), "gemma4.session.pages has -1 as element 0, expected ascending numbers from 0 to 2"},
+		{set("gemma4.session.pages", []uint32{3}), "gemma4.session.pages has 3"},
+		{set("gemma4.session.pages", []uint32{2, 1}), "gemma4.session.pages has 1 as element 1"},
+		{set("gemma4.session.pages", []uint32{}), "gemma4.session.pages holds the window of position 0, expected that of 300"},
+		{set("gemma4.session.pages", []uint32{0}), "gemma4.session.pages holds the window of position 128, expected that of 300"},
+		{set("gemma4.session.pages", []uint32{1, 2}), "the tensor cache."},
+		{without("gemma4.session.pages"), "gemma4.session.pages: missing"},
+		{tensors(func(x sources) sources { return x[1:] }), "the tensor cache.0 is missing"},
+		{tensors(func(x sources) sources { return nil }), "the tensor cache.0 is missing"},
+		{tensors(func(x sources) sources { x[0].Name = "cache.7"; return x }), "the tensor cache.0 is missing"},
+		{tensors(func(x sources) sources {
+			x[global].Dims = []int{x[global].Dims[0] * x[global].Dims[1]}
+			return x
+		}), fmt.Sprintf("the tensor cache.%d is missing or not of type F16 and shape", global)},
+		{tensors(func(x sources) sources { x[0].Type = gguf.BF16; return x }), "the tensor cache.0 is missing or not of type F16"},
+	} {
+		path := write(t, rewritten(t, good, c.change))
+		_, _, err := m.OpenSnapshot(path)
+		if err == nil && c.want == "" {
+			continue
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v\nwant  %s", err, c.want)
+		}
+	}
+	for _, c := range []struct{ text, want string }{
+		{"", "is no saved session"},
+		{"GGU", "is no saved session"},
+		{"GGUF", "does not match"},
+		{"GGUFGGUFGGUF", "damaged or incomplete"},
+		{"%PDF-1.4 and more", "is no saved session"},
+		{string(good) + "x", "damaged or incomplete"},
+	} {
+		if _, _, err := m.OpenSnapshot(write(t, []byte(c.text))); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.20q: error %v, want %q", c.text, err, c.want)
+		}
+	}
+	if _, _, err := m.OpenSnapshot(g.model); err == nil || !strings.Contains(err.Error(), `is no saved session: general.architecture is "gemma4"`) {
+		t.Errorf("a model: %v", err)
+	}
+	if _, _, err := m.OpenSnapshot(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, _, err := m.OpenSnapshot(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("a folder: %v", err)
+	}
+}
+
+// TestNoFlippedBitAndNoCutIsOverlooked tries every bit of the head and one of every other byte, and every length of the head and some beyond.
+func TestNoFlippedBitAndNoCutIsOverlooked(t *testing.T) {
+	d := newDraft(t, "e")
+	m, err := d.open(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	readTokens(t, s, []int32{2, 3, 4, 5, 6})
+	b := saved(t, s)
+	const head = 1024
+	open := func(what string, i int) {
+		if _, _, err := m.readSnapshot(&mapping{data: b}); err == nil {
+			t.Fatalf("%s %d of %d is overlooked", what, i, len(b))
+		}
+	}
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for i := 0; i < len(b); i += step {
+		for bit := range 8 {
+			if i >= head && bit != i%8 && i < len(b)-sumBytes {
+				continue
+			}
+			b[i] ^= 1 << bit
+			open("the flipped byte", i)
+			b[i] ^= 1 << bit
+		}
+	}
+	whole := b
+	for n := 0; n < len(whole); n++ {
+		if n > head && n%97 != 0 && n < len(whole)-2*head {
+			continue
+		}
+		b = whole[:n:n]
+		open("the end at", n)
+	}
+	if _, _, err := m.readSnapshot(&mapping{data: whole}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestModelsAreToldApart changes one weight, or nothing that a text depends on.
+func TestModelsAreToldApart(t *testing.T) {
+	whole := newDraft(t, "moe")
+	print := func(d *draft) string {
+		t.Helper()
+		m, err := d.open(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := m.fingerprint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	want := print(whole)
+	for what, change := range map[string]func(d *draft){
+		"the window": func(d *draft) { d.set("attention.sliding_window", uint32(16)) },
+		"the base":   func(d *draft) { d.set("rope.freq_base", float32(5000)) },
+		"a norm":     func(d *draft) { d.alter(t, "blk.2.attn_norm.weight", 5) },
+		"a matrix":   func(d *draft) { d.alter(t, "blk.1.ffn_up.weight", 0) },
+		"its end":    func(d *draft) { d.alter(t, "token_embd.weight", -1) },
+	} {
+		d := whole.clone()
+		change(d)
+		if print(d) == want {
+			t.Errorf("another model has the same fingerprint: %s differs", what)
+		}
+	}
+	d := whole.clone()
+	d.set(".general.name", "another name")
+	if print(d) != want {
+		t.Error("the same weights under another name have another fingerprint")
+	}
+}
+
+// alter changes a byte of a tensor.
+func (d *draft) alter(t testing.TB, name string, i int) {
+	var b bytes.Buffer
+	s := &d.tensors[d.index(name)]
+	if err := s.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	data := b.Bytes()
+	data[(i+len(data))%len(data)] ^= 1
+	*s = gguf.NewSource(s.Name, s.Type, s.Dims, data)
+}
+
+// FuzzOpenSnapshot opens any bytes as a saved text, as they are and with the right checksum. What opens must go on without a panic.
+func FuzzOpenSnapshot(f *testing.F) {
+	metadata, tensors, err := synth.Build(synth.Config{ // whose pages are small
+		Vocabulary: synth.MinVocabulary, Context: 400, Layers: 2, Width: 8, Heads: []int{1}, KVHeads: []int{1}, MLP: []int{8},
+		HeadSize: 4, HeadSizeSliding: 2, Sliding: []bool{true, false}, Window: 8,
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	m, err := (&draft{metadata, tensors}).open(f)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 140} {
+		s := newSession(f, m, SessionOptions{Cache: tensor.F16})
+		readTokens(f, s, randomText(n, m.Vocabulary, 1))
+		s.Mark()
+		b := saved(f, s)
+		f.Add(b[:len(b)-sumBytes])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m.readSnapshot(&mapping{data: slices.Clone(b)})
+		file := &mapping{data: sealed(b)}
+		file.holders.Store(1)
+		snapshot, _, err := m.readSnapshot(file)
+		if err != nil {
+			return
+		}
+		s := newSession(t, m, SessionOptions{Cache: snapshot.format})
+		n, err := s.Adopt(snapshot, snapshot.Len())
+		if err != nil || n != snapshot.Len() {
+			t.Fatalf("%d of %d positions adopted: %v", n, snapshot.Len(), err)
+		}
+		snapshot.Release()
+		var full *ContextError
+		if _, err := s.Write(ctx, 1); err != nil && !errors.As(err, &full) {
+			t.Fatal(err)
+		}
+		for to := n; to > 0; to -= 9 {
+			if s.Truncate(to) > to {
+				t.Fatalf("taken back to %d of %d", s.Len(), to)
+			}
+		}
+		s.Close()
+		if file.holders.Load() != 0 {
+			t.Fatalf("%d hold the file", file.holders.Load())
+		}
+	})
+}
+
+// BenchmarkSnapshot saves and opens a text of 100000 positions with keys and values of E2B's shape.
+func BenchmarkSnapshot(b *testing.B) {
+	config, err := synth.Parse("e2b-narrow")
+	if err != nil {
+		b.Fatal(err)
+	}
+	metadata, tensors, err := synth.Build(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := New((&draft{metadata, tensors}).file(b), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	s := newSession(b, m, SessionOptions{Cache: tensor.F16})
+	for n := 0; n < 100000; n += DefaultBatch { // nobody reads them
+		if err := s.reserve([]row{{pos: n}, {pos: n + DefaultBatch - 1}}); err != nil {
+			b.Fatal(err)
+		}
+		s.n = n + DefaultBatch
+	}
+	s.forget(s.n)
+	text := s.Snapshot()
+	defer text.Release()
+	path := filepath.Join(b.TempDir(), "text")
+	b.Run("write", func(b *testing.B) {
+		b.SetBytes(text.Bytes())
+		for b.Loop() {
+			f, err := os.Create(path)
+			if err == nil {
+				err = errors.Join(m.WriteSnapshot(f, text, new(gguf.Metadata)), f.Close())
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("open", func(b *testing.B) {
+		b.SetBytes(text.Bytes())
+		for b.Loop() {
+			again, _, err := m.OpenSnapshot(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			again.Release()
+		}
+	})
+}
