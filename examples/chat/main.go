@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -24,7 +25,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 const about = `
 A conversation with the model: one line, one turn. It also works with lines from a pipe. Ctrl-C stops the answer, twice
 at the prompt it ends the program, and so does the end of the input. Thoughts are shown dimmed, tool calls as
-[call] name(arguments): the next line is then what the tool returns. /help lists the commands.`
+[call] name(arguments): the next line is then what the tool returns. With -session the conversation is kept in a file after
+every turn and goes on where it was; the system instruction, the tools and thinking are kept, too. /help lists the commands.`
 
 const help = `/help          this list
 /clear         forget the conversation
@@ -39,6 +41,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	n := p.Count("n", "most `tokens` per answer (default: as many as the context holds)")
 	system := p.String("system", "", "`instruction` that stands before the conversation")
 	think := p.Bool("think", false, "let the model think before it answers")
+	file := p.String("session", "", "`file` that keeps the conversation")
 	tools := p.String("tools", "", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
 
 	return p.Run(args, func() error {
@@ -61,16 +64,18 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		defer m.Close()
 		o.GenerateOptions = gemma4.GenerateOptions{Sampling: sampling.Options(m.Sampling()), MaxTokens: *n}
-		c, err := m.NewChat(o)
-		if err != nil {
+		t := &talk{Program: p, file: *file, interactive: cli.IsTerminal(stdin), interrupts: make(chan os.Signal, 1)}
+		if err := t.begin(m, o); err != nil {
 			return err
 		}
-		defer c.Close()
-		t := &talk{Program: p, chat: c, interactive: cli.IsTerminal(stdin), interrupts: make(chan os.Signal, 1)}
+		defer t.chat.Close()
 		signal.Notify(t.interrupts, os.Interrupt)
 		defer signal.Stop(t.interrupts)
 		if t.interactive {
 			t.note("%s; /help lists the commands", m.Info().Name)
+			if n := len(t.chat.Messages); n > 0 {
+				t.note("%s holds %d messages", *file, n)
+			}
 		}
 		return t.hold()
 	})
@@ -80,10 +85,35 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 type talk struct {
 	*cli.Program
 	chat        *gemma4.Chat
-	interactive bool // somebody sits at the keyboard
+	file        string // that keeps it, may be empty
+	interactive bool   // somebody sits at the keyboard
 	interrupts  chan os.Signal
 	calls       []chat.Call    // whose answers are awaited
 	results     []chat.Message // the answers so far
+}
+
+// begin goes on with the conversation in the file, or begins a new one.
+func (t *talk) begin(m *gemma4.Model, o gemma4.ChatOptions) (err error) {
+	if t.file != "" {
+		t.chat, err = m.RestoreChat(t.file, o)
+		if err == nil && len(t.chat.Messages) > 0 {
+			t.calls = t.chat.Messages[len(t.chat.Messages)-1].ToolCalls
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if t.chat, err = m.NewChat(o); err != nil {
+		return err
+	}
+	return t.save() // what cannot be kept is known before anything is said
+}
+
+func (t *talk) save() error {
+	if t.file == "" {
+		return nil
+	}
+	return t.chat.Save(t.file)
 }
 
 // note tells the user something that is no part of the conversation.
@@ -154,11 +184,14 @@ func (t *talk) line(line string) error {
 		t.note("%s", help)
 	case command == "/clear":
 		t.chat.Messages, t.calls, t.results = nil, nil, nil
+		return t.save()
 	case command == "/think":
 		t.chat.Options.Thinking = !t.chat.Options.Thinking
 		t.note("thinking: %v", t.chat.Options.Thinking)
+		return t.save()
 	case command == "/system":
 		t.chat.Options.System = strings.TrimSpace(rest)
+		return t.save()
 	case strings.HasPrefix(command, "/"):
 		t.note("%s is no command; /help lists them", command)
 	case strings.TrimSpace(line) == "":
@@ -190,9 +223,11 @@ func (t *talk) turn(messages ...chat.Message) (err error) {
 	switch r := t.chat.Result(); {
 	case errors.Is(err, context.Canceled):
 		t.note("(stopped)")
-		return nil
-	case err == nil && r.Reason != gemma4.ReasonEnd:
+		return t.save()
+	case err != nil:
+		return err
+	case r.Reason != gemma4.ReasonEnd:
 		t.note("(ended by: %v)", r.Reason)
 	}
-	return err
+	return t.save()
 }

@@ -9,8 +9,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/examples/internal/cli"
 	"github.com/gogemma/gemma4/examples/internal/clitest"
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/synth"
+	"github.com/gogemma/gemma4/nano"
+	"github.com/gogemma/gemma4/tensor"
 )
 
 var talkTo clitest.Run = run
@@ -60,10 +65,11 @@ func TestClearForgetsTheConversation(t *testing.T) {
 	}
 }
 
+const weather = `[{"type": "function", "function": {"name": "get_weather", "description": "Weather in a city.", "parameters":
+	{"type": "object", "properties": {"city": {"type": "string", "description": "City name"}}, "required": ["city"]}}}]`
+
 func TestToolsAreCalledAndTheNextLineIsWhatTheyReturn(t *testing.T) {
 	tools := filepath.Join(t.TempDir(), "tools.json")
-	const weather = `[{"type": "function", "function": {"name": "get_weather", "description": "Weather in a city.", "parameters":
-		{"type": "object", "properties": {"city": {"type": "string", "description": "City name"}}, "required": ["city"]}}}]`
 	if err := os.WriteFile(tools, []byte(weather), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +82,88 @@ func TestToolsAreCalledAndTheNextLineIsWhatTheyReturn(t *testing.T) {
 	}
 	talkTo.Fails(t, 1, "tools.json: chat: tool: no name", "", "-tools", tools)
 	talkTo.Fails(t, 1, "missing.json", "", "-tools", filepath.Join(t.TempDir(), "missing.json"))
+}
+
+func TestASessionGoesOnWhereItWas(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "talk")
+	say := func(lines string, flags ...string) string {
+		t.Helper()
+		return talkTo.Good(t, lines, append([]string{"-temp", "0", "-session", file}, flags...)...)
+	}
+	if out := say(remember); out != "The code of Mia is 4821.\n" {
+		t.Errorf("got %q", out)
+	}
+	if out := say(recall); out != "The code of Ada is 1956.\n" {
+		t.Errorf("the second run says %q", out)
+	}
+	say("/clear\n/think\n")
+	if out := say("What is the capital of Peru?\n"); out != "[thought] I know this one.\nThe capital of Peru is Lima.\n" {
+		t.Errorf("thinking was not kept: %q", out)
+	}
+	m, err := nano.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	c, err := m.RestoreChat(file, gemma4.ChatOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if n := len(c.Messages); n != 2 || c.Messages[1].Content != "The capital of Peru is Lima." {
+		t.Errorf("%d messages are kept: %v", n, c.Messages)
+	}
+}
+
+func TestASessionWaitsForWhatAToolReturns(t *testing.T) {
+	dir := t.TempDir()
+	tools, file := filepath.Join(dir, "tools.json"), filepath.Join(dir, "talk")
+	if err := os.WriteFile(tools, []byte(weather), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := talkTo.Good(t, "What is the weather in Oslo?\n", "-temp", "0", "-tools", tools, "-session", file)
+	out += talkTo.Good(t, "rainy, 9 degrees\n", "-temp", "0", "-session", file)
+	if want := "[call] get_weather({\"city\":\"Oslo\"})\nIt is rainy in Oslo, 9 degrees.\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
+func TestASessionFileThatDoesNotFitIsOneSentenceAndStays(t *testing.T) {
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "talk"), filepath.Join(dir, "other.gguf")
+	metadata, tensors, err := synth.Build(synth.Config{
+		Vocabulary: synth.MinVocabulary, Context: 64, Layers: 2, Width: 8, Heads: []int{2}, KVHeads: []int{1}, MLP: []int{12},
+		HeadSize: 8, HeadSizeSliding: 4, Sliding: []bool{true, false}, Window: 4, Mix: synth.All(tensor.F16),
+	})
+	if err == nil {
+		err = gguf.WriteFile(other, metadata, tensors)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	talkTo.Good(t, "What is 2 + 3?\n", "-temp", "0", "-session", file)
+	text := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(text, []byte("buy milk"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		file, want string
+		flags      []string
+	}{
+		{file, "talk: it was saved with another model", []string{"-m", other}},
+		{file, "talk: model: the cache is in F16, the session's in F32", []string{"-cache", "f32"}},
+		{file, "the context holds 5", []string{"-ctx", "5"}},
+		{text, "notes.txt: is no saved session", nil},
+		{other, "other.gguf: is no saved session", nil},
+		{dir, "is no regular file", nil},
+	} {
+		before, _ := os.ReadFile(c.file)
+		talkTo.Fails(t, 1, c.want, "What is 2 + 3?\n", append(c.flags, "-session", c.file)...)
+		if after, _ := os.ReadFile(c.file); !bytes.Equal(after, before) {
+			t.Errorf("%s has changed", c.file)
+		}
+	}
+	talkTo.Fails(t, 1, "missing", "What is 2 + 3?\n", "-session", filepath.Join(dir, "missing", "talk"))
 }
 
 // interrupter presses Ctrl-C when the first text reaches it.
