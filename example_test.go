@@ -3,8 +3,12 @@ package gemma4_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log"
+	"os"
+	"path/filepath"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
@@ -79,6 +83,45 @@ func ExampleChat_Send() {
 	// Output:
 	// multiply 12 34
 	// 12 times 34 is 408.
+}
+
+// A conversation that goes on where it was, whatever became of the program in between.
+func ExampleModel_RestoreChat() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	folder, err := os.MkdirTemp("", "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "talk")
+	o := gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}}}
+	for _, text := range []string{"The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?", "What is the code of Leo?"} {
+		c, err := m.RestoreChat(path, o)
+		if errors.Is(err, fs.ErrNotExist) {
+			c, err = m.NewChat(o)
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		for tok, err := range c.Ask(context.Background(), text) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Print(tok.Text)
+		}
+		fmt.Println()
+		if err := c.Save(path); err != nil {
+			log.Fatal(err)
+		}
+		c.Close()
+	}
+	// Output:
+	// The code of Mia is 4821.
+	// The code of Leo is 7730.
 }
 
 // A prompt without the chat format, continued, with the probability of each token.

@@ -86,12 +86,14 @@ func (s *Session) restore(path string) (*gguf.Metadata, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("gemma4: %s: %w", path, fmt.Errorf(format, args...))
 	}
+	value, _ := head.Metadata.Value(savedIDs)
+	array, ok := value.(*gguf.Array)
+	if n := text.Len(); ok && (array.Len() < n || array.Len() > n+1) { // one may just have been generated
+		return nil, wrong("%s has %d elements, expected %d or one more", savedIDs, array.Len(), n)
+	}
 	ids, err := head.Metadata.Ints(savedIDs)
 	if err != nil {
 		return nil, wrong("%w", err)
-	}
-	if n := text.Len(); len(ids) < n || len(ids) > n+1 { // one may just have been generated
-		return nil, wrong("%s has %d elements, expected %d or one more", savedIDs, len(ids), n)
 	}
 	for i, id := range ids {
 		if id < embedded || id >= int64(s.m.graph.Vocabulary) || id == embedded && i >= text.Len() {

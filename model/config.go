@@ -276,12 +276,21 @@ func (k *keys) bools(key string, layers int) []bool {
 // array tells whether a value is an array. It fails unless that has one entry for each layer: the values are not to be
 // decoded before that is known: they may take eight times as much memory as in the file.
 func (k *keys) array(key string, layers int) bool {
-	v, _ := k.m.Value("gemma4." + key)
-	a, ok := v.(*gguf.Array)
-	if ok && a.Len() != layers {
-		k.fail("gemma4.%s has %d entries, expected %d, one for each layer", key, a.Len(), layers)
+	n, ok := k.arrayLen(key)
+	if ok && n != layers {
+		k.fail("gemma4.%s has %d entries, expected %d, one for each layer", key, n, layers)
 	}
 	return ok
+}
+
+// arrayLen returns the length of an array, and whether the value is one.
+func (k *keys) arrayLen(key string) (n int, ok bool) {
+	v, _ := k.m.Value("gemma4." + key)
+	a, ok := v.(*gguf.Array)
+	if ok {
+		n = a.Len()
+	}
+	return n, ok
 }
 
 type head struct {

@@ -245,6 +245,10 @@ func (c *Config) cacheFormat(name string) (tensor.Format, error) {
 
 // ascending reads ascending positions from least to most.
 func (k *keys) ascending(key string, least, most int) []int {
+	if n, _ := k.arrayLen(key); n > max(0, most-least+1) { // before it is decoded
+		k.fail("gemma4.%s has %d elements, expected at most %d", key, n, max(0, most-least+1))
+		return nil
+	}
 	list, err := k.m.Ints("gemma4." + key)
 	if err != nil {
 		k.fail("%w", err)
@@ -287,7 +291,7 @@ func readHead(data []byte, workers int) (*gguf.File, error) {
 
 // verify compares a saved text with its checksum.
 func verify(data []byte, workers int) error {
-	body, want := data[:len(data)-sumBytes], data[len(data)-sumBytes:]
+	body := data[:len(data)-sumBytes]
 	sums := make([]byte, (len(body)+sumPiece-1)/sumPiece*sumBytes)
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -312,11 +316,12 @@ func verify(data []byte, workers int) error {
 	if err := failed.Load(); err != nil {
 		return *err
 	}
-	got := binary.LittleEndian.AppendUint32(nil, crc32.Checksum(sums, castagnoli))
-	if !bytes.Equal(got, want) {
-		return errors.New("the saved session is damaged or incomplete: its checksum does not match")
-	}
-	return nil
+	return mmap.Guard(func() error {
+		if crc32.Checksum(sums, castagnoli) != binary.LittleEndian.Uint32(data[len(body):]) {
+			return errors.New("the saved session is damaged or incomplete: its checksum does not match")
+		}
+		return nil
+	})
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -364,7 +364,7 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		{set("gemma4.session.cache", "format 4"), `gemma4.session.cache is "format 4"`},
 		{without("gemma4.session.cache"), "gemma4.session.cache: missing"},
 		{set("gemma4.session.page_length", uint32(64)), "gemma4.session.page_length is 64, expected 128 to 128"},
-		{set("gemma4.session.positions", uint32(0)), "gemma4.session.pages has 2 as element 0, expected ascending numbers from 0 to -1"},
+		{set("gemma4.session.positions", uint32(0)), "gemma4.session.pages has 1 elements, expected at most 0"},
 		{set("gemma4.session.positions", uint32(290)), ""}, // as good as any
 		{set("gemma4.session.positions", uint32(199)), "gemma4.session.pages has 2"},
 		{set("gemma4.session.positions", int32(-1)), "gemma4.session.positions is -1, expected 0 to 512"},
@@ -380,6 +380,7 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		{set("gemma4.session.marks", "none"), "gemma4.session.marks: type string"},
 		{set("gemma4.session.pages", []int32{-1, 2}), "gemma4.session.pages has -1 as element 0, expected ascending numbers from 0 to 2"},
 		{set("gemma4.session.pages", []uint32{3}), "gemma4.session.pages has 3"},
+		{set("gemma4.session.pages", make([]uint8, 1<<16)), "gemma4.session.pages has 65536 elements, expected at most 3"},
 		{set("gemma4.session.pages", []uint32{2, 1}), "gemma4.session.pages has 1 as element 1"},
 		{set("gemma4.session.pages", []uint32{}), "gemma4.session.pages holds the window of position 0, expected that of 300"},
 		{set("gemma4.session.pages", []uint32{0}), "gemma4.session.pages holds the window of position 128, expected that of 300"},
