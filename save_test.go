@@ -26,7 +26,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-var cacheFormats = []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8}
+var cacheFormats = []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8, gemma4.CacheQ4}
 
 // restored returns a session or chat that is closed with the test.
 func restored(t testing.TB, m *gemma4.Model, path string, o gemma4.SessionOptions) *gemma4.Session {
