@@ -77,6 +77,46 @@ func BenchmarkPrompt(b *testing.B) {
 	b.ReportMetric(float64(len(ids))*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
 
+// BenchmarkFullContext fills the 131072 positions of E2B's context in a q8_0 cache, whose keys and values have the true sizes, at a
+// small width and with one query head, and reports the bytes that the cache takes beside those that Memory announced. One run takes minutes:
+//
+//	go test -run - -bench FullContext -benchtime 1x .
+func BenchmarkFullContext(b *testing.B) {
+	c, err := synth.Parse("e2b-narrow:q4_0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.Heads = []int{1}
+	m, err := gemma4.OpenBytes(synth.Bytes(c))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	n := m.Config().Context
+	want, err := m.Memory(n, gemma4.CacheQ8)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(i*7919) % int32(m.Config().Vocabulary)
+	}
+	for b.Loop() {
+		s := newSession(b, m, gemma4.SessionOptions{Context: n, Cache: gemma4.CacheQ8})
+		if err := s.Read(ctx, gemma4.Input{Tokens: ids}); err != nil {
+			b.Fatal(err)
+		}
+		got := s.CacheBytes()
+		if got > want.Cache+want.History || got < want.Cache*9/10 {
+			b.Errorf("%d bytes are held, %d and %d of history were announced", got, want.Cache, want.History)
+		}
+		b.ReportMetric(float64(got)/1e6, "MB")
+		b.ReportMetric(float64(want.Cache+want.History)/1e6, "MB-announced")
+		s.Close()
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
 // BenchmarkReadBandwidth is the roofline of writing: a plain loop over more memory than the caches hold, on one core.
 func BenchmarkReadBandwidth(b *testing.B) {
 	buf := make([]byte, 256<<20)
