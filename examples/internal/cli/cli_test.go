@@ -42,6 +42,10 @@ func TestWrongFlagsEndWithStatus2AndTheUsage(t *testing.T) {
 		{"-n 99999999999999999999", "not negative"},
 		{"-threads -1", "not negative"},
 		{"-ctx x", "not negative"},
+		{"-memory much", "such as 500MB"},
+		{"-memory -1GB", "such as 500MB"},
+		{"-memory 1TB", "such as 500MB"},
+		{"-memory NaN", "such as 500MB"},
 		{"-temp hot", "expected a number"},
 		{"-temp -1", "temperature is -1"},
 		{"-temp NaN", "temperature is NaN"},
@@ -89,12 +93,12 @@ func TestOnlyFlagsThatAreSetChangeTheModelsSampling(t *testing.T) {
 	var got []*sampler.Options
 	run := program(func(_ *Program, s *SamplingFlags, o *gemma4.SessionOptions, m *ModelFlags) error {
 		got = append(got, s.Options(advice))
-		if o.Cache != gemma4.CacheQ8 || o.Context != 64 || m.Loader.Threads != 3 || !m.Loader.Exact || m.Path != "x.gguf" {
+		if o.Cache != gemma4.CacheQ8 || o.Context != 64 || o.Memory != 1500000 || m.Loader.Threads != 3 || !m.Loader.Exact || m.Path != "x.gguf" {
 			t.Errorf("session %+v, model %+v", o, m)
 		}
 		return nil
 	})
-	common := strings.Fields("-cache q8_0 -ctx 64 -threads 3 -exact -m x.gguf")
+	common := strings.Fields("-cache q8_0 -ctx 64 -memory 1.5MB -threads 3 -exact -m x.gguf")
 	run.Good(t, "", append(common, strings.Fields("-temp 0 -seed 5 -typical 0.5 -frequency-penalty -1")...)...)
 	run.Good(t, "", append(common, strings.Fields("-top-k 3 -top-p 1 -min-p 0 -repeat-penalty 1.5 -presence-penalty 2")...)...)
 	run.Good(t, "", common...)

@@ -66,7 +66,7 @@ func (f *ModelFlags) Open() (*gemma4.Model, error) {
 	return m, nil
 }
 
-// SessionFlags defines -cache and -ctx. Long prompts show their progress.
+// SessionFlags defines -cache, -ctx and -memory. Long prompts show their progress.
 func (p *Program) SessionFlags() *gemma4.SessionOptions {
 	o := &gemma4.SessionOptions{Progress: p.Progress("reading")}
 	p.TextVar(&o.Cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
@@ -74,7 +74,22 @@ func (p *Program) SessionFlags() *gemma4.SessionOptions {
 		o.Context, err = count(text)
 		return err
 	})
+	p.Func("memory", "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or refuses a -ctx that does not fit", func(text string) (err error) {
+		o.Memory, err = size(text)
+		return err
+	})
 	return o
+}
+
+// size reads a number of bytes, as Bytes writes it.
+func size(text string) (int64, error) {
+	number := strings.TrimRight(text, "kMGB ")
+	unit, ok := map[string]float64{"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[strings.TrimSpace(text[len(number):])]
+	x, err := strconv.ParseFloat(number, 64)
+	if err != nil || !ok || !(x*unit >= 1 && x*unit < 1e18) {
+		return 0, errors.New("expected a number of bytes, such as 500MB or 2GB")
+	}
+	return int64(x * unit), nil
 }
 
 // SamplingFlags change what a model's file recommends.
