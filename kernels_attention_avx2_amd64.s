@@ -11,7 +11,8 @@
 //	R10, R14 bytes of a query or its sum, one and three times
 //	Y0 … Y7  sums of four queries, two vectors each
 
-// SCALE_… gets ready for the 32 numbers at p, PART_… sets y to the eight of them from 8·i on.
+// SCALE_… gets ready for the 32 numbers at p, PART_… sets y to the eight of them from 8·i on. In Q4_0 these are the low nibbles of eight
+// bytes or, from 16 on, the high ones, of which NIBBLE tells: LOW or HIGH.
 #define SCALE_F32(p, x, y) \
 	PREFETCHT1 (p)(R9*1); \
 	PREFETCHT1 64(p)(R9*1)
@@ -24,16 +25,36 @@
 	VCVTPH2PS x, y; \
 	PREFETCHT1 (p)(R9*1)
 
-#define PART_F32(p, i, scale, y) \
+#define PART_F32(p, i, NIBBLE, scale, y) \
 	VMOVUPS (32*(i))(p)(AX*1), y
 
-#define PART_F16(p, i, scale, y) \
+#define PART_F16(p, i, NIBBLE, scale, y) \
 	VCVTPH2PS (16*(i))(p)(AX*1), y
 
-#define PART_Q8_0(p, i, scale, y) \
+#define PART_Q8_0(p, i, NIBBLE, scale, y) \
 	VPMOVSXBD (2+8*(i))(p)(AX*1), y; \
 	VCVTDQ2PS y, y; \
 	VMULPS scale, y, y
+
+#define PART_Q4_0(p, i, NIBBLE, scale, y) \
+	VPMOVZXBD (2+8*((i)&1))(p)(AX*1), y; \
+	NIBBLE(y); \
+	VPSUBD Y14, y, y; \
+	VCVTDQ2PS y, y; \
+	VMULPS scale, y, y
+
+#define LOW(y) VPAND Y15, y, y
+#define HIGH(y) VPSRLD $4, y, y
+
+// NIBBLES sets Y14 and Y15 to what Q4_0 takes.
+#define NIBBLES \
+	VPBROADCASTD eight<>(SB), Y14; \
+	VPBROADCASTD fifteen<>(SB), Y15
+
+DATA eight<>+0(SB)/4, $8
+GLOBL eight<>(SB), (NOPTR|RODATA), $4
+DATA fifteen<>+0(SB)/4, $15
+GLOBL fifteen<>(SB), (NOPTR|RODATA), $4
 
 #define CLEAR2(a, b) \
 	VXORPS a, a, a; \
@@ -96,9 +117,9 @@
 #define STORE_2 FOLD; ADD_2(X0)
 #define STORE_4 FOLD; ADD_2(X0); ADD_2(X1)
 
-#define SCORE_PART(PART, i, MULTIPLIES) \
-	PART(DX, i, Y12, Y8); \
-	PART(BX, i, Y13, Y9); \
+#define SCORE_PART(PART, i, NIBBLE, MULTIPLIES) \
+	PART(DX, i, NIBBLE, Y12, Y8); \
+	PART(BX, i, NIBBLE, Y13, Y9); \
 	MULTIPLIES(i)
 
 #define SCORE(SCALE, PART, STEP, CLEARS, MULTIPLIES, STORES, loop) \
@@ -108,10 +129,10 @@
 loop: \
 	SCALE(DX, X12, Y12); \
 	SCALE(BX, X13, Y13); \
-	SCORE_PART(PART, 0, MULTIPLIES); \
-	SCORE_PART(PART, 1, MULTIPLIES); \
-	SCORE_PART(PART, 2, MULTIPLIES); \
-	SCORE_PART(PART, 3, MULTIPLIES); \
+	SCORE_PART(PART, 0, LOW, MULTIPLIES); \
+	SCORE_PART(PART, 1, LOW, MULTIPLIES); \
+	SCORE_PART(PART, 2, HIGH, MULTIPLIES); \
+	SCORE_PART(PART, 3, HIGH, MULTIPLIES); \
 	ADDQ $128, SI; \
 	ADDQ $STEP, R9; \
 	ADDQ $STEP, AX; \
@@ -184,7 +205,7 @@ done: \
 #define WEIGH_4 WEIGH_2; WEIGH((SI)(R8*2), Y4, Y5); WEIGH((SI)(R13*1), Y6, Y7)
 
 // ADD_HALF adds 16 numbers of all values to the sums of queries, of which BX have gone before.
-#define ADD_HALF(SCALE, PART, part, EACH, WEIGHS, loop) \
+#define ADD_HALF(SCALE, PART, part, NIBBLE, EACH, WEIGHS, loop) \
 	MOVQ BX, SI; \
 	IMULQ R8, SI; \
 	ADDQ w+24(FP), SI; \
@@ -194,8 +215,8 @@ done: \
 loop: \
 	SCALE(DX, X12, Y12); \
 	PREFETCHT0 128(DX)(AX*1); \
-	PART(DX, part, Y12, Y8); \
-	PART(DX, part+1, Y12, Y9); \
+	PART(DX, part, NIBBLE, Y12, Y8); \
+	PART(DX, part+1, NIBBLE, Y12, Y9); \
 	WEIGHS; \
 	ADDQ $4, SI; \
 	ADDQ R11, DX; \
@@ -209,9 +230,9 @@ loop: \
 	MOVQ BX, DI; \
 	IMULQ R10, DI; \
 	ADDQ dst+0(FP), DI; \
-	ADD_HALF(SCALE, PART, 0, EACH, WEIGHS, low); \
+	ADD_HALF(SCALE, PART, 0, LOW, EACH, WEIGHS, low); \
 	ADDQ $64, DI; \
-	ADD_HALF(SCALE, PART, 2, EACH, WEIGHS, high)
+	ADD_HALF(SCALE, PART, 2, HIGH, EACH, WEIGHS, high)
 
 // WEIGHT: for 32 numbers at a time, all queries and for each all values. SI are the weights, R8 and R13 the bytes from one query's to
 // the next, one and three times.
@@ -263,6 +284,11 @@ TEXT ·scoresF16AVX2(SB), NOSPLIT, $0-80
 TEXT ·scoresQ8_0AVX2(SB), NOSPLIT, $0-80
 	SCORES(SCALE_Q8_0, PART_Q8_0, 34)
 
+// func scoresQ4_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresQ4_0AVX2(SB), NOSPLIT, $0-80
+	NIBBLES
+	SCORES(SCALE_Q8_0, PART_Q4_0, 18)
+
 // func weighF32AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF32AVX2(SB), NOSPLIT, $0-72
 	WEIGHT(SCALE_F32, PART_F32, 128)
@@ -274,3 +300,8 @@ TEXT ·weighF16AVX2(SB), NOSPLIT, $0-72
 // func weighQ8_0AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighQ8_0AVX2(SB), NOSPLIT, $0-72
 	WEIGHT(SCALE_Q8_0, PART_Q8_0, 34)
+
+// func weighQ4_0AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighQ4_0AVX2(SB), NOSPLIT, $0-72
+	NIBBLES
+	WEIGHT(SCALE_Q8_0, PART_Q4_0, 18)

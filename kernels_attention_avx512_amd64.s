@@ -36,6 +36,27 @@
 	VMULPS Z31, hi, hi; \
 	PREFETCHT1 (p)(R9*1)
 
+// LOAD_Q4_0: Z30 holds what nibbles stand for. Of an index the low four bits count.
+#define LOAD_Q4_0(p, lo, hi) \
+	VPBROADCASTW (p)(AX*1), Y31; \
+	VPMOVZXBD 2(p)(AX*1), lo; \
+	VCVTPH2PS Y31, Z31; \
+	VPSRLD $4, lo, hi; \
+	VMULPS Z30, Z31, Z31; \
+	VPERMPS Z31, lo, lo; \
+	VPERMPS Z31, hi, hi; \
+	PREFETCHT1 (p)(R9*1)
+
+DATA fours<>+0(SB)/8, $0xC0E00000C1000000 // −8, −7
+DATA fours<>+8(SB)/8, $0xC0A00000C0C00000
+DATA fours<>+16(SB)/8, $0xC0400000C0800000
+DATA fours<>+24(SB)/8, $0xBF800000C0000000
+DATA fours<>+32(SB)/8, $0x3F80000000000000 // 0, 1
+DATA fours<>+40(SB)/8, $0x4040000040000000
+DATA fours<>+48(SB)/8, $0x40A0000040800000
+DATA fours<>+56(SB)/8, $0x40E0000040C00000
+GLOBL fours<>(SB), (NOPTR|RODATA), $64
+
 #define CLEAR2(a, b) \
 	VPXORD a, a, a; \
 	VPXORD b, b, b
@@ -301,6 +322,11 @@ TEXT ·scoresF16AVX512(SB), NOSPLIT, $0-80
 TEXT ·scoresQ8_0AVX512(SB), NOSPLIT, $0-80
 	SCORES(LOAD_Q8_0, 34)
 
+// func scoresQ4_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresQ4_0AVX512(SB), NOSPLIT, $0-80
+	VMOVUPS fours<>(SB), Z30
+	SCORES(LOAD_Q4_0, 18)
+
 // func weighF32AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF32AVX512(SB), NOSPLIT, $0-72
 	WEIGHT(LOAD_F32, 128)
@@ -312,3 +338,8 @@ TEXT ·weighF16AVX512(SB), NOSPLIT, $0-72
 // func weighQ8_0AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighQ8_0AVX512(SB), NOSPLIT, $0-72
 	WEIGHT(LOAD_Q8_0, 34)
+
+// func weighQ4_0AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighQ4_0AVX512(SB), NOSPLIT, $0-72
+	VMOVUPS fours<>(SB), Z30
+	WEIGHT(LOAD_Q4_0, 18)

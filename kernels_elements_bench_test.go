@@ -71,7 +71,7 @@ func BenchmarkAttentionBlock(b *testing.B) {
 	w := make([]float32, n*count)
 	for _, dim := range []int{64, 256, 512} {
 		q, out := gaussian(r, n*dim), make([]float32, n*dim)
-		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0} {
+		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0, tensor.Q4_0} {
 			kv := blocks(r, f, count, dim)
 			for _, k := range Levels() {
 				b.Run(fmt.Sprintf("%d/%v/Scores/%s", dim, f, k.Name), func(b *testing.B) {

@@ -39,7 +39,7 @@ func BenchmarkAttention(b *testing.B) {
 		{"plain", tied, true, 65536, 1},
 		{"tied", tied, false, 65536, 1},
 	} {
-		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0} {
+		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0, tensor.Q4_0} {
 			b.Run(fmt.Sprintf("%s/depth=%d/rows=%d/%v", c.name, c.depth, c.rows, f), func(b *testing.B) {
 				attend := model.Attend(m, c.layer, f, c.plain, c.depth, c.rows)
 				attend()
