@@ -19,6 +19,7 @@
 // Integers
 #define MULB(d, n, m)        WORD $(0x4E209C00 | (m)<<16 | (n)<<5 | (d)) // mul v{d}.16b, v{n}.16b, v{m}.16b
 #define CMHI(d, n, m)        WORD $(0x6E203400 | (m)<<16 | (n)<<5 | (d)) // cmhi v{d}.16b, v{n}.16b, v{m}.16b
+#define USHL(d, n, m)        WORD $(0x6E204400 | (m)<<16 | (n)<<5 | (d)) // ushl v{d}.16b, v{n}.16b, v{m}.16b
 #define SXTL(d, n)           WORD $(0x0F08A400 | (n)<<5 | (d))           // sshll v{d}.8h, v{n}.8b, #0
 #define SXTL2(d, n)          WORD $(0x4F08A400 | (n)<<5 | (d))           // sshll2 v{d}.8h, v{n}.16b, #0
 #define SXTL4(d, n)          WORD $(0x0F10A400 | (n)<<5 | (d))           // sshll v{d}.4s, v{n}.4h, #0

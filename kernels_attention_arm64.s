@@ -5,7 +5,8 @@
 // V16 … V31 are sums of eight queries, two vectors each.
 
 // SCALE_… sets vector s to the scale of a block at p, PART_… sets vectors n0 and n1, also known as f0 and f1, to the eight numbers
-// of it from 8·i on.
+// of it from 8·i on. In Q4_0 these are nibbles of eight bytes: the low ones, from 16 on the high ones, or those of which V10 tells.
+// NIBBLE takes them.
 #define SCALE_F32(p, f, s)
 #define SCALE_F16(p, f, s)
 #define SCALE_Q8_0(p, f, s) \
@@ -13,23 +14,44 @@
 	FMOVS R2, f; \
 	FCVTL(s, s)
 
-#define PART_F32(p, i, s, f0, f1, n0, n1) \
+#define PART_F32(p, i, NIBBLE, s, f0, f1, n0, n1) \
 	FLDPQ (32*(i))(p), (f0, f1)
 
-#define PART_F16(p, i, s, f0, f1, n0, n1) \
+#define PART_F16(p, i, NIBBLE, s, f0, f1, n0, n1) \
 	FMOVQ (16*(i))(p), f1; \
 	FCVTL(n0, n1); \
 	FCVTL2(n1, n1)
 
-#define PART_Q8_0(p, i, s, f0, f1, n0, n1) \
+#define PART_Q8_0(p, i, NIBBLE, s, f0, f1, n0, n1) \
 	FMOVD (2+8*(i))(p), f1; \
-	SXTL(n1, n1); \
+	SCALED(n1, s, n0, n1)
+
+#define PART_Q4_0(p, i, NIBBLE, s, f0, f1, n0, n1) \
+	FMOVD (2+8*((i)&1))(p), F12; \
+	NIBBLE; \
+	VSUB V9.B16, V12.B16, V12.B16; \
+	SCALED(12, s, n0, n1)
+
+// SCALED sets n0 and n1 to the eight bytes of n times s.
+#define SCALED(n, s, n0, n1) \
+	SXTL(n1, n); \
 	SXTL4(n0, n1); \
 	SXTL42(n1, n1); \
 	SCVTF(n0, n0); \
 	SCVTF(n1, n1); \
 	FMULI(n0, n0, s, 0); \
 	FMULI(n1, n1, s, 0)
+
+#define LOW VAND V8.B16, V12.B16, V12.B16
+#define HIGH VUSHR $4, V12.B16, V12.B16
+#define LOW_OR_HIGH USHL(12, 12, 10); LOW
+
+// NIBBLES sets registers to what Q4_0 takes: V10 is 0 for the low nibbles or −4 for the high ones, and V11 makes one of the other.
+#define NIBBLES \
+	VMOVI $15, V8.B16; \
+	VMOVI $8, V9.B16; \
+	VMOVI $0, V10.B16; \
+	VMOVI $0xFC, V11.B16
 
 // POINTERS_N points R10 and on, without R16 … R18, at the queries, or weights of queries, at R24, which are step bytes apart.
 #define POINTERS_1(step) MOVD R24, R10
@@ -81,9 +103,9 @@
 #define STORE_4 STORE_2; ADD_2(20, 21, 22, 23, V20)
 #define STORE_8 STORE_4; ADD_2(24, 25, 26, 27, V24); ADD_2(28, 29, 30, 31, V28)
 
-#define SCORE_PART(PART, i, MULTIPLIES) \
-	PART(R16, i, 6, F0, F1, 0, 1); \
-	PART(R17, i, 7, F2, F3, 2, 3); \
+#define SCORE_PART(PART, i, NIBBLE, MULTIPLIES) \
+	PART(R16, i, NIBBLE, 6, F0, F1, 0, 1); \
+	PART(R17, i, NIBBLE, 7, F2, F3, 2, 3); \
 	MULTIPLIES
 
 // SCORE takes two keys, at R5 and R6, with as many queries at R24 as the macros say.
@@ -99,10 +121,10 @@ loop: \
 	PRFM (R21), PLDL2KEEP; \
 	SCALE(R16, F6, 6); \
 	SCALE(R17, F7, 7); \
-	SCORE_PART(PART, 0, MULTIPLIES); \
-	SCORE_PART(PART, 1, MULTIPLIES); \
-	SCORE_PART(PART, 2, MULTIPLIES); \
-	SCORE_PART(PART, 3, MULTIPLIES); \
+	SCORE_PART(PART, 0, LOW, MULTIPLIES); \
+	SCORE_PART(PART, 1, LOW, MULTIPLIES); \
+	SCORE_PART(PART, 2, HIGH, MULTIPLIES); \
+	SCORE_PART(PART, 3, HIGH, MULTIPLIES); \
 	ADD  $STEP, R16; \
 	ADD  $STEP, R17; \
 	CMP  R22, R16; \
@@ -197,7 +219,7 @@ loop: \
 	ADD  R9, R6, R3; \
 	PRFM (R3), PLDL2KEEP; \
 	SCALE(R5, F6, 6); \
-	PART(R6, 0, 6, F0, F1, 0, 1); \
+	PART(R6, 0, LOW_OR_HIGH, 6, F0, F1, 0, 1); \
 	WEIGHS; \
 	ADD  R7, R5; \
 	ADD  R7, R6; \
@@ -207,7 +229,8 @@ loop: \
 	EACH(PUT); \
 	MOVD R2, R23
 
-// NEXT_… steps on to the next eight numbers of a value. Those of a block with a scale follow it.
+// NEXT_… steps on to the next eight numbers of a value. Those of a block with a scale follow it. In Q4_0 the third and the fourth eight lie
+// where the first two do.
 #define NEXT_F32 ADD $32, R21
 #define NEXT_F16 ADD $16, R21
 #define NEXT_Q8_0 \
@@ -215,6 +238,16 @@ loop: \
 	TST  $3, R22; \
 	BNE  same; \
 	ADD  $2, R21; \
+	MOVD R21, R26; \
+same:
+
+#define NEXT_Q4_0 \
+	ADD  $8, R21; \
+	TBNZ $0, R22, same; \
+	SUB  $16, R21; \
+	VEOR V11.B16, V10.B16, V10.B16; \
+	TBNZ $1, R22, same; \
+	ADD  $18, R21; \
 	MOVD R21, R26; \
 same:
 
@@ -276,6 +309,11 @@ TEXT ·scoresF16NEON(SB), NOSPLIT, $0-80
 TEXT ·scoresQ8_0NEON(SB), NOSPLIT, $0-80
 	SCORES(SCALE_Q8_0, PART_Q8_0, 34)
 
+// func scoresQ4_0NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+TEXT ·scoresQ4_0NEON(SB), NOSPLIT, $0-80
+	NIBBLES
+	SCORES(SCALE_Q8_0, PART_Q4_0, 18)
+
 // func weighF32NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF32NEON(SB), NOSPLIT, $0-72
 	WEIGHT(SCALE_F32, PART_F32, NEXT_F32)
@@ -287,3 +325,8 @@ TEXT ·weighF16NEON(SB), NOSPLIT, $0-72
 // func weighQ8_0NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighQ8_0NEON(SB), NOSPLIT, $0-72
 	WEIGHT(SCALE_Q8_0, PART_Q8_0, NEXT_Q8_0)
+
+// func weighQ4_0NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighQ4_0NEON(SB), NOSPLIT, $0-72
+	NIBBLES
+	WEIGHT(SCALE_Q8_0, PART_Q4_0, NEXT_Q4_0)
