@@ -751,3 +751,82 @@ infinite:
 done:
 	VZEROUPPER
 	RET
+
+// Whether a number is added to its partner 1, 2 or 4 away or subtracted from it.
+DATA butterfly<>+0(SB)/8, $0xBF8000003F800000
+DATA butterfly<>+8(SB)/8, $0xBF8000003F800000
+DATA butterfly<>+16(SB)/8, $0xBF8000003F800000
+DATA butterfly<>+24(SB)/8, $0xBF8000003F800000
+DATA butterfly<>+32(SB)/8, $0x3F8000003F800000
+DATA butterfly<>+40(SB)/8, $0xBF800000BF800000
+DATA butterfly<>+48(SB)/8, $0x3F8000003F800000
+DATA butterfly<>+56(SB)/8, $0xBF800000BF800000
+DATA butterfly<>+64(SB)/8, $0x3F8000003F800000
+DATA butterfly<>+72(SB)/8, $0x3F8000003F800000
+DATA butterfly<>+80(SB)/8, $0xBF800000BF800000
+DATA butterfly<>+88(SB)/8, $0xBF800000BF800000
+GLOBL butterfly<>(SB), (NOPTR|RODATA), $96
+
+LANES8(eighth, 0x3E0000003E000000)
+
+// BUTTERFLIES sets y to vector i after the steps 1, 2 and 4. A product with 1 or −1 is exact, so nothing is rounded but the sum.
+#define BUTTERFLIES(i, x, y) \
+	VMOVUPS (32*(i))(DI), x; \
+	VPERMILPS $0xB1, x, y; \
+	VFMADD231PS butterfly<>+0(SB), x, y; \
+	VPERMILPS $0x4E, y, x; \
+	VFMADD231PS butterfly<>+32(SB), y, x; \
+	VPERM2F128 $1, x, x, y; \
+	VFMADD231PS butterfly<>+64(SB), x, y
+
+// BUTTERFLY sets c and d to the sum and the difference of a and b.
+#define BUTTERFLY(a, b, c, d) \
+	VADDPS b, a, c; \
+	VSUBPS b, a, d
+
+#define EIGHTH(i, y) \
+	VMULPS eighth<>(SB), y, y; \
+	VMOVUPS y, (32*(i))(DI)
+
+// func hadamardAVX2(x *float32, pieces int)
+//
+// The order of sums is that of the portable function: numbers 1 apart first, then 2, 4 and so on.
+TEXT ·hadamardAVX2(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), DI
+	MOVQ pieces+8(FP), CX
+next:
+	DECQ CX
+	JLT  done
+	BUTTERFLIES(0, Y0, Y8)
+	BUTTERFLIES(1, Y1, Y9)
+	BUTTERFLIES(2, Y2, Y10)
+	BUTTERFLIES(3, Y3, Y11)
+	BUTTERFLIES(4, Y4, Y12)
+	BUTTERFLIES(5, Y5, Y13)
+	BUTTERFLIES(6, Y6, Y14)
+	BUTTERFLIES(7, Y7, Y15)
+	BUTTERFLY(Y8, Y9, Y0, Y1)
+	BUTTERFLY(Y10, Y11, Y2, Y3)
+	BUTTERFLY(Y12, Y13, Y4, Y5)
+	BUTTERFLY(Y14, Y15, Y6, Y7)
+	BUTTERFLY(Y0, Y2, Y8, Y10)
+	BUTTERFLY(Y1, Y3, Y9, Y11)
+	BUTTERFLY(Y4, Y6, Y12, Y14)
+	BUTTERFLY(Y5, Y7, Y13, Y15)
+	BUTTERFLY(Y8, Y12, Y0, Y4)
+	BUTTERFLY(Y9, Y13, Y1, Y5)
+	BUTTERFLY(Y10, Y14, Y2, Y6)
+	BUTTERFLY(Y11, Y15, Y3, Y7)
+	EIGHTH(0, Y0)
+	EIGHTH(1, Y1)
+	EIGHTH(2, Y2)
+	EIGHTH(3, Y3)
+	EIGHTH(4, Y4)
+	EIGHTH(5, Y5)
+	EIGHTH(6, Y6)
+	EIGHTH(7, Y7)
+	ADDQ $256, DI
+	JMP  next
+done:
+	VZEROUPPER
+	RET

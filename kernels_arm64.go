@@ -41,6 +41,7 @@ func neon() *tensor.Kernels {
 	k.ExpSum = expSum
 	k.Encode[tensor.F16] = encodeF16
 	k.Encode[tensor.Q8_0] = encodeQ8_0
+	mixing(k, hadamardNEON)
 	k.Quantize = quantize
 	attentionNEON(k)
 	k.Rows[tensor.Q4_0] = rowKernel(rowsQ40NEON)
@@ -457,6 +458,11 @@ func encodeF16NEON(dst *byte, x *float32, n int)
 //
 //go:noescape
 func encodeQ8_0NEON(dst *byte, x *float32, blocks int)
+
+// hadamardNEON transforms 64 numbers per piece.
+//
+//go:noescape
+func hadamardNEON(x *float32, pieces int)
 
 // decodeF16NEON and decodeBF16NEON set n numbers, a multiple of 8, to the halves of src.
 //

@@ -412,6 +412,90 @@ infinite:
 	MOVH R5, (R0)
 	B    store
 
+// SUMS takes the steps 1 and 2 within a vector. V30 and V31 are 1 where a number is added to its partner 1 or 2 away, and −1 where it is
+// subtracted from it; a product with these is exact, so nothing is rounded but the sum.
+#define SUMS(v) \
+	VREV64 v.S4, V28.S4; \
+	VFMLA  V30.S4, v.S4, V28.S4; \
+	VEXT   $8, V28.B16, V28.B16, v.B16; \
+	VFMLA  V31.S4, V28.S4, v.S4
+
+// BUTTERFLIES takes vectors a to h of 16 that begin at from, with each the one n further on, and sets those that begin at to.
+#define BUTTERFLIES(from, to, n, a, b, c, d, e, f, g, h) \
+	BUTTERFLY(from, to, n, a); \
+	BUTTERFLY(from, to, n, b); \
+	BUTTERFLY(from, to, n, c); \
+	BUTTERFLY(from, to, n, d); \
+	BUTTERFLY(from, to, n, e); \
+	BUTTERFLY(from, to, n, f); \
+	BUTTERFLY(from, to, n, g); \
+	BUTTERFLY(from, to, n, h)
+
+#define BUTTERFLY(from, to, n, i) \
+	FADD(to+i, from+i, from+i+n); \
+	FSUB(to+i+n, from+i, from+i+n)
+
+// EIGHTH stores two vectors times V16.
+#define EIGHTH(i, a, b, fa, fb) \
+	FMULI(a, a, 16, 0); \
+	FMULI(b, b, 16, 0); \
+	FSTPQ (fa, fb), i(R0)
+
+// func hadamardNEON(x *float32, pieces int)
+// The order of sums is that of the portable function: numbers 1 apart first, then 2, 4 and so on.
+TEXT ·hadamardNEON(SB), NOSPLIT, $0-16
+	MOVD x+0(FP), R0
+	MOVD pieces+8(FP), R1
+	MOVD $0xBF8000003F800000, R2 // 1, −1
+	MOVD $0x3F8000003F800000, R3 // 1, 1
+	MOVD $0xBF800000BF800000, R4 // −1, −1
+
+piece:
+	VDUP  R2, V30.D2
+	VMOV  R3, V31.D[0]
+	VMOV  R4, V31.D[1]
+	FLDPQ (R0), (F0, F1)
+	FLDPQ 32(R0), (F2, F3)
+	FLDPQ 64(R0), (F4, F5)
+	FLDPQ 96(R0), (F6, F7)
+	FLDPQ 128(R0), (F8, F9)
+	FLDPQ 160(R0), (F10, F11)
+	FLDPQ 192(R0), (F12, F13)
+	FLDPQ 224(R0), (F14, F15)
+	SUMS(V0)
+	SUMS(V1)
+	SUMS(V2)
+	SUMS(V3)
+	SUMS(V4)
+	SUMS(V5)
+	SUMS(V6)
+	SUMS(V7)
+	SUMS(V8)
+	SUMS(V9)
+	SUMS(V10)
+	SUMS(V11)
+	SUMS(V12)
+	SUMS(V13)
+	SUMS(V14)
+	SUMS(V15)
+	BUTTERFLIES(0, 16, 1, 0, 2, 4, 6, 8, 10, 12, 14)
+	BUTTERFLIES(16, 0, 2, 0, 1, 4, 5, 8, 9, 12, 13)
+	BUTTERFLIES(0, 16, 4, 0, 1, 2, 3, 8, 9, 10, 11)
+	BUTTERFLIES(16, 0, 8, 0, 1, 2, 3, 4, 5, 6, 7)
+	FMOVS $0.125, F16
+	EIGHTH(0, 0, 1, F0, F1)
+	EIGHTH(32, 2, 3, F2, F3)
+	EIGHTH(64, 4, 5, F4, F5)
+	EIGHTH(96, 6, 7, F6, F7)
+	EIGHTH(128, 8, 9, F8, F9)
+	EIGHTH(160, 10, 11, F10, F11)
+	EIGHTH(192, 12, 13, F12, F13)
+	EIGHTH(224, 14, 15, F14, F15)
+	ADD  $256, R0
+	SUBS $1, R1
+	BNE  piece
+	RET
+
 // func decodeF16NEON(dst *float32, src *byte, n int)
 TEXT ·decodeF16NEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0

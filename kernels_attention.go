@@ -53,6 +53,18 @@ func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weig
 	}
 }
 
+// mixing puts a loop over pieces of 64 numbers into the table.
+func mixing(k *tensor.Kernels, loop func(x *float32, pieces int)) {
+	portable := k.Hadamard
+	k.Hadamard = func(x []float32) {
+		if len(x)%64 != 0 {
+			portable(x)
+		} else if len(x) > 0 {
+			loop(&x[0], len(x)/64)
+		}
+	}
+}
+
 // queries is how many queries go over a block at a time: they stay in the first cache.
 const queries = 8
 

@@ -149,11 +149,45 @@ func TestAttentionKernelsAllocateNothing(t *testing.T) {
 			if a := testing.AllocsPerRun(10, func() {
 				k.Scores[format](w, count, q, n, kv, format.RowBytes(dim), count, nil)
 				k.Weigh[format](q, n, w, count, kv, count, nil)
+				k.Hadamard(q)
 			}); a != 0 {
 				t.Errorf("%s, %v: %v allocations", k.Name, format, a)
 			}
 		}
 	}
+}
+
+// TestHadamardKernels: to the last bit, but for which NaN, on lengths that the portable function is left with as well.
+func TestHadamardKernels(t *testing.T) {
+	ref := tensor.Portable()
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(13, 21))
+		fences(t, func(f fence) {
+			for _, n := range []int{0, 8, 32, 64, 96, 128, 192, 512} {
+				check := func(x []float32) {
+					got, want := f.floats(x), slices.Clone(x)
+					k.Hadamard(got)
+					ref.Hadamard(want)
+					equal(t, got, want, "%v mixed", x)
+				}
+				for e := -149; e < 128; e += 12 {
+					x := gaussian(r, n)
+					for i := range x {
+						x[i] = float32(math.Ldexp(float64(x[i]), e))
+					}
+					check(x)
+				}
+				for i := range n { // one alone, and among others
+					x := make([]float32, n)
+					x[i] = -1
+					check(x)
+					x = gaussian(r, n)
+					x[i] = []float32{math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())}[i%4]
+					check(x)
+				}
+			}
+		})
+	})
 }
 
 // TestEncodeQ8_0Kernels: to the letter, on numbers that lie halfway between two steps or next to it, on scales that are subnormal or
