@@ -684,9 +684,28 @@ LANES8(underHalf, 0x3EFFFFFF3EFFFFFF) // the largest float below ½
 	VADDPS Y8, y, y; \
 	VCVTTPS2DQ y, y
 
+// PEAK loads a block to Y0 … Y3 and sets all of X4 and AX to its largest magnitude, found as in quantizeAVX2; Y14 holds absBits.
+#define PEAK \
+	VMOVUPS (SI), Y0; \
+	VMOVUPS 32(SI), Y1; \
+	VMOVUPS 64(SI), Y2; \
+	VMOVUPS 96(SI), Y3; \
+	VPAND Y14, Y0, Y4; \
+	VPAND Y14, Y1, Y5; \
+	VPAND Y14, Y2, Y6; \
+	VPAND Y14, Y3, Y7; \
+	VPMAXUD Y5, Y4, Y4; \
+	VPMAXUD Y7, Y6, Y6; \
+	VPMAXUD Y6, Y4, Y4; \
+	VEXTRACTI128 $1, Y4, X5; \
+	VPMAXUD X5, X4, X4; \
+	VPSHUFD $0x4E, X4, X5; \
+	VPMAXUD X5, X4, X4; \
+	VPSHUFD $0xB1, X4, X5; \
+	VPMAXUD X5, X4, X4; \
+	VMOVD X4, AX
+
 // func encodeQ8_0AVX2(dst *byte, x *float32, blocks int)
-//
-// Y0 … Y3 are a block. The largest magnitude is found as in quantizeAVX2.
 TEXT ·encodeQ8_0AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -700,24 +719,7 @@ TEXT ·encodeQ8_0AVX2(SB), NOSPLIT, $0-24
 next:
 	DECQ CX
 	JLT  done
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	VPAND Y14, Y0, Y4
-	VPAND Y14, Y1, Y5
-	VPAND Y14, Y2, Y6
-	VPAND Y14, Y3, Y7
-	VPMAXUD Y5, Y4, Y4
-	VPMAXUD Y7, Y6, Y6
-	VPMAXUD Y6, Y4, Y4
-	VEXTRACTI128 $1, Y4, X5
-	VPMAXUD X5, X4, X4
-	VPSHUFD $0x4E, X4, X5
-	VPMAXUD X5, X4, X4
-	VPSHUFD $0xB1, X4, X5
-	VPMAXUD X5, X4, X4
-	VMOVD X4, AX
+	PEAK
 	CMPL AX, $0x7F800000
 	JHS  infinite
 	VDIVSS X10, X4, X5 // the scale
@@ -746,6 +748,90 @@ step:
 infinite:
 	VPXOR Y0, Y0, Y0
 	VMOVDQU Y0, 2(DI)
+	MOVW $0x7E00, (DI) // NaN
+	JMP  step
+done:
+	VZEROUPPER
+	RET
+
+LANES8(minusEighth, 0xBE000000BE000000)
+LANES8(eightAndHalf, 0x4108000041080000)
+LANES8(fifteenWords, 0x000F000F000F000F)
+
+// ROUND4 makes y numbers from 0 to 16: 0 stands for −8, and 8.5 rounds to nearest. Y9 holds the inverse of the scale, Y13 eightAndHalf.
+#define ROUND4(y) \
+	VMULPS Y9, y, y; \
+	VADDPS Y13, y, y; \
+	VCVTTPS2DQ y, y
+
+// FIND sets y to where the magnitudes of x are those of Y4.
+#define FIND(x, y) \
+	VPAND Y14, x, y; \
+	VPCMPEQD Y4, y, y
+
+// func encodeQ4_0AVX2(dst *byte, x *float32, blocks int)
+//
+// Of the numbers whose magnitude is the largest, the first counts, with its sign.
+TEXT ·encodeQ4_0AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	VMOVSS one<>(SB), X11
+	VMOVUPS fifteenWords<>(SB), Y12
+	VMOVUPS eightAndHalf<>(SB), Y13
+	VMOVUPS absBits<>(SB), Y14
+	VMOVUPS unpack<>(SB), Y15
+	VXORPS X10, X10, X10
+next:
+	DECQ CX
+	JLT  done
+	PEAK
+	CMPL AX, $0x7F800000
+	JHS  infinite
+	VPBROADCASTD X4, Y4
+	FIND(Y0, Y5)
+	FIND(Y1, Y6)
+	FIND(Y2, Y7)
+	FIND(Y3, Y8)
+	VPACKSSDW Y6, Y5, Y5
+	VPACKSSDW Y8, Y7, Y7
+	VPACKSSWB Y7, Y5, Y5
+	VPERMD Y5, Y15, Y5
+	VPMOVMSKB Y5, AX
+	TZCNTL AX, AX
+	VADDSS (SI)(AX*4), X10, X4 // −0 becomes 0
+	VMULSS minusEighth<>(SB), X4, X5 // the scale
+	VCVTPS2PH $0, X5, X6
+	VPEXTRW $0, X6, (DI)
+	VDIVSS X5, X11, X9
+	VMOVD X9, AX
+	ADDL AX, AX
+	CMPL AX, $0xFF000000
+	JNE  finite
+	VXORPS X9, X9, X9
+finite:
+	VBROADCASTSS X9, Y9
+	ROUND4(Y0)
+	ROUND4(Y1)
+	ROUND4(Y2)
+	ROUND4(Y3)
+	VPACKSSDW Y1, Y0, Y0
+	VPACKSSDW Y3, Y2, Y2
+	VPMINSW Y12, Y0, Y0
+	VPMINSW Y12, Y2, Y2
+	VPSLLW $4, Y2, Y2
+	VPOR Y2, Y0, Y0
+	VPACKUSWB Y0, Y0, Y0 // numbers 0 to 3 and 8 to 11; in the upper half 4 to 7 and 12 to 15
+	VEXTRACTI128 $1, Y0, X1
+	VPUNPCKLDQ X1, X0, X0
+	VMOVDQU X0, 2(DI)
+step:
+	ADDQ $128, SI
+	ADDQ $18, DI
+	JMP  next
+infinite:
+	VPXOR X0, X0, X0
+	VMOVDQU X0, 2(DI)
 	MOVW $0x7E00, (DI) // NaN
 	JMP  step
 done:

@@ -40,7 +40,8 @@ func neon() *tensor.Kernels {
 	k.SoftCap = softCap
 	k.ExpSum = expSum
 	k.Encode[tensor.F16] = encodeF16
-	k.Encode[tensor.Q8_0] = encodeQ8_0
+	k.Encode[tensor.Q8_0] = encoder(tensor.Q8_0, encodeQ8_0NEON)
+	k.Encode[tensor.Q4_0] = encoder(tensor.Q4_0, encodeQ4_0NEON)
 	mixing(k, hadamardNEON)
 	k.Quantize = quantize
 	attentionNEON(k)
@@ -272,12 +273,16 @@ func encodeF16(dst []byte, x []float32) {
 	}
 }
 
-func encodeQ8_0(dst []byte, x []float32) {
-	for len(x) >= 32 {
-		n := min(len(x), callLen) / 32
-		_ = dst[34*n-1]
-		encodeQ8_0NEON(&dst[0], &x[0], n)
-		dst, x = dst[34*n:], x[32*n:]
+// encoder makes an encoder of a loop over blocks of 32 numbers.
+func encoder(f tensor.Format, loop func(dst *byte, x *float32, blocks int)) func(dst []byte, x []float32) {
+	size := f.BlockBytes()
+	return func(dst []byte, x []float32) {
+		for len(x) >= 32 {
+			n := min(len(x), callLen) / 32
+			_ = dst[size*n-1]
+			loop(&dst[0], &x[0], n)
+			dst, x = dst[size*n:], x[32*n:]
+		}
 	}
 }
 
@@ -454,10 +459,13 @@ func expSumNEON(x *float32, n int, shift float32) float32
 //go:noescape
 func encodeF16NEON(dst *byte, x *float32, n int)
 
-// encodeQ8_0NEON encodes 32 numbers per block.
+// encodeQ8_0NEON and encodeQ4_0NEON encode 32 numbers per block.
 //
 //go:noescape
 func encodeQ8_0NEON(dst *byte, x *float32, blocks int)
+
+//go:noescape
+func encodeQ4_0NEON(dst *byte, x *float32, blocks int)
 
 // hadamardNEON transforms 64 numbers per piece.
 //

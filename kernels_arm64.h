@@ -32,6 +32,7 @@
 #define SCVTF4(d, n)         WORD $(0x4F3CE400 | (n)<<5 | (d))           // scvtf v{d}.4s, v{n}.4s, #4
 #define SCVTF24(d, n)        WORD $(0x4F28E400 | (n)<<5 | (d))           // scvtf v{d}.4s, v{n}.4s, #24
 #define FCVTAS(d, n)         WORD $(0x4E21C800 | (n)<<5 | (d))           // fcvtas v{d}.4s, v{n}.4s
+#define FCVTZS(d, n)         WORD $(0x4EA1B800 | (n)<<5 | (d))           // fcvtzs v{d}.4s, v{n}.4s
 #define FCVTNS(d, n)         WORD $(0x4E21A800 | (n)<<5 | (d))           // fcvtns v{d}.4s, v{n}.4s
 #define FCVTL(d, n)          WORD $(0x0E217800 | (n)<<5 | (d))           // fcvtl v{d}.4s, v{n}.4h
 #define FCVTL2(d, n)         WORD $(0x4E217800 | (n)<<5 | (d))           // fcvtl2 v{d}.4s, v{n}.8h
@@ -54,4 +55,5 @@
 #define FNEG(d, n)           WORD $(0x6EA0F800 | (n)<<5 | (d))           // fneg v{d}.4s, v{n}.4s
 #define FADDP(d, n, m)       WORD $(0x6E20D400 | (m)<<16 | (n)<<5 | (d)) // faddp v{d}.4s, v{n}.4s, v{m}.4s
 #define FADDP2(d, n)         WORD $(0x7E30D800 | (n)<<5 | (d))           // faddp s{d}, v{n}.2s
+#define FMINV(d, n)          WORD $(0x6EB0F800 | (n)<<5 | (d))           // fminv s{d}, v{n}.4s
 #define FMAXV(d, n)          WORD $(0x6E30F800 | (n)<<5 | (d))           // fmaxv s{d}, v{n}.4s

@@ -323,6 +323,15 @@ eight:
 done:
 	RET
 
+// NARROW packs the lowest bytes of the words of V0–V7 into V0 and V4.
+#define NARROW \
+	VUZP1 V1.H8, V0.H8, V0.H8; \
+	VUZP1 V3.H8, V2.H8, V2.H8; \
+	VUZP1 V5.H8, V4.H8, V4.H8; \
+	VUZP1 V7.H8, V6.H8, V6.H8; \
+	VUZP1 V2.B16, V0.B16, V0.B16; \
+	VUZP1 V6.B16, V4.B16, V4.B16
+
 // func encodeQ8_0NEON(dst *byte, x *float32, blocks int)
 // V0–V7 are a block, F20 its scale and F21 the inverse. Halves are rounded away from zero.
 TEXT ·encodeQ8_0NEON(SB), NOSPLIT, $0-24
@@ -389,12 +398,7 @@ finite:
 	FCVTAS(5, 5)
 	FCVTAS(6, 6)
 	FCVTAS(7, 7)
-	VUZP1 V1.H8, V0.H8, V0.H8
-	VUZP1 V3.H8, V2.H8, V2.H8
-	VUZP1 V5.H8, V4.H8, V4.H8
-	VUZP1 V7.H8, V6.H8, V6.H8
-	VUZP1 V2.B16, V0.B16, V0.B16
-	VUZP1 V6.B16, V4.B16, V4.B16
+	NARROW
 
 store:
 	FMOVQ F0, 2(R0)
@@ -409,6 +413,113 @@ done:
 infinite:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V4.B16, V4.B16, V4.B16
+	MOVH R5, (R0)
+	B    store
+
+// ROUND4 makes a and b numbers from 0 to 16: 0 stands for −8, and 8.5 rounds to nearest. V20 holds the inverse of the scale, V27 8.5.
+#define ROUND4(a, b) \
+	FMULI(a, a, 20, 0); \
+	FMULI(b, b, 20, 0); \
+	FADD(a, a, 27); \
+	FADD(b, b, 27); \
+	FCVTZS(a, a); \
+	FCVTZS(b, b)
+
+// func encodeQ4_0NEON(dst *byte, x *float32, blocks int)
+// V0–V7 are a block, F16 its largest number, F17 its least, negated. The one of larger magnitude counts, with its sign.
+TEXT ·encodeQ4_0NEON(SB), NOSPLIT, $0-24
+	MOVD  dst+0(FP), R0
+	MOVD  x+8(FP), R1
+	MOVD  blocks+16(FP), R2
+	FMOVS $-0.125, F22
+	FMOVS $1.0, F23
+	FMOVS $8.5, F27
+	VDUP  V27.S[0], V27.S4
+	VMOVI $15, V26.B16
+	FMOVS ZR, F25
+	MOVD  $0x7F800000, R4 // infinity
+	MOVD  $0x7E00, R5     // NaN as a half
+	CBZ   R2, done
+
+block:
+	FLDPQ (R1), (F0, F1)
+	FLDPQ 32(R1), (F2, F3)
+	FLDPQ 64(R1), (F4, F5)
+	FLDPQ 96(R1), (F6, F7)
+	FMAX(16, 0, 1)
+	FMIN(17, 0, 1)
+	FMAX(18, 2, 3)
+	FMIN(19, 2, 3)
+	FMAX(20, 4, 5)
+	FMIN(21, 4, 5)
+	FMAX(28, 6, 7)
+	FMIN(29, 6, 7)
+	FMAX(16, 16, 18)
+	FMIN(17, 17, 19)
+	FMAX(20, 20, 28)
+	FMIN(21, 21, 29)
+	FMAX(16, 16, 20)
+	FMIN(17, 17, 21)
+	FMAXV(16, 16)
+	FMINV(17, 17)
+	FNEGS F17, F17
+	FCMPS F17, F16
+	BVS   infinite
+	BGT   found
+	BEQ   both
+	FNEGS F17, F16
+
+found:
+	FMOVS F16, R3
+	AND   $0x7FFFFFFF, R3
+	CMPW  R4, R3
+	BHS   infinite
+	FMULS F22, F16, F21
+	FDIVS F21, F23, F20
+	FCVTSH F21, F21
+	FMOVS F21, R3
+	MOVH  R3, (R0)
+	FMOVS F20, R3
+	AND   $0x7FFFFFFF, R3
+	CMPW  R4, R3
+	BNE   finite
+	FMOVS ZR, F20
+
+finite:
+	ROUND4(0, 1)
+	ROUND4(2, 3)
+	ROUND4(4, 5)
+	ROUND4(6, 7)
+	NARROW
+	VUMIN V26.B16, V0.B16, V0.B16
+	VUMIN V26.B16, V4.B16, V4.B16
+	VSLI  $4, V4.B16, V0.B16
+
+store:
+	FMOVQ F0, 2(R0)
+	ADD   $128, R1
+	ADD   $18, R0
+	SUBS  $1, R2
+	BNE   block
+
+done:
+	RET
+
+both: // the first of that magnitude counts; −0 becomes 0
+	FMOVS F16, R7
+	MOVD  R1, R6
+
+next:
+	MOVWU.P 4(R6), R3
+	EORW  R7, R3, R8
+	TST   $0x7FFFFFFF, R8
+	BNE   next
+	FMOVS R3, F16
+	FADDS F25, F16, F16
+	B     found
+
+infinite:
+	VEOR V0.B16, V0.B16, V0.B16
 	MOVH R5, (R0)
 	B    store
 

@@ -150,6 +150,7 @@ func TestAttentionKernelsAllocateNothing(t *testing.T) {
 				k.Scores[format](w, count, q, n, kv, format.RowBytes(dim), count, nil)
 				k.Weigh[format](q, n, w, count, kv, count, nil)
 				k.Hadamard(q)
+				k.EncodeRow(format, kv, q[:count*dim])
 			}); a != 0 {
 				t.Errorf("%s, %v: %v allocations", k.Name, format, a)
 			}
@@ -190,70 +191,90 @@ func TestHadamardKernels(t *testing.T) {
 	})
 }
 
-// TestEncodeQ8_0Kernels: to the letter, on numbers that lie halfway between two steps or next to it, on scales that are subnormal or
+// TestEncodeBlockKernels: to the letter, on numbers that lie halfway between two steps or next to it, on scales that are subnormal or
 // whose inverse is infinite, and on what is not finite, at each place.
-func TestEncodeQ8_0Kernels(t *testing.T) {
+func TestEncodeBlockKernels(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
-		r := rand.New(rand.NewPCG(12, 21))
-		fences(t, func(f fence) {
-			var room [2][]byte
-			var in []float32
-			check := func(x []float32) {
-				t.Helper()
-				size := tensor.Q8_0.RowBytes(len(x))
-				if len(in) != len(x) {
-					in, room[0], room[1] = f.floats(x), f.bytes(size), make([]byte, size)
-				}
-				copy(in, x)
-				for i := range size {
-					room[0][i], room[1][i] = 99, 99
-				}
-				if err := k.EncodeRow(tensor.Q8_0, room[0], in); err != nil {
-					t.Fatal(err)
-				}
-				if err := tensor.Q8_0.Encode(room[1], x); err != nil {
-					t.Fatal(err)
-				}
-				if !slices.Equal(room[0], room[1]) {
-					t.Fatalf("%v became %v, want %v", x, room[0], room[1])
-				}
+		for _, c := range []struct {
+			format tensor.Format
+			steps  float32 // up to the largest magnitude
+		}{{tensor.Q8_0, 127}, {tensor.Q4_0, 8}} {
+			t.Run(c.format.String(), func(t *testing.T) { testEncode(t, k, c.format, c.steps) })
+		}
+	})
+}
+
+func testEncode(t *testing.T, k *tensor.Kernels, format tensor.Format, steps float32) {
+	r := rand.New(rand.NewPCG(12, 21))
+	fences(t, func(f fence) {
+		var room [2][]byte
+		var in []float32
+		check := func(x []float32) {
+			t.Helper()
+			size := format.RowBytes(len(x))
+			if len(in) != len(x) {
+				in, room[0], room[1] = f.floats(x), f.bytes(size), make([]byte, size)
 			}
-			for _, n := range []int{0, 32, 64, 96, 512} {
-				for range 50 {
-					check(gaussian(r, n))
-				}
+			copy(in, x)
+			for i := range size {
+				room[0][i], room[1][i] = 99, 99
 			}
-			x := make([]float32, 32)
-			for e := -149; e < 128; e++ { // all scales
-				for range 4 {
-					for i := range x {
-						x[i] = float32(math.Ldexp(r.Float64()*2-1, e))
+			if err := k.EncodeRow(format, room[0], in); err != nil {
+				t.Fatal(err)
+			}
+			if err := format.Encode(room[1], x); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(room[0], room[1]) {
+				t.Fatalf("%v became %v, want %v", x, room[0], room[1])
+			}
+		}
+		for _, n := range []int{0, 32, 64, 96, 512} {
+			for range 50 {
+				check(gaussian(r, n))
+			}
+		}
+		x := make([]float32, 32)
+		for e := -149; e < 128; e++ { // all scales
+			for range 4 {
+				for i := range x {
+					x[i] = float32(math.Ldexp(r.Float64()*2-1, e))
+				}
+				check(x)
+			}
+		}
+		for _, top := range []float32{steps, -2 * steps, steps * 0x1p-100, steps * 0x1p-140, -steps * 0x1p100, 1, 100, 0x1p-120} {
+			high := max(top, -top)
+			for shift := -2; shift <= 2; shift++ { // halves, and up to two units in the last place beside them
+				for from := -steps; from < steps; from += 31 {
+					x[0] = top
+					for i := range x[1:] {
+						v := (from + float32(i) + 0.5) * (top / steps)
+						x[i+1] = max(-high, min(high, math.Float32frombits(bits(v)+uint32(shift))))
 					}
 					check(x)
 				}
 			}
-			for _, top := range []float32{127, 254, 127 * 0x1p-100, 127 * 0x1p-140, 127 * 0x1p100, 1, 100, 0x1p-120} {
-				for shift := -2; shift <= 2; shift++ { // halves, and up to two units in the last place beside them
-					for from := -127; from < 127; from += 31 {
-						x[0] = top
-						for i := range x[1:] {
-							v := (float32(from+i) + 0.5) * (top / 127)
-							x[i+1] = max(-top, min(top, math.Float32frombits(bits(v)+uint32(shift))))
-						}
-						check(x)
-					}
-				}
+		}
+		for i := range x { // the largest magnitude with both signs, and zeros of both
+			for j := range x {
+				copy(x, gaussian(r, 32))
+				x[i], x[j] = 9, -9
+				check(x)
+				clear(x)
+				x[i], x[j] = float32(math.Copysign(0, -1)), 0
+				check(x)
 			}
-			for i := range x { // one of them alone, and among others
-				for _, v := range []float32{0, 1, -1, float32(math.Copysign(0, -1)), 0x1p-149, math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.Float32frombits(0xFF800001)} {
-					clear(x)
-					x[i] = v
-					check(x)
-					copy(x, gaussian(r, 32))
-					x[i] = v
-					check(x)
-				}
+		}
+		for i := range x { // one of them alone, and among others
+			for _, v := range []float32{0, 1, -1, float32(math.Copysign(0, -1)), 0x1p-149, math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.Float32frombits(0xFF800001)} {
+				clear(x)
+				x[i] = v
+				check(x)
+				three := gaussian(r, 96)
+				three[32+i] = v
+				check(three)
 			}
-		})
+		}
 	})
 }

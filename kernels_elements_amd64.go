@@ -73,6 +73,7 @@ func elementsAVX2(k *tensor.Kernels) {
 	}
 	k.Decode[tensor.F32] = decodeF32
 	k.Encode[tensor.Q8_0] = encoder(tensor.Q8_0, encodeQ8_0AVX2)
+	k.Encode[tensor.Q4_0] = encoder(tensor.Q4_0, encodeQ4_0AVX2)
 	mixing(k, hadamardAVX2)
 }
 
@@ -228,6 +229,9 @@ func encodeF16AVX512(dst *byte, x *float32, n int)
 
 //go:noescape
 func encodeQ8_0AVX2(dst *byte, x *float32, blocks int)
+
+//go:noescape
+func encodeQ4_0AVX2(dst *byte, x *float32, blocks int)
 
 //go:noescape
 func hadamardAVX2(x *float32, pieces int)

@@ -54,6 +54,7 @@ func BenchmarkElements(b *testing.B) {
 		{"ExpSum", 8, func(k *tensor.Kernels) { copy(y, a); k.ExpSum(y, 3) }},
 		{"EncodeF16", 6, func(k *tensor.Kernels) { k.EncodeRow(tensor.F16, half, a) }},
 		{"EncodeQ8_0", 5, func(k *tensor.Kernels) { k.EncodeRow(tensor.Q8_0, half, a) }},
+		{"EncodeQ4_0", 5, func(k *tensor.Kernels) { k.EncodeRow(tensor.Q4_0, half, a) }},
 		{"Hadamard", 8, func(k *tensor.Kernels) { copy(y, a); k.Hadamard(y) }},
 		{"Quantize", 7, func(k *tensor.Kernels) { k.Quantize(q, a) }},
 	} {
