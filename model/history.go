@@ -19,7 +19,8 @@ type history struct {
 	marks  []int // positions to go back to, ascending: ends of turns
 }
 
-// Mark notes that the text may be taken back to where it ends now. Of all marks the latest are served, as far as the budget goes.
+// Mark notes that the text may be taken back to where it ends now. Of all marks the first, which is the end of the system's turn in a
+// chat that has one, and the latest are served, as far as the budget goes.
 func (s *Session) Mark() { s.mark(s.n) }
 
 func (s *Session) mark(n int) {
@@ -60,7 +61,11 @@ func (s *Session) forget(n int) {
 	}
 	for i := 0; over > 0; i++ {
 		if i == low { // all that is left is marked
-			h.marks = h.marks[1:]
+			first := 0
+			if lo, hi := s.m.needed(h.marks[0]); hi-lo < h.budget { // it leaves something to the others
+				first = 1
+			}
+			h.marks = slices.Delete(h.marks, first, first+1)
 			i = 0
 		}
 		if c.pages[i] != nil && !h.marked(&s.m.Config, i) {
@@ -116,6 +121,7 @@ func (s *Session) Truncate(n int) int {
 	for _, c := range s.cache[:s.m.Owners] {
 		c.truncate(s.n)
 	}
+	s.pure = min(s.pure, s.n)
 	s.history.truncate(s.n)
 	s.history.low, _ = s.m.needed(s.n)
 	return s.n
@@ -134,16 +140,23 @@ type Snapshot struct {
 	config *Config
 	format tensor.Format
 	n      int
+	pure   int       // as in Session
 	pages  [][]*page // per owning layer
 	marks  []int
 	file   *mapping // that it was opened from, if it was
 }
 
 // Snapshot returns what the session holds now.
-func (s *Session) Snapshot() *Snapshot {
-	t := &Snapshot{config: &s.m.Config, format: s.format, n: s.n, marks: slices.Clone(s.history.marks)}
+func (s *Session) Snapshot() *Snapshot { return s.SnapshotOf(s.n) }
+
+// SnapshotOf returns what the session holds of its first n positions.
+func (s *Session) SnapshotOf(n int) *Snapshot {
+	n = max(0, min(n, s.n))
+	t := &Snapshot{config: &s.m.Config, format: s.format, n: n, pure: min(n, s.pure)}
+	marks, _ := slices.BinarySearch(s.history.marks, n+1)
+	t.marks = slices.Clone(s.history.marks[:marks])
 	for _, c := range s.cache[:s.m.Owners] {
-		pages := slices.Clone(c.pages)
+		pages := slices.Clone(c.pages[:(n+pageLen-1)/pageLen])
 		for _, p := range pages {
 			p.hold()
 		}
@@ -215,8 +228,47 @@ func (s *Session) Adopt(t *Snapshot, n int) (int, error) {
 			p.hold()
 		}
 	}
-	s.n = n
+	s.n, s.pure = n, min(n, t.pure)
 	s.history.marks = append(s.history.marks[:0], t.marks...)
 	s.history.truncate(n)
 	return n, nil
+}
+
+// PageSet counts the pages that snapshots hold, shared ones once.
+type PageSet struct {
+	holders map[*page]int
+	bytes   int64
+}
+
+// Bytes returns what the pages take.
+func (s *PageSet) Bytes() int64 { return s.bytes }
+
+// Add counts the pages of a snapshot.
+func (s *PageSet) Add(t *Snapshot) {
+	if s.holders == nil {
+		s.holders = map[*page]int{}
+	}
+	s.count(t, 1)
+}
+
+// Remove undoes Add; the snapshot must not have been released yet.
+func (s *PageSet) Remove(t *Snapshot) { s.count(t, -1) }
+
+func (s *PageSet) count(t *Snapshot, by int) {
+	for _, pages := range t.pages {
+		for i, p := range pages {
+			if p == nil {
+				continue
+			}
+			before := s.holders[p]
+			s.holders[p] = before + by
+			switch {
+			case before == 0:
+				s.bytes += pagesBytes(pages[i : i+1])
+			case before+by == 0:
+				s.bytes -= pagesBytes(pages[i : i+1])
+				delete(s.holders, p)
+			}
+		}
+	}
 }

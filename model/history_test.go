@@ -79,6 +79,10 @@ func TestTruncateTakesTheTextBack(t *testing.T) {
 			{1, []int{40, 150}, 150, 150}, // the later mark wins
 			{1, []int{40, 150}, 134, 0},
 			{1, []int{40}, 300, 128},
+			{2, []int{40, 150, 280}, 40, 40}, // the first mark and the latest win
+			{2, []int{40, 150, 280}, 150, 128},
+			{2, []int{40, 150, 280}, 280, 280},
+			{1, []int{40, 150}, 150, 150}, // the first mark would take all there is
 			{1, []int{40}, 50, 50},
 		} {
 			s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 16, History: test.budget * page})
@@ -185,5 +189,72 @@ func TestAdoptRefusesWhatDoesNotFit(t *testing.T) {
 	}
 	if _, err := newSession(t, other, SessionOptions{Cache: tensor.F16}).Adopt(snapshot, 60); err == nil {
 		t.Error("another model's snapshot was adopted")
+	}
+}
+
+func TestPureIsWhatWasReadAsTokens(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 1)
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 7})
+	expect := func(want int) {
+		t.Helper()
+		if s.Pure() != want {
+			t.Errorf("%d of %d positions are pure, expected %d", s.Pure(), s.Len(), want)
+		}
+	}
+	readTokens(t, s, randomText(20, g.Vocab, 1))
+	expect(20)
+	if _, err := s.Write(ctx, 1, 2, 3); err != nil {
+		t.Fatal(err)
+	}
+	readTokens(t, s, randomText(20, g.Vocab, 1))
+	expect(20)
+	snapshot := s.Snapshot()
+	defer snapshot.Release()
+	s.Truncate(22)
+	expect(20)
+	s.Truncate(18)
+	readTokens(t, s, randomText(5, g.Vocab, 1))
+	expect(23)
+	if err := s.Read(ctx, []Input{{Embeddings: make([]float32, 2*m.Width)}, {Tokens: []int32{1, 2}}}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	expect(23)
+	for _, n := range []int{43, 21, 10} {
+		if _, err := s.Adopt(snapshot, n); err != nil {
+			t.Fatal(err)
+		}
+		expect(min(n, 20))
+	}
+}
+
+func TestPageSetCountsSharedPagesOnce(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 1)
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30})
+	text := randomText(300, g.Vocab, 1)
+	readTokens(t, s, text[:200])
+	var set PageSet
+	early, one := s.Snapshot(), s.SnapshotOf(128)
+	set.Add(one)
+	if set.Bytes() != one.Bytes() || one.Len() != 128 || 2*one.Bytes() != early.Bytes() {
+		t.Errorf("128 positions take %d bytes, %d are counted, 200 take %d", one.Bytes(), set.Bytes(), early.Bytes())
+	}
+	set.Add(early)
+	set.Add(early)
+	if set.Bytes() != early.Bytes() {
+		t.Errorf("%d bytes are counted, there are %d", set.Bytes(), early.Bytes())
+	}
+	readTokens(t, s, text[200:]) // a copy of the second page, and a third
+	late := s.Snapshot()
+	set.Add(late)
+	if want := 4 * one.Bytes(); set.Bytes() != want {
+		t.Errorf("four pages of each layer are %d bytes, expected %d", set.Bytes(), want)
+	}
+	for _, x := range []*Snapshot{early, one, late, early} {
+		set.Remove(x)
+	}
+	if set.Bytes() != 0 || len(set.holders) != 0 {
+		t.Errorf("%d bytes of %d pages are left", set.Bytes(), len(set.holders))
 	}
 }

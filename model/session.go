@@ -55,6 +55,7 @@ type Session struct {
 	cache    []*kv // per layer; those that share have their source's
 
 	n       int // positions held
+	pure    int // leading ones that are tokens and were read: what is kept of them depends on their ids alone
 	history history
 
 	scratch
@@ -112,6 +113,10 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 // Len returns the number of positions that the session holds.
 func (s *Session) Len() int { return s.n }
 
+// Pure returns how many positions at the beginning of the text are tokens that were read, not written: every session that reads them
+// has the same keys and values of them.
+func (s *Session) Pure() int { return s.pure }
+
 // Limit returns the most positions that the session may hold.
 func (s *Session) Limit() int { return s.limit }
 
@@ -157,6 +162,11 @@ func (s *Session) Read(ctx context.Context, in []Input, want func(pos int) bool,
 		if err := s.forward(ctx, chunk, yield); err != nil {
 			return err
 		}
+		for _, r := range chunk {
+			if r.soft == nil && r.pos == s.pure {
+				s.pure++
+			}
+		}
 		if s.done != nil {
 			s.done(s.n-first, total)
 		}
@@ -191,7 +201,7 @@ func (s *Session) Close() {
 		s.Truncate(0)
 	}
 	s.cache, s.scratch = nil, scratch{}
-	s.limit, s.n = 0, 0
+	s.limit, s.n, s.pure = 0, 0, 0
 }
 
 func (s *Session) checkID(id int32) error {
