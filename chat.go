@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/gogemma/gemma4/chat"
@@ -56,6 +57,26 @@ func (c *Chat) Session() *Session { return c.s }
 
 // Result returns how the last answer went.
 func (c *Chat) Result() Result { return c.s.Result() }
+
+// Fork returns a conversation that goes on from here on its own, with the same options. The two share the memory of what they have in
+// common.
+func (c *Chat) Fork() (*Chat, error) {
+	s, err := c.s.Fork()
+	if err != nil {
+		return nil, err
+	}
+	f := *c
+	f.s = s
+	f.Messages = slices.Clone(c.Messages)
+	for i := range f.Messages {
+		m := &f.Messages[i]
+		m.Parts, m.ToolCalls = slices.Clone(m.Parts), slices.Clone(m.ToolCalls)
+		for j := range m.ToolCalls {
+			m.ToolCalls[j].Arguments = slices.Clone(m.ToolCalls[j].Arguments)
+		}
+	}
+	return &f, nil
+}
 
 // Close gives the conversation's memory back.
 func (c *Chat) Close() error { return c.s.Close() }

@@ -174,6 +174,8 @@ type Model struct {
 
 	life   sync.RWMutex // held for reading by calls that touch the weights
 	closed bool
+
+	prefixes sync.Map // set of *PrefixCache that hold texts of this model
 }
 
 // PrefaultOptions say what [Model.Prefault] does.
@@ -211,6 +213,10 @@ func (m *Model) Close() error {
 		return nil
 	}
 	m.closed = true
+	m.prefixes.Range(func(p, _ any) bool {
+		p.(*PrefixCache).leave(m)
+		return true
+	})
 	m.graph.Close()
 	return m.file.Close()
 }

@@ -68,7 +68,7 @@ type Result struct {
 	EndID  int32  // with ReasonEnd: the token that ended it
 	Stop   string // with ReasonStop: the string that appeared
 
-	Reused    int // prompt tokens that the session already held
+	Reused    int // positions that the session, or its prefix cache, already held
 	Prompt    int // prompt positions read
 	Generated int // tokens generated, the ending one not counted
 
@@ -175,11 +175,10 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	g.text = s.m.tok.NewDecoder(g.o.Markup)
 	g.stop = stopper{strings: g.o.Stop}
 
-	g.result.Reused = s.graph.Len()
 	began := time.Now()
-	err = s.read(ctx, prompt)
+	g.result.Reused, err = s.read(ctx, prompt)
 	g.result.PromptTime = time.Since(began)
-	g.result.Prompt = s.graph.Len() - g.result.Reused
+	g.result.Prompt = len(s.ids) - g.result.Reused
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package gemma4
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 
@@ -20,11 +21,13 @@ type SessionOptions struct {
 	// Batch is how many positions of a prompt are read at a time; 0: 512. It changes speed and memory, not results.
 	Batch int
 	// History is the bytes that may be spent on keys and values which the windows of sliding layers have left, so that the text can be
-	// taken back ([Session.Rewind], [Session.Reuse]) without reading it again; 0: twice what the windows take, below 0: none. The ends of the
-	// latest turns are kept first, then the latest positions.
+	// taken back ([Session.Rewind], [Session.Reuse]) without reading it again; 0: three times what the windows take, below 0: none. The
+	// ends of the first turn and of the latest turns are kept first, then the latest positions.
 	History int64
 	// Memory is the most bytes that keys and values may take, History included; 0: no limit. A Context that does not fit is a [MemoryError].
 	Memory int64
+	// Prefixes, if set, lets the session begin with what others have read, and others with what it reads.
+	Prefixes *PrefixCache
 	// Progress, if set, is called between the steps of reading a prompt with the positions done and wanted.
 	Progress func(done, total int)
 }
@@ -48,13 +51,15 @@ func (e *MemoryError) Error() string {
 
 // Session is one text that the model has read and written. It serves one goroutine at a time; a second one gets an error.
 type Session struct {
-	m *Model
+	m       *Model
+	options SessionOptions
 
-	busy   sync.Mutex
-	graph  *model.Session // nil when closed
-	ids    []int32        // the text: ids, or −1 for embeddings; the graph may lag behind by a token just generated
-	logits []float32      // [vocabulary] of what follows what the graph holds; empty if it was not asked
-	result Result
+	busy    sync.Mutex
+	graph   *model.Session // nil when closed
+	ids     []int32        // the text: ids, or −1 for embeddings; the graph may lag behind by a token just generated
+	logits  []float32      // [vocabulary] of what follows what the graph holds; empty if it was not asked
+	reading *reading       // what options.Prefixes knows of a running Read
+	result  Result
 }
 
 // embedded stands in Session.ids for a position that is an embedding.
@@ -62,14 +67,19 @@ const embedded = -1
 
 // NewSession returns an empty session.
 func (m *Model) NewSession(o SessionOptions) (*Session, error) {
-	f, err := o.Cache.format()
-	if err != nil {
-		return nil, err
-	}
 	if err := m.enter(); err != nil {
 		return nil, err
 	}
 	defer m.leave()
+	return m.newSession(o)
+}
+
+func (m *Model) newSession(o SessionOptions) (*Session, error) {
+	s := &Session{m: m, options: o}
+	f, err := o.Cache.format()
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case o.History == 0:
 		o.History = historyWindows * m.graph.WindowBytes(f)
@@ -79,17 +89,49 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err := m.fit(&o, f); err != nil {
 		return nil, err
 	}
-	g, err := m.graph.NewSession(model.SessionOptions{
-		Context: o.Context, Cache: f, Batch: o.Batch, History: o.History, EndsTurn: m.tok.IsEnd, Progress: o.Progress,
-	})
-	if err != nil {
+	if s.graph, err = m.graph.NewSession(model.SessionOptions{
+		Context: o.Context, Cache: f, Batch: o.Batch, History: o.History, EndsTurn: m.tok.IsEnd, Progress: s.progress,
+	}); err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	return &Session{m: m, graph: g}, nil
+	if o.Prefixes != nil {
+		o.Prefixes.join(m)
+	}
+	return s, nil
+}
+
+// progress is called when a chunk of a prompt has been read.
+func (s *Session) progress(done, total int) {
+	if s.reading != nil {
+		s.options.Prefixes.step(s)
+	}
+	if s.options.Progress != nil {
+		s.options.Progress(done, total)
+	}
+}
+
+// Fork returns a session that goes on from the same text on its own, with the same options. The two share the memory of what they
+// have in common.
+func (s *Session) Fork() (*Session, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	f, err := s.m.newSession(s.options)
+	if err != nil {
+		return nil, err
+	}
+	t := s.graph.Snapshot()
+	defer t.Release()
+	if _, err := f.graph.Adopt(t, t.Len()); err != nil {
+		return nil, wrap(err)
+	}
+	f.ids, f.logits, f.result = slices.Clone(s.ids), slices.Clone(s.logits), s.result
+	return f, nil
 }
 
 // historyWindows is how many windows of history a session keeps if it is not told.
-const historyWindows = 2
+const historyWindows = 3
 
 // fit sets the context to what the memory allows.
 func (m *Model) fit(o *SessionOptions, f tensor.Format) error {
@@ -176,19 +218,28 @@ func (s *Session) Read(ctx context.Context, in ...Input) error {
 		return err
 	}
 	defer s.end()
-	return s.read(ctx, in)
+	_, err := s.read(ctx, in)
+	return err
 }
 
-// read appends a prompt and keeps the logits of its last position. An empty one brings the logits up to date.
-func (s *Session) read(ctx context.Context, in []Input) error {
+// read appends a prompt and keeps the logits of its last position. An empty one brings the logits up to date. It returns how
+// many positions of the text were there.
+func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) {
 	if err := s.flush(ctx); err != nil {
-		return err
+		return 0, err
 	}
+	if p := s.options.Prefixes; p != nil {
+		if in, err = p.begin(ctx, s, in); err != nil {
+			return len(s.ids), err
+		}
+		defer p.end(s)
+	}
+	reused = len(s.ids)
 	last := s.graph.Len() - 1
 	for _, p := range in {
 		last += len(p.Tokens) + len(p.Embeddings)/s.m.graph.Width
 	}
-	return s.append(ctx, in, func(pos int) bool { return pos == last }, func(_ int, logits []float32) error {
+	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, func(_ int, logits []float32) error {
 		s.logits = append(s.logits[:0], logits...)
 		return nil
 	})
@@ -313,9 +364,14 @@ func (s *Session) rewind(n int) int {
 func (s *Session) Reuse(ids []int32) int {
 	s.busy.Lock()
 	defer s.busy.Unlock()
-	n := 0
-	for n < len(s.ids) && n < len(ids)-1 && s.ids[n] == ids[n] {
-		n++
+	return s.reuse(ids, false)
+}
+
+// reuse is Reuse; if asked to, it keeps only what was read, so that a new session would go on with the same bytes.
+func (s *Session) reuse(ids []int32, read bool) int {
+	n := max(0, min(commonLen(s.ids, ids), len(ids)-1))
+	if read && s.graph != nil {
+		n = min(n, s.graph.Pure())
 	}
 	return s.rewind(n)
 }

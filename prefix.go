@@ -1,0 +1,310 @@
+package gemma4
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/gogemma/gemma4/model"
+)
+
+// worthwhile is how many positions must be spared for a text to be kept, taken over or waited for: each text that goes on from a common
+// beginning has a copy of the last page.
+const worthwhile = 16
+
+// PrefixCache keeps the beginnings of texts that sessions have read, so that other sessions begin there and read only what is
+// different. Give it to sessions as SessionOptions.Prefixes; any number may share it, those of several models and cache formats
+// too, which keep their texts apart. Results have the same bytes as without it.
+//
+// What is kept: a prompt as it was read, up to the first token that was written or embedding; the end of its first turn, so that an
+// instruction is available as soon as it was read; and the places where texts part. Sessions that want to read the same beginning at the
+// same time wait for the first of them. The texts that were not used for longest make room for others.
+type PrefixCache struct {
+	limit int64
+
+	mu       sync.Mutex
+	models   map[*Model]bool
+	texts    []*cachedText
+	readings []*reading
+	pages    model.PageSet
+	stats    PrefixStats
+	clock    int64
+	closed   bool
+}
+
+// PrefixStats tells what a [PrefixCache] has done and holds.
+type PrefixStats struct {
+	Hits     int64 // how often a session began with what another had read
+	Reused   int64 // tokens that were not read because of it
+	Computed int64 // positions that were read
+	Texts    int   // held now; they share their beginnings
+	Bytes    int64 // that their keys and values take
+}
+
+// prefixKind tells texts apart that cannot share keys and values.
+type prefixKind struct {
+	m     *Model
+	cache CacheFormat
+}
+
+// cachedText is a text that sessions may begin with.
+type cachedText struct {
+	prefixKind
+	ids  []int32
+	text *model.Snapshot
+	used int64 // when, by the cache's clock
+}
+
+// reading is a prompt that a session is about to read.
+type reading struct {
+	prefixKind
+	text  []int32
+	from  int           // where it began
+	at    int           // how far it is
+	keep  []int         // positions to be kept when it gets there
+	moved chan struct{} // closed when at changes
+}
+
+// NewPrefixCache returns an empty cache that holds at most the given number of bytes of keys and values. They come on top of
+// what sessions take; what a text shares with others or a session is there only once.
+func NewPrefixCache(bytes int64) *PrefixCache {
+	return &PrefixCache{limit: bytes, models: map[*Model]bool{}}
+}
+
+// Stats returns what the cache has done and holds.
+func (p *PrefixCache) Stats() PrefixStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Texts, s.Bytes = len(p.texts), p.pages.Bytes()
+	return s
+}
+
+// Close gives the cache's memory back. Sessions that were given it go on without. It is safe to close twice.
+func (p *PrefixCache) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for m := range p.models {
+		m.prefixes.Delete(p)
+	}
+	clear(p.models)
+	p.drop(func(*cachedText) bool { return true })
+	for _, r := range p.readings {
+		r.advance(r.at)
+	}
+	return nil
+}
+
+// join lets the model tell the cache when it is closed.
+func (p *PrefixCache) join(m *Model) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.models[m] = true
+		m.prefixes.Store(p, nil)
+	}
+}
+
+// leave forgets the texts of a model.
+func (p *PrefixCache) leave(m *Model) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.models, m)
+	p.drop(func(t *cachedText) bool { return t.m == m })
+}
+
+// drop forgets texts.
+func (p *PrefixCache) drop(which func(*cachedText) bool) {
+	p.texts = slices.DeleteFunc(p.texts, func(t *cachedText) bool {
+		if !which(t) {
+			return false
+		}
+		p.pages.Remove(t.text)
+		t.text.Release()
+		return true
+	})
+}
+
+// begin is called before a session that holds its whole text reads on. It waits for others that are reading the same, takes the
+// session to the longest beginning that is cached, and returns what is left to read. end must follow unless it fails.
+func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Input, error) {
+	have, kind := len(s.ids), prefixKind{s.m, s.options.Cache}
+	text, total := s.with(in)
+	if s.graph.Pure() < have || len(text) == have || total > s.graph.Limit() {
+		return in, nil
+	}
+	most := min(len(text), total-1) // the logits of the last position are wanted
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		best, n, common := p.find(kind, text, most)
+		if n-have < worthwhile {
+			n = have
+		}
+		if r, c := p.ahead(kind, text, n, most); r != nil {
+			if !slices.Contains(r.keep, c) {
+				r.keep = append(r.keep, c)
+			}
+			moved := r.moved
+			p.mu.Unlock()
+			select {
+			case <-moved:
+			case <-ctx.Done():
+			}
+			p.mu.Lock()
+			continue
+		}
+		if n > have {
+			if _, err := s.graph.Adopt(best.text, n); err != nil {
+				return nil, wrap(err)
+			}
+			s.ids, s.logits = append(s.ids[:0], text[:n]...), s.logits[:0]
+			p.touch(best)
+			p.stats.Hits++
+			p.stats.Reused += int64(n - have)
+			in = after(in, n-have)
+		}
+		s.reading = &reading{prefixKind: kind, text: text, from: n, at: n, moved: make(chan struct{}), keep: []int{common, len(text)}}
+		if i := slices.IndexFunc(text, s.m.tok.IsEnd); i >= 0 {
+			s.reading.keep = append(s.reading.keep, i+1)
+		}
+		p.readings = append(p.readings, s.reading)
+		break
+	}
+	return in, nil
+}
+
+// with returns the session's ids and those of a prompt up to its first embedding, and the number of positions in all.
+func (s *Session) with(in []Input) (text []int32, total int) {
+	text, total = slices.Clone(s.ids), len(s.ids)
+	for _, x := range in {
+		if len(text) == total {
+			text = append(text, x.Tokens...)
+		}
+		total += len(x.Tokens) + len(x.Embeddings)/s.m.graph.Width
+	}
+	return text, total
+}
+
+// after returns what is left of a prompt behind its first n tokens.
+func after(in []Input, n int) []Input {
+	in = slices.Clone(in)
+	for i := 0; n > 0; i++ {
+		k := min(n, len(in[i].Tokens))
+		in[i].Tokens = in[i].Tokens[k:]
+		n -= k
+	}
+	return in
+}
+
+// find returns the text with which the longest beginning of another is cached, how long that is, most at most, and how many ids are
+// common to it and any cached text, whether a session can begin there or not.
+func (p *PrefixCache) find(kind prefixKind, text []int32, most int) (best *cachedText, n, common int) {
+	for _, t := range p.texts {
+		if t.prefixKind != kind {
+			continue
+		}
+		c := min(commonLen(t.ids, text), most)
+		common = max(common, c)
+		// Of equal ones the shortest, so that long ones grow old when only their beginnings are used.
+		if r := t.text.Reach(c); r > n || r == n && best != nil && len(t.ids) < len(best.ids) {
+			best, n = t, r
+		}
+	}
+	return best, n, common
+}
+
+// ahead returns the reading that will soonest cover more of a text than its first n tokens, and how much.
+func (p *PrefixCache) ahead(kind prefixKind, text []int32, n, most int) (best *reading, common int) {
+	for _, r := range p.readings {
+		if r.prefixKind != kind || r.at < n {
+			continue
+		}
+		c := min(commonLen(r.text, text), most)
+		if c-n >= worthwhile && c > r.at && c > common && kind.m.fits(c, kind.cache, p.limit) {
+			best, common = r, c
+		}
+	}
+	return best, common
+}
+
+// fits reports whether keys and values of n positions can be kept within a limit.
+func (m *Model) fits(n int, c CacheFormat, limit int64) bool {
+	f, err := c.format()
+	return err == nil && m.graph.CacheBytes(n, f, 1) <= limit
+}
+
+// touch notes that a text is used now.
+func (p *PrefixCache) touch(t *cachedText) {
+	p.clock++
+	t.used = p.clock
+}
+
+func commonLen(a, b []int32) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+// advance notes how far a reading is and wakes those who wait for it.
+func (r *reading) advance(at int) {
+	r.at = at
+	close(r.moved)
+	r.moved = make(chan struct{})
+}
+
+// step is called when the session has read a chunk: it keeps what is to be kept of it.
+func (p *PrefixCache) step(s *Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, n := s.reading, s.graph.Pure()
+	for _, at := range r.keep {
+		if at > r.at && at <= n {
+			p.add(r, s.graph, at)
+		}
+	}
+	r.advance(n)
+}
+
+// end keeps what the session has read, and lets those who wait for more go on.
+func (p *PrefixCache) end(s *Session) {
+	r := s.reading
+	if r == nil {
+		return
+	}
+	s.reading = nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Computed += int64(s.graph.Len() - r.from)
+	p.add(r, s.graph, s.graph.Pure())
+	p.readings = slices.DeleteFunc(p.readings, func(x *reading) bool { return x == r })
+	r.advance(len(r.text))
+}
+
+// add keeps the first n tokens of a text that was read, if that is worth it.
+func (p *PrefixCache) add(r *reading, g *model.Session, n int) {
+	if _, cached, _ := p.find(r.prefixKind, r.text[:n], n); p.closed || n-cached < worthwhile || g.Reach(n) < n {
+		return
+	}
+	t := &cachedText{prefixKind: r.prefixKind, ids: r.text[:n], text: g.SnapshotOf(n)}
+	if t.text.Bytes() > p.limit {
+		t.text.Release()
+		return
+	}
+	p.touch(t)
+	p.texts = append(p.texts, t)
+	p.pages.Add(t.text)
+	for p.pages.Bytes() > p.limit {
+		oldest := slices.MinFunc(p.texts, func(a, b *cachedText) int { return cmp.Compare(a.used, b.used) })
+		p.drop(func(t *cachedText) bool { return t == oldest })
+	}
+}
