@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/gogemma/gemma4/chat"
@@ -21,6 +22,45 @@ type ChatOptions struct {
 	Tools []chat.Tool
 	// Thinking lets the model think before it answers. Thoughts come as Tokens of the kind [chat.Thought].
 	Thinking bool
+	// Full says what happens when the conversation fills the context.
+	Full Full
+}
+
+// Full is what a [Chat] does when its context is full.
+type Full int
+
+const (
+	// FullStop ends an answer that finds no more room, with [ReasonContext]. A question that does not fit is a [ContextError].
+	FullStop Full = iota
+	// FullDrop drops the oldest turns, each a user's message with all up to the next, from Chat.Messages, until a quarter of the
+	// context is free; messages before the first user's, and Options.System and Tools, stay. The rest is read on from the longest beginning
+	// that is still valid, in the middle of an answer, too. Result.Dropped counts the messages. When the last turn
+	// alone does not fit, it is as with FullStop.
+	FullDrop
+	// FullError ends an answer that finds no more room with a [ContextError].
+	FullError
+)
+
+var fullNames = [...]string{FullStop: "stop", FullDrop: "drop", FullError: "error"}
+
+func (f Full) String() string {
+	if f < 0 || int(f) >= len(fullNames) {
+		return fmt.Sprintf("Full(%d)", int(f))
+	}
+	return fullNames[f]
+}
+
+// MarshalText returns stop, drop or error.
+func (f Full) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText accepts stop, drop and error, so that a Full can be a flag ([flag.TextVar]).
+func (f *Full) UnmarshalText(text []byte) error {
+	i := slices.Index(fullNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unknown policy %q, expected stop, drop or error", text)
+	}
+	*f = Full(i)
+	return nil
 }
 
 // Chat is a conversation with the model. It keeps what was read between turns and reads only what is new. It serves one
@@ -31,14 +71,18 @@ type Chat struct {
 	// Messages is the conversation so far, without the system instruction of Options. It may be changed between turns.
 	Messages []chat.Message
 
-	m      *Model
-	s      *Session
-	markup map[int32]bool
-	calls  int
+	m       *Model
+	s       *Session
+	markup  map[int32]bool
+	calls   int
+	dropped int // messages, for the running answer
 }
 
 // NewChat begins a conversation.
 func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
+	if o.Full < 0 || int(o.Full) >= len(fullNames) {
+		return nil, fmt.Errorf("gemma4: unknown policy %d for a full context", int(o.Full))
+	}
 	s, err := m.NewSession(o.SessionOptions)
 	if err != nil {
 		return nil, err
@@ -56,7 +100,11 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 func (c *Chat) Session() *Session { return c.s }
 
 // Result returns how the last answer went.
-func (c *Chat) Result() Result { return c.s.Result() }
+func (c *Chat) Result() Result {
+	r := c.s.Result()
+	r.Dropped = c.dropped
+	return r
+}
 
 // Fork returns a conversation that goes on from here on its own, with the same options. The two share the memory of what they have in
 // common.
@@ -93,29 +141,90 @@ func (c *Chat) Ask(ctx context.Context, text string) iter.Seq2[Token, error] {
 // nothing could be read because of an error, the new messages are taken back.
 func (c *Chat) Send(ctx context.Context, messages ...chat.Message) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		before := len(c.Messages)
+		before := c.Messages
 		c.Messages = append(c.Messages, messages...)
+		c.dropped = 0
 		ids, err := c.Prompt(ctx)
+		if limit := c.s.Context(); err == nil && c.Options.Full == FullDrop && len(ids) > limit {
+			ids, err = c.drop(ctx, ids, 0, limit)
+		}
 		if err != nil {
-			c.Messages = c.Messages[:before]
+			c.Messages, c.dropped = before, 0
 			yield(Token{ID: held}, err)
 			return
 		}
 		answer, failed := c.answer(ctx, ids, yield)
 		if failed && answer.Content == "" && answer.Reasoning == "" && len(answer.ToolCalls) == 0 {
-			c.Messages = c.Messages[:before]
+			c.Messages, c.dropped = before, 0
 			return
 		}
 		c.Messages = append(c.Messages, answer)
 	}
 }
 
+// drop drops as many of the oldest turns as must go for three quarters of the context to hold the rest and the tokens generated so far, or
+// all but the last, and returns the new prompt. If there is nothing to drop it returns the old one.
+func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) ([]int32, error) {
+	var turns []int // where they begin
+	kept := 0       // messages that stay before them
+	for i, m := range c.Messages {
+		switch {
+		case m.Role == "user":
+			turns = append(turns, i)
+		case len(turns) == 0 && (m.Role == "system" || m.Role == "developer"):
+			kept = i + 1
+		case len(turns) == 0:
+			turns = append(turns, i)
+		}
+	}
+	if len(turns) < 2 {
+		return prompt, nil
+	}
+	var err error
+	try := func(turn int) (messages []chat.Message) {
+		messages = slices.Concat(c.Messages[:kept], c.Messages[turns[turn]:])
+		if err == nil {
+			prompt, err = c.prompt(ctx, messages)
+		}
+		return messages
+	}
+	from := 1 + sort.Search(len(turns)-2, func(i int) bool {
+		try(1 + i)
+		return err != nil || len(prompt)+generated <= limit/4*3
+	})
+	messages := try(from)
+	if err != nil {
+		return nil, err
+	}
+	c.dropped += len(c.Messages) - len(messages)
+	c.Messages = messages
+	return prompt, nil
+}
+
+// full says how an answer goes on that finds no more room.
+func (c *Chat) full(ctx context.Context, generated int) ([]int32, error) {
+	limit := c.s.graph.Limit()
+	switch c.Options.Full {
+	case FullError:
+		return nil, wrap(&ContextError{Need: limit + 1, Limit: limit})
+	case FullDrop:
+		prompt, err := c.drop(ctx, nil, generated, limit)
+		if len(prompt)+generated > limit {
+			return nil, err
+		}
+		return prompt, err
+	}
+	return nil, nil
+}
+
 // Prompt returns the ids of the conversation so far, as the model reads it before it answers.
-func (c *Chat) Prompt(ctx context.Context) ([]int32, error) {
-	conversation := chat.Conversation{Messages: c.Messages, Tools: c.Options.Tools, Thinking: c.Options.Thinking}
+func (c *Chat) Prompt(ctx context.Context) ([]int32, error) { return c.prompt(ctx, c.Messages) }
+
+func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, error) {
+	conversation := chat.Conversation{Messages: messages, Tools: c.Options.Tools, Thinking: c.Options.Thinking}
 	if c.Options.System != "" {
 		system := chat.Message{Role: "system", Content: c.Options.System}
-		conversation.Messages = append([]chat.Message{system}, c.Messages...)
+		conversation.Messages = append([]chat.Message{system}, messages...)
 	}
 	for i, m := range conversation.Messages {
 		for _, p := range m.Parts {
@@ -166,15 +275,18 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token, error)
 		}
 		return true
 	}
-	n := c.s.Reuse(ids)
-	for tok, err := range c.s.Generate(ctx, []Input{{Tokens: ids[n:]}}, o) {
+	c.s.busy.Lock()
+	n := c.s.reuse(ids, c.dropped > 0)
+	c.s.busy.Unlock()
+	full := func(generated int) ([]int32, error) { return c.full(ctx, generated) }
+	c.s.generate(ctx, []Input{{Tokens: ids[n:]}}, o, full, func(tok Token, err error) bool {
 		if err != nil {
 			failed = true
 			if !left {
 				yield(tok, err)
 				left = true
 			}
-			break
+			return false
 		}
 		var from []chat.Event
 		text := tok.Text
@@ -183,10 +295,8 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token, error)
 		} else {
 			from = parser.Push(text, false)
 		}
-		if !emit(tok, from) {
-			break
-		}
-	}
+		return emit(tok, from)
+	})
 	if !left && stopped == "" {
 		end := parser.Close()
 		if stop.rest != "" {

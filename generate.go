@@ -71,6 +71,7 @@ type Result struct {
 	Reused    int // positions that the session, or its prefix cache, already held
 	Prompt    int // prompt positions read
 	Generated int // tokens generated, the ending one not counted
+	Dropped   int // messages that a [Chat] has dropped because the context was full
 
 	PromptTime   time.Duration // reading the prompt, up to the first token
 	GenerateTime time.Duration // from the first token to the end, time spent by the caller not counted
@@ -111,11 +112,15 @@ func (s *Session) stopped(text string) {
 //
 // Between two tokens the session is free: the body of the loop may look at it, and Close does not wait for the body.
 func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOptions) iter.Seq2[Token, error] {
-	return func(yield func(Token, error) bool) { s.generate(ctx, prompt, o, yield) }
+	return func(yield func(Token, error) bool) { s.generate(ctx, prompt, o, nil, yield) }
 }
 
-func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, yield func(Token, error) bool) {
-	g := &generation{s: s, o: o, result: Result{Reason: ReasonError}}
+// full is what a generation does when the context is full: it returns a shorter prompt to take the place of the text before the
+// tokens generated so far, or nil to end.
+type full func(generated int) (prompt []int32, err error)
+
+func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, f full, yield func(Token, error) bool) {
+	g := &generation{s: s, o: o, full: f, result: Result{Reason: ReasonError}}
 	err := g.start(ctx, prompt)
 	for err == nil {
 		var more bool
@@ -148,6 +153,8 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 type generation struct {
 	s       *Session
 	o       GenerateOptions
+	full    full
+	first   int // where the tokens generated begin in the session
 	sampler *sampler.Sampler
 	text    *tokenizer.Decoder
 	stop    stopper
@@ -185,12 +192,41 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	if len(s.logits) == 0 {
 		return errors.New("gemma4: nothing to continue: the prompt is empty, and nothing was read since the session was rewound")
 	}
-	for _, id := range s.ids {
+	g.first = len(s.ids)
+	g.accept()
+	return nil
+}
+
+// accept lets the sampler look back on the session's text.
+func (g *generation) accept() {
+	for _, id := range g.s.ids {
 		if id != embedded {
 			g.sampler.Accept(id)
 		}
 	}
-	return nil
+}
+
+// shift goes on with a shorter prompt, if there is one.
+func (g *generation) shift(ctx context.Context) (ok bool, err error) {
+	if g.full == nil {
+		return false, nil
+	}
+	s := g.s
+	prompt, err := g.full(len(s.ids) - g.first)
+	if err != nil || prompt == nil {
+		return false, err
+	}
+	began := time.Now()
+	g.first, prompt = len(prompt), append(prompt, s.ids[g.first:]...)
+	n := s.reuse(prompt, true)
+	reused, err := s.read(ctx, []Input{{Tokens: prompt[n:]}})
+	g.result.Reused += reused
+	g.result.Prompt += len(s.ids) - reused
+	g.result.PromptTime += time.Since(began)
+	if err == nil {
+		g.accept()
+	}
+	return err == nil, err
 }
 
 // step writes the last token and picks the next. more is false when the generation has ended; tok is then what text was held back.
@@ -207,9 +243,13 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	if g.result.Generated > 0 {
 		defer func() { g.result.GenerateTime += time.Since(began) }()
 		if s.graph.Len() >= s.graph.Limit() {
-			return g.finish(ReasonContext), false, nil
-		}
-		if err := s.flush(ctx); err != nil {
+			if ok, err := g.shift(ctx); err != nil {
+				return tok, false, err
+			} else if !ok {
+				return g.finish(ReasonContext), false, nil
+			}
+			began = time.Now()
+		} else if err := s.flush(ctx); err != nil {
 			return tok, false, err
 		}
 	}

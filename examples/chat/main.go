@@ -42,13 +42,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	system := p.String("system", "", "`instruction` that stands before the conversation")
 	think := p.Bool("think", false, "let the model think before it answers")
 	file := p.String("session", "", "`file` that keeps the conversation")
+	var full gemma4.Full
+	p.TextVar(&full, "full", gemma4.FullStop, "what happens when the context is full: stop the answer, drop the oldest turns, or fail with an error; `policy` is stop, drop or error")
 	tools := p.String("tools", "", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
 
 	return p.Run(args, func() error {
 		if p.NArg() > 0 {
 			return cli.Wrong("unexpected argument %q: what you say comes on standard input", p.Arg(0))
 		}
-		o := gemma4.ChatOptions{SessionOptions: *session, System: *system, Thinking: *think}
+		o := gemma4.ChatOptions{SessionOptions: *session, System: *system, Thinking: *think, Full: full}
 		if *tools != "" {
 			text, err := os.ReadFile(*tools)
 			if err != nil {
@@ -220,7 +222,11 @@ func (t *talk) turn(messages ...chat.Message) (err error) {
 		}
 	}()
 	t.calls, err = t.Answer(t.chat.Send(ctx, messages...), cli.ShowThoughts)
-	switch r := t.chat.Result(); {
+	r := t.chat.Result()
+	if r.Dropped > 0 {
+		t.note("(the context was full: the oldest %d messages are forgotten)", r.Dropped)
+	}
+	switch {
 	case errors.Is(err, context.Canceled):
 		t.note("(stopped)")
 		return t.save()

@@ -48,6 +48,21 @@ func TestTurnsFromAPipe(t *testing.T) {
 	}
 }
 
+func TestFullContextStopsDropsOrFails(t *testing.T) {
+	const turns = "What is 2 + 3?\nWhat is 12 + 7?\nWhat is the capital of Peru?\n"
+	args := []string{"-temp", "0", "-ctx", "64", "-full"}
+	o := talkTo.Call(turns, append(args, "drop")...)
+	if want := "(the context was full: the oldest 4 messages are forgotten)\n"; o.Status != 0 || o.Errors != want ||
+		o.Out != "2 + 3 = 5\n12 + 7 = 19\nThe capital of Peru is Lima.\n" {
+		t.Errorf("got %+v, want %q", o, want)
+	}
+	if o := talkTo.Call(turns, append(args, "stop")...); !strings.Contains(o.Errors, "context") || strings.Contains(o.Out, "Lima") {
+		t.Errorf("got %+v", o)
+	}
+	talkTo.Fails(t, 1, "context holds 64", turns, append(args, "error")...)
+	talkTo.Fails(t, 2, `unknown policy "forget"`, "", append(args, "forget")...)
+}
+
 func TestHelpListsTheCommands(t *testing.T) {
 	o := talkTo.Call("/help\n")
 	for _, command := range []string{"/help", "/clear", "/think", "/system", "/quit"} {

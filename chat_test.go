@@ -1,0 +1,362 @@
+package gemma4_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/sampler"
+)
+
+func user(format string, args ...any) chat.Message {
+	return chat.Message{Role: "user", Content: fmt.Sprintf(format, args...)}
+}
+
+var small = [][2]string{
+	{"What is the capital of France?", "The capital of France is Paris."},
+	{"What is 2 + 3?", "2 + 3 = 5"},
+	{"What is the capital of Japan?", "The capital of Japan is Tokyo."},
+	{"What is 12 + 7?", "12 + 7 = 19"},
+	{"What is the opposite of 'wet'?", "The opposite of 'wet' is 'dry'."},
+	{"Count from 5 to 9.", "5, 6, 7, 8, 9"},
+	{"What is 'dog' in German?", "Hund"},
+	{"What is 20 - 8?", "20 - 8 = 12"},
+	{"Which country has the capital Ottawa?", "Ottawa is the capital of Canada."},
+}
+
+// smallTalk returns n turns.
+func smallTalk(n int) (ms []chat.Message) {
+	for i := range n {
+		turn := small[i%len(small)]
+		ms = append(ms, user("%s", turn[0]), chat.Message{Role: "assistant", Content: turn[1]})
+	}
+	return ms
+}
+
+// ask lets a chat answer and compares the answer, to the bit, with that of a new chat with the same messages.
+func ask(t *testing.T, m *gemma4.Model, c *gemma4.Chat, ms ...chat.Message) string {
+	t.Helper()
+	got, _, _ := answer(t, c, ms...)
+	o := c.Options
+	o.Full, o.SessionOptions = gemma4.FullStop, gemma4.SessionOptions{Cache: o.Cache}
+	fresh := newChat(t, m, o)
+	defer fresh.Close()
+	fresh.Messages = slices.Clone(c.Messages[:len(c.Messages)-1])
+	want, _, _ := answer(t, fresh)
+	r := c.Result()
+	again := r.Prompt+r.Reused > c.Session().Context() // turns were dropped within the answer: its beginning was read, not written
+	if got != want || !again && !slices.Equal(c.Session().Logits(nil), fresh.Session().Logits(nil)) {
+		t.Errorf("%+v: %q, a new chat says %q", r, got, want)
+	}
+	return got
+}
+
+func TestFullChatDropsItsOldestTurns(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	const limit = 256
+	lead := chat.Message{Role: "system", Content: "You are Nano. Be brief, and be friendly to everybody who asks you something."}
+	for _, test := range []struct {
+		name string
+		o    gemma4.ChatOptions
+		lead []chat.Message
+	}{
+		{"instruction in the options", gemma4.ChatOptions{System: lead.Content}, nil},
+		{"instruction as a message", gemma4.ChatOptions{}, []chat.Message{lead}},
+		{"no instruction", gemma4.ChatOptions{}, nil},
+		{"thinking", gemma4.ChatOptions{System: lead.Content, Thinking: true}, nil},
+	} {
+		test.o.Context, test.o.Full, test.o.MaxTokens = limit, gemma4.FullDrop, 60
+		c := newChat(t, m, test.o)
+		c.Messages = slices.Clone(test.lead)
+		first, err := c.Prompt(ctx)
+		if err != nil && test.lead != nil {
+			t.Fatal(err)
+		}
+		shifts, last := 0, -2
+		for i := range 24 {
+			before := len(c.Messages)
+			ask(t, m, c, user("%s", small[i%len(small)][0]))
+			r := c.Result()
+			if len(c.Messages) != before+2-r.Dropped {
+				t.Errorf("%s: %d messages of %d and two more after dropping %d", test.name, len(c.Messages), before, r.Dropped)
+			}
+			if r.Dropped == 0 {
+				continue
+			}
+			shifts++
+			if last == i-1 || r.Dropped%2 != 0 {
+				t.Errorf("%s: turn %d: %d messages are dropped, after those of turn %d", test.name, i, r.Dropped, last)
+			}
+			last = i
+			if n := c.Session().Len(); n > limit/4*3+30 { // and the rest of the answer
+				t.Errorf("%s: turn %d: the conversation is %d tokens long after dropping", test.name, i, n)
+			}
+			if system := min(len(first), 20); r.Reused < system {
+				t.Errorf("%s: turn %d: the instruction is read again: %+v", test.name, i, r)
+			}
+			if !slices.EqualFunc(c.Messages[:len(test.lead)], test.lead, func(a, b chat.Message) bool { return a.Content == b.Content }) ||
+				c.Messages[len(test.lead)].Role != "user" {
+				t.Errorf("%s: turn %d: the conversation begins with %+v", test.name, i, c.Messages[0])
+			}
+		}
+		if shifts < 2 {
+			t.Errorf("%s: turns were dropped %d times in 24 turns", test.name, shifts)
+		}
+	}
+}
+
+// ids returns what a chat reads next.
+func ids(t *testing.T, c *gemma4.Chat) []int32 {
+	t.Helper()
+	ids, err := c.Prompt(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// endless is greedy and never ends a turn.
+func endless(m *gemma4.Model) *sampler.Options {
+	o := &sampler.Options{}
+	for id := range int32(m.Tokenizer().Size()) {
+		if m.Tokenizer().IsEnd(id) {
+			o.Suppress = append(o.Suppress, id)
+		}
+	}
+	return o
+}
+
+func TestAnswerGoesOnWhenTheContextIsFull(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	const limit, most = 200, 230
+	o := gemma4.ChatOptions{System: "Be brief.", Full: gemma4.FullDrop}
+	o.Context, o.Sampling, o.MaxTokens = limit, endless(m), most
+	c := newChat(t, m, o)
+	c.Messages = smallTalk(5)
+	var got []int32
+	var shifts []int // tokens generated when turns were dropped
+	messages := len(c.Messages) + 1
+	for tok, err := range c.Send(ctx, user("Count from 5 to 9.")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Messages) != messages {
+			messages = len(c.Messages)
+			shifts = append(shifts, len(got))
+		}
+		if tok.ID >= 0 {
+			got = append(got, tok.ID)
+		}
+	}
+	r := c.Result()
+	if r.Reason != gemma4.ReasonContext || len(shifts) < 2 || messages != 1 || r.Dropped != 10 || r.Generated != len(got) {
+		t.Fatalf("%+v after %v, %d messages left", r, shifts, messages)
+	}
+	if n := c.Session().Len(); n != limit+1 { // the last token finds no room
+		t.Errorf("%d positions in a context of %d", n, limit)
+	}
+	// From the last time on it is what a new session makes of the remaining messages and the answer so far.
+	fresh := newChat(t, m, o)
+	fresh.Messages = c.Messages[:1]
+	prompt := append(ids(t, fresh), got[:shifts[len(shifts)-1]]...)
+	var want []int32
+	s := newSession(t, m, gemma4.SessionOptions{Context: limit})
+	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: prompt}}, gemma4.GenerateOptions{Sampling: o.Sampling}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tok.ID >= 0 {
+			want = append(want, tok.ID)
+		}
+	}
+	if rest := got[shifts[len(shifts)-1]:]; !slices.Equal(rest, want) || !slices.Equal(s.Logits(nil), c.Session().Logits(nil)) {
+		t.Errorf("goes on with %v, a new session with %v", rest, want)
+	}
+	if text := m.Tokenizer().Decode(got, false); c.Messages[1].Content != text {
+		t.Errorf("the message is %q, the answer was %q", c.Messages[1].Content, text)
+	}
+}
+
+func TestFullChatStopsOrFails(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	var full *gemma4.ContextError
+	for _, policy := range []gemma4.Full{gemma4.FullStop, gemma4.FullDrop, gemma4.FullError} {
+		o := gemma4.ChatOptions{Full: policy}
+		o.Context, o.Sampling = 64, endless(m)
+		c := newChat(t, m, o)
+		var err error
+		n := 0
+		for _, e := range c.Ask(ctx, "What is 2 + 3?") {
+			err = e
+			n++
+		}
+		if failed := errors.As(err, &full); failed != (policy == gemma4.FullError) || err != nil && !failed {
+			t.Errorf("%v: an answer that fills the context ends with %v", policy, err)
+		}
+		if r := c.Result().Reason; policy != gemma4.FullError && r != gemma4.ReasonContext {
+			t.Errorf("%v: it ends by %v", policy, r)
+		}
+		if len(c.Messages) != 2 || c.Messages[1].Content == "" || n < 20 {
+			t.Errorf("%v: %d tokens, the messages are %+v", policy, n, c.Messages)
+		}
+		c.Messages = smallTalk(1)
+		for _, err := range c.Ask(ctx, strings.Repeat("a long question ", 50)) {
+			if !errors.As(err, &full) {
+				t.Errorf("%v: a question beyond the context: %v", policy, err)
+			}
+		}
+		if len(c.Messages) != 2 || c.Result().Dropped != 0 {
+			t.Errorf("%v: %d messages after a refused question, %d dropped", policy, len(c.Messages), c.Result().Dropped)
+		}
+		var back gemma4.Full
+		if text, err := policy.MarshalText(); err != nil || back.UnmarshalText(text) != nil || back != policy {
+			t.Errorf("%v as text is %q and comes back as %v", policy, text, back)
+		}
+	}
+	if _, err := m.NewChat(gemma4.ChatOptions{Full: 3}); err == nil {
+		t.Error("policy 3 was accepted")
+	}
+}
+
+// TestToolTurnsAreDroppedWhole: a call and its answers go with the message that they belong to.
+func TestToolTurnsAreDroppedWhole(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	o := gemma4.ChatOptions{Full: gemma4.FullDrop, Tools: []chat.Tool{{Name: "get_weather", Description: "Weather in a city.",
+		Parameters: []byte(`{"type":"object","properties":{"city":{"type":"string","description":"City name"}},"required":["city"]}`)}}}
+	o.Context = 300
+	c := newChat(t, m, o)
+	for i, city := range []string{"Oslo", "Rome", "Paris", "Lima", "Oslo", "Rome"} {
+		id := fmt.Sprint("c", i)
+		c.Messages = append(c.Messages, user("What is the weather in %s?", city),
+			chat.Message{Role: "assistant", ToolCalls: []chat.Call{{ID: id, Name: "get_weather", Arguments: []byte(`{"city":"` + city + `"}`)}}},
+			chat.Message{Role: "tool", ToolCallID: id, Content: "sunny, 21 degrees"},
+			chat.Message{Role: "assistant", Content: "It is sunny in " + city + ", 21 degrees."})
+	}
+	before := len(c.Messages)
+	if n := len(ids(t, c)); n <= o.Context {
+		t.Fatalf("%d tokens fit", n)
+	}
+	ask(t, m, c, user("What is the weather in Lima?"))
+	if r := c.Result(); r.Dropped == 0 || r.Dropped%4 != 0 || len(c.Messages) != before-r.Dropped+2 || c.Messages[0].Role != "user" {
+		t.Errorf("%d messages are dropped, %d are left: %+v", r.Dropped, len(c.Messages), c.Messages[0])
+	}
+	if calls := c.Messages[len(c.Messages)-1].ToolCalls; len(calls) != 1 || string(calls[0].Arguments) != `{"city":"Lima"}` {
+		t.Errorf("calls are %+v", calls)
+	}
+}
+
+// TestChangingTheLastTurnsReadsOnlyThem: the windows have left the turns before, and still they are not read again.
+func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	question := func(i int) chat.Message {
+		return user("Remember this. The code of Mia is %d. The code of Leo is %d. The code of Ada is %d. What is the code of Leo?", 1000+7*i, 2000+11*i, 3000+13*i)
+	}
+	for _, test := range []struct {
+		history int64
+		turns   int // that can be taken back
+	}{{0, 2}, {1 << 20, 9}} {
+		c := newChat(t, m, gemma4.ChatOptions{System: "Be brief.", SessionOptions: gemma4.SessionOptions{History: test.history}})
+		for i := range 10 {
+			answer(t, c, question(i))
+		}
+		if n := c.Session().Len(); n < 8*m.Config().Window {
+			t.Fatalf("ten turns have only %d positions", n)
+		}
+		for back := range test.turns + 1 {
+			for _, change := range []string{"edit", "regenerate"} {
+				fork, err := c.Fork()
+				if err != nil {
+					t.Fatal(err)
+				}
+				old := ids(t, fork)
+				messages := fork.Messages[:len(fork.Messages)-2*back]
+				var next []chat.Message
+				if fork.Messages = messages; change == "regenerate" {
+					fork.Messages = messages[:len(messages)-1]
+				} else {
+					fork.Messages, next = messages[:len(messages)-2], []chat.Message{user("Remember this. The code of Ada is 4711. What is the code of Ada?")}
+				}
+				ask(t, m, fork, next...)
+				asked := *fork
+				asked.Messages = fork.Messages[:len(fork.Messages)-1]
+				now := ids(t, &asked)
+				same := 0 // up to the end of the last turn that is the same
+				for i := range min(len(old), len(now)) {
+					if old[i] != now[i] {
+						break
+					}
+					if m.Tokenizer().IsEnd(old[i]) {
+						same = i + 1
+					}
+				}
+				if r := fork.Result(); r.Prompt+r.Reused != len(now) || r.Prompt > len(now)-same {
+					t.Errorf("history %d, %s %d turns back: %d of %d positions read, %d were to be expected", test.history, change, back, r.Prompt, len(now), len(now)-same)
+				}
+				fork.Close()
+			}
+		}
+	}
+}
+
+// TestNeedleIsFoundAtAnyDepth: a number in one of ten turns, some 400 tokens: as long as nano's training, six times its windows.
+func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	const turns = 10
+	needle := []chat.Message{user("Remember this. The code of Mia is 4821. The code of Leo is 7730. The code of Ada is 1956. What is the code of Leo?"),
+		{Role: "assistant", Content: "The code of Leo is 7730."}}
+	var hay []chat.Message
+	for i := range turns - 1 {
+		turn := [][2]string{
+			{"Remember this. The room of Finn is 2345. The room of Rosa is 9012. What is the room of Rosa?", "The room of Rosa is 9012."},
+			small[1], small[0],
+		}[i%3]
+		hay = append(hay, user("%s", turn[0]), chat.Message{Role: "assistant", Content: turn[1]})
+	}
+	for _, f := range []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8} {
+		p := gemma4.NewPrefixCache(16 << 20)
+		defer p.Close()
+		longest := 0
+		for depth := range turns {
+			text := slices.Concat(hay[:2*depth], needle, hay[2*depth:])
+			find := func(how string, c *gemma4.Chat) {
+				t.Helper()
+				got, _, _ := answer(t, c, user("What is the code of Mia?"))
+				if got != "The code of Mia is 4821." {
+					t.Errorf("%v, needle in turn %d, %s: %q", f, depth+1, how, got)
+				}
+				r := c.Result()
+				longest = max(longest, r.Reused+r.Prompt)
+			}
+			begin := func(p *gemma4.PrefixCache) *gemma4.Chat {
+				c := newChat(t, m, gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Cache: f, Prefixes: p, Batch: 100}})
+				c.Messages = slices.Clone(text)
+				return c
+			}
+			find("read", begin(nil))
+			find("shared", begin(p))
+			find("shared again", begin(p))
+
+			c := begin(nil)
+			answer(t, c, user("What is the capital of Peru?"))
+			fork, err := c.Fork()
+			if err != nil {
+				t.Fatal(err)
+			}
+			find("forked", fork)
+			fork.Close()
+			answer(t, c, user("What is 9 + 9?"))
+			c.Messages = c.Messages[:len(text)]
+			find("rewound", c)
+			if r := c.Result(); r.Prompt > 60 {
+				t.Errorf("%v, rewound: %d positions are read again", f, r.Prompt)
+			}
+		}
+		if longest < 390 {
+			t.Errorf("%v: the longest text has only %d positions", f, longest)
+		}
+	}
+}
