@@ -49,6 +49,20 @@
 // The weights stay in the file; what a session adds is known before it is spent ([Model.Memory]) and given back by
 // [Session.Close]. Sliding layers keep a window, so that long contexts cost little: 131072 positions of E2B take 0.8 GB.
 //
+// # Going back and sharing
+//
+// A text that changes at its end is not read again from its beginning. [Session.Reuse] keeps what two texts have in common, also where the
+// windows of sliding layers have passed: the ends of turns stay reachable, as far as SessionOptions.History goes. A [Chat] does that by
+// itself when Messages is changed between turns. [Session.Fork] and [Chat.Fork] go two ways from one text and share its memory.
+//
+// Sessions that begin alike share a [PrefixCache]: a system turn is read once, by however many at a time, and stays for later ones.
+//
+//	prefixes := gemma4.NewPrefixCache(1 << 30)
+//	c, err := m.NewChat(gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Prefixes: prefixes}, System: …})
+//
+// Results have the bytes of a session that reads everything itself. When a conversation fills its context, ChatOptions.Full
+// says whether the answer stops, the oldest turns are dropped, or it is an error.
+//
 // # Saving
 //
 // [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens goes on within a

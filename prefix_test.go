@@ -460,3 +460,22 @@ func TestChatsShareTheirInstruction(t *testing.T) {
 		}
 	}
 }
+
+func TestWritingWithAPrefixCacheAllocatesNothing(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	p := gemma4.NewPrefixCache(64 << 20)
+	defer p.Close()
+	s := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
+	if err := s.Read(ctx, gemma4.Input{Tokens: words(130, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	write := func() {
+		if _, err := s.Write(ctx, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write() // the page that the cache holds is copied
+	if n := testing.AllocsPerRun(50, write); n != 0 {
+		t.Errorf("%g allocations per token", n)
+	}
+}
