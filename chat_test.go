@@ -57,18 +57,24 @@ func ask(t *testing.T, m *gemma4.Model, c *gemma4.Chat, ms ...chat.Message) stri
 
 func TestFullChatDropsItsOldestTurns(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
-	const limit = 256
 	lead := chat.Message{Role: "system", Content: "You are Nano. Be brief, and be friendly to everybody who asks you something."}
+	all, between := 0, 0
 	for _, test := range []struct {
-		name string
-		o    gemma4.ChatOptions
-		lead []chat.Message
+		name  string
+		limit int
+		o     gemma4.ChatOptions
+		lead  []chat.Message
 	}{
-		{"instruction in the options", gemma4.ChatOptions{System: lead.Content}, nil},
-		{"instruction as a message", gemma4.ChatOptions{}, []chat.Message{lead}},
-		{"no instruction", gemma4.ChatOptions{}, nil},
-		{"thinking", gemma4.ChatOptions{System: lead.Content, Thinking: true}, nil},
+		{"instruction in the options", 256, gemma4.ChatOptions{System: lead.Content}, nil},
+		{"instruction as a message", 256, gemma4.ChatOptions{}, []chat.Message{lead}},
+		{"instruction that the windows have left long ago", 900, gemma4.ChatOptions{System: lead.Content}, nil},
+		{"no instruction", 256, gemma4.ChatOptions{}, nil},
+		{"thinking", 256, gemma4.ChatOptions{System: lead.Content, Thinking: true}, nil},
 	} {
+		limit, turns := test.limit, test.limit/10
+		if limit > 256 && testing.Short() {
+			continue
+		}
 		test.o.Context, test.o.Full, test.o.MaxTokens = limit, gemma4.FullDrop, 60
 		c := newChat(t, m, test.o)
 		c.Messages = slices.Clone(test.lead)
@@ -77,9 +83,9 @@ func TestFullChatDropsItsOldestTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 		shifts, last := 0, -2
-		for i := range 24 {
+		for i := range turns {
 			before := len(c.Messages)
-			ask(t, m, c, user("%s", small[i%len(small)][0]))
+			ask(t, m, c, user("What is %d + %d?", i/10, i%10))
 			r := c.Result()
 			if len(c.Messages) != before+2-r.Dropped {
 				t.Errorf("%s: %d messages of %d and two more after dropping %d", test.name, len(c.Messages), before, r.Dropped)
@@ -95,8 +101,11 @@ func TestFullChatDropsItsOldestTurns(t *testing.T) {
 			if n := c.Session().Len(); n > limit/4*3+30 { // and the rest of the answer
 				t.Errorf("%s: turn %d: the conversation is %d tokens long after dropping", test.name, i, n)
 			}
-			if system := min(len(first), 20); r.Reused < system {
-				t.Errorf("%s: turn %d: the instruction is read again: %+v", test.name, i, r)
+			if r.Prompt+r.Reused <= limit { // not within the answer
+				between++
+				if r.Reused < min(len(first), 20) {
+					t.Errorf("%s: turn %d: the instruction is read again: %+v", test.name, i, r)
+				}
 			}
 			if !slices.EqualFunc(c.Messages[:len(test.lead)], test.lead, func(a, b chat.Message) bool { return a.Content == b.Content }) ||
 				c.Messages[len(test.lead)].Role != "user" {
@@ -104,8 +113,42 @@ func TestFullChatDropsItsOldestTurns(t *testing.T) {
 			}
 		}
 		if shifts < 2 {
-			t.Errorf("%s: turns were dropped %d times in 24 turns", test.name, shifts)
+			t.Errorf("%s: turns were dropped %d times in %d turns", test.name, shifts, turns)
 		}
+		all += shifts
+	}
+	if between == 0 || between == all {
+		t.Errorf("turns were dropped %d times, %d times between answers", all, between)
+	}
+}
+
+// TestDroppingReadsWrittenAnswersAgain: an answer that is still in place after the shift was written by the old session, but a new
+// one would read it.
+func TestDroppingReadsWrittenAnswersAgain(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	channel, ok := m.Tokenizer().ID("<|channel>")
+	if !ok {
+		t.Fatal("no thoughts")
+	}
+	o := gemma4.ChatOptions{Thinking: true, Full: gemma4.FullDrop} // the prompt ends where answers begin
+	o.Context, o.Sampling = 90, &sampler.Options{Suppress: []int32{channel}}
+	c := newChat(t, m, o)
+	shifts := 0
+	for range 8 {
+		answer(t, c, user("What is the capital of Peru?"))
+		if c.Result().Dropped == 0 || c.Result().Prompt+c.Result().Reused > o.Context {
+			continue
+		}
+		shifts++
+		fresh := newChat(t, m, o)
+		fresh.Messages = slices.Clone(c.Messages[:len(c.Messages)-1])
+		answer(t, fresh)
+		if !slices.Equal(c.Session().Logits(nil), fresh.Session().Logits(nil)) {
+			t.Errorf("%+v: not what a new chat gives", c.Result())
+		}
+	}
+	if shifts == 0 {
+		t.Error("no turns were dropped")
 	}
 }
 
@@ -316,7 +359,7 @@ func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
 		}[i%3]
 		hay = append(hay, user("%s", turn[0]), chat.Message{Role: "assistant", Content: turn[1]})
 	}
-	for _, f := range []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8} {
+	for _, f := range formats {
 		p := gemma4.NewPrefixCache(16 << 20)
 		defer p.Close()
 		longest := 0

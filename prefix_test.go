@@ -15,6 +15,8 @@ import (
 	"github.com/gogemma/gemma4/chat"
 )
 
+var formats = []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8, gemma4.CacheQ4}
+
 // words returns n ids without markup that depend on the seed alone.
 func words(n int, seed uint64) []int32 {
 	r := rand.New(rand.NewPCG(seed, 2))
@@ -78,7 +80,7 @@ func TestPrefixesAreSharedExactly(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	turn := system(t, m, 300)
 	long := slices.Concat(turn, words(500, 1))
-	for _, f := range []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8} {
+	for _, f := range formats {
 		p := gemma4.NewPrefixCache(64 << 20)
 		for i, test := range []struct {
 			text   []int32
@@ -228,7 +230,6 @@ func TestWaitingForAPrefixEnds(t *testing.T) {
 // TestPrefixesUnderPressure: many sessions, little room, so that texts come and go all the time.
 func TestPrefixesUnderPressure(t *testing.T) {
 	models := []*gemma4.Model{openNano(t, gemma4.Loader{}), openNano(t, gemma4.Loader{Exact: true})}
-	formats := []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheQ8}
 	var texts [][]int32
 	for i := range 5 {
 		beginning := words(60+20*i, uint64(i%2))
@@ -253,7 +254,7 @@ func TestPrefixesUnderPressure(t *testing.T) {
 		for worker := range 6 {
 			all.Go(func() {
 				r := rand.New(rand.NewPCG(uint64(worker), 3))
-				j, k := r.IntN(2), r.IntN(2)
+				j, k := r.IntN(2), r.IntN(len(formats))
 				s, err := models[j].NewSession(gemma4.SessionOptions{Cache: formats[k], Prefixes: p, Batch: 64, History: -1})
 				if err != nil {
 					t.Error(err)
@@ -368,7 +369,7 @@ func TestClosedModelsLeaveThePrefixCache(t *testing.T) {
 
 func TestForksGoTheirOwnWay(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
-	for _, f := range []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheF32, gemma4.CacheQ8} {
+	for _, f := range formats {
 		// The same text twice: read, then three tokens generated, the last of which has not gone through the graph.
 		same := func() *gemma4.Session {
 			s := newSession(t, m, gemma4.SessionOptions{Cache: f})
@@ -389,10 +390,13 @@ func TestForksGoTheirOwnWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := outcomeOf(s, words(90, 2)); err != nil { // on the pages that they share
+		if err := fork.Read(ctx, gemma4.Input{Tokens: words(150, 1)[:20]}); err != nil {
 			t.Fatal(err)
 		}
-		got, err := outcomeOf(fork, words(150, 1))
+		if _, err := outcomeOf(s, words(90, 2)); err != nil { // where their first page was one
+			t.Fatal(err)
+		}
+		got, err := outcomeOf(fork, words(150, 1)[20:])
 		if err != nil || !got.equal(want) {
 			t.Errorf("%v: a fork goes on otherwise than its origin would have: %v", f, err)
 		}
