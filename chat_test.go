@@ -3,6 +3,7 @@ package gemma4_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -385,6 +386,16 @@ func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
 
 			c := begin(nil)
 			answer(t, c, user("What is the capital of Peru?"))
+			path := filepath.Join(t.TempDir(), "chat.gguf")
+			if err := c.Save(path); err != nil {
+				t.Fatal(err)
+			}
+			restored, err := m.RestoreChat(path, c.Options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			find("restored", restored)
+			restored.Close()
 			fork, err := c.Fork()
 			if err != nil {
 				t.Fatal(err)

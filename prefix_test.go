@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -481,5 +482,35 @@ func TestWritingWithAPrefixCacheAllocatesNothing(t *testing.T) {
 	write() // the page that the cache holds is copied
 	if n := testing.AllocsPerRun(50, write); n != 0 {
 		t.Errorf("%g allocations per token", n)
+	}
+}
+
+// TestRestoredTextsAreNotShared: they may have been read on another machine, where numbers are rounded otherwise.
+func TestRestoredTextsAreNotShared(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	p := gemma4.NewPrefixCache(64 << 20)
+	defer p.Close()
+	ids := words(200, 1)
+	s := newSession(t, m, gemma4.SessionOptions{})
+	path := filepath.Join(t.TempDir(), "session.gguf")
+	if err := errors.Join(s.Read(ctx, gemma4.Input{Tokens: ids[:100]}), s.Save(path)); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := m.Restore(path, gemma4.SessionOptions{Prefixes: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer restored.Close()
+	if err := restored.Read(ctx, gemma4.Input{Tokens: ids[100:]}); err != nil || p.Stats().Texts != 0 {
+		t.Errorf("%+v, %v", p.Stats(), err)
+	}
+	fork, err := restored.Fork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fork.Close()
+	fork.Rewind(0)
+	if err := fork.Read(ctx, gemma4.Input{Tokens: ids}); err != nil || p.Stats().Texts != 1 || !slices.Equal(fork.Logits(nil), restored.Logits(nil)) {
+		t.Errorf("what is read again should be shared: %+v, %v", p.Stats(), err)
 	}
 }

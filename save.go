@@ -60,6 +60,8 @@ func (s *Session) save(path string, head *gguf.Metadata) error {
 //
 // A file that is damaged, or no saved session, or of another model ([ErrOtherModel]) is an error, and so are options with another cache
 // format or with a context that is too small. A saved [Chat] can be restored as the session that it is.
+//
+// A [PrefixCache] takes nothing of what was restored: it may be the work of other kernels, or have been written.
 func (m *Model) Restore(path string, o SessionOptions) (*Session, error) {
 	s, err := m.NewSession(o)
 	if err != nil {
