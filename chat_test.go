@@ -276,7 +276,8 @@ func TestToolTurnsAreDroppedWhole(t *testing.T) {
 	for i, city := range []string{"Oslo", "Rome", "Paris", "Lima", "Oslo", "Rome"} {
 		id := fmt.Sprint("c", i)
 		c.Messages = append(c.Messages, user("What is the weather in %s?", city),
-			chat.Message{Role: "assistant", ToolCalls: []chat.Call{{ID: id, Name: "get_weather", Arguments: []byte(`{"city":"` + city + `"}`)}}},
+			chat.Message{Role: "assistant", ToolCalls: []chat.Call{
+				{ID: id, Name: "get_weather", Arguments: []byte(`{"city":"` + city + `"}`)}}},
 			chat.Message{Role: "tool", ToolCallID: id, Content: "sunny, 21 degrees"},
 			chat.Message{Role: "assistant", Content: "It is sunny in " + city + ", 21 degrees."})
 	}
@@ -297,7 +298,8 @@ func TestToolTurnsAreDroppedWhole(t *testing.T) {
 func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	question := func(i int) chat.Message {
-		return user("Remember this. The code of Mia is %d. The code of Leo is %d. The code of Ada is %d. What is the code of Leo?", 1000+7*i, 2000+11*i, 3000+13*i)
+		return user("Remember this. The code of Mia is %d. The code of Leo is %d. The code of Ada is %d. What is the code of Leo?",
+			1000+7*i, 2000+11*i, 3000+13*i)
 	}
 	for _, test := range []struct {
 		history int64
@@ -322,7 +324,8 @@ func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 				if fork.Messages = messages; change == "regenerate" {
 					fork.Messages = messages[:len(messages)-1]
 				} else {
-					fork.Messages, next = messages[:len(messages)-2], []chat.Message{user("Remember this. The code of Ada is 4711. What is the code of Ada?")}
+					fork.Messages = messages[:len(messages)-2]
+					next = []chat.Message{user("Remember this. The code of Ada is 4711. What is the code of Ada?")}
 				}
 				ask(t, m, fork, next...)
 				asked := *fork
@@ -338,7 +341,8 @@ func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 					}
 				}
 				if r := fork.Result(); r.Prompt+r.Reused != len(now) || r.Prompt > len(now)-same {
-					t.Errorf("history %d, %s %d turns back: %d of %d positions read, %d were to be expected", test.history, change, back, r.Prompt, len(now), len(now)-same)
+					t.Errorf("history %d, %s %d turns back: %d of %d positions read, %d were to be expected",
+						test.history, change, back, r.Prompt, len(now), len(now)-same)
 				}
 				fork.Close()
 			}
@@ -350,7 +354,8 @@ func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	const turns = 10
-	needle := []chat.Message{user("Remember this. The code of Mia is 4821. The code of Leo is 7730. The code of Ada is 1956. What is the code of Leo?"),
+	needle := []chat.Message{
+		user("Remember this. The code of Mia is 4821. The code of Leo is 7730. The code of Ada is 1956. What is the code of Leo?"),
 		{Role: "assistant", Content: "The code of Leo is 7730."}}
 	var hay []chat.Message
 	for i := range turns - 1 {

@@ -173,3 +173,35 @@ func ExampleModel_Memory() {
 	// f16 2686976
 	// q8_0 1427456
 }
+
+// Two chats with the same instruction: the second does not read it again.
+func ExamplePrefixCache() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	prefixes := gemma4.NewPrefixCache(16 << 20)
+	defer prefixes.Close()
+	for _, country := range []string{"France", "Japan"} {
+		c, err := m.NewChat(gemma4.ChatOptions{
+			SessionOptions:  gemma4.SessionOptions{Prefixes: prefixes},
+			GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}},
+			System:          "You are a friendly teacher of geography who answers every question in one short sentence.",
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		for tok, err := range c.Ask(context.Background(), "What is the capital of "+country+"?") {
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Print(tok.Text)
+		}
+		fmt.Printf(" %d tokens read, %d shared\n", c.Result().Prompt, c.Result().Reused)
+		c.Close()
+	}
+	// Output:
+	// The capital of France is Paris. 70 tokens read, 0 shared
+	// The capital of Japan is Tokyo. 11 tokens read, 59 shared
+}

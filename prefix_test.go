@@ -3,7 +3,6 @@ package gemma4_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -45,7 +44,8 @@ type outcome struct {
 }
 
 func outcomeOf(s *gemma4.Session, ids []int32) (o outcome, err error) {
-	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: ids}}, gemma4.GenerateOptions{Sampling: greedy, MaxTokens: 4, Markup: true}) {
+	options := gemma4.GenerateOptions{Sampling: greedy, MaxTokens: 4, Markup: true}
+	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: ids}}, options) {
 		if err != nil {
 			return o, err
 		}
@@ -105,7 +105,8 @@ func TestPrefixesAreSharedExactly(t *testing.T) {
 			}
 			r := s.Result()
 			if i < 8 && r.Reused != test.reused || r.Prompt+r.Reused != len(test.text) {
-				t.Errorf("%v, text %d: %d positions reused and %d read of %d, expected %d: %s", f, i, r.Reused, r.Prompt, len(test.text), test.reused, test.why)
+				t.Errorf("%v, text %d: %d positions reused and %d read of %d, expected %d: %s",
+					f, i, r.Reused, r.Prompt, len(test.text), test.reused, test.why)
 			}
 			if !got.equal(cold(t, m, f, test.text)) {
 				t.Errorf("%v, text %d: not what a session of its own gives", f, i)
@@ -141,8 +142,9 @@ func TestPrefixIsReadOnceUnderLoad(t *testing.T) {
 	}
 	all.Wait()
 	stats := p.Stats()
-	if want := int64(len(first) + sessions*own); stats.Computed != want || stats.Hits != sessions-1 || stats.Reused != int64((sessions-1)*len(first)) {
-		t.Errorf("%+v: %d positions should have been read", stats, want)
+	computed, reused := int64(len(first)+sessions*own), int64((sessions-1)*len(first))
+	if stats.Computed != computed || stats.Reused != reused || stats.Hits != sessions-1 {
+		t.Errorf("%+v: %d positions should have been read", stats, computed)
 	}
 	t.Logf("%d prompts of %d tokens: %+v", sessions, len(first)+own, stats)
 	for i := range sessions {
@@ -190,7 +192,8 @@ func TestWaitingForAPrefixEnds(t *testing.T) {
 			waiterContext, cancelWaiter := context.WithCancel(ctx)
 			impatient := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
 			all.Go(func() {
-				if err := impatient.Read(waiterContext, gemma4.Input{Tokens: text[:399]}); !errors.Is(err, context.Canceled) || impatient.Len() != 0 {
+				err := impatient.Read(waiterContext, gemma4.Input{Tokens: text[:399]})
+				if !errors.Is(err, context.Canceled) || impatient.Len() != 0 {
 					t.Errorf("who does not wait any longer has %d positions and the error %v", impatient.Len(), err)
 				}
 			})
@@ -234,7 +237,8 @@ func TestPrefixesUnderPressure(t *testing.T) {
 	var texts [][]int32
 	for i := range 5 {
 		beginning := words(60+20*i, uint64(i%2))
-		texts = append(texts, beginning, slices.Concat(beginning, words(150, uint64(10+i))), slices.Concat(beginning[:50], words(20, uint64(20+i))))
+		texts = append(texts, beginning, slices.Concat(beginning, words(150, uint64(10+i))),
+			slices.Concat(beginning[:50], words(20, uint64(20+i))))
 	}
 	type run struct{ model, format, text int }
 	want := map[run]outcome{}
@@ -317,7 +321,8 @@ func TestOnlyWhatWasReadIsShared(t *testing.T) {
 	}
 	pictures := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
 	other := words(300, 2)
-	if err := pictures.Read(ctx, gemma4.Input{Tokens: other[:100]}, gemma4.Input{Embeddings: soft}, gemma4.Input{Tokens: other[100:]}); err != nil {
+	in := []gemma4.Input{{Tokens: other[:100]}, {Embeddings: soft}, {Tokens: other[100:]}}
+	if err := pictures.Read(ctx, in...); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -335,7 +340,7 @@ func TestOnlyWhatWasReadIsShared(t *testing.T) {
 	}
 	// A picture behind a beginning that is cached.
 	again := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
-	if err := again.Read(ctx, gemma4.Input{Tokens: other[:100]}, gemma4.Input{Embeddings: soft}, gemma4.Input{Tokens: other[100:]}); err != nil {
+	if err := again.Read(ctx, in...); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(again.Logits(nil), pictures.Logits(nil)) {
@@ -421,7 +426,7 @@ func TestForksGoTheirOwnWay(t *testing.T) {
 
 func TestForkedChatsAreTwo(t *testing.T) {
 	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{})
-	answer(t, c, chat.Message{Role: "user", Content: "Remember this. The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?"})
+	answer(t, c, user("Remember this. The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?"))
 	c.Messages = append(c.Messages, chat.Message{Role: "assistant", ToolCalls: []chat.Call{{Name: "f", Arguments: []byte(`{"a":1}`)}}})
 	fork, err := c.Fork()
 	if err != nil {
@@ -434,8 +439,8 @@ func TestForkedChatsAreTwo(t *testing.T) {
 		t.Errorf("a fork has changed its origin's call to %+v", call)
 	}
 	c.Messages, fork.Messages = c.Messages[:2], fork.Messages[:2]
-	a, _, _ := answer(t, fork, chat.Message{Role: "user", Content: "What is the code of Leo?"})
-	b, _, _ := answer(t, c, chat.Message{Role: "user", Content: "What is the code of Mia?"})
+	a, _, _ := answer(t, fork, user("What is the code of Leo?"))
+	b, _, _ := answer(t, c, user("What is the code of Mia?"))
 	if a != "The code of Leo is 7730." || b != "The code of Mia is 4821." || len(c.Messages) != 4 || len(fork.Messages) != 4 {
 		t.Errorf("the fork says %q, its origin %q", a, b)
 	}
@@ -454,7 +459,7 @@ func TestChatsShareTheirInstruction(t *testing.T) {
 		c := newChat(t, m, o)
 		o.Prefixes = nil
 		alone := newChat(t, m, o)
-		ask := chat.Message{Role: "user", Content: fmt.Sprintf("What is the capital of %s?", country)}
+		ask := user("What is the capital of %s?", country)
 		got, _, _ := answer(t, c, ask)
 		want, _, _ := answer(t, alone, ask)
 		if got != want || !slices.Equal(c.Session().Logits(nil), alone.Session().Logits(nil)) {
@@ -510,7 +515,10 @@ func TestRestoredTextsAreNotShared(t *testing.T) {
 	}
 	defer fork.Close()
 	fork.Rewind(0)
-	if err := fork.Read(ctx, gemma4.Input{Tokens: ids}); err != nil || p.Stats().Texts != 1 || !slices.Equal(fork.Logits(nil), restored.Logits(nil)) {
+	if err := fork.Read(ctx, gemma4.Input{Tokens: ids}); err != nil || p.Stats().Texts != 1 {
 		t.Errorf("what is read again should be shared: %+v, %v", p.Stats(), err)
+	}
+	if !slices.Equal(fork.Logits(nil), restored.Logits(nil)) {
+		t.Error("what was read again has other logits")
 	}
 }

@@ -43,7 +43,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	think := p.Bool("think", false, "let the model think before it answers")
 	file := p.String("session", "", "`file` that keeps the conversation")
 	var full gemma4.Full
-	p.TextVar(&full, "full", gemma4.FullStop, "what happens when the context is full: stop the answer, drop the oldest turns, or fail with an error; `policy` is stop, drop or error")
+	p.TextVar(&full, "full", gemma4.FullStop, "`policy` when the context is full: stop the answer, drop the oldest turns, or end with an error")
 	tools := p.String("tools", "", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
 
 	return p.Run(args, func() error {
