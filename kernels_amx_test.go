@@ -108,7 +108,7 @@ func TestTileWeights(t *testing.T) {
 			if i%2 == 0 {
 				raw = blocks(r, f, rows, cols)
 			}
-			guard := wall{t, i%4 < 2}
+			guard := fence{t, i%4 < 2}
 			raw = guard.copyOf(raw)
 			decoded := make([]float32, rows*cols)
 			size := f.RowBytes(cols)
@@ -151,7 +151,7 @@ func TestTileTokens(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 10))
 	for _, cols := range lengths {
 		for _, front := range []bool{false, true} {
-			guard, n := wall{t, front}, 1+r.IntN(40)
+			guard, n := fence{t, front}, 1+r.IntN(40)
 			x := guard.floats(gaussian(r, n*cols))
 			for range n {
 				x[r.IntN(len(x))] = math.Float32frombits(r.Uint32())
@@ -197,7 +197,7 @@ func TestTileProducts(t *testing.T) {
 	}
 	for i, s := range shapes {
 		rows, cols, n := s[0], s[1], s[2]
-		guard := wall{t, i%2 == 0}
+		guard := fence{t, i%2 == 0}
 		w, x := gaussian(r, rows*cols), gaussian(r, n*cols)
 		for i := range w {
 			switch r.IntN(200) {

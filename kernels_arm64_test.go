@@ -24,8 +24,10 @@ var oddFloats = []float32{
 
 // guarded returns n zeros of T that end, or begin, where memory may not be touched.
 func guarded[T any](t *testing.T, n int, atEnd bool) []T {
-	var v T
-	return place[T](newGuard(t, n*int(unsafe.Sizeof(v))), n, atEnd)
+	t.Helper()
+	var zero T
+	b := fence{t, !atEnd}.bytes(n * int(unsafe.Sizeof(zero)))
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
 // newGuard returns memory of whole pages between two pages that may not be touched.

@@ -11,7 +11,6 @@ import (
 	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
-	"golang.org/x/sys/unix"
 
 	"github.com/gogemma/gemma4/tensor"
 )
@@ -220,44 +219,6 @@ func (a *panelArithmetic) formats() (list []tensor.Format) {
 		}
 	}
 	return list
-}
-
-// wall makes slices of which one end lies where memory ends: behind it, or in front of it, a page faults.
-type wall struct {
-	t     *testing.T
-	front bool
-}
-
-func (f wall) bytes(n int) []byte {
-	page := unix.Getpagesize()
-	room := (n + page - 1) / page * page
-	m, err := unix.Mmap(-1, 0, room+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() { unix.Munmap(m) })
-	for _, p := range [][]byte{m[:page], m[page+room:]} {
-		if err := unix.Mprotect(p, unix.PROT_NONE); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	if f.front {
-		return m[page : page+n : page+n]
-	}
-	return m[page+room-n : page+room : page+room]
-}
-
-func (f wall) copyOf(b []byte) []byte {
-	c := f.bytes(len(b))
-	copy(c, b)
-	return c
-}
-
-func (f wall) floats(x []float32) []float32 {
-	b := f.bytes(4 * len(x))
-	y := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(x))
-	copy(y, x)
-	return y
 }
 
 // heap makes ordinary slices, of bytes that are not zero.
@@ -550,7 +511,7 @@ func TestPanelKernelsStayInside(t *testing.T) {
 					if c.cols%f.BlockLen() != 0 {
 						continue
 					}
-					g := wall{t, front}
+					g := fence{t, front}
 					w, x := g.copyOf(blocks(r, f, c.rows, c.cols)), g.floats(gaussian(r, c.n*c.cols))
 					a.checkPanels(t, r, f, w, c.rows, c.cols, x, c.n, g.bytes)
 				}
