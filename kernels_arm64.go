@@ -14,8 +14,8 @@ func machineLevels() []*tensor.Kernels {
 	levels := []*tensor.Kernels{neon()}
 	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
 		levels = append(levels, dotprod())
-		if cpuid.CPU.Supports(cpuid.I8MM) {
-			levels = append(levels, i8mm(cpuid.CPU.Supports(cpuid.BF16)))
+		if cpuid.CPU.Supports(cpuid.I8MM, cpuid.BF16) {
+			levels = append(levels, i8mm())
 		}
 	}
 	return levels
@@ -111,22 +111,20 @@ func dotprod() *tensor.Kernels {
 		burnDotprod(rounds)
 		return 16 * 16 * int64(rounds)
 	}
-	k.Panels = stripsBy4.panels()
+	k.Panels = stripPanels()
 	return k
 }
 
-// i8mm is the level of processors with SMMLA: servers and phones since 2021, and Apple's since the M2. Nearly all of them have BFMMLA.
-func i8mm(bf16 bool) *tensor.Kernels {
+// i8mm is the level of processors with SMMLA and BFMMLA: servers and phones since 2021, and Apple's since the M2.
+func i8mm() *tensor.Kernels {
 	k := dotprod()
 	k.Name = "i8mm"
 	k.Burn = func(rounds int) int64 {
 		burnI8MM(rounds)
 		return 16 * 32 * int64(rounds)
 	}
-	k.Panels = stripsBy8.panels()
-	if bf16 {
-		k.FloatPanels = bf16Panels()
-	}
+	k.Panels = spanPanels()
+	k.FloatPanels = bf16Panels()
 	return k
 }
 

@@ -24,6 +24,7 @@
 #define SXTL2(d, n)          WORD $(0x4F08A400 | (n)<<5 | (d))           // sshll2 v{d}.8h, v{n}.16b, #0
 #define SXTL4(d, n)          WORD $(0x0F10A400 | (n)<<5 | (d))           // sshll v{d}.4s, v{n}.4h, #0
 #define SXTL42(d, n)         WORD $(0x4F10A400 | (n)<<5 | (d))           // sshll2 v{d}.4s, v{n}.8h, #0
+#define SSHL(d, n, m)        WORD $(0x4E204400 | (m)<<16 | (n)<<5 | (d)) // sshl v{d}.16b, v{n}.16b, v{m}.16b
 #define NEG(d, n)            WORD $(0x6EA0B800 | (n)<<5 | (d))           // neg v{d}.4s, v{n}.4s
 #define SSHR1(d, n)          WORD $(0x4F3F0400 | (n)<<5 | (d))           // sshr v{d}.4s, v{n}.4s, #1
 

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/klauspost/cpuid/v2"
+
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -549,8 +551,106 @@ func multiplyPanels(t *testing.T, guards *[6][]byte, p *tensor.PanelKernels, f t
 	return dst
 }
 
-// TestPanelKernelsOfARM: the formats with an unpacker are multiplied as in rows; the others are rounded to 8 bits first. Any
-// product has the same bits alone and in company.
+// spans does in plain Go what quantizeSpans does.
+func spans(dst []span, x []float32) {
+	for i := range dst {
+		var v [spanLen]float32
+		copy(v[:], x[i*spanLen:])
+		least, most := slices.Min(v[:]), slices.Max(v[:]) // or NaN
+		s := span{mid: tensor.FromBF16(tensor.ToBF16(least/2 + most/2))}
+		top, inv := max(most-s.mid, s.mid-least), float32(0)
+		switch {
+		case math.IsInf(float64(top), 0) || top != top:
+			s.scale = float32(math.NaN())
+		case top >= 0x1p-100:
+			s.scale, inv = top/127, 127/top
+		}
+		for j, a := range v {
+			if inv != 0 {
+				s.q[j] = int8(math.RoundToEven(float64((a - s.mid) * inv)))
+			}
+			s.sum[j/32] += int32(s.q[j])
+		}
+		dst[i] = s
+	}
+}
+
+func TestSpansOfActivations(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.I8MM, cpuid.BF16) {
+		t.Skip("no SMMLA or no BFMMLA")
+	}
+	r := rand.New(rand.NewPCG(13, 9))
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for n := 1; n <= 700; n += 1 + n/8 {
+		for try := range 40 {
+			x := fill(guarded[float32](t, n, try%2 == 0), gaussian(r, n))
+			for i := range x {
+				switch try {
+				case 0: // lopsided
+					x[i] = max(x[i], -0.1)
+				case 1: // far from zero
+					x[i] += 100
+				case 2:
+					x[i] *= 0x1p-101
+				case 3:
+					x[i] = 7
+				case 4:
+					x[i] *= 0x1p120
+				}
+			}
+			if try >= 5 && try < 9 {
+				x[r.IntN(n)] = []float32{nan, inf, -inf, 3e38}[try-5]
+			}
+			got, want := make([]span, spansLen(n)), make([]span, spansLen(n))
+			quantizeSpans(got, x)
+			spans(want, x)
+			for i := range want {
+				g, w := got[i], want[i]
+				if w.scale != w.scale {
+					if g.scale == g.scale || g.q != w.q {
+						t.Fatalf("%d numbers, span %d: got %v, want %v", n, i, g, w)
+					}
+				} else if g != w {
+					t.Fatalf("%d numbers, span %d: got %v, want %v", n, i, g, w)
+				}
+			}
+		}
+	}
+}
+
+// spanProduct multiplies a row, which the units stand for, with a token as spanPanels do, but for their roundings, and returns how far these
+// may lead.
+func spanProduct(f tensor.Format, row []float32, units []unit, x []span) (product, bound float64) {
+	shift, centre := finer(f)
+	k, magnitude := kindOf(f), 0.0
+	for i := range x {
+		s := &x[i]
+		var sum, scales float64
+		for j := i * spanLen; j < min((i+1)*spanLen, len(row)); j++ {
+			v, a, mid := float64(row[j]), float64(s.q[j%spanLen])*float64(s.scale), float64(s.mid)
+			product += v * (a + mid)
+			magnitude += math.Abs(v) * (math.Abs(a) + math.Abs(mid))
+			sum += v
+			u, lane := &units[j/64], j%64/16
+			if j%16 == 0 && (k == groups || j%32 == 0) {
+				scales += math.Abs(float64(u.scale[lane]))
+			}
+			if k == mins && j%32 == 0 {
+				offset := float64(centre)*float64(u.scale[lane]) - float64(u.min[lane])
+				p := math.Abs(offset * float64(s.scale) * float64(s.sum[j%spanLen/32]))
+				bound += 0x1p-7 * 1.01 * p // two numbers in BF16
+				magnitude += 2 * p
+			}
+		}
+		bound += 0x1p-16 * 1.01 * math.Abs(sum*float64(s.mid)) // two numbers in BF16 for the sum
+		// The running sum is below 1.6·2²³ times all scales of the span, and rounded eight times at most.
+		bound += 8 * 0.8 * scales * float64(s.scale) / float64(int(1)<<shift)
+	}
+	return product, bound + (float64(len(row))/16+14)*0x1p-23*magnitude
+}
+
+// TestPanelKernelsOfARM: the formats with an unpacker are multiplied as in rows, or with spans of activations; the others are rounded to
+// 8 bits first. Any product has the same bits alone and in company.
 func TestPanelKernelsOfARM(t *testing.T) {
 	ref := tensor.PortableRows()
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
@@ -583,26 +683,38 @@ func TestPanelKernelsOfARM(t *testing.T) {
 				}
 				got := slices.Clone(multiplyPanels(t, &guards, k.Panels, f, w, c.rows, cols, x, c.n))
 
+				xs, uw := make([]span, spansLen(cols)), make([]unit, units)
 				q, qw, row, act := make([]tensor.Q8, units), make([]tensor.Q8, units), make([]float32, cols), make([]float32, cols)
 				for rr := range c.rows {
 					f.Decode(row, w[rr*size:(rr+1)*size])
 					if k.Panels.PackW[f] == nil {
 						ref.Quantize(qw, row)
 						values(row, qw)
+						for j := range uw {
+							uw[j] = unit{q: qw[j].Q, scale: [4]float32(qw[j].Scale[6:])}
+						}
+					} else {
+						unpack(f, uw, w[rr*size:(rr+1)*size])
 					}
 					for i := range c.n {
-						ref.Quantize(q, x[i*cols:(i+1)*cols])
-						values(act, q)
-						want, scale := 0.0, 0.0
-						for j, v := range row {
-							want += float64(v) * float64(act[j])
-							scale += math.Abs(float64(v) * float64(act[j]))
-						}
-						// A block's sum is exact, but its two scales may have lost two bits each, and it is rounded with them
-						// twice; then there are at most cols/16 + 4 sums. Minimums are products of their own.
 						g := float64(got[i*(c.rows+3)+rr])
-						if !(math.Abs(g-want) <= (float64(cols)/16+14)*0x1p-24*(scale+32)) {
-							t.Fatalf("%v, %d columns, row %d of %d, token %d of %d: got %g, want %g", f, cols, rr, c.rows, i, c.n, g, want)
+						var want, bound float64
+						if k.Name == "i8mm" {
+							spans(xs, x[i*cols:(i+1)*cols])
+							want, bound = spanProduct(f, row, uw, xs)
+						} else {
+							ref.Quantize(q, x[i*cols:(i+1)*cols])
+							values(act, q)
+							for j, v := range row {
+								want += float64(v) * float64(act[j])
+								bound += math.Abs(float64(v) * float64(act[j]))
+							}
+							// A block's sum is exact, but its two scales may have lost two bits each, and it is rounded with them
+							// twice; then there are at most cols/16 + 4 sums. Minimums are products of their own.
+							bound = (float64(cols)/16 + 14) * 0x1p-24 * (bound + 32)
+						}
+						if !(math.Abs(g-want) <= bound) {
+							t.Fatalf("%v, %d columns, row %d of %d, token %d of %d: got %g, want %g ± %g", f, cols, rr, c.rows, i, c.n, g, want, bound)
 						}
 						if (5*rr+i)%11 == 0 {
 							one := multiplyPanels(t, &guards, k.Panels, f, w[rr*size:(rr+1)*size], 1, cols, x[i*cols:(i+1)*cols], 1)

@@ -7,9 +7,9 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// The panels arithmetic of ARM: activations in 8 bits as in rows, Q8; weights as the integers that they are in the file, with
-// the scales of their blocks, so that a product differs from that of rows by rounding alone. Only Q2_K, with a minimum for each 16
-// weights, is decoded and rounded to 8 bits like activations.
+// The panels arithmetic of ARM: activations in 8 bits as in rows, Q8, or in spans where there is SMMLA; weights as the integers that
+// they are in the file, with the scales of their blocks, so that a product with Q8 differs from that of rows by rounding alone. Only
+// Q2_K, with a minimum for each 16 weights, is decoded and rounded to 8 bits like activations.
 
 // unit is 64 weights in 8 bits, with the scale and the minimum of each of four lanes: 16 weights have lane i/16, and where the
 // scale belongs to 32 weights, two lanes have the same one.
@@ -22,7 +22,7 @@ type unit struct {
 const (
 	unitSize  = int(unsafe.Sizeof(unit{}))
 	q8Size    = int(unsafe.Sizeof(tensor.Q8{}))
-	packUnits = 8 // units that are packed together: two super-blocks
+	packUnits = 12 // units that are packed together: three super-blocks, eight spans
 )
 
 // kind is what units hold.
@@ -215,24 +215,14 @@ func multiplyUnits(dst []float32, stride int, w []byte, rows int, x []byte, n, c
 // A strip is four vectors, rows or tokens. Of each block of 32 values it holds the first four values of the four vectors, the
 // second four and so on, and behind these the vectors' numbers, as floats: of tokens the scales, and the negative sums of the
 // values times these; of rows the scales, −1.5·2²³ times these, and then the minimums, or both numbers of the second group of 16.
-//
-// For SMMLA it holds eight values at a time, and each number of a row r or token t twice, as it is needed beside the products: r0
-// r0 r1 r1 r2 r2 r3 r3, t0 t1 t0 t1 t2 t3 t2 t3.
-type strips struct {
-	i8mm       bool
-	tokenBlock int        // bytes of a block
-	rowBlock   [kinds]int // likewise
-}
+const stripTokenBlock = 128 + 2*16 // bytes of a block
 
-var (
-	stripsBy4 = strips{tokenBlock: 128 + 2*16, rowBlock: [kinds]int{plain: 128 + 2*16, mins: 128 + 3*16, groups: 128 + 4*16}}
-	stripsBy8 = strips{tokenBlock: 128 + 2*32, rowBlock: [kinds]int{plain: 128 + 2*32, mins: 128 + 3*32, groups: 128 + 4*32}, i8mm: true}
-)
+var stripRowBlock = [kinds]int{plain: 128 + 2*16, mins: 128 + 3*16, groups: 128 + 4*16}
 
 const stripsHeight = 32 // rows of a panel of strips
 
-func (s strips) panels() *tensor.PanelKernels {
-	tokens := func(cols int) int { return 2 * tensor.Q8Len(cols) * s.tokenBlock }
+func stripPanels() *tensor.PanelKernels {
+	tokens := func(cols int) int { return 2 * tensor.Q8Len(cols) * stripTokenBlock }
 	k := &tensor.PanelKernels{
 		Height: stripsHeight,
 		XTile:  4,
@@ -240,28 +230,28 @@ func (s strips) panels() *tensor.PanelKernels {
 		PackX: func(dst []byte, x []float32, n, cols, from, to int) {
 			for t := from; t < to; t += 4 {
 				m := min(4, to-t)
-				s.packTokens(dst[t/4*tokens(cols):][:tokens(cols)], x[t*cols:(t+m)*cols], m, cols)
+				packTokenStrip(dst[t/4*tokens(cols):][:tokens(cols)], x[t*cols:(t+m)*cols], m, cols)
 			}
 		},
-		WBytes: func(cols int) int { return panelHeader + stripsHeight/4*2*tensor.Q8Len(cols)*s.rowBlock[groups] },
+		WBytes: func(cols int) int { return panelHeader + stripsHeight/4*2*tensor.Q8Len(cols)*stripRowBlock[groups] },
 		PackFloats: func(dst []byte, w []float32, rows, cols int) {
-			s.packRows(dst, tensor.F32, nil, 0, w, rows, cols)
+			packRowStrips(dst, tensor.F32, nil, 0, w, rows, cols)
 		},
-		Multiply: s.multiply,
+		Multiply: multiplyStrips,
 	}
 	for _, f := range unpacked {
 		if kindOf(f) == groupMins {
 			continue
 		}
 		k.PackW[f] = func(dst []byte, w []byte, rowBytes, rows, cols int) {
-			s.packRows(dst, f, w, rowBytes, nil, rows, cols)
+			packRowStrips(dst, f, w, rowBytes, nil, rows, cols)
 		}
 	}
 	return k
 }
 
-// packTokens makes a strip of up to four tokens.
-func (s strips) packTokens(dst []byte, x []float32, tokens, cols int) {
+// packTokenStrip makes a strip of up to four tokens.
+func packTokenStrip(dst []byte, x []float32, tokens, cols int) {
 	var q [4][packUnits]tensor.Q8
 	for from := 0; from < cols; from += 64 * packUnits {
 		to := min(from+64*packUnits, cols)
@@ -269,18 +259,14 @@ func (s strips) packTokens(dst []byte, x []float32, tokens, cols int) {
 			quantize(q[i][:], x[i*cols+from:i*cols+to])
 		}
 		units := tensor.Q8Len(to - from)
-		size := 2 * units * s.tokenBlock
-		if out := &dst[:size][0]; s.i8mm {
-			interleaveTokens8(out, &q[0][0], packUnits*q8Size, units)
-		} else {
-			interleaveTokens4(out, &q[0][0], packUnits*q8Size, units)
-		}
+		size := 2 * units * stripTokenBlock
+		interleaveTokens4(&dst[:size][0], &q[0][0], packUnits*q8Size, units)
 		dst = dst[size:]
 	}
 }
 
-// packRows makes a panel from rows of a format, or from floats.
-func (s strips) packRows(dst []byte, f tensor.Format, w []byte, rowBytes int, floats []float32, rows, cols int) {
+// packRowStrips makes a panel from rows of a format, or from floats.
+func packRowStrips(dst []byte, f tensor.Format, w []byte, rowBytes int, floats []float32, rows, cols int) {
 	k := kindOf(f)
 	dst[0] = byte(k)
 	dst = dst[panelHeader:]
@@ -299,65 +285,53 @@ func (s strips) packRows(dst []byte, f tensor.Format, w []byte, rowBytes int, fl
 				}
 			}
 			units := tensor.Q8Len(to - from)
-			size := 2 * units * s.rowBlock[k]
-			s.interleave(k, &dst[:size][0], &q[0][0], packUnits*unitSize, units)
+			size := 2 * units * stripRowBlock[k]
+			interleave(k, &dst[:size][0], &q[0][0], packUnits*unitSize, units)
 			dst = dst[size:]
 		}
 	}
 }
 
-func (s strips) interleave(k kind, dst *byte, src *unit, next, units int) {
-	switch {
-	case k == plain && s.i8mm:
-		interleaveRows8(dst, src, next, units)
-	case k == plain:
+func interleave(k kind, dst *byte, src *unit, next, units int) {
+	switch k {
+	case plain:
 		interleaveRows4(dst, src, next, units)
-	case k == mins && s.i8mm:
-		interleaveMinRows8(dst, src, next, units)
-	case k == mins:
+	case mins:
 		interleaveMinRows4(dst, src, next, units)
-	case s.i8mm:
-		interleaveGroupRows8(dst, src, next, units)
-	default:
+	case groups:
 		interleaveGroupRows4(dst, src, next, units)
 	}
 }
 
-func (s strips) multiply(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+func multiplyStrips(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
 	blocks, k := 2*tensor.Q8Len(cols), kind(w[0])
 	if rows == 0 || blocks == 0 {
 		return
 	}
 	pairs := (rows + 7) / 8
-	w = w[panelHeader:][:pairs*2*blocks*s.rowBlock[k]]
+	w = w[panelHeader:][:pairs*2*blocks*stripRowBlock[k]]
 	for t := 0; t < n; t += 4 {
-		x, d := x[t/4*blocks*s.tokenBlock:][:blocks*s.tokenBlock], dst[t*stride:]
+		x, d := x[t/4*blocks*stripTokenBlock:][:blocks*stripTokenBlock], dst[t*stride:]
 		if n-t >= 4 && rows%8 == 0 {
 			_ = d[3*stride+rows-1]
-			s.multiplyStrip(k, &d[0], stride, &w[0], &x[0], blocks, pairs)
+			multiplyStrip(k, &d[0], stride, &w[0], &x[0], blocks, pairs)
 			continue
 		}
 		var out [4][stripsHeight]float32
-		s.multiplyStrip(k, &out[0][0], stripsHeight, &w[0], &x[0], blocks, pairs)
+		multiplyStrip(k, &out[0][0], stripsHeight, &w[0], &x[0], blocks, pairs)
 		for i := range min(4, n-t) {
 			copy(d[i*stride:][:rows], out[i][:])
 		}
 	}
 }
 
-func (s strips) multiplyStrip(k kind, dst *float32, stride int, w, x *byte, blocks, pairs int) {
-	switch {
-	case k == plain && s.i8mm:
-		multiplyStripsI8MM(dst, stride, w, x, blocks, pairs)
-	case k == plain:
+func multiplyStrip(k kind, dst *float32, stride int, w, x *byte, blocks, pairs int) {
+	switch k {
+	case plain:
 		multiplyStripsDotprod(dst, stride, w, x, blocks, pairs)
-	case k == mins && s.i8mm:
-		multiplyMinStripsI8MM(dst, stride, w, x, blocks, pairs)
-	case k == mins:
+	case mins:
 		multiplyMinStripsDotprod(dst, stride, w, x, blocks, pairs)
-	case s.i8mm:
-		multiplyGroupStripsI8MM(dst, stride, w, x, blocks, pairs)
-	default:
+	case groups:
 		multiplyGroupStripsDotprod(dst, stride, w, x, blocks, pairs)
 	}
 }
@@ -550,13 +524,10 @@ func rowsMinUnitsNEON(dst *float32, stride int, w *unit, rowBytes, rows int, x *
 //go:noescape
 func rowsGroupUnitsNEON(dst *float32, stride int, w *unit, rowBytes, rows int, x *tensor.Q8, units, n int)
 
-// interleaveTokens4 makes a strip of four tokens, next bytes apart, at least one unit long, for SDOT; interleaveTokens8 for SMMLA.
+// interleaveTokens4 makes a strip of four tokens, next bytes apart, at least one unit long, for SDOT.
 //
 //go:noescape
 func interleaveTokens4(dst *byte, src *tensor.Q8, next, units int)
-
-//go:noescape
-func interleaveTokens8(dst *byte, src *tensor.Q8, next, units int)
 
 // The others make strips of four rows of each kind.
 
@@ -564,19 +535,10 @@ func interleaveTokens8(dst *byte, src *tensor.Q8, next, units int)
 func interleaveRows4(dst *byte, src *unit, next, units int)
 
 //go:noescape
-func interleaveRows8(dst *byte, src *unit, next, units int)
-
-//go:noescape
 func interleaveMinRows4(dst *byte, src *unit, next, units int)
 
 //go:noescape
-func interleaveMinRows8(dst *byte, src *unit, next, units int)
-
-//go:noescape
 func interleaveGroupRows4(dst *byte, src *unit, next, units int)
-
-//go:noescape
-func interleaveGroupRows8(dst *byte, src *unit, next, units int)
 
 // multiplyStripsDotprod and the like multiply pairs of strips of rows with a strip of four tokens, all of so many blocks of 32. There
 // is at least one pair and one block.
@@ -589,15 +551,6 @@ func multiplyMinStripsDotprod(dst *float32, stride int, w, x *byte, blocks, pair
 
 //go:noescape
 func multiplyGroupStripsDotprod(dst *float32, stride int, w, x *byte, blocks, pairs int)
-
-//go:noescape
-func multiplyStripsI8MM(dst *float32, stride int, w, x *byte, blocks, pairs int)
-
-//go:noescape
-func multiplyMinStripsI8MM(dst *float32, stride int, w, x *byte, blocks, pairs int)
-
-//go:noescape
-func multiplyGroupStripsI8MM(dst *float32, stride int, w, x *byte, blocks, pairs int)
 
 // transposeNEON writes number k of four vectors, next numbers apart, to dst[8·k].
 //

@@ -43,12 +43,8 @@
 	FSTPQ (F0, F1), to(R0)    \
 	FSTPQ (F2, F3), (to+32)(R0)
 
-// HALF8 does the same with double words.
-#define HALF8(from, to) \
-	FMOVQ from(R1), F0        \
-	FMOVQ from(R2), F1        \
-	FMOVQ from(R3), F2        \
-	FMOVQ from(R4), F3        \
+// ZIP8 does the same with double words in V0–V3.
+#define ZIP8(to) \
 	VZIP1 V1.D2, V0.D2, V4.D2 \
 	VZIP1 V3.D2, V2.D2, V5.D2 \
 	VZIP2 V1.D2, V0.D2, V6.D2 \
@@ -108,6 +104,83 @@
 	ADD  R5, R4    \
 	SUBS $1, R6    \
 	BNE  unit
+
+// Rows for SMMLA: V18 is the shift, V19 what is subtracted then, V20 the inverse of the shift's power and V21 the sum of the scales.
+#define ROWS8(from, to) \
+	FMOVQ from(R1), F0           \
+	FMOVQ from(R2), F1           \
+	FMOVQ from(R3), F2           \
+	FMOVQ from(R4), F3           \
+	SSHL(0, 0, 18)               \
+	SSHL(1, 1, 18)               \
+	SSHL(2, 2, 18)               \
+	SSHL(3, 3, 18)               \
+	VSUB V19.B16, V0.B16, V0.B16 \
+	VSUB V19.B16, V1.B16, V1.B16 \
+	VSUB V19.B16, V2.B16, V2.B16 \
+	VSUB V19.B16, V3.B16, V3.B16 \
+	ZIP8(to)
+
+#define ROW_SCALES(from, to) \
+	GATHER(from)    \
+	FMUL(0, 0, 20)  \
+	FADD(21, 21, 0) \
+	EACH_TWICE(V0, to)
+
+#define ROW_STEPS \
+	MOVD  shift+32(FP), R7  \
+	MOVD  centre+40(FP), R8 \
+	VDUP  R7, V18.B16       \
+	LSL   R7, R8            \
+	VDUP  R8, V19.B16       \
+	MOVD  $127, R8          \
+	SUB   R7, R8            \
+	LSL   $23, R8           \
+	VDUP  R8, V20.S4
+
+#define ROW_VALUES(a, b, c) \
+	ROWS8(a, 0)      \
+	ROWS8(a+16, 64)  \
+	ROWS8(b, 128)    \
+	ROWS8(b+16, 192) \
+	ROWS8(c, 256)    \
+	ROWS8(c+16, 320) \
+	VMOVI $0, V21.B16
+
+#define ROW_BIAS(to) \
+	FMUL(21, 21, 16) \
+	EACH_TWICE(V21, to)
+
+// SPAN has its three scales at a, b and c, HALF_SPAN its six there and behind.
+#define SPAN(a, b, c) \
+	ROW_SCALES(a, 384) \
+	ROW_SCALES(b, 416) \
+	ROW_SCALES(c, 448) \
+	ROW_BIAS(480)
+
+#define HALF_SPAN(a, b, c) \
+	ROW_SCALES(a, 384)   \
+	ROW_SCALES(a+4, 416) \
+	ROW_SCALES(b, 448)   \
+	ROW_SCALES(b+4, 480) \
+	ROW_SCALES(c, 512)   \
+	ROW_SCALES(c+4, 544) \
+	ROW_BIAS(576)
+
+// Three units are two spans.
+#define INTERLEAVE_ROWS(size, SPAN, spans, done) \
+	INTERLEAVE(288)           \
+	ROW_STEPS                 \
+spans:                      \
+	ROW_VALUES(0, 32, 96)     \
+	SPAN(64, 72, 160)         \
+	ADD   $size, R0           \
+	SUBS  $1, R6              \
+	BEQ   done                \
+	ROW_VALUES(128, 192, 224) \
+	SPAN(168, 256, 264)       \
+	NEXT_UNIT(size, spans)    \
+done:
 
 // func interleaveTokens4(dst *byte, src *tensor.Q8, next, units int)
 TEXT ·interleaveTokens4(SB), NOSPLIT, $0-32
@@ -181,86 +254,37 @@ unit:
 	NEXT_UNIT(384, unit)
 	RET
 
-// func interleaveTokens8(dst *byte, src *tensor.Q8, next, units int)
-TEXT ·interleaveTokens8(SB), NOSPLIT, $0-32
-	INTERLEAVE(192)
+// func interleaveTokenSpans(dst *byte, src *span, next, spans int)
+#define TOKENS8(i) \
+	FMOVQ (16*i)(R1), F0 \
+	FMOVQ (16*i)(R2), F1 \
+	FMOVQ (16*i)(R3), F2 \
+	FMOVQ (16*i)(R4), F3 \
+	ZIP8(64*i)
 
-unit:
-	HALF8(0, 0)
-	HALF8(16, 64)
-	GATHER_SUMS(64, 128)
-	BOTH_TWICE(V0, 128)
-	BOTH_TWICE(V1, 160)
-	HALF8(32, 192)
-	HALF8(48, 256)
-	GATHER_SUMS(96, 160)
-	BOTH_TWICE(V0, 320)
-	BOTH_TWICE(V1, 352)
-	NEXT_UNIT(384, unit)
+TEXT ·interleaveTokenSpans(SB), NOSPLIT, $0-32
+	INTERLEAVE(116)
+
+span:
+	TOKENS8(0)
+	TOKENS8(1)
+	TOKENS8(2)
+	TOKENS8(3)
+	TOKENS8(4)
+	TOKENS8(5)
+	GATHER(108)
+	BOTH_TWICE(V0, 384)
+	NEXT_UNIT(416, span)
 	RET
 
-// func interleaveRows8(dst *byte, src *unit, next, units int)
-TEXT ·interleaveRows8(SB), NOSPLIT, $0-32
-	INTERLEAVE(96)
-
-unit:
-	HALF8(0, 0)
-	HALF8(16, 64)
-	GATHER_SCALES(64)
-	EACH_TWICE(V0, 128)
-	EACH_TWICE(V1, 160)
-	HALF8(32, 192)
-	HALF8(48, 256)
-	GATHER_SCALES(72)
-	EACH_TWICE(V0, 320)
-	EACH_TWICE(V1, 352)
-	NEXT_UNIT(384, unit)
+// func interleaveRowSpans(dst *byte, src *unit, next, spans, shift, centre int)
+TEXT ·interleaveRowSpans(SB), NOSPLIT, $0-48
+	INTERLEAVE_ROWS(512, SPAN, spans, done)
 	RET
 
-// func interleaveMinRows8(dst *byte, src *unit, next, units int)
-TEXT ·interleaveMinRows8(SB), NOSPLIT, $0-32
-	INTERLEAVE(96)
-
-unit:
-	HALF8(0, 0)
-	HALF8(16, 64)
-	GATHER_SCALES(64)
-	EACH_TWICE(V0, 128)
-	EACH_TWICE(V1, 160)
-	GATHER(80)
-	EACH_TWICE(V0, 192)
-	HALF8(32, 224)
-	HALF8(48, 288)
-	GATHER_SCALES(72)
-	EACH_TWICE(V0, 352)
-	EACH_TWICE(V1, 384)
-	GATHER(88)
-	EACH_TWICE(V0, 416)
-	NEXT_UNIT(448, unit)
-	RET
-
-// func interleaveGroupRows8(dst *byte, src *unit, next, units int)
-TEXT ·interleaveGroupRows8(SB), NOSPLIT, $0-32
-	INTERLEAVE(96)
-
-unit:
-	HALF8(0, 0)
-	HALF8(16, 64)
-	GATHER_SCALES(64)
-	EACH_TWICE(V0, 128)
-	EACH_TWICE(V1, 160)
-	GATHER_SCALES(68)
-	EACH_TWICE(V0, 192)
-	EACH_TWICE(V1, 224)
-	HALF8(32, 256)
-	HALF8(48, 320)
-	GATHER_SCALES(72)
-	EACH_TWICE(V0, 384)
-	EACH_TWICE(V1, 416)
-	GATHER_SCALES(76)
-	EACH_TWICE(V0, 448)
-	EACH_TWICE(V1, 480)
-	NEXT_UNIT(512, unit)
+// func interleaveHalfSpans(dst *byte, src *unit, next, spans, shift, centre int)
+TEXT ·interleaveHalfSpans(SB), NOSPLIT, $0-48
+	INTERLEAVE_ROWS(608, HALF_SPAN, spans, done)
 	RET
 
 // func transposeNEON(dst, src *float32, next, cols int)

@@ -92,9 +92,8 @@ var loops = []struct {
 	{"multiplyStripsDotprod", "neoverse-n1", panels, 4, 1024, 32},
 	{"multiplyMinStripsDotprod", "neoverse-n1", panels, 4, 1024, 32},
 	{"multiplyGroupStripsDotprod", "neoverse-n1", panels, 4, 1024, 32},
-	{"multiplyStripsI8MM", "neoverse-n2", panels, 4, 1024, 64},
-	{"multiplyMinStripsI8MM", "neoverse-n2", panels, 4, 1024, 64},
-	{"multiplyGroupStripsI8MM", "neoverse-n2", panels, 4, 1024, 64},
+	{"multiplySpans", "neoverse-n2", panels, 4, 3072, 64},
+	{"multiplyHalfSpans", "neoverse-n2", panels, 4, 3072, 64},
 	{"multiplyBF16", "neoverse-n2", panels, 8, 256, 32},
 }
 
