@@ -58,7 +58,10 @@ const (
 const (
 	decodedRows = 8       // rows decoded together, so that the tokens are read once for all of them
 	kernelRows  = 32      // least rows for a row kernel, which rearranges the activations once per call
-	chunkOps    = 1 << 17 // least multiply-adds of a chunk: far above the hand-off
+	leastOps    = 1 << 17 // multiply-adds of a chunk at least: far above the hand-off
+	mostOps     = 1 << 24 // and at most, unless one unit of rows has more: workers finish together
+	mostWeights = 1 << 19 // of a chunk: the longer a worker reads on, the nearer it comes to the memory's speed
+	workerParts = 4       // chunks per worker and product, for cores that are not equally fast
 	packTokens  = 16      // tokens that a chunk packs; a multiple of every XTile
 )
 
@@ -142,7 +145,9 @@ func (m *MatMul) chunkRows(p *product) int {
 	case byPanels, byFloatPanels:
 		unit = m.panelKernels(p.way).Height
 	}
-	return unit * max(1, chunkOps/max(1, unit*p.W.Cols()*p.N))
+	rows, cols := p.W.Rows(), max(1, p.W.Cols())
+	weights := min(rows*cols/(workerParts*m.pool.Workers()), mostWeights, mostOps/p.N)
+	return unit * max(1, max(weights, leastOps/p.N)/(unit*cols))
 }
 
 // addInput returns the index of the product's packed X, which may be another product's, and the packing chunks so far.
