@@ -60,7 +60,7 @@ const (
 	kernelRows  = 32      // least rows for a row kernel, which rearranges the activations once per call
 	leastOps    = 1 << 17 // multiply-adds of a chunk at least: far above the hand-off
 	mostOps     = 1 << 24 // and at most, unless one unit of rows has more: workers finish together
-	mostWeights = 1 << 19 // of a chunk: the longer a worker reads on, the nearer it comes to the memory's speed
+	mostWeights = 1 << 20 // of a chunk: the longer a worker reads on, the nearer it comes to the memory's speed
 	workerParts = 4       // chunks per worker and product, for cores that are not equally fast
 	packTokens  = 16      // tokens that a chunk packs; a multiple of every XTile
 )
