@@ -47,8 +47,9 @@ type helper struct {
 	sleeper
 }
 
-// spins bounds the wait before a worker goes to sleep: some twenty microseconds.
-const spins = 2000
+// spins bounds the wait before a worker goes to sleep: some two hundred microseconds, more than a token's regions leave between them, since
+// to be woken takes as long as several of them.
+const spins = 50000
 
 // sleeper lets one goroutine sleep until another wakes it.
 type sleeper struct {
