@@ -188,7 +188,7 @@ func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to
 		t := n * cache.turned
 		kern.Scores[cache.format](weights, block, q[:t], n, keys, cache.kSize, count, nextKeys)
 		kern.Scores[cache.format](weights, block, q[t:], n, values[cache.kSize:], size, count, nextValues)
-		nextKeys = nil // has been asked for
+		nextKeys = nextValues // which are fetched by halves
 	} else {
 		kern.Scores[cache.format](weights, block, q, n, keys, size, count, values)
 	}
