@@ -2,7 +2,10 @@ package gemma4_test
 
 import (
 	"encoding/binary"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/internal/synth"
@@ -115,6 +118,61 @@ func BenchmarkFullContext(b *testing.B) {
 		s.Close()
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// BenchmarkDepth writes tokens behind nothing and behind 32768 others in turn, so that both have the same neighbours, with E2B's true shape, and
+// reports the median speed at that depth as a share of the other. It takes minutes and 3 GB on disk.
+//
+//	go test -run - -bench Depth -benchtime 200x .
+func BenchmarkDepth(b *testing.B) {
+	const depth = 32768
+	c, err := synth.Parse("e2b:q4_0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	path := filepath.Join(b.TempDir(), "e2b.gguf")
+	if err := synth.WriteFile(path, c); err != nil {
+		b.Fatal(err)
+	}
+	m, err := gemma4.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	ids := make([]int32, depth)
+	for i := range ids {
+		ids[i] = int32(i*7919) % int32(m.Config().Vocabulary)
+	}
+	for _, f := range []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheQ8} {
+		b.Run(f.String(), func(b *testing.B) {
+			var sessions [2]*gemma4.Session
+			for i, n := range [2]int{1, depth} {
+				sessions[i] = newSession(b, m, gemma4.SessionOptions{Cache: f})
+				if err := sessions[i].Read(ctx, gemma4.Input{Tokens: ids[:n]}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			var times [2][]time.Duration
+			for i := 0; b.Loop(); i++ {
+				for j, s := range sessions {
+					began := time.Now()
+					if _, err := s.Write(ctx, ids[i%depth]); err != nil {
+						b.Fatal(err)
+					}
+					times[j] = append(times[j], time.Since(began))
+				}
+			}
+			var median [2]float64
+			for j, t := range times {
+				slices.Sort(t)
+				median[j] = t[len(t)/2].Seconds()
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(1/median[0], "tokens/s")
+			b.ReportMetric(1/median[1], "tokens/s-deep")
+			b.ReportMetric(100*median[0]/median[1], "%")
+		})
+	}
 }
 
 // BenchmarkReadBandwidth is the roofline of writing: a plain loop over more memory than the caches hold, on one core.

@@ -22,6 +22,7 @@ type attention struct {
 	size    int  // positions of a segment
 	first   int  // first segment that any row sees
 	count   int  // segments
+	end     int  // behind the last position that any row sees
 	workers []attentionScratch
 	parts   []partial      // [rows, kvHeads, segments] when split
 	left    []atomic.Int32 // [rows, kvHeads] segments that are not done yet: who does the last one merges all
@@ -66,7 +67,7 @@ func (s *Session) attend() {
 	if s.l.Sliding {
 		a.size = slidingSegment
 	}
-	a.first, a.count = from/a.size, (to-1)/a.size-from/a.size+1
+	a.first, a.count, a.end = from/a.size, (to-1)/a.size-from/a.size+1, to
 	a.split = n*heads < 2*s.m.pool.Workers() && a.count > 1
 	if !a.split {
 		s.run((n+rowBlock-1)/rowBlock*heads, a)
@@ -146,9 +147,13 @@ func (a *attention) segment(w *attentionScratch, p *partial, from, to, h, seg in
 	first, end := s.visible(from, to)
 	first, end = max(first, seg*a.size), min(end, (seg+1)*a.size)
 	for pos := first &^ 1; pos < end; { // an even number of keys, as Scores has it
-		next := min((end+1)&^1, (pos/block+1)*block)
-		a.block(w, p, q, from, to, h, pos, next, next < end)
-		pos = next
+		until := min((end+1)&^1, (pos/block+1)*block)
+		next := until
+		if next >= end && a.split { // this worker's next segment, as far as can be told
+			next = (seg + s.m.pool.Workers()) * a.size
+		}
+		a.block(w, p, q, from, to, h, pos, until, next)
+		pos = until
 	}
 }
 
@@ -171,16 +176,16 @@ func (a *attention) queries(w *attentionScratch, from, to, h int) []float32 {
 	return w.q[:(to-from)*size]
 }
 
-// block lets queries gather from positions pos to end-1 of one block, behind which there may be more. All scores are computed; those
-// of positions that a row does not see, which may hold anything, go nowhere.
-func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to, h, pos, end int, more bool) {
+// block lets queries gather from positions pos to end-1 of one block. All scores are computed; those of positions that a row does not
+// see, which may hold anything, go nowhere. What lies from next on, if there is so much, is fetched meanwhile.
+func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to, h, pos, end, next int) {
 	s, kern, cache := a.s, a.s.m.kernels, a.s.cache[a.s.i]
 	group, dim, size := s.l.Heads/s.l.KVHeads, p.dim, cache.vSize
 	n, count := (to-from)*group, end-pos
 	keys, values := cache.rows(pos, count, h)
 	var nextKeys, nextValues []byte
-	if more {
-		nextKeys, nextValues = cache.rows(end, count, h)
+	if next+count <= a.end && next%block+count <= block {
+		nextKeys, nextValues = cache.rows(next, count, h)
 	}
 	weights := w.scores[:n*block]
 	clear(weights)
