@@ -95,7 +95,7 @@ func (m *Model) WriteBytes(tokens, depth int, cache tensor.Format) int64 {
 		if l.Sliding {
 			seen = min(seen, m.Window+tokens-1)
 		}
-		sum += 2 * int64(seen) * int64(l.KVHeads) * int64(cache.RowBytes(l.HeadDim))
+		sum += int64(seen) * int64(newKV(&l.LayerConfig, cache, false).pageBytes()/pageLen)
 	}
 	if m.PerLayer > 0 {
 		sum += int64(tokens) * int64(m.perLayerTable.format.RowBytes(m.perLayerTable.cols))

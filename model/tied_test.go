@@ -73,6 +73,9 @@ func TestTiedLayersKeepFiveEighths(t *testing.T) {
 			a, b := globalBytes(plain), globalBytes(tied)
 			t.Logf("%s, %v: global layers take %d bytes per position instead of %d; logits are off by %.2g, those of whole keys by %.2g",
 				spec, f, b, a, e, worst(want, exact))
+			if got := m.WriteBytes(1, 2000, f) - m.WriteBytes(1, 1900, f); got != int64(100*b) { // both behind the windows
+				t.Errorf("%s, %v: 100 positions more are %d bytes more to read, expected %d", spec, f, got, 100*b)
+			}
 			if 8*b != 5*a {
 				t.Errorf("%s, %v: %d bytes of %d, expected five eighths", spec, f, b, a)
 			}
