@@ -47,6 +47,9 @@ type MemoryError struct {
 }
 
 func (e *MemoryError) Error() string {
+	if e.Fits == 0 {
+		return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed, too few for a single one: allow more", e.Context, e.Need, e.Limit)
+	}
 	return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed: a context of %d fits", e.Context, e.Need, e.Limit, e.Fits)
 }
 
