@@ -65,9 +65,10 @@
 //
 // # Saving
 //
-// [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens goes on within a
-// second, where reading it took minutes, and on the same kernels with the same bytes. A file is replaced in one step, however the program ends; one that is
-// damaged or of another model is an error, never another answer. It is a GGUF file: examples/inspect shows what is in it.
+// [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens goes on
+// within a second, where reading it took minutes, and on the same kernels with the same bytes. A file is replaced in one step, however
+// the program ends; one that is damaged or of another model is an error, never another answer. It is a GGUF file: examples/inspect shows
+// what is in it.
 //
 //	c, err := m.RestoreChat("talk.gguf", gemma4.ChatOptions{})
 //	if errors.Is(err, fs.ErrNotExist) {
