@@ -10,6 +10,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/nano"
+	"github.com/gogemma/gemma4/sampler"
 )
 
 // synthetic opens a model of random weights.
@@ -42,7 +43,7 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkGenerate(b *testing.B) {
 	m := openNano(b, gemma4.Loader{})
 	s := newSession(b, m, gemma4.SessionOptions{})
-	sampling := m.Sampling()
+	var sampling sampler.Overrides
 	for id := range int32(m.Tokenizer().Size()) {
 		if m.Tokenizer().IsEnd(id) {
 			sampling.Suppress = append(sampling.Suppress, id)
@@ -51,7 +52,7 @@ func BenchmarkGenerate(b *testing.B) {
 	in := prompt(m, question)
 	b.ReportAllocs()
 	for more := true; more; s.Rewind(0) {
-		for _, err := range s.Generate(ctx, in, gemma4.GenerateOptions{Sampling: &sampling, MaxTokens: 1000}) {
+		for _, err := range s.Generate(ctx, in, gemma4.GenerateOptions{Sampling: sampling, MaxTokens: 1000}) {
 			if err != nil {
 				b.Fatal(err)
 			}

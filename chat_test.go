@@ -132,7 +132,7 @@ func TestDroppingReadsWrittenAnswersAgain(t *testing.T) {
 		t.Fatal("no thoughts")
 	}
 	o := gemma4.ChatOptions{Thinking: true, Full: gemma4.FullDrop} // the prompt ends where answers begin
-	o.Context, o.Sampling = 90, &sampler.Options{Suppress: []int32{channel}}
+	o.Context, o.Sampling = 90, sampler.Overrides{Temperature: new(0.0), Suppress: []int32{channel}}
 	c := newChat(t, m, o)
 	shifts := 0
 	for range 8 {
@@ -164,8 +164,8 @@ func ids(t *testing.T, c *gemma4.Chat) []int32 {
 }
 
 // endless is greedy and never ends a turn.
-func endless(m *gemma4.Model) *sampler.Options {
-	o := &sampler.Options{}
+func endless(m *gemma4.Model) sampler.Overrides {
+	o := greedy
 	for id := range int32(m.Tokenizer().Size()) {
 		if m.Tokenizer().IsEnd(id) {
 			o.Suppress = append(o.Suppress, id)

@@ -23,7 +23,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer m.Close()
-	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}}})
+	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func ExampleChat_Send() {
 	}
 	defer m.Close()
 	c, err := m.NewChat(gemma4.ChatOptions{
-		GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}},
+		GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}},
 		Tools: []chat.Tool{{
 			Name:        "multiply",
 			Description: "Multiplies two numbers.",
@@ -98,7 +98,7 @@ func ExampleModel_RestoreChat() {
 	}
 	defer os.RemoveAll(folder)
 	path := filepath.Join(folder, "talk")
-	o := gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}}}
+	o := gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}}}
 	for _, text := range []string{"The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?", "What is the code of Leo?"} {
 		c, err := m.RestoreChat(path, o)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -139,7 +139,7 @@ func ExampleSession_Generate() {
 	tok := m.Tokenizer()
 	prompt := tok.WithBOS(tok.Encode("<|turn>user\nCount from 5 to 9.<turn|>\n<|turn>model\n<|channel>thought\n<channel|>", true))
 	for tok, err := range s.Generate(context.Background(), []gemma4.Input{{Tokens: prompt}}, gemma4.GenerateOptions{
-		Sampling: &sampler.Options{}, // the zero value is greedy
+		Sampling: sampler.Overrides{Temperature: new(0.0)},
 		LogProbs: 2,
 	}) {
 		if err != nil {
@@ -186,7 +186,7 @@ func ExamplePrefixCache() {
 	for _, country := range []string{"France", "Japan"} {
 		c, err := m.NewChat(gemma4.ChatOptions{
 			SessionOptions:  gemma4.SessionOptions{Prefixes: prefixes},
-			GenerateOptions: gemma4.GenerateOptions{Sampling: &sampler.Options{}},
+			GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}},
 			System:          "You are a friendly teacher of geography who answers every question in one short sentence.",
 		})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -138,7 +139,7 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 // advice reads the sampling that the maker of a file recommends ("general.sampling.…"), with Gemma's own where it is silent.
 func advice(m *gguf.Metadata) (sampler.Options, error) {
 	o := sampler.Default()
-	for key, field := range map[string]*float32{"temp": &o.Temperature, "top_p": &o.TopP, "min_p": &o.MinP} {
+	for key, field := range map[string]*float64{"temp": &o.Temperature, "top_p": &o.TopP, "min_p": &o.MinP} {
 		v, err := m.Float("general.sampling." + key)
 		if errors.Is(err, gguf.ErrMissing) {
 			continue
@@ -146,7 +147,10 @@ func advice(m *gguf.Metadata) (sampler.Options, error) {
 		if err != nil {
 			return o, err
 		}
-		*field = float32(v)
+		*field = v
+		if x, _ := m.Value("general.sampling." + key); x == float32(v) {
+			*field, _ = strconv.ParseFloat(fmt.Sprint(x), 64) // 0.95 as it was meant, not the float32 beside it
+		}
 	}
 	k, err := m.Int("general.sampling.top_k")
 	switch {
@@ -236,9 +240,9 @@ func (m *Model) leave() { m.life.RUnlock() }
 // Tokenizer returns the model's tokenizer. It stays usable when the model is closed.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 
-// Sampling returns the options that the model is sampled with where a caller gives none: what the file recommends, else
-// Gemma's own 1.0, 64 and 0.95, and the ids that must never be picked. Change what you like in the copy and pass it on.
-func (m *Model) Sampling() sampler.Options { return m.sampling }
+// Sampling returns the options that the model is sampled with where GenerateOptions.Sampling is silent: what the file recommends, else
+// Gemma's own 1.0, 64 and 0.95, and the ids that must never be picked. It is a copy.
+func (m *Model) Sampling() sampler.Options { return m.sampling.With(sampler.Overrides{}) }
 
 // Config returns the model's shape.
 func (m *Model) Config() model.Config { return m.graph.Config }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,7 @@ import (
 
 var (
 	ctx    = context.Background()
-	greedy = &sampler.Options{}
+	greedy = sampler.Overrides{Temperature: new(0.0)}
 )
 
 func openNano(t testing.TB, l gemma4.Loader) *gemma4.Model {
@@ -46,8 +47,8 @@ func newSession(t testing.TB, m *gemma4.Model, o gemma4.SessionOptions) *gemma4.
 
 func newChat(t testing.TB, m *gemma4.Model, o gemma4.ChatOptions) *gemma4.Chat {
 	t.Helper()
-	if o.Sampling == nil {
-		o.Sampling = greedy
+	if o.Sampling.Temperature == nil {
+		o.Sampling.Temperature = greedy.Temperature
 	}
 	c, err := m.NewChat(o)
 	if err != nil {
@@ -66,8 +67,8 @@ const question = "<bos><|turn>user\nWhat is the capital of France?<turn|>\n<|tur
 // generate collects a generation's text.
 func generate(t testing.TB, s *gemma4.Session, in []gemma4.Input, o gemma4.GenerateOptions) string {
 	t.Helper()
-	if o.Sampling == nil {
-		o.Sampling = greedy
+	if o.Sampling.Temperature == nil {
+		o.Sampling.Temperature = greedy.Temperature
 	}
 	var text strings.Builder
 	for tok, err := range s.Generate(ctx, in, o) {
@@ -531,11 +532,9 @@ func TestThreadsDoNotChangeABit(t *testing.T) {
 
 func TestSeedDecides(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
-	o := m.Sampling()
-	o.Temperature, o.TopK, o.TopP = 3, 0, 0
 	sample := func(seed uint64) string {
-		o.Seed = seed
-		return generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question), gemma4.GenerateOptions{Sampling: &o, MaxTokens: 12})
+		o := sampler.Overrides{Temperature: new(3.0), TopK: new(0), TopP: new(0.0), Seed: &seed}
+		return generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question), gemma4.GenerateOptions{Sampling: o, MaxTokens: 12})
 	}
 	different := false
 	for seed := range uint64(4) {
@@ -550,10 +549,103 @@ func TestSeedDecides(t *testing.T) {
 	}
 }
 
+func TestEveryGenerationHasASeedThatRepeatsIt(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	seeds, texts := map[uint64]bool{}, map[string]bool{}
+	for range 8 {
+		o := gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(3.0), TopK: new(0), TopP: new(0.0)}, MaxTokens: 12}
+		s := newSession(t, m, gemma4.SessionOptions{})
+		text := generate(t, s, prompt(m, question), o)
+		seed := s.Result().Seed
+		seeds[seed], texts[text] = true, true
+		o.Sampling.Seed = &seed
+		if again := generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question), o); again != text {
+			t.Errorf("seed %d gives %q, then %q", seed, text, again)
+		}
+	}
+	if len(seeds) != 8 || len(texts) != 8 {
+		t.Errorf("8 generations have %d seeds and %d texts", len(seeds), len(texts))
+	}
+}
+
+// What is drawn at a position depends on the text and the seed, not on who wrote what stands before it.
+func TestTheTextOfASeedGoesOnFromAnyOfItsBeginnings(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	o := gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(2.0), Seed: new(uint64(5))}, MaxTokens: 20, Markup: true}
+	whole := newSession(t, m, gemma4.SessionOptions{})
+	all := generate(t, whole, prompt(m, question), o)
+	for _, cut := range []int{1, 7, 19} {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		o.MaxTokens = cut
+		text := generate(t, s, prompt(m, question), o)
+		s, err := s.Fork()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.MaxTokens = 20 - cut
+		if text += generate(t, s, nil, o); text != all {
+			t.Errorf("in pieces of %d and %d: %q, in one %q", cut, 20-cut, text, all)
+		}
+		s.Close()
+	}
+}
+
 func TestSamplingAdviceOfTheFile(t *testing.T) {
-	o := openNano(t, gemma4.Loader{}).Sampling()
+	m := openNano(t, gemma4.Loader{})
+	o := m.Sampling()
 	if o.Temperature != 0.6 || o.TopK != 64 || o.TopP != 0.95 { // as general.sampling.* says
 		t.Errorf("sampling is %+v", o)
+	}
+}
+
+// suppressing returns a model whose file suppresses some of the ids that it would write.
+func suppressing(t *testing.T) (m *gemma4.Model, never []int32) {
+	t.Helper()
+	never = []int32{300, 400, 500}
+	m, err := gemma4.OpenBytes(altered(t, shape("dense"), with("tokenizer.ggml.suppress_tokens", never)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m, never
+}
+
+// The model's options hold where the caller's are silent, and what it suppresses holds always.
+func TestOptionsOfTheCallerJoinTheModels(t *testing.T) {
+	m, never := suppressing(t)
+	raise := map[int32]float32{} // all that must not be picked is wished for
+	for _, id := range never {
+		raise[id] = 1000
+	}
+	for name, o := range map[string]sampler.Overrides{
+		"greedy":   {Temperature: new(0.0), Bias: raise},
+		"hot":      {Temperature: new(9.0), TopK: new(0), TopP: new(0.0), Bias: raise},
+		"suppress": {Bias: raise, Suppress: []int32{5}},
+	} {
+		in := []gemma4.Input{{Tokens: []int32{2, 100}}}
+		for tok, err := range newSession(t, m, gemma4.SessionOptions{}).Generate(ctx, in, gemma4.GenerateOptions{Sampling: o, MaxTokens: 20}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(never, tok.ID) {
+				t.Errorf("%s: the suppressed token %d was picked", name, tok.ID)
+			}
+		}
+	}
+	// The file's top-k of 64 cuts all but the 64 most likely, however hot.
+	m = openNano(t, gemma4.Loader{})
+	s := newSession(t, m, gemma4.SessionOptions{})
+	for seed := range uint64(30) {
+		s.Rewind(0)
+		o := gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(1e6), TopP: new(1.0), Seed: &seed}, MaxTokens: 1, LogProbs: 64, Markup: true}
+		for tok, err := range s.Generate(ctx, prompt(m, question), o) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tok.ID >= 0 && !slices.ContainsFunc(tok.Top, func(c sampler.Candidate) bool { return c.ID == tok.ID }) {
+				t.Errorf("seed %d: token %d is not among the 64 most likely", seed, tok.ID)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,8 +17,9 @@ import (
 
 // GenerateOptions say how text is generated. The zero value samples as the model's maker recommends, until the model ends.
 type GenerateOptions struct {
-	// Sampling chooses among the model's predictions; nil: [Model.Sampling]. A temperature of 0 takes the most likely.
-	Sampling *sampler.Options
+	// Sampling changes how the next token is chosen, which [Model.Sampling] advises: new(0.0) as Temperature takes the most likely. Without
+	// a Seed every generation has another, which Result tells; with one it can be repeated.
+	Sampling sampler.Overrides
 	// MaxTokens ends the generation after that many tokens; 0: only the context does.
 	MaxTokens int
 	// Stop ends the generation before any of these strings appears in the text.
@@ -67,6 +69,7 @@ type Result struct {
 	Reason Reason
 	EndID  int32  // with ReasonEnd: the token that ended it
 	Stop   string // with ReasonStop: the string that appeared
+	Seed   uint64 // of the draws: GenerateOptions.Sampling with this one repeats the text
 
 	Reused    int // positions that the session, or its prefix cache, already held
 	Prompt    int // prompt positions read
@@ -168,10 +171,11 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 		return err
 	}
 	defer s.end()
-	options := s.m.sampling
-	if g.o.Sampling != nil {
-		options = *g.o.Sampling
+	options := s.m.sampling.With(g.o.Sampling)
+	if g.o.Sampling.Seed == nil {
+		options.Seed = rand.Uint64() >> 11 // 53 bits: a JSON number holds it
 	}
+	g.result.Seed = options.Seed
 	var err error
 	if g.sampler, err = sampler.New(s.m.graph.Vocabulary, options); err != nil {
 		return fmt.Errorf("gemma4: %w", err)
@@ -253,7 +257,7 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 			return tok, false, err
 		}
 	}
-	id, err := g.sampler.Sample(s.logits)
+	id, err := g.sampler.Sample(s.logits, len(s.ids))
 	if err != nil {
 		return tok, false, fmt.Errorf("gemma4: %w", err)
 	}

@@ -41,8 +41,8 @@ func restored(t testing.TB, m *gemma4.Model, path string, o gemma4.SessionOption
 
 func restoredChat(t testing.TB, m *gemma4.Model, path string, o gemma4.ChatOptions) *gemma4.Chat {
 	t.Helper()
-	if o.Sampling == nil {
-		o.Sampling = greedy
+	if o.Sampling.Temperature == nil {
+		o.Sampling.Temperature = greedy.Temperature
 	}
 	c, err := m.RestoreChat(path, o)
 	if err != nil {

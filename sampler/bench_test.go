@@ -45,8 +45,8 @@ func BenchmarkSample(b *testing.B) {
 			s := newSampler(b, len(c.logits), c.o)
 			b.ReportAllocs()
 			b.ResetTimer()
-			for range b.N {
-				id, err := s.Sample(c.logits)
+			for i := range b.N {
+				id, err := s.Sample(c.logits, i)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// An entry is an id that can still be picked. Its weight is its probability times a factor that all entries share.
+// An entry is an id that can still be picked. Its weight, once weighed, is its probability times a factor that all entries share.
 type entry struct {
 	id     int32
 	logit  float32
@@ -64,15 +64,20 @@ func highest(dst []entry, logits []float32, k int) ([]entry, error) {
 	return dst, nil
 }
 
-// weigh sets each weight to exp((logit − highest logit) / temperature) and returns their sum.
-func weigh(c []entry, temperature float32) float64 {
+// topLogit returns the highest logit.
+func topLogit(c []entry) float64 {
 	top := c[0].logit
 	for _, e := range c {
 		top = max(top, e.logit)
 	}
-	sum := 0.0
+	return float64(top)
+}
+
+// weigh sets each weight to exp((logit − highest logit) / temperature) and returns their sum.
+func weigh(c []entry, temperature float64) float64 {
+	top, sum := topLogit(c), 0.0
 	for i := range c {
-		c[i].weight = exp((float64(c[i].logit) - float64(top)) / float64(temperature))
+		c[i].weight = exp((float64(c[i].logit) - top) / temperature)
 		sum += c[i].weight
 	}
 	return sum
@@ -133,12 +138,12 @@ func atLeast(c []entry, weight float64) []entry {
 	return kept
 }
 
-// firstOf keeps the shortest beginning of c, in the order of before, whose weights add up to mass. It sorts no more
-// than that: the rest stays a heap.
+// firstOf keeps the shortest beginning of c, in the order of before, whose weights add up to mass, one entry at least. It sorts no
+// more than that: the rest stays a heap.
 func firstOf(c []entry, mass float64, before func(a, b entry) bool) []entry {
 	heapify(c, before)
 	sum, n := 0.0, len(c)
-	for n > 0 && sum < mass {
+	for n > 0 && (n == len(c) || sum < mass) {
 		sum += c[0].weight
 		n--
 		c[0], c[n] = c[n], c[0]

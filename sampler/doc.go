@@ -2,8 +2,8 @@
 //
 //	s, err := sampler.New(len(logits), sampler.Default())
 //	...
-//	id, err := s.Sample(logits) // pick
-//	s.Accept(id)                // and remember it, for the penalties
+//	id, err := s.Sample(logits, len(text)) // pick what stands there
+//	s.Accept(id)                           // and remember it, for the penalties
 //
 // # The chain
 //
@@ -17,7 +17,7 @@
 //	6 top-p         keep the most likely ids, until their share is TopP
 //	7 min-p         keep the ids at least MinP times as likely as the most likely one
 //	8 temperature   divide the logits that are left by Temperature
-//	9 draw          one id, each with its probability
+//	9 draw          one id, each with its probability, by a race
 //
 // The order of the filters and the place of the temperature behind them are those of llama.cpp's default chain, so that
 // settings carry over. Shares are taken of what the steps before have left, at temperature 1: a high temperature
@@ -42,11 +42,29 @@
 // NaN and +Inf are the mark of a broken computation: Sample returns an error that names the id. When every id is
 // masked or suppressed it returns [ErrNoCandidate].
 //
+// # The race
+//
+// The draw is an exponential race, also known as the Gumbel-max trick: of the ids that are left the one with the highest score wins,
+//
+//	score  =  (logit − highest logit left) / Temperature  −  log(−log u)
+//
+// of equal scores the lowest id. An id wins with its probability. u is a hash of the seed, the position in the text and the id, so that who
+// beats whom does not depend on how many draws came before, or on what else takes part:
+//
+//	u    =  (⌊n / 2¹²⌋ + ½) / 2⁵²
+//	n    =  mix(row + γ·(id + 1))                               γ = 0x9e3779b97f4a7c15, all modulo 2⁶⁴
+//	row  =  mix(mix(Seed) + γ·position)
+//	mix  :  z ^= z >> 30; z *= 0xbf58476d1ce4e5b9; z ^= z >> 27; z *= 0x94d049bb133111eb; z ^= z >> 31
+//
+// So the text of a seed is a function of the logits alone: whoever draws at a position, be it one who goes on from a fork or a restored
+// text, checks several positions in one step or works in a batch, draws the same id from the same logits. A drafter that races with the
+// same seed and position, on logits that are nearly the model's, draws what the model will draw nearly always; then to accept its id where
+// it is the model's own draw, and the model's draw where it is not, is exact: the text is the one that the model alone would have written.
+//
 // # Determinism
 //
-// The same options, logits and calls give the same ids on every architecture: draws come from a PCG generator
-// (math/rand/v2) seeded with Seed, one draw per sampled id; exponentials are computed here in float64 without fused
-// multiply-add; sums run in a fixed order.
+// The same options, logits, positions and accepted ids give the same ids on every architecture: exponentials and logarithms are computed
+// here in float64 without fused multiply-add; sums run in a fixed order.
 //
 // # Probabilities
 //

@@ -16,8 +16,8 @@ func Example() {
 		return
 	}
 	logits := []float32{1, 5, 4.5, -2} // a model would write new ones after each id
-	for range 6 {
-		id, err := s.Sample(logits)
+	for position := range 6 {
+		id, err := s.Sample(logits, position)
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -27,11 +27,11 @@ func Example() {
 	}
 	// Output:
 	// 1 with probability 0.62
-	// 1 with probability 0.24
 	// 2 with probability 0.76
 	// 1 with probability 0.55
-	// 2 with probability 0.40
+	// 1 with probability 0.55
 	// 0 with probability 0.05
+	// 2 with probability 0.42
 }
 
 func ExampleTopLogProbs() {

@@ -35,7 +35,7 @@ func NewLogProbs(logits []float32) LogProbs {
 	for _, l := range logits {
 		sum += exp(float64(l) - float64(top))
 	}
-	return LogProbs{logits, float64(top) + math.Log(sum)}
+	return LogProbs{logits, float64(top) + log(sum)}
 }
 
 // Of returns the log-probability of id, −Inf for one that is masked or outside the vocabulary.

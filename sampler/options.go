@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -13,15 +14,15 @@ const DefaultPenaltyWindow = 64
 
 // Options say how ids are picked; doc.go says in which order. The zero value is greedy: the highest logit, no penalties.
 type Options struct {
-	Temperature float32 // 0: greedy; 1: the model's own probabilities; higher: more even
+	Temperature float64 // 0: greedy; 1: the model's own probabilities; higher: more even
 	TopK        int     // how many ids survive; 0: all
-	TopP        float32 // share of the probability that survives, in (0, 1]; 0 and 1: all
-	MinP        float32 // least probability relative to the most likely id, in [0, 1]; 0: all
-	Typical     float32 // share of the probability that survives, most typical ids first, in (0, 1]; 0 and 1: all
+	TopP        float64 // share of the probability that survives, in (0, 1]; 0 and 1: all
+	MinP        float64 // least probability relative to the most likely id, in [0, 1]; 0: all
+	Typical     float64 // share of the probability that survives, most typical ids first, in (0, 1]; 0 and 1: all
 
-	RepeatPenalty    float32 // divides positive and multiplies negative logits of recent ids; 0 and 1: none
-	FrequencyPenalty float32 // subtracted once per occurrence in the window; 0: none; below 0 it favours
-	PresencePenalty  float32 // subtracted once from every id in the window; 0: none; below 0 it favours
+	RepeatPenalty    float64 // divides positive and multiplies negative logits of recent ids; 0 and 1: none
+	FrequencyPenalty float64 // subtracted once per occurrence in the window; 0: none; below 0 it favours
+	PresencePenalty  float64 // subtracted once from every id in the window; 0: none; below 0 it favours
 	PenaltyWindow    int     // how many accepted ids the penalties look back on; 0: DefaultPenaltyWindow
 
 	Bias     map[int32]float32 // added to the logits of these ids; −Inf: never picked
@@ -41,9 +42,8 @@ func (o Options) Validate(vocabulary int) error {
 		return fmt.Errorf("sampler: vocabulary of %d ids, want 1 to %d", vocabulary, math.MaxInt32)
 	}
 	for _, f := range []struct {
-		name       string
-		value      float32
-		least, top float32
+		name               string
+		value, least, most float64
 	}{
 		{"temperature", o.Temperature, 0, math.MaxFloat32},
 		{"top-p", o.TopP, 0, 1},
@@ -53,14 +53,8 @@ func (o Options) Validate(vocabulary int) error {
 		{"frequency penalty", o.FrequencyPenalty, -math.MaxFloat32, math.MaxFloat32},
 		{"presence penalty", o.PresencePenalty, -math.MaxFloat32, math.MaxFloat32},
 	} {
-		switch {
-		case f.value >= f.least && f.value <= f.top:
-		case f.least == 0 && f.top == 1:
-			return fmt.Errorf("sampler: %s is %v, want 0 to 1", f.name, f.value)
-		case f.least == 0:
-			return fmt.Errorf("sampler: %s is %v, want a finite number that is not negative", f.name, f.value)
-		default:
-			return fmt.Errorf("sampler: %s is %v, want a finite number", f.name, f.value)
+		if !(f.value >= f.least && f.value <= f.most) {
+			return fmt.Errorf("sampler: %s is %v, want %.2g to %.2g", f.name, f.value, f.least, f.most)
 		}
 	}
 	if o.TopK < 0 {
@@ -83,6 +77,52 @@ func (o Options) Validate(vocabulary int) error {
 		}
 	}
 	return nil
+}
+
+// Overrides change single options. A field that is nil keeps what is there; new(0.7) makes one that is not.
+type Overrides struct {
+	Temperature *float64
+	TopK        *int
+	TopP        *float64
+	MinP        *float64
+	Typical     *float64
+
+	RepeatPenalty    *float64
+	FrequencyPenalty *float64
+	PresencePenalty  *float64
+	PenaltyWindow    *int
+
+	Bias     map[int32]float32 // joins what is there; where both have an id, this one holds
+	Suppress []int32           // joins what is there: what must not be picked stays so
+
+	Seed *uint64
+}
+
+// With returns o changed by v. It shares no memory with either.
+func (o Options) With(v Overrides) Options {
+	set(&o.Temperature, v.Temperature)
+	set(&o.TopK, v.TopK)
+	set(&o.TopP, v.TopP)
+	set(&o.MinP, v.MinP)
+	set(&o.Typical, v.Typical)
+	set(&o.RepeatPenalty, v.RepeatPenalty)
+	set(&o.FrequencyPenalty, v.FrequencyPenalty)
+	set(&o.PresencePenalty, v.PresencePenalty)
+	set(&o.PenaltyWindow, v.PenaltyWindow)
+	set(&o.Seed, v.Seed)
+	if o.Bias = maps.Clone(o.Bias); o.Bias == nil {
+		o.Bias = maps.Clone(v.Bias)
+	} else {
+		maps.Copy(o.Bias, v.Bias)
+	}
+	o.Suppress = slices.Concat(o.Suppress, v.Suppress)
+	return o
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
 }
 
 // penalises reports whether recent ids matter.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"math/rand/v2"
+	"slices"
 )
 
 // A Sampler picks ids from rows of logits. It belongs to one sequence of ids and is not safe for concurrent use.
@@ -19,11 +19,10 @@ type Sampler struct {
 	oldest int     // where the ring's next id goes
 	counts []int32 // [vocabulary], how often an id stands in recent; nil without penalties
 
-	draws  *rand.PCG
 	edited []float32 // [vocabulary], a copy of the logits after penalties, bias and suppression; nil without these
 	buffer []entry   // empty, with room for as many candidates as top-k leaves
 	final  []entry   // what the last draw chose among, in buffer
-	mass   float64   // sum of final's weights
+	mass   float64   // sum of final's weights; 0 before somebody asks
 }
 
 // New returns a sampler for rows of as many logits as the vocabulary has ids. It keeps no reference to o's map and slice.
@@ -36,8 +35,7 @@ func New(vocabulary int, o Options) (*Sampler, error) {
 		vocabulary: vocabulary,
 		window:     o.PenaltyWindow,
 		biases:     o.biases(),
-		suppress:   append([]int32(nil), o.Suppress...),
-		draws:      new(rand.PCG),
+		suppress:   slices.Clone(o.Suppress),
 	}
 	s.options.Bias, s.options.Suppress = nil, nil
 	if s.window == 0 {
@@ -51,7 +49,6 @@ func New(vocabulary int, o Options) (*Sampler, error) {
 		s.counts = make([]int32, vocabulary)
 		s.recent = make([]int32, 0, min(s.window, 4096))
 	}
-	s.Reset()
 	return s, nil
 }
 
@@ -67,13 +64,12 @@ func (s *Sampler) most() int {
 	}
 }
 
-// Reset forgets the accepted ids and starts the draws over: what follows is what followed New.
+// Reset forgets the accepted ids: what follows is what followed New.
 func (s *Sampler) Reset() {
 	for _, id := range s.recent {
 		s.counts[id] = 0
 	}
 	s.recent, s.oldest = s.recent[:0], 0
-	s.draws.Seed(s.options.Seed, 0x9e3779b97f4a7c15) // the second word only has to be the same each time
 	s.final, s.mass = nil, 0
 }
 
@@ -96,9 +92,10 @@ func (s *Sampler) Accept(id int32) {
 	}
 }
 
-// Sample picks an id from logits, one per id of the vocabulary, which it leaves as they are. It allocates
-// nothing. The errors are [ErrNoCandidate], a logit that is NaN or +Inf, and a row of the wrong length.
-func (s *Sampler) Sample(logits []float32) (int32, error) {
+// Sample picks the id that stands at a position of the text, by convention the number of ids before it. logits, one per id of the
+// vocabulary, are left as they are. It allocates nothing. The errors are [ErrNoCandidate], a logit that is NaN or +Inf, and a row of the
+// wrong length.
+func (s *Sampler) Sample(logits []float32, position int) (int32, error) {
 	s.final, s.mass = nil, 0
 	if len(logits) != s.vocabulary {
 		return 0, fmt.Errorf("sampler: %d logits for a vocabulary of %d", len(logits), s.vocabulary)
@@ -111,8 +108,8 @@ func (s *Sampler) Sample(logits []float32) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.final, s.mass = c, weigh(c, s.options.Temperature)
-	return s.draw(), nil
+	s.final = c
+	return race(c, s.options.Temperature, noiseRow(s.options.Seed, position)), nil
 }
 
 // greedy picks the highest logit, of equal ones the lowest id.
@@ -155,34 +152,22 @@ func (s *Sampler) filter(logits []float32) ([]entry, error) {
 		weigh(c, 1)
 	}
 	if typical {
-		c = mostTypical(c, float64(o.Typical))
+		c = mostTypical(c, o.Typical)
 	}
 	if topP {
-		c = mostLikely(c, float64(o.TopP))
+		c = mostLikely(c, o.TopP)
 	}
 	if o.MinP > 0 {
-		c = likelyEnough(c, float64(o.MinP))
+		c = likelyEnough(c, o.MinP)
 	}
 	return c, nil
-}
-
-// draw picks one of the final candidates, each by its share of the mass.
-func (s *Sampler) draw() int32 {
-	// 53 random bits make a float64 below 1, at most 1 − 2⁻⁵³, and its product with the mass never rounds up to the mass.
-	at := float64(s.draws.Uint64()>>11) * 0x1p-53 * s.mass
-	sum, last := 0.0, len(s.final)-1
-	for _, e := range s.final[:last] {
-		if sum += e.weight; sum > at {
-			return e.id
-		}
-	}
-	return s.final[last].id
 }
 
 // Distribution iterates over the ids that the last Sample chose among, with their probabilities (their sum is 1), in an order
 // that is fixed but has no meaning. After a greedy choice it is that id with probability 1, after an error nothing.
 func (s *Sampler) Distribution() iter.Seq2[int32, float64] {
 	return func(yield func(int32, float64) bool) {
+		s.weigh()
 		for _, e := range s.final {
 			if !yield(e.id, e.weight/s.mass) {
 				return
@@ -193,12 +178,20 @@ func (s *Sampler) Distribution() iter.Seq2[int32, float64] {
 
 // Probability returns the probability that id had in the last Sample: 0 if a step of the chain had removed it.
 func (s *Sampler) Probability(id int32) float64 {
+	s.weigh()
 	for _, e := range s.final {
 		if e.id == id {
 			return e.weight / s.mass
 		}
 	}
 	return 0
+}
+
+// weigh gives the final candidates their weights; the draw does without.
+func (s *Sampler) weigh() {
+	if s.mass == 0 && len(s.final) > 0 {
+		s.mass = weigh(s.final, s.options.Temperature)
+	}
 }
 
 // edit returns the logits after penalties, bias and suppression: a copy if there is any of these.
@@ -227,14 +220,14 @@ func (s *Sampler) penalise(logits []float32) {
 		}
 		s.counts[id] = -n // done; undone below
 		l := logits[id]
-		if r := float64(o.RepeatPenalty); r != 0 && r != 1 && finite(l) {
+		if r := o.RepeatPenalty; r != 0 && r != 1 && finite(l) {
 			if l > 0 {
 				l = clamp(float64(l) / r)
 			} else {
 				l = clamp(float64(l) * r)
 			}
 		}
-		logits[id] = shift(l, -float64(o.PresencePenalty)-float64(float64(o.FrequencyPenalty)*float64(n)))
+		logits[id] = shift(l, -o.PresencePenalty-float64(o.FrequencyPenalty*float64(n)))
 	}
 	for _, id := range s.recent {
 		if s.counts[id] < 0 {

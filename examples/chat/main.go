@@ -65,7 +65,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return err
 		}
 		defer m.Close()
-		o.GenerateOptions = gemma4.GenerateOptions{Sampling: sampling.Options(m.Sampling()), MaxTokens: *n}
+		o.GenerateOptions = gemma4.GenerateOptions{Sampling: sampling.Overrides, MaxTokens: *n}
 		t := &talk{Program: p, file: *file, interactive: cli.IsTerminal(stdin), interrupts: make(chan os.Signal, 1)}
 		if err := t.begin(m, o); err != nil {
 			return err

@@ -46,7 +46,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return err
 		}
 		defer m.Close()
-		o := gemma4.GenerateOptions{Sampling: sampling.Options(m.Sampling()), MaxTokens: *n}
+		o := gemma4.GenerateOptions{Sampling: sampling.Overrides, MaxTokens: *n}
 		c, err := m.NewChat(gemma4.ChatOptions{SessionOptions: *session, GenerateOptions: o, System: *system, Thinking: *think})
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		_, err = p.Answer(answer, thoughts)
 		if r := c.Result(); err == nil || errors.Is(err, context.Canceled) {
 			fmt.Fprintf(stderr, "prompt %d tokens, %.1f tokens/s; answer %d tokens, %.1f tokens/s; seed %d; ended by: %v\n",
-				r.Prompt, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), o.Sampling.Seed, r.Reason)
+				r.Prompt, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), r.Seed, r.Reason)
 		}
 		return err
 	})

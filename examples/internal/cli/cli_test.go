@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,9 +91,9 @@ func TestHelpGoesToStandardOutputWithStatus0(t *testing.T) {
 
 func TestOnlyFlagsThatAreSetChangeTheModelsSampling(t *testing.T) {
 	advice := sampler.Options{Temperature: 0.7, TopK: 40, TopP: 0.9, MinP: 0.1, Suppress: []int32{7}}
-	var got []*sampler.Options
+	var got []sampler.Options
 	run := program(func(_ *Program, s *SamplingFlags, o *gemma4.SessionOptions, m *ModelFlags) error {
-		got = append(got, s.Options(advice))
+		got = append(got, advice.With(s.Overrides))
 		if o.Cache != gemma4.CacheQ8 || o.Context != 64 || o.Memory != 1500000 || m.Loader.Threads != 3 || !m.Loader.Exact || m.Path != "x.gguf" {
 			t.Errorf("session %+v, model %+v", o, m)
 		}
@@ -109,8 +110,8 @@ func TestOnlyFlagsThatAreSetChangeTheModelsSampling(t *testing.T) {
 	if b.TopK != 3 || b.TopP != 1 || b.MinP != 0 || b.RepeatPenalty != 1.5 || b.PresencePenalty != 2 || b.Temperature != 0.7 {
 		t.Errorf("got %+v", b)
 	}
-	if b.Seed == c.Seed {
-		t.Errorf("two runs without -seed both have %d", b.Seed)
+	if !reflect.DeepEqual(c, advice) {
+		t.Errorf("without flags got %+v", c)
 	}
 }
 

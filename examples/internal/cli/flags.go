@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"unicode"
@@ -93,41 +92,31 @@ func size(text string) (int64, error) {
 }
 
 // SamplingFlags change what a model's file recommends.
-type SamplingFlags struct {
-	set    []func(*sampler.Options)
-	seeded bool
-}
+type SamplingFlags struct{ sampler.Overrides }
 
 // SamplingFlags defines -temp, -top-k, -top-p, -min-p, -typical, the penalties and -seed.
 func (p *Program) SamplingFlags() *SamplingFlags {
 	f := &SamplingFlags{}
-	number := func(name, usage string, field func(*sampler.Options) *float32) {
+	number := func(name, usage string, field **float64) {
 		p.Func(name, usage, func(text string) error {
-			x, err := strconv.ParseFloat(text, 32)
+			x, err := strconv.ParseFloat(text, 64)
 			if err != nil {
 				return errors.New("expected a number")
 			}
-			f.set = append(f.set, func(o *sampler.Options) { *field(o) = float32(x) })
+			*field = &x
 			return nil
 		})
 	}
-	number("temp", "`temperature`: 0 always takes the most likely token (default: the file's advice, else 1)",
-		func(o *sampler.Options) *float32 { return &o.Temperature })
-	number("top-p", "`share` of the probability that likely tokens must reach, 1: off (default: the file's advice, else 0.95)",
-		func(o *sampler.Options) *float32 { return &o.TopP })
-	number("min-p", "least `probability`, relative to the most likely token, 0: off",
-		func(o *sampler.Options) *float32 { return &o.MinP })
-	number("typical", "`share` of the probability that typical tokens must reach, 1: off",
-		func(o *sampler.Options) *float32 { return &o.Typical })
-	number("repeat-penalty", "`factor` against recent tokens, 1: off",
-		func(o *sampler.Options) *float32 { return &o.RepeatPenalty })
-	number("frequency-penalty", "`number` taken off a logit for each recent occurrence, 0: off",
-		func(o *sampler.Options) *float32 { return &o.FrequencyPenalty })
-	number("presence-penalty", "`number` taken off the logit of recent tokens, 0: off",
-		func(o *sampler.Options) *float32 { return &o.PresencePenalty })
+	number("temp", "`temperature`: 0 always takes the most likely token (default: the file's advice, else 1)", &f.Temperature)
+	number("top-p", "`share` of the probability that likely tokens must reach, 1: off (default: the file's advice, else 0.95)", &f.TopP)
+	number("min-p", "least `probability`, relative to the most likely token, 0: off", &f.MinP)
+	number("typical", "`share` of the probability that typical tokens must reach, 1: off", &f.Typical)
+	number("repeat-penalty", "`factor` against recent tokens, 1: off", &f.RepeatPenalty)
+	number("frequency-penalty", "`number` taken off a logit for each recent occurrence, 0: off", &f.FrequencyPenalty)
+	number("presence-penalty", "`number` taken off the logit of recent tokens, 0: off", &f.PresencePenalty)
 	p.Func("top-k", "`number` of most likely tokens to choose from, 0: all (default: the file's advice, else 64)", func(text string) error {
 		k, err := count(text)
-		f.set = append(f.set, func(o *sampler.Options) { o.TopK = k })
+		f.TopK = &k
 		return err
 	})
 	p.Func("seed", "`number` that makes the choice repeatable (default: another one each time)", func(text string) error {
@@ -135,26 +124,13 @@ func (p *Program) SamplingFlags() *SamplingFlags {
 		if err != nil {
 			return errors.New("expected a whole number from 0 to 18446744073709551615")
 		}
-		f.seeded = true
-		f.set = append(f.set, func(o *sampler.Options) { o.Seed = seed })
+		f.Seed = &seed
 		return nil
 	})
 	p.checks = append(p.checks, func() error {
-		o := f.Options(sampler.Options{})
-		return o.Validate(1)
+		return sampler.Options{}.With(f.Overrides).Validate(1)
 	})
 	return f
-}
-
-// Options returns the model's own options, changed as the user wants them.
-func (f *SamplingFlags) Options(o sampler.Options) *sampler.Options {
-	if !f.seeded {
-		o.Seed = uint64(rand.Uint32()) // short enough to be typed again
-	}
-	for _, set := range f.set {
-		set(&o)
-	}
-	return &o
 }
 
 // OpenFile opens the model's file for a look at it.
