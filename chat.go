@@ -22,6 +22,10 @@ type ChatOptions struct {
 	Tools []chat.Tool
 	// Thinking lets the model think before it answers. Thoughts come as Tokens of the kind [chat.Thought].
 	Thinking bool
+	// Template takes the place of the file's template, or of the one built in for files without; nil keeps it.
+	Template *chat.Template
+	// Variables are for the template, beside those that every template has: see [chat.Conversation].
+	Variables map[string]any
 	// Full says what happens when the conversation fills the context.
 	Full Full
 }
@@ -83,6 +87,9 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	if o.Full < 0 || int(o.Full) >= len(fullNames) {
 		return nil, fmt.Errorf("gemma4: unknown policy %d for a full context", int(o.Full))
 	}
+	if _, err := o.template(m); err != nil {
+		return nil, err
+	}
 	s, err := m.NewSession(o.SessionOptions)
 	if err != nil {
 		return nil, err
@@ -94,6 +101,17 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 		}
 	}
 	return c, nil
+}
+
+// template returns the template to render with.
+func (o ChatOptions) template(m *Model) (*chat.Template, error) {
+	if o.Template != nil {
+		return o.Template, nil
+	}
+	if m.templateErr != nil {
+		return nil, fmt.Errorf("%w (ChatOptions.Template can be another)", m.templateErr)
+	}
+	return m.template, nil
 }
 
 // Session returns the session that holds the conversation as the model has read it.
@@ -221,7 +239,13 @@ func (c *Chat) full(ctx context.Context, generated int) ([]int32, error) {
 func (c *Chat) Prompt(ctx context.Context) ([]int32, error) { return c.prompt(ctx, c.Messages) }
 
 func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, error) {
-	conversation := chat.Conversation{Messages: messages, Tools: c.Options.Tools, Thinking: c.Options.Thinking}
+	template, err := c.Options.template(c.m)
+	if err != nil {
+		return nil, err
+	}
+	conversation := chat.Conversation{
+		Messages: messages, Tools: c.Options.Tools, Thinking: c.Options.Thinking, Variables: c.Options.Variables,
+	}
 	if c.Options.System != "" {
 		system := chat.Message{Role: "system", Content: c.Options.System}
 		conversation.Messages = append([]chat.Message{system}, messages...)
@@ -233,11 +257,15 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 			}
 		}
 	}
-	prompt, err := c.m.template.Render(ctx, conversation, c.m.markup)
+	prompt, err := template.Render(ctx, conversation, c.m.markup)
 	if err != nil {
 		return nil, wrap(err)
 	}
-	return c.m.tok.WithBOS(c.m.tok.EncodeLiteral(prompt.Text, prompt.Literal)), nil
+	ids := c.m.tok.EncodeLiteral(prompt.Text, prompt.Literal)
+	if i := slices.Index(ids, c.m.tok.BOS()); i > 0 && strings.TrimSpace(c.m.tok.Decode(ids[:i], true)) == "" {
+		ids = ids[i:] // the template leaves space before it
+	}
+	return c.m.tok.WithBOS(ids), nil
 }
 
 // answer generates one answer, hands its events over and returns them as a message.

@@ -38,6 +38,10 @@ func smallTalk(n int) (ms []chat.Message) {
 	return ms
 }
 
+// rereads is the format of large models. Their prompts end in an empty thought that the conversation does not keep, so that answers
+// are read when their turn is over, as a new chat reads them; otherwise they stay as they were written, by other arithmetic.
+var rereads = chat.Builtin()
+
 // ask lets a chat answer and compares the answer, to the bit, with that of a new chat with the same messages.
 func ask(t *testing.T, m *gemma4.Model, c *gemma4.Chat, ms ...chat.Message) string {
 	t.Helper()
@@ -76,7 +80,7 @@ func TestFullChatDropsItsOldestTurns(t *testing.T) {
 		if limit > 256 && testing.Short() {
 			continue
 		}
-		test.o.Context, test.o.Full, test.o.MaxTokens = limit, gemma4.FullDrop, 60
+		test.o.Context, test.o.Full, test.o.MaxTokens, test.o.Template = limit, gemma4.FullDrop, 60, rereads
 		c := newChat(t, m, test.o)
 		c.Messages = slices.Clone(test.lead)
 		first, err := c.Prompt(ctx)
@@ -269,7 +273,7 @@ func TestFullChatStopsOrFails(t *testing.T) {
 // TestToolTurnsAreDroppedWhole: a call and its answers go with the message that they belong to.
 func TestToolTurnsAreDroppedWhole(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
-	o := gemma4.ChatOptions{Full: gemma4.FullDrop, Tools: []chat.Tool{{Name: "get_weather", Description: "Weather in a city.",
+	o := gemma4.ChatOptions{Full: gemma4.FullDrop, Template: rereads, Tools: []chat.Tool{{Name: "get_weather", Description: "Weather in a city.",
 		Parameters: []byte(`{"type":"object","properties":{"city":{"type":"string","description":"City name"}},"required":["city"]}`)}}}
 	o.Context = 300
 	c := newChat(t, m, o)
@@ -305,7 +309,7 @@ func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 		history int64
 		turns   int // that can be taken back
 	}{{0, 2}, {1 << 20, 9}} {
-		c := newChat(t, m, gemma4.ChatOptions{System: "Be brief.", SessionOptions: gemma4.SessionOptions{History: test.history}})
+		c := newChat(t, m, gemma4.ChatOptions{System: "Be brief.", Template: rereads, SessionOptions: gemma4.SessionOptions{History: test.history}})
 		for i := range 10 {
 			answer(t, c, question(i))
 		}

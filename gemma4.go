@@ -108,14 +108,6 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	template := chat.Builtin()
-	if source, err := f.Metadata.Text("tokenizer.chat_template"); err == nil {
-		if template, err = chat.Parse(source); err != nil {
-			return nil, fmt.Errorf("tokenizer.chat_template: %w", err)
-		}
-	} else if !errors.Is(err, gguf.ErrMissing) {
-		return nil, err
-	}
 	sampling, err := advice(f.Metadata)
 	if err != nil {
 		return nil, err
@@ -133,7 +125,29 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 		sampling.Suppress = append(sampling.Suppress, int32(id))
 	}
 	sampling.Suppress = append(sampling.Suppress, tok.Suppressed()...)
-	return &Model{file: f, graph: graph, tok: tok, template: template, sampling: sampling, markup: tok.Markup()}, nil
+	m := &Model{file: f, graph: graph, tok: tok, sampling: sampling, markup: tok.Markup()}
+	m.template, m.templateErr = template(f.Metadata, graph.PerLayer > 0)
+	return m, nil
+}
+
+// template returns the file's chat template, or the built-in one of the models of its kind if there is none. A model whose
+// template is an error still reads and writes text.
+func template(m *gguf.Metadata, edge bool) (*chat.Template, error) {
+	const key = "tokenizer.chat_template"
+	source, err := m.Text(key)
+	switch {
+	case err != nil && !errors.Is(err, gguf.ErrMissing):
+		return nil, fmt.Errorf("gemma4: %w", err)
+	case strings.TrimSpace(source) != "":
+		t, err := chat.Parse(source)
+		if err != nil {
+			return nil, fmt.Errorf("gemma4: %s: %w", key, err)
+		}
+		return t, nil
+	case edge:
+		return chat.BuiltinEdge(), nil
+	}
+	return chat.Builtin(), nil
 }
 
 // advice reads the sampling that the maker of a file recommends ("general.sampling.…"), with Gemma's own where it is silent.
@@ -169,12 +183,13 @@ func advice(m *gguf.Metadata) (sampler.Options, error) {
 
 // Model is an open Gemma 4 model. It may be used from several goroutines; each needs a [Session] or [Chat] of its own.
 type Model struct {
-	file     *gguf.File
-	graph    *model.Model
-	tok      *tokenizer.Tokenizer
-	template *chat.Template
-	sampling sampler.Options
-	markup   []string
+	file        *gguf.File
+	graph       *model.Model
+	tok         *tokenizer.Tokenizer
+	template    *chat.Template
+	templateErr error // why there is none
+	sampling    sampler.Options
+	markup      []string
 
 	life   sync.RWMutex // held for reading by calls that touch the weights
 	closed bool

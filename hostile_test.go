@@ -95,9 +95,6 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			tensors[0] = gguf.NewSource("token_embd.weight", gguf.F16, []int{8, 511}, make([]byte, 2*8*511))
 			return tensors
 		}, "FILE: the tokenizer has 512 tokens, token_embd.weight only 511 rows"},
-		{with("tokenizer.chat_template", "{% include 'x' %}"), "FILE: tokenizer.chat_template: chat: template: line 1"},
-		{with("tokenizer.chat_template", strings.Repeat("x", 1<<17+1)), "FILE: tokenizer.chat_template: chat: template: limit exceeded: 131073 bytes, more than 131072"},
-		{with("tokenizer.chat_template", uint8(1)), "gguf: FILE: metadata key tokenizer.chat_template: type uint8, expected string"},
 		{with("general.sampling.top_k", int32(-1)), "FILE: general.sampling.top_k is -1, expected 0 or more"},
 		{with("general.sampling.top_k", "64"), "gguf: FILE: metadata key general.sampling.top_k: type string, expected an integer"},
 		{with("general.sampling.top_p", float32(7)), "FILE: general.sampling: sampler: "},

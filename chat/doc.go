@@ -15,8 +15,9 @@
 //	// <|turn>user
 //	// …
 //
-// [Builtin] is the published format of Gemma 4, written in Go, for files that carry no template. [Parse] reads the Jinja
-// template of a file. Both give the same text for the published template.
+// [Builtin] and [BuiltinEdge] are the format of Gemma 4 as published in July 2026, for files that carry no template; [Parse]
+// reads the Jinja template of a file. The revisions that circulate differ in how answers of tools reach them; every one gets
+// them in the form that its text mentions.
 //
 // # What a template may do
 //

@@ -125,5 +125,5 @@ func ExampleAnswer() {
 	}
 	fmt.Println(string(data))
 	// Output:
-	// {"role":"assistant","content":"","tool_calls":[{"id":"call_1","type":"function","function":{"name":"multiply","arguments":{"a":6,"b":7.0}}}]}
+	// {"role":"assistant","content":"","tool_calls":[{"id":"call_1","type":"function","function":{"name":"multiply","arguments":"{\"a\":6,\"b\":7.0}"}}]}
 }

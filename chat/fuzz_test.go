@@ -115,6 +115,7 @@ func FuzzRenderLiteral(f *testing.F) {
 			{Role: "system", Content: text},
 			{Role: "user", Content: name, Name: text},
 			{Role: "assistant", Content: text},
+			{Role: "user", Content: text},
 			{Role: "assistant", Reasoning: text, ToolCalls: []Call{
 				{ID: name, Name: name, Arguments: json.RawMessage(arguments)},
 			}},
@@ -139,7 +140,7 @@ func FuzzRenderLiteral(f *testing.F) {
 				plain.Text)
 		}
 		// A template without any text of its own: every first character of markup is literal.
-		bare, err := Parse("{% for m in messages %}{{ m.content }}{% endfor %}{{ messages[3].tool_calls[0].function }}")
+		bare, err := Parse("{% for m in messages %}{{ m.content }}{% endfor %}{{ messages[4].tool_calls[0].function }}")
 		if err != nil {
 			t.Fatal(err)
 		}

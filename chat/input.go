@@ -7,25 +7,39 @@ import (
 
 // input is a conversation as templates see it.
 type input struct {
-	messages *list // of *dict
-	tools    value // *list of *dict, or nil
-	thinking bool
-	generate bool
-	size     int // bytes of all text and of all numbers, marked
+	messages  *list // of *dict
+	tools     value // *list of *dict, or nil
+	variables *dict
+	thinking  bool
+	generate  bool
+	size      int // bytes of all text and of all numbers, marked
 }
 
-// newInput checks a conversation and makes the values of it.
-func newInput(c Conversation) (*input, error) {
+// newInput checks a conversation and makes the values of it, for a template that knows so much.
+func newInput(c Conversation, knows knowledge) (*input, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	messages, err := attach(c.Messages)
+	if err != nil {
+		return nil, err
+	}
+	if messages, err = knows.fold(messages); err != nil {
+		return nil, err
+	}
 	in := &input{messages: &list{}, thinking: c.Thinking, generate: !c.NoGenerationPrompt}
-	for i, m := range c.Messages {
-		d, err := m.dict(i == 0)
+	for i, m := range messages {
+		if i == 0 && !knows.systemParts && (m.Role == "system" || m.Role == "developer") {
+			m = m.joined()
+		}
+		d, err := m.dict()
 		if err != nil {
-			return nil, fmt.Errorf("chat: message %d: %w", i, err)
+			return nil, fmt.Errorf("chat: message of role %s: %w", m.Role, err)
 		}
 		in.messages.items = append(in.messages.items, d)
+	}
+	if in.variables, err = c.variables(); err != nil {
+		return nil, err
 	}
 	if len(c.Tools) > 0 {
 		tools := &list{}
@@ -41,25 +55,25 @@ func newInput(c Conversation) (*input, error) {
 	return in, nil
 }
 
-// dict makes the value of a message. Empty fields are left out, but content is always there.
-func (m Message) dict(first bool) (*dict, error) {
-	d := newDict()
-	role := m.Role
-	if role == "model" {
-		role = "assistant" // by which name templates know it
+// joined returns the message with its parts of text as one, joined as templates join them, trimmed.
+func (m Message) joined() Message {
+	var text strings.Builder
+	for _, p := range m.Parts {
+		text.WriteString(strings.TrimFunc(p.Text, isSpace))
 	}
-	d.put("role", role)
-	switch {
-	case len(m.Parts) == 0:
+	if len(m.Parts) > 0 {
+		m.Content, m.Parts = text.String(), nil
+	}
+	return m
+}
+
+// dict makes the value of a message. Empty fields are left out, but content is always there.
+func (m Message) dict() (*dict, error) {
+	d := newDict()
+	d.put("role", pick(m.model(), "assistant", m.Role)) // by which name templates know the model
+	if len(m.Parts) == 0 {
 		d.put("content", m.Content)
-	case first && (role == "system" || role == "developer"):
-		// Templates expect a string here. The parts are joined as they are in other messages, trimmed.
-		var text strings.Builder
-		for _, p := range m.Parts {
-			text.WriteString(strings.TrimFunc(p.Text, isSpace))
-		}
-		d.put("content", text.String())
-	default:
+	} else {
 		parts := &list{}
 		for _, p := range m.Parts {
 			part := newDict()
@@ -94,6 +108,20 @@ func (m Message) dict(first bool) (*dict, error) {
 			calls.items = append(calls.items, call)
 		}
 		d.put("tool_calls", calls)
+	}
+	if len(m.ToolResponses) > 0 {
+		responses := &list{}
+		for _, r := range m.ToolResponses {
+			v, err := decodeJSON(r.Response)
+			if err != nil {
+				return nil, err
+			}
+			response := newDict()
+			response.put("name", r.Name)
+			response.put("response", v)
+			responses.items = append(responses.items, response)
+		}
+		d.put("tool_responses", responses)
 	}
 	if m.ToolCallID != "" {
 		d.put("tool_call_id", m.ToolCallID)
@@ -138,12 +166,16 @@ func (in *input) marked(markup []string, used map[rune]bool) (*marks, error) {
 	}
 	collect(in.messages, all)
 	collect(in.tools, all)
+	collect(in.variables, all)
 	m, err := newMarks(markup, all)
 	if err != nil {
 		return nil, err
 	}
 	m.apply(in.messages)
 	m.apply(in.tools)
+	for i, v := range in.variables.values { // their names are the template's
+		in.variables.values[i] = m.apply(v)
+	}
 	for _, message := range in.messages.items {
 		d := message.(*dict)
 		m.unmark(d, "role")
@@ -154,7 +186,7 @@ func (in *input) marked(markup []string, used map[rune]bool) (*marks, error) {
 			}
 		}
 	}
-	in.size = weigh(in.messages) + weigh(in.tools)
+	in.size = weigh(in.messages) + weigh(in.tools) + weigh(in.variables)
 	return m, nil
 }
 

@@ -18,7 +18,8 @@ const maxDigits = 1000
 
 // Conversation is what a template renders: the messages so far and how to ask for the next one.
 //
-// Its JSON has the keys messages, tools, enable_thinking and add_generation_prompt (true where it is missing).
+// Its JSON has the keys messages, tools, enable_thinking, add_generation_prompt (true where it is missing) and
+// chat_template_kwargs.
 type Conversation struct {
 	Messages []Message
 	Tools    []Tool
@@ -26,12 +27,15 @@ type Conversation struct {
 	Thinking bool
 	// NoGenerationPrompt leaves out the opening of the model's next turn.
 	NoGenerationPrompt bool
+	// Variables are for the template, beside those that [Parse] names, such as preserve_thinking, which keeps the thoughts of
+	// earlier turns that called tools. A value is what json.Marshal takes.
+	Variables map[string]any
 }
 
 // Message is one turn of a conversation, or the answer of a tool.
 //
-// Its JSON is that of the OpenAI chat API: content is a string or a list of parts, reasoning may also be called
-// reasoning_content.
+// Its JSON is that of the OpenAI chat API: content is a string or a list of parts, in a tool's message also any other value;
+// reasoning may also be called reasoning_content.
 type Message struct {
 	// Role is system, developer, user, assistant (also written model) or tool.
 	Role string
@@ -43,16 +47,22 @@ type Message struct {
 	Reasoning string
 	// ToolCalls are the calls that an assistant's message ends in.
 	ToolCalls []Call
-	// ToolCallID says, in a tool's message, which call it answers.
+	// ToolResponses are the answers to ToolCalls, where they do not come in messages of role tool.
+	ToolResponses []ToolResponse
+	// ToolCallID says, in a tool's message, which call it answers. Without it, the call is the next of its Name, else the next.
 	ToolCallID string
 	// Name is the tool's name where ToolCallID does not give it away.
 	Name string
+	// Response is a tool's answer as a JSON value, in place of Content and Parts.
+	Response json.RawMessage
 }
 
-// Part is one piece of a message. Type is text, image, audio or video; Text is empty for all but text.
-type Part struct {
-	Type string `json:"type"`
-	Text string `json:"text,omitempty"`
+func (m Message) model() bool { return m.Role == "assistant" || m.Role == "model" }
+
+// ToolResponse is the answer to a call, the next of its name, else the next. Response is a JSON value.
+type ToolResponse struct {
+	Name     string          `json:"name"`
+	Response json.RawMessage `json:"response"`
 }
 
 // Call is one tool call.
@@ -61,18 +71,47 @@ type Call struct {
 	Name string
 	// Arguments is a JSON object; its numbers keep the form in which they are written. Empty means {}.
 	Arguments json.RawMessage
+	// Mended says that the model left the format, and the call is what it could only have meant.
+	Mended bool
+
+	object bool // MarshalJSON writes Arguments as an object
+}
+
+// ObjectArguments returns a copy of which MarshalJSON writes the arguments as an object, not as a string.
+func (c Call) ObjectArguments() Call {
+	c.object = true
+	return c
+}
+
+// ObjectArguments returns a copy with [Call.ObjectArguments] of all calls.
+func (m Message) ObjectArguments() Message {
+	m.ToolCalls = slices.Clone(m.ToolCalls)
+	for i, c := range m.ToolCalls {
+		m.ToolCalls[i] = c.ObjectArguments()
+	}
+	return m
+}
+
+// ObjectArguments returns a copy with [Call.ObjectArguments] of all calls.
+func (c Conversation) ObjectArguments() Conversation {
+	c.Messages = slices.Clone(c.Messages)
+	for i, m := range c.Messages {
+		c.Messages[i] = m.ObjectArguments()
+	}
+	return c
 }
 
 type conversationJSON struct {
-	Messages            []Message `json:"messages"`
-	Tools               []Tool    `json:"tools,omitempty"`
-	EnableThinking      bool      `json:"enable_thinking,omitempty"`
-	AddGenerationPrompt *bool     `json:"add_generation_prompt,omitempty"`
+	Messages            []Message      `json:"messages"`
+	Tools               []Tool         `json:"tools,omitempty"`
+	EnableThinking      bool           `json:"enable_thinking,omitempty"`
+	AddGenerationPrompt *bool          `json:"add_generation_prompt,omitempty"`
+	Variables           map[string]any `json:"chat_template_kwargs,omitempty"`
 }
 
 // MarshalJSON writes the conversation with the keys that [Conversation] names.
 func (c Conversation) MarshalJSON() ([]byte, error) {
-	j := conversationJSON{Messages: c.Messages, Tools: c.Tools, EnableThinking: c.Thinking}
+	j := conversationJSON{Messages: c.Messages, Tools: c.Tools, EnableThinking: c.Thinking, Variables: c.Variables}
 	if j.Messages == nil {
 		j.Messages = []Message{}
 	}
@@ -90,8 +129,9 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 	}
 	var j struct {
 		conversationJSON
-		Messages []json.RawMessage `json:"messages"`
-		Tools    []json.RawMessage `json:"tools"`
+		Messages  []json.RawMessage `json:"messages"`
+		Tools     []json.RawMessage `json:"tools"`
+		Variables json.RawMessage   `json:"chat_template_kwargs"`
 	}
 	if err := json.Unmarshal(data, &j); err != nil {
 		return fmt.Errorf("chat: conversation: %w", err)
@@ -99,6 +139,17 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 	next := Conversation{
 		Thinking:           j.EnableThinking,
 		NoGenerationPrompt: j.AddGenerationPrompt != nil && !*j.AddGenerationPrompt,
+	}
+	if len(j.Variables) > 0 {
+		d := json.NewDecoder(bytes.NewReader(j.Variables))
+		d.UseNumber()
+		if err := d.Decode(&next.Variables); err != nil {
+			return fmt.Errorf("chat: conversation: chat_template_kwargs: %w", err)
+		}
+		if thinking, ok := next.Variables["enable_thinking"].(bool); ok { // as other servers are asked for it
+			next.Thinking = thinking
+			delete(next.Variables, "enable_thinking")
+		}
 	}
 	for i, raw := range j.Messages {
 		var m Message
@@ -124,6 +175,7 @@ type messageJSON struct {
 	Reasoning        string          `json:"reasoning,omitempty"`
 	ReasoningContent string          `json:"reasoning_content,omitempty"`
 	ToolCalls        []Call          `json:"tool_calls,omitempty"`
+	ToolResponses    []ToolResponse  `json:"tool_responses,omitempty"`
 	ToolCallID       string          `json:"tool_call_id,omitempty"`
 	Name             string          `json:"name,omitempty"`
 }
@@ -131,8 +183,11 @@ type messageJSON struct {
 // MarshalJSON writes the message in the shape of the OpenAI chat API.
 func (m Message) MarshalJSON() ([]byte, error) {
 	var content any = m.Content
-	if m.Parts != nil {
+	switch {
+	case m.Parts != nil:
 		content = m.Parts
+	case len(m.Response) > 0:
+		content = m.Response
 	}
 	raw, err := marshal(content)
 	if err != nil {
@@ -140,7 +195,7 @@ func (m Message) MarshalJSON() ([]byte, error) {
 	}
 	return marshal(messageJSON{
 		Role: m.Role, Content: raw, Reasoning: m.Reasoning,
-		ToolCalls: m.ToolCalls, ToolCallID: m.ToolCallID, Name: m.Name,
+		ToolCalls: m.ToolCalls, ToolResponses: m.ToolResponses, ToolCallID: m.ToolCallID, Name: m.Name,
 	})
 }
 
@@ -155,7 +210,7 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	}
 	next := Message{
 		Role: j.Role, Reasoning: j.Reasoning,
-		ToolCalls: j.ToolCalls, ToolCallID: j.ToolCallID, Name: j.Name,
+		ToolCalls: j.ToolCalls, ToolResponses: j.ToolResponses, ToolCallID: j.ToolCallID, Name: j.Name,
 	}
 	if next.Reasoning == "" {
 		next.Reasoning = j.ReasoningContent
@@ -166,10 +221,12 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 		if err := json.Unmarshal(content, &next.Content); err != nil {
 			return fmt.Errorf("chat: message: content: %w", err)
 		}
+	case next.Role == "tool" && !isParts(content):
+		next.Response = bytes.Clone(content)
 	case content[0] == '[':
 		next.Parts = []Part{}
 		if err := json.Unmarshal(content, &next.Parts); err != nil {
-			return fmt.Errorf("chat: message: content: %w", err)
+			return fmt.Errorf("chat: message: content: %w", inner(err))
 		}
 	default:
 		return errors.New("chat: message: content: expected a string or a list of parts")
@@ -178,10 +235,25 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// isParts reports whether a tool's content, not a string, is a list of parts: objects with a type.
+func isParts(content []byte) bool {
+	var parts []struct{ Type string }
+	if json.Unmarshal(content, &parts) != nil {
+		return false
+	}
+	for _, p := range parts {
+		if !slices.Contains(partTypes, p.Type) {
+			return false
+		}
+	}
+	return len(parts) > 0
+}
+
 type callJSON struct {
 	ID       string       `json:"id,omitempty"`
 	Type     string       `json:"type"`
 	Function functionCall `json:"function"`
+	Mended   bool         `json:"mended,omitempty"`
 }
 
 type functionCall struct {
@@ -189,11 +261,19 @@ type functionCall struct {
 	Arguments json.RawMessage `json:"arguments"`
 }
 
-// MarshalJSON writes the call in the shape of the OpenAI chat API, with the arguments as an object.
+// MarshalJSON writes the call in the shape of the OpenAI chat API, with the arguments as a string that holds an object; see
+// [Call.ObjectArguments].
 func (c Call) MarshalJSON() ([]byte, error) {
+	arguments := c.arguments()
+	if !c.object {
+		var err error
+		if arguments, err = marshal(string(arguments)); err != nil {
+			return nil, err
+		}
+	}
 	return marshal(callJSON{
-		ID: c.ID, Type: "function",
-		Function: functionCall{Name: c.Name, Arguments: c.arguments()},
+		ID: c.ID, Type: "function", Mended: c.Mended,
+		Function: functionCall{Name: c.Name, Arguments: arguments},
 	})
 }
 
@@ -212,7 +292,7 @@ func (c *Call) UnmarshalJSON(data []byte) error {
 		}
 		arguments = bytes.TrimSpace([]byte(text))
 	}
-	next := Call{ID: j.ID, Name: j.Function.Name}
+	next := Call{ID: j.ID, Name: j.Function.Name, Mended: j.Mended}
 	if len(arguments) > 0 && string(arguments) != "null" {
 		next.Arguments = bytes.Clone(arguments)
 	}
@@ -236,24 +316,9 @@ func (c Conversation) validate() error {
 	if len(c.Messages) == 0 {
 		return errors.New("chat: conversation: no messages, expected at least one")
 	}
-	var calls []Call // of the assistant's message that tool messages answer
 	for i, m := range c.Messages {
 		if err := m.validate(); err != nil {
 			return fmt.Errorf("chat: message %d: %w", i, err)
-		}
-		if m.Role != "tool" {
-			calls = m.ToolCalls
-			continue
-		}
-		switch known := slices.ContainsFunc(calls, func(c Call) bool { return c.ID == m.ToolCallID }); {
-		case len(calls) == 0:
-			return fmt.Errorf("chat: message %d: a tool's answer without a call, expected an assistant message with "+
-				"tool_calls before it", i)
-		case !known && m.ToolCallID != "":
-			return fmt.Errorf("chat: message %d: tool_call_id %.60q, expected the id of a call in the assistant message "+
-				"before it", i, m.ToolCallID)
-		case !known && m.Name == "":
-			return fmt.Errorf("chat: message %d: a tool's answer without tool_call_id or name", i)
 		}
 	}
 	for i, t := range c.Tools {
@@ -285,7 +350,26 @@ func (m Message) validate() error {
 			return fmt.Errorf("part %d: %w", i, err)
 		}
 	}
-	if assistant := m.Role == "assistant" || m.Role == "model"; !assistant {
+	if len(m.Response) > 0 {
+		if m.Role != "tool" || m.Content != "" || len(m.Parts) > 0 {
+			return errors.New("a response beside content, or in a message of another role than tool")
+		}
+		if err := validJSON(m.Response); err != nil {
+			return fmt.Errorf("response: %w", err)
+		}
+	}
+	for i, r := range m.ToolResponses {
+		if err := validText("name", r.Name); err != nil {
+			return fmt.Errorf("tool response %d: %w", i, err)
+		}
+		if err := validJSON(r.Response); err != nil {
+			return fmt.Errorf("tool response %d: %w", i, err)
+		}
+	}
+	if len(m.ToolResponses) > 0 && len(m.ToolCalls) == 0 {
+		return errors.New("tool_responses without tool_calls")
+	}
+	if !m.model() {
 		if len(m.ToolCalls) > 0 {
 			return fmt.Errorf("tool_calls in a message of role %s, expected role assistant", m.Role)
 		}
@@ -300,23 +384,6 @@ func (m Message) validate() error {
 		if err := c.validate(); err != nil {
 			return fmt.Errorf("tool call %d: %w", i, err)
 		}
-	}
-	return nil
-}
-
-func (p Part) validate(role string) error {
-	switch p.Type {
-	case "text":
-		return validText("text", p.Text)
-	case "image", "audio", "video":
-	default:
-		return fmt.Errorf("type %.60q, expected text, image, audio or video", p.Type)
-	}
-	if p.Text != "" {
-		return fmt.Errorf("text in a part of type %s", p.Type)
-	}
-	if role == "system" || role == "developer" || role == "tool" {
-		return fmt.Errorf("type %s in a message of role %s, expected text", p.Type, role)
 	}
 	return nil
 }
@@ -337,6 +404,32 @@ func (c Call) validate() error {
 	return nil
 }
 
+func validJSON(data json.RawMessage) error {
+	_, err := decodeJSON(data)
+	return err
+}
+
+// variables makes the values of Variables.
+func (c Conversation) variables() (*dict, error) {
+	if len(c.Variables) == 0 {
+		return newDict(), nil
+	}
+	for _, name := range []string{"messages", "tools", "add_generation_prompt", "enable_thinking", "bos_token", "eos_token"} {
+		if _, ok := c.Variables[name]; ok {
+			return nil, fmt.Errorf("chat: variable %s: the conversation itself says that", name)
+		}
+	}
+	data, err := marshal(c.Variables)
+	if err != nil {
+		return nil, fmt.Errorf("chat: variables: %w", err)
+	}
+	d, err := decodeObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("chat: variables: %w", err)
+	}
+	return d, nil
+}
+
 func validText(field, text string) error {
 	if utf8.ValidString(text) {
 		return nil
@@ -354,7 +447,7 @@ func validText(field, text string) error {
 
 // inner takes the package's own prefix off an error that is about to get a better one.
 func inner(err error) error {
-	for _, prefix := range []string{"chat: message: ", "chat: tool: ", "chat: "} {
+	for _, prefix := range []string{"chat: message: ", "chat: tool: ", "chat: part: ", "chat: "} {
 		if text, ok := strings.CutPrefix(err.Error(), prefix); ok {
 			return errors.New(text)
 		}

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -76,9 +77,12 @@ func TestMessageJSON(t *testing.T) {
 	}
 
 	m := Message{Role: "assistant", Content: "<b>", ToolCalls: []Call{{ID: "1", Name: "f"}}}
-	const want = `{"role":"assistant","content":"<b>","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":{}}}]}`
-	if data, err := marshal(m); err != nil || string(data) != want {
-		t.Errorf("%s %v, want %s", data, err, want)
+	const want = `{"role":"assistant","content":"<b>","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":%s}}]}`
+	for arguments, m := range map[string]Message{`"{}"`: m, `{}`: m.ObjectArguments()} {
+		want := fmt.Sprintf(want, arguments)
+		if data, err := marshal(m); err != nil || string(data) != want {
+			t.Errorf("%s %v, want %s", data, err, want)
+		}
 	}
 }
 
@@ -147,8 +151,6 @@ func TestBadConversationsNameTheMessage(t *testing.T) {
 			"chat: message 0: part 0: text in a part of type image"},
 		{"image of the system", []Message{{Role: "system", Parts: []Part{{Type: "image"}}}},
 			"chat: message 0: part 0: type image in a message of role system"},
-		{"image of a tool", []Message{user, calls(call), {Role: "tool", ToolCallID: "1", Parts: []Part{{Type: "image"}}}},
-			"chat: message 2: part 0: type image in a message of role tool"},
 		{"calls of a user", []Message{{Role: "user", ToolCalls: []Call{call}}},
 			"chat: message 0: tool_calls in a message of role user, expected role assistant"},
 		{"reasoning of a user", []Message{{Role: "user", Reasoning: "x"}}, "chat: message 0: reasoning in a message of role user"},
@@ -174,7 +176,15 @@ func TestBadConversationsNameTheMessage(t *testing.T) {
 			"chat: message 2: a tool's answer without a call"},
 		{"tool of an unknown call", []Message{user, calls(call), {Role: "tool", ToolCallID: "1"}, {Role: "tool", ToolCallID: "2"}},
 			`chat: message 3: tool_call_id "2", expected the id of a call in the assistant message before it`},
-		{"tool of no call", []Message{user, calls(call), {Role: "tool"}}, "chat: message 2: a tool's answer without tool_call_id or name"},
+		{"more answers than calls", []Message{user, calls(call), {Role: "tool"}, {Role: "tool"}},
+			"chat: message 3: a tool's answer too many without a name, expected one for each of 1 calls"},
+		{"responses without calls", []Message{user, {Role: "assistant", ToolResponses: []ToolResponse{{Response: []byte(`1`)}}}},
+			"chat: message 1: tool_responses without tool_calls"},
+		{"response cut off", []Message{user, calls(call), {Role: "tool", Response: []byte(`{"a`)}},
+			"chat: message 2: response: not valid JSON"},
+		{"response of a user", []Message{{Role: "user", Response: []byte(`1`)}}, "chat: message 0: a response beside content"},
+		{"URL and data", []Message{{Role: "user", Parts: []Part{{Type: "audio", URL: "x", Data: []byte{1}}}}},
+			"chat: message 0: part 0: both a URL and data"},
 	}
 	for _, test := range tests {
 		_, err := Builtin().Render(context.Background(), Conversation{Messages: test.messages}, nil)

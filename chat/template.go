@@ -14,8 +14,9 @@ var ErrRefused = errors.New("refused by the template")
 
 // Template renders conversations. It is safe for several goroutines.
 type Template struct {
-	run  func(r *run, in *input) error
-	used map[rune]bool // runes of the template that cannot mark text
+	program *program
+	knows   knowledge
+	own     []variable // that the template has beside those of a conversation
 }
 
 // Prompt is a rendered conversation.
@@ -29,7 +30,7 @@ type Prompt struct {
 
 // Parse reads a Jinja template in the dialect of published chat templates: trim_blocks and lstrip_blocks are on, break
 // and continue are allowed. The variables are messages, tools (a list, or none), add_generation_prompt, enable_thinking,
-// bos_token and eos_token; the functions range, namespace, dict, raise_exception and strftime_now.
+// bos_token, eos_token and those of [Conversation].Variables; the functions range, namespace, dict, raise_exception and strftime_now.
 //
 // Errors name the line. What a template may not do (include, import, extends …) is an error here already.
 func Parse(source string) (*Template, error) {
@@ -37,25 +38,25 @@ func Parse(source string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Template{run: p.run, used: p.used}, nil
+	return &Template{program: p, knows: knowledgeOf(source)}, nil
 }
-
-// Builtin returns the format of Gemma 4 as published, for files without a template.
-func Builtin() *Template { return &Template{run: gemma} }
 
 // Render renders the conversation. markup lists the texts of all markup tokens of the vocabulary, for [Prompt].Literal;
 // with none of them Literal stays empty. Prompt.Text does not depend on markup.
 //
+// Answers of tools reach the template in the form that it mentions (messages of role tool, or tool_responses of the message that
+// calls), with the names of their functions; answers of one function in the order of its calls.
+//
 // Errors: a message or tool that is not valid, by its index; what the template does wrong, by its line; the context's.
 func (t *Template) Render(ctx context.Context, c Conversation, markup []string) (Prompt, error) {
-	if t == nil || t.run == nil {
+	if t == nil || t.program == nil {
 		return Prompt{}, errors.New("chat: template: empty, expected one from Parse or Builtin")
 	}
-	in, err := newInput(c)
+	in, err := newInput(c, t.knows)
 	if err != nil {
 		return Prompt{}, err
 	}
-	m, err := in.marked(markup, t.used)
+	m, err := in.marked(markup, t.program.used)
 	if err != nil {
 		return Prompt{}, err
 	}
@@ -76,16 +77,22 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// run renders the input with the template.
-func (p *program) run(r *run, in *input) error {
-	r.tables = p.tables
+// run renders the input.
+func (t *Template) run(r *run, in *input) error {
+	r.tables = t.program.tables
 	s := &scope{}
+	for _, v := range t.own {
+		s.set(v.name, v.value)
+	}
+	for i, name := range in.variables.keys {
+		s.set(name, in.variables.values[i])
+	}
 	s.set("messages", in.messages)
 	s.set("tools", in.tools)
 	s.set("add_generation_prompt", in.generate)
 	s.set("enable_thinking", in.thinking)
 	s.set("bos_token", bos)
 	s.set("eos_token", eos)
-	_, err := p.body.exec(r, s)
+	_, err := t.program.body.exec(r, s)
 	return err
 }

@@ -1,0 +1,217 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// knowledge is what a template understands, judged by what its text mentions. Revisions of Gemma's format differ in it.
+type knowledge struct {
+	toolRole      bool // messages of role tool
+	toolResponses bool // the list of a message that calls
+	systemParts   bool // a first message of the system whose content is no string
+}
+
+var (
+	mentionsToolRole = regexp.MustCompile(`tool_call_id|[!=]=\s*['"]tool['"]|['"]tool['"]\s*[!=]=|\bin\s*[\[(][^\])]*['"]tool['"]`)
+	mentionsSystem   = regexp.MustCompile(`messages\[0\](?:\.content\b|\[['"]content['"]\])(\s*is\b)?`)
+)
+
+func knowledgeOf(source string) knowledge {
+	k := knowledge{
+		toolRole:      mentionsToolRole.MatchString(source),
+		toolResponses: strings.Contains(source, "tool_responses"),
+	}
+	system := mentionsSystem.FindAllStringSubmatch(source, -1)
+	k.systemParts = len(system) == 0 || slices.ContainsFunc(system, func(m []string) bool { return m[1] != "" })
+	return k
+}
+
+// attach makes messages of all answers of tools, each with the id and the name of the call that it answers: the one that has its
+// id, else the next of its name, else the next; where there are more answers than calls, one with a name stands for itself. Markup has no ids, so that answers of one function are told apart by their place
+// alone: they are put in the order of their calls.
+func attach(messages []Message) ([]Message, error) {
+	var out []Message
+	for i := 0; i < len(messages); {
+		m := messages[i]
+		if m.Role == "tool" {
+			return nil, fmt.Errorf("chat: message %d: a tool's answer without a call, expected an assistant message with "+
+				"tool_calls before it", i)
+		}
+		var answers []Message
+		var from []int // their messages
+		for _, r := range m.ToolResponses {
+			answers, from = append(answers, Message{Role: "tool", Name: r.Name, Response: r.Response}), append(from, i)
+		}
+		for i++; len(m.ToolCalls) > 0 && i < len(messages) && messages[i].Role == "tool"; i++ {
+			answers, from = append(answers, messages[i]), append(from, i)
+		}
+		var at int
+		var err error
+		if m.ToolCalls, at, err = match(m.ToolCalls, answers); err != nil {
+			return nil, fmt.Errorf("chat: message %d: %w", from[at], err)
+		}
+		m.ToolResponses = nil
+		out = append(append(out, m), answers...)
+	}
+	return out, nil
+}
+
+// match gives the answers the ids and names of their calls, and their order to those of one function. Where ids of calls are
+// missing or not unique it returns calls with ids of its own. at is the answer that an error is about.
+func match(calls []Call, answers []Message) (identified []Call, at int, err error) {
+	if len(answers) == 0 {
+		return calls, 0, nil
+	}
+	ids := map[string]bool{}
+	for _, c := range calls {
+		ids[c.ID] = true
+	}
+	identified = calls
+	if len(ids) < len(calls) || ids[""] {
+		identified = slices.Clone(calls)
+		for i := range identified {
+			identified[i].ID = fmt.Sprintf("call_%d", i+1)
+		}
+	}
+	answered := make([]bool, len(calls))
+	// next is the first call without an answer that fits, else the first that fits, or −1.
+	next := func(fits func(c Call) bool) int {
+		some := -1
+		for i, c := range calls {
+			if fits(c) && !answered[i] {
+				return i
+			}
+			if fits(c) && some < 0 {
+				some = i
+			}
+		}
+		return some
+	}
+	which := make([]int, len(answers))
+	for at := range answers {
+		a := &answers[at]
+		var i int
+		if hasIDs := len(ids) > 1 || !ids[""]; hasIDs && a.ToolCallID != "" {
+			if i = next(func(c Call) bool { return c.ID == a.ToolCallID }); i < 0 {
+				return nil, at, fmt.Errorf("tool_call_id %.60q, expected the id of a call in the assistant message before it", a.ToolCallID)
+			}
+		} else {
+			if i = next(func(c Call) bool { return c.Name == a.Name }); i < 0 || answered[i] {
+				i = next(func(Call) bool { return true })
+			}
+			if answered[i] && a.Name == "" {
+				return nil, at, fmt.Errorf("a tool's answer too many without a name, expected one for each of %d calls", len(calls))
+			} else if answered[i] {
+				i = len(calls)
+			}
+		}
+		if which[at] = i; i < len(calls) {
+			answered[i] = true
+			a.ToolCallID, a.Name = identified[i].ID, identified[i].Name
+		}
+		if len(a.Response) > 0 && a.Response[0] == '"' {
+			if err := json.Unmarshal(a.Response, &a.Content); err != nil {
+				return nil, at, err
+			}
+			a.Response = nil
+		}
+	}
+	// Answers keep the places of their function, in the order of its calls.
+	order := make([]int, len(answers))
+	places := map[string][]int{}
+	for at, a := range answers {
+		places[a.Name] = append(places[a.Name], at)
+	}
+	for _, at := range places {
+		sorted := slices.Clone(at)
+		slices.SortStableFunc(sorted, func(a, b int) int { return which[a] - which[b] })
+		for i, to := range at {
+			order[to] = sorted[i]
+		}
+	}
+	unordered := slices.Clone(answers)
+	for to, from := range order {
+		answers[to] = unordered[from]
+	}
+	return identified, 0, nil
+}
+
+// fold turns answers of tools, attached, into what a template understands. A template of the role tool understands text; one of
+// tool_responses takes any value there. One that knows only tool_responses is given answers that are JSON as values, and goes on
+// with the next message's content where it has that of the message that calls.
+func (k knowledge) fold(messages []Message) ([]Message, error) {
+	var out []Message
+	for i := 0; i < len(messages); {
+		m := messages[i]
+		var answers []Message
+		values := false
+		for i++; i < len(messages) && messages[i].Role == "tool"; i++ {
+			answers = append(answers, messages[i])
+			values = values || len(messages[i].Response) > 0
+		}
+		if len(answers) > 0 && k.toolResponses && (!k.toolRole || values) {
+			for _, a := range answers {
+				response, err := a.response(k.toolRole)
+				if err != nil {
+					return nil, err
+				}
+				m.ToolResponses = append(m.ToolResponses, ToolResponse{Name: a.Name, Response: response})
+			}
+			if !k.toolRole && i < len(messages) && messages[i].model() && len(messages[i].ToolCalls) == 0 {
+				m.Content, m.Parts = messages[i].Content, messages[i].Parts
+				i++
+			}
+			answers = nil
+		}
+		for j := range answers {
+			if a := &answers[j]; len(a.Response) > 0 {
+				a.Content, a.Response = string(a.Response), nil
+			}
+		}
+		out = append(append(out, m), answers...)
+	}
+	return out, nil
+}
+
+// response returns a tool's answer as a value: text stays text if asText, else it may be JSON, and parts are a list.
+func (m Message) response(asText bool) (json.RawMessage, error) {
+	switch {
+	case len(m.Response) > 0:
+		return m.Response, nil
+	case len(m.Parts) > 0 && !asText:
+		return marshal(m.Parts)
+	case len(m.Parts) > 0:
+		var text strings.Builder
+		for _, p := range m.Parts {
+			if p.Type != "text" {
+				return nil, errors.New("chat: a tool's answer of parts other than text beside one that is a JSON value: " +
+					"the template cannot hold both")
+			}
+			text.WriteString(p.Text)
+		}
+		return marshal(text.String())
+	case !asText:
+		if _, err := decodeJSON([]byte(m.Content)); err == nil {
+			return json.RawMessage(m.Content), nil
+		}
+	}
+	return marshal(m.Content)
+}
+
+// decodeJSON reads any JSON value as decodeObject reads an object.
+func decodeJSON(data []byte) (value, error) {
+	if !json.Valid(data) {
+		return nil, errors.New("not valid JSON")
+	}
+	d, err := decodeObject(slices.Concat([]byte(`{"":`), data, []byte("}")))
+	if err != nil {
+		return nil, err
+	}
+	v, _ := d.get("")
+	return v, nil
+}

@@ -1,0 +1,101 @@
+package gemma4_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/gguf"
+)
+
+// openWith opens a model of no sense whose file has a template.
+func openWith(t *testing.T, kind string, template any) *gemma4.Model {
+	t.Helper()
+	var change func(*gguf.Metadata, []gguf.Source) []gguf.Source
+	if template != nil {
+		change = with("tokenizer.chat_template", template)
+	}
+	m, err := gemma4.OpenBytes(altered(t, shape(kind), change))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// promptOf returns a chat's prompt as text.
+func promptOf(t *testing.T, m *gemma4.Model, o gemma4.ChatOptions, ms ...chat.Message) string {
+	t.Helper()
+	c := newChat(t, m, o)
+	c.Messages = ms
+	return m.Tokenizer().Decode(ids(t, c), true)
+}
+
+func TestBrokenTemplateKeepsOnlyChatFromWorking(t *testing.T) {
+	other, err := chat.Parse("{{ bos_token }}{{ messages[0].content }}{{ sign }}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		template any
+		want     string
+	}{
+		{"{% include 'x' %}", "gemma4: tokenizer.chat_template: chat: template: line 1"},
+		{strings.Repeat("x", 1<<17+1), "gemma4: tokenizer.chat_template: chat: template: limit exceeded"},
+		{uint8(1), "gemma4: gguf: bytes: metadata key tokenizer.chat_template: type uint8, expected string"},
+	} {
+		m := openWith(t, "dense", test.template)
+		s := newSession(t, m, gemma4.SessionOptions{})
+		if n := len(generate(t, s, prompt(m, "abc"), gemma4.GenerateOptions{MaxTokens: 3})); n == 0 && s.Result().Generated == 0 {
+			t.Errorf("%s: nothing was generated: %+v", test.want, s.Result())
+		}
+		if _, err := m.NewChat(gemma4.ChatOptions{}); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%v, want %q", err, test.want)
+		}
+		o := gemma4.ChatOptions{Template: other, Variables: map[string]any{"sign": "!"}}
+		if got := promptOf(t, m, o, user("ab")); got != "<bos>ab!" {
+			t.Errorf("another template makes %q", got)
+		}
+		c := newChat(t, m, o)
+		c.Options.Template = nil // may be changed, and then the file's is wanted
+		if _, err := c.Prompt(ctx); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%v, want %q", err, test.want)
+		}
+	}
+}
+
+// A file without a template, or with one of nothing but space, is read by the format of its kind of model.
+func TestModelsWithoutTemplateHaveTheirOwnFormat(t *testing.T) {
+	const thought = "<|channel>thought\n<channel|>"
+	for kind, end := range map[string]string{"dense": thought, "moe": thought, "e": ""} {
+		for _, template := range []any{nil, "", " \n\t"} {
+			if got := promptOf(t, openWith(t, kind, template), gemma4.ChatOptions{}, user("ab")); got != "<bos><|turn>user\nab<turn|>\n<|turn>model\n"+end {
+				t.Errorf("%s with the template %q: %q", kind, template, got)
+			}
+		}
+	}
+}
+
+func TestSpaceBeforeBOSMakesNoSecondBOS(t *testing.T) {
+	for _, test := range []struct{ template, content, want string }{
+		{"\n{{ bos_token }}ab", "", "<bos>ab"},
+		{"\n\n \t\r\n{{ bos_token }}ab", "", "<bos>ab"},
+		{"\u00a0\u2003{{ bos_token }}ab", "", "<bos>ab"},
+		{"\n{{ bos_token }}<|turn>{{ messages[0].content }}", "<bos><|turn>", "<bos><|turn><bos><|turn>"},
+		{"\nab", "", "<bos>\nab"},
+		{"\n{{ messages[0].content }}", "<bos>ab", "<bos>\n<bos>ab"}, // text of a user is no BOS
+	} {
+		m := openWith(t, "dense", test.template)
+		c := newChat(t, m, gemma4.ChatOptions{})
+		c.Messages = []chat.Message{user("%s", test.content)}
+		got := ids(t, c)
+		if text := m.Tokenizer().Decode(got, true); text != test.want {
+			t.Errorf("%q: %q, want %q", test.template, text, test.want)
+		}
+		if bos := m.Tokenizer().BOS(); got[0] != bos || slices.Contains(got[1:], bos) {
+			t.Errorf("%q: %v", test.template, got)
+		}
+	}
+}
