@@ -24,7 +24,8 @@
 // vocabulary. A [Chat] renders the conversation with the template of the file, keeps what was read between turns, and yields
 // a [Token] per step: answer, thought or tool call. Errors say which file, tensor or key is wrong and what was expected.
 //
-// To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open.
+// To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does
+// all of this at a terminal; examples are small programs to copy.
 //
 // # Below the chat
 //
@@ -67,7 +68,7 @@
 //
 // [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens goes on
 // within a second, where reading it took minutes, and on the same kernels with the same bytes. A file is replaced in one step, however
-// the program ends; one that is damaged or of another model is an error, never another answer. It is a GGUF file: examples/inspect shows
+// the program ends; one that is damaged or of another model is an error, never another answer. It is a GGUF file: gemma4 inspect shows
 // what is in it.
 //
 //	c, err := m.RestoreChat("talk.gguf", gemma4.ChatOptions{})

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+)
+
+// nanoKnows is what the embedded model was made for.
+const nanoKnows = `It is a toy to try things with: it knows the capitals of 54 countries, sums to 20, opposites, thirty words in five languages and
+a dozen facts, finds codes and numbers in a text, writes JSON of a sentence and calls tools. Everything else it answers
+with nonsense. For more open a model of yours: gemma4 run -m FILE
+Try: What is the capital of Peru?   How much is 12 + 7?   What is the opposite of 'wet'?`
+
+// banner says who is there, and what for.
+func (t *talk) banner() {
+	info := t.m.Info()
+	t.note("%s, %s parameters in %s, %s kernels, threads: %d", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes), info.Level, info.Threads)
+	if t.model.Path == "" {
+		t.note("%s", nanoKnows)
+	}
+	if n := len(t.chat.Messages); n > 0 {
+		t.note("%s holds %d messages", t.file, n)
+	}
+	t.note("/help lists the commands")
+}
+
+func modelName(info gemma4.Info) string { return cmp.Or(info.Name, "a model without a name") }
+
+// count writes a large number for people.
+func count(n int64) string {
+	switch x := float64(n); {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f billion", x/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f million", x/1e6)
+	}
+	return fmt.Sprint(n)
+}

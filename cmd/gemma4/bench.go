@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+	"github.com/gogemma/gemma4/internal/synth"
+	"github.com/gogemma/gemma4/nano"
+)
+
+var benchUsage = cli.Usage{
+	Name: "gemma4 bench",
+	Args: "[flags]",
+	About: `
+Measures models: reading a prompt of -p tokens and writing -n tokens, in steps of -b tokens, behind -d tokens. Each figure
+is the median of -r repetitions, with the spread between the fastest and the slowest. Between the repetitions the
+rooflines are measured: a plain read loop, and multiply-adds on registers alone. GEMMA4_CPU caps the level of the kernels.
+Models are files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.`,
+	Examples: `
+gemma4 bench -m model.gguf
+gemma4 bench -synth e2b:q4_0 -p 512 -n 64
+gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md`,
+}
+
+// plan is what is measured of each model.
+type plan struct {
+	prompt, written int
+	depths, steps   []int
+	repetitions     int
+	cache           gemma4.CacheFormat
+	loader          gemma4.Loader
+	huge            bool
+}
+
+func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := cli.New(benchUsage, stdin, stdout, stderr)
+	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, repetitions: 5}
+	var sources []source
+	p.Group("models")
+	p.Func("m", "GGUF `file`, of a split one any part; may be repeated", func(path string) error {
+		sources = append(sources, source{name: filepath.Base(path), path: path})
+		return nil
+	})
+	p.Func("synth", "synthetic model `PRESET:FORMAT`, such as e2b:q4_0 or 26b:q4_k_m; may be repeated", func(spec string) error {
+		_, err := synth.Parse(spec)
+		sources = append(sources, source{name: spec, spec: spec})
+		return err
+	})
+	p.Group("tests")
+	p.IntVar(&plan.prompt, "p", plan.prompt, "`tokens` of the prompt, 0: no reading test")
+	p.IntVar(&plan.written, "n", plan.written, "`tokens` to write, 0: no writing test")
+	numbers(p, "d", "`depths`: tokens that stand before the test, separated by commas (default 0)", 0, &plan.depths)
+	numbers(p, "b", "`tokens` written per step, separated by commas (default 1)", 1, &plan.steps)
+	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
+	p.Group("how they run")
+	p.TextVar(&plan.cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
+	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: as many as there are cores)")
+	p.BoolVar(&plan.huge, "huge", false, "weights in memory of their own with huge pages (Linux)")
+	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
+	p.Group("output")
+	markdown := p.Bool("md", false, "print a Markdown table")
+	asJSON := p.Bool("json", false, "print a JSON array of rows")
+
+	return p.Run(args, func() error {
+		if p.NArg() > 0 {
+			return cli.Wrong("unexpected argument %q", p.Arg(0))
+		}
+		if plan.prompt < 0 || plan.written < 0 || plan.repetitions < 1 || plan.loader.Threads < 0 {
+			return cli.Wrong("-p, -n and -threads cannot be negative, and -r is at least 1")
+		}
+		if len(sources) == 0 {
+			sources = []source{{name: "nano"}}
+		}
+		ctx, stop := cli.Interruptible()
+		defer stop()
+		var rows []row
+		for _, s := range sources {
+			found, err := s.measure(ctx, &plan, stderr)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			rows = append(rows, found...)
+		}
+		switch {
+		case *asJSON:
+			return printJSON(p.Out, rows)
+		case *markdown:
+			return printTable(p.Out, rows, "| ", " | ", " |")
+		}
+		return printTable(p.Out, rows, "", "  ", "")
+	})
+}
+
+// numbers defines a flag of whole numbers, each at least least.
+func numbers(p *cli.Program, name, usage string, least int, list *[]int) {
+	p.Func(name, usage, func(text string) error {
+		*list = nil
+		for word := range strings.SplitSeq(text, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(word))
+			if err != nil || n < least {
+				return fmt.Errorf("expected whole numbers from %d up, separated by commas", least)
+			}
+			*list = append(*list, n)
+		}
+		return nil
+	})
+}
+
+// source is a model to measure: a file, a synthetic one, or the embedded one.
+type source struct{ name, path, spec string }
+
+// open returns the model and the seconds that opening took, writing a synthetic one first if it is not there.
+func (s *source) open(l gemma4.Loader, stderr io.Writer) (m *gemma4.Model, seconds float64, err error) {
+	path := s.path
+	if s.spec != "" {
+		if path, err = synthetic(s.spec, stderr); err != nil {
+			return nil, 0, err
+		}
+	}
+	began := time.Now()
+	if path == "" {
+		m, err = l.OpenBytes(nano.GGUF())
+	} else {
+		m, err = l.Open(path)
+	}
+	return m, time.Since(began).Seconds(), err
+}
+
+// synthetic returns the path of a synthetic model in the user's cache folder.
+func synthetic(spec string, stderr io.Writer) (string, error) {
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	folder = filepath.Join(folder, "gemma4")
+	path := filepath.Join(folder, strings.ReplaceAll(spec, ":", "-")+".gguf")
+	config, err := synth.Parse(spec)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	fmt.Fprintf(stderr, "gemma4 bench: writing %s, %s, once\n", path, cli.Bytes(config.Size()))
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", err
+	}
+	return path, synth.WriteFile(path, config)
+}
+
+// measure opens the model and runs the plan.
+func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row, error) {
+	m, load, err := s.open(p.loader, stderr)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	if p.huge {
+		if err := m.Prefault(ctx, gemma4.PrefaultOptions{HugePages: true}); err != nil {
+			return nil, err
+		}
+	}
+	session, err := m.NewSession(gemma4.SessionOptions{Cache: p.cache})
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close()
+	b := &bench{ctx: ctx, plan: p, m: m, s: session, ids: anyIDs(m, max(1<<14, p.written+slices.Max(p.steps)))}
+	if b.first, err = b.firstToken(); err != nil {
+		return nil, err
+	}
+	info := m.Info()
+	var rows []row
+	for _, depth := range p.depths {
+		if err := b.fill(depth); err != nil {
+			return nil, err
+		}
+		var tests []row
+		if p.prompt > 0 {
+			tests = append(tests, row{Test: "read", Tokens: p.prompt})
+		}
+		for _, step := range p.steps {
+			if p.written > 0 {
+				tests = append(tests, row{Test: "write", Tokens: step})
+			}
+		}
+		for _, r := range tests {
+			r.Model, r.Level, r.Threads, r.Depth = s.name, info.Level, info.Threads, depth
+			r.LoadSeconds, r.FirstTokenSeconds = load, b.first
+			if err := b.repeat(&r); err != nil {
+				return nil, err
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows, nil
+}
+
+// anyIDs returns ids that no tokenizer made: weights do not care, and random ones have no use for words.
+func anyIDs(m *gemma4.Model, n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(i*7919+13) % int32(m.Tokenizer().Size())
+	}
+	return ids
+}
+
+// bench measures one model.
+type bench struct {
+	ctx   context.Context
+	plan  *plan
+	m     *gemma4.Model
+	s     *gemma4.Session
+	ids   []int32
+	first float64 // seconds to the first token of a prompt of 20
+}
+
+// firstToken reads 20 tokens, as the first thing that the model does.
+func (b *bench) firstToken() (float64, error) {
+	began := time.Now()
+	err := b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:20]})
+	return time.Since(began).Seconds(), err
+}
+
+// fill makes the session hold so many tokens.
+func (b *bench) fill(depth int) error {
+	b.s.Rewind(0)
+	for depth > 0 {
+		n := min(depth, len(b.ids))
+		if err := b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:n]}); err != nil {
+			return err
+		}
+		depth -= n
+	}
+	return nil
+}
+
+// once runs a test and returns its seconds, tokens and multiply-adds. The session holds r.Depth tokens before and after.
+func (b *bench) once(r *row) (seconds float64, tokens int, ops int64, err error) {
+	if b.s.Rewind(r.Depth) != r.Depth { // too far back for the sliding layers
+		if err := b.fill(r.Depth); err != nil {
+			return 0, 0, 0, err
+		}
+	}
+	before := b.s.Ops()
+	began := time.Now()
+	if r.Test == "read" {
+		tokens = r.Tokens
+		for left := tokens; left > 0 && err == nil; left -= min(left, len(b.ids)) {
+			err = b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:min(left, len(b.ids))]})
+		}
+	} else {
+		for tokens < b.plan.written && err == nil {
+			_, err = b.s.Write(b.ctx, b.ids[tokens:tokens+r.Tokens]...)
+			tokens += r.Tokens
+		}
+	}
+	return time.Since(began).Seconds(), tokens, b.s.Ops() - before, err
+}
+
+// repeat fills the row with the medians of the repetitions, each beside a roofline of its own.
+func (b *bench) repeat(r *row) error {
+	if _, _, _, err := b.once(r); err != nil { // pages and buffers come in
+		return err
+	}
+	var speed, readShare, multiplyShare, bandwidth, peak []float64
+	for range b.plan.repetitions {
+		roof, err := b.m.Roofline()
+		if err != nil {
+			return err
+		}
+		seconds, tokens, ops, err := b.once(r)
+		if err != nil {
+			return err
+		}
+		r.FlopsPerToken = 2 * float64(ops) / float64(tokens)
+		if r.Test == "write" {
+			bytes, err := b.m.WriteBytes(r.Tokens, r.Depth+b.plan.written/2, b.plan.cache)
+			if err != nil {
+				return err
+			}
+			r.BytesPerToken = float64(bytes) / float64(r.Tokens)
+		}
+		v := float64(tokens) / seconds
+		speed = append(speed, v)
+		bandwidth, peak = append(bandwidth, roof.ReadBytes), append(peak, 2*roof.MultiplyAdds)
+		readShare = append(readShare, v*r.BytesPerToken/roof.ReadBytes)
+		multiplyShare = append(multiplyShare, v*r.FlopsPerToken/(2*roof.MultiplyAdds))
+	}
+	r.TokensPerSecond = median(speed)
+	r.Spread = (slices.Max(speed) - slices.Min(speed)) / r.TokensPerSecond
+	r.ReadGBps, r.RooflineGBps, r.ReadShare = r.TokensPerSecond*r.BytesPerToken/1e9, median(bandwidth)/1e9, median(readShare)
+	r.TFLOPS, r.PeakTFLOPS, r.MultiplyShare = r.TokensPerSecond*r.FlopsPerToken/1e12, median(peak)/1e12, median(multiplyShare)
+	r.PeakRSSBytes = peakRSS()
+	return nil
+}
+
+func median(x []float64) float64 {
+	x = slices.Sorted(slices.Values(x))
+	return (x[len(x)/2] + x[(len(x)-1)/2]) / 2
+}
+
+var errNoRows = errors.New("nothing to measure: -p and -n are both 0")

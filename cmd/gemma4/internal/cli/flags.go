@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/nano"
+	"github.com/gogemma/gemma4/sampler"
+)
+
+// ModelFlags say which model is opened, and how it runs.
+type ModelFlags struct {
+	Path           string // empty: the embedded model
+	Loader         gemma4.Loader
+	prefault, huge bool
+	progress       func(done, total int64)
+}
+
+// FileFlag defines -m alone.
+func (p *Program) FileFlag() *ModelFlags {
+	f := &ModelFlags{}
+	p.Func("m", "GGUF `file`, of a split one any part; without it the embedded model, nano, is used", func(path string) error {
+		if f.Path = path; path == "" { // an empty variable of a script must not choose another model
+			return errors.New("expected a file")
+		}
+		return nil
+	})
+	return f
+}
+
+// ModelFlags defines -m, -exact, -threads, -prefault and -huge.
+func (p *Program) ModelFlags() *ModelFlags {
+	p.Group("model")
+	f := p.FileFlag()
+	f.progress = p.loading()
+	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk before anything else")
+	p.BoolVar(&f.huge, "huge", false, "read it into memory of its own with huge pages: a little faster, and as large as the model (Linux)")
+	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
+	p.Func("threads", "`number` of threads that compute (default: as many as there are cores)", func(text string) (err error) {
+		f.Loader.Threads, err = count(text)
+		return err
+	})
+	return f
+}
+
+// Open opens the model.
+func (f *ModelFlags) Open() (*gemma4.Model, error) {
+	if f.Path == "" {
+		return f.Loader.OpenBytes(nano.GGUF())
+	}
+	m, err := f.Loader.Open(f.Path)
+	if err != nil || !f.prefault && !f.huge {
+		return m, err
+	}
+	ctx, stop := Interruptible()
+	defer stop()
+	if err := m.Prefault(ctx, gemma4.PrefaultOptions{HugePages: f.huge, Progress: f.progress}); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// SessionFlags defines -cache, -ctx and -memory. Long prompts show their progress.
+func (p *Program) SessionFlags() *gemma4.SessionOptions {
+	p.Group("memory")
+	o := &gemma4.SessionOptions{Progress: p.Progress("reading")}
+	p.TextVar(&o.Cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
+	p.Func("ctx", "`positions` that the context holds (default: as many as the model's, taken as they are needed)", func(text string) (err error) {
+		o.Context, err = count(text)
+		return err
+	})
+	p.Func("memory", "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or refuses a -ctx that does not fit", func(text string) (err error) {
+		o.Memory, err = size(text)
+		return err
+	})
+	return o
+}
+
+// size reads a number of bytes, as Bytes writes it.
+func size(text string) (int64, error) {
+	number := strings.TrimRight(text, "kMGB ")
+	unit, ok := map[string]float64{"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[strings.TrimSpace(text[len(number):])]
+	x, err := strconv.ParseFloat(number, 64)
+	if err != nil || !ok || !(x*unit >= 1 && x*unit < 1e18) {
+		return 0, errors.New("expected a number of bytes, such as 500MB or 2GB")
+	}
+	return int64(x * unit), nil
+}
+
+// SamplingFlags change what a model's file recommends.
+type SamplingFlags struct{ sampler.Overrides }
+
+// SamplingFlags defines -temp, -top-k, -top-p, -min-p, -typical, the penalties and -seed.
+func (p *Program) SamplingFlags() *SamplingFlags {
+	p.Group("sampling")
+	f := &SamplingFlags{}
+	p.sampling = f
+	number := func(name, usage string, field **float64) {
+		p.Func(name, usage, func(text string) error {
+			x, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return errors.New("expected a number")
+			}
+			*field = &x
+			return nil
+		})
+	}
+	number("temp", "`temperature`: 0 always takes the most likely token (default: the file's advice, else 1)", &f.Temperature)
+	number("top-p", "`share` of the probability that likely tokens must reach, 1: off (default: the file's advice, else 0.95)", &f.TopP)
+	number("min-p", "least `probability`, relative to the most likely token, 0: off", &f.MinP)
+	number("typical", "`share` of the probability that typical tokens must reach, 1: off", &f.Typical)
+	number("repeat-penalty", "`factor` against recent tokens, 1: off", &f.RepeatPenalty)
+	number("frequency-penalty", "`number` taken off a logit for each recent occurrence, 0: off", &f.FrequencyPenalty)
+	number("presence-penalty", "`number` taken off the logit of recent tokens, 0: off", &f.PresencePenalty)
+	p.Func("top-k", "`number` of most likely tokens to choose from, 0: all (default: the file's advice, else 64)", func(text string) error {
+		k, err := count(text)
+		f.TopK = &k
+		return err
+	})
+	p.Func("seed", "`number` that makes the choice repeatable (default: another one each time)", func(text string) error {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return errors.New("expected a whole number from 0 to 18446744073709551615")
+		}
+		f.Seed = &seed
+		return nil
+	})
+	p.checks = append(p.checks, func() error {
+		return sampler.Options{}.With(f.Overrides).Validate(1)
+	})
+	return f
+}
+
+// OpenFile opens the model's file for a look at it.
+func (f *ModelFlags) OpenFile() (*gguf.File, error) {
+	if f.Path == "" {
+		return gguf.OpenBytes(nano.GGUF())
+	}
+	return gguf.Open(f.Path)
+}
+
+// ParseIDs reads token ids that are separated by commas or spaces, or are a JSON array.
+func ParseIDs(text string, vocabulary int) ([]int32, error) {
+	var ids []int32
+	inner := strings.TrimSpace(text)
+	if strings.HasPrefix(inner, "[") && strings.HasSuffix(inner, "]") {
+		inner = inner[1 : len(inner)-1]
+	}
+	separator := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
+	for word := range strings.FieldsFuncSeq(inner, separator) {
+		id, err := strconv.ParseInt(word, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("token %d is %q, expected an id", len(ids), word)
+		}
+		if id < 0 || id >= int64(vocabulary) {
+			return nil, fmt.Errorf("token %d is %d, which is outside the vocabulary of %d", len(ids), id, vocabulary)
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
+}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Exit statuses.
+const (
+	ok          = 0
+	failed      = 1
+	wrongFlags  = 2
+	interrupted = 128 + 2 // as shells have it: 128 + the number of SIGINT
+)
+
+// Usage is what a program's help says beside its flags.
+type Usage struct {
+	Name     string // such as "gemma4 run"
+	Args     string // what stands behind the name
+	About    string // what it does, for people
+	Examples string // command lines, one each, that may be copied
+}
+
+// Program is one command: its flags, and what it reads and writes.
+type Program struct {
+	*flag.FlagSet
+	In  io.Reader
+	Out *bufio.Writer // standard output; Run flushes it at the end, a program that streams does it earlier
+	Err io.Writer     // standard error
+
+	stdout io.Writer // below Out
+	usage  Usage
+	groups []group        // of flags, in the order of the help
+	checks []func() error // of flags that only make sense together
+
+	sampling *SamplingFlags // may be nil
+
+	progress bool // a line of progress stands on standard error
+}
+
+// group is what the help shows under one title: the flags that were not there before it, and are there before the next.
+type group struct {
+	title  string
+	before map[string]bool
+}
+
+// New returns a program without flags.
+func New(u Usage, stdin io.Reader, stdout, stderr io.Writer) *Program {
+	p := &Program{
+		FlagSet: flag.NewFlagSet(u.Name, flag.ContinueOnError),
+		In:      stdin, Out: bufio.NewWriter(stdout), Err: stderr,
+		stdout: stdout, usage: u,
+	}
+	p.SetOutput(io.Discard) // Run prints what is wrong
+	return p
+}
+
+// Group begins a group of flags: the help shows those that are defined from here on under its title.
+func (p *Program) Group(title string) {
+	g := group{title: title, before: map[string]bool{}}
+	p.VisitAll(func(f *flag.Flag) { g.before[f.Name] = true })
+	p.groups = append(p.groups, g)
+}
+
+// FlagError is an error in the flags or arguments: it ends the program with the usage line and status 2.
+type FlagError struct{ Text string }
+
+func (e FlagError) Error() string { return e.Text }
+
+// Wrong returns a [FlagError].
+func Wrong(format string, args ...any) error { return FlagError{fmt.Sprintf(format, args...)} }
+
+// Run parses args, runs body and returns the exit status.
+func (p *Program) Run(args []string, body func() error) int {
+	err := p.parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		p.help()
+		err = nil
+	} else if err == nil {
+		err = body()
+	}
+	if e := p.Out.Flush(); err == nil {
+		err = e
+	}
+	p.endProgress()
+	var wrong FlagError
+	switch {
+	case err == nil:
+		return ok
+	case errors.As(err, &wrong):
+		p.Complain(err)
+		fmt.Fprintf(p.Err, "usage: %s %s\n%s -h lists the flags\n", p.Name(), p.usage.Args, p.Name())
+		return wrongFlags
+	case errors.Is(err, context.Canceled):
+		return interrupted
+	case errors.Is(err, syscall.EPIPE): // the reader has gone: it has what it wanted
+		return failed
+	}
+	p.Complain(err)
+	return failed
+}
+
+// Interruptible returns a context that ends at Ctrl-C or SIGTERM; a second one kills. Call stop when the work is done.
+func Interruptible() (ctx context.Context, stop func()) {
+	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// parse reads the flags. It is an error if a flag stands behind an argument, where it would silently be text, unless the
+// user separates them by "--".
+func (p *Program) parse(args []string) error {
+	if err := p.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return Wrong("%v", err)
+	}
+	for _, arg := range p.Args() {
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if strings.HasPrefix(arg, "-") && p.Lookup(name) != nil && !slices.Contains(args, "--") {
+			return Wrong("%s stands behind an argument: flags come first", arg)
+		}
+	}
+	return p.check()
+}
+
+// Change gives a flag another value, or returns an error and leaves all as it was.
+func (p *Program) Change(name, value string) error {
+	before := *p.sampling
+	err := cmp.Or(p.Set(name, value), p.check())
+	if err != nil {
+		*p.sampling = before
+	}
+	return err
+}
+
+// check looks at the flags that only make sense together.
+func (p *Program) check() error {
+	for _, check := range p.checks {
+		if err := check(); err != nil {
+			return Wrong("%v", err)
+		}
+	}
+	return nil
+}
+
+func (p *Program) help() {
+	fmt.Fprintf(p.Out, "usage: %s %s\n\n%s\n", p.Name(), p.usage.Args, strings.TrimSpace(p.usage.About))
+	fmt.Fprint(p.Out, "\nexamples:\n")
+	for line := range strings.Lines(strings.TrimSpace(p.usage.Examples) + "\n") {
+		fmt.Fprint(p.Out, "  ", line)
+	}
+	for i, g := range p.groups {
+		fmt.Fprintf(p.Out, "\n%s:\n", g.title)
+		flags := flag.NewFlagSet("", flag.ContinueOnError)
+		p.VisitAll(func(f *flag.Flag) {
+			if !g.before[f.Name] && (i+1 == len(p.groups) || p.groups[i+1].before[f.Name]) {
+				flags.Var(f.Value, f.Name, f.Usage)
+				flags.Lookup(f.Name).DefValue = f.DefValue
+			}
+		})
+		flags.SetOutput(p.Out)
+		flags.PrintDefaults()
+	}
+}
+
+// Count defines a flag for a whole number that is not negative.
+func (p *Program) Count(name, usage string) *int {
+	n := new(int)
+	p.Func(name, usage, func(text string) (err error) {
+		*n, err = count(text)
+		return err
+	})
+	return n
+}
+
+func count(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, errors.New("expected a whole number that is not negative")
+	}
+	return int(n), nil
+}
+
+// Input returns the program's text: its arguments joined by spaces or, where there are none, what stands on standard
+// input, as it is.
+func (p *Program) Input() (string, error) {
+	if p.NArg() > 0 {
+		return strings.Join(p.Args(), " "), nil
+	}
+	return p.Text()
+}
+
+// Text returns what stands on standard input.
+func (p *Program) Text() (string, error) {
+	if IsTerminal(p.In) {
+		fmt.Fprintf(p.Err, "%s: reading standard input; Ctrl-D ends it\n", p.Name())
+	}
+	text, err := io.ReadAll(p.In)
+	if err != nil {
+		return "", fmt.Errorf("standard input: %w", err)
+	}
+	return string(text), nil
+}
+
+// Complain prints an error on standard error: one line, whatever a file's name or a foreign text in it brings along.
+func (p *Program) Complain(err error) {
+	text := strings.TrimPrefix(err.Error(), "gemma4: ")
+	fmt.Fprintf(p.Err, "%s: %s\n", p.Name(), Printable(strings.ReplaceAll(text, "\n", " ")))
+}

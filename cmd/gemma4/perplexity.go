@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+)
+
+var perplexityUsage = cli.Usage{
+	Name: "gemma4 perplexity",
+	Args: "[flags] [file]",
+	About: `
+Prints the perplexity of a text file, or of standard input, with its standard error. The text is cut into windows of
+-ctx tokens (default 2048, or the model's context if that is smaller), each read behind a BOS token; every token counts.
+With -ids and -logits it reads those ids as they are and writes what follows each of them: little-endian float32
+[ids, vocabulary].`,
+	Examples: `
+gemma4 perplexity book.txt
+gemma4 perplexity -m model.gguf -cache q8_0 -ctx 512 < book.txt
+gemma4 perplexity -m model.gguf -ids 2,105,2364 -logits out.f32`,
+}
+
+func runPerplexity(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := cli.New(perplexityUsage, stdin, stdout, stderr)
+	model, session := p.ModelFlags(), p.SessionFlags()
+	p.Group("logits")
+	ids := p.String("ids", "", "`ids` to read instead of a text, such as 2,105,2364; with -logits")
+	out := p.String("logits", "", "`file` for the logits of -ids; it appears when it is complete")
+
+	return p.Run(args, func() error {
+		switch {
+		case p.NArg() > 1:
+			return cli.Wrong("one file at a time, not %d", p.NArg())
+		case (*ids == "") != (*out == ""):
+			return cli.Wrong("-ids and -logits go together")
+		case *ids != "" && p.NArg() > 0:
+			return cli.Wrong("-ids takes the place of the file")
+		}
+		var text []byte
+		var err error
+		if *ids == "" {
+			if text, err = readText(p); err != nil {
+				return err
+			}
+		}
+		m, err := model.Open()
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		if session.Context == 0 && *ids == "" {
+			session.Context = min(2048, m.Info().Context)
+		}
+		session.Progress = nil // the text's progress is shown instead
+		s, err := m.NewSession(*session)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+
+		ctx, stop := cli.Interruptible()
+		defer stop()
+		if *ids != "" {
+			list, err := cli.ParseIDs(*ids, m.Config().Vocabulary)
+			if err != nil {
+				return fmt.Errorf("-ids: %w", err)
+			}
+			return writeFile(*out, func(w *bufio.Writer) error { return writeLogits(ctx, w, s, list, p.Progress("reading")) })
+		}
+		result, err := s.Perplexity(ctx, m.Tokenizer().Encode(string(text), false), p.Progress("reading"))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.Out, "%v, windows of %d\n", result, s.Context())
+		return nil
+	})
+}
+
+// readText returns the text of the file that was named, or of standard input.
+func readText(p *cli.Program) ([]byte, error) {
+	if p.NArg() == 1 {
+		return os.ReadFile(p.Arg(0))
+	}
+	text, err := p.Input()
+	return []byte(text), err
+}
+
+// writeLogits writes a row of logits for each id.
+func writeLogits(ctx context.Context, w io.Writer, s *gemma4.Session, ids []int32, progress func(done, total int)) error {
+	if len(ids) == 0 {
+		return errors.New("-ids: no ids")
+	}
+	var row []byte
+	return s.AllLogits(ctx, ids, func(i int, logits []float32) error {
+		row = row[:0]
+		for _, x := range logits {
+			row = binary.LittleEndian.AppendUint32(row, math.Float32bits(x))
+		}
+		if progress != nil {
+			progress(i+1, len(ids))
+		}
+		_, err := w.Write(row)
+		return err
+	})
+}
+
+// writeFile makes a file of what write writes. It grows beside path, so that an error leaves no half file; a device or a
+// pipe at path is written directly.
+func writeFile(path string, write func(w *bufio.Writer) error) (err error) {
+	part := path + ".part"
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		part = path
+	}
+	f, err := os.Create(part)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	err = cmp.Or(write(w), w.Flush(), f.Close())
+	if part == path {
+		return err
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		os.Remove(part)
+	}
+	return err
+}

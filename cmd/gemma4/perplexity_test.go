@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
+	"github.com/gogemma/gemma4/internal/testdata"
+)
+
+var perplexity clitest.Run = runPerplexity
+
+const rememberMia = "Remember this. The code of Mia is 4821. What is the code of Mia?"
+
+func TestPerplexityOfAFileAndOfStandardInputAreTheSame(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text.txt")
+	if err := os.WriteFile(path, []byte(rememberMia), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	a, b := perplexity.Good(t, "", path), perplexity.Good(t, rememberMia)
+	want := regexp.MustCompile(`^perplexity \d+\.\d{4} ± \d+\.\d{4} \(\d\.\d{5} ± \d\.\d{5} nats per token, \d\d tokens\), windows of 2048\n$`)
+	if a != b || !want.MatchString(a) {
+		t.Errorf("file: %q, standard input: %q", a, b)
+	}
+	if out := perplexity.Good(t, rememberMia, "-ctx", "8", "-cache", "q8_0", "-exact", "-threads", "1"); !strings.HasSuffix(out, "windows of 8\n") || out == a {
+		t.Errorf("with flags: %q", out)
+	}
+}
+
+func TestLogitsAreThoseOfTheReference(t *testing.T) {
+	golden := filepath.Join(testdata.Root(t), "model", "testdata")
+	b, err := os.ReadFile(filepath.Join(golden, "micro-e.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reference struct{ IDs []int32 }
+	if err := json.Unmarshal(b, &reference); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join(golden, "micro-e.logits.f32"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, _ := json.Marshal(reference.IDs)
+	path := filepath.Join(t.TempDir(), "out.f32")
+	out := perplexity.Good(t, "", "-m", filepath.Join(golden, "micro-e.gguf"), "-cache", "f32", "-ids", strings.Trim(string(ids), "[]"), "-logits", path)
+	if out != "" {
+		t.Errorf("printed %q", out)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d bytes, want %d", len(got), len(want))
+	}
+	for i := 0; i < len(got); i += 4 {
+		x := math.Float32frombits(binary.LittleEndian.Uint32(got[i:]))
+		y := math.Float32frombits(binary.LittleEndian.Uint32(want[i:]))
+		if math.IsNaN(float64(x)) || math.Abs(float64(x-y)) > 1e-3 {
+			t.Fatalf("logit %d is %v, want %v", i/4, x, y)
+		}
+	}
+}
+
+func TestAnErrorLeavesNoHalfFileAndKeepsTheOldOne(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out.f32")
+	if err := os.WriteFile(path, []byte("old"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	err := writeFile(path, func(w *bufio.Writer) error {
+		_, err := io.WriteString(w, strings.Repeat("new", 10000))
+		return errors.Join(err, broken)
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "old" {
+		t.Errorf("the old file is %q, %v", b, err)
+	}
+	if err := writeFile(path, func(w *bufio.Writer) error { _, err := w.WriteString("new"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "new" {
+		t.Errorf("the new file is %q, %v", b, err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left over: %v, %v", files, err)
+	}
+}
+
+func TestADeviceIsWrittenToAndNotReplaced(t *testing.T) {
+	if err := writeFile(os.DevNull, func(w *bufio.Writer) error { _, err := w.WriteString("x"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Errorf("%s is a file now: %v", os.DevNull, err)
+	}
+}
+
+func TestWhatCannotBeMeasuredIsOneSentence(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out.f32")
+	for _, test := range []struct {
+		status int
+		want   string
+		args   []string
+	}{
+		{1, "no token", nil},
+		{1, "missing.txt", []string{filepath.Join(dir, "missing.txt")}},
+		{1, dir, []string{dir}},
+		{1, "missing.gguf", []string{"-m", filepath.Join(dir, "missing.gguf")}},
+		{1, "outside the vocabulary of 2048", []string{"-ids", "2,5000", "-logits", out}},
+		{1, `token 1 is "x"`, []string{"-ids", "2,x", "-logits", out}},
+		{1, "no ids", []string{"-ids", ",", "-logits", out}},
+		{1, "context holds 2", []string{"-ctx", "2", "-ids", "2,3,4", "-logits", out}},
+		{1, "nowhere", []string{"-ids", "2", "-logits", filepath.Join(dir, "nowhere", "out.f32")}},
+		{1, dir, []string{"-ids", "2", "-logits", dir}},
+		{2, "go together", []string{"-ids", "2"}},
+		{2, "go together", []string{"-logits", out}},
+		{2, "place of the file", []string{"-ids", "2", "-logits", out, "text.txt"}},
+		{2, "one file", []string{"a", "b"}},
+	} {
+		perplexity.Fails(t, test.status, test.want, "", test.args...)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
+		t.Errorf("left over: %v, %v", files, err)
+	}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+)
+
+var runUsage = cli.Usage{
+	Name: "gemma4 run",
+	Args: "[flags] [prompt]",
+	About: `
+Answers a prompt, the arguments joined by spaces. A text from a pipe or a file on standard input stands before it; with "-" as
+the prompt it is the prompt. Without a prompt it holds a conversation: at a terminal with a line editor, else one line, one
+turn. /help lists what else can be said there.
+
+The answer goes to standard output, everything else to standard error. Thoughts (-think) are shown dimmed, tool calls as
+[call] name(arguments): what is said next is what the tool returns. Ctrl-C stops an answer, clears a line, and leaves on an
+empty one when it is pressed twice. With -session the conversation is kept in a file after every turn and goes on where it
+was; the instruction, the tools and thinking are kept, too. With -raw the prompt is continued as it is, with a BOS token in
+front; markup such as <|turn> is parsed then.`,
+	Examples: `
+gemma4 run "What is the capital of France?"
+gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
+cat notes.txt | gemma4 run -m model.gguf -temp 0 "Summarise this."
+gemma4 run -m model.gguf -session talk.gguf -memory 2GB -think
+gemma4 run -m model.gguf -raw -n 100 "Once upon a time"`,
+}
+
+func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := cli.New(runUsage, stdin, stdout, stderr)
+	t := &talk{Program: p, model: p.ModelFlags(), sampling: p.SamplingFlags()}
+	p.Group("answers")
+	t.most = p.Count("n", "most `tokens` per answer (default: as many as the context holds)")
+	p.BoolVar(&t.options.Thinking, "think", false, "let the model think before it answers")
+	p.BoolVar(&t.thoughts, "thoughts", p.Terminal(), "show thoughts (default: where the output is a terminal)")
+	p.BoolVar(&t.stats, "stats", false, "show tokens per second, the seed and the reason of the end after each answer")
+	raw := p.Bool("raw", false, "no chat template: continue the prompt as it is")
+	p.Group("conversation")
+	p.StringVar(&t.options.System, "system", "", "`instruction` that stands before the conversation")
+	p.StringVar(&t.file, "session", "", "`file` that keeps the conversation")
+	p.TextVar(&t.options.Full, "full", gemma4.FullStop, "`policy` when the context is full: stop the answer, drop the oldest turns, or end with an error")
+	tools := p.String("tools", "", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
+	history := p.String("history", historyFile(), "`file` that keeps what was typed for the arrow keys; empty: none")
+	session := p.SessionFlags()
+
+	return p.Run(args, func() error {
+		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || *tools != "") {
+			return cli.Wrong("-raw has no turns: -system, -think, -session and -tools do not go with it")
+		}
+		t.options.SessionOptions = *session
+		if *tools != "" {
+			text, err := os.ReadFile(*tools)
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(text, &t.options.Tools); err != nil {
+				return fmt.Errorf("%s: %w", *tools, err)
+			}
+		}
+		if p.NArg() == 0 && !*raw {
+			return t.open(func() error { return t.converse(*history) })
+		}
+		prompt, err := t.question()
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(prompt) == "" {
+			return errors.New("the prompt is empty: give it as an argument or on standard input")
+		}
+		return t.open(func() error {
+			ctx, stop := cli.Interruptible()
+			defer stop()
+			if *raw {
+				return t.raw(ctx, prompt)
+			}
+			return t.line(ctx, prompt, true)
+		})
+	})
+}
+
+// historyFile returns where the history is kept unless the user says otherwise, nowhere if there is no home.
+func historyFile() string {
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(folder, "gemma4", "history")
+}
+
+// question returns the prompt: the arguments behind what stands on standard input, unless that is a keyboard.
+func (t *talk) question() (string, error) {
+	words := t.Args()
+	if len(words) == 0 || len(words) == 1 && words[0] == "-" {
+		return t.Text()
+	}
+	prompt := strings.Join(words, " ")
+	if cli.IsTerminal(t.In) {
+		return prompt, nil
+	}
+	text, err := t.Text()
+	if text = strings.TrimRight(text, "\r\n"); text == "" {
+		return prompt, err
+	}
+	return text + "\n\n" + prompt, err
+}
+
+// raw continues a text that is no conversation.
+func (t *talk) raw(ctx context.Context, prompt string) error {
+	tok := t.m.Tokenizer()
+	ids := tok.WithBOS(tok.Encode(prompt, true))
+	_, err := t.Answer(t.chat.Session().Generate(ctx, []gemma4.Input{{Tokens: ids}}, t.chat.Options.GenerateOptions), false)
+	t.statistics(err)
+	return err
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+)
+
+// errBye ends a conversation.
+var errBye = errors.New("bye")
+
+// slash is a command within a conversation.
+type slash struct {
+	names string // separated by spaces
+	arg   string // what may follow, in brackets where it need not; empty: nothing
+	does  string
+	run   func(t *talk, ctx context.Context, arg string) error
+}
+
+func slashes() []slash {
+	return []slash{
+		{"help ?", "", "this list", (*talk).listCommands},
+		{"bye quit exit", "", "the end; so are Ctrl-D, and Ctrl-C twice on an empty line", func(*talk, context.Context, string) error { return errBye }},
+		{"clear", "", "forget the conversation", (*talk).clear},
+		{"undo", "", "forget the last turn", (*talk).undo},
+		{"regenerate", "", "forget the last answer, and answer again", (*talk).regenerate},
+		{"think", "[on|off]", "thinking before answers", (*talk).think},
+		{"system", "[TEXT]", "the instruction before the conversation; without TEXT: none", (*talk).system},
+		{"set", "[NAME VALUE]", "change a flag, such as temp, top-k, seed, n, stats, thoughts; without one: list them", (*talk).set},
+		{"show", "[WHAT]", "model, session, system, tools, messages or template; without WHAT: the first two", (*talk).show},
+		{"save", "FILE", "save the conversation in a file", func(t *talk, _ context.Context, file string) error { return t.chat.Save(file) }},
+		{"load", "FILE", "go on with the conversation of a file", (*talk).load},
+	}
+}
+
+// command runs what begins with a slash.
+func (t *talk) command(ctx context.Context, text string) error {
+	name, arg, _ := strings.Cut(strings.TrimSpace(text[1:]), " ")
+	arg = strings.TrimSpace(arg)
+	for _, c := range slashes() {
+		names := strings.Fields(c.names)
+		if !slices.Contains(names, name) {
+			continue
+		}
+		switch {
+		case arg != "" && c.arg == "":
+			return fmt.Errorf("/%s takes no argument", name)
+		case arg == "" && c.arg != "" && c.arg[0] != '[':
+			return fmt.Errorf("/%s needs an argument: /%s %s", name, name, c.arg)
+		}
+		return c.run(t, ctx, arg)
+	}
+	t.note("/%s is no command; /help lists them, and a space before the line makes text of it", name)
+	return nil
+}
+
+func (t *talk) listCommands(context.Context, string) error {
+	for _, c := range slashes() {
+		t.note("/%-24s %s", strings.TrimSpace(strings.ReplaceAll(c.names, " ", ", /")+" "+c.arg), c.does)
+	}
+	t.note("A line that begins with a space is never a command. %s begins a text of several lines, and ends it.", fence)
+	return nil
+}
+
+func (t *talk) clear(context.Context, string) error {
+	t.chat.Messages, t.calls, t.results = nil, nil, nil
+	return t.save()
+}
+
+// lastTurn returns where the last turn of the user begins, or −1.
+func (t *talk) lastTurn() int {
+	messages := t.chat.Messages
+	for i := len(messages) - 1; i >= 0; i-- {
+		if messages[i].Role == "user" {
+			return i
+		}
+	}
+	return -1
+}
+
+func (t *talk) undo(context.Context, string) error {
+	i := t.lastTurn()
+	if i < 0 {
+		return errors.New("there is no turn to undo")
+	}
+	t.note("(forgotten: %.60q)", t.chat.Messages[i].Content)
+	t.chat.Messages, t.calls, t.results = t.chat.Messages[:i:i], nil, nil
+	return t.save()
+}
+
+// regenerate answers again what stands before the last answer: a question, or what tools returned.
+func (t *talk) regenerate(ctx context.Context, _ string) error {
+	messages := t.chat.Messages
+	end := len(messages)
+	for end > 0 && messages[end-1].Role == "assistant" {
+		end--
+	}
+	begin := end
+	for begin > 0 && messages[begin-1].Role != "assistant" && messages[begin-1].Role == messages[end-1].Role {
+		begin--
+	}
+	if begin == end {
+		return errors.New("there is no answer to give again")
+	}
+	if t.sampling.Seed != nil {
+		t.note("(a seed gives the same answer again; /set seed changes it)")
+	}
+	again := slices.Clone(messages[begin:end])
+	t.chat.Messages, t.calls, t.results = messages[:begin:begin], nil, nil
+	return t.turn(ctx, again...)
+}
+
+func (t *talk) think(_ context.Context, arg string) error {
+	if arg == "" {
+		arg = map[bool]string{true: "off", false: "on"}[t.options.Thinking]
+	}
+	if err := t.change("think", arg); err != nil {
+		return err
+	}
+	t.note("thinking: %v", t.options.Thinking)
+	return nil
+}
+
+func (t *talk) system(_ context.Context, arg string) error { return t.change("system", arg) }
+
+// settings are the flags that may change within a conversation.
+func settings() []string {
+	return []string{"temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty", "frequency-penalty", "presence-penalty", "seed",
+		"n", "think", "thoughts", "stats", "system", "full"}
+}
+
+func (t *talk) set(_ context.Context, arg string) error {
+	if arg == "" {
+		o := t.chat.Options
+		s, seed := t.m.Sampling().With(o.Sampling), "another one each time"
+		if o.Sampling.Seed != nil {
+			seed = fmt.Sprint(s.Seed)
+		}
+		t.note("temp %v, top-k %d, top-p %v, min-p %v, typical %v, repeat-penalty %v, frequency-penalty %v, presence-penalty %v, seed %s",
+			s.Temperature, s.TopK, s.TopP, s.MinP, s.Typical, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty, seed)
+		t.note("n %d, think %v, thoughts %v, stats %v, full %v, system %q", o.MaxTokens, o.Thinking, t.thoughts, t.stats, o.Full, o.System)
+		return nil
+	}
+	name, value, _ := strings.Cut(arg, " ")
+	name = strings.TrimLeft(name, "-")
+	if !slices.Contains(settings(), name) {
+		return fmt.Errorf("/set %s: expected one of %s", name, strings.Join(settings(), ", "))
+	}
+	return t.change(name, strings.TrimSpace(value))
+}
+
+// change gives a flag another value.
+func (t *talk) change(name, value string) error {
+	f := t.Lookup(name)
+	if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+		if v, ok := map[string]string{"on": "true", "off": "false"}[value]; ok {
+			value = v
+		} else {
+			return fmt.Errorf("/%s is on or off, not %q", name, value)
+		}
+	}
+	if err := t.Change(name, value); err != nil {
+		return fmt.Errorf("/set %s: %w", name, err)
+	}
+	o := &t.chat.Options
+	o.GenerateOptions, o.System, o.Thinking, o.Full = t.generation(), t.options.System, t.options.Thinking, t.options.Full
+	return t.save()
+}
+
+func (t *talk) load(_ context.Context, file string) error {
+	o := t.options
+	o.System, o.Thinking, o.Tools = "", false, nil // the file's
+	if err := t.restore(file, o); err != nil {
+		return err
+	}
+	t.note("(%s holds %d messages)", file, len(t.chat.Messages))
+	return t.save()
+}
+
+func (t *talk) show(_ context.Context, what string) error {
+	switch what {
+	case "":
+		t.showModel()
+		t.showSession()
+	case "model":
+		t.showModel()
+	case "session":
+		t.showSession()
+	case "system":
+		t.note("%s", t.chat.Options.System)
+	case "tools":
+		for _, tool := range t.chat.Options.Tools {
+			t.note("%s: %s", tool.Name, tool.Description)
+		}
+	case "messages":
+		for _, m := range t.chat.Messages {
+			t.showMessage(m)
+		}
+	case "template":
+		text, err := t.m.Info().Metadata.Text("tokenizer.chat_template")
+		if err != nil {
+			text = "(the file has none: the built-in one is used)"
+		}
+		t.note("%s", text)
+	default:
+		return fmt.Errorf("/show %s: expected model, session, system, tools, messages or template", what)
+	}
+	return nil
+}
+
+func (t *talk) showModel() {
+	info := t.m.Info()
+	t.note("model %s: %s parameters in %s, context %d", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes), info.Context)
+	for _, f := range info.Formats {
+		t.note("  %-8v %4d tensors, %s", f.Format, f.Tensors, cli.Bytes(f.Bytes))
+	}
+	t.note("runs on %s kernels with %d threads", info.Level, info.Threads)
+}
+
+func (t *talk) showSession() {
+	s := t.chat.Session()
+	t.note("session: %d messages, %d of %d positions read, %s of keys and values in %v", len(t.chat.Messages), s.Len(), s.Context(),
+		cli.Bytes(s.CacheBytes()), t.options.Cache)
+	if t.file != "" {
+		t.note("kept in %s", t.file)
+	}
+}
+
+func (t *talk) showMessage(m chat.Message) {
+	if m.Reasoning != "" {
+		t.note("[thought] %s", m.Reasoning)
+	}
+	for _, c := range m.ToolCalls {
+		t.note("[call] %s(%s)", c.Name, c.Arguments)
+	}
+	if m.Content != "" || len(m.ToolCalls) == 0 {
+		t.note("%s: %s", m.Role, m.Content)
+	}
+}

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/line"
+)
+
+// talk is what happens between a user and a model.
+type talk struct {
+	*cli.Program
+	model    *cli.ModelFlags
+	sampling *cli.SamplingFlags
+	options  gemma4.ChatOptions // as the user wants them
+	most     *int               // tokens of an answer
+	file     string             // that keeps the conversation, may be empty
+	thoughts bool               // are shown
+	stats    bool               // are shown after an answer
+
+	m         *gemma4.Model
+	chat      *gemma4.Chat
+	lines     lines
+	keyboard  bool            // the lines are typed
+	interrupt <-chan struct{} // Ctrl-C during an answer at the keyboard
+	calls     []chat.Call     // whose answers are awaited
+	results   []chat.Message  // the answers so far
+}
+
+// lines is where what the user says comes from.
+type lines interface {
+	// Read returns a line, io.EOF after the last. With line.ErrInterrupt the line is what stood there.
+	Read(ctx context.Context, prompt string) (string, error)
+}
+
+// open opens the model and the conversation for body.
+func (t *talk) open(body func() error) (err error) {
+	if t.m, err = t.model.Open(); err != nil {
+		return err
+	}
+	defer t.m.Close()
+	if err := t.begin(); err != nil {
+		return err
+	}
+	defer func() { t.chat.Close() }()
+	return body()
+}
+
+// begin goes on with the conversation in the file, or begins a new one.
+func (t *talk) begin() (err error) {
+	t.options.GenerateOptions = t.generation()
+	if t.file != "" {
+		if err := t.restore(t.file, t.options); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if t.chat, err = t.m.NewChat(t.options); err != nil {
+		return err
+	}
+	return t.save() // what cannot be kept is known before anything is said
+}
+
+func (t *talk) generation() gemma4.GenerateOptions {
+	return gemma4.GenerateOptions{Sampling: t.sampling.Overrides, MaxTokens: *t.most}
+}
+
+// restore takes the conversation of a file for this one.
+func (t *talk) restore(file string, o gemma4.ChatOptions) error {
+	c, err := t.m.RestoreChat(file, o)
+	if err != nil {
+		return err
+	}
+	if t.chat != nil {
+		t.chat.Close()
+	}
+	t.chat, t.calls, t.results = c, nil, nil
+	t.options.System, t.options.Thinking, t.options.Tools = c.Options.System, c.Options.Thinking, c.Options.Tools
+	if n := len(c.Messages); n > 0 {
+		t.calls = c.Messages[n-1].ToolCalls
+	}
+	return nil
+}
+
+func (t *talk) save() error {
+	if t.file == "" {
+		return nil
+	}
+	return t.chat.Save(t.file)
+}
+
+// note tells the user something that is no part of the conversation.
+func (t *talk) note(format string, args ...any) {
+	fmt.Fprintln(t.Err, cli.Printable(fmt.Sprintf(format, args...)))
+}
+
+// converse takes turns until they end.
+func (t *talk) converse(history string) error {
+	ctx, stop := cli.Interruptible()
+	defer stop()
+	in, screen := t.Keyboard()
+	if t.keyboard = in != nil; !t.keyboard {
+		t.lines = newPipe(t.In)
+		return t.hold(ctx)
+	}
+	t.banner()
+	editor, restore, err := line.Open(in, screen)
+	if err != nil {
+		return err
+	}
+	defer restore()
+	if history != "" {
+		if editor.History, err = line.OpenHistory(history); err != nil {
+			t.note("(the history is not kept: %v)", err)
+		}
+	}
+	t.lines, t.interrupt = editor, editor.Interrupt
+	return t.hold(ctx)
+}
+
+// hold takes turns. What fails in one ends the program only if nobody is there to react.
+func (t *talk) hold(ctx context.Context) error {
+	for presses := 0; ; {
+		text, literal, err := t.read(ctx)
+		switch {
+		case errors.Is(err, line.ErrInterrupt) && text != "":
+			presses = 0
+			continue
+		case errors.Is(err, line.ErrInterrupt):
+			if presses++; presses == 2 {
+				return nil
+			}
+			t.note("Ctrl-C again, Ctrl-D or /bye ends the program")
+			continue
+		case errors.Is(err, io.EOF):
+			return nil
+		case err == nil:
+			err = t.line(ctx, text, literal)
+		}
+		presses = 0
+		switch {
+		case errors.Is(err, errBye):
+			return nil
+		case err != nil && (!t.keyboard || ctx.Err() != nil):
+			return err
+		case err != nil:
+			t.Complain(err)
+		}
+	}
+}
+
+// fence stands before and behind a text of several lines.
+const fence = `"""`
+
+// read returns the next text: a line, or what stands between two fences, which is never a command.
+func (t *talk) read(ctx context.Context) (text string, literal bool, err error) {
+	text, err = t.lines.Read(ctx, t.prompt())
+	said := text
+	if text, literal = strings.CutPrefix(strings.TrimLeft(text, " \t"), fence); !literal || err != nil {
+		t.remember(said, err)
+		return said, false, err
+	}
+	for {
+		if inner, closed := strings.CutSuffix(strings.TrimRight(text, " \t\r\n"), fence); closed {
+			t.remember(said, nil)
+			return inner, true, nil
+		}
+		next, err := t.lines.Read(ctx, ". ")
+		switch {
+		case errors.Is(err, line.ErrInterrupt):
+			return said, true, err
+		case errors.Is(err, io.EOF):
+			return "", true, fmt.Errorf("a text begins with %s and has no end", fence)
+		case err != nil:
+			return "", true, err
+		}
+		text, said = text+"\n"+next, said+"\n"+next
+	}
+}
+
+// remember adds a text to the history of the editor.
+func (t *talk) remember(text string, err error) {
+	e, ok := t.lines.(*line.Editor)
+	if !ok || err != nil || strings.TrimSpace(text) == "" {
+		return
+	}
+	if err := e.History.Add(text); err != nil {
+		t.note("(the history is not kept: %v)", err)
+	}
+}
+
+// prompt says whose turn it is.
+func (t *talk) prompt() string {
+	if len(t.calls) > 0 {
+		return cli.Printable(strings.ReplaceAll(t.calls[0].Name, "\n", " ")) + " returns> "
+	}
+	return "> "
+}
+
+// line takes a command, a turn, or what a tool returns.
+func (t *talk) line(ctx context.Context, text string, literal bool) error {
+	switch {
+	case !literal && strings.HasPrefix(text, "/"):
+		return t.command(ctx, text)
+	case strings.TrimSpace(text) == "":
+		return nil
+	case len(t.calls) == 0:
+		return t.turn(ctx, chat.Message{Role: "user", Content: text})
+	}
+	t.results = append(t.results, chat.Message{Role: "tool", ToolCallID: t.calls[0].ID, Name: t.calls[0].Name, Content: text})
+	if t.calls = t.calls[1:]; len(t.calls) > 0 {
+		return nil
+	}
+	results := t.results
+	t.results = nil
+	return t.turn(ctx, results...)
+}
+
+// turn adds messages and prints the answer.
+func (t *talk) turn(ctx context.Context, messages ...chat.Message) (err error) {
+	answering, cancel := context.WithCancel(ctx)
+	defer cancel()
+	select {
+	case <-t.interrupt: // it came too late for the last answer
+	default:
+	}
+	go func() {
+		select {
+		case <-t.interrupt:
+			cancel()
+		case <-answering.Done():
+		}
+	}()
+	t.calls, err = t.Answer(t.chat.Send(answering, messages...), t.thoughts)
+	r := t.chat.Result()
+	if r.Dropped > 0 {
+		t.note("(the context was full: the oldest %d messages are forgotten)", r.Dropped)
+	}
+	t.statistics(err)
+	switch stopped := errors.Is(err, context.Canceled); {
+	case err != nil && !stopped:
+		return err
+	case stopped:
+		t.note("(stopped)")
+	case r.Reason != gemma4.ReasonEnd && !t.stats:
+		t.note("(ended by: %v)", r.Reason)
+	}
+	if err := t.save(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// statistics shows how an answer went, if that is asked for.
+func (t *talk) statistics(err error) {
+	if !t.stats || err != nil && !errors.Is(err, context.Canceled) {
+		return
+	}
+	r := t.chat.Result()
+	t.note("(prompt %d tokens, %d of them known, %.1f tokens/s; answer %d tokens, %.1f tokens/s; seed %d; ended by: %v)",
+		r.Reused+r.Prompt, r.Reused, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), r.Seed, r.Reason)
+}
+
+// pipe is lines that no one types.
+type pipe struct {
+	lines chan string
+	err   error // valid when lines is closed
+}
+
+func newPipe(r io.Reader) *pipe {
+	p := &pipe{lines: make(chan string)}
+	go func() {
+		defer close(p.lines)
+		in := bufio.NewReader(r)
+		for {
+			text, err := in.ReadString('\n')
+			if text != "" {
+				p.lines <- strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+			}
+			if err != nil {
+				p.err = err
+				return
+			}
+		}
+	}()
+	return p
+}
+
+func (p *pipe) Read(ctx context.Context, _ string) (string, error) {
+	select {
+	case text, ok := <-p.lines:
+		if !ok {
+			return "", p.err
+		}
+		return text, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
