@@ -52,7 +52,7 @@ func TestFullContextStopsDropsOrFails(t *testing.T) {
 	const turns = "What is 2 + 3?\nWhat is 12 + 7?\nWhat is the capital of Peru?\n"
 	args := []string{"-temp", "0", "-ctx", "64", "-full"}
 	o := run.Call(turns, append(args, "drop")...)
-	if want := "(the context was full: the oldest 4 messages are forgotten)\n"; o.Status != 0 || o.Errors != want ||
+	if want := "(the context was full: the oldest 2 messages are forgotten)\n"; o.Status != 0 || o.Errors != want ||
 		o.Out != "2 + 3 = 5\n12 + 7 = 19\nThe capital of Peru is Lima.\n" {
 		t.Errorf("got %+v, want %q", o, want)
 	}
