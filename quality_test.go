@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/gogemma/gemma4"
-	"github.com/gogemma/gemma4/internal/testdata"
+	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/sampler"
 )
 
@@ -26,12 +26,16 @@ func TestQualityOfCaches(t *testing.T) {
 		compareCaches(t, m, m.Tokenizer().WithBOS(m.Tokenizer().Encode(conversations.String(), true)),
 			map[gemma4.CacheFormat]float64{gemma4.CacheF16: 1e-6, gemma4.CacheQ8: 3e-4, gemma4.CacheQ4: 0.05})
 	})
-	for _, name := range []string{"tiny-dense-q4_0", "tiny-e-mix", "tiny-moe-q4_k_m"} {
-		t.Run(name, func(t *testing.T) {
+	for _, spec := range []string{"tiny-dense:q4_0", "tiny-e:q4_k_m", "tiny-moe:q4_k_m"} {
+		t.Run(spec, func(t *testing.T) {
 			if testing.Short() {
 				t.Skip("short runs take nano alone")
 			}
-			m, err := gemma4.Loader{Exact: true}.Open(testdata.Shared(t, "golden", "text", name+".gguf"))
+			config, err := synth.Parse(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := gemma4.Loader{Exact: true}.OpenBytes(synth.Bytes(config))
 			if err != nil {
 				t.Fatal(err)
 			}
