@@ -27,7 +27,7 @@ var ErrClosed = errors.New("gemma4: closed")
 
 // Loader says how models are opened. The zero value is what [Open], [OpenBytes] and [OpenReaderAt] use.
 type Loader struct {
-	// Threads is how many goroutines compute; 0: one per physical core, GOMAXPROCS at most.
+	// Threads is how many goroutines compute; 0: one per physical core, but no more than GOMAXPROCS and whole cores of a CPU quota.
 	Threads int
 	// Exact multiplies float32 activations with decoded weights at any level, slower and without the rounding of
 	// activations that faster kernels may do.
@@ -85,7 +85,7 @@ func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
 	if l.Threads == 0 {
-		l.Threads = machine.Threads()
+		l.Threads, _ = machine.Threads()
 	}
 	m, err := build(f, model.Options{Kernels: kernels, Workers: l.Threads})
 	if err != nil {

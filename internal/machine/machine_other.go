@@ -16,5 +16,8 @@ func cores() int {
 	return 0
 }
 
+// quota returns 0: not known.
+func quota() float64 { return 0 }
+
 // Available returns 0: not known.
 func Available() int64 { return 0 }
