@@ -556,7 +556,7 @@ func alter(m *gguf.Metadata, tensors []gguf.Source, how, which, v byte) []gguf.S
 		dims[int(v)%len(dims)] = max(1, min(1024, int(number)))
 		*s = filled(s.Name, s.Type, dims, v)
 	case 7:
-		*s = filled(s.Name, gguf.Type(v%41), s.Dims, v)
+		*s = filled(s.Name, gguf.Type(v%43), s.Dims, v)
 	case 8:
 		*s = filled(s.Name, s.Type, s.Dims, v) // with what may be infinite or no number
 	}

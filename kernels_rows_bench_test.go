@@ -26,7 +26,7 @@ func BenchmarkRows(b *testing.B) {
 	q := make([]tensor.Q8, 8*units)
 	tensor.Portable().Quantize(q, x)
 	for _, k := range Levels()[1:] {
-		for _, f := range append(allFormats(), tensor.NVFP4+1) {
+		for _, f := range append(allFormats(), tensor.Q2_0+1) {
 			name, size := "read", tensor.Q8_0.RowBytes(cols)
 			if f.Valid() {
 				name, size = f.String(), f.RowBytes(cols)

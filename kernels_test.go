@@ -122,7 +122,7 @@ func tame(f tensor.Format, w []byte, r *rand.Rand) {
 
 // allFormats are all weight formats.
 func allFormats() (list []tensor.Format) {
-	for f := tensor.F32; f <= tensor.NVFP4; f++ {
+	for f := tensor.F32; f <= tensor.Q2_0; f++ {
 		if f.Valid() {
 			list = append(list, f)
 		}

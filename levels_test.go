@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -8,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/internal/testdata"
 	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/tensor"
@@ -243,5 +246,70 @@ func TestRolesDecideTheBits(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestFormatsOfOneAndTwoBitsRunAtEveryLevel compares models in formats that no level has kernels for with the same weights in F32.
+func TestFormatsOfOneAndTwoBitsRunAtEveryLevel(t *testing.T) {
+	ids := []int32{2, 17, 301, 5, 44, 260, 9, 1}
+	for _, format := range []tensor.Format{tensor.Q1_0, tensor.Q2_0, tensor.Q2_0_128} {
+		c, err := synth.Parse("tiny-dense:" + strings.ToLower(format.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed, err := gguf.OpenBytes(synth.Bytes(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		var sources []gguf.Source
+		for _, x := range packed.Tensors {
+			raw, err := x.Data()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := model.Format(x)
+			if f == format {
+				found++
+			}
+			values := make([]float32, len(raw)/f.BlockBytes()*f.BlockLen())
+			f.Decode(values, raw)
+			data := make([]byte, 4*len(values))
+			if err := tensor.F32.Encode(data, values); err != nil {
+				t.Fatal(err)
+			}
+			sources = append(sources, gguf.NewSource(x.Name, gguf.F32, x.Dims, data))
+		}
+		if found < 20 {
+			t.Fatalf("%v: only %d tensors are of that format", format, found)
+		}
+		var b bytes.Buffer
+		if err := gguf.Write(&b, packed.Metadata, sources); err != nil {
+			t.Fatal(err)
+		}
+		plain, err := gguf.OpenBytes(b.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range Levels() {
+			run := func(f *gguf.File) (read, written []float32) {
+				m, err := model.New(f, model.Options{Kernels: k, Workers: 2})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				return readAll(t, open(t, m, 4), ids), writeAll(t, open(t, m, 4), ids, 1)
+			}
+			gotRead, got := run(packed)
+			wantRead, want := run(plain)
+			if !sameBits(got, want) {
+				t.Errorf("%v at %s: other logits than with the same weights in F32", format, k.Name)
+			}
+			if rms := medianRMS(gotRead, wantRead, c.Vocabulary); !(rms < 0.1) {
+				t.Errorf("%v at %s: a prompt's logits are off by %.3g", format, k.Name, rms)
+			} else {
+				t.Logf("%v at %s: a prompt's logits are off by %.3g", format, k.Name, rms)
+			}
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -77,7 +78,7 @@ func (m *Model) Memory(context int, c CacheFormat) (Memory, error) {
 func shares(tensors []*gguf.Tensor) []FormatShare {
 	by := map[tensor.Format]*FormatShare{}
 	for _, t := range tensors {
-		f := tensor.Format(t.Type)
+		f := model.Format(t)
 		s := by[f]
 		if s == nil {
 			s = &FormatShare{Format: f}

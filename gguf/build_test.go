@@ -46,7 +46,7 @@ func name(i int) string {
 var allTypes = []gguf.Type{
 	gguf.F32, gguf.F16, gguf.Q4_0, gguf.Q4_1, gguf.Q5_0, gguf.Q5_1, gguf.Q8_0, gguf.Q2_K, gguf.Q3_K, gguf.Q4_K, gguf.Q5_K, gguf.Q6_K,
 	gguf.IQ2_XXS, gguf.IQ2_XS, gguf.IQ3_XXS, gguf.IQ1_S, gguf.IQ4_NL, gguf.IQ3_S, gguf.IQ2_S, gguf.IQ4_XS, gguf.IQ1_M, gguf.BF16,
-	gguf.TQ1_0, gguf.TQ2_0, gguf.MXFP4, gguf.NVFP4,
+	gguf.TQ1_0, gguf.TQ2_0, gguf.MXFP4, gguf.NVFP4, gguf.Q1_0, gguf.Q2_0, gguf.I8, gguf.I16, gguf.I32, gguf.I64, gguf.F64,
 }
 
 func must[T any](v T, err error) T {
@@ -126,7 +126,7 @@ func equal(t testing.TB, got, want *gguf.File) {
 	}
 	for i, w := range want.Tensors {
 		g := got.Tensors[i]
-		if g.Name != w.Name || g.Type != w.Type || !slices.Equal(g.Dims, w.Dims) || g.Size != w.Size {
+		if g.Name != w.Name || g.Type != w.Type || !slices.Equal(g.Dims, w.Dims) || g.Size != w.Size || block(g) != block(w) {
 			t.Errorf("tensor %d is %s %s %d, %d bytes, want %s %s %d, %d bytes", i, g.Name, g.Type, g.Dims, g.Size, w.Name, w.Type, w.Dims, w.Size)
 			continue
 		}
@@ -142,6 +142,12 @@ func equal(t testing.TB, got, want *gguf.File) {
 			t.Errorf("tensor %s reads other bytes in pieces (%v)", w.Name, err)
 		}
 	}
+}
+
+// block returns the tensor's block.
+func block(t *gguf.Tensor) (b [2]int) {
+	b[0], b[1] = t.Block()
+	return b
 }
 
 func data(t testing.TB, tensor *gguf.Tensor) []byte {

@@ -522,3 +522,46 @@ func TestOpeningStaysWithinItsMemory(t *testing.T) {
 		}
 	}
 }
+
+func TestTensorsOfUnknownTypesReachToTheNext(t *testing.T) {
+	b := head(4, 0).tensor("last", 300, 192, 3).tensor("a", gguf.F32, 0, 8).tensor("b", 137, 32, 256, 2).tensor("c", gguf.I32, 160, 8).data(192 + 50)
+	for how, f := range opened(t, b) {
+		for _, want := range []struct {
+			name, kind string
+			size       int64
+		}{{"last", "type 300", 50}, {"a", "F32", 32}, {"b", "IQ2_K", 128}, {"c", "I32", 32}} {
+			x := f.Tensor(want.name)
+			if x.Type.String() != want.kind || x.Size != want.size || int64(len(data(t, x))) != want.size {
+				t.Errorf("%s: %s is %v of %d bytes, want %s of %d", how, want.name, x.Type, x.Size, want.kind, want.size)
+			}
+		}
+	}
+}
+
+func TestBlocksOfQ2_0FollowFromItsSize(t *testing.T) {
+	const n = 1 << 14 // values: 4608 bytes in blocks of 64, 4352 in blocks of 128
+	table := func(n uint64, second int) bin {
+		return head(2, 0).tensor("a", gguf.Q2_0, 0, n).tensor("b", gguf.Q2_0, uint64(second), n)
+	}
+	for _, c := range []struct {
+		name string
+		file []byte
+		a, b int // values of a block
+	}{
+		{"narrow", table(n, 4608).data(2 * 4608), 64, 64},
+		{"wide", table(n, 4352).data(2 * 4352), 128, 128},
+		{"both", table(n, 4352).data(4352 + 4608), 128, 64},
+		{"narrow, then a gap", table(n, 8192).data(8192 + 4608 + 5), 64, 64},
+		{"too small to tell", table(256, 96).data(96 + 72), 64, 64},
+	} {
+		for how, f := range opened(t, c.file) {
+			for i, want := range []int{c.a, c.b} {
+				x := f.Tensors[i]
+				values, size := x.Block()
+				if values != want || size != map[int]int{64: 18, 128: 34}[want] || x.Size != int64(x.Dims[0]/values*size) {
+					t.Errorf("%s: %s: %s has blocks of %d values in %d bytes and %d bytes, want blocks of %d", c.name, how, x.Name, values, size, x.Size, want)
+				}
+			}
+		}
+	}
+}

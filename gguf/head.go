@@ -192,8 +192,13 @@ func (p *part) place(headEnd, align int64) error {
 		}
 		t.Offset += start
 	}
-	byOffset := slices.SortedFunc(slices.Values(p.tensors), func(a, b *Tensor) int { return cmp.Compare(a.Offset, b.Offset) })
+	byOffset := slices.SortedStableFunc(slices.Values(p.tensors), func(a, b *Tensor) int { return cmp.Compare(a.Offset, b.Offset) })
 	for i, t := range byOffset {
+		end := p.size
+		if i+1 < len(byOffset) {
+			end = byOffset[i+1].Offset
+		}
+		t.settle(end-t.Offset, align)
 		if i == 0 {
 			continue
 		}

@@ -298,7 +298,8 @@ func TestTypesHaveNames(t *testing.T) {
 		got  fmt.Stringer
 		want string
 	}{
-		{gguf.Q4_K, "Q4_K"}, {gguf.BF16, "BF16"}, {gguf.Type(4), "type 4"}, {gguf.Type(99), "type 99"}, {gguf.Type(math.MaxUint32), "type 4294967295"},
+		{gguf.Q4_K, "Q4_K"}, {gguf.BF16, "BF16"}, {gguf.Type(4), "Q4_2"}, {gguf.Type(43), "F8_E4M3"}, {gguf.Type(137), "IQ2_K"}, {gguf.Type(399), "Q8_K_R8"}, {gguf.Type(300), "type 300"},
+		{gguf.Type(math.MaxUint32), "type 4294967295"},
 		{gguf.ValueFloat32, "float32"}, {gguf.ValueArray, "array"}, {gguf.ValueType(13), "value type 13"},
 		{gguf.ValueType(math.MaxUint32), "value type 4294967295"},
 	} {
@@ -307,7 +308,7 @@ func TestTypesHaveNames(t *testing.T) {
 		}
 	}
 	known := 0
-	for n := range gguf.Type(200) {
+	for n := range gguf.Type(500) {
 		if values, size := n.Block(); values > 0 && size > 0 {
 			known++
 		}

@@ -15,17 +15,26 @@ type Tensor struct {
 	Name string
 	Type Type
 	// Dims is the shape, 1 to 4 dimensions, the fastest first: [n, m] is m rows of n values. All are positive,
-	// and the first is a multiple of the type's block.
+	// and the first is a multiple of the type's block where that is known.
 	Dims []int
 	// Offset is the place of the first byte, counted from the start of the part's file.
 	Offset int64
-	// Size is the number of bytes.
+	// Size is the number of bytes; where the type is not known ([Type.Block]) all that lie before the next tensor or the end of the file.
 	Size int64
 	// Part is the index of the part that holds the bytes, 0 in a file that is not split.
 	Part int
 
 	file *File
 	part *part
+	wide bool // Q2_0 in blocks of wideQ2_0
+}
+
+// Block is [Type.Block] of the tensor: Q2_0 comes in blocks of 64 values in 18 bytes or of 128 in 34, which only the tensor's size tells.
+func (t *Tensor) Block() (values, bytes int) {
+	if t.wide {
+		return wideQ2_0[0], wideQ2_0[1]
+	}
+	return t.Type.Block()
 }
 
 // Data returns the tensor's bytes. Where the file is mapped or given as bytes they are a piece of that memory: nothing
@@ -82,7 +91,7 @@ func (t *Tensor) Mapped() bool { return t.part != nil && t.part.r == nil }
 
 // Source returns what writes this tensor into another file, for as long as this one is open.
 func (t *Tensor) Source() Source {
-	return Source{Name: t.Name, Type: t.Type, Dims: t.Dims, Write: func(w io.Writer) error {
+	return Source{Name: t.Name, Type: t.Type, Dims: t.Dims, Size: t.Size, Write: func(w io.Writer) error {
 		_, err := io.Copy(w, io.NewSectionReader(t, 0, t.Size))
 		return err
 	}}
@@ -146,12 +155,11 @@ func (t *Tensor) wrap(err error) error {
 // maxSize bounds sizes and offsets, so that sums of a few of them do not overflow.
 const maxSize = 1 << 60
 
-// layout checks the name, type and dimensions, and returns the shape as ints and the bytes it takes.
+// maxValues bounds a tensor's values likewise.
+const maxValues = 1 << 62
+
+// layout checks type and dimensions, and returns the shape as ints and the bytes it takes, 0 if the type is not known.
 func layout(t Type, dims []uint64) (shape []int, size int64, err error) {
-	values, bytes := t.Block()
-	if values == 0 {
-		return nil, 0, fmt.Errorf("%s, expected one that this package knows, such as F16 or Q4_K", t)
-	}
 	if len(dims) < 1 || len(dims) > 4 {
 		return nil, 0, fmt.Errorf("%d dimensions, expected 1 to 4", len(dims))
 	}
@@ -161,10 +169,14 @@ func layout(t Type, dims []uint64) (shape []int, size int64, err error) {
 			return nil, 0, fmt.Errorf("dimensions %d, expected none of them 0", dims)
 		}
 		hi, lo := bits.Mul64(count, d)
-		if count = lo; hi != 0 || d > math.MaxInt {
+		if count = lo; hi != 0 || lo > maxValues || d > math.MaxInt {
 			return nil, 0, fmt.Errorf("dimensions %d are more than this machine can count", dims)
 		}
 		shape = append(shape, int(d))
+	}
+	values, bytes := t.Block()
+	if values == 0 {
+		return shape, 0, nil
 	}
 	if dims[0]%uint64(values) != 0 {
 		return nil, 0, fmt.Errorf("dimensions %d, expected the first to be a multiple of %d, the block of %s", dims, values, t)
@@ -174,4 +186,24 @@ func layout(t Type, dims []uint64) (shape []int, size int64, err error) {
 		return nil, 0, fmt.Errorf("dimensions %d are more bytes than a file can have", dims)
 	}
 	return shape, int64(lo), nil
+}
+
+// settle decides what only the room up to the next tensor tells: the size of a type that is not known, and the block of Q2_0, which is the
+// wide one where that fills the room and could not be taken for the other.
+func (t *Tensor) settle(room, align int64) {
+	if t.Size == 0 {
+		t.Size = max(1, room) // none is empty: without room it overlaps the next, or its bytes are missing
+	}
+	if wide := t.wideSize(); wide > 0 && roundUp(wide, align) < t.Size && (room == wide || room == roundUp(wide, align)) {
+		t.Size, t.wide = wide, true
+	}
+}
+
+// wideSize returns the bytes that a Q2_0 tensor takes in wide blocks, 0 if it is none or its rows are no whole number of them.
+func (t *Tensor) wideSize() int64 {
+	if t.Type != Q2_0 || t.Dims[0]%wideQ2_0[0] != 0 {
+		return 0
+	}
+	values, bytes := Q2_0.Block()
+	return t.Size / int64(bytes) * int64(values) / int64(wideQ2_0[0]) * int64(wideQ2_0[1])
 }

@@ -16,13 +16,16 @@ type Source struct {
 	Name string
 	Type Type
 	Dims []int // fastest first, as in [Tensor]
-	// Write writes the tensor's bytes, exactly as many as type and dimensions take, in pieces of any size.
+	// Size is the number of bytes. 0 stands for what type and dimensions take; only Q2_0 and types that this package does not know leave a
+	// choice. Of the latter a reader takes the padding behind it for a part of it.
+	Size int64
+	// Write writes the tensor's bytes, exactly so many, in pieces of any size.
 	Write func(w io.Writer) error
 }
 
 // NewSource returns a source whose bytes are in memory.
 func NewSource(name string, t Type, dims []int, data []byte) Source {
-	return Source{Name: name, Type: t, Dims: dims, Write: func(w io.Writer) error {
+	return Source{Name: name, Type: t, Dims: dims, Size: int64(len(data)), Write: func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	}}
@@ -202,12 +205,34 @@ func plan(p *part, tensors []Source) ([]*Tensor, error) {
 		if t.Dims, t.Size, err = layout(s.Type, dims); err != nil {
 			return nil, t.wrap(err)
 		}
+		if err := t.resize(s.Size, align); err != nil {
+			return nil, t.wrap(err)
+		}
 		if next = roundUp(next+t.Size, align); next > maxSize {
 			return nil, t.wrap(errors.New("the file gets larger than a file can be"))
 		}
 		table = append(table, t)
 	}
 	return table, nil
+}
+
+// resize gives the tensor the size that a source asks for, as a reader will find it.
+func (t *Tensor) resize(size, align int64) error {
+	if values, _ := t.Type.Block(); values == 0 {
+		if size <= 0 || size > maxSize {
+			return fmt.Errorf("%s of %d bytes, expected a type that this package knows, such as F16 or Q4_K, or its size", t.Type, size)
+		}
+		t.Size = size
+		return nil
+	}
+	standard := t.Size
+	if size == 0 || size == standard {
+		return nil
+	}
+	if t.settle(size, align); t.Size != size {
+		return fmt.Errorf("%d bytes, but %s with dimensions %d takes %d", size, t.Type, t.Dims, standard)
+	}
+	return nil
 }
 
 // appendHead appends everything before the data.

@@ -101,6 +101,17 @@ func (d *draft) zero(name string, t gguf.Type, dims ...int) {
 	d.tensors = append(d.tensors, s)
 }
 
+// retype gives the tensor another type, but not its bytes: one for each value.
+func (d *draft) retype(name string, t gguf.Type) {
+	s := &d.tensors[d.index(name)]
+	n := 1
+	for _, dim := range s.Dims {
+		n *= dim
+	}
+	_, size := t.Block()
+	*s = gguf.NewSource(name, t, s.Dims, make([]byte, n*max(1, size)))
+}
+
 // file writes the model and opens it as a file.
 func (d *draft) file(t testing.TB) *gguf.File {
 	t.Helper()
@@ -133,6 +144,7 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 	set := func(key string, v any) func(*draft) { return func(d *draft) { d.set(key, v) } }
 	drop := func(names ...string) func(*draft) { return func(d *draft) { d.drop(names...) } }
 	zero := func(name string, dims ...int) func(*draft) { return func(d *draft) { d.zero(name, gguf.F32, dims...) } }
+	unknown := func(name string, t gguf.Type) func(*draft) { return func(d *draft) { d.retype(name, t) } }
 	whole := map[string]*draft{}
 	for _, kind := range []string{"dense", "e", "moe", "moe-apart"} {
 		whole[kind] = newDraft(t, kind)
@@ -233,6 +245,12 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		{"dense", changes{set("embedding_length_per_layer_input", uint32(8))}, "per_layer_token_embd.weight is missing, expected the shape [32 512]"},
 		{"e", changes{zero("per_layer_token_embd.weight", 32, 511)}, "per_layer_token_embd.weight has the shape [32 511], expected [32 512]"},
 		{"e", changes{zero("per_layer_token_embd.scale", 2)}, "per_layer_token_embd.scale has the shape [2], expected [1]"},
+
+		// Types.
+		{"dense", changes{unknown("blk.1.attn_k.weight", 137)}, "blk.1.attn_k.weight is of type 137 (IQ2_K), which this program does not run"},
+		{"e", changes{unknown("per_layer_token_embd.weight", 300)}, "per_layer_token_embd.weight is of type 300, which this program does not run"},
+		{"moe", changes{unknown("blk.0.ffn_down_exps.weight", 4)}, "blk.0.ffn_down_exps.weight is of type 4 (Q4_2), which this program does not run"},
+		{"dense", changes{unknown("output_norm.weight", gguf.I32)}, "output_norm.weight is of type 26 (I32), which this program does not run"},
 
 		// Experts.
 		{"moe", changes{set("expert_count", uint32(1<<13+1))}, "gemma4.expert_count is 8193, expected 0 to 8192"},

@@ -235,7 +235,7 @@ func (m *Model) readSnapshot(f *mapping) (*Snapshot, *gguf.File, error) {
 
 // cacheFormat returns the cache format of that name.
 func (c *Config) cacheFormat(name string) (tensor.Format, error) {
-	for f := tensor.F32; f <= tensor.NVFP4; f++ {
+	for f := tensor.F32; f <= tensor.Q2_0; f++ {
 		if f.Valid() && strings.ToLower(f.String()) == name {
 			return f, c.checkCache(f)
 		}

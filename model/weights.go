@@ -95,7 +95,27 @@ func (l *loader) find(name string, shape ...int) *gguf.Tensor {
 		l.fail("%s has the shape %v, expected %v", name, t.Dims, want)
 		return nil
 	}
+	if !Format(t).Valid() {
+		kind := fmt.Sprintf("type %d", uint32(t.Type))
+		if s := t.Type.String(); s != kind {
+			kind += " (" + s + ")"
+		}
+		l.fail("%s is of %s, which this program does not run", name, kind)
+		return nil
+	}
 	return t
+}
+
+// Format returns the format of a file's tensor, one that is not valid where no model has weights of such a type.
+func Format(t *gguf.Tensor) tensor.Format {
+	f := tensor.Format(t.Type)
+	switch values, _ := t.Block(); {
+	case t.Type == gguf.Q2_0 && values == tensor.Q2_0_128.BlockLen():
+		return tensor.Q2_0_128
+	case f == tensor.Q2_0_128: // a number of our own, something else in a file
+		return math.MaxUint32
+	}
+	return f
 }
 
 // trim cuts ones off the slow end of a shape: some writers pad with them, others leave them out.
@@ -117,7 +137,7 @@ func (l *loader) tensor(name string, shape ...int) *tensor.Tensor {
 		l.fail("%s.weight: %w", name, err)
 		return nil
 	}
-	w, err := tensor.New(name+".weight", tensor.Format(t.Type), data, shape...)
+	w, err := tensor.New(name+".weight", Format(t), data, shape...)
 	if err != nil {
 		l.fail("%w", err)
 		return nil
@@ -173,7 +193,7 @@ func (l *loader) vector(name string, n int) []float32 {
 		l.fail("%s: %w", name, err)
 		return make([]float32, min(n, 1))
 	}
-	w, err := tensor.New(name, tensor.Format(t.Type), data, n)
+	w, err := tensor.New(name, Format(t), data, n)
 	if err != nil {
 		l.fail("%w", err)
 		return make([]float32, min(n, 1))
@@ -330,7 +350,7 @@ func (l *loader) table(name string, rows, cols int) *table {
 	if t == nil {
 		return nil
 	}
-	b := &table{t: t, format: tensor.Format(t.Type), cols: cols, scale: 1}
+	b := &table{t: t, format: Format(t), cols: cols, scale: 1}
 	if t.Mapped() {
 		data, err := t.Data()
 		if err != nil {

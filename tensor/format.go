@@ -2,8 +2,8 @@ package tensor
 
 import "fmt"
 
-// Format says how the numbers of a tensor lie in memory. The values are GGUF's type numbers; gaps are types that
-// GGUF has dropped or uses for integers, which no weight has.
+// Format says how the numbers of a tensor lie in memory. The values are GGUF's type numbers, but for Q2_0_128, which shares one with
+// Q2_0; gaps are types that GGUF has dropped or uses for integers, which no weight has.
 //
 // Every format but the three plain ones packs a fixed number of values into a block of a fixed number of bytes: small
 // integers that share a scale, and with some formats an offset. A row is a whole number of blocks.
@@ -11,34 +11,38 @@ type Format uint32
 
 // The weight formats. The digit is the bits per value before scales are counted; _0 formats have a scale, _1 formats a
 // scale and a minimum, _K formats 256 values with scales of their own precision, IQ formats an index into a codebook,
-// TQ formats three levels; MXFP4 and NVFP4 hold 4-bit floats.
+// TQ formats three levels; MXFP4 and NVFP4 hold 4-bit floats. Q1_0 and Q2_0 have a scale per 128 and per 64 values, Q2_0_128, Q2_0 as
+// forks write it, per 128.
 const (
-	F32     Format = 0
-	F16     Format = 1
-	Q4_0    Format = 2
-	Q4_1    Format = 3
-	Q5_0    Format = 6
-	Q5_1    Format = 7
-	Q8_0    Format = 8
-	Q2_K    Format = 10
-	Q3_K    Format = 11
-	Q4_K    Format = 12
-	Q5_K    Format = 13
-	Q6_K    Format = 14
-	IQ2_XXS Format = 16
-	IQ2_XS  Format = 17
-	IQ3_XXS Format = 18
-	IQ1_S   Format = 19
-	IQ4_NL  Format = 20
-	IQ3_S   Format = 21
-	IQ2_S   Format = 22
-	IQ4_XS  Format = 23
-	IQ1_M   Format = 29
-	BF16    Format = 30
-	TQ1_0   Format = 34
-	TQ2_0   Format = 35
-	MXFP4   Format = 39
-	NVFP4   Format = 40
+	F32      Format = 0
+	F16      Format = 1
+	Q4_0     Format = 2
+	Q4_1     Format = 3
+	Q2_0_128 Format = 4 // withdrawn by GGUF: no file has it
+	Q5_0     Format = 6
+	Q5_1     Format = 7
+	Q8_0     Format = 8
+	Q2_K     Format = 10
+	Q3_K     Format = 11
+	Q4_K     Format = 12
+	Q5_K     Format = 13
+	Q6_K     Format = 14
+	IQ2_XXS  Format = 16
+	IQ2_XS   Format = 17
+	IQ3_XXS  Format = 18
+	IQ1_S    Format = 19
+	IQ4_NL   Format = 20
+	IQ3_S    Format = 21
+	IQ2_S    Format = 22
+	IQ4_XS   Format = 23
+	IQ1_M    Format = 29
+	BF16     Format = 30
+	TQ1_0    Format = 34
+	TQ2_0    Format = 35
+	MXFP4    Format = 39
+	NVFP4    Format = 40
+	Q1_0     Format = 41
+	Q2_0     Format = 42
 )
 
 // formats is indexed by Format. A format without encode is read only.
@@ -49,32 +53,35 @@ var formats = [...]struct {
 	decode func(dst []float32, src []byte)
 	encode func(dst []byte, src []float32)
 }{
-	F32:     {"F32", 1, 4, decodeF32, encodeF32},
-	F16:     {"F16", 1, 2, decodeF16, encodeF16},
-	BF16:    {"BF16", 1, 2, decodeBF16, encodeBF16},
-	Q4_0:    {"Q4_0", 32, 18, decodeQ4_0, encodeQ4_0},
-	Q4_1:    {"Q4_1", 32, 20, decodeQ4_1, nil},
-	Q5_0:    {"Q5_0", 32, 22, decodeQ5_0, nil},
-	Q5_1:    {"Q5_1", 32, 24, decodeQ5_1, nil},
-	Q8_0:    {"Q8_0", 32, 34, decodeQ8_0, encodeQ8_0},
-	Q2_K:    {"Q2_K", 256, 84, decodeQ2_K, nil},
-	Q3_K:    {"Q3_K", 256, 110, decodeQ3_K, nil},
-	Q4_K:    {"Q4_K", 256, 144, decodeQ4_K, nil},
-	Q5_K:    {"Q5_K", 256, 176, decodeQ5_K, nil},
-	Q6_K:    {"Q6_K", 256, 210, decodeQ6_K, nil},
-	IQ1_S:   {"IQ1_S", 256, 50, decodeIQ1_S, nil},
-	IQ1_M:   {"IQ1_M", 256, 56, decodeIQ1_M, nil},
-	IQ2_XXS: {"IQ2_XXS", 256, 66, decodeIQ2_XXS, nil},
-	IQ2_XS:  {"IQ2_XS", 256, 74, decodeIQ2_XS, nil},
-	IQ2_S:   {"IQ2_S", 256, 82, decodeIQ2_S, nil},
-	IQ3_XXS: {"IQ3_XXS", 256, 98, decodeIQ3_XXS, nil},
-	IQ3_S:   {"IQ3_S", 256, 110, decodeIQ3_S, nil},
-	IQ4_NL:  {"IQ4_NL", 32, 18, decodeIQ4_NL, nil},
-	IQ4_XS:  {"IQ4_XS", 256, 136, decodeIQ4_XS, nil},
-	TQ1_0:   {"TQ1_0", 256, 54, decodeTQ1_0, nil},
-	TQ2_0:   {"TQ2_0", 256, 66, decodeTQ2_0, nil},
-	MXFP4:   {"MXFP4", 32, 17, decodeMXFP4, nil},
-	NVFP4:   {"NVFP4", 64, 36, decodeNVFP4, nil},
+	F32:      {"F32", 1, 4, decodeF32, encodeF32},
+	F16:      {"F16", 1, 2, decodeF16, encodeF16},
+	BF16:     {"BF16", 1, 2, decodeBF16, encodeBF16},
+	Q4_0:     {"Q4_0", 32, 18, decodeQ4_0, encodeQ4_0},
+	Q4_1:     {"Q4_1", 32, 20, decodeQ4_1, nil},
+	Q5_0:     {"Q5_0", 32, 22, decodeQ5_0, nil},
+	Q5_1:     {"Q5_1", 32, 24, decodeQ5_1, nil},
+	Q8_0:     {"Q8_0", 32, 34, decodeQ8_0, encodeQ8_0},
+	Q2_K:     {"Q2_K", 256, 84, decodeQ2_K, nil},
+	Q3_K:     {"Q3_K", 256, 110, decodeQ3_K, nil},
+	Q4_K:     {"Q4_K", 256, 144, decodeQ4_K, nil},
+	Q5_K:     {"Q5_K", 256, 176, decodeQ5_K, nil},
+	Q6_K:     {"Q6_K", 256, 210, decodeQ6_K, nil},
+	IQ1_S:    {"IQ1_S", 256, 50, decodeIQ1_S, nil},
+	IQ1_M:    {"IQ1_M", 256, 56, decodeIQ1_M, nil},
+	IQ2_XXS:  {"IQ2_XXS", 256, 66, decodeIQ2_XXS, nil},
+	IQ2_XS:   {"IQ2_XS", 256, 74, decodeIQ2_XS, nil},
+	IQ2_S:    {"IQ2_S", 256, 82, decodeIQ2_S, nil},
+	IQ3_XXS:  {"IQ3_XXS", 256, 98, decodeIQ3_XXS, nil},
+	IQ3_S:    {"IQ3_S", 256, 110, decodeIQ3_S, nil},
+	IQ4_NL:   {"IQ4_NL", 32, 18, decodeIQ4_NL, nil},
+	IQ4_XS:   {"IQ4_XS", 256, 136, decodeIQ4_XS, nil},
+	TQ1_0:    {"TQ1_0", 256, 54, decodeTQ1_0, nil},
+	TQ2_0:    {"TQ2_0", 256, 66, decodeTQ2_0, nil},
+	MXFP4:    {"MXFP4", 32, 17, decodeMXFP4, nil},
+	NVFP4:    {"NVFP4", 64, 36, decodeNVFP4, nil},
+	Q1_0:     {"Q1_0", 128, 18, decodeQ1_0, nil},
+	Q2_0:     {"Q2_0", 64, 18, decodeQ2_0, nil},
+	Q2_0_128: {"Q2_0_128", 128, 34, decodeQ2_0_128, nil},
 }
 
 // Valid reports whether f is one of the formats above.

@@ -51,6 +51,9 @@ var every = []struct {
 	{TQ2_0, 35, "TQ2_0", 256, 66, 2.0625, 0x3853E821},
 	{MXFP4, 39, "MXFP4", 32, 17, 4.25, 0x7CD6C3B7},
 	{NVFP4, 40, "NVFP4", 64, 36, 4.5, 0x2AA70005},
+	{Q1_0, 41, "Q1_0", 128, 18, 1.125, 0x3687F831},
+	{Q2_0, 42, "Q2_0", 64, 18, 2.25, 0xAA59D1F2},
+	{Q2_0_128, 4, "Q2_0_128", 128, 34, 2.125, 0x151E7AB5},
 }
 
 func TestFormatsHaveTheirNumbersNamesAndSizes(t *testing.T) {
@@ -79,7 +82,7 @@ func TestOtherNumbersAreNoFormats(t *testing.T) {
 			t.Errorf("format %d: valid is %v", uint32(f), f.Valid())
 		}
 	}
-	for _, f := range []Format{4, 5, 9, 15, 24, 38, 41, 99, 1 << 31, math.MaxUint32} {
+	for _, f := range []Format{5, 9, 15, 24, 38, 43, 99, 1 << 31, math.MaxUint32} {
 		if f.Valid() || f.BlockLen() != 0 || f.BlockBytes() != 0 || f.RowBytes(256) != 0 {
 			t.Errorf("%v has a size", f)
 		}
@@ -94,7 +97,8 @@ func TestOtherNumbersAreNoFormats(t *testing.T) {
 
 func TestDecodeEqualsTheReference(t *testing.T) {
 	for _, e := range every {
-		if e.format == F32 {
+		switch e.format {
+		case F32, Q1_0, Q2_0, Q2_0_128: // the last three are computed by hand
 			continue
 		}
 		t.Run(e.name, func(t *testing.T) {
@@ -121,6 +125,40 @@ func TestDecodeEqualsTheReference(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestBlocksOfOneAndTwoBitsComputedByHand(t *testing.T) {
+	for _, c := range []struct {
+		format Format
+		block  string // hex: the scale, then the first bytes of what zeros follow
+		want   []float32
+		rest   float32
+	}{
+		// 0.5; 0xB1 = 10110001, 0x80
+		{Q1_0, "0038" + "b180", []float32{0.5, -0.5, -0.5, -0.5, 0.5, 0.5, -0.5, 0.5, -0.5, -0.5, -0.5, -0.5, -0.5, -0.5, -0.5, 0.5}, -0.5},
+		{Q1_0, "00c0" + "01", []float32{-2, 2, 2, 2, 2, 2, 2, 2}, 2},
+		// 0.25; 0xE4 = 11 10 01 00, 0x1B = 00 01 10 11
+		{Q2_0, "0034" + "e41b", []float32{-0.25, 0, 0.25, 0.5, 0.5, 0.25, 0, -0.25}, -0.25},
+		{Q2_0_128, "0034" + "e41b", []float32{-0.25, 0, 0.25, 0.5, 0.5, 0.25, 0, -0.25}, -0.25},
+		{Q2_0, "00bc" + "c0", []float32{1, 1, 1, -2}, 1},
+	} {
+		block := make([]byte, 2*c.format.BlockBytes())
+		raw := block[c.format.BlockBytes():] // the second of two
+		if _, err := hex.Decode(raw, []byte(c.block)); err != nil {
+			t.Fatal(err)
+		}
+		dst := make([]float32, 2*c.format.BlockLen())
+		c.format.Decode(dst, block)
+		for i, v := range dst[c.format.BlockLen():] {
+			want := c.rest
+			if i < len(c.want) {
+				want = c.want[i]
+			}
+			if v != want {
+				t.Errorf("%v %s: value %d is %v, want %v", c.format, c.block, i, v, want)
+			}
+		}
 	}
 }
 
@@ -245,7 +283,7 @@ func TestDecodeRefusesWhatDoesNotFit(t *testing.T) {
 		{Q4_0, 64, 35, "tensor: 35 bytes for 64 values of Q4_0, want 36"},
 		{Q6_K, 128, 1000, "tensor: 128 values of Q6_K, want a multiple of 256"},
 		{F32, 2, 7, "tensor: 7 bytes for 2 values of F32, want 8"},
-		{4, 0, 0, "tensor: format 4 is unknown"},
+		{5, 0, 0, "tensor: format 5 is unknown"},
 	} {
 		func() {
 			defer func() {

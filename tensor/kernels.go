@@ -16,7 +16,7 @@ const (
 )
 
 // PerFormat is a table with an entry for each weight format.
-type PerFormat[T any] [NVFP4 + 1]T
+type PerFormat[T any] [Q2_0 + 1]T
 
 // Kernels is the table of inner loops. The functions are pure: they keep nothing and may run on any goroutine. Slices of one
 // call have the lengths stated here; a function may rely on that.

@@ -30,7 +30,7 @@ func TestNewChecksShapeAndBytes(t *testing.T) {
 		{F32, 0, []int{4, -1}, "impossible shape"},
 		{F32, 0, []int{math.MaxInt / 2, 8}, "impossible shape"},
 		{Format(99), 4, []int{1}, "unknown format"},
-		{Format(4), 4, []int{1}, "unknown format"},
+		{Format(5), 4, []int{1}, "unknown format"},
 	} {
 		_, err := New("w", c.format, make([]byte, c.bytes), c.shape...)
 		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {

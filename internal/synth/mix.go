@@ -37,7 +37,7 @@ func mix(name string) (Mix, bool) {
 	if name == "q4_k_m" {
 		return Q4KM, true
 	}
-	for f := range tensor.NVFP4 + 1 {
+	for f := range tensor.Q2_0 + 1 {
 		if f.Valid() && strings.ToLower(f.String()) == name {
 			return All(f), true
 		}

@@ -41,7 +41,7 @@ func open(t testing.TB, data []byte) *gguf.File {
 
 // formats returns the names of all weight formats.
 func formats() (names []string) {
-	for f := range tensor.NVFP4 + 1 {
+	for f := range tensor.Q2_0 + 1 {
 		if f.Valid() {
 			names = append(names, strings.ToLower(f.String()))
 		}
@@ -103,11 +103,11 @@ func TestEveryFormatMakesAFileOfFiniteWeights(t *testing.T) {
 						n *= d
 					}
 					v := make([]float32, n)
-					tensor.Format(x.Type).Decode(v, data)
+					w, ok := want[x.Name] // rope_freqs alone is not there, and F32
+					w.format.Decode(v, data)
 					mean, deviation := moments(v)
 					// Deviations are those of whole blocks, which share a scale.
-					blocks := float64(n / tensor.Format(x.Type).BlockLen())
-					w, ok := want[x.Name]
+					blocks := float64(n / w.format.BlockLen())
 					switch {
 					case x.Name == "rope_freqs.weight":
 					case !ok:

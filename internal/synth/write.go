@@ -26,10 +26,14 @@ func Build(c Config) (*gguf.Metadata, []gguf.Source, error) {
 	pools := make(map[poolKey]*pool)
 	var sources []gguf.Source
 	for _, w := range c.weights() {
-		sources = append(sources, gguf.Source{
+		source := gguf.Source{
 			Name: w.name, Type: gguf.Type(w.format), Dims: w.dims,
 			Write: func(to io.Writer) error { return c.writeWeight(to, w, pools) },
-		})
+		}
+		if w.format == tensor.Q2_0_128 {
+			source.Type, source.Size = gguf.Q2_0, w.bytes()
+		}
+		sources = append(sources, source)
 		if w.name == "output_norm.weight" {
 			sources = append(sources, gguf.NewSource("rope_freqs.weight", gguf.F32, []int{c.HeadSize / 2}, c.ropeFreqs()))
 		}
