@@ -111,6 +111,16 @@ func TestAnyGGUFIsShown(t *testing.T) {
 	has(t, inspect.Good(t, "", write(t, nil)), "GGUF version 3, .*, 0 parameters, parts: 1")
 }
 
+func TestTensorsOfUnknownTypesAreShown(t *testing.T) {
+	unknown := func(name string, kind gguf.Type, size int) gguf.Source {
+		return gguf.NewSource(name, kind, []int{256, 2}, make([]byte, size))
+	}
+	path := write(t, []gguf.Source{unknown("a", 137, 160), unknown("b", 43, 512), unknown("c", 300, 96), gguf.NewSource("d", gguf.I32, []int{8}, make([]byte, 32))},
+		"general.architecture", "another")
+	has(t, inspect.Good(t, "", path), "tensors: 4", `a IQ2_K 256 2 160 B`, `b F8_E4M3 256 2 512 B`, `c type 300 256 2 96 B`, `d I32 8 32 B`,
+		`IQ2_K 1 512 160 B 2\.50`)
+}
+
 func TestFilesOfTheFamilyAreShown(t *testing.T) {
 	for _, test := range []struct {
 		elem  []string
