@@ -118,16 +118,16 @@ func (o ChatOptions) template(m *Model) (*chat.Template, error) {
 func (c *Chat) Session() *Session { return c.s }
 
 // Result returns how the last answer went.
-func (c *Chat) Result() Result {
-	r := c.s.Result()
-	r.Dropped = c.dropped
-	return r
-}
+func (c *Chat) Result() Result { return c.s.Result() }
 
 // Fork returns a conversation that goes on from here on its own, with the same options. The two share the memory of what they have in
 // common.
 func (c *Chat) Fork() (*Chat, error) {
-	s, err := c.s.Fork()
+	if err := c.s.begin(); err != nil {
+		return nil, err
+	}
+	defer c.s.end()
+	s, err := c.s.fork()
 	if err != nil {
 		return nil, err
 	}
@@ -159,25 +159,43 @@ func (c *Chat) Ask(ctx context.Context, text string) iter.Seq2[Token, error] {
 // nothing could be read because of an error, the new messages are taken back.
 func (c *Chat) Send(ctx context.Context, messages ...chat.Message) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		before := c.Messages
-		c.Messages = append(c.Messages, messages...)
-		c.dropped = 0
-		ids, err := c.Prompt(ctx)
-		if limit := c.s.Context(); err == nil && c.Options.Full == FullDrop && len(ids) > limit {
-			ids, err = c.drop(ctx, ids, 0, limit)
-		}
+		err := c.s.claimed(func() error { return c.send(ctx, messages, func(t Token) bool { return yield(t, nil) }) })
 		if err != nil {
-			c.Messages, c.dropped = before, 0
 			yield(Token{ID: held}, err)
-			return
 		}
-		answer, failed := c.answer(ctx, ids, yield)
-		if failed && answer.Content == "" && answer.Reasoning == "" && len(answer.ToolCalls) == 0 {
-			c.Messages, c.dropped = before, 0
+	}
+}
+
+// send is Send for a call that has claimed the session.
+func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Token) bool) (err error) {
+	before := c.Messages
+	c.Messages = append(c.Messages, messages...)
+	c.dropped = 0
+	ids, err := c.Prompt(ctx)
+	if limit := c.s.limit; err == nil && c.Options.Full == FullDrop && len(ids) > limit {
+		ids, err = c.drop(ctx, ids, 0, limit)
+	}
+	if err != nil {
+		c.Messages = before
+		c.s.setResult(Result{Reason: reasonOf(err)})
+		return err
+	}
+	var said []chat.Event
+	defer func() { // also when yield panics
+		answer := chat.Answer(said)
+		if err != nil && answer.Content == "" && answer.Reasoning == "" && len(answer.ToolCalls) == 0 {
+			c.Messages = before
 			return
 		}
 		c.Messages = append(c.Messages, answer)
-	}
+		r := c.s.Result()
+		r.Dropped = c.dropped
+		c.s.setResult(r)
+	}()
+	return c.answer(ctx, ids, func(t Token) bool {
+		said = append(said, t.Event)
+		return yield(t)
+	})
 }
 
 // drop drops as many of the oldest turns as must go for three quarters of the context to hold the rest and the tokens generated so far, or
@@ -221,13 +239,13 @@ func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) (
 
 // full says how an answer goes on that finds no more room.
 func (c *Chat) full(ctx context.Context, generated int) ([]int32, error) {
-	limit := c.s.graph.Limit()
+	limit := c.s.limit
 	switch c.Options.Full {
 	case FullError:
 		return nil, wrap(&ContextError{Need: limit + 1, Limit: limit})
 	case FullDrop:
 		prompt, err := c.drop(ctx, nil, generated, limit)
-		if len(prompt)+generated > limit {
+		if len(prompt)+generated >= limit {
 			return nil, err
 		}
 		return prompt, err
@@ -268,13 +286,12 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	return c.m.tok.WithBOS(ids), nil
 }
 
-// answer generates one answer, hands its events over and returns them as a message.
-func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token, error) bool) (message chat.Message, failed bool) {
+// answer generates one answer and hands its events over.
+func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) error {
 	o := c.Options.GenerateOptions
 	stop := stopper{strings: o.Stop}
 	o.Stop, o.Markup = nil, true
 	var parser chat.Parser
-	var events []chat.Event
 	stopped, left := "", false
 
 	// emit hands the events of a token over; text is held back while it may begin a stop string.
@@ -292,30 +309,19 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token, error)
 				c.calls++
 				e.Call.ID = fmt.Sprintf("call_%d", c.calls)
 			}
-			events = append(events, e)
 			tok.Event = e
 			if i > 0 {
 				tok.ID, tok.Top = held, nil
 			}
-			if left = !yield(tok, nil); left || stopped != "" {
+			if left = !yield(tok); left || stopped != "" {
 				return false
 			}
 		}
 		return true
 	}
-	c.s.busy.Lock()
 	n := c.s.reuse(ids, c.dropped > 0)
-	c.s.busy.Unlock()
 	full := func(generated int) ([]int32, error) { return c.full(ctx, generated) }
-	c.s.generate(ctx, []Input{{Tokens: ids[n:]}}, o, full, func(tok Token, err error) bool {
-		if err != nil {
-			failed = true
-			if !left {
-				yield(tok, err)
-				left = true
-			}
-			return false
-		}
+	err := c.s.generate(ctx, []Input{{Tokens: ids[n:]}}, o, full, func(tok Token) bool {
 		var from []chat.Event
 		text := tok.Text
 		if name := c.m.tok.Text(tok.ID); c.markup[tok.ID] && strings.HasSuffix(text, name) {
@@ -325,7 +331,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token, error)
 		}
 		return emit(tok, from)
 	})
-	if !left && stopped == "" {
+	if err == nil && !left && stopped == "" {
 		end := parser.Close()
 		if stop.rest != "" {
 			rest := stop.rest
@@ -335,7 +341,9 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token, error)
 		emit(Token{ID: held}, end)
 	}
 	if stopped != "" {
-		c.s.stopped(stopped)
+		r := c.s.Result()
+		r.Reason, r.Stop = ReasonStop, stopped
+		c.s.setResult(r)
 	}
-	return chat.Answer(events), failed
+	return err
 }

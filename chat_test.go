@@ -204,7 +204,7 @@ func TestAnswerGoesOnWhenTheContextIsFull(t *testing.T) {
 	if r.Reason != gemma4.ReasonContext || len(shifts) < 2 || messages != 1 || r.Dropped != 10 || r.Generated != len(got) {
 		t.Fatalf("%+v after %v, %d messages left", r, shifts, messages)
 	}
-	if n := c.Session().Len(); n != limit+1 { // the last token finds no room
+	if n := c.Session().Len(); n != limit {
 		t.Errorf("%d positions in a context of %d", n, limit)
 	}
 	// From the last time on it is what a new session makes of the remaining messages and the answer so far.

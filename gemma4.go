@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,9 @@ const maxThreads = 1 << 12
 
 // ErrClosed is returned by everything that needs a model or session that was closed.
 var ErrClosed = errors.New("gemma4: closed")
+
+// ErrBusy is returned by calls of a session or chat that is in use by another call, on this goroutine or another. They change nothing.
+var ErrBusy = errors.New("gemma4: busy: another call is running; give each goroutine a session of its own")
 
 // Loader says how models are opened. The zero value is what [Open], [OpenBytes] and [OpenReaderAt] use.
 type Loader struct {
@@ -125,8 +129,9 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 		sampling.Suppress = append(sampling.Suppress, int32(id))
 	}
 	sampling.Suppress = append(sampling.Suppress, tok.Suppressed()...)
-	m := &Model{file: f, graph: graph, tok: tok, sampling: sampling, markup: tok.Markup()}
+	m := &Model{engine: newEngine(f, graph), tok: tok, sampling: sampling, markup: tok.Markup()}
 	m.template, m.templateErr = template(f.Metadata, graph.PerLayer > 0)
+	runtime.AddCleanup(m, func(e *engine) { e.close() }, m.engine) // when it is dropped without Close
 	return m, nil
 }
 
@@ -183,18 +188,32 @@ func advice(m *gguf.Metadata) (sampler.Options, error) {
 
 // Model is an open Gemma 4 model. It may be used from several goroutines; each needs a [Session] or [Chat] of its own.
 type Model struct {
-	file        *gguf.File
-	graph       *model.Model
+	*engine
 	tok         *tokenizer.Tokenizer
 	template    *chat.Template
 	templateErr error // why there is none
 	sampling    sampler.Options
 	markup      []string
+}
 
-	life   sync.RWMutex // held for reading by calls that touch the weights
-	closed bool
-
+// engine is what a model has to give back: threads, a map, texts in prefix caches. It knows no Model, and prefix caches know only the
+// engine, so that the collector sees a Model that nobody has any more.
+type engine struct {
+	file     *gguf.File
+	graph    *model.Model
 	prefixes sync.Map // set of *PrefixCache that hold texts of this model
+
+	mu     sync.Mutex // held for moments
+	closed bool       // no call begins any more
+	calls  int        // that touch the weights
+	idle   sync.Cond  // none does
+	once   sync.Once  // all is given back
+}
+
+func newEngine(f *gguf.File, graph *model.Model) *engine {
+	e := &engine{file: f, graph: graph}
+	e.idle.L = &e.mu
+	return e
 }
 
 // PrefaultOptions say what [Model.Prefault] does.
@@ -202,7 +221,7 @@ type PrefaultOptions struct {
 	// HugePages moves the weights to memory of their own with pages of 2 MB, which is read up to a tenth faster. It is not shared
 	// with other processes, and the system cannot give it up when memory is short: an error if it is not there. Linux only.
 	HugePages bool
-	// Progress, if set, is called with the bytes read so far and in all.
+	// Progress, if set, is called with the bytes read so far and in all, on the goroutine that called Prefault.
 	Progress func(done, total int64)
 }
 
@@ -217,40 +236,52 @@ func (m *Model) Prefault(ctx context.Context, o PrefaultOptions) error {
 		Skip:      func(t *gguf.Tensor) bool { return t.Name == model.PerLayerTable },
 		HugePages: o.HugePages, Threads: m.graph.Workers(), Progress: o.Progress,
 	})
-	if err != nil {
-		return fmt.Errorf("gemma4: %w", err)
-	}
-	return nil
+	return wrap(err)
 }
 
-// Close waits for running calls, then gives the model's memory and file back. Sessions of the model return [ErrClosed]
-// afterwards. It is safe to close twice.
-func (m *Model) Close() error {
-	m.life.Lock()
-	defer m.life.Unlock()
-	if m.closed {
-		return nil
+// Close waits for running calls, then gives the model's memory and file back. From its beginning on calls of the model and its sessions
+// return [ErrClosed]; a generation gets it with its next token. It is safe to close twice. To close the model in a callback of one of its
+// calls (Progress, yield) is an error of the program: both would wait for each other for ever. The body of a loop over a generation is none.
+//
+// A model that is dropped with all its sessions gives everything back, too, when the collector gets to it.
+func (m *Model) Close() error { return m.engine.close() }
+
+func (e *engine) close() (err error) {
+	e.mu.Lock()
+	e.closed = true
+	for e.calls > 0 {
+		e.idle.Wait()
 	}
-	m.closed = true
-	m.prefixes.Range(func(p, _ any) bool {
-		p.(*PrefixCache).leave(m)
-		return true
+	e.mu.Unlock()
+	e.once.Do(func() {
+		e.prefixes.Range(func(p, _ any) bool {
+			p.(*PrefixCache).leave(e)
+			return true
+		})
+		e.graph.Close()
+		err = e.file.Close()
 	})
-	m.graph.Close()
-	return m.file.Close()
+	return err
 }
 
-// enter begins a call that touches the weights; unless it fails, leave ends it.
-func (m *Model) enter() error {
-	m.life.RLock()
-	if m.closed {
-		m.life.RUnlock()
+// enter begins a call that touches the weights; unless it fails, leave ends it. Neither waits.
+func (e *engine) enter() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
 		return ErrClosed
 	}
+	e.calls++
 	return nil
 }
 
-func (m *Model) leave() { m.life.RUnlock() }
+func (e *engine) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.calls--; e.calls == 0 {
+		e.idle.Broadcast()
+	}
+}
 
 // Tokenizer returns the model's tokenizer. It stays usable when the model is closed.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }

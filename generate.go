@@ -95,16 +95,9 @@ func rate(n int, d time.Duration) float64 {
 
 // Result returns how the last generation went, once it has ended.
 func (s *Session) Result() Result {
-	s.busy.Lock()
-	defer s.busy.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.result
-}
-
-// stopped notes that the caller of a generation found a stop string.
-func (s *Session) stopped(text string) {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	s.result.Reason, s.result.Stop = ReasonStop, text
 }
 
 // Generate appends a prompt to the session and generates what follows, token by token. The tokens become part of the session
@@ -113,43 +106,59 @@ func (s *Session) stopped(text string) {
 // The loop may be left at any time, and ctx stops it within a layer, in a long prompt too; the session stays usable. Errors
 // end the loop, after they were yielded once; the end of ctx is one, a full context is not. [Session.Result] tells the rest.
 //
-// Between two tokens the session is free: the body of the loop may look at it, and Close does not wait for the body.
+// The session is busy until the loop has ended: its body may look at the session, where Len counts the token at hand and Logits are
+// those that it was chosen from, and may close it or the model, which ends the loop with [ErrClosed]. With an error the session is free again.
+//
+// Where a generation ends by itself (end of turn, length, stop string, full context) the last token goes through the model, too, which no
+// rate counts: Logits are those that follow the whole text. Where the caller leaves or ctx ends they are unknown until the next call.
 func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOptions) iter.Seq2[Token, error] {
-	return func(yield func(Token, error) bool) { s.generate(ctx, prompt, o, nil, yield) }
+	return func(yield func(Token, error) bool) {
+		err := s.claimed(func() error { return s.generate(ctx, prompt, o, nil, func(t Token) bool { return yield(t, nil) }) })
+		if err != nil {
+			yield(Token{ID: held}, err)
+		}
+	}
 }
 
 // full is what a generation does when the context is full: it returns a shorter prompt to take the place of the text before the
 // tokens generated so far, or nil to end.
 type full func(generated int) (prompt []int32, err error)
 
-func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, f full, yield func(Token, error) bool) {
-	g := &generation{s: s, o: o, full: f, result: Result{Reason: ReasonError}}
-	err := g.start(ctx, prompt)
-	for err == nil {
-		var more bool
+// generate is Generate for a call that has claimed the session.
+func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, f full, yield func(Token) bool) (err error) {
+	g := &generation{s: s, o: o, full: f, result: Result{Reason: ReasonBreak}} // until it ends otherwise; yield may panic
+	defer func() {
+		if err != nil {
+			g.result.Reason = reasonOf(err)
+		}
+		s.setResult(g.result)
+	}()
+	if err := s.inModel(func() error { return g.start(ctx, prompt) }); err != nil {
+		return err
+	}
+	for more := true; more; {
 		var tok Token
-		if tok, more, err = g.step(ctx); err != nil {
-			break
+		if err := s.inModel(func() (err error) { tok, more, err = g.step(ctx); return err }); err != nil {
+			return err
 		}
-		if tok.ID != held || tok.Text != "" {
-			if !yield(tok, nil) {
-				g.result.Reason = ReasonBreak
-				break
-			}
-		}
-		if !more {
-			break
+		if (tok.ID != held || tok.Text != "") && !yield(tok) {
+			return nil
 		}
 	}
+	return nil
+}
+
+func reasonOf(err error) Reason {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		g.result.Reason = ReasonCancel
+		return ReasonCancel
 	}
-	s.busy.Lock()
-	s.result = g.result
-	s.busy.Unlock()
-	if err != nil {
-		yield(Token{ID: held}, err)
-	}
+	return ReasonError
+}
+
+func (s *Session) setResult(r Result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.result = r
 }
 
 // generation is the state of one Generate.
@@ -167,10 +176,6 @@ type generation struct {
 // start reads the prompt.
 func (g *generation) start(ctx context.Context, prompt []Input) error {
 	s := g.s
-	if err := s.begin(); err != nil {
-		return err
-	}
-	defer s.end()
 	options := s.m.sampling.With(g.o.Sampling)
 	if g.o.Sampling.Seed == nil {
 		options.Seed = rand.Uint64() >> 11 // 53 bits: a JSON number holds it
@@ -193,7 +198,7 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	if err != nil {
 		return err
 	}
-	if len(s.logits) == 0 {
+	if len(s.logits) == 0 && len(s.ids) < s.limit {
 		return errors.New("gemma4: nothing to continue: the prompt is empty, and nothing was read since the session was rewound")
 	}
 	g.first = len(s.ids)
@@ -233,41 +238,52 @@ func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 	return err == nil, err
 }
 
-// step writes the last token and picks the next. more is false when the generation has ended; tok is then what text was held back.
+// step takes the last token through the graph and picks the next. more is false when the generation has ended; tok is then what text was
+// held back.
 func (g *generation) step(ctx context.Context) (tok Token, more bool, err error) {
-	s := g.s
-	if err := s.begin(); err != nil {
+	s, began := g.s, time.Now()
+	if err := s.open(); err != nil {
 		return tok, false, err
 	}
-	defer s.end()
-	began := time.Now()
-	if g.o.MaxTokens > 0 && g.result.Generated >= g.o.MaxTokens {
+	if err := s.flush(ctx); err != nil {
+		return tok, false, err
+	}
+	switch {
+	case g.result.Reason == ReasonStop:
+		return Token{ID: held}, false, nil
+	case g.o.MaxTokens > 0 && g.result.Generated >= g.o.MaxTokens:
 		return g.finish(ReasonLength), false, nil
 	}
-	if g.result.Generated > 0 {
-		defer func() { g.result.GenerateTime += time.Since(began) }()
-		if s.graph.Len() >= s.graph.Limit() {
-			if ok, err := g.shift(ctx); err != nil {
-				return tok, false, err
-			} else if !ok {
-				return g.finish(ReasonContext), false, nil
+	var id int32
+	for {
+		full := len(s.ids) >= s.limit
+		if !full || g.result.Generated > 0 { // an answer may end where it fills the context
+			if id, err = g.sampler.Sample(s.logits, len(s.ids)); err != nil {
+				return tok, false, fmt.Errorf("gemma4: %w", err)
 			}
-			began = time.Now()
-		} else if err := s.flush(ctx); err != nil {
-			return tok, false, err
+			if s.m.tok.IsEnd(id) {
+				g.count(began)
+				g.result.EndID = id
+				return g.finish(ReasonEnd), false, nil
+			}
 		}
+		if !full {
+			break
+		}
+		before := time.Now()
+		if ok, err := g.shift(ctx); err != nil {
+			return tok, false, err
+		} else if !ok {
+			return g.finish(ReasonContext), false, nil
+		}
+		began = began.Add(time.Since(before))
 	}
-	id, err := g.sampler.Sample(s.logits, len(s.ids))
-	if err != nil {
-		return tok, false, fmt.Errorf("gemma4: %w", err)
-	}
-	if s.m.tok.IsEnd(id) {
-		g.result.EndID = id
-		return g.finish(ReasonEnd), false, nil
-	}
+	g.count(began)
 	g.sampler.Accept(id)
 	g.result.Generated++
+	s.mu.Lock()
 	s.ids = append(s.ids, id)
+	s.mu.Unlock()
 	tok.ID = id
 	if g.o.LogProbs > 0 {
 		p := sampler.NewLogProbs(s.logits)
@@ -277,9 +293,15 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	tok.Text = text
 	if found != "" {
 		g.result.Reason, g.result.Stop = ReasonStop, found
-		return tok, false, nil
 	}
 	return tok, true, nil
+}
+
+// count adds the time of a step. The first token is the prompt's.
+func (g *generation) count(began time.Time) {
+	if g.result.Generated > 0 {
+		g.result.GenerateTime += time.Since(began)
+	}
 }
 
 // finish ends the generation; its token is the text that was held back.

@@ -51,11 +51,12 @@ func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(don
 			return Perplexity{}, fmt.Errorf("gemma4: token %d is %d, which is outside the vocabulary of %d", i, id, vocabulary)
 		}
 	}
-	window := s.Context()
-	if window == 0 {
-		return Perplexity{}, ErrClosed
+	if err := s.claim(); err != nil {
+		return Perplexity{}, err
 	}
-	defer s.Rewind(0)
+	defer s.release()
+	defer s.rewind(0)
+	window := s.limit
 	var sum statistics
 	for at := 0; at < len(ids); {
 		text := ids[at:min(at+window, len(ids))]
@@ -66,8 +67,8 @@ func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(don
 		} else {
 			text = text[1:]
 		}
-		s.Rewind(0)
-		err := s.AllLogits(ctx, read, func(i int, logits []float32) error {
+		s.rewind(0)
+		foretell := func(i int, logits []float32) error {
 			nats := -sampler.NewLogProbs(logits).Of(text[i])
 			if math.IsNaN(nats) {
 				return fmt.Errorf("the logits after position %d are not numbers", i)
@@ -77,8 +78,8 @@ func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(don
 				progress(at-len(text)+i+1, len(ids))
 			}
 			return nil
-		})
-		if err != nil {
+		}
+		if err := s.inModel(func() error { return s.allLogits(ctx, read, foretell) }); err != nil {
 			return sum.perplexity(), err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/model"
 )
 
@@ -24,7 +25,7 @@ type PrefixCache struct {
 	limit int64
 
 	mu       sync.Mutex
-	models   map[*Model]bool
+	models   map[*engine]bool
 	texts    []*cachedText
 	readings []*reading
 	pages    model.PageSet
@@ -44,7 +45,7 @@ type PrefixStats struct {
 
 // prefixKind tells texts apart that cannot share keys and values.
 type prefixKind struct {
-	m     *Model
+	m     *engine
 	cache CacheFormat
 }
 
@@ -69,7 +70,7 @@ type reading struct {
 // NewPrefixCache returns an empty cache that holds at most the given number of bytes of keys and values. They come on top of
 // what sessions take; what a text shares with others or a session is there only once.
 func NewPrefixCache(bytes int64) *PrefixCache {
-	return &PrefixCache{limit: bytes, models: map[*Model]bool{}}
+	return &PrefixCache{limit: bytes, models: map[*engine]bool{}}
 }
 
 // Stats returns what the cache has done and holds.
@@ -98,7 +99,7 @@ func (p *PrefixCache) Close() error {
 }
 
 // join lets the model tell the cache when it is closed.
-func (p *PrefixCache) join(m *Model) {
+func (p *PrefixCache) join(m *engine) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.closed {
@@ -108,7 +109,7 @@ func (p *PrefixCache) join(m *Model) {
 }
 
 // leave forgets the texts of a model.
-func (p *PrefixCache) leave(m *Model) {
+func (p *PrefixCache) leave(m *engine) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.models, m)
@@ -130,7 +131,7 @@ func (p *PrefixCache) drop(which func(*cachedText) bool) {
 // begin is called before a session that holds its whole text reads on. It waits for others that are reading the same, takes the
 // session to the longest beginning that is cached, and returns what is left to read. end must follow unless it fails.
 func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Input, error) {
-	have, kind := len(s.ids), prefixKind{s.m, s.options.Cache}
+	have, kind := len(s.ids), prefixKind{s.m.engine, s.options.Cache}
 	text, total := s.with(in)
 	if s.graph.Pure() < have || len(text) == have || total > s.graph.Limit() {
 		return in, nil
@@ -139,7 +140,7 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.closed {
-		if err := ctx.Err(); err != nil {
+		if err := cmp.Or(cause.Of(ctx), s.open()); err != nil {
 			return nil, err
 		}
 		best, n, common := p.find(kind, text, most)
@@ -155,6 +156,7 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			select {
 			case <-moved:
 			case <-ctx.Done():
+			case <-s.closing:
 			}
 			p.mu.Lock()
 			continue
@@ -163,7 +165,7 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			if _, err := s.graph.Adopt(best.text, n); err != nil {
 				return nil, wrap(err)
 			}
-			s.ids, s.logits = append(s.ids[:0], text[:n]...), s.logits[:0]
+			s.commit(append(s.ids[:have], text[have:n]...), nil)
 			p.touch(best)
 			p.stats.Hits++
 			p.stats.Reused += int64(n - have)
@@ -234,7 +236,7 @@ func (p *PrefixCache) ahead(kind prefixKind, text []int32, n, most int) (best *r
 }
 
 // fits reports whether keys and values of n positions can be kept within a limit.
-func (m *Model) fits(n int, c CacheFormat, limit int64) bool {
+func (m *engine) fits(n int, c CacheFormat, limit int64) bool {
 	f, err := c.format()
 	return err == nil && m.graph.CacheBytes(n, f, 1) <= limit
 }

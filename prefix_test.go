@@ -275,7 +275,7 @@ func TestPrefixesUnderPressure(t *testing.T) {
 					}
 					n := 0
 					if r.IntN(2) == 0 {
-						n = s.Rewind(min(s.Reuse(texts[i]), 50))
+						n = rewind(t, s, min(reuse(t, s, texts[i]), 50))
 					} else {
 						s.Rewind(0)
 					}

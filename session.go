@@ -2,6 +2,7 @@ package gemma4
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -53,17 +54,36 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed: a context of %d fits", e.Context, e.Need, e.Limit, e.Fits)
 }
 
-// Session is one text that the model has read and written. It serves one goroutine at a time; a second one gets an error.
+// Session is one text that the model has read and written.
+//
+// It serves one call at a time: while one runs, and until the loop over a [Session.Generate] has ended, every other returns [ErrBusy] and
+// changes nothing, from the call's own callbacks, too. Len, Context, CacheBytes, Logits, Result and Ops answer at once, at any time and on any
+// goroutine, with what held before the step at work: a step is one chunk of a prompt, or one token written. Close never waits.
+//
+// All of a step counts, or nothing: when ctx ends, when something fails, and when a callback panics and the caller recovers, the session holds
+// the steps that were done, and goes on from there as if nothing else had been tried.
 type Session struct {
 	m       *Model
 	options SessionOptions
+	graph   *model.Session
+	limit   int           // positions
+	reading *reading      // what options.Prefixes knows of a running Read
+	coming  []int32       // ids, and those of the prompt that the graph is reading
+	last    []float32     // logits [vocabulary] of the step at work, in the graph's memory
+	next    []float32     // room for logits
+	closing chan struct{} // closed by Close
 
-	busy    sync.Mutex
-	graph   *model.Session // nil when closed
-	ids     []int32        // the text: ids, or −1 for embeddings; the graph may lag behind by a token just generated
-	logits  []float32      // [vocabulary] of what follows what the graph holds; empty if it was not asked
-	reading *reading       // what options.Prefixes knows of a running Read
-	result  Result
+	// The running call alone changes what follows, and does so with mu held: it may look without. Others look with mu held, and it is
+	// never held for long.
+	mu     sync.Mutex
+	busy   bool      // a call is running
+	closed bool      // it may still be running
+	ids    []int32   // the text: ids, or −1 for embeddings; the graph may lag behind by a token just generated
+	logits []float32 // [vocabulary] of what follows what the graph holds; empty if it was not asked
+	result Result
+	held   int   // the graph's positions,
+	bytes  int64 // what they take,
+	ops    int64 // and multiply-adds, as of the last step
 }
 
 // embedded stands in Session.ids for a position that is an embedding.
@@ -79,7 +99,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 }
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
-	s := &Session{m: m, options: o}
+	s := &Session{m: m, options: o, closing: make(chan struct{})}
 	f, err := o.Cache.format()
 	if err != nil {
 		return nil, err
@@ -98,20 +118,11 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
+	s.limit = s.graph.Limit()
 	if o.Prefixes != nil {
-		o.Prefixes.join(m)
+		o.Prefixes.join(m.engine)
 	}
 	return s, nil
-}
-
-// progress is called when a chunk of a prompt has been read.
-func (s *Session) progress(done, total int) {
-	if s.reading != nil {
-		s.options.Prefixes.step(s)
-	}
-	if s.options.Progress != nil {
-		s.options.Progress(done, total)
-	}
 }
 
 // Fork returns a session that goes on from the same text on its own, with the same options. The two share the memory of what they
@@ -121,6 +132,10 @@ func (s *Session) Fork() (*Session, error) {
 		return nil, err
 	}
 	defer s.end()
+	return s.fork()
+}
+
+func (s *Session) fork() (*Session, error) {
 	f, err := s.m.newSession(s.options)
 	if err != nil {
 		return nil, err
@@ -131,6 +146,7 @@ func (s *Session) Fork() (*Session, error) {
 		return nil, wrap(err)
 	}
 	f.ids, f.logits, f.result = slices.Clone(s.ids), slices.Clone(s.logits), s.result
+	f.note()
 	return f, nil
 }
 
@@ -156,17 +172,46 @@ func (m *Model) fit(o *SessionOptions, f tensor.Format) error {
 	return nil
 }
 
+// claim takes the session for one call; unless it fails, release gives it back.
+func (s *Session) claim() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.busy:
+		return ErrBusy
+	}
+	s.busy = true
+	return nil
+}
+
+func (s *Session) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
+	s.note()
+	if s.closed { // meanwhile
+		s.free()
+	}
+}
+
+// claimed calls f with the session claimed.
+func (s *Session) claimed(f func() error) error {
+	if err := s.claim(); err != nil {
+		return err
+	}
+	defer s.release()
+	return f()
+}
+
 // begin claims the session and the model for one call; unless it fails, end releases both.
 func (s *Session) begin() error {
-	if !s.busy.TryLock() {
-		return fmt.Errorf("gemma4: the session is in use by another call; give each goroutine a session of its own")
-	}
-	if s.graph == nil {
-		s.busy.Unlock()
-		return ErrClosed
+	if err := s.claim(); err != nil {
+		return err
 	}
 	if err := s.m.enter(); err != nil {
-		s.busy.Unlock()
+		s.release()
 		return err
 	}
 	return nil
@@ -174,49 +219,118 @@ func (s *Session) begin() error {
 
 func (s *Session) end() {
 	s.m.leave()
-	s.busy.Unlock()
+	s.release()
 }
 
-// Close gives the session's memory back; it waits for a running call. It is safe to close twice.
+// inModel calls f with the model claimed, by a call that has claimed the session.
+func (s *Session) inModel(f func() error) error {
+	if err := s.m.enter(); err != nil {
+		return err
+	}
+	defer s.m.leave()
+	return f()
+}
+
+// open returns ErrClosed if the session was closed while its call was running.
+func (s *Session) open() error {
+	select {
+	case <-s.closing:
+		return ErrClosed
+	default:
+		return nil
+	}
+}
+
+// Close gives the session's memory back. It never waits: a running call ends with its running step, returns [ErrClosed], and the memory is
+// given back then. It is safe to close twice.
 func (s *Session) Close() error {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	if s.graph != nil {
-		s.graph.Close()
-		s.graph, s.ids, s.logits = nil, nil, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	close(s.closing)
+	if !s.busy {
+		s.free()
 	}
 	return nil
 }
 
+func (s *Session) free() {
+	s.graph.Close()
+	s.ids, s.logits, s.next = nil, nil, nil
+}
+
+// commit makes ids, which the graph holds, all of the text, and logits those of what follows, if they were asked for.
+func (s *Session) commit(ids []int32, logits []float32) {
+	s.next = append(s.next[:0], logits...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ids, s.logits, s.next = ids, s.next, s.logits
+	s.note()
+}
+
+// note lets readers see how the graph is.
+func (s *Session) note() { s.held, s.bytes, s.ops = s.graph.Len(), s.graph.Bytes(), s.graph.Ops() }
+
+// behind reports whether a token just generated has not gone through the graph yet.
+func (s *Session) behind() bool { return len(s.ids) > s.held }
+
 // Len returns how many positions the session holds.
 func (s *Session) Len() int {
-	s.busy.Lock()
-	defer s.busy.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0
+	}
 	return len(s.ids)
 }
 
 // Context returns the most positions that the session may hold.
 func (s *Session) Context() int {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	if s.graph == nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return 0
 	}
-	return s.graph.Limit()
+	return s.limit
 }
 
 // CacheBytes returns what the session's keys and values take now.
 func (s *Session) CacheBytes() int64 {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	if s.graph == nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return 0
 	}
-	return s.graph.Bytes()
+	return s.bytes
 }
 
-// Read appends a prompt. When ctx ends it stops within a layer and returns ctx's error; the session keeps what was read
-// until then and stays usable.
+// Ops returns the multiply-adds of weights and activations that the session has done.
+func (s *Session) Ops() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0
+	}
+	return s.ops
+}
+
+// Logits appends to dst the logits [vocabulary] of what follows the text. [sampler.NewLogProbs] turns them into probabilities. It appends
+// nothing where they are not known: after a Rewind, after a Read that ended early, and after a generation that the caller left or ctx ended,
+// whose last token goes through the model with the next call. In the loop over a generation they are those that its token was chosen from.
+func (s *Session) Logits(dst []float32) []float32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.behind() && !s.busy {
+		return dst
+	}
+	return append(dst, s.logits...)
+}
+
+// Read appends a prompt. When ctx ends it stops within a layer and returns ctx's error and its cause; the session keeps the steps that were
+// done until then.
 func (s *Session) Read(ctx context.Context, in ...Input) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -239,52 +353,65 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 		defer p.end(s)
 	}
 	reused = len(s.ids)
-	last := s.graph.Len() - 1
+	last := reused - 1
 	for _, p := range in {
 		last += len(p.Tokens) + len(p.Embeddings)/s.m.graph.Width
 	}
-	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, func(_ int, logits []float32) error {
-		s.logits = append(s.logits[:0], logits...)
-		return nil
-	})
+	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, func(int, []float32) error { return nil })
 }
 
-// append takes a prompt through the graph and notes what has become of it.
+// append takes a prompt through the graph.
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
-	before := s.graph.Len()
-	err := s.graph.Read(ctx, in, want, yield)
-	left := s.graph.Len() - before
-	if left > 0 && err != nil {
-		s.logits = s.logits[:0]
-	}
+	all := s.ids // and what comes, behind what readers see
 	for _, p := range in {
-		n := min(left, len(p.Tokens))
-		s.ids = append(s.ids, p.Tokens[:n]...)
-		soft := min(left-n, len(p.Embeddings)/s.m.graph.Width)
-		for range soft {
-			s.ids = append(s.ids, embedded)
+		all = append(all, p.Tokens...)
+		for range len(p.Embeddings) / s.m.graph.Width {
+			all = append(all, embedded)
 		}
-		left -= n + soft
 	}
-	return wrap(err)
+	s.coming = all
+	defer func() { s.coming, s.last = nil, nil }()
+	return wrap(s.graph.Read(ctx, in, want, func(pos int, logits []float32) error {
+		s.last = logits
+		return yield(pos, logits)
+	}))
+}
+
+// progress is called when the graph has read a chunk of a prompt.
+func (s *Session) progress(done, total int) error {
+	s.commit(s.coming[:s.graph.Len()], s.last)
+	s.last = nil
+	if s.reading != nil {
+		s.options.Prefixes.step(s)
+	}
+	if s.options.Progress != nil {
+		s.options.Progress(done, total)
+	}
+	return s.open()
 }
 
 // flush writes the token just generated, if there is one, so that the graph holds the whole text.
 func (s *Session) flush(ctx context.Context) error {
-	n := s.graph.Len()
-	if n == len(s.ids) {
+	if !s.behind() {
 		return nil
 	}
-	logits, err := s.graph.Write(ctx, s.ids[n:]...)
-	if err != nil {
-		return wrap(err)
-	}
-	s.logits = append(s.logits[:0], logits[len(logits)-s.m.graph.Vocabulary:]...)
-	return nil
+	_, err := s.write(ctx, s.ids)
+	return err
 }
 
+// write takes what ids has more than the graph through it, and makes ids the text.
+func (s *Session) write(ctx context.Context, ids []int32) ([]float32, error) {
+	logits, err := s.graph.Write(ctx, ids[s.graph.Len():]...)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	s.commit(ids, logits[len(logits)-s.m.graph.Vocabulary:])
+	return logits, s.open()
+}
+
+// wrap names the package in an error; that of a context stays what it is.
 func wrap(err error) error {
-	if err == nil || err == context.Canceled || err == context.DeadlineExceeded {
+	if err == nil || err == ErrClosed || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return fmt.Errorf("gemma4: %w", err)
@@ -301,43 +428,25 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if err := s.flush(ctx); err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	logits, err := s.graph.Write(ctx, ids...)
-	if err != nil {
-		return nil, wrap(err)
-	}
-	s.ids = append(s.ids, ids...)
-	s.logits = append(s.logits[:0], logits[(len(ids)-1)*s.m.graph.Vocabulary:]...)
-	return logits, nil
+	return s.write(ctx, append(s.ids, ids...))
 }
 
-// Ops returns the multiply-adds of weights and activations that the session has done.
-func (s *Session) Ops() int64 {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	if s.graph == nil {
-		return 0
-	}
-	return s.graph.Ops()
-}
-
-// Logits appends to dst the logits [vocabulary] of what follows the text, or nothing if it was rewound since. [sampler.NewLogProbs] turns them into probabilities.
-func (s *Session) Logits(dst []float32) []float32 {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	return append(dst, s.logits...)
-}
-
-// AllLogits appends tokens and calls yield with the logits [vocabulary] of what follows each of them, valid during the call.
+// AllLogits appends tokens and calls yield with the logits [vocabulary] of what follows each of them, valid during the call and not to be
+// changed. An error of yield ends it and is returned. A chunk counts when yield has taken all of it: of one that it refuses, or panics in,
+// the session keeps nothing.
 func (s *Session) AllLogits(ctx context.Context, ids []int32, yield func(i int, logits []float32) error) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.end()
+	return s.allLogits(ctx, ids, yield)
+}
+
+func (s *Session) allLogits(ctx context.Context, ids []int32, yield func(i int, logits []float32) error) error {
 	if err := s.flush(ctx); err != nil {
 		return err
 	}
-	first := s.graph.Len()
-	s.logits = s.logits[:0]
+	first := len(s.ids)
 	return s.append(ctx, []Input{{Tokens: ids}}, func(int) bool { return true }, func(pos int, logits []float32) error {
 		return yield(pos-first, logits)
 	})
@@ -345,36 +454,43 @@ func (s *Session) AllLogits(ctx context.Context, ids []int32, yield func(i int, 
 
 // Rewind forgets all but the first n positions and returns how many are left. Sliding layers hold only some of their past
 // (SessionOptions.History): where what n needs is gone, fewer than n are left, from which the text can be read on.
-func (s *Session) Rewind(n int) int {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	return s.rewind(n)
+func (s *Session) Rewind(n int) (int, error) {
+	if err := s.begin(); err != nil {
+		return s.Len(), err
+	}
+	defer s.end()
+	return s.rewind(n), nil
 }
 
 func (s *Session) rewind(n int) int {
-	if n = max(n, 0); s.graph == nil || n >= len(s.ids) {
+	if n = max(n, 0); n >= len(s.ids) {
 		return len(s.ids)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if n < s.graph.Len() {
 		n = s.graph.Truncate(n)
 		s.logits = s.logits[:0]
 	}
 	s.ids = s.ids[:n]
+	s.note()
 	return n
 }
 
 // Reuse prepares the session for the text ids: it keeps the longest beginning that the session already holds, short of
 // the last token, whose logits are needed, and forgets the rest. It returns how many tokens are kept; read on from there.
-func (s *Session) Reuse(ids []int32) int {
-	s.busy.Lock()
-	defer s.busy.Unlock()
-	return s.reuse(ids, false)
+func (s *Session) Reuse(ids []int32) (int, error) {
+	if err := s.begin(); err != nil {
+		return s.Len(), err
+	}
+	defer s.end()
+	return s.reuse(ids, false), nil
 }
 
 // reuse is Reuse; if asked to, it keeps only what was read, so that a new session would go on with the same bytes.
 func (s *Session) reuse(ids []int32, read bool) int {
 	n := max(0, min(commonLen(s.ids, ids), len(ids)-1))
-	if read && s.graph != nil {
+	if read {
 		n = min(n, s.graph.Pure())
 	}
 	return s.rewind(n)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/mmap"
 )
@@ -20,7 +21,7 @@ type PrefaultOptions struct {
 	// Threads is how many goroutines read, below 1: one. On machines with several memory nodes each page comes to lie near the
 	// thread that read it, so that many threads spread the bytes over the nodes.
 	Threads int
-	// Progress, if set, is called with the bytes read so far and in all, from one goroutine at a time.
+	// Progress, if set, is called with the bytes read so far and in all, on the goroutine that called Prefault.
 	Progress func(done, total int64)
 }
 
@@ -45,24 +46,18 @@ func (f *File) Prefault(ctx context.Context, o PrefaultOptions) error {
 			return fmt.Errorf("gguf: huge pages for %d bytes of tensors, this machine has %d bytes of memory available", total, free)
 		}
 	}
-	var (
-		next   atomic.Int64
-		mu     sync.Mutex
-		done   int64
-		failed error
-		wg     sync.WaitGroup
-	)
-	report := func(n int64, err error) (more bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil && failed == nil {
-			failed = err
-		}
-		if done += n; err == nil && o.Progress != nil {
-			o.Progress(done, total)
-		}
-		return failed == nil
+	type report struct {
+		bytes int64
+		err   error
 	}
+	var (
+		next    atomic.Int64
+		wg      sync.WaitGroup
+		reports = make(chan report)
+		quit    = make(chan struct{})
+	)
+	defer wg.Wait() // also when Progress panics: what is mapped may be given back then
+	defer close(quit)
 	for range max(1, o.Threads) {
 		wg.Go(func() {
 			for {
@@ -70,19 +65,29 @@ func (f *File) Prefault(ctx context.Context, o PrefaultOptions) error {
 				if i >= len(blocks) {
 					return
 				}
-				b := blocks[i]
-				err := ctx.Err()
-				if err == nil {
-					err = f.prefault(b, o.HugePages)
-				}
-				if !report(b.to-b.from, err) {
+				err := f.prefault(blocks[i], o.HugePages)
+				select {
+				case reports <- report{blocks[i].to - blocks[i].from, err}:
+				case <-quit:
 					return
 				}
 			}
 		})
 	}
-	wg.Wait()
-	return failed
+	done := int64(0)
+	for range blocks {
+		if err := cause.Of(ctx); err != nil {
+			return err
+		}
+		r := <-reports
+		if r.err != nil {
+			return r.err
+		}
+		if done += r.bytes; o.Progress != nil {
+			o.Progress(done, total)
+		}
+	}
+	return nil
 }
 
 // stretches cuts the tensors that are not skipped into blocks.

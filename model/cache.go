@@ -58,7 +58,9 @@ type kv struct {
 	sliding bool
 	mixed   bool    // rows are mixed by Kernels.Hadamard, so that no number stands out when they are rounded together
 	pages   []*page // of the positions from i·pageLen on; nil: given up
+	held    int     // of them
 	free    []*page // to be used again
+	spare   int     // pages in free when the running step began
 }
 
 // newKV returns the empty cache of a layer. With plain it keeps whole keys even if values give them.
@@ -99,6 +101,7 @@ func (c *kv) newPage() *page {
 
 // reserve makes room for positions from to next-1, of which those before from hold their contents.
 func (c *kv) reserve(from, next int) error {
+	c.spare = len(c.free)
 	for i := from / pageLen; i*pageLen < next; i++ {
 		if i == len(c.pages) {
 			c.pages = append(c.pages, nil)
@@ -106,6 +109,7 @@ func (c *kv) reserve(from, next int) error {
 		switch p := c.pages[i]; {
 		case p == nil:
 			c.pages[i] = c.newPage()
+			c.held++
 		case p.holders.Load() > 1 || p.file != nil: // somebody else's text goes on differently
 			own := c.newPage()
 			if err := p.copyTo(own); err != nil {
@@ -113,6 +117,7 @@ func (c *kv) reserve(from, next int) error {
 			}
 			c.drop(i)
 			c.pages[i] = own
+			c.held++
 		}
 	}
 	return nil
@@ -133,10 +138,25 @@ func (p *page) copyTo(own *page) error {
 
 // drop gives page i up. Some of the memory is kept, because a window that moves on wants as much as it leaves.
 func (c *kv) drop(i int) {
-	if p := c.pages[i]; p != nil && p.release() && len(c.free) < 8 {
-		c.free = append(c.free, p)
+	if p := c.pages[i]; p != nil {
+		c.held--
+		if p.release() && len(c.free) < 8 {
+			c.free = append(c.free, p)
+		}
 	}
 	c.pages[i] = nil
+}
+
+// bytes returns what the pages take.
+func (c *kv) bytes() int64 { return int64(c.held+len(c.free)) * int64(c.pageBytes()) }
+
+// settle gives up what reserve has added behind position n.
+func (c *kv) settle(n int) {
+	if (len(c.pages)-1)*pageLen < n {
+		return
+	}
+	c.truncate(n)
+	c.free = c.free[:min(len(c.free), c.spare)]
 }
 
 // truncate gives up what lies behind position n.
@@ -245,7 +265,7 @@ func (c *Config) CacheBytes(context int, f tensor.Format, batch int) int64 {
 		batch = DefaultBatch
 	}
 	all := (context + pageLen - 1) / pageLen
-	some := min(all, (c.Window-1+min(batch, context)+pageLen-2)/pageLen+1)
+	some := min(all, (c.Window+min(batch, context)+pageLen-2)/pageLen+1)
 	var sum int64
 	for i := range c.Layers[:c.Owners] {
 		l := &c.Layers[i]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -44,12 +45,45 @@ type scratch struct {
 // angles are the cosines and sines of rotary position embedding, [rows, head/2].
 type angles struct{ cos, sin []float32 }
 
-// forward takes a chunk through the model. With yield it hands over the logits of each wanted row; without, all wanted
-// rows' logits are left in s.logits.
-func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, logits []float32) error) error {
+// step takes a chunk through the model and makes it part of the text, or else, when it fails and when yield panics, leaves the text as it
+// was. With yield it hands over the logits of each wanted row; without, all wanted rows' logits are left in s.logits.
+func (s *Session) step(ctx context.Context, chunk []row, yield func(pos int, logits []float32) error) error {
 	if len(chunk) == 0 {
-		return ctx.Err()
+		return cause.Of(ctx)
 	}
+	defer s.settle() // also when the caller of yield panics
+	if err := s.forward(ctx, chunk, yield); err != nil {
+		return err
+	}
+	s.commit(chunk)
+	return nil
+}
+
+// commit makes a chunk that went through the model part of the text.
+func (s *Session) commit(chunk []row) {
+	for _, r := range chunk {
+		s.n = r.pos + 1
+		if r.soft != nil {
+			continue
+		}
+		if r.pos == s.pure && s.role == tensor.Panels {
+			s.pure++
+		}
+		if s.endsTurn != nil && s.endsTurn(r.id) {
+			s.mark(s.n)
+		}
+	}
+}
+
+// settle gives up the room that reserve made and that no text came to fill.
+func (s *Session) settle() {
+	for _, c := range s.cache[:min(len(s.cache), s.m.Owners)] {
+		c.settle(s.n)
+	}
+}
+
+// forward takes a chunk through the model and hands over the logits.
+func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, logits []float32) error) error {
 	s.err = nil
 	s.rows = append(s.rows[:0], chunk...)
 	if err := s.reserve(chunk); err != nil {
@@ -59,7 +93,7 @@ func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, 
 	s.trace("inp_scaled", s.x)
 	last := s.m.Owners - 1 // after this layer nothing is cached: only wanted rows go on
 	for i := range s.m.layers {
-		if err := ctx.Err(); err != nil {
+		if err := cause.Of(ctx); err != nil {
 			return err
 		}
 		s.i, s.l = i, &s.m.layers[i]
@@ -79,14 +113,6 @@ func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, 
 	if s.err != nil {
 		return s.err
 	}
-	s.n = chunk[len(chunk)-1].pos + 1
-	if s.endsTurn != nil {
-		for _, r := range chunk {
-			if r.soft == nil && s.endsTurn(r.id) {
-				s.mark(r.pos + 1)
-			}
-		}
-	}
 	return s.readOut(ctx, yield)
 }
 
@@ -100,7 +126,6 @@ func (s *Session) trace(name string, x []float32) {
 // reserve makes room in the cache for the chunk.
 func (s *Session) reserve(chunk []row) error {
 	from := chunk[0].pos
-	s.forget(from)
 	for _, c := range s.cache[:s.m.Owners] {
 		if err := c.reserve(from, chunk[len(chunk)-1].pos+1); err != nil {
 			return fmt.Errorf("model: %w", err)
@@ -376,7 +401,7 @@ func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []floa
 	}
 	grow(&s.logits, step*m.Vocabulary)
 	for from := 0; from < n; from += step {
-		if err := ctx.Err(); err != nil {
+		if err := cause.Of(ctx); err != nil {
 			return err
 		}
 		to := min(from+step, n)

@@ -45,7 +45,8 @@ func (c *Config) needed(n int) (lo, hi int) {
 	return max(0, n-c.Window+1) / pageLen, (n + pageLen - 1) / pageLen
 }
 
-// forget gives up pages of sliding layers that nobody needs once the text goes on from position n.
+// forget gives up pages of sliding layers that nobody needs if the text is not taken back behind position n. It is called when a step has
+// become part of the text: one that fails costs nothing.
 func (s *Session) forget(n int) {
 	h, c := &s.history, s.sliding()
 	low, _ := s.m.needed(n)
@@ -225,7 +226,10 @@ func (s *Session) Adopt(t *Snapshot, n int) (int, error) {
 	for i, c := range s.cache[:s.m.Owners] {
 		c.pages = append(c.pages[:0], t.pages[i][:(n+pageLen-1)/pageLen]...)
 		for _, p := range c.pages {
-			p.hold()
+			if p != nil {
+				p.hold()
+				c.held++
+			}
 		}
 	}
 	s.n, s.pure = n, min(n, t.pure)

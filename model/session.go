@@ -30,8 +30,9 @@ type SessionOptions struct {
 	History int64
 	// EndsTurn, if set, tells which tokens end a turn: the position behind each is marked, as Mark does.
 	EndsTurn func(id int32) bool
-	// Progress, if set, is called during Read after each chunk with the positions read so far and in all.
-	Progress func(done, total int)
+	// Progress, if set, is called during Read after each chunk with the positions read so far and in all. Its error ends the reading and is
+	// returned.
+	Progress func(done, total int) error
 
 	plain bool // keys are kept whole in tied layers, too: the reference
 }
@@ -50,7 +51,7 @@ type Session struct {
 	limit    int // most positions
 	batch    int
 	endsTurn func(id int32) bool
-	done     func(done, total int)
+	done     func(done, total int) error
 	format   tensor.Format
 	cache    []*kv // per layer; those that share have their source's
 
@@ -127,7 +128,7 @@ func (s *Session) Ops() int64 { return s.mm.Ops() }
 func (s *Session) Bytes() int64 {
 	var sum int64
 	for _, c := range s.cache[:min(len(s.cache), s.m.Owners)] {
-		sum += pagesBytes(c.pages, c.free)
+		sum += c.bytes()
 	}
 	return sum
 }
@@ -143,8 +144,8 @@ func (e *ContextError) Error() string {
 // what follows there; they are valid during the call. An error of yield ends the reading and is returned.
 //
 // The prompt goes through in chunks of the session's batch; an image is never cut. Layers that keep no keys and values
-// run only for the wanted positions. If ctx ends, Read stops within a layer and returns its error; the session then holds
-// the chunks that were finished, and stays usable.
+// run only for the wanted positions. If ctx ends, Read stops within a layer and returns its error and its cause. However Read ends, by an
+// error or a panic of yield, too, the session holds the chunks that were finished with all their yields, nothing of another, and stays usable.
 func (s *Session) Read(ctx context.Context, in []Input, want func(pos int) bool, yield func(pos int, logits []float32) error) error {
 	total, err := s.check(in)
 	if err != nil {
@@ -159,23 +160,21 @@ func (s *Session) Read(ctx context.Context, in []Input, want func(pos int) bool,
 		for i := range chunk {
 			chunk[i].want = want != nil && want(chunk[i].pos)
 		}
-		if err := s.forward(ctx, chunk, yield); err != nil {
+		if err := s.step(ctx, chunk, yield); err != nil {
 			return err
 		}
-		for _, r := range chunk {
-			if r.soft == nil && r.pos == s.pure {
-				s.pure++
+		if s.done != nil { // it may want to keep what is forgotten now
+			if err := s.done(s.n-first, total); err != nil {
+				return err
 			}
 		}
-		if s.done != nil {
-			s.done(s.n-first, total)
-		}
+		s.forget(s.n)
 	}
 	return nil
 }
 
-// Write appends generated tokens and returns the logits [len(ids), vocabulary] of what follows each, valid until the
-// session's next call.
+// Write appends generated tokens, all or, if it fails, none, and returns the logits [len(ids), vocabulary] of what follows each, valid until
+// the session's next call. The text can be taken back to where they began.
 func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if need := s.n + len(ids); need > s.limit {
 		return nil, &ContextError{need, s.limit}
@@ -189,9 +188,11 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 		pos := s.n + i
 		s.chunk = append(s.chunk, row{id: id, pos: pos, end: pos + 1, want: true})
 	}
-	if err := s.forward(ctx, s.chunk, nil); err != nil {
+	first := s.n
+	if err := s.step(ctx, s.chunk, nil); err != nil {
 		return nil, err
 	}
+	s.forget(first)
 	return s.logits[:len(ids)*s.m.Vocabulary], nil
 }
 

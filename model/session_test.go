@@ -259,8 +259,9 @@ func TestE2BCacheAtFullContext(t *testing.T) {
 func TestProgressIsReported(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	var seen []int
-	s := newSession(t, openModel(t, g.model, 1), SessionOptions{Batch: 16, Progress: func(done, total int) {
+	s := newSession(t, openModel(t, g.model, 1), SessionOptions{Batch: 16, Progress: func(done, total int) error {
 		seen = append(seen, done, total)
+		return nil
 	}})
 	readTokens(t, s, g.IDs)
 	if want := []int{16, 40, 32, 40, 40, 40}; !slices.Equal(seen, want) {

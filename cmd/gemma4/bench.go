@@ -234,7 +234,9 @@ func (b *bench) firstToken() (float64, error) {
 
 // fill makes the session hold so many tokens.
 func (b *bench) fill(depth int) error {
-	b.s.Rewind(0)
+	if _, err := b.s.Rewind(0); err != nil {
+		return err
+	}
 	for depth > 0 {
 		n := min(depth, len(b.ids))
 		if err := b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:n]}); err != nil {
@@ -247,7 +249,11 @@ func (b *bench) fill(depth int) error {
 
 // once runs a test and returns its seconds, tokens and multiply-adds. The session holds r.Depth tokens before and after.
 func (b *bench) once(r *row) (seconds float64, tokens int, ops int64, err error) {
-	if b.s.Rewind(r.Depth) != r.Depth { // too far back for the sliding layers
+	left, err := b.s.Rewind(r.Depth)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if left != r.Depth { // too far back for the sliding layers
 		if err := b.fill(r.Depth); err != nil {
 			return 0, 0, 0, err
 		}
