@@ -290,8 +290,12 @@ func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 // Gemma's own 1.0, 64 and 0.95, and the ids that must never be picked. It is a copy.
 func (m *Model) Sampling() sampler.Options { return m.sampling.With(sampler.Overrides{}) }
 
-// Config returns the model's shape.
-func (m *Model) Config() model.Config { return m.graph.Config }
+// Config returns a copy of the model's shape.
+func (m *Model) Config() model.Config {
+	c := m.graph.Config
+	c.Layers = slices.Clone(c.Layers)
+	return c
+}
 
 // Info is what a model's file says of itself.
 type Info struct {
@@ -302,7 +306,7 @@ type Info struct {
 	Level      string         // of the kernels it runs on
 	Threads    int            // that compute
 	Context    int            // positions that the model was made for
-	Metadata   *gguf.Metadata // everything else; stays readable when the model is closed
+	Metadata   *gguf.Metadata // everything else; a copy that stays readable when the model is closed
 }
 
 // FormatShare is what the tensors of one weight format add up to.
@@ -323,7 +327,7 @@ func (m *Model) Info() Info {
 		Level:    m.graph.Kernels().Name,
 		Threads:  m.graph.Workers(),
 		Context:  m.graph.Context,
-		Metadata: m.file.Metadata,
+		Metadata: m.file.Metadata.Clone(),
 	}
 	for _, f := range info.Formats {
 		info.Parameters += f.Parameters

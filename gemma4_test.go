@@ -882,6 +882,23 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+// Whoever changes what a model told changes a copy.
+func TestWhatAModelTellsIsACopy(t *testing.T) {
+	m, _ := suppressing(t)
+	layers, info, sampling := m.Config().Layers, m.Info(), m.Sampling()
+	layers[0].Heads, info.Formats[0].Bytes, sampling.Suppress[0] = -1, -1, -1
+	info.Metadata.Delete("general.architecture")
+	if err := info.Metadata.Set("general.name", "changed"); err != nil {
+		t.Fatal(err)
+	}
+	again := m.Info()
+	name, _ := again.Metadata.Text("general.name")
+	if m.Config().Layers[0].Heads == -1 || m.Sampling().Suppress[0] == -1 || again.Formats[0].Bytes == -1 ||
+		again.Name == "changed" || name == "changed" || !again.Metadata.Has("general.architecture") {
+		t.Errorf("the model has changed: %+v, %+v", m.Config(), again)
+	}
+}
+
 func TestUnknownLevelIsAnError(t *testing.T) {
 	t.Setenv("GEMMA4_CPU", "warp")
 	if _, err := gemma4.OpenBytes(nano.GGUF()); err == nil || !strings.Contains(err.Error(), `GEMMA4_CPU is "warp"`) {
