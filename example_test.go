@@ -27,17 +27,37 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for tok, err := range c.Ask(context.Background(), "What is the capital of France?") {
+	answer, err := c.Answer(context.Background(), "What is the capital of France?")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.Content)
+	fmt.Println(c.Result().Reason)
+	// Output:
+	// The capital of France is Paris.
+	// end of turn
+}
+
+// The answer while it is written.
+func ExampleChat_Ask() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for tok, err := range c.Ask(context.Background(), "What is the capital of Japan?") {
 		if err != nil {
 			log.Fatal(err)
 		}
 		fmt.Print(tok.Text)
 	}
 	fmt.Println()
-	fmt.Println(c.Result().Reason)
 	// Output:
-	// The capital of France is Paris.
-	// end of turn
+	// The capital of Japan is Tokyo.
 }
 
 // A tool is declared, called by the model, and answered.
@@ -61,23 +81,20 @@ func ExampleChat_Send() {
 	}
 	messages := []chat.Message{{Role: "user", Content: "What is 12 times 34?"}}
 	for len(messages) > 0 {
-		var answers []chat.Message
-		for tok, err := range c.Send(context.Background(), messages...) {
-			if err != nil {
-				log.Fatal(err)
-			}
-			if tok.Kind != chat.ToolCall {
-				fmt.Print(tok.Text)
-				continue
-			}
-			var args struct{ A, B int }
-			if err := json.Unmarshal(tok.Call.Arguments, &args); err != nil {
-				log.Fatal(err)
-			}
-			fmt.Println(tok.Call.Name, args.A, args.B)
-			answers = append(answers, chat.Message{Role: "tool", ToolCallID: tok.Call.ID, Content: fmt.Sprint(args.A * args.B)})
+		answer, err := gemma4.Collect(c.Send(context.Background(), messages...))
+		if err != nil {
+			log.Fatal(err)
 		}
-		messages = answers
+		fmt.Print(answer.Content)
+		messages = nil
+		for _, call := range answer.ToolCalls {
+			var args struct{ A, B int }
+			if err := json.Unmarshal(call.Arguments, &args); err != nil {
+				log.Fatal(err)
+			}
+			fmt.Println(call.Name, args.A, args.B)
+			messages = append(messages, chat.Message{Role: "tool", ToolCallID: call.ID, Content: fmt.Sprint(args.A * args.B)})
+		}
 	}
 	fmt.Println()
 	// Output:
@@ -107,13 +124,11 @@ func ExampleModel_RestoreChat() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		for tok, err := range c.Ask(context.Background(), text) {
-			if err != nil {
-				log.Fatal(err)
-			}
-			fmt.Print(tok.Text)
+		answer, err := c.Answer(context.Background(), text)
+		if err != nil {
+			log.Fatal(err)
 		}
-		fmt.Println()
+		fmt.Println(answer.Content)
 		if err := c.Save(path); err != nil {
 			log.Fatal(err)
 		}
@@ -192,13 +207,11 @@ func ExamplePrefixCache() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		for tok, err := range c.Ask(context.Background(), "What is the capital of "+country+"?") {
-			if err != nil {
-				log.Fatal(err)
-			}
-			fmt.Print(tok.Text)
+		answer, err := c.Answer(context.Background(), "What is the capital of "+country+"?")
+		if err != nil {
+			log.Fatal(err)
 		}
-		fmt.Printf(" %d tokens read, %d shared\n", c.Result().Prompt, c.Result().Reused)
+		fmt.Printf("%s %d tokens read, %d shared\n", answer.Content, c.Result().Prompt, c.Result().Reused)
 		c.Close()
 	}
 	// Output:

@@ -1,0 +1,37 @@
+package gemma4
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/gogemma/gemma4/chat"
+)
+
+// Answer says something and returns the whole answer, for those who do not need it while it is written. See [Collect] for what it is and
+// when it comes with an error.
+func (c *Chat) Answer(ctx context.Context, text string) (chat.Message, error) {
+	return Collect(c.Ask(ctx, text))
+}
+
+// Collect reads tokens to their end, those of [Chat.Send], say, and returns them as one message: text, thought and calls. With an error
+// the message is what came before it. What was meant to be a call and is none (a [*chat.CallError]) stays text, and is an error when all else
+// went well.
+func Collect(tokens iter.Seq2[Token, error]) (chat.Message, error) {
+	var events []chat.Event
+	var failed, malformed error
+	for tok, err := range tokens {
+		if err != nil {
+			failed = err
+			break
+		}
+		events = append(events, tok.Event)
+		if tok.Err != nil {
+			malformed = errors.Join(malformed, wrap(tok.Err))
+		}
+	}
+	if failed == nil {
+		failed = malformed
+	}
+	return chat.Answer(events), failed
+}
