@@ -173,10 +173,10 @@ func advice(m *gguf.Metadata) (sampler.Options, error) {
 	}
 	k, err := m.Int("general.sampling.top_k")
 	switch {
-	case err == nil && k >= 0 && k <= 1<<30:
-		o.TopK = int(k)
+	case err == nil && k >= -1 && k <= 1<<30:
+		o.TopK = int(max(k, 0)) // both are off
 	case err == nil:
-		return o, fmt.Errorf("general.sampling.top_k is %d, expected 0 or more", k)
+		return o, fmt.Errorf("general.sampling.top_k is %d, expected -1 to %d", k, 1<<30)
 	case !errors.Is(err, gguf.ErrMissing):
 		return o, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -95,7 +96,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			tensors[0] = gguf.NewSource("token_embd.weight", gguf.F16, []int{8, 511}, make([]byte, 2*8*511))
 			return tensors
 		}, "FILE: the tokenizer has 512 tokens, token_embd.weight only 511 rows"},
-		{with("general.sampling.top_k", int32(-1)), "FILE: general.sampling.top_k is -1, expected 0 or more"},
+		{with("general.sampling.top_k", int32(-2)), "FILE: general.sampling.top_k is -2, expected -1 to 1073741824"},
 		{with("general.sampling.top_k", "64"), "gguf: FILE: metadata key general.sampling.top_k: type string, expected an integer"},
 		{with("general.sampling.top_p", float32(7)), "FILE: general.sampling: sampler: "},
 		{with("general.sampling.temp", float32(math.NaN())), "FILE: general.sampling: sampler: "},
@@ -149,9 +150,8 @@ func TestOpeningTakesBoundedMemory(t *testing.T) {
 	}
 	type change = func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source
 	tokens := func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
-		m.Set("tokenizer.ggml.tokens", list(most, number))
-		m.Set("tokenizer.ggml.token_type", append([]uint8{2}, bytes.Repeat([]byte{3}, most-1)...))
-		m.Set("tokenizer.ggml.unknown_token_id", uint32(0))
+		m.Set("tokenizer.ggml.tokens", append(byteTokens(), list(most-256, number)...))
+		m.Set("tokenizer.ggml.token_type", bytes.Repeat([]byte{3}, most))
 		m.Delete("tokenizer.ggml.scores")
 		tensors[0] = gguf.NewSource("token_embd.weight", gguf.F16, []int{8, most}, make([]byte, 2*8*most))
 		return tensors
@@ -161,7 +161,7 @@ func TestOpeningTakesBoundedMemory(t *testing.T) {
 	entries := func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
 		for i := range 65000 {
 			m.Set(number(i), uint8(0))
-			tensors = append(tensors, gguf.NewSource(number(i), gguf.F16, []int{1}, make([]byte, 2)))
+			tensors = append(tensors, gguf.NewSource("v."+number(i), gguf.F16, []int{1}, make([]byte, 2)))
 		}
 		return tensors
 	}
@@ -389,16 +389,25 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { run(t, data) })
 }
 
-// fewTokens leaves a vocabulary of eight, so that the file has a few kilobytes.
+// byteTokens are the 256 tokens that every vocabulary must have.
+func byteTokens() []string {
+	all := make([]string, 256)
+	for b := range all {
+		all[b] = fmt.Sprintf("<0x%02X>", b)
+	}
+	return all
+}
+
+// fewTokens leaves a vocabulary of eight and the bytes, so that the file has a few kilobytes.
 func fewTokens(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
 	m.Set("general.alignment", uint32(8))
-	m.Set("tokenizer.ggml.tokens", []string{"<pad>", "<eos>", "<bos>", "<unk>", "a", "b", "ab", "<|turn>"})
-	m.Set("tokenizer.ggml.token_type", []int32{3, 3, 3, 2, 1, 1, 1, 4})
+	m.Set("tokenizer.ggml.tokens", append([]string{"<pad>", "<eos>", "<bos>", "<unk>", "a", "b", "ab", "<|turn>"}, byteTokens()...))
+	m.Set("tokenizer.ggml.token_type", append([]int8{3, 3, 3, 2, 1, 1, 1, 4}, slices.Repeat([]int8{6}, 256)...))
 	m.Set("tokenizer.ggml.merges", []string{"a b"})
 	m.Delete("tokenizer.ggml.scores")
 	for i, s := range tensors {
 		if s.Name == "token_embd.weight" || s.Name == "per_layer_token_embd.weight" || s.Name == "output.weight" {
-			tensors[i] = quick(s.Name, s.Type, []int{s.Dims[0], 8})
+			tensors[i] = quick(s.Name, s.Type, []int{s.Dims[0], 8 + 256})
 		}
 	}
 	return tensors

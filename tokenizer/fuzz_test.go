@@ -34,22 +34,18 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// FuzzNew builds vocabularies from any values. What New accepts must encode as the rules say.
+// FuzzNew builds vocabularies from any values and the 256 byte tokens. What New accepts must encode as the rules say.
 func FuzzNew(f *testing.F) {
-	all := strings.Join(bytes256(), "\x1f")
-	f.Add("a\x1fb\x1fab\x1f<|t>\x1f<unk>\x1f▁\x1f\n\n", []byte{1, 1, 1, 3, 2, 1, 4}, "a b\x1fab a\x1f\n \n", int64(3), int64(4), true, false)
-	f.Add("<unk>\x1f<0x41>\x1f<0x42>", []byte{2, 6, 6}, "< 0", int64(0), int64(0), false, true)
-	f.Add(all, bytes.Repeat([]byte{6}, 256), "x y\x1fxy z", int64(1), int64(2), false, true)
-	f.Fuzz(func(t *testing.T, tokens string, kinds []byte, merges string, bos, unknown int64, addBOS, kindsOnly bool) {
+	f.Add("a\x1fb\x1fab\x1f<|t>\x1f<unk>\x1f▁\x1f\n\n", []byte{1, 1, 1, 3, 2, 1, 4}, "a b\x1fab a\x1f\n \n", int64(3), int64(4), byte(6))
+	f.Add("<unk>\x1f<0x41>\x1f<0x4a>", []byte{2, 6, 1}, "< 0", int64(0), int64(0), byte(1))
+	f.Add("<bos>", []byte{3}, "x y\x1fxy z", int64(-1), int64(-1), byte(3))
+	f.Fuzz(func(t *testing.T, tokens string, kinds []byte, merges string, bos, unknown int64, byteKind byte) {
 		if len(tokens) > 4000 || len(merges) > 1000 {
 			return
 		}
-		m := metadata(t, keyKinds, kinds, keyTokens, strings.Split(tokens, "\x1f"), keyMerges, strings.Split(merges, "\x1f"),
-			keyScores, nil, keyBOS, bos, keyEOS, nil, keyPadding, nil, keyUnknown, unknown, keyAddBOS, addBOS)
-		if kindsOnly {
-			m.Delete(keyBOS)
-			m.Delete(keyUnknown)
-		}
+		m := metadata(t, keyKinds, append(kinds, bytes.Repeat([]byte{byteKind}, 256)...),
+			keyTokens, append(strings.Split(tokens, "\x1f"), bytes256()...), keyMerges, strings.Split(merges, "\x1f"),
+			keyScores, nil, keyBOS, bos, keyEOS, nil, keyPadding, nil, keyUnknown, unknown)
 		tok, err := New(m)
 		if err != nil {
 			if tok != nil || !strings.HasPrefix(err.Error(), "tokenizer: ") {

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -14,15 +15,21 @@ type naive struct {
 	texts []string
 	kinds []int64
 	ids   map[string]int32
-	ranks map[string]int // by "left right"
-	unk   int32
+	ranks map[string]int   // by "left right"
+	bytes map[string]int32 // by digits, one more than the id
 }
 
 func newNaive(v *vocabulary) *naive {
-	n := &naive{texts: v.tokens, kinds: v.kinds, ids: map[string]int32{}, ranks: map[string]int{}, unk: -1}
+	n := &naive{texts: v.tokens, kinds: slices.Clone(v.kinds), ids: map[string]int32{}, ranks: map[string]int{}, bytes: map[string]int32{}}
 	for id, text := range v.tokens {
 		if _, ok := n.ids[text]; !ok {
 			n.ids[text] = int32(id)
+		}
+		if m := byteToken.FindStringSubmatch(text); m != nil {
+			n.kinds[id] = 6
+			if digits := strings.ToUpper(m[1]); n.bytes[digits] == 0 {
+				n.bytes[digits] = int32(id) + 1
+			}
 		}
 	}
 	for rank, m := range v.merges {
@@ -30,13 +37,10 @@ func newNaive(v *vocabulary) *naive {
 			n.ranks[m] = rank
 		}
 	}
-	if id, ok := v.ids["tokenizer.ggml.unknown_token_id"]; ok {
-		n.unk = int32(id)
-	} else {
-		n.unk = int32(slices.Index(v.kinds, 2))
-	}
 	return n
 }
+
+var byteToken = regexp.MustCompile(`^<0x([0-9A-Fa-f]{2})>$`)
 
 func (n *naive) markup(id int32) bool {
 	text := n.texts[id]
@@ -126,11 +130,4 @@ func (n *naive) merge(text string) []int32 {
 	return ids
 }
 
-func (n *naive) byte(b byte) int32 {
-	for _, format := range []string{"<0x%02X>", "<0x%02x>"} {
-		if id, ok := n.ids[fmt.Sprintf(format, b)]; ok && n.kinds[id] == 6 {
-			return id
-		}
-	}
-	return n.unk
-}
+func (n *naive) byte(b byte) int32 { return n.bytes[fmt.Sprintf("%02X", b)] - 1 }

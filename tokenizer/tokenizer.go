@@ -15,7 +15,7 @@ const (
 	Control     Kind = 3 // markup: the beginning of a turn, the end of the text …
 	UserDefined Kind = 4 // found in the text before any merging
 	Unused      Kind = 5 // a reserved id
-	Byte        Kind = 6 // one byte, written <0x00> … <0xFF>
+	Byte        Kind = 6 // one byte, written <0x00> … <0xFF>; known by that text, whatever number a file gives it
 )
 
 // String returns "normal", "control", …, or "no kind".
@@ -47,9 +47,8 @@ type Tokenizer struct {
 	joints   joints  // pairs of characters that a merge may join
 	specials specials
 
-	bytes                      [256]int32 // byte -> its token, or the unknown token
+	bytes                      [256]int32 // byte -> its token
 	bos, eos, unknown, padding int32      // -1 where the file names none
-	addBOS                     bool
 	ends                       []int32
 	suppressed                 []int32
 }
@@ -85,15 +84,15 @@ func (t *Tokenizer) ID(text string) (id int32, ok bool) {
 	return none, false
 }
 
-// BOS returns the token that begins every text, or -1 if the file names none.
+// BOS returns the token that begins every text: the one that the file names, else <bos>.
 func (t *Tokenizer) BOS() int32 { return t.bos }
 
 // EOS returns the token that ends every text, or -1 if the file names none. Generation also ends at others:
 // [Tokenizer.IsEnd].
 func (t *Tokenizer) EOS() int32 { return t.eos }
 
-// Unknown returns the token for what cannot be written otherwise, or -1 if the file names none. A vocabulary with all
-// byte tokens never needs it.
+// Unknown returns the token for what cannot be written otherwise, or -1 if the file names none. Encoding never needs it: byte
+// tokens write everything.
 func (t *Tokenizer) Unknown() int32 { return t.unknown }
 
 // Padding returns the token that fills unused places, or -1 if the file names none.
@@ -119,10 +118,11 @@ func (t *Tokenizer) Markup() []string {
 	return texts
 }
 
-// WithBOS returns ids with the BOS token in front if the file asks for one (tokenizer.ggml.add_bos_token) and they do not
-// begin with it already. It does not change the slice it is given, which it returns where nothing is to be added.
+// WithBOS returns ids with the BOS token in front unless they begin with it already. Gemma 4 needs it in front of every text,
+// whatever a file's tokenizer.ggml.add_bos_token says. It does not change the slice it is given, which it returns where nothing is
+// to be added.
 func (t *Tokenizer) WithBOS(ids []int32) []int32 {
-	if !t.addBOS || len(ids) > 0 && ids[0] == t.bos {
+	if len(ids) > 0 && ids[0] == t.bos {
 		return ids
 	}
 	return append(append(make([]int32, 0, 1+len(ids)), t.bos), ids...)

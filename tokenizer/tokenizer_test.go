@@ -218,7 +218,7 @@ func compare(t *testing.T, s sample, text string, literal []int) {
 	}
 	got = s.EncodeLiteral(text, everywhere)
 	for _, id := range got {
-		if s.markup(id) && !(id == s.unknown && slices.Contains(s.bytes[:], id)) {
+		if s.markup(id) {
 			t.Fatalf("EncodeLiteral(%q, everywhere) = %v holds the markup token %d %q", text, got, id, s.Text(id))
 		}
 	}
@@ -232,7 +232,7 @@ func roundTrip(t *testing.T, s sample, text string, ids []int32) {
 	if !utf8.ValidString(got) {
 		t.Fatalf("Decode(%v) = %q, which is not valid UTF-8", ids, got)
 	}
-	if want := strings.ReplaceAll(text, "▁", " "); got != want && utf8.ValidString(text) && !slices.Contains(s.bytes[:], s.unknown) {
+	if want := strings.ReplaceAll(text, "▁", " "); got != want && utf8.ValidString(text) {
 		t.Fatalf("Decode(%v) = %q, want %q", ids, got, want)
 	}
 	d := s.NewDecoder(true)
@@ -519,28 +519,34 @@ func TestDecoderAllocatesNothingForTokens(t *testing.T) {
 	}
 }
 
-func TestWithBOS(t *testing.T) {
-	v := small(nil, "<bos>:3", "a")
-	v.ids[keyBOS] = 256
-	plain := mustBuild(t, v)
-	v.addBOS = true
-	adds := mustBuild(t, v)
+func TestBOSStandsInFront(t *testing.T) {
 	for _, c := range []struct {
-		s         sample
-		ids, want []int32
+		name    string
+		changes []any
 	}{
-		{plain, []int32{257}, []int32{257}},
-		{plain, nil, nil},
-		{adds, []int32{257}, []int32{256, 257}},
-		{adds, []int32{256, 257}, []int32{256, 257}},
-		{adds, nil, []int32{256}},
+		{"asked for", nil},
+		{"not asked for", []any{keyAddBOS, false}},
+		{"not spoken of", []any{keyAddBOS, nil}},
+		{"as a number", []any{keyAddBOS, uint32(0)}},
+		{"not named", []any{keyBOS, nil}},
+		{"named as none", []any{keyBOS, int32(-1)}},
 	} {
-		given := slices.Clone(c.ids)
-		if got := c.s.WithBOS(given); !slices.Equal(got, c.want) {
-			t.Errorf("WithBOS(%v) = %v, want %v", c.ids, got, c.want)
+		tok, err := New(metadata(t, c.changes...))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
 		}
-		if !slices.Equal(given, c.ids) {
-			t.Errorf("WithBOS changed its argument to %v", given)
+		for _, ids := range [][]int32{{4, 2}, {2, 4}, {2}, {}} {
+			given, want := slices.Clone(ids), ids
+			if len(ids) == 0 || ids[0] != 2 {
+				want = append([]int32{2}, ids...)
+			}
+			if got := tok.WithBOS(given); !slices.Equal(got, want) || tok.BOS() != 2 {
+				t.Errorf("%s: WithBOS(%v) = %v, want %v", c.name, ids, got, want)
+			}
+			if !slices.Equal(given, ids) {
+				t.Errorf("%s: WithBOS changed its argument to %v", c.name, given)
+			}
 		}
 	}
 }
@@ -604,15 +610,72 @@ func TestSuppressedAndEnds(t *testing.T) {
 	}
 }
 
-func TestMissingBytesAreUnknown(t *testing.T) {
-	v := &vocabulary{tokens: []string{"<unk>", "a", "<0x41>", "<0xe2>"}, kinds: []int64{2, 1, 6, 6}, merges: []string{"a a"}, ids: map[string]int64{}}
-	s := mustBuild(t, v)
-	if got := s.Encode("Aaaé\xe2", true); !slices.Equal(got, []int32{2, 0, 0, 0, 0, 3}) {
-		t.Errorf("Encode = %v", got)
+// TestBytesAreKnownByTheirText: ollama's files call them normal, and <unk> a control token.
+func TestBytesAreKnownByTheirText(t *testing.T) {
+	for kind := Normal; kind <= Byte; kind++ {
+		v := small([]string{"< 0", "<0 x", "<0x 4", "<0x4 1", "<0x41 >"}, "<unk>:3", "a", "<", "0", "x", "4", "1", ">", "<0", "<0x", "<0x4", "<0x41")
+		for b := range 256 {
+			v.kinds[b] = int64(kind)
+		}
+		s := mustBuild(t, v)
+		if got, want := s.Encode("a🚀\xff<0x41>", true), []int32{257, 0xf0, 0x9f, 0x9a, 0x80, 0xff, '<', '0', 'x', '4', '1', '>'}; !slices.Equal(got, want) {
+			t.Errorf("%v byte tokens: Encode = %v, want %v", kind, got, want)
+		}
+		if got := s.Decode([]int32{0xc3, 0xa9, 'A'}, false); got != "éA" || s.Kind('A') != Byte {
+			t.Errorf("%v byte tokens: Decode = %q, kind %v", kind, got, s.Kind('A'))
+		}
+		compare(t, s, "a🚀\xff<0x41><unk>", []int{0, 6, 12})
 	}
-	compare(t, s, "Aaaé\xe2", nil)
-	if got := s.Decode([]int32{3, 1}, false); got != "\ufffda" {
-		t.Errorf("Decode = %q", got)
+}
+
+// TestTextsUnderPublishedTypes: published files give the same tokens other types than the maker's own tokenizer does.
+func TestTextsUnderPublishedTypes(t *testing.T) {
+	cases := readCases(t, testdata.Shared(t, "golden", "tokenizer", "published.json"))
+	f, err := gguf.Open(testdata.Shared(t, "golden", "tokenizer", "gemma4-vocab.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tokens, err := f.Metadata.Strings(keyTokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := make([]int32, len(tokens))
+	for id, text := range tokens {
+		switch text {
+		case "<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", `<|"|>`:
+			kinds[id] = int32(UserDefined)
+		case "<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|tool>", "<tool|>", "<|think|>", "<|turn>", "<turn|>", "<|image>", "<|audio>",
+			"<|image|>", "<|audio|>", "<image|>", "<audio|>", "<|video|>":
+			kinds[id] = int32(Control)
+		default:
+			if kinds[id] = int32(Normal); isByte(text) {
+				kinds[id] = int32(Byte)
+			}
+		}
+	}
+	m := f.Metadata.Clone()
+	if err := m.Set(keyKinds, kinds); err != nil {
+		t.Fatal(err)
+	}
+	tok, err := New(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := read(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, equal := sample{tok, newNaive(v)}, 0
+	for _, c := range cases {
+		c.check(t, s)
+		if slices.Equal(tok.Encode(c.Text, false), c.Plain) && slices.Equal(tok.Encode(c.Text, true), c.IDs) {
+			equal++
+		}
+	}
+	t.Logf("%d of %d texts have the ids of a published file, plain and with markup", equal, len(cases))
+	if len(cases) < 66 {
+		t.Errorf("%d texts, expected 66", len(cases))
 	}
 }
 

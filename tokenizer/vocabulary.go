@@ -13,9 +13,11 @@ import (
 	"github.com/gogemma/gemma4/gguf"
 )
 
-// The metadata keys of a vocabulary. Scores are not used, only counted; there is never a prefix space.
+// The metadata keys of a vocabulary. Scores are not used, only counted; there is never a prefix space. Whether a file asks for BOS in
+// front (add_bos_token) is not read: files of April 2026 say that they don't want it, and Gemma 4 needs it all the same.
 const (
 	keyModel    = "tokenizer.ggml.model"
+	keyPre      = "tokenizer.ggml.pre"
 	keyTokens   = "tokenizer.ggml.tokens"
 	keyScores   = "tokenizer.ggml.scores"
 	keyKinds    = "tokenizer.ggml.token_type"
@@ -26,11 +28,10 @@ const (
 	keyEOM      = "tokenizer.ggml.eom_token_id"
 	keyUnknown  = "tokenizer.ggml.unknown_token_id"
 	keyPadding  = "tokenizer.ggml.padding_token_id"
-	keyAddBOS   = "tokenizer.ggml.add_bos_token"
 	keySuppress = "tokenizer.ggml.suppress_tokens"
 )
 
-// idKeys are the keys that hold one id; each may be missing.
+// idKeys are the keys that hold one id; each may be missing, or −1 for none.
 var idKeys = [...]string{keyBOS, keyEOS, keyEOT, keyEOM, keyUnknown, keyPadding}
 
 // Bounds on a file, which keep the tables of a hostile one below 200 MB beside its texts. The real vocabulary has
@@ -41,16 +42,20 @@ const (
 	maxSpecial = 512     // bytes
 )
 
-// New builds the tokenizer that a file's metadata describes: tokenizer.ggml.model must be gemma4; tokens, token_type
-// and merges must be there. The error names the key, the index in its array, and what was expected; it wraps
-// [gguf.ErrMissing] where a key is absent. Of tokens with the same text the first counts, of equal merges too.
-// The tokenizer holds nothing of the metadata.
+// New builds the tokenizer that a file's metadata describes: tokenizer.ggml.model must be gemma4, or llama where
+// tokenizer.ggml.pre is gemma4 (ollama's files); tokens, token_type and merges must be there, among the tokens one for each of
+// the 256 bytes and one that begins a text: tokenizer.ggml.bos_token_id, else <bos>. The error names the key, the index in its
+// array, and what was expected; it wraps [gguf.ErrMissing] where a key is absent. Of tokens with the same text the first counts,
+// of equal merges too. The tokenizer holds nothing of the metadata.
 func New(m *gguf.Metadata) (*Tokenizer, error) {
 	v, err := read(m)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	t, err := build(v)
+	if err == nil && t.bos == none {
+		err = fmt.Errorf("%s is missing, and no token <bos> can stand for it", keyBOS)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
@@ -63,7 +68,6 @@ type vocabulary struct {
 	kinds    []int64
 	merges   []string
 	ids      map[string]int64 // by key, for the keys with single ids
-	addBOS   bool
 	suppress []int64
 }
 
@@ -72,8 +76,8 @@ func read(m *gguf.Metadata) (*vocabulary, error) {
 	if err != nil {
 		return nil, err
 	}
-	if model != "gemma4" {
-		return nil, fmt.Errorf("%s is %.40q, expected %q", keyModel, model, "gemma4")
+	if pre, _ := m.Text(keyPre); model != "gemma4" && (model != "llama" || pre != "gemma4") {
+		return nil, fmt.Errorf("%s is %.40q, expected \"gemma4\", or \"llama\" with %s \"gemma4\"", keyModel, model, keyPre)
 	}
 	v := &vocabulary{ids: map[string]int64{}}
 	if err := v.readLists(m); err != nil {
@@ -81,14 +85,12 @@ func read(m *gguf.Metadata) (*vocabulary, error) {
 	}
 	for _, key := range idKeys {
 		id, err := m.Int(key)
-		if err == nil {
+		switch {
+		case err == nil && id != none:
 			v.ids[key] = id
-		} else if !errors.Is(err, gguf.ErrMissing) {
+		case err != nil && !errors.Is(err, gguf.ErrMissing):
 			return nil, err
 		}
-	}
-	if v.addBOS, err = m.Bool(keyAddBOS); err != nil && !errors.Is(err, gguf.ErrMissing) {
-		return nil, err
 	}
 	return v, nil
 }
@@ -159,9 +161,6 @@ func (v *vocabulary) check() error {
 			return fmt.Errorf("%s is %d, expected an id below the vocabulary's size %d", key, id, len(v.tokens))
 		}
 	}
-	if _, ok := v.ids[keyBOS]; v.addBOS && !ok {
-		return fmt.Errorf("%s is set, but %s is missing", keyAddBOS, keyBOS)
-	}
 	return nil
 }
 
@@ -170,7 +169,7 @@ func build(v *vocabulary) (*Tokenizer, error) {
 	if err := v.check(); err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{addBOS: v.addBOS}
+	t := &Tokenizer{}
 	t.addTokens(v)
 	if err := t.addMerges(v.merges); err != nil {
 		return nil, err
@@ -184,6 +183,9 @@ func build(v *vocabulary) (*Tokenizer, error) {
 		return none
 	}
 	t.bos, t.eos, t.unknown, t.padding = id(keyBOS), id(keyEOS), id(keyUnknown), id(keyPadding)
+	if t.bos == none {
+		t.bos, _ = t.ID("<bos>")
+	}
 	for _, end := range []int32{t.eos, id(keyEOT), id(keyEOM)} {
 		t.addEnd(end)
 	}
@@ -201,7 +203,8 @@ func build(v *vocabulary) (*Tokenizer, error) {
 	return t, t.addBytes()
 }
 
-// addTokens enters the tokens: the symbols up to the vocabulary's size are its tokens.
+// addTokens enters the tokens: the symbols up to the vocabulary's size are its tokens. Byte tokens are known by their text: some files
+// call them normal.
 func (t *Tokenizer) addTokens(v *vocabulary) {
 	size := 0
 	for _, text := range v.tokens {
@@ -211,7 +214,9 @@ func (t *Tokenizer) addTokens(v *vocabulary) {
 	t.symbols.grow(len(v.tokens), size)
 	t.plain.grow(len(v.tokens), 0)
 	for id, text := range v.tokens {
-		t.kinds[id] = Kind(v.kinds[id])
+		if t.kinds[id] = Kind(v.kinds[id]); isByte(text) {
+			t.kinds[id] = Byte
+		}
 		t.symbols.add(text)
 		t.runes.add(text, int32(id))
 		t.plain.addPlain(text)
@@ -311,7 +316,7 @@ func (t *Tokenizer) addEnd(id int32) {
 	}
 }
 
-// addBytes enters the byte tokens. The unknown token stands for those that are missing.
+// addBytes enters the byte tokens. All must be there: what is written with a missing one would be lost without a word.
 func (t *Tokenizer) addBytes() error {
 	for b := range t.bytes {
 		t.bytes[b] = none
@@ -324,25 +329,8 @@ func (t *Tokenizer) addBytes() error {
 			*b = int32(id)
 		}
 	}
-	missing := slices.Index(t.bytes[:], none)
-	if missing < 0 {
-		return nil
-	}
-	if t.unknown == none {
-		t.unknown = int32(slices.Index(t.kinds, Unknown))
-	}
-	if t.unknown == none {
-		return fmt.Errorf("%s: byte token <0x%02X> is missing, and no unknown token can stand for it", keyTokens, missing)
-	}
-	// A text must not become markup because a file calls its markup unknown.
-	if t.kinds[t.unknown] != Unknown && t.markup(t.unknown) {
-		return fmt.Errorf("%s: byte token <0x%02X> is missing, and %s %d, a %s token, cannot stand for it",
-			keyTokens, missing, keyUnknown, t.unknown, t.kinds[t.unknown])
-	}
-	for b := range t.bytes {
-		if t.bytes[b] == none {
-			t.bytes[b] = t.unknown
-		}
+	if missing := slices.Index(t.bytes[:], none); missing >= 0 {
+		return fmt.Errorf("%s: byte token <0x%02X> is missing: text would be lost", keyTokens, missing)
 	}
 	return nil
 }

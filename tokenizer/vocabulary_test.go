@@ -9,6 +9,9 @@ import (
 	"github.com/gogemma/gemma4/gguf"
 )
 
+// keyAddBOS is in most files, and not read.
+const keyAddBOS = "tokenizer.ggml.add_bos_token"
+
 // metadata makes the metadata of a small working vocabulary. A change sets a key, or deletes it where the value is nil.
 func metadata(t testing.TB, changes ...any) *gguf.Metadata {
 	t.Helper()
@@ -48,13 +51,15 @@ func TestNewAcceptsWhatWorks(t *testing.T) {
 		{"as it is", nil},
 		{"other integer widths", []any{keyBOS, int8(2), keyEOS, uint64(1), keyKinds, append([]uint8{3, 3, 3, 2, 1, 1, 1}, slices.Repeat([]uint8{6}, 256)...)}},
 		{"no scores", []any{keyScores, nil}},
-		{"no single ids", []any{keyBOS, nil, keyEOS, nil, keyUnknown, nil, keyPadding, nil, keyAddBOS, nil}},
+		{"no single ids", []any{keyBOS, nil, keyEOS, nil, keyUnknown, nil, keyPadding, nil}},
+		{"single ids that are −1", []any{keyBOS, int32(-1), keyEOS, int32(-1), keyEOT, int64(-1), keyEOM, int8(-1), keyUnknown, int16(-1), keyPadding, int32(-1)}},
+		{"ollama's model", []any{keyModel, "llama", keyPre, "gemma4", keyKinds, append([]int32{3, 3, 3, 3, 1, 1, 1}, slices.Repeat([]int32{1}, 256)...)}},
 		{"no merges in the list", []any{keyMerges, []string{}}},
 		{"a merge twice", []any{keyMerges, []string{"a b", "a b"}}},
 		{"merges of what is no token", []any{keyMerges, []string{"a b", "x y", "xy z"}}},
 		{"suppressed ids out of range", []any{keySuppress, []int32{-1, 5, 1 << 30}}},
 		{"nothing suppressed", []any{keySuppress, []int32{}}},
-		{"unknown keys", []any{"tokenizer.ggml.pre", "gemma4", "tokenizer.ggml.add_space_prefix", false}},
+		{"unknown keys", []any{keyPre, "gemma4", "tokenizer.ggml.add_space_prefix", false}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tok, err := New(metadata(t, c.changes...))
@@ -77,7 +82,9 @@ func TestNewRefusesBrokenMetadata(t *testing.T) {
 		want    string // part of the error text
 	}{
 		{"no model", []any{keyModel, nil}, "tokenizer: gguf: metadata key tokenizer.ggml.model: missing"},
-		{"another model", []any{keyModel, "llama"}, `tokenizer: tokenizer.ggml.model is "llama", expected "gemma4"`},
+		{"another model", []any{keyModel, "llama"}, `tokenizer: tokenizer.ggml.model is "llama", expected "gemma4", or "llama" with tokenizer.ggml.pre "gemma4"`},
+		{"another model with Gemma's splitting", []any{keyModel, "gpt2", keyPre, "gemma4"}, `tokenizer: tokenizer.ggml.model is "gpt2", expected "gemma4"`},
+		{"a model of another splitting", []any{keyModel, "llama", keyPre, "default"}, `tokenizer: tokenizer.ggml.model is "llama", expected "gemma4"`},
 		{"a long model", []any{keyModel, strings.Repeat("x", 1000)}, `tokenizer.ggml.model is "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", expected`},
 		{"a model that is a number", []any{keyModel, int32(4)}, "tokenizer.ggml.model: type int32, expected string"},
 		{"no tokens", []any{keyTokens, nil}, "tokenizer.ggml.tokens: missing"},
@@ -109,23 +116,23 @@ func TestNewRefusesBrokenMetadata(t *testing.T) {
 		{"a byte token with a wrong digit", []any{keyTokens, tokens("a", "b", "c", "d", "e", "<0xG0>", "g"), keyKinds, kinds(1, 1, 1, 1, 1, 6, 1)}, `tokenizer.ggml.tokens[5]: "<0xG0>" is a byte token`},
 		{"a very long control token", []any{keyTokens, tokens("a", "b", strings.Repeat("x", 513), "d", "e", "f", "g")}, "tokenizer.ggml.tokens[2]: special token of 513 bytes, at most 512 are supported"},
 		{"BOS out of range", []any{keyBOS, uint32(263)}, "tokenizer.ggml.bos_token_id is 263, expected an id below the vocabulary's size 263"},
-		{"EOS negative", []any{keyEOS, int32(-1)}, "tokenizer.ggml.eos_token_id is -1, expected"},
+		{"EOS negative", []any{keyEOS, int32(-2)}, "tokenizer.ggml.eos_token_id is -2, expected"},
 		{"end of turn out of range", []any{keyEOT, int64(1 << 40)}, "tokenizer.ggml.eot_token_id is 1099511627776, expected"},
 		{"end of message out of range", []any{keyEOM, uint32(1000)}, "tokenizer.ggml.eom_token_id is 1000, expected"},
 		{"unknown out of range", []any{keyUnknown, uint32(1 << 31)}, "tokenizer.ggml.unknown_token_id is 2147483648, expected"},
 		{"padding out of range", []any{keyPadding, uint32(1<<32 - 1)}, "tokenizer.ggml.padding_token_id is 4294967295, expected"},
 		{"BOS a text", []any{keyBOS, "<bos>"}, "tokenizer.ggml.bos_token_id: type string, expected an integer"},
 		{"BOS above int64", []any{keyBOS, uint64(1 << 63)}, "tokenizer.ggml.bos_token_id"},
-		{"BOS to be added, but missing", []any{keyBOS, nil}, "tokenizer.ggml.add_bos_token is set, but tokenizer.ggml.bos_token_id is missing"},
-		{"add_bos_token a number", []any{keyAddBOS, uint32(1)}, "tokenizer.ggml.add_bos_token: type uint32, expected bool"},
+		{"no BOS", []any{keyBOS, nil, keyTokens, tokens("<pad>", "<eos>", "<start>", "<unk>", "a", "b", "ab")},
+			"tokenizer.ggml.bos_token_id is missing, and no token <bos> can stand for it"},
 		{"suppressed texts", []any{keySuppress, []string{"a"}}, "tokenizer.ggml.suppress_tokens: element 0: type string, expected an integer"},
 		{"too many kinds to read", []any{keyKinds, make([]uint8, maxEntries+1)}, "tokenizer.ggml.token_type has 1048577 entries, at most"},
 		{"too many suppressed ids", []any{keySuppress, make([]uint8, maxEntries+1)}, "tokenizer.ggml.suppress_tokens has 1048577 entries, at most"},
 		{"one suppressed id", []any{keySuppress, int32(1)}, "tokenizer.ggml.suppress_tokens: type int32, expected an array"},
-		{"a missing byte and no unknown token", []any{keyTokens, []string{"a", "<0x00>"}, keyScores, nil, keyKinds, []int32{1, 6}, keyBOS, nil, keyAddBOS, nil, keyUnknown, nil, keyPadding, nil},
-			"tokenizer.ggml.tokens: byte token <0x01> is missing, and no unknown token can stand for it"},
-		{"a missing byte and a control token as unknown", []any{keyTokens, []string{"a", "b", "c", "<|turn>"}, keyScores, nil, keyKinds, []int32{1, 1, 1, 3}},
-			"tokenizer.ggml.tokens: byte token <0x00> is missing, and tokenizer.ggml.unknown_token_id 3, a control token, cannot stand for it"},
+		{"a missing byte", []any{keyTokens, append(tokens("<pad>", "<eos>", "<bos>", "<unk>", "a", "b", "ab")[:262], "<0xfe>")},
+			"tokenizer.ggml.tokens: byte token <0xFF> is missing: text would be lost"},
+		{"no bytes", []any{keyTokens, []string{"<unk>", "a", "b", "<bos>"}, keyScores, nil, keyKinds, []int32{2, 1, 1, 3}},
+			"tokenizer.ggml.tokens: byte token <0x00> is missing: text would be lost"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tok, err := New(metadata(t, c.changes...))
