@@ -28,6 +28,8 @@ type ChatOptions struct {
 	Variables map[string]any
 	// Full says what happens when the conversation fills the context.
 	Full Full
+	// Override lets [Model.RestoreChat] take System, Tools and Thinking from these options, empty ones too, instead of from the file.
+	Override bool
 }
 
 // Full is what a [Chat] does when its context is full.
@@ -80,6 +82,7 @@ type Chat struct {
 	markup  map[int32]bool
 	calls   int
 	dropped int // messages, for the running answer
+	saved   savedChat
 }
 
 // NewChat begins a conversation.
@@ -132,7 +135,7 @@ func (c *Chat) Fork() (*Chat, error) {
 		return nil, err
 	}
 	f := *c
-	f.s = s
+	f.s, f.saved = s, savedChat{}
 	f.Messages = slices.Clone(c.Messages)
 	for i := range f.Messages {
 		m := &f.Messages[i]

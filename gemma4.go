@@ -203,6 +203,9 @@ type engine struct {
 	graph    *model.Model
 	prefixes sync.Map // set of *PrefixCache that hold texts of this model
 
+	ending context.Context // of what Close does not wait for
+	end    context.CancelFunc
+
 	mu     sync.Mutex // held for moments
 	closed bool       // no call begins any more
 	calls  int        // that touch the weights
@@ -213,6 +216,7 @@ type engine struct {
 func newEngine(f *gguf.File, graph *model.Model) *engine {
 	e := &engine{file: f, graph: graph}
 	e.idle.L = &e.mu
+	e.ending, e.end = context.WithCancel(context.Background())
 	return e
 }
 
@@ -247,6 +251,7 @@ func (m *Model) Prefault(ctx context.Context, o PrefaultOptions) error {
 func (m *Model) Close() error { return m.engine.close() }
 
 func (e *engine) close() (err error) {
+	e.end()
 	e.mu.Lock()
 	e.closed = true
 	for e.calls > 0 {

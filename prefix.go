@@ -247,10 +247,12 @@ func (p *PrefixCache) touch(t *cachedText) {
 	t.used = p.clock
 }
 
+// commonLen returns how many ids at the beginning are the same. An embedding is not even the same as itself: the text does not tell which
+// one it was.
 func commonLen(a, b []int32) int {
 	n := min(len(a), len(b))
 	for i := range n {
-		if a[i] != b[i] {
+		if a[i] != b[i] || a[i] == embedded {
 			return i
 		}
 	}

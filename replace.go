@@ -1,48 +1,68 @@
 package gemma4
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gogemma/gemma4/gguf"
 )
 
-// replaceFile puts a file at path in one step, when all of it is on the disk. Until then it grows beside it, as PATH.NUMBER.part.
-func replaceFile(path string, write func(io.Writer) error) error {
+// replaceFile puts a saved session at path in one step, when all of it is on the disk. Until then it grows beside it, as
+// PATH.NUMBER.part, and begins with the same number: so it is known if nobody finishes it. The result is what the system says of the file.
+func replaceFile(path string, write func(w io.Writer, number uint64) error) (fs.FileInfo, error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // a link stays one
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return &os.PathError{Op: "replace", Path: path, Err: errors.New("is no regular file")}
+		return nil, &os.PathError{Op: "replace", Path: path, Err: errors.New("is no regular file")}
 	}
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		dir = "."
 	}
 	tidy(dir, name)
-	f, err := os.CreateTemp(dir, name+".*.part")
+	f, number, err := createPart(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	err = write(f)
+	err = write(f, number)
 	if err == nil {
 		err = f.Sync()
 	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
+	info, e := f.Stat()
+	if err = cmp.Or(err, e, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		os.Remove(f.Name())
-		return err
+		return nil, err
 	}
-	return syncFolder(dir)
+	return info, syncFolder(dir)
+}
+
+// createPart creates the file that is to become the one at path.
+func createPart(path string) (f *os.File, number uint64, err error) {
+	for range 100 {
+		number = rand.Uint64()
+		f, err = os.OpenFile(fmt.Sprintf("%s.%d.part", path, number), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	return f, number, err
 }
 
 // abandoned is the age at which a file that was to replace another is not being written any more.
@@ -53,14 +73,32 @@ func tidy(dir, name string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		rest, ours := strings.CutPrefix(e.Name(), name+".")
-		number, part := strings.CutSuffix(rest, ".part")
-		if !ours || !part || number == "" || strings.Trim(number, "0123456789") != "" {
+		digits, part := strings.CutSuffix(rest, ".part")
+		number, err := strconv.ParseUint(digits, 10, 64)
+		if !ours || !part || err != nil || !e.Type().IsRegular() {
 			continue
 		}
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandoned {
-			os.Remove(filepath.Join(dir, e.Name()))
+		path := filepath.Join(dir, e.Name())
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandoned && begins(path, number) {
+			os.Remove(path)
 		}
 	}
+}
+
+// begins reports whether a file begins as a saved session with that number does: savedNumber is its first key.
+func begins(path string, number uint64) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	const counts = 24 // magic, version, counts of tensors and keys
+	want := binary.LittleEndian.AppendUint64(make([]byte, counts), uint64(len(savedNumber)))
+	want = binary.LittleEndian.AppendUint32(append(want, savedNumber...), uint32(gguf.ValueUint64))
+	want = binary.LittleEndian.AppendUint64(want, number)
+	got := make([]byte, len(want))
+	_, err = io.ReadFull(f, got)
+	return err == nil && string(got[:4]) == "GGUF" && bytes.Equal(got[counts:], want[counts:])
 }
 
 // syncFolder makes new names in a folder survive a power cut, where the system lets folders be synced.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -323,7 +324,8 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 		}
 		sources = test.change(f.Metadata, sources)
 		var b bytes.Buffer
-		if err := gguf.Write(&b, f.Metadata, sources); err != nil {
+		size, err := gguf.Size(f.Metadata, sources)
+		if err := errors.Join(err, f.Metadata.Set("gemma4.session.bytes", uint64(size+4)), gguf.Write(&b, f.Metadata, sources)); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "broken")
@@ -350,9 +352,9 @@ func TestSaveReplacesAFileInOneStep(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	s := newSession(t, m, gemma4.SessionOptions{})
 	dir := t.TempDir()
-	put := func(name string, age time.Duration) string {
+	put := func(name string, content []byte, age time.Duration) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		then := time.Now().Add(-age)
@@ -361,8 +363,26 @@ func TestSaveReplacesAFileInOneStep(t *testing.T) {
 		}
 		return name
 	}
-	put("s.1234567.part", time.Hour) // what a killed save left
-	want := []string{"link", put("s", 0), put("s.12.part", 0), put("s.part", time.Hour), put("s.1a.part", time.Hour), put("t.12.part", time.Hour), put("s.12.parts", time.Hour)}
+	whole, err := os.ReadFile(save(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// killed returns what a save under that number left.
+	killed := func(number uint64) []byte {
+		b := slices.Clone(whole[:500])
+		at := bytes.Index(b, []byte("gemma4.session.file")) + len("gemma4.session.file") + 4
+		binary.LittleEndian.PutUint64(b[at:], number)
+		return b
+	}
+	old := []byte("old")
+	put("s.1234567.part", killed(1234567), time.Hour)
+	put("s.18446744073709551615.part", killed(math.MaxUint64), time.Hour)
+	want := []string{
+		"link", put("s", old, 0),
+		put("s.12.part", killed(12), 0),                                                                                                                 // may be growing
+		put("s.13.part", old, time.Hour), put("s.14.part", nil, time.Hour), put("s.15.part", killed(16), time.Hour), put("s.16.part", whole, time.Hour), // a user's
+		put("s.part", killed(1), time.Hour), put("s.1a.part", killed(1), time.Hour), put("t.12.part", killed(12), time.Hour), put("s.12.parts", killed(12), time.Hour),
+	}
 	path, link := filepath.Join(dir, "s"), filepath.Join(dir, "link")
 	if err := os.Symlink("s", link); err != nil {
 		t.Skip(err)

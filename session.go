@@ -72,6 +72,7 @@ type Session struct {
 	last    []float32     // logits [vocabulary] of the step at work, in the graph's memory
 	next    []float32     // room for logits
 	closing chan struct{} // closed by Close
+	saved   *savedFile    // that holds the text as it was at the last graph.Keep; nil: none
 
 	// The running call alone changes what follows, and does so with mu held: it may look without. Others look with mu held, and it is
 	// never held for long.

@@ -84,6 +84,9 @@ func encode(t testing.TB, m *gguf.Metadata, sources []gguf.Source) []byte {
 	if err := gguf.Write(&b, m, sources); err != nil {
 		t.Fatal(err)
 	}
+	if n, err := gguf.Size(m, sources); err != nil || n != int64(b.Len()) {
+		t.Errorf("Size is %d, %v; %d bytes were written", n, err, b.Len())
+	}
 	return b.Bytes()
 }
 

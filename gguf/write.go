@@ -39,6 +39,24 @@ func Write(w io.Writer, m *Metadata, tensors []Source) error {
 	return write(w, target("", m), tensors)
 }
 
+// Size returns how many bytes [Write] writes; what it would refuse is an error. The functions of the sources are not called.
+func Size(m *Metadata, tensors []Source) (int64, error) {
+	p := target("", m)
+	table, err := plan(p, tensors)
+	if err != nil {
+		return 0, err
+	}
+	align, err := alignment(p.metadata)
+	if err != nil {
+		return 0, err
+	}
+	size := roundUp(int64(len(appendHead(nil, p.metadata, table))), align)
+	if n := len(table); n > 0 {
+		size += roundUp(table[n-1].Offset+table[n-1].Size, align)
+	}
+	return size, nil
+}
+
 // WriteFile writes a GGUF file as [Write] does. It appears at path when it is complete; until then it grows beside it
 // under the name path + ".part".
 func WriteFile(path string, m *Metadata, tensors []Source) error {

@@ -2,20 +2,15 @@ package model
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/mmap"
@@ -23,10 +18,11 @@ import (
 )
 
 // A saved text is a GGUF file with a checksum behind it, so that its head is read by a parser that is used to the worst, and any tool for
-// such files can look into it. Its keys are
+// such files can look into it; behind it lie the segments (segment.go) that were appended since. Its keys are
 //
 //	general.architecture        gemma4-session
-//	gemma4.session.version      1
+//	gemma4.session.version      2
+//	gemma4.session.bytes        of the file with its checksum, without segments
 //	gemma4.session.model        fingerprint of the model
 //	gemma4.session.cache        format of keys and values
 //	gemma4.session.page_length  positions per page
@@ -35,88 +31,136 @@ import (
 //	gemma4.session.pages        that sliding layers hold, ascending; global layers hold all
 //
 // and those of the writer. The tensor cache.N, [values per page, pages], holds the pages of layer N, each as it lies in memory: the version
-// counts changes of that, too. The last 4 bytes of the file are the CRC-32C of the CRC-32Cs of everything before, in pieces of 1 MB, which
-// can be computed side by side.
+// counts changes of that, too. The checksum, 4 bytes, is that of everything before it (sum.go).
+//
+// Version 1 knew no segments, so that its checksum ends the file, no gemma4.session.bytes and another fingerprint.
 const (
 	fileArchitecture = "gemma4-session"
-	fileVersion      = 1
+	fileVersion      = 2
 	fileAlignment    = 64 // a line of the processor's cache: the file is mapped as a whole
-	sumPiece         = 1 << 20
-	sumBytes         = 4
 )
 
 // ErrOtherModel is wrapped by the error of a saved text that was made with another model.
 var ErrOtherModel = errors.New("it was saved with another model")
 
-// WriteSnapshot writes a text of m to w, with keys and tensors that the caller adds; their names are not to begin as those of the text do.
-func (m *Model) WriteSnapshot(w io.Writer, t *Snapshot, more *gguf.Metadata, tensors ...gguf.Source) error {
+var errDamaged = errors.New("the saved session is damaged or incomplete: its checksum does not match")
+
+// Written is what a file holds of a text, as far as a segment that goes on from it needs to know.
+type Written struct {
+	Bytes  int64  // of the whole file
+	Sum    uint32 // its last bytes
+	n      int
+	marks  []int
+	held   []int // pages of sliding layers
+	format tensor.Format
+}
+
+// WriteSnapshot writes a text of m to w, with keys and tensors that the caller adds; their names are not to begin as those of the text do,
+// and the keys come first. w is called from the caller's goroutine, with pieces of some megabytes.
+func (m *Model) WriteSnapshot(ctx context.Context, w io.Writer, t *Snapshot, more *gguf.Metadata, tensors ...gguf.Source) (*Written, error) {
 	if t.config != &m.Config {
-		return errors.New("model: a snapshot of another model")
+		return nil, errors.New("model: a snapshot of another model")
 	}
-	model, err := m.fingerprint()
+	model, err := m.Fingerprint(ctx)
 	if err != nil {
-		return err
-	}
-	all := (t.n + pageLen - 1) / pageLen
-	var marks, held []uint32
-	for _, n := range t.marks {
-		marks = append(marks, uint32(n))
-	}
-	for i, pages := range t.pages {
-		l := &m.Layers[i]
-		var at []uint32
-		for j, p := range pages[:all] {
-			if p != nil {
-				at = append(at, uint32(j))
-			}
-		}
-		if l.Sliding {
-			held = at
-		}
-		if len(at) > 0 { // no tensor is empty
-			tensors = append(tensors, gguf.Source{
-				Name: cacheName(i), Type: gguf.Type(t.format), Dims: []int{newKV(l, t.format, false).pageValues(), len(at)},
-				Write: func(w io.Writer) error { return writePages(w, pages[:all], l.KVHeads, t.n) },
-			})
-		}
+		return nil, err
 	}
 	head := more.Clone()
-	for _, k := range []struct {
-		key   string
-		value any
-	}{
+	if err := set(head, []entry{
 		{"general.architecture", fileArchitecture},
 		{"general.alignment", uint32(fileAlignment)},
 		{"gemma4.session.version", uint32(fileVersion)},
+		{"gemma4.session.bytes", uint64(0)},
 		{"gemma4.session.model", model},
 		{"gemma4.session.cache", strings.ToLower(t.format.String())},
 		{"gemma4.session.page_length", uint32(pageLen)},
 		{"gemma4.session.positions", uint32(t.n)},
-		{"gemma4.session.marks", marks},
-		{"gemma4.session.pages", held},
-	} {
-		if err := head.Set(k.key, k.value); err != nil {
+		{"gemma4.session.marks", positions(t.marks)},
+		{"gemma4.session.pages", positions(t.held())},
+	}); err != nil {
+		return nil, err
+	}
+	tensors = append(slices.Clip(tensors), m.sources(t, 0)...)
+	size, err := gguf.Size(head, tensors)
+	if err == nil {
+		err = head.Set("gemma4.session.bytes", uint64(size+sumBytes))
+	}
+	if err != nil {
+		return nil, err
+	}
+	sum, err := stream(w, size, func(w io.Writer) error { return gguf.Write(w, head, tensors) })
+	if err != nil {
+		return nil, err
+	}
+	return t.written(size+sumBytes, sum), nil
+}
+
+func (t *Snapshot) written(size int64, sum uint32) *Written {
+	return &Written{Bytes: size, Sum: sum, n: t.n, marks: slices.Clone(t.marks), held: t.held(), format: t.format}
+}
+
+// held returns the pages that sliding layers hold.
+func (t *Snapshot) held() (at []int) {
+	for i, pages := range t.pages {
+		if t.config.Layers[i].Sliding {
+			return heldFrom(pages, 0)
+		}
+	}
+	return nil
+}
+
+func heldFrom(pages []*page, first int) (at []int) {
+	for i, p := range pages[min(first, len(pages)):] {
+		if p != nil {
+			at = append(at, first+i)
+		}
+	}
+	return at
+}
+
+type entry struct {
+	key   string
+	value any
+}
+
+func set(m *gguf.Metadata, entries []entry) error {
+	for _, e := range entries {
+		if err := m.Set(e.key, e.value); err != nil {
 			return err
 		}
 	}
-	sum := &summer{w: w}
-	// Pages that lie in a file may fault.
-	if err := mmap.Guard(func() error { return gguf.Write(sum, head, tensors) }); err != nil {
-		return err
+	return nil
+}
+
+// positions returns numbers in the type that files have for them.
+func positions(list []int) []uint32 {
+	out := make([]uint32, len(list))
+	for i, n := range list {
+		out[i] = uint32(n)
 	}
-	_, err = w.Write(sum.sum())
-	return err
+	return out
 }
 
 func cacheName(layer int) string { return fmt.Sprintf("cache.%d", layer) }
 
-// writePages writes the pages of a text of n positions that are held.
-func writePages(w io.Writer, pages []*page, heads, n int) error {
-	for i, p := range pages {
-		if p == nil {
-			continue
+// sources returns the tensors that hold the pages of a text from the given one on.
+func (m *Model) sources(t *Snapshot, first int) (tensors []gguf.Source) {
+	for i, pages := range t.pages {
+		l := &m.Layers[i]
+		if at := heldFrom(pages, first); len(at) > 0 { // no tensor is empty
+			tensors = append(tensors, gguf.Source{
+				Name: cacheName(i), Type: gguf.Type(t.format), Dims: []int{newKV(l, t.format, false).pageValues(), len(at)},
+				Write: func(w io.Writer) error { return writePages(w, pages, at, l.KVHeads, t.n) },
+			})
 		}
-		for _, b := range [][]byte{p.k, p.v} {
+	}
+	return tensors
+}
+
+// writePages writes some pages of a text of n positions.
+func writePages(w io.Writer, pages []*page, at []int, heads, n int) error {
+	for _, i := range at {
+		for _, b := range [][]byte{pages[i].k, pages[i].v} {
 			if err := writeRows(w, b, heads, min(n-i*pageLen, pageLen)); err != nil {
 				return err
 			}
@@ -143,85 +187,87 @@ func writeRows(w io.Writer, b []byte, heads, n int) error {
 	return nil
 }
 
-// OpenSnapshot opens a text that WriteSnapshot has written, and checks all of it. Its keys and values stay in the file, which is mapped
-// where that is possible and must not be changed while they are used; replacing it by another through a rename is fine. The second result
-// has the keys and tensors that the writer added: the tensors can be read until the snapshot is released.
-func (m *Model) OpenSnapshot(path string) (*Snapshot, *gguf.File, error) {
-	f, err := openMapping(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, head, err := m.readSnapshot(f)
-	if err != nil {
-		f.release()
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, head, nil
+// SavedText is a text that was opened. Its snapshot is the caller's to release.
+type SavedText struct {
+	*Snapshot
+	// Heads have the keys and tensors that the writers of the file and of its segments added. The tensors can be read until the snapshot is
+	// released.
+	Heads []*gguf.File
+	// Info is what the system says of the file, nil where it came from a reader.
+	Info os.FileInfo
+	// Written is what the file holds, nil if no segment can go on from it: it is of an older version, or what was appended last is torn.
+	Written *Written
 }
 
-// readSnapshot returns the text in f, which takes f over.
-func (m *Model) readSnapshot(f *mapping) (*Snapshot, *gguf.File, error) {
-	head, err := readHead(f.data, m.Workers())
+// OpenSnapshot opens a text that WriteSnapshot has written, with the segments behind it, and checks all of it. Its keys and values stay in
+// the file, which is mapped where that is possible and must not be changed while they are used; appending segments is fine, and so is
+// replacing it by another through a rename. A segment at the end that was not written completely is left out.
+func (m *Model) OpenSnapshot(ctx context.Context, path string) (*SavedText, error) {
+	f, info, err := openMapping(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	k := &keys{m: head.Metadata}
-	if v := k.integer("session.version", 0, math.MaxInt32); k.err == nil && v != fileVersion {
-		return nil, nil, fmt.Errorf("a saved session of version %d, this program reads %d", v, fileVersion)
-	}
-	want, err := m.fingerprint()
+	t, err := m.readSnapshot(ctx, f)
 	if err != nil {
-		return nil, nil, err
+		f.release()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	t.Info = info
+	return t, nil
+}
+
+// ReadSnapshot reads a text as OpenSnapshot does. It reads r to its end, and takes as much memory as there is to read.
+func (m *Model) ReadSnapshot(ctx context.Context, r io.Reader) (*SavedText, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return m.readSnapshot(ctx, newMapping(data))
+}
+
+// readSnapshot returns the text in f, which it takes over unless it fails.
+func (m *Model) readSnapshot(ctx context.Context, f *mapping) (*SavedText, error) {
+	version, rest, head, err := readHead(ctx, f.data, m.Workers())
+	if err != nil {
+		return nil, err
+	}
+	want, err := m.fingerprintOf(ctx, version)
+	if err != nil {
+		return nil, err
 	}
 	if got, err := head.Metadata.Text("gemma4.session.model"); err != nil {
-		return nil, nil, err
+		return nil, err
 	} else if got != want {
-		return nil, nil, ErrOtherModel
+		return nil, ErrOtherModel
 	}
-	k.integer("session.page_length", pageLen, pageLen)
-	n := k.integer("session.positions", 0, min(m.Context, len(f.data))) // every position takes some bytes
-	all := (n + pageLen - 1) / pageLen
-	held := k.ascending("session.pages", 0, all-1)
-	t := &Snapshot{config: &m.Config, n: n, marks: k.ascending("session.marks", 1, n), file: f}
-	if k.err != nil {
-		return nil, nil, k.err
-	}
+	t := &Snapshot{config: &m.Config, pages: make([][]*page, m.Owners), file: f}
 	name, err := head.Metadata.Text("gemma4.session.cache")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if t.format, err = m.cacheFormat(name); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	everything := make([]int, all)
-	for i := range everything {
-		everything[i] = i
+	k := &keys{m: head.Metadata}
+	k.integer("session.page_length", pageLen, pageLen)
+	t.n = k.integer("session.positions", 0, min(m.Context, len(f.data))) // every position takes some bytes
+	t.marks = k.ascending("session.marks", 1, t.n)
+	held := k.ascending("session.pages", 0, (t.n+pageLen-1)/pageLen-1)
+	if k.err != nil {
+		return nil, k.err
 	}
-	for i := range m.Layers[:m.Owners] {
-		l := &m.Layers[i]
-		c := newKV(l, t.format, false)
-		at := everything
-		if l.Sliding {
-			at = held
-		}
-		pages := make([]*page, all)
-		t.pages = append(t.pages, pages)
-		if len(at) == 0 {
-			continue
-		}
-		x := head.Tensor(cacheName(i))
-		if dims := []int{c.pageValues(), len(at)}; x == nil || x.Type != gguf.Type(t.format) || !slices.Equal(x.Dims, dims) {
-			return nil, nil, fmt.Errorf("the tensor %s is missing or not of type %v and shape %v", cacheName(i), t.format, dims)
-		}
-		size := c.pageBytes()
-		for j, b := range at {
-			from := int(x.Offset) + j*size
-			pages[b] = c.page(f.data[from : from+size : from+size])
-			pages[b].file = f
+	if err := m.readPages(t, head, f.data[:rest], held, 0); err != nil {
+		return nil, err
+	}
+	s := &SavedText{Snapshot: t, Heads: []*gguf.File{head}}
+	if version > 1 {
+		sum := binary.LittleEndian.Uint32(f.data[rest-sumBytes:])
+		if err := mmap.Guard(func() error { return m.readSegments(ctx, s, rest, sum) }); err != nil {
+			return nil, err
 		}
 	}
-	if reach := t.Reach(n); reach != n {
-		return nil, nil, fmt.Errorf("gemma4.session.pages holds the window of position %d, expected that of %d", reach, n)
+	if reach := t.Reach(t.n); reach != t.n {
+		return nil, fmt.Errorf("gemma4.session.pages holds the window of position %d, expected that of %d", reach, t.n)
 	}
 	for _, pages := range t.pages {
 		for _, p := range pages {
@@ -230,7 +276,40 @@ func (m *Model) readSnapshot(f *mapping) (*Snapshot, *gguf.File, error) {
 			}
 		}
 	}
-	return t, head, nil
+	return s, nil
+}
+
+// readPages sets the pages of a text from the first one on to those that head has in data: of sliding layers those at held.
+func (m *Model) readPages(t *Snapshot, head *gguf.File, data []byte, held []int, first int) error {
+	all := (t.n + pageLen - 1) / pageLen
+	everything := make([]int, 0, max(0, all-first))
+	for i := first; i < all; i++ {
+		everything = append(everything, i)
+	}
+	for i := range m.Layers[:m.Owners] {
+		l := &m.Layers[i]
+		c := newKV(l, t.format, false)
+		at := everything
+		if l.Sliding {
+			at = held
+		}
+		pages := append(t.pages[i][:first], make([]*page, all-first)...)
+		t.pages[i] = pages
+		if len(at) == 0 {
+			continue
+		}
+		x := head.Tensor(cacheName(i))
+		if dims := []int{c.pageValues(), len(at)}; x == nil || x.Type != gguf.Type(t.format) || !slices.Equal(x.Dims, dims) {
+			return fmt.Errorf("the tensor %s is missing or not of type %v and shape %v", cacheName(i), t.format, dims)
+		}
+		size := c.pageBytes()
+		for j, b := range at {
+			from := int(x.Offset) + j*size
+			pages[b] = c.page(data[from : from+size : from+size])
+			pages[b].file = t.file
+		}
+	}
+	return nil
 }
 
 // cacheFormat returns the cache format of that name.
@@ -264,183 +343,64 @@ func (k *keys) ascending(key string, least, most int) []int {
 	return out
 }
 
-// readHead reads the head of a saved text and verifies all of it.
-func readHead(data []byte, workers int) (*gguf.File, error) {
+// readHead reads the head of a saved text and verifies all of it but segments, which begin at rest.
+func readHead(ctx context.Context, data []byte, workers int) (version, rest int, head *gguf.File, err error) {
+	fail := func(err error) (int, int, *gguf.File, error) { return 0, 0, nil, err }
 	foreign := true
-	mmap.Guard(func() error { foreign = len(data) < sumBytes || string(data[:4]) != "GGUF"; return nil })
-	if foreign {
-		return nil, errors.New("is no saved session")
+	if err := mmap.Guard(func() error { foreign = len(data) < sumBytes || string(data[:4]) != "GGUF"; return nil }); err != nil {
+		return fail(err)
 	}
-	head, broken := gguf.OpenReaderAt(gguf.Part{ReaderAt: bytes.NewReader(data), Size: int64(len(data))})
+	if foreign {
+		return fail(errors.New("is no saved session"))
+	}
+	version, rest = 1, len(data)
+	head, broken := parse(data)
 	if broken == nil { // a model may be large: it need not be read to see that it is one
 		if is, err := head.Metadata.Text("general.architecture"); err == nil && is != fileArchitecture {
-			return nil, fmt.Errorf("is no saved session: general.architecture is %.40q, expected %q", is, fileArchitecture)
+			return fail(fmt.Errorf("is no saved session: general.architecture is %.40q, expected %q", is, fileArchitecture))
+		}
+		k := &keys{m: head.Metadata}
+		version = k.integer("session.version", 0, math.MaxInt32, 1)
+		if version > 1 {
+			rest = k.integer("session.bytes", sumBytes, len(data))
+		}
+		if k.err != nil {
+			rest = len(data) // damage is told from a wrong value by the checksum
+			broken = k.err
 		}
 	}
-	if err := verify(data, workers); err != nil {
-		return nil, err
+	if version > fileVersion || version < 1 {
+		return fail(fmt.Errorf("a saved session of version %d, this program reads 1 to %d", version, fileVersion))
 	}
-	if broken != nil {
-		return nil, broken
+	sum, err := checksum(ctx, data[:rest-sumBytes], workers)
+	if err != nil {
+		return fail(err)
 	}
-	if is, err := head.Metadata.Text("general.architecture"); is != fileArchitecture {
-		return nil, err
-	}
-	return head, nil
-}
-
-// verify compares a saved text with its checksum.
-func verify(data []byte, workers int) error {
-	body := data[:len(data)-sumBytes]
-	sums := make([]byte, (len(body)+sumPiece-1)/sumPiece*sumBytes)
-	var next atomic.Int64
-	var all sync.WaitGroup
-	var failed atomic.Pointer[error]
-	for range workers {
-		all.Go(func() {
-			err := mmap.Guard(func() error {
-				for {
-					i := int(next.Add(1) - 1)
-					if i >= len(sums)/sumBytes {
-						return nil
-					}
-					binary.LittleEndian.PutUint32(sums[i*sumBytes:], crc32.Checksum(body[i*sumPiece:min((i+1)*sumPiece, len(body))], castagnoli))
-				}
-			})
-			if err != nil {
-				failed.Store(&err)
-			}
-		})
-	}
-	all.Wait()
-	if err := failed.Load(); err != nil {
-		return *err
-	}
-	return mmap.Guard(func() error {
-		if crc32.Checksum(sums, castagnoli) != binary.LittleEndian.Uint32(data[len(body):]) {
-			return errors.New("the saved session is damaged or incomplete: its checksum does not match")
+	if err := mmap.Guard(func() error {
+		if sum != binary.LittleEndian.Uint32(data[rest-sumBytes:]) {
+			return errDamaged
 		}
 		return nil
-	})
+	}); err != nil {
+		return fail(err)
+	}
+	if broken != nil {
+		return fail(broken)
+	}
+	if is, err := head.Metadata.Text("general.architecture"); is != fileArchitecture {
+		return fail(err)
+	}
+	if _, err := head.Metadata.Int("gemma4.session.version"); err != nil {
+		return fail(err)
+	}
+	// Again, now that nothing lies behind it: its tensors end before its checksum.
+	if head, err = parse(data[:rest-sumBytes]); err != nil {
+		return fail(err)
+	}
+	return version, rest, head, nil
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// summer computes the checksum of what it passes on.
-type summer struct {
-	w    io.Writer
-	n    int    // bytes of the running piece
-	crc  uint32 // of the running piece
-	sums []byte // of those before
-}
-
-func (s *summer) Write(b []byte) (int, error) {
-	n, err := s.w.Write(b)
-	for b = b[:n]; len(b) > 0; {
-		part := b[:min(len(b), sumPiece-s.n)]
-		s.crc = crc32.Update(s.crc, castagnoli, part)
-		if s.n += len(part); s.n == sumPiece {
-			s.flush()
-		}
-		b = b[len(part):]
-	}
-	return n, err
-}
-
-func (s *summer) flush() {
-	s.sums = binary.LittleEndian.AppendUint32(s.sums, s.crc)
-	s.n, s.crc = 0, 0
-}
-
-func (s *summer) sum() []byte {
-	if s.n > 0 {
-		s.flush()
-	}
-	return binary.LittleEndian.AppendUint32(nil, crc32.Checksum(s.sums, castagnoli))
-}
-
-// mapping is a file whose bytes pages lie in. The last of those who hold it unmaps it, or the garbage collector when nobody has
-// given it back.
-type mapping struct {
-	holders atomic.Int32
-	data    []byte
-	mapped  bool
-	cleanup runtime.Cleanup
-}
-
-// openMapping maps a file or, where that is not possible, reads it. On Windows a mapped file could not be replaced, not even by who
-// has mapped it.
-func openMapping(path string) (*mapping, error) {
-	info, err := os.Stat(path) // before opening: opening a pipe would wait for its writer
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is no regular file", path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	if info, err = file.Stat(); err != nil {
-		return nil, err
-	}
-	size := info.Size()
-	if size > math.MaxInt/2 {
-		return nil, fmt.Errorf("%s: %d bytes are more than this machine can address", path, size)
-	}
-	f := &mapping{}
-	f.holders.Store(1)
-	if runtime.GOOS != "windows" && size > 0 {
-		if f.data, err = mmap.Map(file, size); err == nil {
-			f.mapped = true
-			f.cleanup = runtime.AddCleanup(f, func(data []byte) { mmap.Unmap(data) }, f.data)
-			return f, nil
-		}
-	}
-	f.data = make([]byte, size)
-	_, err = io.ReadFull(file, f.data)
-	return f, err
-}
-
-func (f *mapping) release() {
-	if f.holders.Add(-1) > 0 {
-		return
-	}
-	if f.mapped {
-		f.cleanup.Stop()
-		mmap.Unmap(f.data)
-	}
-	f.data = nil
-}
-
-// fingerprint tells models apart: it is a digest of the shape, of the list of tensors, of small tensors and of samples of the others.
-func fingerprint(f *gguf.File) (string, error) {
-	const small, sample, samples = 64 << 10, 1 << 10, 4
-	digest := sha256.New()
-	shape := f.Metadata.Clone()
-	for _, key := range shape.Keys() {
-		if !strings.HasPrefix(key, "gemma4.") {
-			shape.Delete(key)
-		}
-	}
-	if err := gguf.Write(digest, shape, nil); err != nil {
-		return "", err
-	}
-	buf := make([]byte, small)
-	for _, t := range f.Tensors {
-		fmt.Fprintf(digest, "%s %v %v\n", t.Name, t.Type, t.Dims)
-		at, step, size := int64(0), int64(1), t.Size
-		if t.Size > small {
-			step, size = (t.Size-sample)/(samples-1), sample
-		}
-		for ; at+size <= t.Size; at += step {
-			if _, err := t.ReadAt(buf[:size], at); err != nil {
-				return "", err
-			}
-			digest.Write(buf[:size])
-		}
-	}
-	return hex.EncodeToString(digest.Sum(nil)), nil
+// parse reads the head of a GGUF file that may be mapped.
+func parse(data []byte) (*gguf.File, error) {
+	return gguf.OpenReaderAt(gguf.Part{ReaderAt: bytes.NewReader(data), Size: int64(len(data))})
 }

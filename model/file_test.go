@@ -26,8 +26,12 @@ func saved(t testing.TB, s *Session, tensors ...gguf.Source) []byte {
 	snapshot := s.Snapshot()
 	defer snapshot.Release()
 	var b bytes.Buffer
-	if err := s.m.WriteSnapshot(&b, snapshot, new(gguf.Metadata), tensors...); err != nil {
+	written, err := s.m.WriteSnapshot(ctx, &b, snapshot, new(gguf.Metadata), tensors...)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if written.Bytes != int64(b.Len()) || written.Sum != binary.LittleEndian.Uint32(b.Bytes()[b.Len()-sumBytes:]) {
+		t.Errorf("%d bytes with the sum %x are said to be written", written.Bytes, written.Sum)
 	}
 	return b.Bytes()
 }
@@ -44,13 +48,13 @@ func write(t testing.TB, b []byte) (path string) {
 // reopened returns a session that begins at the text of a file.
 func reopened(t testing.TB, m *Model, path string, o SessionOptions) *Session {
 	t.Helper()
-	snapshot, _, err := m.OpenSnapshot(path)
+	snapshot, err := m.OpenSnapshot(ctx, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer snapshot.Release()
 	s := newSession(t, m, o)
-	if n, err := s.Adopt(snapshot, snapshot.Len()); err != nil || n != snapshot.Len() {
+	if n, err := s.Adopt(snapshot.Snapshot, snapshot.Len()); err != nil || n != snapshot.Len() {
 		t.Fatalf("%d of %d positions adopted: %v", n, snapshot.Len(), err)
 	}
 	return s
@@ -182,14 +186,14 @@ func TestMapsEndWithTheLastPage(t *testing.T) {
 	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
 	readTokens(t, s, randomText(300, g.Vocab, 1))
 	path := write(t, saved(t, s))
-	snapshot, _, err := m.OpenSnapshot(path)
+	snapshot, err := m.OpenSnapshot(ctx, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := snapshot.file
 	heirs := []*Session{newSession(t, m, SessionOptions{Cache: tensor.F16}), newSession(t, m, SessionOptions{Cache: tensor.F16})}
 	for _, s := range heirs {
-		if _, err := s.Adopt(snapshot, 300); err != nil {
+		if _, err := s.Adopt(snapshot.Snapshot, 300); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -213,7 +217,7 @@ func TestMapsEndWithTheLastPage(t *testing.T) {
 		}
 	}
 	empty := newSession(t, m, SessionOptions{Cache: tensor.F16})
-	if snapshot, _, err = m.OpenSnapshot(write(t, saved(t, empty))); err != nil {
+	if snapshot, err = m.OpenSnapshot(ctx, write(t, saved(t, empty))); err != nil {
 		t.Fatal(err)
 	}
 	f = snapshot.file
@@ -238,7 +242,7 @@ func TestMapsThatNobodyGivesBackAreCollected(t *testing.T) {
 		}
 		return strings.Contains(string(maps), path)
 	}
-	snapshot, _, err := m.OpenSnapshot(path)
+	snapshot, err := m.OpenSnapshot(ctx, path)
 	if err != nil || !mapped() {
 		t.Fatalf("not mapped: %v", err)
 	}
@@ -268,13 +272,13 @@ func TestTextsAreRestoredWhileOthersAreSaved(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range 20 {
-				snapshot, _, err := m.OpenSnapshot(path)
+				snapshot, err := m.OpenSnapshot(ctx, path)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				s := newSession(t, m, SessionOptions{Cache: tensor.F16})
-				if _, err := s.Adopt(snapshot, 200); err != nil {
+				if _, err := s.Adopt(snapshot.Snapshot, 200); err != nil {
 					t.Error(err)
 				}
 				snapshot.Release()
@@ -311,8 +315,21 @@ func rewritten(t testing.TB, b []byte, change func(m *gguf.Metadata, tensors []g
 		sources = append(sources, x.Source())
 	}
 	sources = change(f.Metadata, sources)
+	return resized(t, f.Metadata, sources)
+}
+
+// resized returns a file with the right length in its head, if it has one there, and checksum.
+func resized(t testing.TB, m *gguf.Metadata, tensors []gguf.Source) []byte {
+	t.Helper()
 	var out bytes.Buffer
-	if err := gguf.Write(&out, f.Metadata, sources); err != nil {
+	size, err := gguf.Size(m, tensors)
+	if _, missing := m.Int("gemma4.session.bytes"); err == nil && missing == nil {
+		err = m.Set("gemma4.session.bytes", uint64(size+sumBytes))
+	}
+	if err == nil {
+		err = gguf.Write(&out, m, tensors)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return sealed(out.Bytes())
@@ -361,7 +378,7 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		{set("general.architecture", "gemma4"), `is no saved session: general.architecture is "gemma4", expected "gemma4-session"`},
 		{set("general.architecture", uint32(1)), "general.architecture: type uint32, expected string"},
 		{without("general.architecture"), "general.architecture: missing"},
-		{set("gemma4.session.version", uint32(2)), "a saved session of version 2, this program reads 1"},
+		{set("gemma4.session.version", uint32(3)), "a saved session of version 3, this program reads 1 to 2"},
 		{set("gemma4.session.version", uint32(0)), "of version 0"},
 		{without("gemma4.session.version"), "gemma4.session.version: missing"},
 		{set("gemma4.session.model", strings.Repeat("0", 64)), "it was saved with another model"},
@@ -404,7 +421,7 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		{tensors(func(x sources) sources { x[0].Type = gguf.BF16; return x }), "the tensor cache.0 is missing or not of type F16"},
 	} {
 		path := write(t, rewritten(t, good, c.change))
-		_, _, err := m.OpenSnapshot(path)
+		_, err := m.OpenSnapshot(ctx, path)
 		if err == nil && c.want == "" {
 			continue
 		}
@@ -418,19 +435,20 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		{"GGUF", "does not match"},
 		{"GGUFGGUFGGUF", "damaged or incomplete"},
 		{"%PDF-1.4 and more", "is no saved session"},
-		{string(good) + "x", "damaged or incomplete"},
+		{string(good[:len(good)-1]), "damaged or incomplete"},
+		{string(good[1:]), "is no saved session"},
 	} {
-		if _, _, err := m.OpenSnapshot(write(t, []byte(c.text))); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.OpenSnapshot(ctx, write(t, []byte(c.text))); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.20q: error %v, want %q", c.text, err, c.want)
 		}
 	}
-	if _, _, err := m.OpenSnapshot(g.model); err == nil || !strings.Contains(err.Error(), `is no saved session: general.architecture is "gemma4"`) {
+	if _, err := m.OpenSnapshot(ctx, g.model); err == nil || !strings.Contains(err.Error(), `is no saved session: general.architecture is "gemma4"`) {
 		t.Errorf("a model: %v", err)
 	}
-	if _, _, err := m.OpenSnapshot(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := m.OpenSnapshot(ctx, filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, _, err := m.OpenSnapshot(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if _, err := m.OpenSnapshot(ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no regular file") {
 		t.Errorf("a folder: %v", err)
 	}
 }
@@ -447,7 +465,7 @@ func TestNoFlippedBitAndNoCutIsOverlooked(t *testing.T) {
 	b := saved(t, s)
 	const head = 1024
 	open := func(what string, i int) {
-		if _, _, err := m.readSnapshot(&mapping{data: b}); err == nil {
+		if _, err := m.readSnapshot(ctx, &mapping{data: b}); err == nil {
 			t.Fatalf("%s %d of %d is overlooked", what, i, len(b))
 		}
 	}
@@ -473,7 +491,7 @@ func TestNoFlippedBitAndNoCutIsOverlooked(t *testing.T) {
 		b = whole[:n:n]
 		open("the end at", n)
 	}
-	if _, _, err := m.readSnapshot(&mapping{data: whole}); err != nil {
+	if _, err := m.readSnapshot(ctx, &mapping{data: whole}); err != nil {
 		t.Error(err)
 	}
 }
@@ -487,7 +505,7 @@ func TestModelsAreToldApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := m.fingerprint()
+		f, err := m.Fingerprint(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -526,7 +544,8 @@ func (d *draft) alter(t testing.TB, name string, i int) {
 	*s = gguf.NewSource(s.Name, s.Type, s.Dims, data)
 }
 
-// FuzzOpenSnapshot opens any bytes as a saved text, as they are and with the right checksum. What opens must go on without a panic.
+// FuzzOpenSnapshot opens any bytes as a saved text and a segment, as they are and with the right lengths and checksums. What opens must go on
+// without a panic.
 func FuzzOpenSnapshot(f *testing.F) {
 	metadata, tensors, err := synth.Build(synth.Config{ // whose pages are small
 		Vocabulary: synth.MinVocabulary, Context: 400, Layers: 2, Width: 8, Heads: []int{1}, KVHeads: []int{1}, MLP: []int{8},
@@ -543,19 +562,28 @@ func FuzzOpenSnapshot(f *testing.F) {
 		s := newSession(f, m, SessionOptions{Cache: tensor.F16})
 		readTokens(f, s, randomText(n, m.Vocabulary, 1))
 		s.Mark()
-		b := saved(f, s)
-		f.Add(b[:len(b)-sumBytes])
+		b := newFile(f, s)
+		whole := len(b.data)
+		readTokens(f, s, randomText(130, m.Vocabulary, 2))
+		s.Mark()
+		s.Truncate(n + 120)
+		b.update(f, s)
+		body := whole + segmentHead + segmentPadding(int64(whole))
+		f.Add(b.data[:whole-sumBytes], b.data[body:len(b.data)-sumBytes])
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m.readSnapshot(&mapping{data: slices.Clone(b)})
-		file := &mapping{data: sealed(b)}
-		file.holders.Store(1)
-		snapshot, _, err := m.readSnapshot(file)
+	f.Fuzz(func(t *testing.T, b, segment []byte) {
+		m.readSnapshot(ctx, newMapping(slices.Concat(b, segment)))
+		m.readSnapshot(ctx, newMapping(sealed(b)))
+		file := newMapping(appended(sealed(b), segment))
+		snapshot, err := m.readSnapshot(ctx, file)
 		if err != nil {
 			return
 		}
+		if snapshot.Written == nil && len(snapshot.Heads) == 2 {
+			t.Fatal("a segment was left out and read")
+		}
 		s := newSession(t, m, SessionOptions{Cache: snapshot.format})
-		n, err := s.Adopt(snapshot, snapshot.Len())
+		n, err := s.Adopt(snapshot.Snapshot, snapshot.Len())
 		if err != nil || n != snapshot.Len() {
 			t.Fatalf("%d of %d positions adopted: %v", n, snapshot.Len(), err)
 		}
@@ -607,7 +635,8 @@ func BenchmarkSnapshot(b *testing.B) {
 		for b.Loop() {
 			f, err := os.Create(path)
 			if err == nil {
-				err = errors.Join(m.WriteSnapshot(f, text, new(gguf.Metadata)), f.Close())
+				_, err = m.WriteSnapshot(ctx, f, text, new(gguf.Metadata))
+				err = errors.Join(err, f.Close())
 			}
 			if err != nil {
 				b.Fatal(err)
@@ -617,7 +646,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	b.Run("open", func(b *testing.B) {
 		b.SetBytes(text.Bytes())
 		for b.Loop() {
-			again, _, err := m.OpenSnapshot(path)
+			again, err := m.OpenSnapshot(ctx, path)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -122,11 +122,17 @@ func (s *Session) Truncate(n int) int {
 	for _, c := range s.cache[:s.m.Owners] {
 		c.truncate(s.n)
 	}
-	s.pure = min(s.pure, s.n)
+	s.pure, s.kept = min(s.pure, s.n), min(s.kept, s.n)
 	s.history.truncate(s.n)
 	s.history.low, _ = s.m.needed(s.n)
 	return s.n
 }
+
+// Keep notes the text as it is now.
+func (s *Session) Keep() { s.kept = s.n }
+
+// Kept returns how many positions of the text that Keep has noted have stayed: it was not taken back further since.
+func (s *Session) Kept() int { return s.kept }
 
 // truncate takes the marks behind n back.
 func (h *history) truncate(n int) {

@@ -16,7 +16,8 @@ type Model struct {
 	kernels *tensor.Kernels
 	pool    *tensor.Pool
 
-	fingerprint func() (string, error) // the same for every opening of the same weights
+	file         *gguf.File
+	fingerprints [fileVersion]fingerprint // by version of files
 
 	ahead atomic.Int32 // layers that have been read ahead
 
@@ -44,10 +45,11 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	if o.Kernels == nil {
 		o.Kernels = tensor.Portable()
 	}
-	return &Model{
-		Config: *c, weights: *w, kernels: o.Kernels, pool: tensor.NewPool(o.Workers),
-		fingerprint: sync.OnceValues(func() (string, error) { return fingerprint(f) }),
-	}, nil
+	m := &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: tensor.NewPool(o.Workers), file: f}
+	for i := range m.fingerprints {
+		m.fingerprints[i].turn = make(chan struct{}, 1)
+	}
+	return m, nil
 }
 
 // readAhead lets the system read the matrices of layer i from disk while the one before it is computed. The first pass asks for it; later

@@ -57,6 +57,7 @@ type Session struct {
 
 	n       int // positions held
 	pure    int // leading ones that are tokens and were read: what is kept of them depends on their ids alone
+	kept    int // leading ones that have stayed since Keep
 	history history
 
 	scratch
