@@ -204,7 +204,7 @@ func (m Message) response(asText bool) (json.RawMessage, error) {
 }
 
 // decodeJSON reads any JSON value as decodeObject reads an object.
-func decodeJSON(data []byte) (value, error) {
+func decodeJSON(data []byte) (any, error) {
 	if !json.Valid(data) {
 		return nil, errors.New("not valid JSON")
 	}
@@ -212,6 +212,5 @@ func decodeJSON(data []byte) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, _ := d.get("")
-	return v, nil
+	return d[0].Value, nil
 }

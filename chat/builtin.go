@@ -42,5 +42,7 @@ func builtin(emptyThought bool) *Template {
 	if err != nil {
 		panic(err) // a test holds that this cannot be
 	}
-	return &Template{program: t.program, knows: t.knows, own: []variable{{"empty_thought", emptyThought}}}
+	b := &Template{program: t.program, knows: t.knows}
+	b.own.Put("empty_thought", emptyThought)
+	return b
 }

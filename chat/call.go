@@ -222,7 +222,10 @@ func (c *callReader) text() (string, error) {
 }
 
 // quote writes a string of JSON.
-func (c *callReader) quote(s string) { c.json.WriteString((&marks{}).quoteJSON(s, false)) }
+func (c *callReader) quote(s string) {
+	text, _ := marshal(s) // a string has no error
+	c.json.Write(text)
+}
 
 // isNumber reports whether s is a number of JSON.
 func isNumber(s string) bool {

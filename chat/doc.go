@@ -26,8 +26,8 @@
 // its memory and its output are bounded. It stops when the context is done. Whatever it breaks comes out as an error:
 // [ErrLimit] for a bound, [ErrRefused] when the template itself calls raise_exception.
 //
-// The blocks of a template are parsed by gonja. Expressions are parsed and everything is evaluated here, by the rules of
-// Jinja 3, because every operation has to be measured before it is done.
+// Templates are parsed and run by internal/jinja, by the rules of Jinja 3, because every operation has to be measured before it is
+// done.
 //
 // # Text that looks like markup
 //

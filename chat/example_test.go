@@ -56,7 +56,7 @@ func ExampleParse() {
 	// Output:
 	// <user> Hi!
 	// <assistant> Hello.
-	// chat: template: line 1: "include": a template cannot use other templates or files
+	// chat: template: line 1: refused: "include": a template cannot use other templates or files
 	// true chat: template: line 1: limit exceeded: calls nested deeper than 100
 }
 

@@ -3,14 +3,10 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-	"unicode/utf8"
 )
 
 // fuzzConversation has everything a template can look at.
@@ -28,75 +24,6 @@ func fuzzConversation() Conversation {
 	c.Tools = []Tool{{Name: "f", Description: "d", Parameters: json.RawMessage(
 		`{"type": "object", "properties": {"b": {"type": "string", "enum": ["<x>"]}}, "required": ["b"]}`)}}
 	return c
-}
-
-// FuzzTemplate renders any template: without a panic, within two seconds of work, and, as marks cannot be seen, to the
-// same text with and without them.
-func FuzzTemplate(f *testing.F) {
-	for _, c := range hostileTemplates() {
-		quick := !strings.Contains(c.want, "more than") && !strings.Contains(c.want, "bytes") && c.want != "steps"
-		if len(c.source) < 1000 && quick {
-			f.Add(c.source)
-		}
-	}
-	for _, path := range []string{"testdata/gemma.jinja", "testdata/plain.jinja"} {
-		source, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(string(source))
-	}
-	data, err := os.ReadFile("testdata/jinja.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	var golden struct{ Cases []struct{ Template string } }
-	if err := json.Unmarshal(data, &golden); err != nil {
-		f.Fatal(err)
-	}
-	for _, c := range golden.Cases {
-		f.Add(c.Template)
-	}
-	f.Fuzz(func(t *testing.T, source string) {
-		began := time.Now()
-		tpl, err := Parse(source)
-		if err != nil {
-			checkError(t, err)
-			return
-		}
-		if strings.Contains(source, "strftime_now") {
-			return
-		}
-		plain, err := tpl.Render(context.Background(), fuzzConversation(), nil)
-		if took := time.Since(began); took > 30*time.Second {
-			t.Errorf("took %v", took)
-		}
-		marked, markedErr := tpl.Render(context.Background(), fuzzConversation(), []string{"<|turn>", "s", " "})
-		for _, err := range []error{err, markedErr} {
-			if err != nil {
-				checkError(t, err)
-			}
-		}
-		if errors.Is(err, ErrLimit) || errors.Is(markedErr, ErrLimit) {
-			return // marks take space of their own
-		}
-		if (err != nil) != (markedErr != nil) || plain.Text != marked.Text {
-			t.Errorf("%q %v, with marks %q %v", plain.Text, err, marked.Text, markedErr)
-		}
-		if !utf8.ValidString(plain.Text) || len(plain.Literal) != 0 || !slices.IsSorted(marked.Literal) {
-			t.Errorf("%q %v %v", plain.Text, plain.Literal, marked.Literal)
-		}
-	})
-}
-
-func checkError(t *testing.T, err error) {
-	t.Helper()
-	if !strings.HasPrefix(err.Error(), "chat: template: ") || strings.Contains(err.Error(), "internal error") {
-		t.Errorf("error %v", err)
-	}
-	if len(err.Error()) > 4096 {
-		t.Errorf("an error of %d bytes", len(err.Error()))
-	}
 }
 
 // FuzzRenderLiteral renders any texts, in every place of a conversation: the offsets are those of the texts' own

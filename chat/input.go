@@ -3,16 +3,18 @@ package chat
 import (
 	"fmt"
 	"strings"
+	"unicode"
+
+	"github.com/gogemma/gemma4/internal/jinja"
 )
 
 // input is a conversation as templates see it.
 type input struct {
-	messages  *list // of *dict
-	tools     value // *list of *dict, or nil
-	variables *dict
+	messages  []any // of object
+	tools     any   // []any of object, or nil
+	variables object
 	thinking  bool
 	generate  bool
-	size      int // bytes of all text and of all numbers, marked
 }
 
 // newInput checks a conversation and makes the values of it, for a template that knows so much.
@@ -27,28 +29,28 @@ func newInput(c Conversation, knows knowledge) (*input, error) {
 	if messages, err = knows.fold(messages); err != nil {
 		return nil, err
 	}
-	in := &input{messages: &list{}, thinking: c.Thinking, generate: !c.NoGenerationPrompt}
+	in := &input{thinking: c.Thinking, generate: !c.NoGenerationPrompt}
 	for i, m := range messages {
 		if i == 0 && !knows.systemParts && (m.Role == "system" || m.Role == "developer") {
 			m = m.joined()
 		}
-		d, err := m.dict()
+		d, err := m.object()
 		if err != nil {
 			return nil, fmt.Errorf("chat: message of role %s: %w", m.Role, err)
 		}
-		in.messages.items = append(in.messages.items, d)
+		in.messages = append(in.messages, d)
 	}
 	if in.variables, err = c.variables(); err != nil {
 		return nil, err
 	}
 	if len(c.Tools) > 0 {
-		tools := &list{}
+		var tools []any
 		for i, t := range c.Tools {
-			d, err := t.dict()
+			d, err := t.object()
 			if err != nil {
 				return nil, fmt.Errorf("chat: tool %d: %w", i, err)
 			}
-			tools.items = append(tools.items, d)
+			tools = append(tools, d)
 		}
 		in.tools = tools
 	}
@@ -67,175 +69,95 @@ func (m Message) joined() Message {
 	return m
 }
 
-// dict makes the value of a message. Empty fields are left out, but content is always there.
-func (m Message) dict() (*dict, error) {
-	d := newDict()
-	d.put("role", pick(m.model(), "assistant", m.Role)) // by which name templates know the model
-	if len(m.Parts) == 0 {
-		d.put("content", m.Content)
-	} else {
-		parts := &list{}
+// object makes the value of a message. Empty fields are left out, but content is always there. Roles and the types of parts
+// are the program's own words.
+func (m Message) object() (object, error) {
+	var content any = m.Content
+	if len(m.Parts) > 0 {
+		var parts []any
 		for _, p := range m.Parts {
-			part := newDict()
-			part.put("type", p.Type)
+			var part object
+			part.Put("type", jinja.Safe(p.Type))
 			if p.Type == "text" {
-				part.put("text", p.Text)
+				part.Put("text", p.Text)
 			}
-			parts.items = append(parts.items, part)
+			parts = append(parts, part)
 		}
-		d.put("content", parts)
+		content = parts
 	}
+	role := pick(m.model(), "assistant", m.Role) // by which name templates know the model
+	var d object
+	d.Put("role", jinja.Safe(role))
+	d.Put("content", content)
 	if m.Reasoning != "" {
-		d.put("reasoning", m.Reasoning)
-		d.put("reasoning_content", m.Reasoning)
+		d.Put("reasoning", m.Reasoning)
+		d.Put("reasoning_content", m.Reasoning)
 	}
 	if len(m.ToolCalls) > 0 {
-		calls := &list{}
+		var calls []any
 		for _, c := range m.ToolCalls {
 			arguments, err := decodeObject(c.arguments())
 			if err != nil {
 				return nil, err
 			}
-			function := newDict()
-			function.put("name", c.Name)
-			function.put("arguments", arguments)
-			call := newDict()
+			var function, call object
+			function.Put("name", c.Name)
+			function.Put("arguments", arguments)
 			if c.ID != "" {
-				call.put("id", c.ID)
+				call.Put("id", c.ID)
 			}
-			call.put("type", "function")
-			call.put("function", function)
-			calls.items = append(calls.items, call)
+			call.Put("type", "function")
+			call.Put("function", function)
+			calls = append(calls, call)
 		}
-		d.put("tool_calls", calls)
+		d.Put("tool_calls", calls)
 	}
 	if len(m.ToolResponses) > 0 {
-		responses := &list{}
+		var responses []any
 		for _, r := range m.ToolResponses {
 			v, err := decodeJSON(r.Response)
 			if err != nil {
 				return nil, err
 			}
-			response := newDict()
-			response.put("name", r.Name)
-			response.put("response", v)
-			responses.items = append(responses.items, response)
+			var response object
+			response.Put("name", r.Name)
+			response.Put("response", v)
+			responses = append(responses, response)
 		}
-		d.put("tool_responses", responses)
+		d.Put("tool_responses", responses)
 	}
 	if m.ToolCallID != "" {
-		d.put("tool_call_id", m.ToolCallID)
+		d.Put("tool_call_id", m.ToolCallID)
 	}
 	if m.Name != "" {
-		d.put("name", m.Name)
+		d.Put("name", m.Name)
 	}
 	return d, nil
 }
 
-// dict makes the value of a tool.
-func (t Tool) dict() (*dict, error) {
-	function := newDict()
-	function.put("name", t.Name)
-	function.put("description", t.Description)
+// object makes the value of a tool.
+func (t Tool) object() (object, error) {
+	var function, d object
+	function.Put("name", t.Name)
+	function.Put("description", t.Description)
 	if len(t.Parameters) > 0 {
 		parameters, err := decodeObject(t.Parameters)
 		if err != nil {
 			return nil, err
 		}
-		function.put("parameters", parameters)
+		function.Put("parameters", parameters)
 	}
 	if len(t.Response) > 0 {
 		response, err := decodeObject(t.Response)
 		if err != nil {
 			return nil, err
 		}
-		function.put("response", response)
+		function.Put("response", response)
 	}
-	d := newDict()
-	d.put("type", "function")
-	d.put("function", function)
+	d.Put("type", "function")
+	d.Put("function", function)
 	return d, nil
 }
 
-// marked marks all text of the conversation, but not the roles of messages and the types of parts: these are the
-// program's own words.
-func (in *input) marked(markup []string, used map[rune]bool) (*marks, error) {
-	all := map[rune]bool{}
-	for r := range used {
-		all[r] = true
-	}
-	collect(in.messages, all)
-	collect(in.tools, all)
-	collect(in.variables, all)
-	m, err := newMarks(markup, all)
-	if err != nil {
-		return nil, err
-	}
-	m.apply(in.messages)
-	m.apply(in.tools)
-	for i, v := range in.variables.values { // their names are the template's
-		in.variables.values[i] = m.apply(v)
-	}
-	for _, message := range in.messages.items {
-		d := message.(*dict)
-		m.unmark(d, "role")
-		content, _ := d.get("content")
-		if parts, ok := content.(*list); ok {
-			for _, part := range parts.items {
-				m.unmark(part.(*dict), "type")
-			}
-		}
-	}
-	in.size = weigh(in.messages) + weigh(in.tools) + weigh(in.variables)
-	return m, nil
-}
-
-// unmark makes the text at a key plain again.
-func (m *marks) unmark(d *dict, key string) {
-	if v, ok := d.get(key); ok {
-		d.put(key, m.plain(v.(string)))
-	}
-}
-
-// collect adds the runes of all text that could be taken for marks.
-func collect(v value, used map[rune]bool) {
-	switch v := v.(type) {
-	case string:
-		if hasMarkLead(v) {
-			for _, r := range v {
-				if mayBeMark(r) {
-					used[r] = true
-				}
-			}
-		}
-	case *list:
-		for _, item := range v.items {
-			collect(item, used)
-		}
-	case *dict:
-		for i, k := range v.keys {
-			collect(k, used)
-			collect(v.values[i], used)
-		}
-	}
-}
-
-// weigh returns the bytes of all text and numbers in a value.
-func weigh(v value) int {
-	n := 0
-	switch v := v.(type) {
-	case string:
-		n = len(v)
-	case number:
-		n = len(v)
-	case *list:
-		for _, item := range v.items {
-			n += weigh(item)
-		}
-	case *dict:
-		for i, k := range v.keys {
-			n += len(k) + weigh(v.values[i])
-		}
-	}
-	return n
-}
+// isSpace reports what Python's str.strip removes, as templates do.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

@@ -410,9 +410,9 @@ func validJSON(data json.RawMessage) error {
 }
 
 // variables makes the values of Variables.
-func (c Conversation) variables() (*dict, error) {
+func (c Conversation) variables() (object, error) {
 	if len(c.Variables) == 0 {
-		return newDict(), nil
+		return nil, nil
 	}
 	for _, name := range []string{"messages", "tools", "add_generation_prompt", "enable_thinking", "bos_token", "eos_token"} {
 		if _, ok := c.Variables[name]; ok {

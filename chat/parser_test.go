@@ -298,16 +298,16 @@ func hasOddKey(object []byte) bool {
 	return err != nil || oddKey(d)
 }
 
-func oddKey(v value) bool {
+func oddKey(v any) bool {
 	switch v := v.(type) {
-	case *dict:
-		for i, k := range v.keys {
-			if k == "" || strings.ContainsAny(k, ":,{}[]") || strings.TrimFunc(k, isSpace) != k || oddKey(v.values[i]) {
+	case object:
+		for _, e := range v {
+			if e.Key == "" || strings.ContainsAny(e.Key, ":,{}[]") || strings.TrimFunc(e.Key, isSpace) != e.Key || oddKey(e.Value) {
 				return true
 			}
 		}
-	case *list:
-		for _, item := range v.items {
+	case []any:
+		for _, item := range v {
 			if oddKey(item) {
 				return true
 			}

@@ -4,19 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/jinja"
 )
 
-// ErrLimit is wrapped by the errors of templates that ask for more steps, depth, memory or output than they may have.
-var ErrLimit = errors.New("limit exceeded")
+var (
+	// ErrLimit is wrapped by the errors of templates that ask for more steps, depth, memory or output than they may have.
+	ErrLimit = jinja.ErrLimit
+	// ErrRefused is wrapped by the error of a template that calls raise_exception, with its message in the error's text, and by
+	// that of a template that wants other templates or files.
+	ErrRefused = jinja.ErrRefused
+)
 
-// ErrRefused is wrapped by the error of a template that calls raise_exception; the error's text holds its message.
-var ErrRefused = errors.New("refused by the template")
+// What a template may spend beyond its base grows with the conversation, so that a long one is no attack.
+const (
+	inputSteps  = 4  // for every byte of the conversation …
+	pairSteps   = 20 // … and for every pair of messages: templates look back from each
+	inputMemory = 64 // bytes, for every byte of the conversation …
+	pairMemory  = 32 // … and for every pair of messages
+	inputText   = 8  // bytes, for every byte of the conversation
+)
 
 // Template renders conversations. It is safe for several goroutines.
 type Template struct {
-	program *program
+	program *jinja.Template
 	knows   knowledge
-	own     []variable // that the template has beside those of a conversation
+	own     object // that the template has beside those of a conversation
 }
 
 // Prompt is a rendered conversation.
@@ -34,9 +50,9 @@ type Prompt struct {
 //
 // Errors name the line. What a template may not do (include, import, extends …) is an error here already.
 func Parse(source string) (*Template, error) {
-	p, err := parse(source)
+	p, err := jinja.Parse(source)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("chat: template: %w", err)
 	}
 	return &Template{program: p, knows: knowledgeOf(source)}, nil
 }
@@ -56,43 +72,60 @@ func (t *Template) Render(ctx context.Context, c Conversation, markup []string) 
 	if err != nil {
 		return Prompt{}, err
 	}
-	m, err := in.marked(markup, t.program.used)
+	texts := slices.DeleteFunc(slices.Clone(markup), func(s string) bool { return !utf8.ValidString(s) })
+	out, err := t.program.Run(ctx, t.variables(in), jinja.Options{Trace: strings.Join(texts, ""), Limits: in.limits()})
 	if err != nil {
-		return Prompt{}, err
-	}
-	r := newRun(ctx, m, in)
-	if err := guard(func() error { return t.run(r, in) }); err != nil {
 		return Prompt{}, fmt.Errorf("chat: template: %w", err)
 	}
-	return m.prompt(r.out.String()), nil
+	return Prompt{Text: out.Text, Literal: literal(out, texts)}, nil
 }
 
-// guard turns a panic into an error. Nothing here is meant to panic; gonja's parser sometimes does.
-func guard(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("internal error: %v", p)
+// variables are those of the template, of the conversation's own choice, and of every conversation.
+func (t *Template) variables(in *input) object {
+	all := slices.Concat(t.own, in.variables)
+	all.Put("messages", in.messages)
+	all.Put("tools", in.tools)
+	all.Put("add_generation_prompt", in.generate)
+	all.Put("enable_thinking", in.thinking)
+	all.Put("bos_token", jinja.Safe(bos))
+	all.Put("eos_token", jinja.Safe(eos))
+	return all
+}
+
+func (in *input) limits() jinja.Limits {
+	size := int64(weigh(in.messages) + weigh(in.tools) + weigh(in.variables))
+	pairs := int64(len(in.messages)) * int64(len(in.messages))
+	return jinja.Limits{
+		Steps:  jinja.Steps + inputSteps*size + pairSteps*pairs,
+		Memory: jinja.Memory + inputMemory*size + pairMemory*pairs,
+		Text:   jinja.Text + inputText*size,
+	}
+}
+
+// literal returns the places where the conversation has a rune with which markup begins, and those where markup begins in the
+// template's text but takes text of the conversation to be complete.
+func literal(out jinja.Output, markup []string) []int {
+	if len(out.Literal) == 0 {
+		return nil
+	}
+	var places []int
+	find := newFinder(markup)
+	first := map[rune]bool{}
+	for _, text := range markup {
+		r, _ := utf8.DecodeRuneInString(text)
+		first[r] = true
+	}
+	rest := out.Literal // from here on
+	for i, r := range out.Text {
+		for len(rest) > 0 && rest[0] < i {
+			rest = rest[1:]
 		}
-	}()
-	return f()
-}
-
-// run renders the input.
-func (t *Template) run(r *run, in *input) error {
-	r.tables = t.program.tables
-	s := &scope{}
-	for _, v := range t.own {
-		s.set(v.name, v.value)
+		if len(rest) == 0 {
+			break
+		}
+		if first[r] && rest[0] < i+max(find.at(out.Text[i:]), 1) {
+			places = append(places, i)
+		}
 	}
-	for i, name := range in.variables.keys {
-		s.set(name, in.variables.values[i])
-	}
-	s.set("messages", in.messages)
-	s.set("tools", in.tools)
-	s.set("add_generation_prompt", in.generate)
-	s.set("enable_thinking", in.thinking)
-	s.set("bos_token", bos)
-	s.set("eos_token", eos)
-	_, err := t.program.body.exec(r, s)
-	return err
+	return places
 }

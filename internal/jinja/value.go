@@ -1,11 +1,7 @@
-package chat
+package jinja
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -70,83 +66,6 @@ func (d *dict) pairs() *list {
 		l.items[i] = &list{items: []value{k, d.values[i]}, tuple: true}
 	}
 	return l
-}
-
-// decodeObject reads a JSON object into a dict that keeps the order of keys and the form of numbers.
-func decodeObject(data []byte) (*dict, error) {
-	if err := validText("JSON", string(data)); err != nil {
-		return nil, err
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	v, err := decodeValue(d, 0)
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, errors.New("JSON cut off, expected an object")
-	case err != nil:
-		return nil, err
-	}
-	object, ok := v.(*dict)
-	if !ok {
-		kind := typeName(v)
-		switch v.(type) {
-		case nil:
-			kind = "null"
-		case *list:
-			kind = "array"
-		}
-		return nil, fmt.Errorf("a JSON %s, expected an object", kind)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("text after the JSON object at byte %d", d.InputOffset())
-	}
-	return object, nil
-}
-
-func decodeValue(d *json.Decoder, depth int) (value, error) {
-	if depth > maxJSONDepth {
-		return nil, fmt.Errorf("JSON nested deeper than %d", maxJSONDepth)
-	}
-	token, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t := token.(type) {
-	case json.Number:
-		if len(t) > maxDigits {
-			return nil, fmt.Errorf("a JSON number of %d digits, expected %d at most", len(t), maxDigits)
-		}
-		return number(t.String()), nil
-	case json.Delim:
-		if t == '[' {
-			l := &list{}
-			for d.More() {
-				item, err := decodeValue(d, depth+1)
-				if err != nil {
-					return nil, err
-				}
-				l.items = append(l.items, item)
-			}
-			_, err := d.Token()
-			return l, err
-		}
-		o := newDict()
-		for d.More() {
-			key, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			item, err := decodeValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			o.put(key.(string), item)
-		}
-		_, err := d.Token()
-		return o, err
-	default: // nil, bool, string
-		return t, nil
-	}
 }
 
 func typeName(v value) string {

@@ -1,4 +1,4 @@
-package chat
+package jinja
 
 import (
 	"errors"
@@ -91,7 +91,7 @@ func raise(r *run, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%w: %s", ErrRefused, r.marks.plain(s))
+	return nil, fmt.Errorf("%w by the template: %s", ErrRefused, r.marks.plain(s))
 }
 
 // clock is strftime_now: the time of day in the directives of C's strftime that say something of their own.

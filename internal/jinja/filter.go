@@ -1,4 +1,4 @@
-package chat
+package jinja
 
 import (
 	"errors"
@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
 func standardFilters(t *tables) map[string]operation {
@@ -147,7 +145,7 @@ func standardFilters(t *tables) map[string]operation {
 		}
 		total := pick[value](given(a[1]), a[1], int64(0))
 		for _, key := range keys {
-			if total, err = r.calculate(tokens.Addition, total, key); err != nil {
+			if total, err = r.calculate("+", total, key); err != nil {
 				return nil, err
 			}
 		}

@@ -1,4 +1,4 @@
-package chat
+package jinja
 
 import (
 	"errors"
@@ -283,8 +283,8 @@ func (r *run) pad(s string, width value, fill string, left int) (value, error) {
 	if missing <= 0 {
 		return s, nil
 	}
-	if missing > r.maxText {
-		return nil, r.limit("a text of %d characters, more than %d bytes", n, r.maxText)
+	if missing > r.max.Text {
+		return nil, r.limit("a text of %d characters, more than %d bytes", n, r.max.Text)
 	}
 	if err := r.makeText(int64(len(s)) + missing*int64(len(fill))); err != nil {
 		return nil, err

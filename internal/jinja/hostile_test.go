@@ -1,4 +1,4 @@
-package chat
+package jinja
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 )
-
-var small = Conversation{Messages: []Message{{Role: "user", Content: "Hi <b>"}}}
 
 // grow wraps a body in a loop of n rounds with a namespace ns whose s is a list or a text.
 func grow(n, first, body string) string {
@@ -34,9 +32,9 @@ func hostileTemplates() map[string]struct{ source, want string } {
 		"include":              {"{% include '/etc/passwd' %}", `"include": a template cannot use other templates or files`},
 		"import":               {"{% import 'x' as y %}", `"import": a template cannot`},
 		"from":                 {"{% from 'x' import y %}", `"from": a template cannot`},
-		"extends":              {"\n\n{% extends 'x' %}", `line 3: "extends": a template cannot`},
+		"extends":              {"\n\n{% extends 'x' %}", `line 3: refused: "extends": a template cannot`},
 		"block":                {"{% block x %}{% endblock %}", `"block": a template cannot`},
-		"include in a macro":   {"{% macro f() %}\n{% include 'x' %}{% endmacro %}", `line 2: "include": a template cannot`},
+		"include in a macro":   {"{% macro f() %}\n{% include 'x' %}{% endmacro %}", `line 2: refused: "include": a template cannot`},
 		"unknown tag":          {"{% exec 'ls' %}", `unknown tag "exec"`},
 		"unknown filter":       {"{{ 'x' | file }}", `unknown filter "file"`},
 		"unknown test":         {"{{ 'x' is safe }}", `unknown test "safe"`},
@@ -145,7 +143,7 @@ func hostileTemplates() map[string]struct{ source, want string } {
 		"deep scopes":             {"{% set x = 1 %}" + deep("{% for a in [1] %}{% set b, c, d, e, f = 'abcde' %}", "{% for i in range(100000) %}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{% endfor %}", "{% endfor %}", 98), "steps"},
 		"many pieces of text":     {"{{ " + strings.Repeat("'a' ", 60000) + " }}", ""},
 		"long source":             {strings.Repeat("x", maxSource+1), "131073 bytes, more than 131072"},
-		"source not UTF-8":        {"ab\xff", "source: invalid UTF-8 at byte 2"},
+		"source not UTF-8":        {"ab\xff", "source: invalid UTF-8"},
 		"half a character":        {`{{ '\ud800' }}`, `escape "\\ud800" is no character`},
 		"open tag":                {"a\n{{ 'b", "line 2: a string that does not end"},
 		"open comment":            {"{# a", "a comment that does not end, expected #}"},
@@ -167,7 +165,7 @@ func TestHostileTemplatesAreErrors(t *testing.T) {
 			began := time.Now()
 			tpl, err := Parse(c.source)
 			if err == nil {
-				_, err = tpl.Render(context.Background(), small, []string{"<|turn>"})
+				_, err = tpl.Run(context.Background(), Object{{"messages", []any{Object{{"content", "Hi <b>"}}}}}, Options{Trace: "<|turn>"})
 			}
 			took := time.Since(began)
 			runtime.ReadMemStats(&after)

@@ -1,27 +1,44 @@
-package chat
+package jinja
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
-// lexer cuts a template into gonja's tokens, by the rules of Jinja 3 with trim_blocks and lstrip_blocks.
-//
-// gonja has a lexer too. This one differs where chat templates need it: line breaks inside of tags, escaped backslashes,
-// lstrip_blocks only at the beginning of a line, characters that are no token; and it bounds what it reads. Comments, raw
-// blocks and the signs of whitespace control are gone after it, and {{ … }} has become a block named outputTag.
+// token is a piece of a tag, or the text between two. A tag's tokens lie between kindOpen and kindClose.
+type token struct {
+	kind kind
+	text string
+	line int
+}
+
+type kind uint8
+
+const (
+	kindEnd kind = iota // of the template
+	kindText
+	kindOpen // text is the name of the block that {{ … }} becomes, else empty
+	kindClose
+	kindName
+	kindOperator // a sign, or one of the words that are operators
+	kindString
+	kindInteger
+	kindFloat
+)
+
+// lexer cuts a template into tokens, by the rules of Jinja 3 with trim_blocks and lstrip_blocks. Comments, raw blocks and
+// the signs of whitespace control are gone after it, and {{ … }} has become a block named outputTag.
 type lexer struct {
 	source string
 	pos    int
 	line   int // of source[:counted]
 	count  int // bytes in which line breaks were counted
-	tokens []*tokens.Token
+	tokens []token
 	closed []byte        // the brackets that are open, as those that close them
 	used   map[rune]bool // runes of texts that marks must keep away from
 }
@@ -33,8 +50,13 @@ func lex(source string) (*lexer, error) {
 	if len(source) > maxSource {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrLimit, len(source), maxSource)
 	}
-	if err := validText("source", source); err != nil {
-		return nil, err
+	for i, r := range source {
+		if r != utf8.RuneError {
+			continue
+		}
+		if _, n := utf8.DecodeRuneInString(source[i:]); n == 1 {
+			return nil, atLine(1+strings.Count(source[:i], "\n"), errors.New("source: invalid UTF-8"))
+		}
 	}
 	source = strings.ReplaceAll(source, "\r\n", "\n")
 	source = strings.ReplaceAll(source, "\r", "\n")
@@ -54,25 +76,15 @@ func (l *lexer) lineAt(pos int) int {
 	return l.line
 }
 
-func (l *lexer) emit(t tokens.Type, val string, pos int) {
-	l.tokens = append(l.tokens, &tokens.Token{Type: t, Val: val, Pos: pos, Line: l.lineAt(pos)})
+func (l *lexer) emit(k kind, text string, pos int) {
+	l.tokens = append(l.tokens, token{k, text, l.lineAt(pos)})
 }
 
 // data emits text between tags.
 func (l *lexer) data(text string, pos int) {
 	if text != "" {
-		l.note(text)
-		l.emit(tokens.Data, text, pos)
-	}
-}
-
-func (l *lexer) note(text string) {
-	if hasMarkLead(text) {
-		for _, r := range text {
-			if mayBeMark(r) {
-				l.used[r] = true
-			}
-		}
+		note(text, l.used)
+		l.emit(kindText, text, pos)
 	}
 }
 
@@ -83,14 +95,14 @@ func (l *lexer) run() error {
 		tag := nextTag(l.source[start:])
 		if tag < 0 {
 			l.data(l.source[start:], start)
-			l.emit(tokens.EOF, "", len(l.source))
+			l.emit(kindEnd, "", len(l.source))
 			return nil
 		}
 		text := l.source[start : start+tag]
 		l.pos = start + tag
 		kind := l.source[l.pos+1]
 		l.pos += 2
-		sign := l.sign()
+		sign := l.control()
 		l.data(stripBefore(text, sign, kind != '{', lineStart), start)
 
 		var err error
@@ -126,8 +138,8 @@ func nextTag(s string) int {
 	}
 }
 
-// sign consumes the sign of whitespace control at the beginning of a tag.
-func (l *lexer) sign() byte {
+// control consumes the sign of whitespace control at the beginning of a tag.
+func (l *lexer) control() byte {
 	if l.pos < len(l.source) && (l.source[l.pos] == '-' || l.source[l.pos] == '+') {
 		l.pos++
 		return l.source[l.pos-1]
@@ -151,7 +163,7 @@ func stripBefore(text string, sign byte, block, lineStart bool) string {
 }
 
 // end consumes the end of a tag if it is here, and what its sign or trim_blocks removes after it.
-func (l *lexer) end(mark string) bool {
+func (l *lexer) close(mark string) bool {
 	rest := l.source[l.pos:]
 	switch {
 	case strings.HasPrefix(rest, "-"+mark):
@@ -179,7 +191,7 @@ func (l *lexer) comment() error {
 	if i > 0 && (l.source[l.pos-1] == '-' || l.source[l.pos-1] == '+') {
 		l.pos--
 	}
-	l.end("#}")
+	l.close("#}")
 	return nil
 }
 
@@ -191,7 +203,7 @@ func (l *lexer) raw() (bool, error) {
 		return false, nil
 	}
 	if l.skipSpace(); strings.HasPrefix(l.source[l.pos:], "-%}") {
-		l.end("%}")
+		l.close("%}")
 	} else if strings.HasPrefix(l.source[l.pos:], "%}") {
 		l.pos += 2 // trim_blocks leaves raw text alone
 	} else {
@@ -205,12 +217,12 @@ func (l *lexer) raw() (bool, error) {
 		}
 		end := l.pos + i
 		l.pos = end + 2
-		sign := l.sign()
+		sign := l.control()
 		if l.skipSpace(); l.name() != "endraw" {
 			l.pos = end + 2
 			continue
 		}
-		if l.skipSpace(); !l.end("%}") {
+		if l.skipSpace(); !l.close("%}") {
 			return false, errors.New("endraw takes no arguments, expected %}")
 		}
 		l.data(stripBefore(l.source[start:end], sign, true, false), start)
@@ -230,37 +242,23 @@ func (l *lexer) name() string {
 	return rest[:n]
 }
 
-// operators by their text; two characters before one.
-var operators = []struct {
-	text string
-	kind tokens.Type
-}{
-	{"//", tokens.FloorDivision}, {"**", tokens.Power}, {"==", tokens.Equals}, {"!=", tokens.Ne},
-	{">=", tokens.GreaterThanOrEqual}, {"<=", tokens.LowerThanOrEqual},
-	{"+", tokens.Addition}, {"-", tokens.Subtraction}, {"*", tokens.Multiply}, {"/", tokens.Division},
-	{"%", tokens.Modulo}, {"~", tokens.Tilde}, {">", tokens.GreaterThan}, {"<", tokens.LowerThan},
-	{"=", tokens.Assign}, {".", tokens.Dot}, {":", tokens.Colon}, {"|", tokens.Pipe}, {",", tokens.Comma},
-	{"(", tokens.LeftParenthesis}, {")", tokens.RightParenthesis},
-	{"[", tokens.LeftBracket}, {"]", tokens.RightBracket},
-	{"{", tokens.LeftBrace}, {"}", tokens.RightBrace},
-}
+// signs are the operators of two characters before those of one.
+var signs = strings.Fields("// ** == != >= <= + - * / % ~ > < = . : | , ( ) [ ] { }")
 
-var keywords = map[string]tokens.Type{
-	"and": tokens.And, "or": tokens.Or, "not": tokens.Not, "in": tokens.In, "is": tokens.Is,
+// isOperator reports whether a word is an operator.
+func isOperator(word string) bool {
+	return slices.Contains([]string{"and", "or", "not", "in", "is"}, word)
 }
 
 // expression emits a tag's tokens up to its end as a block; tag is the block's name where the source has none.
 func (l *lexer) expression(tag, end string) error {
-	l.emit(tokens.BlockBegin, "{%", l.pos)
-	if tag != "" {
-		l.emit(tokens.Name, tag, l.pos)
-	}
+	l.emit(kindOpen, tag, l.pos)
 	l.closed = l.closed[:0]
 	for {
 		l.skipSpace()
 		start := l.pos
-		if len(l.closed) == 0 && l.end(end) {
-			l.emit(tokens.BlockEnd, "%}", start)
+		if len(l.closed) == 0 && l.close(end) {
+			l.emit(kindClose, end, start)
 			return nil
 		}
 		if start == len(l.source) {
@@ -272,27 +270,23 @@ func (l *lexer) expression(tag, end string) error {
 				return err
 			}
 		case isNameRune(c):
-			name := l.name()
-			kind, ok := keywords[name]
-			if !ok {
-				kind = tokens.Name
-			}
-			l.emit(kind, name, start)
+			word := l.name()
+			l.emit(pick(isOperator(word), kindOperator, kindName), word, start)
 		case c == '"' || c == '\'':
 			if err := l.text(byte(c)); err != nil {
 				return err
 			}
 		default:
-			if err := l.operator(c); err != nil {
+			if err := l.sign(c); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (l *lexer) operator(c rune) error {
-	for _, op := range operators {
-		if !strings.HasPrefix(l.source[l.pos:], op.text) {
+func (l *lexer) sign(c rune) error {
+	for _, sign := range signs {
+		if !strings.HasPrefix(l.source[l.pos:], sign) {
 			continue
 		}
 		switch c {
@@ -310,8 +304,8 @@ func (l *lexer) operator(c rune) error {
 			}
 			l.closed = l.closed[:len(l.closed)-1]
 		}
-		l.emit(op.kind, op.text, l.pos)
-		l.pos += len(op.text)
+		l.emit(kindOperator, sign, l.pos)
+		l.pos += len(sign)
 		return nil
 	}
 	return fmt.Errorf("unexpected character %q", c)
@@ -319,10 +313,10 @@ func (l *lexer) operator(c rune) error {
 
 // number emits digits, with one '_' between any two, as an Integer; with a fraction or an exponent as a Float.
 func (l *lexer) number() error {
-	start, kind := l.pos, tokens.Integer
+	start, kind := l.pos, kindInteger
 	l.digits()
 	if rest := l.source[l.pos:]; len(rest) > 1 && rest[0] == '.' && isDigit(rest[1]) {
-		kind = tokens.Float
+		kind = kindFloat
 		l.pos++
 		l.digits()
 	}
@@ -332,7 +326,7 @@ func (l *lexer) number() error {
 			n = 2
 		}
 		if len(rest) > n && isDigit(rest[n]) {
-			kind = tokens.Float
+			kind = kindFloat
 			l.pos += n
 			l.digits()
 		}
@@ -363,8 +357,8 @@ func (l *lexer) text(quote byte) error {
 			if err != nil {
 				return err
 			}
-			l.note(s)
-			l.emit(tokens.String, s, start)
+			note(s, l.used)
+			l.emit(kindString, s, start)
 			l.pos = i + 1
 			return nil
 		}

@@ -1,4 +1,4 @@
-package chat
+package jinja
 
 import (
 	"errors"
@@ -6,21 +6,19 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
-// relate computes a comparison; tokens.Not stands for "not in".
-func (r *run) relate(op tokens.Type, a, b value) (bool, error) {
+// relate computes a comparison.
+func (r *run) relate(op string, a, b value) (bool, error) {
 	switch op {
-	case tokens.Equals:
+	case "==":
 		return r.equal(a, b, 0)
-	case tokens.Ne:
+	case "!=":
 		same, err := r.equal(a, b, 0)
 		return !same, err
-	case tokens.In:
+	case "in":
 		return r.contains(b, a)
-	case tokens.Not:
+	case "not in":
 		in, err := r.contains(b, a)
 		return !in, err
 	}
@@ -29,11 +27,11 @@ func (r *run) relate(op tokens.Type, a, b value) (bool, error) {
 	}
 	order, err := r.compare(a, b, 0)
 	switch op {
-	case tokens.LowerThan:
+	case "<":
 		return order < 0, err
-	case tokens.LowerThanOrEqual:
+	case "<=":
 		return order <= 0, err
-	case tokens.GreaterThan:
+	case ">":
 		return order > 0, err
 	default:
 		return order >= 0, err
@@ -78,8 +76,8 @@ func (r *run) contains(holder, v value) (bool, error) {
 }
 
 // calculate computes an operator of arithmetic, on text and lists too where Python does.
-func (r *run) calculate(op tokens.Type, a, b value) (value, error) {
-	if op == tokens.Tilde {
+func (r *run) calculate(op string, a, b value) (value, error) {
+	if op == "~" {
 		x, err := r.text(a)
 		if err != nil {
 			return nil, err
@@ -90,7 +88,7 @@ func (r *run) calculate(op tokens.Type, a, b value) (value, error) {
 		}
 		return r.join(x, y)
 	}
-	if s, ok := a.(string); ok && op == tokens.Modulo {
+	if s, ok := a.(string); ok && op == "%" {
 		return r.printf(s, b)
 	}
 	x, isX := numeric(a)
@@ -99,7 +97,7 @@ func (r *run) calculate(op tokens.Type, a, b value) (value, error) {
 		return arithmetic(op, x, y)
 	}
 	switch op {
-	case tokens.Addition:
+	case "+":
 		switch a := a.(type) {
 		case string:
 			if b, ok := b.(string); ok {
@@ -113,7 +111,7 @@ func (r *run) calculate(op tokens.Type, a, b value) (value, error) {
 				return &list{items: append(append([]value{}, a.items...), b.items...), tuple: a.tuple}, nil
 			}
 		}
-	case tokens.Multiply:
+	case "*":
 		if isX && !x.float {
 			a, b, y, isY = b, a, x, true
 		}
@@ -123,11 +121,7 @@ func (r *run) calculate(op tokens.Type, a, b value) (value, error) {
 			}
 		}
 	}
-	names := map[tokens.Type]string{
-		tokens.Addition: "+", tokens.Subtraction: "-", tokens.Multiply: "*", tokens.Division: "/",
-		tokens.FloorDivision: "//", tokens.Modulo: "%", tokens.Power: "**",
-	}
-	return nil, fmt.Errorf("%s between %s and %s", names[op], describe(a), describe(b))
+	return nil, fmt.Errorf("%s between %s and %s", op, describe(a), describe(b))
 }
 
 func (r *run) join(a, b string) (value, error) {
@@ -167,42 +161,42 @@ func (r *run) repeat(v value, n int64) (_ value, ok bool, err error) {
 
 var errOverflow = errors.New("an integer beyond 64 bits")
 
-func arithmetic(op tokens.Type, a, b num) (value, error) {
-	if zero := b.f == 0; zero && (op == tokens.Division || op == tokens.FloorDivision || op == tokens.Modulo) {
+func arithmetic(op string, a, b num) (value, error) {
+	if zero := b.f == 0; zero && (op == "/" || op == "//" || op == "%") {
 		return nil, errors.New("division by zero")
 	}
-	if a.float || b.float || op == tokens.Division {
+	if a.float || b.float || op == "/" {
 		switch op {
-		case tokens.Addition:
+		case "+":
 			return a.f + b.f, nil
-		case tokens.Subtraction:
+		case "-":
 			return a.f - b.f, nil
-		case tokens.Multiply:
+		case "*":
 			return a.f * b.f, nil
-		case tokens.Division:
+		case "/":
 			return a.f / b.f, nil
-		case tokens.FloorDivision:
+		case "//":
 			return math.Floor(a.f / b.f), nil
-		case tokens.Modulo:
+		case "%":
 			return a.f - b.f*math.Floor(a.f/b.f), nil
 		default:
 			return math.Pow(a.f, b.f), nil
 		}
 	}
 	switch op {
-	case tokens.Addition:
+	case "+":
 		if sum := a.i + b.i; (sum > a.i) == (b.i > 0) {
 			return sum, nil
 		}
-	case tokens.Subtraction:
+	case "-":
 		if difference := a.i - b.i; (difference < a.i) == (b.i > 0) {
 			return difference, nil
 		}
-	case tokens.Multiply:
+	case "*":
 		if product, ok := multiply(a.i, b.i); ok {
 			return product, nil
 		}
-	case tokens.FloorDivision:
+	case "//":
 		if a.i == math.MinInt64 && b.i == -1 {
 			return nil, errOverflow
 		}
@@ -211,7 +205,7 @@ func arithmetic(op tokens.Type, a, b num) (value, error) {
 			q--
 		}
 		return q, nil
-	case tokens.Modulo:
+	case "%":
 		if b.i == -1 {
 			return int64(0), nil
 		}

@@ -1,4 +1,4 @@
-package chat
+package jinja
 
 import (
 	"context"
@@ -16,15 +16,7 @@ const (
 
 	maxParameters = 100 // of a macro, and named arguments of a call
 
-	baseSteps   = 4 << 20  // expressions and statements of one rendering …
-	inputSteps  = 4        // … and as many more for every byte of the conversation …
-	pairSteps   = 20       // … and for every pair of messages: templates look back from each
-	stepBytes   = 64       // bytes of text handled that count as a step
-	baseMemory  = 64 << 20 // bytes allocated in one rendering, freed or not …
-	inputMemory = 64       // … and as many more for every byte of the conversation …
-	pairMemory  = 32       // … and for every pair of messages
-	baseText    = 16 << 20 // bytes of any one text, the output among them …
-	inputText   = 8        // … and as many more for every byte of the conversation
+	stepBytes = 64 // bytes of text handled that count as a step
 
 	valueBytes  = 16  // of an item in a list
 	pairBytes   = 96  // of an entry in a dict
@@ -38,22 +30,9 @@ type run struct {
 	tables *tables // what names mean in the template
 	out    *buffer
 
-	steps, maxSteps   int64
-	memory, maxMemory int64
-	maxText           int64
-	depth             int
-}
-
-func newRun(ctx context.Context, m *marks, in *input) *run {
-	size, messages := int64(in.size), int64(len(in.messages.items))
-	r := &run{
-		ctx: ctx, marks: m,
-		maxSteps:  baseSteps + inputSteps*size + pairSteps*messages*messages,
-		maxMemory: baseMemory + inputMemory*size + pairMemory*messages*messages,
-		maxText:   baseText + inputText*size,
-	}
-	r.out = &buffer{run: r}
-	return r
+	max           Limits
+	steps, memory int64
+	depth         int
 }
 
 // limit is the error of a bound.
@@ -67,12 +46,12 @@ func (r *run) step() error { return r.count(1) }
 func (r *run) count(n int64) error {
 	before := r.steps
 	r.steps += n
-	if r.steps > r.maxSteps {
-		return r.limit("more than %d steps", r.maxSteps)
+	if r.steps > r.max.Steps {
+		return r.limit("more than %d steps", r.max.Steps)
 	}
 	if r.steps>>9 != before>>9 {
-		if err := r.ctx.Err(); err != nil {
-			return fmt.Errorf("stopped: %w", err)
+		if r.ctx.Err() != nil {
+			return fmt.Errorf("stopped: %w", context.Cause(r.ctx))
 		}
 	}
 	return nil
@@ -83,24 +62,24 @@ func (r *run) work(n int) error { return r.count(int64(n)/stepBytes + 1) }
 
 // alloc counts n bytes that are about to be allocated, and the work of filling them.
 func (r *run) alloc(n int64) error {
-	if r.memory += n; r.memory > r.maxMemory {
-		return r.limit("more than %d bytes of memory", r.maxMemory)
+	if r.memory += n; r.memory > r.max.Memory {
+		return r.limit("more than %d bytes of memory", r.max.Memory)
 	}
 	return r.count(n/stepBytes + 1)
 }
 
 // makeText counts a text of n bytes that is about to be made. n is an int64 so that callers can multiply first.
 func (r *run) makeText(n int64) error {
-	if n > r.maxText {
-		return r.limit("a text of %d bytes, more than %d", n, r.maxText)
+	if n > r.max.Text {
+		return r.limit("a text of %d bytes, more than %d", n, r.max.Text)
 	}
 	return r.alloc(n)
 }
 
 // makeList counts a list of n items that is about to be made.
 func (r *run) makeList(n int64) error {
-	if n > r.maxMemory/valueBytes {
-		return r.limit("a list of %d items, more than %d bytes of memory", n, r.maxMemory)
+	if n > r.max.Memory/valueBytes {
+		return r.limit("a list of %d items, more than %d bytes of memory", n, r.max.Memory)
 	}
 	return r.alloc(n*valueBytes + valueBytes)
 }
@@ -134,8 +113,8 @@ type buffer struct {
 func (b *buffer) String() string { return b.b.String() }
 
 func (b *buffer) write(s string) error {
-	if n := int64(b.b.Len()) + int64(len(s)); n > b.run.maxText {
-		return b.run.limit("output of more than %d bytes", b.run.maxText)
+	if n := int64(b.b.Len()) + int64(len(s)); n > b.run.max.Text {
+		return b.run.limit("output of more than %d bytes", b.run.max.Text)
 	}
 	// A builder that grows by doubling allocates up to three times what it holds in the end.
 	if err := b.run.alloc(3 * int64(len(s))); err != nil {

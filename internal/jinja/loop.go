@@ -1,9 +1,7 @@
-package chat
+package jinja
 
 import (
 	"fmt"
-
-	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
 // forLoop is a parsed for.
@@ -26,70 +24,67 @@ type loop struct {
 	seen  value // by loop.changed
 }
 
-func (t *tag) forTag() error {
+func (p *parser) loop() (action, error) {
 	f := &forLoop{}
 	var err error
-	if f.to, err = t.targets(false); err != nil {
-		return err
+	if f.to, err = p.targets(false); err != nil {
+		return nil, err
 	}
-	if err := t.g.expect(tokens.In, "in"); err != nil {
-		return err
+	if err := p.expect("in"); err != nil {
+		return nil, err
 	}
 	// A condition here filters; that of an if expression would need an else.
-	if f.over, err = t.g.sequence(); err != nil {
-		return err
+	if f.over, err = p.sequence(); err != nil {
+		return nil, err
 	}
-	if t.g.p.MatchName("if") != nil {
-		if f.condition, err = t.g.expression(); err != nil {
-			return err
+	if p.accept("if") {
+		if f.condition, err = p.expression(); err != nil {
+			return nil, err
 		}
 	}
-	f.recursive = t.g.p.MatchName("recursive") != nil
-	if err := t.g.end(); err != nil {
-		return err
+	f.recursive = p.accept("recursive")
+	if err := p.close(); err != nil {
+		return nil, err
 	}
-	t.d.loops++
-	body, end, g, err := t.body("else", "endfor")
-	t.d.loops--
+	p.loops++
+	body, end, err := p.body("for", "else", "endfor")
+	p.loops--
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if f.body = body; end == "else" {
-		if err := g.end(); err != nil {
-			return err
+		if err := p.close(); err != nil {
+			return nil, err
 		}
-		if f.other, err = t.whole("endfor"); err != nil {
-			return err
+		if f.other, _, err = p.body("for", "endfor"); err != nil {
+			return nil, err
 		}
-	} else if err := g.end(); err != nil {
-		return err
 	}
-	t.node.run = func(r *run, s *scope) (flow, error) {
+	return func(r *run, s *scope) (flow, error) {
 		v, err := f.over.eval(r, s)
 		if err != nil {
 			return proceed, err
 		}
 		return f.run(r, s, v, 1)
-	}
-	return nil
+	}, p.close()
 }
 
 // sequence parses what a for goes over: an expression without "if", or several with commas.
-func (g *grammar) sequence() (expression, error) {
-	return g.nest(func() (expression, error) {
-		first, err := g.or()
-		if err != nil || g.p.Current(tokens.Comma) == nil {
+func (p *parser) sequence() (expression, error) {
+	return p.nest(func() (expression, error) {
+		first, err := p.or()
+		if err != nil || !p.at(",") {
 			return first, err
 		}
 		items := []expression{first}
-		for g.p.Match(tokens.Comma) != nil {
-			item, err := g.or()
+		for p.accept(",") {
+			item, err := p.or()
 			if err != nil {
 				return expression{}, err
 			}
 			items = append(items, item)
 		}
-		return g.list(items, true)
+		return p.list(items, true)
 	})
 }
 

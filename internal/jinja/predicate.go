@@ -1,10 +1,8 @@
-package chat
+package jinja
 
 import (
 	"errors"
 	"fmt"
-
-	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
 func standardTests() map[string]predicate {
@@ -44,10 +42,10 @@ func standardTests() map[string]predicate {
 	is("callable", func(v value) bool { _, ok := v.(*function); return ok })
 	with((*run).sameAs, "sameas")
 	with(func(r *run, v, holder value) (bool, error) { return r.contains(holder, v) }, "in")
-	for op, names := range map[tokens.Type][]string{
-		tokens.Equals: {"==", "eq", "equalto"}, tokens.Ne: {"!=", "ne"},
-		tokens.LowerThan: {"<", "lt", "lessthan"}, tokens.LowerThanOrEqual: {"<=", "le"},
-		tokens.GreaterThan: {">", "gt", "greaterthan"}, tokens.GreaterThanOrEqual: {">=", "ge"},
+	for op, names := range map[string][]string{
+		"==": {"==", "eq", "equalto"}, "!=": {"!=", "ne"},
+		"<": {"<", "lt", "lessthan"}, "<=": {"<=", "le"},
+		">": {">", "gt", "greaterthan"}, ">=": {">=", "ge"},
 	} {
 		with(func(r *run, v, other value) (bool, error) { return r.relate(op, v, other) }, names...)
 	}

@@ -1,25 +1,21 @@
-package chat
+package jinja
 
 import (
 	"errors"
 	"iter"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// marks keeps apart what the conversation says and what the template says.
+// marks keeps apart what literal strings say and what the template says.
 //
-// Before rendering, every rune of the conversation's text that occurs in any markup is replaced by a rune of its own that
-// occurs nowhere else. The template passes these marks on like any character; wherever it looks at text (to compare,
-// search, split, count …) it sees the plain rune. After rendering, the marks become plain runes again, and where they
-// stood is what [Prompt].Literal is made of. So the text is the same with and without marks, by construction, whatever
-// the template does with it.
+// Before a run, every traced rune of a literal string is replaced by a rune of its own that occurs nowhere else. The template
+// passes these marks on like any character; wherever it looks at text (to compare, search, split, count …) it sees the plain
+// rune. After the run, the marks become plain runes again, and where they stood is [Output].Literal. So the text is the same
+// with and without marks, by construction, whatever the template does with it.
 type marks struct {
-	mark   map[rune]rune // plain to mark
-	orig   map[rune]rune // mark to plain
-	first  map[rune]bool // plain runes that begin markup
-	markup *finder
+	mark map[rune]rune // plain to mark
+	orig map[rune]rune // mark to plain
 }
 
 // markRanges are where marks come from: noncharacters, which Unicode reserves for use inside of programs, and characters
@@ -40,9 +36,9 @@ func hasMarkLead(s string) bool {
 	return strings.IndexByte(s, 0xEF) >= 0 || strings.IndexByte(s, 0xEE) >= 0 || strings.IndexByte(s, 0xF3) >= 0
 }
 
-// newMarks chooses a mark for every rune of the markup; used are runes that cannot serve.
-func newMarks(markup []string, used map[rune]bool) (*marks, error) {
-	m := &marks{mark: map[rune]rune{}, orig: map[rune]rune{}, first: map[rune]bool{}, markup: newFinder(markup)}
+// newMarks chooses a mark for every rune of trace; used are runes that cannot serve.
+func newMarks(trace string, used map[rune]bool) (*marks, error) {
+	m := &marks{mark: map[rune]rune{}, orig: map[rune]rune{}}
 	free := func(yield func(rune) bool) {
 		for _, candidates := range markRanges {
 			for r := candidates.from; r <= candidates.to; r++ {
@@ -54,43 +50,47 @@ func newMarks(markup []string, used map[rune]bool) (*marks, error) {
 	}
 	next, stop := iter.Pull(free)
 	defer stop()
-	for _, text := range markup {
-		if !utf8.ValidString(text) {
-			continue // which valid text cannot hold
+	for _, r := range trace {
+		if m.mark[r] != 0 {
+			continue
 		}
-		for i, r := range text {
-			if i == 0 {
-				m.first[r] = true
-			}
-			if m.mark[r] != 0 {
-				continue
-			}
-			mark, ok := next()
-			if !ok {
-				return nil, errors.New("chat: every character for private use is in use, none is left to mark text with")
-			}
-			m.mark[r], m.orig[mark] = mark, r
+		mark, ok := next()
+		if !ok {
+			return nil, errors.New("every character for private use is in use, none is left to mark text with")
 		}
+		m.mark[r], m.orig[mark] = mark, r
 	}
 	return m, nil
 }
 
-// apply marks all strings of a value in place and returns it.
-func (m *marks) apply(v value) value {
-	switch v := v.(type) {
-	case string:
-		return m.markText(v)
-	case *list:
-		for i, item := range v.items {
-			v.items[i] = m.apply(item)
-		}
-	case *dict:
-		for i := range v.keys {
-			v.keys[i] = m.markText(v.keys[i])
-			v.values[i] = m.apply(v.values[i])
+// note adds the runes of s that could be taken for marks.
+func note(s string, used map[rune]bool) {
+	if hasMarkLead(s) {
+		for _, r := range s {
+			if mayBeMark(r) {
+				used[r] = true
+			}
 		}
 	}
-	return v
+}
+
+// noteAll is note for all text of a variable.
+func noteAll(v any, used map[rune]bool) {
+	switch v := v.(type) {
+	case string:
+		note(v, used)
+	case Safe:
+		note(string(v), used)
+	case []any:
+		for _, item := range v {
+			noteAll(item, used)
+		}
+	case Object:
+		for _, e := range v {
+			note(e.Key, used)
+			noteAll(e.Value, used)
+		}
+	}
 }
 
 // markText returns s with marks in place of the runes that occur in markup.
@@ -139,29 +139,23 @@ func (m *marks) convert(s string, f func(rune) rune) string {
 	}, s)
 }
 
-// prompt takes the marks out of rendered text. Literal are the places where the conversation has a rune with which markup
-// begins, and those where markup begins in the template's text but takes text of the conversation to be complete.
-func (m *marks) prompt(s string) Prompt {
+// output takes the marks out of rendered text.
+func (m *marks) output(s string) Output {
 	if len(m.orig) == 0 || !hasMarkLead(s) {
-		return Prompt{Text: s}
+		return Output{Text: s}
 	}
+	var out Output
 	var b strings.Builder
 	b.Grow(len(s))
-	foreign := make([]bool, 0, len(s)) // by byte of the plain text: whether it is the conversation's
 	for _, r := range s {
 		orig := m.plainRune(r)
+		if orig != r {
+			out.Literal = append(out.Literal, b.Len())
+		}
 		b.WriteRune(orig)
-		for len(foreign) < b.Len() {
-			foreign = append(foreign, orig != r)
-		}
 	}
-	p := Prompt{Text: b.String()}
-	for i, r := range p.Text {
-		if m.first[r] && (foreign[i] || slices.Contains(foreign[i:i+m.markup.at(p.Text[i:])], true)) {
-			p.Literal = append(p.Literal, i)
-		}
-	}
-	return p
+	out.Text = b.String()
+	return out
 }
 
 // aligned is text in its plain form that can be cut in its marked one.

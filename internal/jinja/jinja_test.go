@@ -1,0 +1,83 @@
+package jinja
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+)
+
+// golden are templates and what Jinja 3.1.6 makes of them; testdata/record.py writes them. Error says that it makes an error,
+// Differs why something else is made of it here: an error that says so.
+type golden struct {
+	Variables Object
+	Cases     []struct {
+		Template, Text, Differs string
+		Error                   bool
+	}
+}
+
+func readGolden(t testing.TB) golden {
+	t.Helper()
+	data, err := os.ReadFile("testdata/jinja.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g golden
+	if err := json.Unmarshal(data, &g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// UnmarshalJSON keeps the order of keys.
+func (o *Object) UnmarshalJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	*o = decode(d).(Object)
+	return nil
+}
+
+// decode reads the next value; the JSON is valid.
+func decode(d *json.Decoder) any {
+	t, _ := d.Token()
+	switch t {
+	case json.Delim('['):
+		l := []any{}
+		for d.More() {
+			l = append(l, decode(d))
+		}
+		d.Token()
+		return l
+	case json.Delim('{'):
+		o := Object{}
+		for d.More() {
+			key, _ := d.Token()
+			o = append(o, Entry{key.(string), decode(d)})
+		}
+		d.Token()
+		return o
+	}
+	return t
+}
+
+func TestTemplatesMeanWhatTheyMeanInJinja(t *testing.T) {
+	g := readGolden(t)
+	// Whatever is traced, the text stays the same.
+	for _, trace := range []string{"", "<|turn>", "H<l't "} {
+		for _, c := range g.Cases {
+			var out Output
+			tpl, err := Parse(c.Template)
+			if err == nil {
+				out, err = tpl.Run(context.Background(), g.Variables, Options{Trace: trace})
+			}
+			switch {
+			case (c.Error || c.Differs != "") && err == nil:
+				t.Errorf("%s tracing %q: %q, want an error", c.Template, trace, out.Text)
+			case !c.Error && c.Differs == "" && (err != nil || out.Text != c.Text):
+				t.Errorf("%s tracing %q:\n got %q, %v\nwant %q", c.Template, trace, out.Text, err, c.Text)
+			}
+		}
+	}
+}
