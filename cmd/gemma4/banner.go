@@ -9,15 +9,16 @@ import (
 )
 
 // nanoKnows is what the embedded model was made for.
-const nanoKnows = `It is a toy to try things with: it knows the capitals of 54 countries, sums to 20, opposites, thirty words in five languages and
-a dozen facts, finds codes and numbers in a text, writes JSON of a sentence and calls tools. Everything else it answers
+const nanoKnows = `It is a toy: it knows the capitals of 54 countries, sums to 20, opposites,
+thirty words in five languages and a dozen facts, finds codes and numbers in a
+text, writes JSON of a sentence and calls tools. Everything else it answers
 with nonsense. For more open a model of yours: gemma4 run -m FILE
-Try: What is the capital of Peru?   How much is 12 + 7?   What is the opposite of 'wet'?`
+Try: What is the capital of Peru?  What is 12 + 7?  What is the opposite of 'wet'?`
 
 // banner says who is there, and what for.
 func (t *talk) banner() {
 	info := t.m.Info()
-	t.note("%s, %s parameters in %s, %s kernels, threads: %d", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes), info.Level, info.Threads)
+	t.note("%s: %s parameters in %s, %s kernels, threads: %d", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes), info.Level, info.Threads)
 	if t.model.Path == "" {
 		t.note("%s", nanoKnows)
 	}

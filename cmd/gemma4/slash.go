@@ -128,7 +128,7 @@ func (t *talk) think(_ context.Context, arg string) error {
 
 func (t *talk) system(_ context.Context, arg string) error { return t.change("system", arg) }
 
-// settings are the flags that may change within a conversation.
+// settings are the flags that may change within a conversation, as /set lists them.
 func settings() []string {
 	return []string{"temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty", "frequency-penalty", "presence-penalty", "seed",
 		"n", "think", "thoughts", "stats", "system", "full"}
@@ -141,9 +141,11 @@ func (t *talk) set(_ context.Context, arg string) error {
 		if o.Sampling.Seed != nil {
 			seed = fmt.Sprint(s.Seed)
 		}
-		t.note("temp %v, top-k %d, top-p %v, min-p %v, typical %v, repeat-penalty %v, frequency-penalty %v, presence-penalty %v, seed %s",
-			s.Temperature, s.TopK, s.TopP, s.MinP, s.Typical, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty, seed)
-		t.note("n %d, think %v, thoughts %v, stats %v, full %v, system %q", o.MaxTokens, o.Thinking, t.thoughts, t.stats, o.Full, o.System)
+		values := []any{s.Temperature, s.TopK, s.TopP, s.MinP, s.Typical, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty, seed,
+			o.MaxTokens, o.Thinking, t.thoughts, t.stats, o.System, o.Full}
+		for i, name := range settings() {
+			t.note("%-18s %v", name, values[i])
+		}
 		return nil
 	}
 	name, value, _ := strings.Cut(arg, " ")

@@ -26,13 +26,12 @@ type talk struct {
 	thoughts bool               // are shown
 	stats    bool               // are shown after an answer
 
-	m         *gemma4.Model
-	chat      *gemma4.Chat
-	lines     lines
-	keyboard  bool            // the lines are typed
-	interrupt <-chan struct{} // Ctrl-C during an answer at the keyboard
-	calls     []chat.Call     // whose answers are awaited
-	results   []chat.Message  // the answers so far
+	m       *gemma4.Model
+	chat    *gemma4.Chat
+	lines   lines
+	editor  *line.Editor   // the lines, if they are typed
+	calls   []chat.Call    // whose answers are awaited
+	results []chat.Message // the answers so far
 }
 
 // lines is where what the user says comes from.
@@ -106,7 +105,7 @@ func (t *talk) converse(history string) error {
 	ctx, stop := cli.Interruptible()
 	defer stop()
 	in, screen := t.Keyboard()
-	if t.keyboard = in != nil; !t.keyboard {
+	if in == nil {
 		t.lines = newPipe(t.In)
 		return t.hold(ctx)
 	}
@@ -121,7 +120,7 @@ func (t *talk) converse(history string) error {
 			t.note("(the history is not kept: %v)", err)
 		}
 	}
-	t.lines, t.interrupt = editor, editor.Interrupt
+	t.lines, t.editor = editor, editor
 	return t.hold(ctx)
 }
 
@@ -148,7 +147,7 @@ func (t *talk) hold(ctx context.Context) error {
 		switch {
 		case errors.Is(err, errBye):
 			return nil
-		case err != nil && (!t.keyboard || ctx.Err() != nil):
+		case err != nil && (t.editor == nil || ctx.Err() != nil):
 			return err
 		case err != nil:
 			t.Complain(err)
@@ -187,11 +186,10 @@ func (t *talk) read(ctx context.Context) (text string, literal bool, err error) 
 
 // remember adds a text to the history of the editor.
 func (t *talk) remember(text string, err error) {
-	e, ok := t.lines.(*line.Editor)
-	if !ok || err != nil || strings.TrimSpace(text) == "" {
+	if t.editor == nil || err != nil || strings.TrimSpace(text) == "" {
 		return
 	}
-	if err := e.History.Add(text); err != nil {
+	if err := t.editor.History.Add(text); err != nil {
 		t.note("(the history is not kept: %v)", err)
 	}
 }
@@ -227,17 +225,9 @@ func (t *talk) line(ctx context.Context, text string, literal bool) error {
 func (t *talk) turn(ctx context.Context, messages ...chat.Message) (err error) {
 	answering, cancel := context.WithCancel(ctx)
 	defer cancel()
-	select {
-	case <-t.interrupt: // it came too late for the last answer
-	default:
+	if t.editor != nil {
+		defer t.editor.OnInterrupt(cancel)()
 	}
-	go func() {
-		select {
-		case <-t.interrupt:
-			cancel()
-		case <-answering.Done():
-		}
-	}()
 	t.calls, err = t.Answer(t.chat.Send(answering, messages...), t.thoughts)
 	r := t.chat.Result()
 	if r.Dropped > 0 {

@@ -132,7 +132,10 @@ func (p *Program) parse(args []string) error {
 			return Wrong("%s stands behind an argument: flags come first", arg)
 		}
 	}
-	return p.check()
+	if err := p.check(); err != nil {
+		return Wrong("%v", err)
+	}
+	return nil
 }
 
 // Change gives a flag another value, or returns an error and leaves all as it was.
@@ -149,7 +152,7 @@ func (p *Program) Change(name, value string) error {
 func (p *Program) check() error {
 	for _, check := range p.checks {
 		if err := check(); err != nil {
-			return Wrong("%v", err)
+			return err
 		}
 	}
 	return nil

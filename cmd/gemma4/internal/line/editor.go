@@ -22,8 +22,6 @@ var ErrInterrupt = errors.New("interrupted")
 type Editor struct {
 	// History is what the arrow keys and Ctrl-R find.
 	History *History
-	// Interrupt receives when Ctrl-C is pressed while nobody reads. What was typed before it is forgotten.
-	Interrupt chan struct{}
 	// Suspend, if set, stops the program as Ctrl-Z does elsewhere, and returns when it goes on.
 	Suspend func()
 
@@ -34,7 +32,7 @@ type Editor struct {
 	arrived chan struct{} // has an element when input or failed have changed
 	input   []byte        // that was not used yet
 	failed  error         // of the reader
-	reading bool
+	cancel  func()        // what Ctrl-C does now, if it is not for Read
 
 	prompt string
 	line   []cell
@@ -49,8 +47,8 @@ type Editor struct {
 // New returns an editor of what in delivers. It draws on out, a terminal of the size that size tells each time.
 func New(in io.Reader, out io.Writer, size func() (columns, rows int)) *Editor {
 	e := &Editor{
-		History: &History{}, Interrupt: make(chan struct{}, 1),
-		out: out, size: size, arrived: make(chan struct{}, 1),
+		History: &History{},
+		out:     out, size: size, arrived: make(chan struct{}, 1),
 	}
 	go e.listen(in)
 	return e
@@ -64,12 +62,8 @@ func (e *Editor) listen(in io.Reader) {
 		e.mu.Lock()
 		e.input = append(e.input, chunk[:n]...)
 		e.failed = err
-		if i := bytes.LastIndexByte(chunk[:n], ctrlC); i >= 0 && !e.reading {
-			e.input = append([]byte(nil), chunk[i+1:n]...)
-			select {
-			case e.Interrupt <- struct{}{}:
-			default:
-			}
+		if e.cancel != nil && bytes.IndexByte(chunk[:n], ctrlC) >= 0 {
+			e.interrupt()
 		}
 		e.mu.Unlock()
 		select {
@@ -82,18 +76,32 @@ func (e *Editor) listen(in io.Reader) {
 	}
 }
 
+// OnInterrupt has Ctrl-C call cancel, and forget what was typed before it, until stop is called. Without it Ctrl-C waits for
+// the next Read.
+func (e *Editor) OnInterrupt(cancel func()) (stop func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cancel = cancel
+	e.interrupt()
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.cancel = nil
+	}
+}
+
+// interrupt looks for Ctrl-C in the input.
+func (e *Editor) interrupt() {
+	if i := bytes.LastIndexByte(e.input, ctrlC); i >= 0 {
+		e.input = e.input[i+1:]
+		e.cancel()
+	}
+}
+
 // Read shows the prompt and returns the line when Enter is pressed. With [ErrInterrupt] the line is what stood there; at the end of the
 // input, or after Ctrl-D on an empty line, the error is io.EOF; when ctx ends it is the context's.
 func (e *Editor) Read(ctx context.Context, prompt string) (string, error) {
 	e.prompt, e.line, e.at, e.entry, e.search, e.row = prompt, nil, 0, len(e.History.entries), nil, 0
-	e.mu.Lock()
-	e.reading = true
-	e.mu.Unlock()
-	defer func() {
-		e.mu.Lock()
-		e.reading = false
-		e.mu.Unlock()
-	}()
 	for pasted := 0; ; { // bytes of a paste whose end has not come
 		e.mu.Lock()
 		input, failed := e.input, e.failed

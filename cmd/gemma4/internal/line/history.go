@@ -16,7 +16,7 @@ type History struct {
 	entries []string
 }
 
-// A history keeps so many entries, none of them longer. Its file may hold twice as many before it is written anew.
+// A history keeps so many entries, in the file none that is longer. The file may hold twice as many before it is written anew.
 const keptEntries, keptBytes = 1000, 16 << 10
 
 // OpenHistory returns the history that is kept in a file, which need not be there yet.
@@ -44,7 +44,7 @@ func OpenHistory(path string) (*History, error) {
 
 // Add adds a text, if it is not the last one anyhow.
 func (h *History) Add(text string) error {
-	if !h.remember(text) || h.path == "" {
+	if !h.remember(text) || h.path == "" || len(text) > keptBytes {
 		return nil
 	}
 	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -56,7 +56,7 @@ func (h *History) Add(text string) error {
 }
 
 func (h *History) remember(text string) bool {
-	if n := len(h.entries); text == "" || len(text) > keptBytes || n > 0 && h.entries[n-1] == text {
+	if n := len(h.entries); text == "" || n > 0 && h.entries[n-1] == text {
 		return false
 	}
 	h.entries = append(h.entries, text)

@@ -17,7 +17,6 @@ func size() (columns, rows int) { return 40, 10 }
 // edit returns the lines that keys make, and how the last one ended.
 func edit(h *History, keys string) (lines []string, err error) {
 	e := New(strings.NewReader(keys), io.Discard, size)
-	e.reading = true // from the first key on
 	e.History = h
 	for {
 		line, err := e.Read(context.Background(), "> ")
@@ -125,9 +124,17 @@ func TestLongPastesComeInPieces(t *testing.T) {
 func TestCtrlCIsKnownWhileNobodyReads(t *testing.T) {
 	in, keyboard := io.Pipe()
 	e := New(in, io.Discard, size)
+	pressed := make(chan bool, 1)
+	io.WriteString(keyboard, "typed ahead\x03") // before it is looked for, or after
+	stop := e.OnInterrupt(func() { pressed <- true })
+	<-pressed
 	io.WriteString(keyboard, "typed ahead\x03")
-	<-e.Interrupt
-	go io.WriteString(keyboard, "next\r")
+	<-pressed
+	stop()
+	go io.WriteString(keyboard, "again\x03next\r")
+	if got, err := e.Read(context.Background(), ""); got != "again" || err != ErrInterrupt {
+		t.Errorf("%q, %v", got, err)
+	}
 	if got, err := e.Read(context.Background(), ""); got != "next" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -257,7 +264,6 @@ func TestALineLargerThanTheScreenStaysInIt(t *testing.T) {
 	s := newScreen()
 	keys := strings.Repeat("0123456789", 100) // 25 rows of 40
 	e := New(strings.NewReader(keys+home+"x\r"), s, size)
-	e.reading = true
 	if got, err := e.Read(context.Background(), "> "); got != "x"+keys || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
+	"github.com/gogemma/gemma4/internal/testdata"
+)
+
+var gemma4Command clitest.Run = dispatch
+
+func TestCommandsAreFoundByName(t *testing.T) {
+	for _, args := range []string{"help", "-h", "-help", "--help", "help help"} {
+		out := gemma4Command.Good(t, "", strings.Fields(args)...)
+		for _, c := range commands() {
+			if !strings.Contains(out, "  "+c.name+" ") || !strings.Contains(out, c.does) {
+				t.Errorf("%s does not list %s: %s", args, c.name, out)
+			}
+		}
+	}
+	if out := gemma4Command.Good(t, "", "tokenize", "-json", "-special", "<|turn>"); out != "[105]\n" {
+		t.Errorf("tokenize prints %s", out)
+	}
+	gemma4Command.Fails(t, 2, `"generate" is no command`, "", "generate")
+	gemma4Command.Fails(t, 2, `"-m" is no command`, "", "-m", "file")
+	if o := gemma4Command.Call(""); o.Status != 2 || o.Out != "" || !strings.Contains(o.Errors, "usage: ") {
+		t.Errorf("nothing asked for: %+v", o)
+	}
+}
+
+func TestHelpOfEachCommandHasExamplesThatParse(t *testing.T) {
+	for _, c := range commands() {
+		if c.name == "help" {
+			continue
+		}
+		out := gemma4Command.Good(t, "", "help", c.name)
+		_, examples, ok := strings.Cut(out, "\nexamples:\n")
+		if !ok || !strings.Contains(examples, "gemma4 "+c.name) || !strings.HasPrefix(out, "usage: gemma4 "+c.name) {
+			t.Errorf("%s: %s", c.name, out)
+		}
+		checkCommandLines(t, out)
+	}
+	checkCommandLines(t, help())
+}
+
+func TestCommandLinesOfTheDocumentsParse(t *testing.T) {
+	for _, name := range []string{"README.md", "BENCHMARKS.md", "doc.go", ".ci/run"} {
+		text, err := os.ReadFile(filepath.Join(testdata.Root(t), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkCommandLines(t, string(text))
+	}
+}
+
+// checkCommandLines checks that the commands of a text, and their flags, are there.
+func checkCommandLines(t *testing.T, text string) {
+	t.Helper()
+	flag := regexp.MustCompile(` -([a-z0-9][a-z0-9-]*)`)
+	for _, m := range regexp.MustCompile("gemma4 ([a-z]+)(( -[a-z0-9-]+( [^-`|\n][^ `|\n]*)?)*)").FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(m[0], " -") { // a sentence, perhaps
+			continue
+		}
+		usage := gemma4Command.Good(t, "", "help", m[1])
+		for _, f := range flag.FindAllStringSubmatch(m[2], -1) {
+			if f[1] != "h" && !strings.Contains(usage, "\n  -"+f[1]) {
+				t.Errorf("%q: gemma4 %s has no -%s", m[0], m[1], f[1])
+			}
+		}
+	}
+}
+
+func TestVersionTellsOfTheProgramAndTheMachine(t *testing.T) {
+	best, err := gemma4.BestKernels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"version", "-version", "--version"} {
+		out := gemma4Command.Good(t, "", args)
+		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nkernels ` + best.Name + `, of portable.*\nthreads \d+.*\n$`)
+		if !want.MatchString(out) {
+			t.Errorf("%s: %q", args, out)
+		}
+	}
+	gemma4Command.Fails(t, 2, "unexpected argument", "", "version", "x")
+	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.time", Value: "2026-11-29"}, {Key: "vcs.modified", Value: "true"},
+	}}
+	for got, want := range map[string]string{
+		built(info):               "v1.2.3 (commit abc of 2026-11-29, modified)",
+		built(&debug.BuildInfo{}): "(devel) (commit unknown: built without it, as go run does)",
+		built(nil):                "of unknown version",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
