@@ -60,8 +60,13 @@ const (
 	ReasonError                 // something failed
 )
 
+var reasons = [...]string{"not ended", "end of turn", "length", "stop string", "context full", "left by the caller", "cancelled", "error"}
+
 func (r Reason) String() string {
-	return [...]string{"not ended", "end of turn", "length", "stop string", "context full", "left by the caller", "cancelled", "error"}[r]
+	if r < 0 || int(r) >= len(reasons) {
+		return fmt.Sprintf("Reason(%d)", int(r))
+	}
+	return reasons[r]
 }
 
 // Result tells how a generation went.

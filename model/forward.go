@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"sync/atomic"
 
 	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/tensor"
@@ -27,6 +29,7 @@ type scratch struct {
 	mix    []float32 // [rows, perLayer] what the input adds to it
 	piece  []float32 // [rows, perLayer + 2 blocks] what the table adds to it
 	logits []float32 // [headBatch, vocabulary]
+	nan    atomic.Bool
 	angles [2]angles // of sliding and global layers
 	token  []byte    // rows of the per-layer table, where the file is not mapped
 	tokens [][]byte  // [rows] bytes of each row's entry in the per-layer table
@@ -85,6 +88,7 @@ func (s *Session) settle() {
 // forward takes a chunk through the model and hands over the logits.
 func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, logits []float32) error) error {
 	s.err = nil
+	s.nan.Store(false)
 	s.rows = append(s.rows[:0], chunk...)
 	if err := s.reserve(chunk); err != nil {
 		return err
@@ -406,11 +410,12 @@ func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []floa
 		}
 		to := min(from+step, n)
 		s.multiply(tensor.Product{Dst: s.logits, X: s.h[from*m.Width:], N: to - from, W: m.head})
-		if m.SoftCap > 0 {
-			s.slices((to-from)*m.Vocabulary, (*Session).capLogits)
-		}
+		s.slices((to-from)*m.Vocabulary, (*Session).capLogits)
 		if s.err != nil {
 			return s.err
+		}
+		if s.nan.Swap(false) {
+			return s.notANumber(from)
 		}
 		for i := from; i < to && yield != nil; i++ {
 			if err := yield(s.rows[i].pos, s.logits[(i-from)*m.Vocabulary:][:m.Vocabulary]); err != nil {
@@ -421,4 +426,20 @@ func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []floa
 	return nil
 }
 
-func (s *Session) capLogits(from, to int) { s.m.kernels.SoftCap(s.logits[from:to], s.m.SoftCap) }
+// capLogits bounds logits and looks for some that are NaN.
+func (s *Session) capLogits(from, to int) {
+	x := s.logits[from:to]
+	if s.m.SoftCap > 0 {
+		s.m.kernels.SoftCap(x, s.m.SoftCap)
+	}
+	if squares := s.m.kernels.Dot(x, x); squares != squares { // no others sum up to NaN
+		s.nan.Store(true)
+	}
+}
+
+// notANumber names the first logit that is NaN, among those of the wanted rows from one on.
+func (s *Session) notANumber(from int) error {
+	i := slices.IndexFunc(s.logits, func(x float32) bool { return x != x })
+	return fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is made of, or the embeddings read",
+		i%s.m.Vocabulary, s.rows[from+i/s.m.Vocabulary].pos)
+}
