@@ -22,21 +22,33 @@ func (e *CallError) Error() string {
 //
 //	call:NAME{key:value,…}
 //
-// A key is bare or between <|"|> tokens, a value a string between them, a JSON number, true, false, null (also None, as
-// the published template writes it), an object or an array. Space between these is allowed. What stands between two
-// <|"|> is text, whatever it is.
+// A key is bare, a value a string between <|"|> tokens, a JSON number, true, false, null (also None, as older templates
+// write it), an object or an array. What stands between two <|"|> is text, whatever it is.
+//
+// Models leave this format. A lax reader also takes what can only be meant in one way: see mend.go.
 type callReader struct {
 	raw   string
 	pos   int
 	marks []int // offsets of the markup in raw that has not been read
 	json  strings.Builder
-	depth int
+
+	lax     bool
+	closed  bool   // by <tool_call|>
+	closers []byte // of the brackets that are open
 }
 
-// readCall reads a call from its <|tool_call> to its end; marks are the offsets of the markup in between. The time is
-// linear.
-func readCall(raw string, marks []int) (*Call, error) {
+// readCall reads a call from its <|tool_call> to its end; marks are the offsets of the markup in between, closed says
+// that <tool_call|> ended it. A call that only a lax reader understands is mended. The time is linear.
+func readCall(raw string, marks []int, closed bool) (*Call, error) {
 	c := &callReader{raw: raw, pos: len(callOpen), marks: marks}
+	call, err := c.call()
+	if err == nil {
+		return call, nil
+	}
+	return mendCall(raw, marks, closed)
+}
+
+func (c *callReader) call() (*Call, error) {
 	name, err := c.name()
 	if err != nil {
 		return nil, err
@@ -44,7 +56,7 @@ func readCall(raw string, marks []int) (*Call, error) {
 	if err := c.object(); err != nil {
 		return nil, err
 	}
-	if c.skipSpace(); c.pos < len(raw) {
+	if c.pos < len(c.raw) {
 		return nil, c.missing(callClose)
 	}
 	return &Call{Name: name, Arguments: json.RawMessage(c.json.String())}, nil
@@ -72,42 +84,46 @@ func (c *callReader) atMarkup() bool { return len(c.marks) > 0 && c.marks[0] == 
 
 func (c *callReader) atQuote() bool { return c.atMarkup() && strings.HasPrefix(c.raw[c.pos:], quote) }
 
-func (c *callReader) skipSpace() {
-	for c.pos < len(c.raw) && strings.IndexByte(" \n\r\t", c.raw[c.pos]) >= 0 && !c.atMarkup() {
+// space passes space, which only a lax reader allows.
+func (c *callReader) space() {
+	for c.lax && c.pos < len(c.raw) && strings.IndexByte(" \n\r\t", c.raw[c.pos]) >= 0 && !c.atMarkup() {
 		c.pos++
 	}
 }
 
 // accept consumes a character of syntax.
 func (c *callReader) accept(char byte) bool {
-	if c.skipSpace(); c.pos < len(c.raw) && c.raw[c.pos] == char && !c.atMarkup() {
+	if c.space(); c.pos < len(c.raw) && c.raw[c.pos] == char && !c.atMarkup() {
 		c.pos++
 		return true
 	}
 	return false
 }
 
-// word consumes text up to markup or one of the characters that end it, and returns it without the space around it.
-func (c *callReader) word(end string) string {
-	c.skipSpace()
-	stop := len(c.raw)
+// plain returns the text from the position to the next markup.
+func (c *callReader) plain() string {
 	if len(c.marks) > 0 {
-		stop = c.marks[0]
+		return c.raw[c.pos:c.marks[0]]
 	}
-	word := c.raw[c.pos:stop]
+	return c.raw[c.pos:]
+}
+
+// word consumes text up to markup or one of the characters that end it.
+func (c *callReader) word(end string) string {
+	word := c.plain()
 	if i := strings.IndexAny(word, end); i >= 0 {
 		word = word[:i]
 	}
 	c.pos += len(word)
-	return strings.TrimRight(word, " \n\r\t")
+	return word
 }
 
 func (c *callReader) name() (string, error) {
-	if c.skipSpace(); c.atMarkup() || !strings.HasPrefix(c.raw[c.pos:], "call:") {
+	if c.space(); c.atMarkup() || !strings.HasPrefix(c.raw[c.pos:], "call:") {
 		return "", c.missing("call:")
 	}
 	c.pos += len("call:")
-	if name := c.word("{"); name != "" {
+	if name := c.word("{"); name != "" && strings.TrimSpace(name) == name {
 		return name, nil
 	}
 	return "", c.missing("the name of a function")
@@ -118,60 +134,74 @@ func (c *callReader) object() error {
 	if !c.accept('{') {
 		return c.missing("{")
 	}
+	return c.members('{', '}', c.entry())
+}
+
+// entry returns the reader of one key with its value.
+func (c *callReader) entry() func() error {
 	seen := map[string]bool{}
-	c.json.WriteByte('{')
-	return c.members('}', "}", func() error {
-		c.skipSpace()
+	return func() error {
+		c.space()
 		at := c.pos
-		var key string
-		if c.atQuote() {
-			var err error
-			if key, err = c.text(); err != nil {
-				return err
-			}
-		} else if key = c.word(":,{}[]"); key == "" {
-			return c.missing("a key")
+		key, err := c.key()
+		if err != nil {
+			return err
 		}
 		if seen[key] {
-			return &CallError{Offset: at, Expected: "a new key", Found: fmt.Sprintf("%q again", key)}
+			return &CallError{Offset: at, Expected: "a new key", Found: fmt.Sprintf("%.60q again", key)}
 		}
 		seen[key] = true
-		if !c.accept(':') {
+		if !c.accept(':') && !(c.lax && c.accept('=')) {
 			return c.missing(":")
 		}
 		c.quote(key)
 		c.json.WriteByte(':')
 		return c.value()
-	})
+	}
+}
+
+func (c *callReader) key() (string, error) {
+	if c.lax {
+		return c.laxKey()
+	}
+	at := c.pos
+	key := c.word(":,{}[]")
+	if key == "" || strings.TrimSpace(key) != key || strings.IndexByte("\"'", key[0]) >= 0 || strings.Contains(key, "=") {
+		c.pos = at
+		return "", c.missing("a key")
+	}
+	return key, nil
 }
 
 // members reads what is behind an opening bracket, with commas in between, up to the closing one.
-func (c *callReader) members(closing byte, text string, member func() error) error {
-	if c.depth++; c.depth > maxJSONDepth {
+func (c *callReader) members(opening, closing byte, member func() error) error {
+	if c.closers = append(c.closers, closing); len(c.closers) > maxJSONDepth {
 		return &CallError{Offset: c.pos, Expected: fmt.Sprintf("nesting to %d at most", maxJSONDepth), Found: "more"}
 	}
-	defer func() { c.depth-- }()
-	for first := true; ; first = false {
-		if first && c.accept(closing) {
-			break
+	defer func() { c.closers = c.closers[:len(c.closers)-1] }()
+	inList := opening == '['
+	c.json.WriteByte(pick[byte](inList, '[', '{'))
+	for first := true; !c.accept(closing); first = false {
+		if !first {
+			switch comma := c.accept(','); {
+			case comma && c.lax && c.accept(closing): // a comma too many
+				c.json.WriteByte(pick[byte](inList, ']', '}'))
+				return nil
+			case !comma && !(c.lax && !inList && c.afterText() && c.beforeKey()):
+				return c.missing("a comma or " + string(closing))
+			}
+			c.json.WriteByte(',')
 		}
 		if err := member(); err != nil {
 			return err
 		}
-		if c.accept(closing) {
-			break
-		}
-		if !c.accept(',') {
-			return c.missing("a comma or " + text)
-		}
-		c.json.WriteByte(',')
 	}
-	c.json.WriteByte(closing)
+	c.json.WriteByte(pick[byte](inList, ']', '}'))
 	return nil
 }
 
 func (c *callReader) value() error {
-	c.skipSpace()
+	c.space()
 	switch {
 	case c.atQuote():
 		s, err := c.text()
@@ -186,40 +216,68 @@ func (c *callReader) value() error {
 		return c.object()
 	case c.raw[c.pos] == '[':
 		c.pos++
-		c.json.WriteByte('[')
-		return c.members(']', "]", c.value)
+		return c.members('[', ']', c.value)
+	case c.lax:
+		return c.laxValue()
 	}
 	at := c.pos
 	word := c.word(",:{}[]")
-	switch {
-	case word == "None":
-		word = "null"
-	case word == "true" || word == "false" || word == "null" || isNumber(word):
-	default:
-		c.pos = at
-		if word == "" {
+	if !c.literal(word) {
+		if c.pos = at; word == "" {
 			return c.missing("a value")
 		}
 		return &CallError{Offset: at, Expected: "a value", Found: fmt.Sprintf("%.60q", word)}
 	}
-	c.json.WriteString(word)
 	return nil
 }
 
-// text reads a string from its <|"|> to the next.
+// literal writes a number or one of the words that stand for a value.
+func (c *callReader) literal(word string) bool {
+	switch {
+	case word == "None":
+		word = "null"
+	case c.lax && (word == "True" || word == "False"):
+		word = strings.ToLower(word)
+	case word == "true" || word == "false" || word == "null" || isNumber(word):
+	default:
+		return false
+	}
+	c.json.WriteString(word)
+	return true
+}
+
+// text reads a string from its <|"|> to the next; a lax reader, to that which ends it, but over no marker of a call.
 func (c *callReader) text() (string, error) {
-	from := c.pos + len(quote)
-	for c.marks = c.marks[1:]; len(c.marks) > 0; c.marks = c.marks[1:] {
-		if c.pos = c.marks[0]; c.atQuote() {
-			s := c.raw[from:c.pos]
-			c.pos += len(quote)
+	start := c.pos + len(quote)
+	from := start
+	var s strings.Builder
+	for c.marks = c.marks[1:]; len(c.marks) > 0; {
+		if c.pos = c.marks[0]; !c.atQuote() {
 			c.marks = c.marks[1:]
-			return s, nil
+			continue
 		}
+		s.WriteString(c.raw[from:c.pos])
+		c.pos += len(quote)
+		c.marks = c.marks[1:]
+		if !c.lax || c.ends() {
+			if from > start && hasCall(c.raw[start:c.pos]) {
+				break
+			}
+			return s.String(), nil
+		}
+		s.WriteByte('"')
+		from = c.pos
+	}
+	if end, ok := c.unclosed(from); ok && len(c.marks) == 0 && !hasCall(c.raw[start:]) {
+		s.WriteString(c.raw[from:end])
+		c.pos = end
+		return s.String(), nil
 	}
 	c.pos = len(c.raw)
 	return "", c.missing(quote)
 }
+
+func hasCall(s string) bool { return strings.Contains(s, callOpen) || strings.Contains(s, callClose) }
 
 // quote writes a string of JSON.
 func (c *callReader) quote(s string) {

@@ -109,12 +109,18 @@ func ExampleParser() {
 }
 
 func ExampleParseText() {
-	for _, e := range chat.ParseText(`Wait. <|tool_call>call:f{a:Paris}<tool_call|>`, nil) {
+	const answer = `Wait. <|tool_call>call:f{a:"Paris"}<tool_call|><|tool_call>call:f{a:}<tool_call|>`
+	for _, e := range chat.ParseText(answer, nil) {
+		if e.Kind == chat.ToolCall {
+			fmt.Printf("%s %s, mended: %t\n", e.Call.Name, e.Call.Arguments, e.Call.Mended)
+			continue
+		}
 		fmt.Printf("%q %v\n", e.Text, e.Err)
 	}
 	// Output:
 	// "Wait. " <nil>
-	// "<|tool_call>call:f{a:Paris}<tool_call|>" chat: tool call: byte 21: expected a value, found "Paris"
+	// f {"a":"Paris"}, mended: true
+	// "<|tool_call>call:f{a:}<tool_call|>" chat: tool call: byte 21: expected a value, found '}'
 }
 
 func ExampleAnswer() {

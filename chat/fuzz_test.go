@@ -3,10 +3,10 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // fuzzConversation has everything a template can look at.
@@ -84,7 +84,8 @@ func FuzzRenderLiteral(f *testing.F) {
 	})
 }
 
-// FuzzParser pushes any pieces: however text is cut, the events are those of the whole answer, of which nothing is lost.
+// FuzzParser pushes any pieces: however text is cut, the events are those of the whole answer, calls are valid, and no marker of the
+// format is in what a user reads.
 func FuzzParser(f *testing.F) {
 	for _, c := range goldenCases(f) {
 		f.Add(c.Text, uint8(3), false)
@@ -107,16 +108,18 @@ func FuzzParser(f *testing.F) {
 			}
 		}
 		a, b = append(a, whole.Close()...), append(b, small.Close()...)
-		want := show(merge(wholeAnswer(pieces, markup, inThought)))
-		if got := show(merge(a)); got != want {
-			t.Fatalf("%q: %q, want %q", text, got, want)
-		}
+		want := show(merge(a))
 		if got := show(merge(b)); got != want {
 			t.Fatalf("%q in pieces of %d: %q, want %q", text, int(size)+1, got, want)
 		}
 		for _, e := range a {
-			if e.Kind == ToolCall && (!json.Valid(e.Call.Arguments) || e.Call.Name == "") {
-				t.Fatalf("%q: call %q %q", text, e.Call.Name, e.Call.Arguments)
+			if e.Kind == ToolCall && e.Call.validate() != nil {
+				t.Fatalf("%q: call %q %q: %v", text, e.Call.Name, e.Call.Arguments, e.Call.validate())
+			}
+			for _, m := range gemmaMarkup {
+				if e.Kind != ToolCall && e.Err == nil && strings.Contains(e.Text, m) && slices.Contains(formatMarkup, m) {
+					t.Fatalf("%q: %q is read by a user", text, e.Text)
+				}
 			}
 		}
 	})
@@ -158,70 +161,67 @@ func cutAtMarkup(text string) (pieces []string, markup []bool) {
 	return pieces, markup
 }
 
-// wholeAnswer splits an answer that is there from the beginning, piece by piece: what the parser must come to.
-func wholeAnswer(pieces []string, markup []bool, thought bool) []Event {
-	var events []Event
-	add := func(k Kind, text string, err error) {
-		if text != "" {
-			events = append(events, Event{Kind: k, Text: text, Err: err})
-		}
+// FuzzCalls parses any call, prints what it means as the format has it and parses that: the same call, which needs no mending.
+func FuzzCalls(f *testing.F) {
+	for _, s := range []string{
+		`call:f{a:<|"|>x<|"|>,b:[1,{c:true}],d:None}`, `call:f{a:"x",b:'y',c:z w}`, `call:f(a:<|"|>x<|"|>b:2,)`, `call:f`,
+		`{"name":"f","arguments":{"a":[1.50,"\u00e9",null]}}`, `call:f{q:weather in Tokyo<|"|>}`, `call:f{a:<|"|>ls}`,
+		`call:f{a:<|"|>print(<|"|>hi<|"|>)<|"|>}`, `call:f{<|"|>a:b<|"|>=1}`, `call:f{a:<|"|>x = "<tool_call|>" # } {<|"|>}`,
+		`call:f{a:<|"|>x<|tool_call>call:g{b:1}<tool_call|>`, `call:f{a:-0.0e+7,b:00}`, `call:f{save_as='report.docx',x:1}`,
+		`call:f{command:<|"|>look<|"|>angle:90}`, `call:f{opts:{"mode":<|"|>fast<|"|>}}`, `call: f {a: 1}`, `call:f{l:[1,2,]}`,
+	} {
+		f.Add(s)
 	}
-	at := func(i int, texts ...string) bool {
-		return i < len(pieces) && markup[i] && slices.Contains(texts, pieces[i])
-	}
-	over := func(i int) bool { return i == len(pieces) || at(i, turnClose, eos, responseOpen) }
-	labelled := thought
-	calls := 0
-	for i := 0; ; {
-		switch {
-		case thought:
-			from := i
-			for !over(i) && !at(i, channelClose, callOpen) {
-				i++
-			}
-			text := strings.Join(pieces[from:i], "")
-			if !labelled {
-				text = strings.TrimPrefix(text, thoughtLabel)
-			}
-			if !over(i) {
-				text = strings.TrimSuffix(text, "\n")
-			}
-			add(Thought, text, nil)
-			thought, labelled = false, false
-			if at(i, channelClose) {
-				i++
-			}
-		case over(i):
-			return events
-		case at(i, channelOpen):
-			thought = true
-			i++
-		case at(i, callOpen):
-			from := i
-			size := len(callOpen)
-			var marks []int
-			for i++; !over(i) && !at(i, callOpen, callClose); i++ {
-				if markup[i] {
-					marks = append(marks, size)
-				}
-				size += len(pieces[i])
-			}
-			call, err := readCall(strings.Join(pieces[from:i], ""), marks)
-			calls++
-			if at(i, callClose) {
-				i++
-			} else if err == nil {
-				err = &CallError{Offset: size, Expected: callClose, Found: "the end"}
-			}
-			if err != nil {
-				add(Text, strings.Join(pieces[from:i], ""), err)
+	f.Fuzz(func(t *testing.T, call string) {
+		events := ParseText(callOpen+call+callClose, nil)
+		var kept int
+		for _, e := range events {
+			kept += len(e.Text)
+			if e.Kind != ToolCall {
 				continue
 			}
-			call.ID = fmt.Sprintf("call_%d", calls)
-			events = append(events, Event{Kind: ToolCall, Call: call})
-		default:
-			add(Text, pieces[i], nil)
-			i++
+			if err := e.Call.validate(); err != nil {
+				t.Fatalf("%q: %v", call, err)
+			}
+			if kept = len(call); e.Call.Name != strings.TrimSpace(e.Call.Name) || strings.Contains(e.Call.Name, "{") || hasOddKey(e.Call.Arguments) {
+				continue // printed bare, these could not be told from the syntax
+			}
+			c := Conversation{Messages: []Message{{Role: "user"}, {Role: "assistant", ToolCalls: []Call{*e.Call}}}}
+			p := render(t, Builtin(), c, gemmaMarkup)
+			var again []Event
+			var parser Parser
+			pieces, markup := cutLiteral(p)
+			for i, piece := range pieces {
+				if parser.Ended() || i == 0 || piece == turnOpen {
+					parser = Parser{}
+					continue
+				}
+				again = append(again, parser.Push(piece, markup[i])...)
+			}
+			calls := Answer(again).ToolCalls
+			if len(calls) != 1 || calls[0].Mended || calls[0].Name != e.Call.Name || !sameJSON(t, calls[0].Arguments, e.Call.Arguments) {
+				t.Fatalf("%q: %s %s is printed as %q and read as %s", call, e.Call.Name, e.Call.Arguments, p.Text, show(again))
+			}
 		}
+		if utf8.ValidString(call) && strings.TrimSpace(call) != "" && kept == 0 {
+			t.Fatalf("%q is lost: %s", call, show(events))
+		}
+	})
+}
+
+// cutLiteral cuts a prompt as a tokenizer does.
+func cutLiteral(p Prompt) (pieces []string, markup []bool) {
+	find := newFinder(gemmaMarkup)
+	from := 0
+	for at := 0; at < len(p.Text); {
+		n := find.at(p.Text[at:])
+		if n == 0 || slices.Contains(p.Literal, at) {
+			at++
+			continue
+		}
+		pieces, markup = append(pieces, p.Text[from:at], p.Text[at:at+n]), append(markup, false, true)
+		at += n
+		from = at
 	}
+	return append(pieces, p.Text[from:]), append(markup, false)
 }

@@ -37,21 +37,21 @@ type Event struct {
 }
 
 // Parser splits what the model writes into thought, text and tool calls, while it is written. The zero value is ready to
-// use, for one answer.
+// use, for one answer to a prompt that leaves nothing open; else see [Parser.Prompt].
 //
 // A thought stands between <|channel> and <channel|>; its label ("thought" and a line break) and the line break at its
-// end are left out. A call stands between <|tool_call> and <tool_call|>, which no string of its arguments can hold; it
-// ends a thought too. <turn|>, <|tool_response> and <eos> end the answer; what is pushed after them is ignored. Other
-// markup, and markup where it has no meaning, is passed on as text.
+// end are left out. A call stands between <|tool_call> and <tool_call|>; in a string of its arguments these are text. It
+// ends a thought too. <turn|>, <|tool_response> and <eos> end the answer, and a call in it; what is pushed after them is
+// ignored. Markup of the format has no other meaning and is left out, but for <|"|>, which stands for a quote. Other markup is
+// passed on as text.
 type Parser struct {
 	// InThought says that the prompt has opened a thought, label and all, which the model goes on with.
 	InThought bool
 
-	mode  mode
-	held  string // the beginning of a label, or a line break that may end the thought
-	raw   []byte // of a call, from <|tool_call> on
-	marks []int  // offsets in raw of markup after that
-	open  int    // calls begun
+	mode mode
+	held string // the beginning of a label, or a line break that may end the thought
+	open int    // calls begun
+	call *writing
 }
 
 type mode uint8
@@ -65,8 +65,25 @@ const (
 	ended
 )
 
+// formatMarkup is Gemma 4's own markup.
+var formatMarkup = []string{
+	bos, eos, turnOpen, turnClose, channelOpen, channelClose, callOpen, callClose, responseOpen, responseClose,
+	toolOpen, toolClose, quote, think, "<|image|>", "<|audio|>", "<|video|>", "<|image>", "<image|>", "<|audio>", "<audio|>",
+}
+
 // Ended reports whether the answer is over: after one of the tokens that end it, or after Close.
 func (p *Parser) Ended() bool { return p.mode == ended }
+
+// Prompt tells the parser, before the first Push, what it goes on from: the pieces of the prompt, at least from its last <|turn>
+// on, as Push gets those of the answer. What they leave open, a thought or a call, the answer begins in.
+func (p *Parser) Prompt(text string, markup bool) {
+	if markup && slices.Contains([]string{turnOpen, turnClose, responseOpen, responseClose, eos}, text) {
+		*p = Parser{}
+		return
+	}
+	p.Push(text, markup)
+	p.open = pick(p.mode == inCall, 1, 0)
+}
 
 // Push takes the next piece of what the model wrote and returns what can be said of it; markup tells that the piece is
 // one token of markup. A piece may be any part of the text, but no less than whole characters.
@@ -82,41 +99,54 @@ func (p *Parser) Push(text string, markup bool) []Event {
 	}
 	switch text {
 	case turnClose, eos, responseOpen:
-		events := p.flush()
+		events := p.finish(false)
 		p.mode = ended
 		return events
-	case callOpen:
-		events := p.finish()
-		p.mode = inCall
-		p.raw = append([]byte{}, callOpen...)
-		p.marks = nil
-		p.open++
-		return events
-	case callClose:
-		if p.mode == inCall {
-			call, err := readCall(string(p.raw), p.marks)
-			p.raw = append(p.raw, callClose...)
-			return p.called(call, err)
-		}
-	case channelOpen:
-		if p.mode == inText {
-			p.mode = inLabel
+	case callOpen, callClose:
+		switch {
+		case p.mode == inCall && p.call.holds():
+		case text == callOpen:
+			thought := p.mode == inThought || p.mode == inLabel
+			events := p.finish(true)
+			p.mode, p.call = inCall, &writing{raw: []byte(callOpen), thought: thought}
+			p.open++
+			return events
+		case p.mode == inCall:
+			return p.endCall(closed)
+		default:
 			return nil
 		}
-	case channelClose:
-		if p.mode == inLabel || p.mode == inThought {
-			return p.finish()
+	case channelOpen, channelClose:
+		if p.mode == inCall {
+			break
 		}
+		var events []Event
+		if p.mode != inText {
+			events = p.finish(true)
+		}
+		p.mode = pick(text == channelOpen, inLabel, inText)
+		return events
 	}
 	if p.mode == inCall {
-		p.marks = append(p.marks, len(p.raw))
+		p.call.mark(text)
+		return nil
+	}
+	switch {
+	case text == quote:
+		return p.text(`"`)
+	case slices.Contains(formatMarkup, text):
+		return nil
 	}
 	return p.text(text)
 }
 
 // Close ends the answer and returns what was held back: a call that is cut off comes out as text with an error.
 func (p *Parser) Close() []Event {
-	events := p.flush()
+	var events []Event
+	for p.mode == inCall {
+		events = append(events, p.endCall(cutOff)...)
+	}
+	events = append(events, p.flush()...)
 	p.mode = ended
 	return events
 }
@@ -125,7 +155,7 @@ func (p *Parser) Close() []Event {
 func (p *Parser) text(text string) []Event {
 	switch p.mode {
 	case inCall:
-		p.raw = append(p.raw, text...)
+		p.call.text(text)
 		return nil
 	case inLabel:
 		text = p.held + text
@@ -154,22 +184,22 @@ func event(k Kind, text string) []Event {
 	return []Event{{Kind: k, Text: text}}
 }
 
-// finish ends a thought where the model ends it, and a call where it does not.
-func (p *Parser) finish() []Event {
-	if p.held == "\n" {
+// finish ends a call by what follows it, and a thought; the line break at its end is left out if a marker ends it.
+func (p *Parser) finish(byMarker bool) []Event {
+	var events []Event
+	for p.mode == inCall {
+		events = append(events, p.endCall(followed)...)
+	}
+	if byMarker && p.held == "\n" {
 		p.held = ""
 	}
-	return p.flush()
+	return append(events, p.flush()...)
 }
 
-// flush ends what is open as it stands.
+// flush ends a thought as it stands.
 func (p *Parser) flush() []Event {
-	if p.mode == inCall {
-		_, err := readCall(string(p.raw), p.marks)
-		if err == nil {
-			err = &CallError{Offset: len(p.raw), Expected: callClose, Found: "the end"}
-		}
-		return p.called(nil, err)
+	if p.mode == ended {
+		return nil
 	}
 	events := event(Thought, p.held)
 	p.held = ""
@@ -177,25 +207,110 @@ func (p *Parser) flush() []Event {
 	return events
 }
 
-// called ends a call.
-func (p *Parser) called(call *Call, err error) []Event {
-	raw := string(p.raw)
-	p.mode, p.raw, p.marks = inText, nil, nil
-	if err != nil {
-		return []Event{{Kind: Text, Text: raw, Err: err}}
+// endCall ends a call. One that is none may have taken the end of a call, or the next one, for text of a string that was never
+// closed: then what stands behind is read again.
+func (p *Parser) endCall(by ending) []Event {
+	w := p.call
+	p.mode, p.call = inText, nil
+	call, err := readCall(string(w.raw), w.marks, by == closed)
+	if err == nil && by == cutOff {
+		err = &CallError{Offset: len(w.raw), Expected: callClose, Found: "the end"}
 	}
-	call.ID = "call_" + strconv.Itoa(p.open)
-	return []Event{{Kind: ToolCall, Call: call}}
+	if err == nil {
+		call.Mended = call.Mended || w.thought || by == followed
+		call.ID = "call_" + strconv.Itoa(p.open)
+		return []Event{{Kind: ToolCall, Call: call}}
+	}
+	text := string(w.raw)
+	if len(w.inner) == 0 {
+		return []Event{{Kind: Text, Text: text + pick(by == closed, callClose, ""), Err: err}}
+	}
+	i := w.inner[0]
+	cut := w.marks[i]
+	if strings.HasPrefix(text[cut:], callClose) {
+		cut, i = w.ends[i], i+1
+	}
+	events := []Event{{Kind: Text, Text: text[:cut], Err: err}}
+	for ; i < len(w.marks); i++ {
+		events = append(events, p.Push(text[cut:w.marks[i]], false)...)
+		events = append(events, p.Push(text[w.marks[i]:w.ends[i]], true)...)
+		cut = w.ends[i]
+	}
+	events = append(events, p.Push(text[cut:], false)...)
+	if by == closed {
+		events = append(events, p.Push(callClose, true)...)
+	}
+	return events
+}
+
+// ending says what ended a call.
+type ending uint8
+
+const (
+	closed   ending = iota // its closing marker
+	followed               // a marker that can only stand behind a call
+	cutOff
+)
+
+// writing is a call while it is written.
+type writing struct {
+	raw     []byte // from <|tool_call> on
+	marks   []int  // offsets in raw of the markup after that …
+	ends    []int  // … and of what follows it
+	inner   []int  // of marks, those of calls in strings
+	quoted  bool   // between two <|"|>
+	depth   int    // of brackets outside of strings
+	thought bool   // it began in one
+}
+
+func (w *writing) text(s string) {
+	w.raw = append(w.raw, s...)
+	for i := 0; i < len(s) && !w.quoted; i++ {
+		switch s[i] {
+		case '{', '[', '(':
+			w.depth++
+		case '}', ']', ')':
+			w.depth--
+		}
+	}
+}
+
+func (w *writing) mark(text string) {
+	switch text {
+	case quote:
+		w.quoted = !w.quoted
+	case callOpen, callClose:
+		w.inner = append(w.inner, len(w.marks))
+	}
+	w.marks = append(w.marks, len(w.raw))
+	w.raw = append(w.raw, text...)
+	w.ends = append(w.ends, len(w.raw))
+}
+
+// holds reports whether a marker of calls that comes next is text of a string: one is open, and unless it holds a marker already, what
+// stands in it so far does not close the brackets, as if its end had been left out.
+func (w *writing) holds() bool {
+	if !w.quoted || len(w.inner) > 0 {
+		return w.quoted
+	}
+	depth := w.depth
+	for i := len(w.raw) - 1; depth > 0; i-- {
+		switch w.raw[i] {
+		case '}', ']', ')':
+			depth--
+		case ' ', '\n', '\r', '\t':
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // ParseText splits a complete answer in which every text of markup is taken for markup; nil means Gemma 4's own. Pieces
 // of one kind that follow each other are one event.
 func ParseText(text string, markup []string) []Event {
 	if markup == nil {
-		markup = []string{
-			bos, eos, turnOpen, turnClose, channelOpen, channelClose, callOpen, callClose, responseOpen, responseClose,
-			toolOpen, toolClose, quote, think, "<|image|>", "<|audio|>", "<|video|>", "<|image>", "<image|>", "<|audio>", "<audio|>",
-		}
+		markup = formatMarkup
 	}
 	var p Parser
 	var events []Event

@@ -5,19 +5,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gogemma/gemma4/internal/testdata"
 )
 
-// show writes events in short: thoughts in parentheses, calls in brackets, errors behind an exclamation mark.
+// show writes events in short: thoughts in parentheses, calls in brackets, those mended with a tilde, errors behind an exclamation mark.
 func show(events []Event) string {
 	var b strings.Builder
 	for _, e := range events {
 		switch {
 		case e.Kind == ToolCall:
-			fmt.Fprintf(&b, "[%s %s %s]", e.Call.ID, e.Call.Name, e.Call.Arguments)
+			fmt.Fprintf(&b, "[%s%s %s %s]", e.Call.ID, pick(e.Call.Mended, "~", ""), e.Call.Name, e.Call.Arguments)
 		case e.Kind == Thought:
 			fmt.Fprintf(&b, "(%s)", e.Text)
 		case e.Err != nil:
@@ -47,11 +50,13 @@ func TestParserSplitsAnswers(t *testing.T) {
 		{"thought cut off", "<|channel>thought\nHm.\n", "(Hm.\n)"},
 		{"label cut off", "<|channel>though", "(though)"},
 		{"turn ends in the thought", "<|channel>thought\nHm.\n<turn|>", "(Hm.\n)"},
-		{"call ends the thought", "<|channel>thought\nHm.\n<|tool_call>call:f{}<tool_call|>", "(Hm.)[call_1 f {}]"},
-		{"markup in a thought", "<|channel>thought\na<|channel>b<|\"|>c<|image|>\n<channel|>d", "(a<|channel>b<|\"|>c<|image|>)d"},
-		{"close without a thought", "a<channel|>b", "a<channel|>b"},
-		{"close without a call", "a<tool_call|>b", "a<tool_call|>b"},
-		{"markup in text", "a<|image|>b<|\"|>c<|turn>d", "a<|image|>b<|\"|>c<|turn>d"},
+		{"call ends the thought", "<|channel>thought\nHm.\n<|tool_call>call:f{}<tool_call|>", "(Hm.)[call_1~ f {}]"},
+		{"markup in a thought", "<|channel>thought\na<|channel>b<|\"|>c<|image|>\n<channel|>d", "(ab\"c)d"},
+		{"thought in a thought", "<|channel>thought\na\n<|channel>thought\nb\n<channel|>c<channel|>d", "(ab)cd"},
+		{"close without a thought", "a<channel|>b", "ab"},
+		{"close without a call", "a<tool_call|>b", "ab"},
+		{"close of a call in a thought", "<|channel>thought\na<tool_call|>b\n<channel|>c", "(ab)c"},
+		{"markup in text", "<bos>a<|image|>b<|\"|>c<|turn>d<tool_response|>e<|tool><tool|><|think|>", "ab\"cde"},
 
 		{"call", `<|tool_call>call:get_weather{city:<|"|>Paris<|"|>,days:2}<tool_call|>`,
 			`[call_1 get_weather {"city":"Paris","days":2}]`},
@@ -62,19 +67,69 @@ func TestParserSplitsAnswers(t *testing.T) {
 		{"words", `<|tool_call>call:f{a:true,b:false,c:null,d:None}<tool_call|>`,
 			`[call_1 f {"a":true,"b":false,"c":null,"d":null}]`},
 		{"keys in the order written", `<|tool_call>call:f{b:1,a:2,B:3}<tool_call|>`, `[call_1 f {"b":1,"a":2,"B":3}]`},
-		{"quoted keys", `<|tool_call>call:f{<|"|>a:b<|"|>:1,<|"|><|"|>:2}<tool_call|>`, `[call_1 f {"a:b":1,"":2}]`},
-		{"odd keys", `<|tool_call>call:f{a b:1,"c":2,é<x>:3}<tool_call|>`, `[call_1 f {"a b":1,"\"c\"":2,"é<x>":3}]`},
+		{"quoted keys", `<|tool_call>call:f{<|"|>a:b<|"|>:1,<|"|><|"|>:2}<tool_call|>`, `[call_1~ f {"a:b":1,"":2}]`},
+		{"odd keys", `<|tool_call>call:f{a b:1,c's:2,é<x>:3}<tool_call|>`, `[call_1 f {"a b":1,"c's":2,"é<x>":3}]`},
 		{"nested", `<|tool_call>call:f{o:{p:{},q:[]},l:[1,[<|"|>x<|"|>,{y:true}]]}<tool_call|>`,
 			`[call_1 f {"o":{"p":{},"q":[]},"l":[1,["x",{"y":true}]]}]`},
 		{"anything in a string", "<|tool_call>call:f{a:<|\"|>{x:[1,\n\t\"y\\\"],}:'<b> é\x01<|image|><|channel><|\"|>}<tool_call|>",
 			`[call_1 f {"a":"{x:[1,\n\t\"y\\\"],}:'<b> é\u0001<|image|><|channel>"}]`},
 		{"space", "<|tool_call> call: f {\n a : 1 ,\tb : [ 1 , 2 ] , c : { } , d : <|\"|> x <|\"|> } \n<tool_call|>",
-			`[call_1 f {"a":1,"b":[1,2],"c":{},"d":" x "}]`},
+			`[call_1~ f {"a":1,"b":[1,2],"c":{},"d":" x "}]`},
+		{"markers in a string", `<|tool_call>call:f{a:<|"|>x<|tool_call>call:g{}<tool_call|>{<tool_call|>y<|"|>}<tool_call|>z`,
+			`[call_1 f {"a":"x<|tool_call>call:g{}<tool_call|>{<tool_call|>y"}]z`},
 		{"odd name", "<|tool_call>call:my tool-2.b:c{}<tool_call|>", "[call_1 my tool-2.b:c {}]"},
 	}
 	for _, test := range tests {
 		if got := show(ParseText(test.text, nil)); got != test.want {
 			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
+
+// What models write beside the format; ~ is a call that was mended.
+func TestCallsAreMendedWhereTheyAreWithoutDoubt(t *testing.T) {
+	tests := []struct{ call, want string }{
+		{`call:f{a:"x"}`, `{"a":"x"}`},
+		{`call:f{a:"x, y}",b:"\u00e9\n"}`, `{"a":"x, y}","b":"é\n"}`},
+		{`call:f{a:'it's',b:'x'}`, `{"a":"it's","b":"x"}`},
+		{`call:f{a:'c:\new'}`, `{"a":"c:\\new"}`},
+		{`call:f{a:["x",'y',z]}`, `{"a":["x","y","z"]}`},
+		{`call:f{'a':1,"b":2,<|"|>c<|"|>:3}`, `{"a":1,"b":2,"c":3}`},
+		{`call:f{a=1,b="x"}`, `{"a":1,"b":"x"}`},
+		{`call:f{a=12:30}`, `{"a":"12:30"}`},
+		{`call:f{a:http://x.org/y?b=1&c=2}`, `{"a":"http://x.org/y?b=1&c=2"}`},
+		{`call:f{a:1 2,b:01,c:-Infinity,d:1.}`, `{"a":"1 2","b":"01","c":"-Infinity","d":"1."}`},
+		{`call:f{a:True,b:[False,None]}`, `{"a":true,"b":[false,null]}`},
+		{`call:f{q:Tokyo, Japan<|"|>}`, `{"q":"Tokyo, Japan"}`},
+		{`call:f{n:5,q:weather in Tokyo<|"|>,m:6}`, `{"n":5,"q":"weather in Tokyo","m":6}`},
+		{`call:f{q:5<|"|>}`, `{"q":"5"}`},
+		{`call:f{a:<|"|>x<|"|>b:<|"|>y<|"|> c:1}`, `{"a":"x","b":"y","c":1}`},
+		{`call:f{a:<|"|>x<|"|> , b:1 , }`, `{"a":"x","b":1}`},
+		{`call:f{a:[1,2,],}`, `{"a":[1,2]}`},
+		{`call:f(a:1,b:<|"|>x)<|"|>)`, `{"a":1,"b":"x)"}`},
+		{`call:f()`, `{}`},
+		{`call:f`, `{}`},
+		{` call: f `, `{}`},
+		{`{"name":"f","arguments":{"a": [1, 2.50]}}`, `{"a": [1, 2.50]}`},
+		{`{"name":"f"}`, `{}`},
+		{`call:f{a:<|"|>say <|"|>hi<|"|> now<|"|>,b:1}`, `{"a":"say \"hi\" now","b":1}`},
+		{`call:f{a:[<|"|>x]}`, `{"a":["x"]}`},
+		{`call:f{a:{b:<|"|>x} }`, `{"a":{"b":"x"}}`},
+		{`call:f{a:<|"|>f() { return }}`, `{"a":"f() { return }"}`},
+	}
+	for _, test := range tests {
+		if got, want := show(ParseText(callOpen+test.call+callClose, nil)), "[call_1~ f "+test.want+"]"; got != want {
+			t.Errorf("%s: %s, want %s", test.call, got, want)
+		}
+	}
+	// What follows a call ends it, but never one whose string is open.
+	for _, end := range []string{turnClose, eos, responseOpen, callOpen + "call:g{}" + callClose} {
+		got := show(ParseText(callOpen+"call:f{a:1}"+end, nil))
+		if !strings.HasPrefix(got, `[call_1~ f {"a":1}]`) || strings.Contains(end, "g") != strings.HasSuffix(got, "[call_2 g {}]") {
+			t.Errorf("before %s: %s", end, got)
+		}
+		if got := show(ParseText(callOpen+`call:f{a:<|"|>x}`+end, nil)); !strings.Contains(got, "!") {
+			t.Errorf("open before %s: %s", end, got)
 		}
 	}
 }
@@ -85,30 +140,29 @@ func TestMalformedCallsAreTextWithAnError(t *testing.T) {
 		{"empty", ``, `byte 12: expected call:, found the end`},
 		{"no word", `f{}`, `byte 12: expected call:, found 'f'`},
 		{"no name", `call:{}`, `byte 17: expected the name of a function, found '{'`},
-		{"no arguments", `call:f`, `byte 18: expected {, found the end`},
+		{"space in a name", `call:f g`, `byte 17: expected the name of a function, found 'f'`},
 		{"markup as a name", `call:<|"|>f<|"|>{}`, `byte 17: expected the name of a function, found <|"|>`},
 		{"open", `call:f{`, `byte 19: expected a key, found the end`},
 		{"no colon", `call:f{a}`, `byte 20: expected :, found '}'`},
 		{"no value", `call:f{a:}`, `byte 21: expected a value, found '}'`},
+		{"no value before another", `call:f{a:,b:1}`, `byte 21: expected a value, found ','`},
 		{"cut in a value", `call:f{a:`, `byte 21: expected a value, found the end`},
-		{"no comma", `call:f{a:<|"|>x<|"|>b:1}`, `byte 32: expected a comma or }, found 'b'`},
-		{"two values", `call:f{a:1 2}`, `byte 21: expected a value, found "1 2"`},
+		{"no comma", `call:f{a:1 b:2}`, `byte 21: expected a value, found "1 b:2}"`},
 		{"no key", `call:f{,}`, `byte 19: expected a key, found ','`},
-		{"comma at the end", `call:f{a:1,}`, `byte 23: expected a key, found '}'`},
-		{"comma at the end of a list", `call:f{a:[1,]}`, `byte 24: expected a value, found ']'`},
-		{"bare word", `call:f{a:Paris}`, `byte 21: expected a value, found "Paris"`},
-		{"quotes of another kind", `call:f{a:"x"}`, `byte 21: expected a value, found "\"x\""`},
-		{"number of another kind", `call:f{a:01}`, `byte 21: expected a value, found "01"`},
-		{"half a number", `call:f{a:1.}`, `byte 21: expected a value, found "1."`},
-		{"infinity", `call:f{a:-Infinity}`, `byte 21: expected a value, found "-Infinity"`},
-		{"open string", `call:f{a:<|"|>x}`, `byte 28: expected <|"|>, found the end`},
-		{"open list", `call:f{a:[1}`, `byte 23: expected a comma or ], found '}'`},
+		{"bare word to the end", `call:f{a:Paris`, `byte 21: expected a value, found 'P'`},
+		{"bracket in a bare word", `call:f{a:x[1]}`, `byte 21: expected a value, found "x[1]}"`},
+		{"two values in one", `call:f{a:x,b:y<|"|>}`, `byte 21: expected a value, found "x,b:y"`},
+		{"list of bare words", `call:f{a:[x,y<|"|>]}`, `byte 22: expected a value, found "x,y"`},
+		{"broken JSON string", `call:f{a:"x}`, `byte 21: expected a value, found "\"x}"`},
+		{"open list", `call:f{a:[1}`, `byte 22: expected a value, found '1'`},
 		{"open object", `call:f{a:{b:1}`, `byte 26: expected a comma or }, found the end`},
+		{"other bracket", `call:f(a:1}`, `byte 21: expected a value, found '1'`},
 		{"more behind it", `call:f{}}`, `byte 20: expected <tool_call|>, found '}'`},
 		{"markup as a value", `call:f{a:<|image|>}`, `byte 21: expected a value, found markup`},
-		{"markup in a value", `call:f{a:1<|image|>}`, `byte 22: expected a comma or }, found markup`},
+		{"markup in a value", `call:f{a:1<|image|>}`, `byte 21: expected a value, found '1'`},
 		{"the same key twice", `call:f{a:1,<|"|>a<|"|>:2}`, `byte 23: expected a new key, found "a" again`},
 		{"too deep", `call:f{a:` + deep + `}`, `expected nesting to 64 at most, found more`},
+		{"JSON of another kind", `{"name":"f","arguments":[1]}`, `byte 12: expected call:, found '{'`},
 	}
 	for _, test := range tests {
 		for _, end := range []string{"<tool_call|>", "", "<turn|>", "<|tool_call>call:g{}<tool_call|>"} {
@@ -129,6 +183,148 @@ func TestMalformedCallsAreTextWithAnError(t *testing.T) {
 			if strings.HasPrefix(end, callOpen) && show(events[2:]) != "[call_2 g {}]" {
 				t.Errorf("%s: the next call became %s", test.name, show(events[2:]))
 			}
+		}
+	}
+}
+
+// A string that is never closed takes the markers behind it for text, until it is clear that they are none.
+func TestOpenStringsLoseNothing(t *testing.T) {
+	const broken = `<|tool_call>call:f{a:<|"|>x`
+	for text, want := range map[string]string{
+		broken + `<tool_call|>y`:                                                          broken + `<tool_call|>!y`,
+		broken + `<tool_call|>y<|tool_call>call:g{}<tool_call|>z`:                         broken + `<tool_call|>!y[call_2 g {}]z`,
+		broken + `<|tool_call>call:g{a:1}<tool_call|>z`:                                   broken + `![call_2 g {"a":1}]z`,
+		broken + `<tool_call|>` + broken + `<tool_call|><|tool_call>call:g{}<tool_call|>`: broken + `<tool_call|>!` + broken + `<tool_call|>![call_3 g {}]`,
+		broken + `<|tool_call>call:g{a:<|"|>y<|"|>}<tool_call|><turn|>`:                   broken + `![call_2 g {"a":"y"}]`,
+	} {
+		var got strings.Builder
+		for _, e := range ParseText(text, nil) {
+			if e.Err != nil {
+				got.WriteString(e.Text + "!")
+			} else {
+				got.WriteString(show([]Event{e}))
+			}
+		}
+		if got.String() != want {
+			t.Errorf("%s:\n got %s\nwant %s", text, got.String(), want)
+		}
+	}
+}
+
+// The calls in drift.json are what models write, with what they mean.
+func TestDriftingCalls(t *testing.T) {
+	data, err := os.ReadFile(testdata.Shared(t, "golden", "chat", "drift.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Text, Thought string
+		Calls         []struct {
+			Name      string
+			Arguments json.RawMessage
+		}
+		Mended, Error bool
+	}
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for _, c := range cases {
+		ok := true
+		fail := func(format string, args ...any) {
+			ok = false
+			t.Errorf("%s: "+format, append([]any{c.Text}, args...)...)
+		}
+		events := ParseText(c.Text, nil)
+		var failed error
+		mended := false
+		for _, e := range events {
+			if e.Err != nil {
+				failed = e.Err
+				if e.Text != c.Text {
+					fail("the text kept is %q", e.Text)
+				}
+			}
+			mended = mended || e.Call != nil && e.Call.Mended
+		}
+		m := Answer(events)
+		if (failed != nil) != c.Error || mended != c.Mended || m.Reasoning != c.Thought || len(m.ToolCalls) != len(c.Calls) {
+			fail("%s, error %v, mended %t, thought %q", show(events), failed, mended, m.Reasoning)
+		}
+		for i, call := range c.Calls {
+			if i < len(m.ToolCalls) && (m.ToolCalls[i].Name != call.Name || !sameJSON(t, m.ToolCalls[i].Arguments, call.Arguments)) {
+				fail("%s %s", m.ToolCalls[i].Name, m.ToolCalls[i].Arguments)
+			}
+		}
+		if want := show(events); !everySplit(c.Text, func(got []Event) bool { return show(merge(got)) == want }) {
+			fail("other pieces are read otherwise")
+		}
+		if ok {
+			right++
+		}
+	}
+	t.Logf("%d of %d", right, len(cases))
+}
+
+// everySplit pushes a text in two pieces, cut anywhere, and character by character.
+func everySplit(text string, right func([]Event) bool) bool {
+	pieces, markup := cutAtMarkup(text)
+	for _, step := range []int{0, 1} {
+		for at := range text {
+			var p Parser
+			var events []Event
+			from := 0
+			for i, piece := range pieces {
+				switch cut := at - from; {
+				case markup[i]:
+					events = append(events, p.Push(piece, true)...)
+				case step == 1:
+					for _, c := range piece {
+						events = append(events, p.Push(string(c), false)...)
+					}
+				case cut > 0 && cut < len(piece):
+					events = append(append(events, p.Push(piece[:cut], false)...), p.Push(piece[cut:], false)...)
+				default:
+					events = append(events, p.Push(piece, false)...)
+				}
+				from += len(piece)
+			}
+			if !right(append(events, p.Close()...)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func TestParserGoesOnWithWhatThePromptLeavesOpen(t *testing.T) {
+	for _, test := range []struct{ prompt, answer, want string }{
+		{"<bos><|turn>user\nx<turn|>\n<|turn>model\n", "a<turn|>", "a"},
+		{"<|turn>model\n<|channel>thought\n<channel|>", "a<turn|>", "a"},
+		{"<|turn>model\n<|channel>thought\n", "Hm.\n<channel|>a", "(Hm.)a"},
+		{"<|turn>model\n<|channel>thought\nWell", " then\n<channel|>a", "( then)a"},
+		{"<|turn>model\n<|channel>", "thought\nHm.\n<channel|>a", "(Hm.)a"},
+		{`<|turn>model
+<|tool_call>call:f{}<tool_call|><|tool_response>response:f{a:<|"|>x<|"|>}<tool_response|>`, "a", "a"},
+		{`<|turn>model
+<|tool_call>call:f{}<tool_call|><|tool_response>response:f{}<tool_response|><|channel>thought` + "\n", "Hm.<channel|>a", "(Hm.)a"},
+		{`<|turn>model
+<|tool_call>call:f{a:<|"|>x`, `y<|"|>}<tool_call|>a<|tool_call>call:g{}<tool_call|>`, `[call_1 f {"a":"xy"}]a[call_2 g {}]`},
+		{`<|turn>model
+<|tool_call>call:f{}<tool_call|><|tool_response>`, "response:f{}<tool_response|>a", "response:f{}a"},
+	} {
+		var p Parser
+		pieces, markup := cutAtMarkup(test.prompt)
+		for i, piece := range pieces {
+			p.Prompt(piece, markup[i])
+		}
+		var events []Event
+		pieces, markup = cutAtMarkup(test.answer)
+		for i, piece := range pieces {
+			events = append(events, p.Push(piece, markup[i])...)
+		}
+		if got := show(append(events, p.Close()...)); got != test.want {
+			t.Errorf("%q, %q: %s, want %s", test.prompt, test.answer, got, test.want)
 		}
 	}
 }
