@@ -2,6 +2,7 @@ package gemma4
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -72,7 +73,8 @@ func (f *Full) UnmarshalText(text []byte) error {
 // Chat is a conversation with the model. It keeps what was read between turns and reads only what is new. It serves one
 // goroutine at a time.
 type Chat struct {
-	// Options may be changed between turns, except for the session's.
+	// Options may be changed between turns. Of the session's only Progress may: the others hold from the beginning, and a turn after they
+	// were changed is an error.
 	Options ChatOptions
 	// Messages is the conversation so far, without the system instruction of Options. It may be changed between turns.
 	Messages []chat.Message
@@ -87,8 +89,8 @@ type Chat struct {
 
 // NewChat begins a conversation.
 func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
-	if o.Full < 0 || int(o.Full) >= len(fullNames) {
-		return nil, fmt.Errorf("gemma4: unknown policy %d for a full context", int(o.Full))
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	if _, err := o.template(m); err != nil {
 		return nil, err
@@ -104,6 +106,38 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 		}
 	}
 	return c, nil
+}
+
+// check reports the first option that makes no sense in any conversation.
+func (o ChatOptions) check() error {
+	if o.Full < 0 || int(o.Full) >= len(fullNames) {
+		return fmt.Errorf("gemma4: unknown policy %d for a full context", int(o.Full))
+	}
+	if o.Markup {
+		return errors.New("gemma4: Markup is not for a chat, which reads control tokens: Session.Generate shows them")
+	}
+	return o.GenerateOptions.check()
+}
+
+// check reports the first option that makes no sense or has been changed without effect.
+func (c *Chat) check() error {
+	was, now := c.s.options, c.Options.SessionOptions
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{
+		{"Context", was.Context != now.Context},
+		{"Cache", was.Cache != now.Cache},
+		{"Batch", was.Batch != now.Batch},
+		{"History", was.History != now.History},
+		{"Memory", was.Memory != now.Memory},
+		{"Prefixes", was.Prefixes != now.Prefixes},
+	} {
+		if f.changed {
+			return fmt.Errorf("gemma4: %s of the chat's Options was changed: its session keeps what it was made with, another needs another chat", f.name)
+		}
+	}
+	return c.Options.check()
 }
 
 // template returns the template to render with.
@@ -174,7 +208,11 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	before := c.Messages
 	c.Messages = append(c.Messages, messages...)
 	c.dropped = 0
-	ids, err := c.Prompt(ctx)
+	c.s.options.Progress = c.Options.Progress
+	var ids []int32
+	if err = c.check(); err == nil {
+		ids, err = c.Prompt(ctx)
+	}
 	if limit := c.s.limit; err == nil && c.Options.Full == FullDrop && len(ids) > limit {
 		ids, err = c.drop(ctx, ids, 0, limit)
 	}
@@ -314,7 +352,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 			}
 			tok.Event = e
 			if i > 0 {
-				tok.ID, tok.Top = held, nil
+				tok.ID, tok.LogProb, tok.Top = held, 0, nil
 			}
 			if left = !yield(tok); left || stopped != "" {
 				return false

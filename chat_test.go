@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -421,5 +422,97 @@ func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
 		if longest < 390 {
 			t.Errorf("%v: the longest text has only %d positions", f, longest)
 		}
+	}
+}
+
+func TestOptionsThatWouldHaveNoEffectAreRefused(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	prefixes := gemma4.NewPrefixCache(1 << 20)
+	defer prefixes.Close()
+	good := gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: greedy, MaxTokens: 1}}
+	// An option of the session holds from the beginning, whichever it is.
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[gemma4.SessionOptions]()) {
+		c := newChat(t, m, good)
+		progress := 0
+		field := reflect.ValueOf(&c.Options.SessionOptions).Elem().FieldByIndex(f.Index)
+		switch field.Kind() {
+		case reflect.Int, reflect.Int64:
+			field.SetInt(64)
+			if f.Name == "Cache" {
+				field.SetInt(int64(gemma4.CacheQ8))
+			}
+		case reflect.Pointer:
+			field.Set(reflect.ValueOf(prefixes))
+		case reflect.Func:
+			field.Set(reflect.ValueOf(func(int, int) { progress++ }))
+		}
+		_, err := c.Answer(ctx, "What is the capital of Peru?")
+		switch {
+		case f.Name == "Progress":
+			if err != nil || progress == 0 {
+				t.Errorf("Progress was called %d times, %v", progress, err)
+			}
+		case err == nil || !strings.HasPrefix(err.Error(), "gemma4: "+f.Name+" of the chat's Options was changed") || len(c.Messages) != 0:
+			t.Errorf("%s: %v, %d messages", f.Name, err, len(c.Messages))
+		}
+		c.Options.SessionOptions = gemma4.SessionOptions{}
+		if _, err := c.Answer(ctx, "What is the capital of Peru?"); err != nil {
+			t.Errorf("%s as it was: %v", f.Name, err)
+		}
+	}
+	for _, test := range []struct {
+		change func(o *gemma4.ChatOptions)
+		want   string
+	}{
+		{func(o *gemma4.ChatOptions) { o.Markup = true }, "gemma4: Markup is not for a chat"},
+		{func(o *gemma4.ChatOptions) { o.Full = 7 }, "gemma4: unknown policy 7"},
+		{func(o *gemma4.ChatOptions) { o.Stop = []string{"a", ""} }, "gemma4: Stop[1] is empty"},
+		{func(o *gemma4.ChatOptions) { o.MaxTokens = -1 }, "gemma4: MaxTokens -1"},
+		{func(o *gemma4.ChatOptions) { o.LogProbs = -1 }, "gemma4: MaxTokens 1 and LogProbs -1"},
+	} {
+		o := good
+		test.change(&o)
+		if _, err := m.NewChat(o); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("NewChat: %v, want %q", err, test.want)
+		}
+		c := newChat(t, m, good)
+		test.change(&c.Options)
+		if _, err := c.Answer(ctx, "What is the capital of Peru?"); err == nil || !strings.HasPrefix(err.Error(), test.want) || len(c.Messages) != 0 {
+			t.Errorf("Answer: %v, want %q; %d messages", err, test.want, len(c.Messages))
+		}
+	}
+	for _, err := range newSession(t, m, gemma4.SessionOptions{}).Generate(ctx, prompt(m, question), gemma4.GenerateOptions{Stop: []string{""}}) {
+		if err == nil || !strings.HasPrefix(err.Error(), "gemma4: Stop[0] is empty") {
+			t.Errorf("Generate: %v", err)
+		}
+	}
+}
+
+// Of the prompt, too, what a penalty is for must not come again.
+func TestPenaltiesSeeThePrompt(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	in := prompt(m, question)
+	written := func(o sampler.Overrides) (again int) {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		if err := s.Read(ctx, gemma4.Input{Tokens: in[0].Tokens[:9]}); err != nil { // read before, or with the prompt: both count
+			t.Fatal(err)
+		}
+		for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: in[0].Tokens[9:]}}, gemma4.GenerateOptions{Sampling: o, MaxTokens: 20, Markup: true}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(in[0].Tokens, tok.ID) {
+				again++
+			}
+		}
+		return again
+	}
+	o := greedy
+	if n := written(o); n < 3 {
+		t.Fatalf("%d tokens of the prompt come again without a penalty", n)
+	}
+	o.PresencePenalty = new(1000.0)
+	if n := written(o); n != 0 {
+		t.Errorf("%d tokens of the prompt come again", n)
 	}
 }

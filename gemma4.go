@@ -223,7 +223,8 @@ func newEngine(f *gguf.File, graph *model.Model) *engine {
 // PrefaultOptions say what [Model.Prefault] does.
 type PrefaultOptions struct {
 	// HugePages moves the weights to memory of their own with pages of 2 MB, which is read up to a tenth faster. It is not shared
-	// with other processes, and the system cannot give it up when memory is short: an error if it is not there. Linux only.
+	// with other processes, and the system cannot give it up when memory is short: an error if it is not there. Linux only, and only for
+	// models that were opened from a file.
 	HugePages bool
 	// Progress, if set, is called with the bytes read so far and in all, on the goroutine that called Prefault.
 	Progress func(done, total int64)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,12 +23,23 @@ type GenerateOptions struct {
 	Sampling sampler.Overrides
 	// MaxTokens ends the generation after that many tokens; 0: only the context does.
 	MaxTokens int
-	// Stop ends the generation before any of these strings appears in the text.
+	// Stop ends the generation before any of these strings, which cannot be empty, appears in the text.
 	Stop []string
 	// LogProbs asks for the log-probabilities of each token and of that many most likely ones in Token.Top; 0: none.
 	LogProbs int
-	// Markup shows the text of control tokens, too.
+	// Markup shows the text of control tokens, too. A [Chat], which reads them, refuses it.
 	Markup bool
+}
+
+// check reports the first option that makes no sense for any model.
+func (o GenerateOptions) check() error {
+	if o.MaxTokens < 0 || o.LogProbs < 0 {
+		return fmt.Errorf("gemma4: MaxTokens %d and LogProbs %d: neither can be negative", o.MaxTokens, o.LogProbs)
+	}
+	if i := slices.Index(o.Stop, ""); i >= 0 {
+		return fmt.Errorf("gemma4: Stop[%d] is empty, and would never stop anything", i)
+	}
+	return nil
 }
 
 // Token is one step of a generation.
@@ -181,6 +193,9 @@ type generation struct {
 // start reads the prompt.
 func (g *generation) start(ctx context.Context, prompt []Input) error {
 	s := g.s
+	if err := g.o.check(); err != nil {
+		return err
+	}
 	options := s.m.sampling.With(g.o.Sampling)
 	if g.o.Sampling.Seed == nil {
 		options.Seed = rand.Uint64() >> 11 // 53 bits: a JSON number holds it
@@ -189,9 +204,6 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	var err error
 	if g.sampler, err = sampler.New(s.m.graph.Vocabulary, options); err != nil {
 		return fmt.Errorf("gemma4: %w", err)
-	}
-	if g.o.MaxTokens < 0 || g.o.LogProbs < 0 {
-		return fmt.Errorf("gemma4: MaxTokens %d and LogProbs %d: neither can be negative", g.o.MaxTokens, g.o.LogProbs)
 	}
 	g.text = s.m.tok.NewDecoder(g.o.Markup)
 	g.stop = stopper{strings: g.o.Stop}
@@ -213,6 +225,7 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 
 // accept lets the sampler look back on the session's text.
 func (g *generation) accept() {
+	g.sampler.Reset()
 	for _, id := range g.s.ids {
 		if id != embedded {
 			g.sampler.Accept(id)
@@ -337,7 +350,7 @@ func (p *stopper) push(piece string) (text, found string) {
 	all := p.rest + piece
 	at := -1
 	for _, s := range p.strings {
-		if i := strings.Index(all, s); s != "" && i >= 0 && (at < 0 || i < at) {
+		if i := strings.Index(all, s); i >= 0 && (at < 0 || i < at) {
 			at, found = i, s
 		}
 	}

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,8 @@ type PrefaultOptions struct {
 	// Skip says which tensors stay on disk until they are touched; nil: none.
 	Skip func(t *Tensor) bool
 	// HugePages moves the bytes from the file's pages to memory of their own with pages of 2 MB, where they are read up to a tenth
-	// faster. They are not shared with other processes then, and the system cannot give them up when memory is short. Linux only.
+	// faster. They are not shared with other processes then, and the system cannot give them up when memory is short. Linux and mapped
+	// files only.
 	HugePages bool
 	// Threads is how many goroutines read, below 1: one. On machines with several memory nodes each page comes to lie near the
 	// thread that read it, so that many threads spread the bytes over the nodes.
@@ -38,7 +40,10 @@ type stretch struct {
 // reader are left alone. When ctx ends, what has been read stays.
 func (f *File) Prefault(ctx context.Context, o PrefaultOptions) error {
 	blocks, total := f.stretches(o.Skip)
-	if o.HugePages && total > 0 {
+	if o.HugePages {
+		if total == 0 {
+			return errors.New("gguf: huge pages: no tensor to be moved there is mapped from a file")
+		}
 		if err := checkHuge(); err != nil {
 			return fmt.Errorf("gguf: huge pages: %w", err)
 		}

@@ -120,8 +120,11 @@ func TestWhatLiesInMemoryNeedsNoPrefault(t *testing.T) {
 	}
 	reader := gguf.Part{Name: "r", ReaderAt: bytes.NewReader(buf.Bytes()), Size: int64(buf.Len())}
 	for _, f := range []*gguf.File{must(gguf.OpenBytes(buf.Bytes())), must(gguf.OpenReaderAt(reader))} {
-		if err := f.Prefault(context.Background(), gguf.PrefaultOptions{HugePages: true}); err != nil {
+		if err := f.Prefault(context.Background(), gguf.PrefaultOptions{}); err != nil {
 			t.Error(err)
+		}
+		if err := f.Prefault(context.Background(), gguf.PrefaultOptions{HugePages: true}); err == nil || !strings.Contains(err.Error(), "no tensor") {
+			t.Errorf("huge pages for what is not mapped: %v", err)
 		}
 		if err := f.Close(); err != nil {
 			t.Error(err)
