@@ -26,6 +26,10 @@ const maxThreads = 1 << 12
 // ErrClosed is returned by everything that needs a model or session that was closed.
 var ErrClosed = errors.New("gemma4: closed")
 
+// ErrUnknown is wrapped by the error for a file that holds keys or tensors which may change the answer and are not understood, such as a
+// bias or a scaling of positions; the error names them. [Loader] has AllowUnknown for those who know better.
+var ErrUnknown = model.ErrUnknown
+
 // ErrBusy is returned by calls of a session or chat that is in use by another call, on this goroutine or another. They change nothing.
 var ErrBusy = errors.New("gemma4: busy: another call is running; give each goroutine a session of its own")
 
@@ -36,6 +40,9 @@ type Loader struct {
 	// Exact multiplies float32 activations with decoded weights at any level, slower and without the rounding of
 	// activations that faster kernels may do.
 	Exact bool
+	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer ([ErrUnknown]) as if those
+	// were not there, at your own risk.
+	AllowUnknown bool
 }
 
 // Open opens a model for reading. paths is a GGUF file, any one part of a split one (the others are found beside it), or
@@ -91,7 +98,7 @@ func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
 	if l.Threads == 0 {
 		l.Threads, _ = machine.Threads()
 	}
-	m, err := build(f, model.Options{Kernels: kernels, Workers: l.Threads})
+	m, err := build(f, model.Options{Kernels: kernels, Workers: l.Threads, AllowUnknown: l.AllowUnknown})
 	if err != nil {
 		f.Close()
 		if !strings.Contains(err.Error(), name+": ") { // gguf names the file, the others do not know it

@@ -84,7 +84,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			*m = gguf.Metadata{}
 			m.Set("general.architecture", "clip")
 			return nil
-		}, `FILE: model: general.architecture is "clip", this package runs "gemma4" (this is the image and sound part, a file that goes beside the model)`},
+		}, `FILE: model: general.architecture is "clip", this package runs "gemma4" (this is the image and sound part (mmproj), which goes beside the model; open the text model's own file)`},
 		{func(_ *gguf.Metadata, tensors []gguf.Source) []gguf.Source { return nil }, "FILE: model: token_embd.weight is missing: is the file a vocabulary, or one part of a split model?"},
 		{func(_ *gguf.Metadata, tensors []gguf.Source) []gguf.Source { return tensors[1:] }, "FILE: model: token_embd.weight is missing"},
 		{with("gemma4.block_count", uint32(0)), "FILE: model: gemma4.block_count is 0, expected 1 to 1024"},

@@ -2,6 +2,8 @@ package model
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/synth"
+	"github.com/gogemma/gemma4/internal/testdata"
 )
 
 // draft is a model before it is written: to be broken, or to be made strange.
@@ -101,6 +104,13 @@ func (d *draft) zero(name string, t gguf.Type, dims ...int) {
 	d.tensors = append(d.tensors, s)
 }
 
+// floats makes the tensor one of these values, and adds it if it is not there.
+func (d *draft) floats(name string, x []float32, dims ...int) {
+	d.zero(name, gguf.F32, dims...)
+	b, _ := binary.Append(nil, binary.LittleEndian, x)
+	d.tensors[d.index(name)] = gguf.NewSource(name, gguf.F32, dims, b)
+}
+
 // retype gives the tensor another type, but not its bytes: one for each value.
 func (d *draft) retype(name string, t gguf.Type) {
 	s := &d.tensors[d.index(name)]
@@ -144,6 +154,13 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 	set := func(key string, v any) func(*draft) { return func(d *draft) { d.set(key, v) } }
 	drop := func(names ...string) func(*draft) { return func(d *draft) { d.drop(names...) } }
 	zero := func(name string, dims ...int) func(*draft) { return func(d *draft) { d.zero(name, gguf.F32, dims...) } }
+	values := func(name string, n, at int, x float32) func(*draft) {
+		return func(d *draft) {
+			all := slices.Repeat([]float32{1}, n)
+			all[at] = x
+			d.floats(name, all, n)
+		}
+	}
 	unknown := func(name string, t gguf.Type) func(*draft) { return func(d *draft) { d.retype(name, t) } }
 	whole := map[string]*draft{}
 	for _, kind := range []string{"dense", "e", "moe", "moe-apart"} {
@@ -155,9 +172,15 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		want    string // after "model: "
 	}{
 		// What is another model.
-		{"dense", changes{set(".general.architecture", "clip")}, `general.architecture is "clip", this package runs "gemma4" (this is the image and sound part, a file that goes beside the model)`},
-		{"dense", changes{set(".general.architecture", "gemma4-assistant")}, `"gemma4-assistant", this package runs "gemma4" (this is a drafter, a file that goes beside the model)`},
-		{"dense", changes{set(".general.architecture", "llama")}, `general.architecture is "llama", this package runs "gemma4"`},
+		{"dense", changes{set(".general.architecture", "clip")}, `general.architecture is "clip", this package runs "gemma4" (this is the image and sound part (mmproj), which goes beside the model; open the text model's own file)`},
+		{"dense", changes{set(".general.architecture", "gemma4-assistant")}, `"gemma4-assistant", this package runs "gemma4" (this is a drafter, which goes beside the model that it drafts for; open that model's file)`},
+		{"dense", changes{set(".general.architecture", "gemma4_assistant")}, `"gemma4_assistant", this package runs "gemma4" (this is a drafter`},
+		{"dense", changes{set(".general.architecture", "gemma4_mtp")}, `"gemma4_mtp", this package runs "gemma4" (this is a drafter`},
+		{"dense", changes{set(".general.architecture", "gemma3")}, `general.architecture is "gemma3", this package runs "gemma4" (an older Gemma, whose graph is another; look for a file of Gemma 4)`},
+		{"dense", changes{set(".general.architecture", "llama")}, `general.architecture is "llama", this package runs "gemma4" (a model of another kind, which programs for many kinds run, such as llama.cpp and ollama)`},
+		{"dense", changes{set(".general.architecture", "controlvector")}, "(this is a control vector, which goes beside a model; open the model)"},
+		{"dense", changes{set(".general.type", "adapter")}, `general.type is "adapter": changes to the weights of a model (a LoRA); merge them into that model`},
+		{"dense", changes{set(".general.type", "imatrix"), func(d *draft) { d.Delete("general.architecture") }}, `general.type is "imatrix": statistics for quantising a model; open the model`},
 		{"dense", changes{set(".general.architecture", "")}, `general.architecture is "", this package runs "gemma4"`},
 		{"dense", changes{set(".general.architecture", "gemma4\n\x1b[2J"+strings.Repeat("x", 1000))}, `general.architecture is "gemma4\n\x1b[2Jxxxxxxx`},
 		{"dense", changes{set(".general.architecture", uint32(4))}, "metadata key general.architecture: type uint32, expected string"},
@@ -172,7 +195,7 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		{"dense", changes{set("block_count", []uint32{4, 4, 4, 4})}, "metadata key gemma4.block_count: type array, expected an integer"},
 		{"dense", changes{set("block_count", uint32(5))}, "gemma4.attention.sliding_window_pattern has 4 entries, expected 5, one for each layer"},
 		{"dense", changes{set("block_count", uint32(3))}, "gemma4.attention.sliding_window_pattern has 4 entries, expected 3, one for each layer"},
-		{"dense", changes{set("block_count", uint32(5)), set("attention.sliding_window_pattern", []bool{true, false, true, false, true}), kv(2, 1, 2, 1, 2)}, "blk.4.attn_norm.weight is missing, expected the shape [32]"},
+		{"dense", changes{set("block_count", uint32(5)), set("attention.sliding_window_pattern", []bool{true, false, true, false, true}), kv(2, 1, 2, 1, 2)}, "blk.4.attn_q.weight is missing, expected the shape [32 64]"},
 		{"dense", changes{set("embedding_length", uint32(0))}, "gemma4.embedding_length is 0, expected 1 to 262144"},
 		{"dense", changes{set("embedding_length", int64(math.MinInt64))}, "gemma4.embedding_length is -9223372036854775808, expected 1 to 262144"},
 		{"dense", changes{set("embedding_length", uint32(1<<18+1))}, "gemma4.embedding_length is 262145, expected 1 to 262144"},
@@ -224,7 +247,8 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		// Layers.
 		{"dense", changes{set("attention.sliding_window_pattern", []bool{true, false, true})}, "gemma4.attention.sliding_window_pattern has 3 entries, expected 4, one for each layer"},
 		{"dense", changes{set("attention.sliding_window_pattern", []bool{})}, "gemma4.attention.sliding_window_pattern has 0 entries, expected 4, one for each layer"},
-		{"dense", changes{set("attention.sliding_window_pattern", []int32{1, 0, 1, 0})}, "metadata key gemma4.attention.sliding_window_pattern: element 0: type int32, expected bool"},
+		{"dense", changes{set("attention.sliding_window_pattern", []int32{1, 0, 2, 0})}, "gemma4.attention.sliding_window_pattern is 2 in layer 2, expected 0 or 1"},
+		{"dense", changes{set("attention.sliding_window_pattern", []float32{1, 0, 1, 0})}, "metadata key gemma4.attention.sliding_window_pattern: element 0: type float32, expected bool"},
 		{"dense", changes{set("attention.sliding_window_pattern", uint32(2))}, "metadata key gemma4.attention.sliding_window_pattern: type uint32, expected an array"},
 		{"dense", changes{set("attention.sliding_window_pattern", []bool{false, true, true, false})}, "blk.0.attn_q.weight has the shape [32 64], expected [32 128]"},
 		{"e", changes{set("attention.shared_kv_layers", uint32(4))}, "gemma4.attention.shared_kv_layers is 4, expected 0 to 3"},
@@ -273,6 +297,17 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		{"moe", changes{zero("blk.3.ffn_down_exps.scale", 4, 4)}, "blk.3.ffn_down_exps.scale has the shape [4 4], expected [4]"},
 		{"moe", changes{zero("blk.3.ffn_down_exps.scale", 1, 4)}, "blk.3.ffn_down_exps.scale has the shape [1 4], expected [1]"},
 		{"moe-apart", changes{zero("blk.0.ffn_up_exps.scale", 2)}, "blk.0.ffn_up_exps.scale has the shape [2], expected [4]"},
+
+		// Numbers that would spoil the answer.
+		{"dense", changes{values("rope_freqs.weight", 16, 3, 0)}, "rope_freqs.weight[3] is 0, expected a positive number"},
+		{"dense", changes{values("rope_freqs.weight", 16, 0, -1)}, "rope_freqs.weight[0] is -1, expected a positive number"},
+		{"dense", changes{values("rope_freqs.weight", 16, 15, nan)}, "rope_freqs.weight[15] is NaN, expected a finite number"},
+		{"dense", changes{values("rope_freqs.weight", 16, 15, inf)}, "rope_freqs.weight[15] is +Inf, expected a finite number"},
+		{"dense", changes{values("output_norm.weight", 32, 31, nan)}, "output_norm.weight[31] is NaN, expected a finite number"},
+		{"dense", changes{values("blk.1.layer_output_scale.weight", 1, 0, inf)}, "blk.1.layer_output_scale.weight[0] is +Inf, expected a finite number"},
+		{"dense", changes{values("blk.1.attn_q.scale", 1, 0, nan)}, "blk.1.attn_q.scale[0] is NaN, expected a finite number"},
+		{"moe", changes{values("blk.1.ffn_down_exps.scale", 4, 2, -inf)}, "blk.1.ffn_down_exps.scale[2] is -Inf, expected a finite number"},
+		{"e", changes{values("per_layer_token_embd.scale", 1, 0, nan)}, "per_layer_token_embd.scale[0] is NaN, expected a finite number"},
 
 		// Tables, heads and scales.
 		{"dense", changes{drop("token_embd.weight")}, "token_embd.weight is missing: is the file a vocabulary, or one part of a split model?"},
@@ -338,8 +373,10 @@ func longVectors(d *draft) {
 }
 
 func TestEveryKeyIsNeeded(t *testing.T) {
-	optional := map[string]bool{ // without them the model is another one, or cannot be told to be
+	optional := map[string]bool{ // without them the model is another one, or cannot be told to be, or a number stands for them
 		"gemma4.attention.shared_kv_layers": true, "gemma4.embedding_length_per_layer_input": true, "gemma4.final_logit_softcapping": true,
+		"gemma4.attention.value_length": true, "gemma4.attention.value_length_swa": true, "gemma4.rope.dimension_count": true,
+		"gemma4.rope.dimension_count_swa": true, "gemma4.rope.freq_base_swa": true,
 	}
 	for _, kind := range []string{"dense", "moe"} {
 		whole := newDraft(t, kind)
@@ -376,6 +413,9 @@ func TestEveryTensorIsNeededInItsShape(t *testing.T) {
 			}
 			d := whole.clone()
 			d.drop(s.Name)
+			if scale := strings.TrimSuffix(s.Name, ".weight") + ".scale"; optional(s.Name) && slices.ContainsFunc(d.tensors, func(s gguf.Source) bool { return s.Name == scale }) {
+				d.drop(scale) // not understood without what it scales
+			}
 			if _, err := d.open(t); optional(s.Name) && err != nil {
 				t.Errorf("%s without %s: %v", kind, s.Name, err)
 			} else if !optional(s.Name) && (err == nil || !strings.Contains(err.Error(), " is missing")) {
@@ -411,6 +451,114 @@ func wrongShapes(s gguf.Source) [][]int {
 		all = append(all, less)
 	}
 	return all
+}
+
+// TestWhatIsNotUnderstoodIsAnError: an answer that is quietly another one is worse than none.
+func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
+	set := func(key string, v any) func(*draft) { return func(d *draft) { d.set(key, v) } }
+	add := func(name string) func(*draft) { return func(d *draft) { d.zero(name, gguf.F32, 32) } }
+	whole := map[string]*draft{"dense": newDraft(t, "dense"), "e": newDraft(t, "e"), "moe": newDraft(t, "moe")}
+	for _, c := range []struct {
+		kind   string
+		change func(*draft)
+		want   string // named in the error; "": the file opens
+	}{
+		{"dense", set("rope.scaling.type", "yarn"), "key gemma4.rope.scaling.type"},
+		{"dense", set("rope.scaling.factor", float32(8)), "key gemma4.rope.scaling.factor"},
+		{"dense", set("rope.scaling.yarn_log_multiplier", float32(0.1)), "key gemma4.rope.scaling.yarn_log_multiplier"},
+		{"dense", set("attn_logit_softcapping", float32(50)), "key gemma4.attn_logit_softcapping"},
+		{"dense", set("attention.scale", float32(0.5)), "key gemma4.attention.scale"},
+		{"dense", set("attention.causal", false), "key gemma4.attention.causal"},
+		{"dense", set("attention.causal", []bool{true, true, true, true}), "key gemma4.attention.causal"},
+		{"dense", set("expert_gating_func", uint32(2)), "key gemma4.expert_gating_func"},
+		{"dense", set("expert_weights_norm", false), "key gemma4.expert_weights_norm"},
+		{"dense", set("never_heard_of", "it"), "key gemma4.never_heard_of"},
+		{"dense", set("\x1b[2J", uint8(1)), `key "gemma4.\x1b[2J"`},
+		{"dense", add("blk.1.attn_q.bias"), "tensor blk.1.attn_q.bias"},
+		{"dense", add("blk.1.attn_sinks.weight"), "tensor blk.1.attn_sinks.weight"},
+		{"dense", add("blk.1.attn_norm.scale"), "tensor blk.1.attn_norm.scale"},
+		{"dense", add("blk.01.attn_norm.weight"), "tensor blk.01.attn_norm.weight"},
+		{"dense", add("blk.4.attn_norm.weight"), "tensor blk.4.attn_norm.weight of a layer beyond gemma4.block_count, 4"},
+		{"dense", add("blk.0.attn_v.bias"), "tensor blk.0.attn_v.bias"},
+		{"dense", add("output_norm.bias"), "tensor output_norm.bias"},
+		{"dense", add("per_layer_proj_norm.weight"), "tensor per_layer_proj_norm.weight"},
+		{"dense", add("blk.1.post_norm.weight"), "tensor blk.1.post_norm.weight"},
+		{"dense", add("position_embd.weight"), "tensor position_embd.weight"},
+		{"moe", func(d *draft) { d.zero("blk.1.ffn_gate_inp.per_expert_scale", gguf.F32, 4) }, "tensor blk.1.ffn_gate_inp.per_expert_scale"},
+		{"dense", func(d *draft) {
+			for i := range 5 {
+				add(fmt.Sprintf("blk.%d.attn_q.bias", i))(d)
+			}
+		}, "tensor blk.0.attn_q.bias, tensor blk.1.attn_q.bias, and 3 more;"},
+
+		{"dense", set("attention.causal", true), ""},
+		{"dense", set("attention.scale", float32(1)), ""},
+		{"dense", set("rope.scaling.type", "none"), ""},
+		{"dense", set("rope.scaling.factor", float64(1)), ""},
+		{"moe", set("expert_gating_func", uint32(1)), ""},
+		{"dense", set("vocab_size", uint64(512)), ""},
+		{"dense", set("vision.block_count", uint32(2)), ""},
+		{"dense", set("audio.attention.head_count", uint32(2)), ""},
+		{"dense", set(".other.rope.scaling.type", "yarn"), ""},
+		{"dense", add("v.blk.0.attn_q.weight"), ""},
+		{"dense", add("v.clamp_data"), ""},
+		{"dense", add("a.blk.0.attn_q.bias"), ""},
+		{"dense", add("mm.input_projection.weight"), ""},
+		{"dense", add("blk.1.attn_q.input_scale"), ""},
+		{"e", add("blk.3.attn_k.weight"), ""},
+		{"e", add("blk.3.attn_v.scale"), ""},
+		{"dense", func(d *draft) {
+			d.set("attention.sliding_window_pattern", []bool{true, true, true, true})
+			for _, i := range []int{1, 3} {
+				name := func(s string) string { return fmt.Sprintf("blk.%d.%s.weight", i, s) }
+				d.zero(name("attn_q"), gguf.F32, 32, 64)
+				d.zero(name("attn_k"), gguf.F32, 32, 16)
+				d.zero(name("attn_q_norm"), gguf.F32, 16)
+				d.zero(name("attn_k_norm"), gguf.F32, 16)
+				d.zero(name("attn_output"), gguf.F32, 64, 32)
+			}
+		}, ""}, // rope_freqs is of no use there
+	} {
+		d := whole[c.kind].clone()
+		c.change(d)
+		_, err := d.open(t)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("error %v, expected none", err)
+		case c.want == "":
+		case !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 300:
+			t.Errorf("error %v, want one that names %s", err, c.want)
+		default:
+			m, err := New(d.file(t), Options{Workers: 1, AllowUnknown: true})
+			if err != nil {
+				t.Errorf("%s, with AllowUnknown: %v", c.want, err)
+				continue
+			}
+			m.Close()
+		}
+	}
+}
+
+// TestCasesOfUnknownTensors: the first has a bias, the second more layers than it says.
+func TestCasesOfUnknownTensors(t *testing.T) {
+	for name, want := range map[string]string{
+		"bias-ignored.gguf":              ".bias",
+		"fewer-blocks-than-tensors.gguf": "tensor blk.4.attn_norm.weight of a layer beyond gemma4.block_count, 4",
+	} {
+		f, err := gguf.Open(testdata.Shared(t, "cases", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		m, err := New(f, Options{Workers: 1})
+		if err == nil {
+			m.Close()
+		}
+		if !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one that names %s", name, err, want)
+		}
+		t.Log(err)
+	}
 }
 
 // TestOnesAtTheEndOfAShape: some writers pad shapes with them, others leave them out.

@@ -52,12 +52,8 @@ const (
 
 // ReadConfig reads the shape from a file's metadata (keys "gemma4.…"). Vocabulary is left at 0: tensors tell it.
 func ReadConfig(m *gguf.Metadata) (*Config, error) {
-	arch, err := m.Text("general.architecture")
-	if err != nil {
+	if err := isModel(m); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
-	}
-	if arch != "gemma4" {
-		return nil, fmt.Errorf("model: general.architecture is %.40q, this package runs \"gemma4\"%s", arch, architectureHint(arch))
 	}
 	k := &keys{m: m}
 	layers := k.integer("block_count", 1, maxLayers)
@@ -83,7 +79,7 @@ func ReadConfig(m *gguf.Metadata) (*Config, error) {
 		c.ExpertWidth = k.integer("expert_feed_forward_length", 1, maxWidth)
 	}
 	global := k.head("")
-	sliding := k.head("_swa")
+	sliding := k.head("_swa", 1e4)
 	pattern := k.bools("attention.sliding_window_pattern", layers)
 	heads := k.perLayer("attention.head_count", layers)
 	kvHeads := k.perLayer("attention.head_count_kv", layers)
@@ -141,7 +137,7 @@ func Shape(f *gguf.File) (*Config, error) {
 		if f.Tensor(fmt.Sprintf("blk.%d.attn_k.weight", i)) == nil || f.Tensor(fmt.Sprintf("blk.%d.attn_v.weight", i)) != nil {
 			continue
 		}
-		l := &loader{f: f}
+		l := newLoader(f)
 		freqs := l.frequencies(&c.Layers[i])
 		if turned := turning(freqs, c.Context); l.err == nil && turned < len(freqs) {
 			c.Layers[i].Turned = 2 * turned
@@ -168,17 +164,33 @@ func turning(freqs []float64, context int) int {
 	return n
 }
 
-// architectureHint says what to do with the other files that come with a Gemma model.
-func architectureHint(arch string) string {
+// isModel returns nil for a Gemma 4 text model; for other files it says what they are and what to do with them.
+func isModel(m *gguf.Metadata) error {
+	switch kind, _ := m.Text("general.type"); kind { // an adapter has its model's architecture, an imatrix may have none
+	case "adapter":
+		return errors.New("general.type is \"adapter\": changes to the weights of a model (a LoRA); merge them into that model with the " +
+			"program that made them and open the result")
+	case "imatrix":
+		return errors.New("general.type is \"imatrix\": statistics for quantising a model; open the model")
+	}
+	arch, err := m.Text("general.architecture")
+	if err != nil || arch == "gemma4" {
+		return err
+	}
+	hint := "a model of another kind, which programs for many kinds run, such as llama.cpp and ollama"
 	switch arch {
 	case "clip":
-		return " (this is the image and sound part, a file that goes beside the model)"
+		hint = "this is the image and sound part (mmproj), which goes beside the model; open the text model's own file"
+	case "gemma4-assistant", "gemma4_assistant", "gemma4_mtp":
+		hint = "this is a drafter, which goes beside the model that it drafts for; open that model's file"
 	case fileArchitecture:
-		return " (this is a saved session)"
-	case "gemma4-assistant":
-		return " (this is a drafter, a file that goes beside the model)"
+		hint = "this is a saved session; open its model and restore it"
+	case "controlvector":
+		hint = "this is a control vector, which goes beside a model; open the model"
+	case "gemma", "gemma2", "gemma3", "gemma3n", "gemma-embedding":
+		hint = "an older Gemma, whose graph is another; look for a file of Gemma 4"
 	}
-	return ""
+	return fmt.Errorf("general.architecture is %.40q, this package runs \"gemma4\" (%s)", arch, hint)
 }
 
 // keys reads metadata below "gemma4." and keeps the first error.
@@ -225,8 +237,8 @@ func (k *keys) float(key string, missing ...float32) float32 {
 	return float32(v)
 }
 
-func (k *keys) positiveFloat(key string) float32 {
-	v := k.float(key)
+func (k *keys) positiveFloat(key string, missing ...float32) float32 {
+	v := k.float(key, missing...)
 	if !(v > 0) {
 		k.fail("gemma4.%s is %g, expected a positive number", key, v)
 	}
@@ -261,14 +273,22 @@ func (k *keys) perLayer(key string, layers int) []int {
 	return out
 }
 
-// bools reads an array with one entry for each layer.
+// bools reads an array with one entry for each layer: of bools, or of integers, 0 or 1.
 func (k *keys) bools(key string, layers int) []bool {
 	if k.array(key, layers); k.err != nil {
 		return nil
 	}
 	list, err := k.m.Bools("gemma4." + key)
-	if err != nil {
+	ints, notInts := k.m.Ints("gemma4." + key)
+	if err != nil && notInts != nil {
 		k.fail("%w", err)
+		return nil
+	}
+	for i, v := range ints {
+		if v != 0 && v != 1 {
+			k.fail("gemma4.%s is %d in layer %d, expected 0 or 1", key, v, i)
+		}
+		list = append(list, v == 1)
 	}
 	return list
 }
@@ -299,16 +319,16 @@ type head struct {
 }
 
 // head reads the heads of global (suffix "") or sliding ("_swa") layers. Keys, values and rotation have one size in
-// every known file; others are refused rather than guessed at.
-func (k *keys) head(suffix string) head {
+// every known file; others are refused rather than guessed at. The base of the rotation may be missing where a number stands for it.
+func (k *keys) head(suffix string, base ...float32) head {
 	dim := k.integer("attention.key_length"+suffix, 2, maxWidth)
 	if dim%2 != 0 {
 		k.fail("gemma4.attention.key_length%s is %d, expected an even number", suffix, dim)
 	}
 	for _, key := range []string{"attention.value_length" + suffix, "rope.dimension_count" + suffix} {
-		if v := k.integer(key, 2, maxWidth); v != dim {
+		if v := k.integer(key, 2, maxWidth, dim); v != dim {
 			k.fail("gemma4.%s is %d, expected %d, the head size", key, v, dim)
 		}
 	}
-	return head{dim, float64(k.positiveFloat("rope.freq_base" + suffix))}
+	return head{dim, float64(k.positiveFloat("rope.freq_base"+suffix, base...))}
 }

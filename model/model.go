@@ -29,16 +29,19 @@ type Model struct {
 type Options struct {
 	Kernels *tensor.Kernels // inner loops; nil: tensor.Portable()
 	Workers int             // goroutines that share the work; below 1: GOMAXPROCS
+	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer (ErrUnknown) as if those were not there.
+	AllowUnknown bool
 }
 
 // New builds the graph over the tensors of f, which must stay open as long as the model is used. Every tensor's shape is
-// checked against the metadata; an error names the key or tensor and what was expected of it.
+// checked against the metadata; an error names the key or tensor and what was expected of it. What is in the file and not understood is
+// an error too, ErrUnknown.
 func New(f *gguf.File, o Options) (*Model, error) {
 	c, err := Shape(f)
 	if err != nil {
 		return nil, err
 	}
-	w, err := load(f, c)
+	w, err := load(f, c, o.AllowUnknown)
 	if err != nil {
 		return nil, err
 	}

@@ -65,10 +65,13 @@ type experts struct {
 // loader takes tensors from a file by name and keeps the first error.
 type loader struct {
 	f        *gguf.File
-	matrices []*gguf.Tensor // of the running layer, without its experts
-	decoded  int            // values of all vectors so far
+	taken    map[string]bool // tensors by name
+	matrices []*gguf.Tensor  // of the running layer, without its experts
+	decoded  int             // values of all vectors so far
 	err      error
 }
+
+func newLoader(f *gguf.File) *loader { return &loader{f: f, taken: map[string]bool{}} }
 
 // Bounds on what loading takes, for files made to take much.
 const (
@@ -91,6 +94,7 @@ func (l *loader) find(name string, shape ...int) *gguf.Tensor {
 		l.fail("%s is missing, expected the shape %v", name, want)
 		return nil
 	}
+	l.taken[name] = true
 	if !slices.Equal(trim(t.Dims), trim(want)) {
 		l.fail("%s has the shape %v, expected %v", name, t.Dims, want)
 		return nil
@@ -157,19 +161,23 @@ func (l *loader) matrix(name string, rows, cols int) *tensor.Tensor {
 	return w
 }
 
-// stack returns one matrix per expert, each with its scale: NAME.scale holds one number per expert, or one for all.
-func (l *loader) stack(name string, n, rows, cols int) []*tensor.Tensor {
+// stack returns one matrix per expert, each with its scale: NAME.scale, or a tensor of another name that is given for it, holds one
+// number per expert, or one for all.
+func (l *loader) stack(name string, n, rows, cols int, scales ...string) []*tensor.Tensor {
 	all := l.tensor(name, n, rows, cols)
 	if all == nil {
 		return nil
 	}
 	scale := []float32{1}
-	if s := l.f.Tensor(name + ".scale"); s != nil {
-		size := n
-		if len(s.Dims) > 0 && s.Dims[0] == 1 {
-			size = 1
+	for _, name := range append([]string{name + ".scale"}, scales...) {
+		if s := l.f.Tensor(name); s != nil {
+			size := n
+			if len(s.Dims) > 0 && s.Dims[0] == 1 {
+				size = 1
+			}
+			scale = l.vector(name, size)
+			break // a second one is of no use to anyone: it stays untaken, which is an error
 		}
-		scale = l.vector(name+".scale", size)
 	}
 	out := make([]*tensor.Tensor, n)
 	for i := range out {
@@ -198,7 +206,13 @@ func (l *loader) vector(name string, n int) []float32 {
 		l.fail("%w", err)
 		return make([]float32, min(n, 1))
 	}
-	return w.Float32()
+	x := w.Float32()
+	for i, v := range x {
+		if v-v != 0 { // NaN or infinite
+			l.fail("%s[%d] is %g, expected a finite number", name, i, v)
+		}
+	}
+	return x
 }
 
 func (l *loader) norm(name string, n int) []float32 { return l.vector(name+".weight", n) }
@@ -206,8 +220,8 @@ func (l *loader) norm(name string, n int) []float32 { return l.vector(name+".wei
 func (l *loader) has(name string) bool { return l.f.Tensor(name) != nil }
 
 // load reads all weights of the shape c.
-func load(f *gguf.File, c *Config) (*weights, error) {
-	l := &loader{f: f}
+func load(f *gguf.File, c *Config, allowUnknown bool) (*weights, error) {
+	l := newLoader(f)
 	if f.Tensor("token_embd.weight") == nil {
 		return nil, fmt.Errorf("model: token_embd.weight is missing: is the file a vocabulary, or one part of a split model?")
 	}
@@ -248,6 +262,9 @@ func load(f *gguf.File, c *Config) (*weights, error) {
 	if c.Experts > 0 && !slices.ContainsFunc(w.layers, func(l layer) bool { return l.experts != nil }) {
 		l.fail("blk.0.ffn_gate_inp.weight is missing, but gemma4.expert_count is %d", c.Experts)
 	}
+	if l.err == nil && !allowUnknown {
+		l.err = understood(f, c, l.taken)
+	}
 	return w, l.err
 }
 
@@ -255,11 +272,15 @@ func (l *loader) layer(i int, c *Config) layer {
 	l.matrices = nil
 	lc, d := c.Layers[i], c.Width
 	name := func(s string) string { return fmt.Sprintf("blk.%d.%s", i, s) }
+	owns := i < c.Owners
+	q, k, v := l.projections(name, &lc, owns, d)
 	b := layer{
 		LayerConfig:  lc,
-		owns:         i < c.Owners,
+		owns:         owns,
 		attnNorm:     l.norm(name("attn_norm"), d),
-		q:            l.matrix(name("attn_q"), lc.Heads*lc.HeadDim, d),
+		q:            q,
+		k:            k,
+		v:            v,
 		qNorm:        l.norm(name("attn_q_norm"), lc.HeadDim),
 		attnOut:      l.matrix(name("attn_output"), d, lc.Heads*lc.HeadDim),
 		postAttnNorm: l.norm(name("post_attention_norm"), d),
@@ -270,12 +291,8 @@ func (l *loader) layer(i int, c *Config) layer {
 		postMLPNorm:  l.norm(name("post_ffw_norm"), d),
 		scale:        1,
 	}
-	if b.owns {
-		b.k = l.matrix(name("attn_k"), lc.KVHeads*lc.HeadDim, d)
+	if owns {
 		b.kNorm = l.norm(name("attn_k_norm"), lc.HeadDim)
-		if l.has(name("attn_v.weight")) {
-			b.v = l.matrix(name("attn_v"), lc.KVHeads*lc.HeadDim, d)
-		}
 	}
 	if l.has(name("ffn_gate_inp.weight")) || l.has(name("ffn_down_exps.weight")) {
 		b.experts = l.experts(name, c)
@@ -292,6 +309,31 @@ func (l *loader) layer(i int, c *Config) layer {
 	return b
 }
 
+// projections returns q and, where the layer owns them, k and v. They lie in three tensors, in two where keys are values, or in one: q's
+// rows first, then k's and v's.
+func (l *loader) projections(name func(string) string, c *LayerConfig, owns bool, d int) (q, k, v *tensor.Tensor) {
+	rows, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	if l.has(name("attn_qkv.weight")) {
+		all := l.matrix(name("attn_qkv"), rows+2*kv, d)
+		switch {
+		case all == nil:
+		case owns:
+			q, k, v = all.RowRange(0, rows), all.RowRange(rows, rows+kv), all.RowRange(rows+kv, rows+2*kv)
+		default:
+			q = all.RowRange(0, rows)
+		}
+		return q, k, v
+	}
+	q = l.matrix(name("attn_q"), rows, d)
+	if owns {
+		k = l.matrix(name("attn_k"), kv, d)
+		if l.has(name("attn_v.weight")) {
+			v = l.matrix(name("attn_v"), kv, d)
+		}
+	}
+	return q, k, v
+}
+
 func (l *loader) experts(name func(string) string, c *Config) *experts {
 	if c.Experts == 0 {
 		l.fail("gemma4.expert_count is missing or 0, expected the number of experts in %s", name("ffn_down_exps.weight"))
@@ -304,7 +346,7 @@ func (l *loader) experts(name func(string) string, c *Config) *experts {
 		preNorm:     l.norm(name("pre_ffw_norm_2"), d),
 		denseNorm:   l.norm(name("post_ffw_norm_1"), d),
 		postNorm:    l.norm(name("post_ffw_norm_2"), d),
-		down:        l.stack(name("ffn_down_exps"), n, d, f),
+		down:        l.stack(name("ffn_down_exps"), n, d, f, name("ffn_gate_inp.per_expert_scale")),
 	}
 	if l.has(name("ffn_gate_up_exps.weight")) {
 		x.gateUp = l.stack(name("ffn_gate_up_exps"), n, 2*f, d)
@@ -323,6 +365,11 @@ func (l *loader) frequencies(c *LayerConfig) []float64 {
 	if !c.Sliding && l.has("rope_freqs.weight") {
 		if factors = l.vector("rope_freqs.weight", half); l.err != nil {
 			return nil
+		}
+		for i, x := range factors {
+			if x <= 0 {
+				l.fail("rope_freqs.weight[%d] is %g, expected a positive number", i, x)
+			}
 		}
 	}
 	out := make([]float64, half)
