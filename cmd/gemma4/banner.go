@@ -6,6 +6,7 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+	"github.com/gogemma/gemma4/internal/machine"
 )
 
 // nanoKnows is what the embedded model was made for.
@@ -18,7 +19,8 @@ Try: What is the capital of Peru?  What is 12 + 7?  What is the opposite of 'wet
 // banner says who is there, and what for.
 func (t *talk) banner() {
 	info := t.m.Info()
-	t.note("%s: %s parameters in %s, %s kernels, threads: %d", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes), info.Level, info.Threads)
+	t.note("%s: %s parameters in %s", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes))
+	t.note("%s", t.runsOn(info))
 	if t.model.Path == "" {
 		t.note("%s", nanoKnows)
 	}
@@ -26,6 +28,15 @@ func (t *talk) banner() {
 		t.note("%s holds %d messages", t.file, n)
 	}
 	t.note("/help lists the commands")
+}
+
+// runsOn tells the kernels and the threads, and why so many.
+func (t *talk) runsOn(info gemma4.Info) string {
+	threads, why := machine.Threads()
+	if t.model.Loader.Threads != 0 || info.Threads != threads {
+		why = "as -threads says"
+	}
+	return fmt.Sprintf("%s kernels; threads: %d (%s)", info.Level, info.Threads, why)
 }
 
 func modelName(info gemma4.Info) string { return cmp.Or(info.Name, "a model without a name") }

@@ -83,7 +83,7 @@ func TestVersionTellsOfTheProgramAndTheMachine(t *testing.T) {
 	}
 	for _, args := range []string{"version", "-version", "--version"} {
 		out := gemma4Command.Good(t, "", args)
-		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nkernels ` + best.Name + `, of portable.*\nthreads \d+.*\n$`)
+		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nkernels: ` + best.Name + ` \(of portable.*\)\nthreads: \d+ \(.+\)\n$`)
 		if !want.MatchString(out) {
 			t.Errorf("%s: %q", args, out)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 )
 
@@ -50,13 +51,20 @@ func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p.TextVar(&t.options.Full, "full", gemma4.FullStop, "`policy` when the context is full: stop the answer, drop the oldest turns, or end with an error")
 	tools := p.String("tools", "", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
 	history := p.String("history", historyFile(), "`file` that keeps what was typed for the arrow keys; empty: none")
+	template := p.String("template", "", "`file` with a chat template that takes the place of the model's")
+	p.Func("var", "`NAME=JSON` for the template, such as preserve_thinking=true; may be repeated", t.variable)
 	session := p.SessionFlags()
 
 	return p.Run(args, func() error {
-		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || *tools != "") {
-			return cli.Wrong("-raw has no turns: -system, -think, -session and -tools do not go with it")
+		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || *tools != "" || *template != "") {
+			return cli.Wrong("-raw has no turns: -system, -think, -session, -tools and -template do not go with it")
 		}
 		t.options.SessionOptions = *session
+		if *template != "" {
+			if err := t.readTemplate(*template); err != nil {
+				return err
+			}
+		}
 		if *tools != "" {
 			text, err := os.ReadFile(*tools)
 			if err != nil {
@@ -81,6 +89,9 @@ func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			defer stop()
 			if *raw {
 				return t.raw(ctx, prompt)
+			}
+			if err := t.begin(); err != nil {
+				return err
 			}
 			return t.line(ctx, prompt, true)
 		})
@@ -117,7 +128,37 @@ func (t *talk) question() (string, error) {
 func (t *talk) raw(ctx context.Context, prompt string) error {
 	tok := t.m.Tokenizer()
 	ids := tok.WithBOS(tok.Encode(prompt, true))
-	_, err := t.Answer(t.chat.Session().Generate(ctx, []gemma4.Input{{Tokens: ids}}, t.chat.Options.GenerateOptions), false)
-	t.statistics(err)
+	s, err := t.m.NewSession(t.options.SessionOptions)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, err = t.Answer(s.Generate(ctx, []gemma4.Input{{Tokens: ids}}, t.generation()), false)
+	t.statistics(s.Result(), err)
 	return err
+}
+
+// variable takes a variable for the template.
+func (t *talk) variable(text string) error {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok || name == "" || !json.Valid([]byte(value)) {
+		return errors.New(`expected NAME=JSON, such as preserve_thinking=true or city="\"Oslo\""`)
+	}
+	if t.options.Variables == nil {
+		t.options.Variables = map[string]any{}
+	}
+	t.options.Variables[name] = json.RawMessage(value)
+	return nil
+}
+
+func (t *talk) readTemplate(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if t.options.Template, err = chat.Parse(string(text)); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	t.templateText = string(text)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
+	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -52,6 +53,62 @@ func TestThePromptComesFromArgumentsAndStandardInput(t *testing.T) {
 	}
 	if got := run.Good(t, "<|turn>user\nWhat is 2 + 3?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>", "-temp", "0", "-raw"); got != "2 + 3 = 5\n" {
 		t.Errorf("-raw from standard input: %q", got)
+	}
+}
+
+func TestATemplateAndItsVariablesCanBeGiven(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	template := file("template.jinja", "{{ bos_token }}<|turn>user\n{{ question or messages[0].content }}<turn|>\n<|turn>model{{ '\\n' }}")
+	for flags, want := range map[string]string{
+		"":                                       "2 + 3 = 5\n",
+		`-var question="What-is-20-minus-8?"`:    "",
+		`-var question="What\u0020is\u00209+9?"`: "",
+		`-var question=false -var other=[1]`:     "2 + 3 = 5\n",
+	} {
+		got := run.Good(t, "", append(strings.Fields("-temp 0 -template "+template+" "+flags), "What is 2 + 3?")...)
+		if want != "" && got != want || want == "" && got == "2 + 3 = 5\n" {
+			t.Errorf("%s: %q", flags, got)
+		}
+	}
+	run.Fails(t, 1, "bad.jinja: ", "", "-template", file("bad.jinja", "{% if %}"), "Hello")
+	run.Fails(t, 1, "missing.jinja", "", "-template", filepath.Join(dir, "missing.jinja"), "Hello")
+	run.Fails(t, 2, "NAME=JSON", "", "-var", "question=What", "Hello")
+	run.Fails(t, 2, "NAME=JSON", "", "-var", "question", "Hello")
+	run.Fails(t, 2, "-raw", "", "-raw", "-template", template, "Hello")
+
+	f, err := gguf.OpenBytes(nano.GGUF())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Metadata.Set("tokenizer.chat_template", "{% nonsense"); err != nil {
+		t.Fatal(err)
+	}
+	var tensors []gguf.Source
+	for _, x := range f.Tensors {
+		data := make([]byte, x.Size)
+		if _, err := x.ReadAt(data, 0); err != nil {
+			t.Fatal(err)
+		}
+		tensors = append(tensors, gguf.NewSource(x.Name, x.Type, x.Dims, data))
+	}
+	broken := filepath.Join(dir, "broken.gguf")
+	if err := gguf.WriteFile(broken, f.Metadata, tensors); err != nil {
+		t.Fatal(err)
+	}
+	run.Fails(t, 1, "-template FILE gives another", "", "-m", broken, "Hello")
+	if got := run.Good(t, "", "-temp", "0", "-m", broken, "-template", template, "What is 2 + 3?"); got != "2 + 3 = 5\n" {
+		t.Errorf("with another template: %q", got)
+	}
+	if got := run.Good(t, "", "-temp", "0", "-m", broken, "-raw", "-n", "1", "What"); got == "" {
+		t.Error("without a template: nothing")
 	}
 }
 

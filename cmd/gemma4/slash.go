@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,15 +170,12 @@ func (t *talk) change(name, value string) error {
 	if err := t.Change(name, value); err != nil {
 		return fmt.Errorf("/set %s: %w", name, err)
 	}
-	o := &t.chat.Options
-	o.GenerateOptions, o.System, o.Thinking, o.Full = t.generation(), t.options.System, t.options.Thinking, t.options.Full
+	t.apply()
 	return t.save()
 }
 
 func (t *talk) load(_ context.Context, file string) error {
-	o := t.options
-	o.System, o.Thinking, o.Tools = "", false, nil // the file's
-	if err := t.restore(file, o); err != nil {
+	if err := t.restore(file); err != nil {
 		return err
 	}
 	t.note("(%s holds %d messages)", file, len(t.chat.Messages))
@@ -204,11 +202,8 @@ func (t *talk) show(_ context.Context, what string) error {
 			t.showMessage(m)
 		}
 	case "template":
-		text, err := t.m.Info().Metadata.Text("tokenizer.chat_template")
-		if err != nil {
-			text = "(the file has none: the built-in one is used)"
-		}
-		t.note("%s", text)
+		own, _ := t.m.Info().Metadata.Text("tokenizer.chat_template")
+		t.note("%s", cmp.Or(t.templateText, strings.TrimSpace(own), "(the file has none: the built-in one is used)"))
 	default:
 		return fmt.Errorf("/show %s: expected model, session, system, tools, messages or template", what)
 	}
@@ -221,7 +216,7 @@ func (t *talk) showModel() {
 	for _, f := range info.Formats {
 		t.note("  %-8v %4d tensors, %s", f.Format, f.Tensors, cli.Bytes(f.Bytes))
 	}
-	t.note("runs on %s kernels with %d threads", info.Level, info.Threads)
+	t.note("%s", t.runsOn(info))
 }
 
 func (t *talk) showSession() {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,8 +25,11 @@ type talk struct {
 	options  gemma4.ChatOptions // as the user wants them
 	most     *int               // tokens of an answer
 	file     string             // that keeps the conversation, may be empty
+	updated  bool               // it has been
 	thoughts bool               // are shown
 	stats    bool               // are shown after an answer
+
+	templateText string // of -template
 
 	m       *gemma4.Model
 	chat    *gemma4.Chat
@@ -40,39 +45,66 @@ type lines interface {
 	Read(ctx context.Context, prompt string) (string, error)
 }
 
-// open opens the model and the conversation for body.
+// open opens the model for body, and closes what it leaves.
 func (t *talk) open(body func() error) (err error) {
 	if t.m, err = t.model.Open(); err != nil {
 		return err
 	}
 	defer t.m.Close()
-	if err := t.begin(); err != nil {
-		return err
-	}
-	defer func() { t.chat.Close() }()
+	defer func() {
+		if t.updated { // its segments become one
+			err = cmp.Or(err, t.chat.Save(t.file))
+		}
+		if t.chat != nil {
+			t.chat.Close()
+		}
+	}()
 	return body()
 }
 
 // begin goes on with the conversation in the file, or begins a new one.
 func (t *talk) begin() (err error) {
-	t.options.GenerateOptions = t.generation()
 	if t.file != "" {
-		if err := t.restore(t.file, t.options); !errors.Is(err, fs.ErrNotExist) {
+		given := t.options
+		if err := t.restore(t.file); err == nil {
+			t.Visit(func(f *flag.Flag) { // what the user says now counts more than what the file holds
+				switch f.Name {
+				case "system":
+					t.options.System = given.System
+				case "think":
+					t.options.Thinking = given.Thinking
+				case "tools":
+					t.options.Tools = given.Tools
+				}
+			})
+			t.apply()
+			return nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
+	t.options.GenerateOptions = t.generation()
 	if t.chat, err = t.m.NewChat(t.options); err != nil {
-		return err
+		const library, here = "ChatOptions.Template can be another", "-template FILE gives another, -raw does without"
+		return errors.New(strings.Replace(err.Error(), library, here, 1))
 	}
 	return t.save() // what cannot be kept is known before anything is said
+}
+
+// apply makes the conversation follow the options.
+func (t *talk) apply() {
+	o := &t.chat.Options
+	o.GenerateOptions, o.System, o.Thinking, o.Tools, o.Full = t.generation(), t.options.System, t.options.Thinking, t.options.Tools, t.options.Full
 }
 
 func (t *talk) generation() gemma4.GenerateOptions {
 	return gemma4.GenerateOptions{Sampling: t.sampling.Overrides, MaxTokens: *t.most}
 }
 
-// restore takes the conversation of a file for this one.
-func (t *talk) restore(file string, o gemma4.ChatOptions) error {
+// restore takes the conversation of a file for this one, with the instruction, the tools and thinking of the file.
+func (t *talk) restore(file string) error {
+	o := t.options
+	o.GenerateOptions, o.System, o.Thinking, o.Tools = t.generation(), "", false, nil
 	c, err := t.m.RestoreChat(file, o)
 	if err != nil {
 		return err
@@ -88,11 +120,13 @@ func (t *talk) restore(file string, o gemma4.ChatOptions) error {
 	return nil
 }
 
+// save keeps what the conversation has become in its file: the cost is that of what has changed.
 func (t *talk) save() error {
 	if t.file == "" {
 		return nil
 	}
-	return t.chat.Save(t.file)
+	t.updated = true
+	return t.chat.Update(t.file)
 }
 
 // note tells the user something that is no part of the conversation.
@@ -102,6 +136,9 @@ func (t *talk) note(format string, args ...any) {
 
 // converse takes turns until they end.
 func (t *talk) converse(history string) error {
+	if err := t.begin(); err != nil {
+		return err
+	}
 	ctx, stop := cli.Interruptible()
 	defer stop()
 	in, screen := t.Keyboard()
@@ -233,7 +270,7 @@ func (t *talk) turn(ctx context.Context, messages ...chat.Message) (err error) {
 	if r.Dropped > 0 {
 		t.note("(the context was full: the oldest %d messages are forgotten)", r.Dropped)
 	}
-	t.statistics(err)
+	t.statistics(r, err)
 	switch stopped := errors.Is(err, context.Canceled); {
 	case err != nil && !stopped:
 		return err
@@ -249,11 +286,10 @@ func (t *talk) turn(ctx context.Context, messages ...chat.Message) (err error) {
 }
 
 // statistics shows how an answer went, if that is asked for.
-func (t *talk) statistics(err error) {
+func (t *talk) statistics(r gemma4.Result, err error) {
 	if !t.stats || err != nil && !errors.Is(err, context.Canceled) {
 		return
 	}
-	r := t.chat.Result()
 	t.note("(prompt %d tokens, %d of them known, %.1f tokens/s; answer %d tokens, %.1f tokens/s; seed %d; ended by: %v)",
 		r.Reused+r.Prompt, r.Reused, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), r.Seed, r.Reason)
 }

@@ -140,6 +140,25 @@ func TestASessionGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
+func TestFlagsCountMoreThanWhatTheSessionHolds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "talk")
+	run.Good(t, "What is 2 + 3?\n", "-temp", "0", "-session", file, "-think", "-system", "Be brief.")
+	for _, test := range []struct{ flags, want string }{
+		{"", "Be brief.\nthinking: false\n"},
+		{"-system=", "\nthinking: false\n"},
+		{"-system= -think=false", "\nthinking: true\n"},
+		{"-system=Short.", "Short.\nthinking: false\n"},
+	} {
+		other := file + ".copy" + test.flags
+		if data, err := os.ReadFile(file); err != nil || os.WriteFile(other, data, 0o600) != nil {
+			t.Fatal(err)
+		}
+		if o := run.Call("/show system\n/think\n", append(strings.Fields(test.flags), "-session", other)...); o.Errors != test.want {
+			t.Errorf("%q: %q, want %q", test.flags, o.Errors, test.want)
+		}
+	}
+}
+
 func TestASessionWaitsForWhatAToolReturns(t *testing.T) {
 	dir := t.TempDir()
 	tools, file := filepath.Join(dir, "tools.json"), filepath.Join(dir, "talk")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -160,4 +161,42 @@ func TestCommandsThatFailChangeNothing(t *testing.T) {
 	s.Shows("top-p              0.95")
 	s.Type("/bye\r")
 	wait()
+}
+
+func TestASessionsFileHasEachTurnAtOnceAndIsMergedInTheEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "talk")
+	m, err := nano.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	holds := func(messages int) (bytes int64) {
+		t.Helper()
+		c, err := m.RestoreChat(file, gemma4.ChatOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if len(c.Messages) != messages {
+			t.Errorf("%d messages are kept, want %d", len(c.Messages), messages)
+		}
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	s, wait := converse(t, "-session", file)
+	holds(0)
+	s.Type("What is 2 + 3?\r")
+	s.Shows(prompt)
+	holds(2)
+	s.Type("What is 12 + 7?\r")
+	s.Shows(prompt)
+	segments := holds(4)
+	s.Type("/bye\r")
+	wait()
+	if merged := holds(4); merged >= segments {
+		t.Errorf("%d bytes, %d before the end", merged, segments)
+	}
 }

@@ -39,9 +39,9 @@ func runVersion(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		info, _ := debug.ReadBuildInfo()
 		fmt.Fprintf(p.Out, "gemma4 %s\n%s %s/%s\n", built(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		fmt.Fprintf(p.Out, "kernels %s, of %s\n", best.Name, strings.Join(levels, ", "))
+		fmt.Fprintf(p.Out, "kernels: %s (of %s)\n", best.Name, strings.Join(levels, ", "))
 		threads, why := machine.Threads()
-		fmt.Fprintf(p.Out, "threads %d: %s\n", threads, why)
+		fmt.Fprintf(p.Out, "threads: %d (%s)\n", threads, why)
 		return nil
 	})
 }
