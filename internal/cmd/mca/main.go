@@ -1,5 +1,5 @@
 // Command mca prints how many cycles the inner loops of the arm64 kernels take, by the models of llvm-mca, which counts what
-// the processor's units can do and knows no cache. It needs llvm-objdump-19 and llvm-mca-19 (apt install llvm-19).
+// the processor's units can do and knows no cache. It needs LLVM 19's llvm-objdump and llvm-mca.
 //
 //	go run ./internal/cmd/mca
 package main
@@ -15,6 +15,9 @@ import (
 
 	"github.com/gogemma/gemma4/tensor"
 )
+
+// The programs that it runs.
+const objdump, mca = "llvm-objdump-19", "llvm-mca-19"
 
 // panels stands for the format of those.
 const panels = ^tensor.Format(0)
@@ -105,6 +108,11 @@ func main() {
 }
 
 func run() error {
+	for _, program := range []string{objdump, mca} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%s is not installed: on Debian and Ubuntu, apt install llvm-19 (from apt.llvm.org where the release is older); %w", program, err)
+		}
+	}
 	dir, err := os.MkdirTemp("", "mca")
 	if err != nil {
 		return err
@@ -139,7 +147,7 @@ func run() error {
 
 // innerLoop returns the largest loop that has no other in it. Row kernels leave it early for one token, by a BLT.
 func innerLoop(binary, function string, tokens int) ([]string, error) {
-	out, err := exec.Command("llvm-objdump-19", "-d", "--no-show-raw-insn", "--mattr=+dotprod,+i8mm,+bf16",
+	out, err := exec.Command(objdump, "-d", "--no-show-raw-insn", "--mattr=+dotprod,+i8mm,+bf16",
 		"--disassemble-symbols=github.com/gogemma/gemma4."+function+".abi0", binary).Output()
 	if err != nil {
 		return nil, err
@@ -183,7 +191,7 @@ func innerLoop(binary, function string, tokens int) ([]string, error) {
 // count returns the cycles of a turn.
 func count(code []string, cpu string) (float64, error) {
 	const turns = 1000
-	cmd := exec.Command("llvm-mca-19", "-mtriple=aarch64", "-mcpu="+cpu, "-mattr=+dotprod,+i8mm,+bf16", "-iterations="+strconv.Itoa(turns))
+	cmd := exec.Command(mca, "-mtriple=aarch64", "-mcpu="+cpu, "-mattr=+dotprod,+i8mm,+bf16", "-iterations="+strconv.Itoa(turns))
 	cmd.Stdin = strings.NewReader(strings.Join(code, "\n") + "\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
