@@ -68,15 +68,16 @@
 //
 // [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens goes on
 // within a second, where reading it took minutes, and on the same kernels with the same bytes. A file is replaced in one step, however
-// the program ends; one that is damaged or of another model is an error, never another answer. It is a GGUF file: gemma4 inspect shows
-// what is in it.
+// the program ends; one that is damaged or of another model ([Model.Fingerprint]) is an error, never another answer. [Session.Update] and
+// [Chat.Update] append what a turn has added, which costs the same in a long text and a short one; a program that is killed loses that turn
+// at most. It is a GGUF file: gemma4 inspect shows what is in it. SaveTo and RestoreFrom do without files.
 //
 //	c, err := m.RestoreChat("talk.gguf", gemma4.ChatOptions{})
 //	if errors.Is(err, fs.ErrNotExist) {
 //		c, err = m.NewChat(gemma4.ChatOptions{})
 //	}
 //	…
-//	err = c.Save("talk.gguf")
+//	err = c.Update("talk.gguf") // after each turn
 //
 // # Results
 //

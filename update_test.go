@@ -3,6 +3,7 @@ package gemma4_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,12 +16,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/nano"
 )
 
 // sizes notes how large a file is and which one.
@@ -403,6 +406,71 @@ func TestRestoreCanSetEveryOption(t *testing.T) {
 	}
 	if o := restoredChat(t, m, path, gemma4.ChatOptions{}).Options; o.System != "" || o.Thinking || o.Tools != nil {
 		t.Errorf("updated to %+v, want empty ones", o)
+	}
+}
+
+// hooked is a reader that calls a function before each read, if it is set.
+type hooked struct {
+	*bytes.Reader
+	before atomic.Pointer[func()]
+}
+
+func (h *hooked) ReadAt(p []byte, off int64) (int, error) {
+	if f := h.before.Load(); f != nil {
+		(*f)()
+	}
+	return h.Reader.ReadAt(p, off)
+}
+
+func TestClosingAModelEndsARestoreThatReadsWeights(t *testing.T) {
+	saver := openNano(t, gemma4.Loader{})
+	path := save(t, newSession(t, saver, gemma4.SessionOptions{}))
+	r := &hooked{Reader: bytes.NewReader(nano.GGUF())}
+	m, err := gemma4.Loader{Threads: 2}.OpenReaderAt(r, r.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var reads atomic.Int32
+	closed := make(chan error, 1)
+	closing := func() {
+		if reads.Add(1) == 3 {
+			go func() { closed <- m.Close() }()
+		}
+		for reads.Load() >= 3 { // until it is closing
+			s, err := m.NewSession(gemma4.SessionOptions{})
+			if errors.Is(err, gemma4.ErrClosed) {
+				break
+			}
+			s.Close()
+		}
+	}
+	r.before.Store(&closing)
+	if _, err := m.Restore(path, gemma4.SessionOptions{}); err != gemma4.ErrClosed {
+		t.Errorf("restored with the error %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if n := reads.Load(); n > 5 {
+		t.Errorf("%d reads, closed in the third", n)
+	}
+}
+
+func TestFingerprintsOfModels(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := m.Fingerprint(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	f, err := m.Fingerprint(ctx)
+	if again, err2 := openNano(t, gemma4.Loader{Threads: 1}).Fingerprint(ctx); err != nil || err2 != nil || again != f || len(f) != 64 {
+		t.Errorf("%q, opened again %q; %v, %v", f, again, err, err2)
+	}
+	m.Close()
+	if _, err := m.Fingerprint(ctx); err != gemma4.ErrClosed {
+		t.Errorf("closed: %v", err)
 	}
 }
 
