@@ -522,3 +522,50 @@ func TestRestoredTextsAreNotShared(t *testing.T) {
 		t.Error("what was read again has other logits")
 	}
 }
+
+func TestATextAboveTheLimitEvictsNoOther(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	short, long := words(200, 1), words(900, 2)
+	read := func(p *gemma4.PrefixCache, ids []int32) (reused int) {
+		s := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
+		generate(t, s, []gemma4.Input{{Tokens: ids}}, gemma4.GenerateOptions{MaxTokens: 1})
+		return s.Result().Reused
+	}
+	roomy := gemma4.NewPrefixCache(1 << 30)
+	defer roomy.Close()
+	read(roomy, long)
+	p := gemma4.NewPrefixCache(roomy.Stats().Bytes / 2)
+	defer p.Close()
+	read(p, short)
+	before := p.Stats()
+	read(p, long)
+	if after := p.Stats(); before.Texts != 1 || after.Texts != 1 || after.Bytes != before.Bytes {
+		t.Errorf("%+v before the long text, %+v after it", before, after)
+	}
+	if n := read(p, short); n != len(short)-1 {
+		t.Errorf("%d positions of the short text are left, want %d", n, len(short)-1)
+	}
+}
+
+// Tokens before embeddings are kept when they have been read. Where the limit has no room for them then, it has when the windows of sliding
+// layers have left them, but no session could begin there.
+func TestATextWhoseWindowIsGoneIsNotKept(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	ids, soft := words(200, 1), make([]float32, 900*m.Config().Width)
+	for i := range soft {
+		soft[i] = float32(i%7) / 8
+	}
+	kept := func(limit int64) gemma4.PrefixStats {
+		p := gemma4.NewPrefixCache(limit)
+		defer p.Close()
+		s := newSession(t, m, gemma4.SessionOptions{Prefixes: p, History: -1})
+		if err := s.Read(ctx, gemma4.Input{Tokens: ids}, gemma4.Input{Embeddings: soft}); err != nil {
+			t.Fatal(err)
+		}
+		return p.Stats()
+	}
+	all := kept(1 << 30)
+	if none := kept(all.Bytes - 1); all.Texts != 1 || none.Texts != 0 {
+		t.Errorf("with room for them %+v, without %+v", all, none)
+	}
+}
