@@ -46,15 +46,16 @@ type Loader struct {
 }
 
 // Open opens a model for reading. paths is a GGUF file, any one part of a split one (the others are found beside it), or
-// all parts. The file is mapped into memory, not copied: opening costs its metadata, and pages are read when they are used.
+// all parts. The file is mapped into memory, not copied: opening costs its metadata, and pages are read when they are used. What a 32-bit
+// machine cannot map is read as [OpenReaderAt] does.
 func Open(paths ...string) (*Model, error) { return Loader{}.Open(paths...) }
 
 // OpenBytes opens a model that lies in memory, such as an embedded one: a GGUF file, or all parts of a split one. The bytes
 // must not change while the model is open.
 func OpenBytes(parts ...[]byte) (*Model, error) { return Loader{}.OpenBytes(parts...) }
 
-// OpenReaderAt opens a model of the given size in bytes behind any reader. Its weights are read into memory, but for the
-// table of per-layer embeddings, of which single rows are read when they are needed.
+// OpenReaderAt opens a model of the given size in bytes behind any reader. Its weights are read into memory as far as the machine can
+// spare some, the others each time they are needed, and of the table of per-layer embeddings single rows.
 func OpenReaderAt(r io.ReaderAt, size int64) (*Model, error) { return Loader{}.OpenReaderAt(r, size) }
 
 // Open is [Open] with the loader's options.

@@ -313,3 +313,35 @@ func TestFormatsOfOneAndTwoBitsRunAtEveryLevel(t *testing.T) {
 		}
 	}
 }
+
+// TestWeightsReadWhenNeededAtEveryLevel compares a model whose weights stay behind a reader with the mapped one.
+func TestWeightsReadWhenNeededAtEveryLevel(t *testing.T) {
+	for _, name := range []string{"tiny-e-mix", "tiny-moe-q4_k_m", "micro-e"} {
+		t.Run(name, func(t *testing.T) {
+			skipShort(t, name, "tiny-e-mix")
+			g := readGoldenModel(t, name)
+			data, err := os.ReadFile(g.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := gguf.OpenReaderAt(gguf.Part{Name: name, ReaderAt: bytes.NewReader(data), Size: int64(len(data))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range Levels() {
+				needed, err := model.New(f, model.Options{Kernels: k, Workers: 2, Resident: -1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				mapped := g.open(t, k, 2)
+				if !sameBits(readAll(t, open(t, needed, 5), g.IDs[:12]), readAll(t, open(t, mapped, 5), g.IDs[:12])) {
+					t.Errorf("%s at %s: a prompt has other logits", name, k.Name)
+				}
+				if !sameBits(writeAll(t, open(t, needed, 5), g.IDs[:4], 2), writeAll(t, open(t, mapped, 5), g.IDs[:4], 2)) {
+					t.Errorf("%s at %s: written tokens have other logits", name, k.Name)
+				}
+				needed.Close()
+			}
+		})
+	}
+}

@@ -15,8 +15,8 @@
 // as fast as one of 3 MB with the same vocabulary, and the weights cost no heap. [Tensor.Data] returns a piece of the
 // map; its pages are loaded when they are first touched and belong to the operating system. It is valid until
 // [File.Close]. Everything else (names, strings, arrays) is a copy and outlives the file. Where files cannot be mapped
-// (js/wasm, or a file too large for a 32-bit address space) the same calls read the file instead: Data then returns a
-// fresh copy, and [Tensor.ReadAt] reads a piece. [OpenBytes] and [OpenReaderAt] open what is no file.
+// (js/wasm, or the parts of a file of more than a gigabyte on a 32-bit machine) the same calls read the file instead:
+// Data then returns a fresh copy, and [Tensor.ReadAt] reads a piece. [OpenBytes] and [OpenReaderAt] open what is no file.
 //
 // A model may be split into parts named NAME-00001-of-00003.gguf and so on. Opening any of them opens all;
 // [OpenParts] takes parts of other names, in any order. The tensors of all parts form one table.

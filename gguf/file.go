@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"sync"
 
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/mmap"
 )
 
@@ -22,6 +22,7 @@ type File struct {
 
 	index  map[string]*Tensor
 	parts  []*part
+	mapped int64        // bytes of all maps
 	mu     sync.RWMutex // held for reading while a part is read
 	closed bool
 }
@@ -140,9 +141,12 @@ func (f *File) Close() error {
 
 // addPath opens the file at path and reads its head.
 func (f *File) addPath(path string) error {
-	p, err := openPart(path)
+	p, err := openPart(path, machine.Addressable()-f.mapped)
 	if err != nil {
 		return fmt.Errorf("gguf: %w", err)
+	}
+	if p.r == nil {
+		f.mapped += p.size
 	}
 	return f.add(p)
 }
@@ -175,8 +179,8 @@ func (f *File) finish(err error) (*File, error) {
 	return f, nil
 }
 
-// openPart maps the file, or opens it for reading where it cannot be mapped.
-func openPart(path string) (*part, error) {
+// openPart maps the file if it takes at most so many bytes of address space, or opens it for reading.
+func openPart(path string, room int64) (*part, error) {
 	// Asked before opening: opening a pipe would wait for its writer.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -197,8 +201,7 @@ func openPart(path string) (*part, error) {
 		return nil, err
 	}
 	p := &part{name: path, size: info.Size()}
-	// Half of the address space at most: on 32-bit machines a larger map would leave too little for anything else.
-	if p.size > 0 && p.size <= math.MaxInt/2 {
+	if p.size > 0 && p.size <= room {
 		if data, err := mmap.Map(file, p.size); err == nil {
 			p.data = data
 			p.unmap = func() error { return mmap.Unmap(data) }

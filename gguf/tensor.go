@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/mmap"
 )
 
@@ -49,8 +50,8 @@ func (t *Tensor) Data() ([]byte, error) {
 	if t.Mapped() {
 		return t.mapped(), nil
 	}
-	if t.Size > math.MaxInt {
-		return nil, t.wrap(fmt.Errorf("%d bytes, more than this machine can address", t.Size))
+	if t.Size > machine.Addressable() {
+		return nil, t.wrap(fmt.Errorf("%d bytes, more than this machine can hold at once: read them in pieces", t.Size))
 	}
 	b := make([]byte, t.Size)
 	if err := readFull(t.part.r, b, t.Offset); err != nil {

@@ -31,8 +31,8 @@ type scratch struct {
 	logits []float32 // [headBatch, vocabulary]
 	nan    atomic.Bool
 	angles [2]angles // of sliding and global layers
-	token  []byte    // rows of the per-layer table, where the file is not mapped
-	tokens [][]byte  // [rows] bytes of each row's entry in the per-layer table
+	tokens entries   // of the embedding
+	pieces entries   // of the per-layer table
 	moe    mixture
 
 	mm   *tensor.MatMul
@@ -43,6 +43,12 @@ type scratch struct {
 	l    *layer // its weights
 	err  error  // the first error of a region; what follows is skipped
 	tap  func(name string, layer int, x []float32)
+}
+
+// entries are the rows of a table that the chunk's ids stand for.
+type entries struct {
+	rows [][]byte // [rows] in place, or in buf where the table does not lie in memory
+	buf  []byte
 }
 
 // angles are the cosines and sines of rotary position embedding, [rows, head/2].
@@ -141,10 +147,35 @@ func (s *Session) reserve(chunk []row) error {
 // embed sets the residual to the tokens' embeddings times √width, or to the embeddings given.
 func (s *Session) embed() {
 	grow(&s.x, len(s.rows)*s.m.Width)
+	s.lookUp(&s.tokens, s.m.embedding)
 	s.each(len(s.rows), (*Session).embedRow)
-	s.embedPerLayer()
+	if s.m.PerLayer > 0 {
+		grow(&s.input, len(s.rows)*s.m.Width)
+		copy(s.input, s.x)
+		s.lookUp(&s.pieces, s.m.perLayerTable)
+	}
 	s.rotation(0, s.m.slidingFreqs)
 	s.rotation(1, s.m.globalFreqs)
+}
+
+// lookUp sets e to the rows of a table that the ids stand for.
+func (s *Session) lookUp(e *entries, t *tensor.Tensor) {
+	n, size := len(s.rows), t.Format.RowBytes(t.Cols())
+	if t.Data == nil && len(e.buf) < n*size {
+		e.buf = make([]byte, n*size)
+	}
+	e.rows = slices.Grow(e.rows[:0], n)
+	for i, r := range s.rows {
+		var buf []byte
+		if t.Data == nil {
+			buf = e.buf[i*size : (i+1)*size]
+		}
+		row, err := t.ReadRows(buf, int(r.id), int(r.id)+1)
+		if err != nil && s.err == nil {
+			s.err = fmt.Errorf("model: %w", err)
+		}
+		e.rows = append(e.rows, row)
+	}
 }
 
 func (s *Session) embedRow(i int) {
@@ -154,7 +185,7 @@ func (s *Session) embedRow(i int) {
 		copy(x, r.soft)
 		return
 	}
-	s.m.kernels.DecodeRow(e.Format, x, e.Row(int(r.id)))
+	s.m.kernels.DecodeRow(e.Format, x, s.tokens.rows[i])
 	scale := float32(math.Sqrt(float64(d))) * e.Scale
 	for j := range x {
 		x[j] *= scale
@@ -286,7 +317,7 @@ func (s *Session) keepWanted() {
 			}
 			if s.m.PerLayer > 0 {
 				move(s.input, n, i, d)
-				s.tokens[n] = s.tokens[i]
+				s.pieces.rows[n] = s.pieces.rows[i]
 			}
 		}
 		n++
@@ -311,34 +342,6 @@ func (s *Session) feedForward() {
 	s.add(s.out, l.postMLPNorm)
 }
 
-// embedPerLayer keeps what the per-layer embeddings are made of: the input and the tokens' rows of the table.
-func (s *Session) embedPerLayer() {
-	if s.m.PerLayer == 0 {
-		return
-	}
-	t, n := s.m.perLayerTable, len(s.rows)
-	grow(&s.input, n*s.m.Width)
-	copy(s.input, s.x)
-	if cap(s.tokens) < n {
-		s.tokens = make([][]byte, n)
-	}
-	s.tokens = s.tokens[:n]
-	size := t.format.RowBytes(t.cols)
-	if t.data == nil && len(s.token) < n*size {
-		s.token = make([]byte, n*size)
-	}
-	for i, r := range s.rows {
-		var buf []byte
-		if t.data == nil {
-			buf = s.token[i*size : (i+1)*size]
-		}
-		var err error
-		if s.tokens[i], err = t.read(buf, int(r.id)); err != nil && s.err == nil {
-			s.err = err
-		}
-	}
-}
-
 // perLayer: x += norm(proj(gelu(gate(x)) ⊙ e)), where e, the layer's own small embedding of the token, is the mean of the
 // table's entry and of a projection of the input.
 func (s *Session) perLayer() {
@@ -359,7 +362,7 @@ func (s *Session) perLayer() {
 }
 
 // pieceSize is the room for one layer's values of the table with the blocks they lie in.
-func (s *Session) pieceSize() int { return s.m.PerLayer + 2*s.m.perLayerTable.format.BlockLen() }
+func (s *Session) pieceSize() int { return s.m.PerLayer + 2*s.m.perLayerTable.Format.BlockLen() }
 
 // mixPerLayer sets row i of s.small to gelu(itself) ⊙ e.
 func (s *Session) mixPerLayer(i int) {
@@ -372,13 +375,13 @@ func (s *Session) mixPerLayer(i int) {
 	}
 	m.kernels.RMSNorm(e, e, m.perLayerNorm, m.Eps)
 
-	bl := t.format.BlockLen()
+	bl := t.Format.BlockLen()
 	from, to := s.i*p/bl, ((s.i+1)*p+bl-1)/bl // blocks
 	size := s.pieceSize()
 	piece := s.piece[i*size : i*size+(to-from)*bl]
-	m.kernels.DecodeRow(t.format, piece, s.tokens[i][from*t.format.BlockBytes():to*t.format.BlockBytes()])
+	m.kernels.DecodeRow(t.Format, piece, s.pieces.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
 	piece = piece[s.i*p-from*bl:][:p]
-	table, half := float32(math.Sqrt(float64(p)))*t.scale, float32(1/math.Sqrt2)
+	table, half := float32(math.Sqrt(float64(p)))*t.Scale, float32(1/math.Sqrt2)
 	for j := range e {
 		e[j] = (e[j] + piece[j]*table) * half
 	}

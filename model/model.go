@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -31,6 +32,9 @@ type Options struct {
 	Workers int             // goroutines that share the work; below 1: GOMAXPROCS
 	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer (ErrUnknown) as if those were not there.
 	AllowUnknown bool
+	// Resident is how many bytes of weights may be kept in memory where the file is not mapped. The others are read each time they are
+	// needed. 0: as many as the machine can spare; below 0: none.
+	Resident int64
 }
 
 // New builds the graph over the tensors of f, which must stay open as long as the model is used. Every tensor's shape is
@@ -41,18 +45,35 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := load(f, c, o.AllowUnknown)
+	if o.Resident == 0 {
+		o.Resident = spare(machine.Available())
+	}
+	w, err := load(f, c, o)
 	if err != nil {
 		return nil, err
 	}
 	if o.Kernels == nil {
 		o.Kernels = tensor.Portable()
 	}
-	m := &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: tensor.NewPool(o.Workers), file: f}
+	pool := tensor.NewPool(o.Workers)
+	if err := w.fit(c, pool.Workers(), machine.Available()); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	m := &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: pool, file: f}
 	for i := range m.fingerprints {
 		m.fingerprints[i].turn = make(chan struct{}, 1)
 	}
 	return m, nil
+}
+
+// spare returns how many bytes of weights may be kept in memory where so many are free, 0 if nobody knows.
+func spare(free int64) int64 {
+	most := machine.Addressable() / 2 // the garbage collector lets memory grow to twice what is in use
+	if free > 0 {
+		most = min(most, free/4*3)
+	}
+	return most
 }
 
 // readAhead lets the system read the matrices of layer i from disk while the one before it is computed. The first pass asks for it; later

@@ -70,7 +70,7 @@ func (m *Model) WriteBytes(tokens, depth int, cache tensor.Format) int64 {
 	var sum int64
 	add := func(w *tensor.Tensor) {
 		if w != nil {
-			sum += int64(len(w.Data))
+			sum += w.Bytes()
 		}
 	}
 	for i := range m.layers {
@@ -98,7 +98,7 @@ func (m *Model) WriteBytes(tokens, depth int, cache tensor.Format) int64 {
 		sum += int64(seen) * int64(newKV(&l.LayerConfig, cache, false).pageBytes()/pageLen)
 	}
 	if m.PerLayer > 0 {
-		sum += int64(tokens) * int64(m.perLayerTable.format.RowBytes(m.perLayerTable.cols))
+		sum += int64(tokens) * int64(m.perLayerTable.Format.RowBytes(m.perLayerTable.Cols()))
 	}
 	add(m.head)
 	return sum

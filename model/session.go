@@ -3,8 +3,9 @@ package model
 import (
 	"context"
 	"fmt"
-	"math"
+	"sort"
 
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -13,8 +14,6 @@ const (
 	DefaultBatch = 512
 	// headBatch bounds the positions whose logits are held at once.
 	headBatch = 16
-	// maxCache is what a program can address, in bytes: half of 32 bits, or what is left of 48.
-	maxCache = min(int64(math.MaxInt), 1<<46)
 )
 
 // SessionOptions say how a session keeps its text.
@@ -91,8 +90,17 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	if err := m.checkCache(o.Cache); err != nil {
 		return nil, err
 	}
-	if need := m.CacheBytes(s.limit, o.Cache, s.batch); need > maxCache && o.Context > 0 {
+	fits := func(n int) bool { return m.CacheBytes(n, o.Cache, s.batch) <= machine.Addressable() }
+	switch {
+	case fits(s.limit):
+	case o.Context > 0 || !fits(1):
+		need := m.CacheBytes(s.limit, o.Cache, s.batch)
 		return nil, fmt.Errorf("model: a cache of %d positions takes %d bytes, more than this machine can address", s.limit, need)
+	default: // what fits of the model's context
+		s.limit = sort.Search(s.limit, func(n int) bool { return !fits(n + 1) })
+	}
+	if err := m.checkScratch(s.batch, headBatch); err != nil {
+		return nil, err
 	}
 	if size := m.slidingPageBytes(o.Cache); size > 0 {
 		s.history.budget = int(max(0, o.History) / size)
@@ -180,6 +188,9 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if need := s.n + len(ids); need > s.limit {
 		return nil, &ContextError{need, s.limit}
 	}
+	if err := s.m.checkScratch(len(ids), len(ids)); err != nil {
+		return nil, err
+	}
 	s.role = tensor.Rows
 	s.chunk = s.chunk[:0]
 	for i, id := range ids {
@@ -228,9 +239,37 @@ func (s *Session) check(in []Input) (int, error) {
 		if len(p.Embeddings)%s.m.Width != 0 {
 			return 0, fmt.Errorf("model: input %d has %d embedding values, no multiple of the width %d", i, len(p.Embeddings), s.m.Width)
 		}
-		total += len(p.Tokens) + len(p.Embeddings)/s.m.Width
+		n := len(p.Embeddings) / s.m.Width
+		if err := s.m.checkScratch(n, headBatch); err != nil && p.Image { // it is not cut
+			return 0, err
+		}
+		total += len(p.Tokens) + n
 	}
 	return total, nil
+}
+
+// checkScratch tells whether this machine can address the buffers of so many rows, and the logits of some of them.
+func (c *Config) checkScratch(rows, wanted int) error {
+	if need := int64(rows)*c.rowBytes() + 4*int64(wanted)*int64(c.Vocabulary); need > machine.Addressable() {
+		return fmt.Errorf("model: a step of %d positions takes %d bytes, more than this machine can address", rows, need)
+	}
+	return nil
+}
+
+// rowBytes returns what the buffers of the graph take for one row, about.
+func (c *Config) rowBytes() int64 {
+	values := 0
+	for i := range c.Layers {
+		l := &c.Layers[i]
+		values = max(values, 2*(l.Heads+l.KVHeads)*l.HeadDim+2*l.MLPWidth+2*l.HeadDim)
+	}
+	values += 4*c.Width + 3*c.PerLayer
+	experts := 0
+	if c.Experts > 0 {
+		values += c.Width + c.Experts
+		experts = 2*c.Width + 3*c.ExpertWidth
+	}
+	return 4 * (int64(values) + int64(c.ExpertsUsed)*int64(experts))
 }
 
 // chunks cuts a prompt into runs of at most a batch, or of one image if that is longer.

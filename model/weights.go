@@ -20,10 +20,12 @@ type weights struct {
 	norm          []float32      // [width], before the head
 	slidingFreqs  []float64      // [head/2] radians per position
 	globalFreqs   []float64
-	perLayerTable *table           // [vocabulary, layers · perLayer], gathered row by row
+	perLayerTable *tensor.Tensor   // [vocabulary, layers · perLayer], gathered row by row
 	perLayerProj  []*tensor.Tensor // per layer [perLayer, width]
 	perLayerNorm  []float32        // [perLayer]
 	layers        []layer
+
+	piece int64 // bytes that each worker takes for matrices that are read when they are needed, 0 if there are none
 }
 
 // layer is one block. What a kind of model does not have is nil.
@@ -68,6 +70,8 @@ type loader struct {
 	taken    map[string]bool // tensors by name
 	matrices []*gguf.Tensor  // of the running layer, without its experts
 	decoded  int             // values of all vectors so far
+	resident int64           // bytes that may still be kept in memory
+	piece    int64           // see weights
 	err      error
 }
 
@@ -136,12 +140,29 @@ func (l *loader) tensor(name string, shape ...int) *tensor.Tensor {
 	if t == nil {
 		return nil
 	}
-	data, err := t.Data()
-	if err != nil {
-		l.fail("%s.weight: %w", name, err)
-		return nil
+	keep := t.Mapped() || t.Size <= l.resident
+	if keep && !t.Mapped() {
+		l.resident -= t.Size
 	}
-	w, err := tensor.New(name+".weight", Format(t), data, shape...)
+	w := l.open(t, keep, shape...)
+	if w != nil && !keep {
+		l.piece = max(l.piece, tensor.PieceBytes(w))
+	}
+	return w
+}
+
+// open returns a tensor over its bytes, or one that is read when it is needed.
+func (l *loader) open(t *gguf.Tensor, inMemory bool, shape ...int) *tensor.Tensor {
+	var w *tensor.Tensor
+	var err error
+	if inMemory {
+		var data []byte
+		if data, err = t.Data(); err == nil {
+			w, err = tensor.New(t.Name, Format(t), data, shape...)
+		}
+	} else {
+		w, err = tensor.NewReader(t.Name, Format(t), t, t.Size, shape...)
+	}
 	if err != nil {
 		l.fail("%w", err)
 		return nil
@@ -220,8 +241,9 @@ func (l *loader) norm(name string, n int) []float32 { return l.vector(name+".wei
 func (l *loader) has(name string) bool { return l.f.Tensor(name) != nil }
 
 // load reads all weights of the shape c.
-func load(f *gguf.File, c *Config, allowUnknown bool) (*weights, error) {
+func load(f *gguf.File, c *Config, o Options) (*weights, error) {
 	l := newLoader(f)
+	l.resident = o.Resident
 	if f.Tensor("token_embd.weight") == nil {
 		return nil, fmt.Errorf("model: token_embd.weight is missing: is the file a vocabulary, or one part of a split model?")
 	}
@@ -238,7 +260,7 @@ func load(f *gguf.File, c *Config, allowUnknown bool) (*weights, error) {
 	}
 	if c.PerLayer > 0 {
 		p, n := c.PerLayer, len(c.Layers)
-		w.perLayerTable = l.table(PerLayerTable, c.Vocabulary, p*n)
+		w.perLayerTable = l.table("per_layer_token_embd", c.Vocabulary, p*n)
 		w.perLayerNorm = l.norm("per_layer_proj_norm", p)
 		if proj := l.matrix("per_layer_model_proj", p*n, c.Width); proj != nil {
 			for i := range n {
@@ -262,10 +284,21 @@ func load(f *gguf.File, c *Config, allowUnknown bool) (*weights, error) {
 	if c.Experts > 0 && !slices.ContainsFunc(w.layers, func(l layer) bool { return l.experts != nil }) {
 		l.fail("blk.0.ffn_gate_inp.weight is missing, but gemma4.expert_count is %d", c.Experts)
 	}
-	if l.err == nil && !allowUnknown {
+	if l.err == nil && !o.AllowUnknown {
 		l.err = understood(f, c, l.taken)
 	}
+	w.piece = l.piece
 	return w, l.err
+}
+
+// fit tells whether a token can be written in the memory that is free, 0 if nobody knows, where weights are read when they are needed.
+func (w *weights) fit(c *Config, workers int, free int64) error {
+	need := int64(workers)*w.piece + c.rowBytes() + 4*int64(c.Vocabulary)
+	if w.piece > 0 && free > 0 && need > free {
+		return fmt.Errorf("model: writing a token takes %d bytes of memory beside the weights, which are read when they are needed; %d are free",
+			need, free)
+	}
+	return nil
 }
 
 func (l *loader) layer(i int, c *Config) layer {
@@ -382,48 +415,17 @@ func (l *loader) frequencies(c *LayerConfig) []float64 {
 	return out
 }
 
-// table is a matrix of which single rows are read, straight from the file where that is not mapped: half of a small
-// model's bytes are never needed in bulk.
-type table struct {
-	t      *gguf.Tensor
-	data   []byte // nil where the file is not mapped
-	format tensor.Format
-	cols   int
-	scale  float32
-}
-
-func (l *loader) table(name string, rows, cols int) *table {
-	t := l.find(name, rows, cols)
+// table returns a matrix of which single rows are read, straight from the file where that is not mapped: half of a small model's bytes
+// are never needed in bulk.
+func (l *loader) table(name string, rows, cols int) *tensor.Tensor {
+	t := l.find(name+".weight", rows, cols)
 	if t == nil {
 		return nil
 	}
-	b := &table{t: t, format: Format(t), cols: cols, scale: 1}
-	if t.Mapped() {
-		data, err := t.Data()
-		if err != nil {
-			l.fail("%s: %w", name, err)
-		}
-		b.data = data
-		t.Advise(gguf.Random) // read-ahead would fetch rows that nobody wants; where advice is not taken nothing is lost
+	w := l.open(t, t.Mapped(), rows, cols)
+	t.Advise(gguf.Random) // read-ahead would fetch rows that nobody wants; where advice is not taken nothing is lost
+	if w != nil && l.has(name+".scale") {
+		w.Scale = l.vector(name+".scale", 1)[0]
 	}
-	if scale := name[:len(name)-len(".weight")] + ".scale"; l.has(scale) {
-		b.scale = l.vector(scale, 1)[0]
-	}
-	return b
-}
-
-// read appends the bytes of row i to buf, or returns them in place.
-func (b *table) read(buf []byte, i int) ([]byte, error) {
-	n := b.format.RowBytes(b.cols)
-	if b.data != nil {
-		return b.data[i*n : (i+1)*n], nil
-	}
-	if cap(buf) < n {
-		buf = make([]byte, n)
-	}
-	buf = buf[:n]
-	if _, err := b.t.ReadAt(buf, int64(i)*int64(n)); err != nil {
-		return nil, fmt.Errorf("model: %s, row %d: %w", b.t.Name, i, err)
-	}
-	return buf, nil
+	return w
 }

@@ -18,7 +18,9 @@ type MatMul struct {
 	kernels *Kernels
 	rows    [][]float32 // per worker, decoded rows
 	panels  [][]byte    // per worker, a packed panel
+	raw     [][]byte    // per worker, a chunk's weights where they do not lie in memory
 	ops     atomic.Int64
+	failed  atomic.Pointer[error] // the first one of reading weights
 
 	products []product
 	inputs   []input
@@ -67,14 +69,15 @@ const (
 
 // NewMatMul returns a MatMul that works on the pool with the kernels of the table.
 func NewMatMul(pool *Pool, k *Kernels) *MatMul {
-	return &MatMul{pool: pool, kernels: k, rows: make([][]float32, pool.Workers()), panels: make([][]byte, pool.Workers())}
+	n := pool.Workers()
+	return &MatMul{pool: pool, kernels: k, rows: make([][]float32, n), panels: make([][]byte, n), raw: make([][]byte, n)}
 }
 
 // Ops returns the number of multiply-adds done since the beginning.
 func (m *MatMul) Ops() int64 { return m.ops.Load() }
 
 // Run computes the products in the given arithmetic, in one region, with another before it where activations must be
-// packed. Products must not overlap in Dst; they may share X.
+// packed. Products must not overlap in Dst; they may share X. It is an error if weights cannot be read; Dst then holds anything.
 func (m *MatMul) Run(a Arithmetic, products ...Product) error {
 	m.products, m.inputs = m.products[:0], m.inputs[:0]
 	chunks, packs, ops := 0, 0, int64(0)
@@ -103,6 +106,9 @@ func (m *MatMul) Run(a Arithmetic, products ...Product) error {
 	}
 	if err == nil {
 		err = m.pool.Run(chunks, m)
+	}
+	if failed := m.failed.Swap(nil); failed != nil && err == nil {
+		err = *failed
 	}
 	clear(m.products) // holds on to no caller's memory
 	for i := range m.inputs {
@@ -146,8 +152,16 @@ func (m *MatMul) chunkRows(p *product) int {
 		unit = m.panelKernels(p.way).Height
 	}
 	rows, cols := p.W.Rows(), max(1, p.W.Cols())
-	weights := min(rows*cols/(workerParts*m.pool.Workers()), mostWeights, mostOps/p.N)
+	share := int64(rows) * int64(cols) / int64(workerParts*m.pool.Workers())
+	weights := int(min(share, mostWeights, int64(mostOps/p.N)))
 	return unit * max(1, max(weights, leastOps/p.N)/(unit*cols))
+}
+
+// PieceBytes returns how much memory each worker takes at most, about, for products with a tensor whose rows are read when they are needed.
+func PieceBytes(w *Tensor) int64 {
+	cols := w.Cols()
+	rows := min(w.Rows(), max(kernelRows, mostWeights/cols))
+	return int64(rows)*int64(w.Format.RowBytes(cols)) + kernelRows*int64(cols)*4
 }
 
 // addInput returns the index of the product's packed X, which may be another product's, and the packing chunks so far.
@@ -195,7 +209,14 @@ func (m *MatMul) reserve(p *product) {
 			rows = k.Height * cols
 		}
 	}
+	raw := 0
+	if p.W.Data == nil {
+		raw = min(p.rows, p.W.Rows()) * p.W.Format.RowBytes(cols)
+	}
 	for w := range m.rows {
+		if len(m.raw[w]) < raw {
+			m.raw[w] = make([]byte, raw)
+		}
 		if len(m.rows[w]) < rows {
 			m.rows[w] = make([]float32, rows)
 		}
@@ -218,28 +239,39 @@ func (m *MatMul) Do(worker, chunk int) {
 	p := &m.products[i]
 	from := (chunk - p.first) * p.rows
 	to := min(from+p.rows, p.W.Rows())
+	raw, err := p.W.ReadRows(m.raw[worker], from, to)
+	if err != nil {
+		m.fail(err)
+		return
+	}
+	cols := p.W.Cols()
+	size := p.W.Format.RowBytes(cols)
 	switch p.way {
 	case byRows:
-		in, units := &m.inputs[p.input], Q8Len(p.W.Cols())
-		size := p.W.Format.RowBytes(p.W.Cols())
-		m.kernels.Rows[p.W.Format](p.Dst[from:], p.Stride, p.W.Data[from*size:to*size], size, to-from, in.q8[:p.N*units], units, p.N)
+		in, units := &m.inputs[p.input], Q8Len(cols)
+		m.kernels.Rows[p.W.Format](p.Dst[from:], p.Stride, raw, size, to-from, in.q8[:p.N*units], units, p.N)
 	case byFloatRows:
-		cols := p.W.Cols()
-		size := p.W.Format.RowBytes(cols)
-		m.kernels.FloatRows[p.W.Format](p.Dst[from:], p.Stride, p.W.Data[from*size:to*size], size, to-from, p.X[:p.N*cols], cols, p.N)
+		m.kernels.FloatRows[p.W.Format](p.Dst[from:], p.Stride, raw, size, to-from, p.X[:p.N*cols], cols, p.N)
 	case byPanels, byFloatPanels:
 		for h := m.panelKernels(p.way).Height; from < to; from += h {
-			m.multiplyPanel(p, worker, from, min(from+h, to))
+			n := min(h, to-from)
+			m.multiplyPanel(p, worker, from, from+n, raw[:n*size])
+			raw = raw[n*size:]
 		}
 		return // scaled
 	default:
 		for ; from < to; from += decodedRows {
-			m.multiplyDecoded(p, m.rows[worker], from, min(from+decodedRows, to))
+			n := min(decodedRows, to-from)
+			m.multiplyDecoded(p, m.rows[worker], from, from+n, raw[:n*size])
+			raw = raw[n*size:]
 		}
 		return // scaled
 	}
 	p.scale(from, to)
 }
+
+// fail keeps the first error. It is a function of its own so that an error takes memory only when there is one.
+func (m *MatMul) fail(err error) { m.failed.CompareAndSwap(nil, &err) }
 
 // scale multiplies columns from to to-1 of Dst by the tensor's own scale.
 func (p *product) scale(from, to int) {
@@ -273,10 +305,10 @@ func (m *MatMul) pack(chunk int) {
 	}
 }
 
-// multiplyDecoded computes columns from to to-1 of p.Dst: it decodes those rows of the weight once and takes every token over them.
-func (m *MatMul) multiplyDecoded(p *product, buf []float32, from, to int) {
+// multiplyDecoded computes columns from to to-1 of p.Dst: it decodes those rows of the weight, raw, once and takes every token over them.
+func (m *MatMul) multiplyDecoded(p *product, buf []float32, from, to int, raw []byte) {
 	cols := p.W.Cols()
-	w := m.decode(p.W, buf, from, to)
+	w := m.decode(p.W.Format, buf[:(to-from)*cols], raw)
 	for t := range p.N {
 		x := p.X[t*cols : (t+1)*cols]
 		dst := p.Dst[t*p.Stride+from : t*p.Stride+to]
@@ -286,27 +318,23 @@ func (m *MatMul) multiplyDecoded(p *product, buf []float32, from, to int) {
 	}
 }
 
-// decode returns rows from to to-1 of w as floats, in buf unless they lie in the file as such.
-func (m *MatMul) decode(w *Tensor, buf []float32, from, to int) []float32 {
-	size := w.Format.RowBytes(w.Cols())
-	raw := w.Data[from*size : to*size]
-	if v, ok := viewFloats(raw); ok && w.Format == F32 {
+// decode returns raw as floats, in buf unless they lie there as such.
+func (m *MatMul) decode(f Format, buf []float32, raw []byte) []float32 {
+	if v, ok := viewFloats(raw); ok && f == F32 {
 		return v
 	}
-	buf = buf[:(to-from)*w.Cols()]
-	m.kernels.DecodeRow(w.Format, buf, raw)
+	m.kernels.DecodeRow(f, buf, raw)
 	return buf
 }
 
-// multiplyPanel computes columns from to to-1 of p.Dst from a packed panel.
-func (m *MatMul) multiplyPanel(p *product, worker, from, to int) {
+// multiplyPanel computes columns from to to-1 of p.Dst from a packed panel of those rows, raw.
+func (m *MatMul) multiplyPanel(p *product, worker, from, to int, raw []byte) {
 	k, cols := m.panelKernels(p.way), p.W.Cols()
 	panel := m.panels[worker][:k.WBytes(cols)]
-	size := p.W.Format.RowBytes(cols)
 	if pack := k.PackW[p.W.Format]; pack != nil {
-		pack(panel, p.W.Data[from*size:to*size], size, to-from, cols)
+		pack(panel, raw, p.W.Format.RowBytes(cols), to-from, cols)
 	} else {
-		k.PackFloats(panel, m.decode(p.W, m.rows[worker], from, to), to-from, cols)
+		k.PackFloats(panel, m.decode(p.W.Format, m.rows[worker][:(to-from)*cols], raw), to-from, cols)
 	}
 	k.Multiply(p.Dst[from:], p.Stride, panel, to-from, m.inputs[p.input].packed, p.N, cols)
 	p.scale(from, to)

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"unsafe"
 )
@@ -11,34 +12,61 @@ type Tensor struct {
 	Name   string
 	Format Format
 	Shape  []int   // slowest dimension first: [rows, cols] for a matrix, [experts, rows, cols] for a stack of them
-	Data   []byte  // every row starts at a multiple of Format.RowBytes(cols)
+	Data   []byte  // every row starts at a multiple of Format.RowBytes(cols); nil where rows are read when they are needed
 	Scale  float32 // factor of every product with this tensor, 1 unless the file says otherwise
+
+	r     io.ReaderAt // of the bytes where Data is nil
+	first int64       // the first row's place in r
 }
 
 // New returns a tensor of the given shape over data. It is an error if the last dimension is no whole number of the
 // format's blocks, or if data has not the length that shape and format ask for.
 func New(name string, f Format, data []byte, shape ...int) (*Tensor, error) {
+	t, err := newTensor(name, f, int64(len(data)), shape)
+	if err == nil {
+		t.Data = data
+	}
+	return t, err
+}
+
+// NewReader returns a tensor whose bytes stay behind r: its rows are read each time they are needed, from several goroutines. size is
+// the length that New checks.
+func NewReader(name string, f Format, r io.ReaderAt, size int64, shape ...int) (*Tensor, error) {
+	t, err := newTensor(name, f, size, shape)
+	if err == nil {
+		t.r = r
+	}
+	return t, err
+}
+
+// maxValues bounds a shape, so that its bytes fit an int64.
+const maxValues = 1 << 59
+
+func newTensor(name string, f Format, size int64, shape []int) (*Tensor, error) {
 	if !f.Valid() {
 		return nil, fmt.Errorf("tensor: %s: unknown format %v", name, f)
 	}
 	if len(shape) == 0 {
 		return nil, fmt.Errorf("tensor: %s: no dimensions", name)
 	}
-	values := 1
+	values := int64(1)
 	for _, d := range shape {
-		if d <= 0 || values > math.MaxInt/8/d {
+		if d <= 0 || values > maxValues/int64(d) {
 			return nil, fmt.Errorf("tensor: %s: impossible shape %v", name, shape)
 		}
-		values *= d
+		values *= int64(d)
 	}
 	cols := shape[len(shape)-1]
+	if values/int64(cols) > math.MaxInt {
+		return nil, fmt.Errorf("tensor: %s: impossible shape %v", name, shape)
+	}
 	if cols%f.BlockLen() != 0 {
 		return nil, fmt.Errorf("tensor: %s: rows of %d values are no whole number of %v blocks of %d", name, cols, f, f.BlockLen())
 	}
-	if want := values / cols * f.RowBytes(cols); len(data) != want {
-		return nil, fmt.Errorf("tensor: %s: %d bytes where %v %v needs %d", name, len(data), f, shape, want)
+	if want := values / int64(f.BlockLen()) * int64(f.BlockBytes()); size != want {
+		return nil, fmt.Errorf("tensor: %s: %d bytes where %v %v needs %d", name, size, f, shape, want)
 	}
-	return &Tensor{Name: name, Format: f, Shape: shape, Data: data, Scale: 1}, nil
+	return &Tensor{Name: name, Format: f, Shape: shape, Scale: 1}, nil
 }
 
 // Cols returns the length of a row.
@@ -53,19 +81,35 @@ func (t *Tensor) Rows() int {
 	return n
 }
 
-// Row returns the bytes of row i.
-func (t *Tensor) Row(i int) []byte {
+// Bytes returns what the tensor takes.
+func (t *Tensor) Bytes() int64 { return int64(t.Rows()) * int64(t.Format.RowBytes(t.Cols())) }
+
+// ReadRows returns the bytes of rows from to to-1: in place where they lie in memory, else read into buf, which must have room for them.
+func (t *Tensor) ReadRows(buf []byte, from, to int) ([]byte, error) {
 	n := t.Format.RowBytes(t.Cols())
-	return t.Data[i*n : (i+1)*n : (i+1)*n]
+	if t.Data != nil {
+		return t.Data[from*n : to*n : to*n], nil
+	}
+	buf = buf[:(to-from)*n]
+	if got, err := t.r.ReadAt(buf, t.first+int64(from)*int64(n)); got < len(buf) {
+		return nil, fmt.Errorf("tensor: %s, row %d: %w", t.Name, from, err)
+	}
+	return buf, nil
 }
 
 // RowRange returns rows from to to-1 as a matrix over the same bytes.
 func (t *Tensor) RowRange(from, to int) *Tensor {
 	n := t.Format.RowBytes(t.Cols())
-	return &Tensor{Name: t.Name, Format: t.Format, Shape: []int{to - from, t.Cols()}, Data: t.Data[from*n : to*n : to*n], Scale: t.Scale}
+	part := &Tensor{Name: t.Name, Format: t.Format, Shape: []int{to - from, t.Cols()}, Scale: t.Scale, r: t.r}
+	if t.Data != nil {
+		part.Data = t.Data[from*n : to*n : to*n]
+	} else {
+		part.first = t.first + int64(from)*int64(n)
+	}
+	return part
 }
 
-// Float32 decodes the whole tensor, scale included.
+// Float32 decodes the whole tensor, which must lie in memory, scale included.
 func (t *Tensor) Float32() []float32 {
 	out := make([]float32, t.Rows()*t.Cols())
 	t.Format.Decode(out, t.Data)

@@ -49,8 +49,12 @@ func TestRowsOfAStack(t *testing.T) {
 	if w.Rows() != 6 || w.Cols() != 4 {
 		t.Fatalf("%d rows of %d, want 6 of 4", w.Rows(), w.Cols())
 	}
-	if got := math.Float32frombits(binary.LittleEndian.Uint32(w.Row(5))); got != 20 {
-		t.Errorf("row 5 begins with %v, want 20", got)
+	row, err := w.ReadRows(nil, 5, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := math.Float32frombits(binary.LittleEndian.Uint32(row)); got != 20 || len(row) != 16 {
+		t.Errorf("row 5 has %d bytes and begins with %v, want 16 and 20", len(row), got)
 	}
 	if got := w.RowRange(3, 6).Float32(); got[0] != 24 || got[11] != 46 {
 		t.Errorf("second matrix is %v, want twice 12 to 23", got)

@@ -1,0 +1,203 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// disk is a reader that counts and, if it is told to, fails.
+type disk struct {
+	io.ReaderAt
+	reads, bytes atomic.Int64
+	failAt       atomic.Int64 // this read fails, if it is not 0
+}
+
+var errDisk = errors.New("the disk is gone")
+
+func (r *disk) ReadAt(p []byte, off int64) (int, error) {
+	if n := r.reads.Add(1); n == r.failAt.Load() {
+		return 0, errDisk
+	}
+	n, err := r.ReaderAt.ReadAt(p, off)
+	r.bytes.Add(int64(n))
+	return n, err
+}
+
+// openNeeded opens a model, all parts of it, of which so many bytes may be kept in memory.
+func openNeeded(t testing.TB, path string, workers int, resident int64) (*Model, *disk) {
+	t.Helper()
+	paths := []string{path}
+	if prefix, ok := strings.CutSuffix(path, "-00001-of-00003.gguf"); ok {
+		var err error
+		if paths, err = filepath.Glob(prefix + "-0000?-of-00003.gguf"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := &disk{}
+	var parts []gguf.Part
+	for _, path := range paths {
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		info, err := file.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(paths) == 1 {
+			reader.ReaderAt = file
+			parts = append(parts, gguf.Part{Name: path, ReaderAt: reader, Size: info.Size()})
+		} else {
+			parts = append(parts, gguf.Part{Name: path, ReaderAt: file, Size: info.Size()})
+		}
+	}
+	f, err := gguf.OpenReaderAt(parts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(f, Options{Workers: workers, Resident: resident})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close(); f.Close() })
+	return m, reader
+}
+
+func TestWeightsReadWhenNeededGiveTheSameLogits(t *testing.T) {
+	for _, name := range append(microModels, tinyModels...) {
+		t.Run(name, func(t *testing.T) {
+			g := readGolden(t, name)
+			run := func(m *Model) (read_, written []float32) {
+				read_ = read(t, newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: 7}), Input{Tokens: g.IDs[:12]})
+				s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+				for _, id := range g.IDs[:3] {
+					l, err := s.Write(context.Background(), id)
+					if err != nil {
+						t.Fatal(err)
+					}
+					written = append(written, l...)
+				}
+				return read_, written
+			}
+			wantRead, wantWritten := run(openModel(t, g.model, 2))
+			if w := worst(wantRead, g.logits[:len(wantRead)]); strings.HasPrefix(name, "micro") && !(w <= 1e-3) {
+				t.Errorf("logits of the mapped model are off by %g", w)
+			}
+			for _, resident := range []int64{-1, 30000, 1 << 40} {
+				m, _ := openNeeded(t, g.model, 2, resident)
+				if needed := m.piece > 0; needed != (resident < 1<<40) {
+					t.Errorf("%d bytes may be kept: weights are read when they are needed: %v", resident, needed)
+				}
+				gotRead, gotWritten := run(m)
+				if worst(gotRead, wantRead) != 0 || worst(gotWritten, wantWritten) != 0 {
+					t.Errorf("%d bytes may be kept: logits of read tokens differ by %g, of written ones by %g", resident,
+						worst(gotRead, wantRead), worst(gotWritten, wantWritten))
+				}
+			}
+		})
+	}
+}
+
+func TestWeightsThatCannotBeReadFailTheStep(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m, reader := openNeeded(t, g.model, 2, -1)
+	s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+	read(t, s, Input{Tokens: g.IDs[:8]})
+	before := reader.reads.Load()
+	if _, err := s.Write(context.Background(), g.IDs[8]); err != nil {
+		t.Fatal(err)
+	}
+	reads := reader.reads.Load() - before
+	if reads < int64(8*len(m.Layers)) {
+		t.Fatalf("a token takes %d reads, expected several for each of %d layers", reads, len(m.Layers))
+	}
+	for fail := int64(1); fail <= reads; fail++ {
+		s.Truncate(8)
+		reader.failAt.Store(reader.reads.Load() + fail)
+		_, err := s.Write(context.Background(), g.IDs[8])
+		if !errors.Is(err, errDisk) || !strings.Contains(err.Error(), "micro-e.gguf: tensor ") {
+			t.Fatalf("read %d fails: error %v", fail, err)
+		}
+		if s.Len() != 8 {
+			t.Fatalf("read %d fails: the session has %d positions, want 8", fail, s.Len())
+		}
+		got, err := s.Write(context.Background(), g.IDs[8])
+		if err != nil {
+			t.Fatalf("after read %d failed: %v", fail, err)
+		}
+		if w := worst(got, g.logits[8*g.Vocab:9*g.Vocab]); !(w <= 1e-3) {
+			t.Fatalf("after read %d failed: logits are off by %g", fail, w)
+		}
+	}
+	reader.failAt.Store(reader.reads.Load() + 3)
+	if err := s.Read(context.Background(), []Input{{Tokens: g.IDs[9:12]}}, nil, nil); !errors.Is(err, errDisk) || s.Len() != 9 {
+		t.Errorf("reading a prompt: error %v, %d positions", err, s.Len())
+	}
+}
+
+func TestWhatIsKeptInMemoryIsReadOnce(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	written := func(resident int64) int64 {
+		m, reader := openNeeded(t, g.model, 1, resident)
+		s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+		before := reader.bytes.Load()
+		if _, err := s.Write(context.Background(), g.IDs[0]); err != nil {
+			t.Fatal(err)
+		}
+		return reader.bytes.Load() - before
+	}
+	m := openModel(t, g.model, 1)
+	entry := int64(m.perLayerTable.Format.RowBytes(m.perLayerTable.Cols()))
+	all := m.WriteBytes(1, 0, tensor.F32)
+	if got := written(1 << 40); got != entry {
+		t.Errorf("with all weights in memory a token reads %d bytes, want %d, its entry of the per-layer table", got, entry)
+	}
+	half, none := written(all/2), written(-1)
+	if !(entry < half && half < none) {
+		t.Errorf("a token reads %d bytes with half of the weights in memory, %d with none", half, none)
+	}
+}
+
+func TestWritingWithWeightsReadWhenNeededAllocatesNothing(t *testing.T) {
+	g := readGolden(t, "micro-e4")
+	m, _ := openNeeded(t, g.model, 2, -1)
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	ctx := context.Background()
+	for _, id := range g.IDs[:4] {
+		s.Write(ctx, id)
+	}
+	if n := testing.AllocsPerRun(20, func() { s.Write(ctx, g.IDs[4]) }); n != 0 {
+		t.Errorf("%v allocations per token", n)
+	}
+}
+
+func TestOnlyAWorkingSetThatDoesNotFitIsAnError(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m, _ := openNeeded(t, g.model, 1, -1)
+	if err := m.fit(&m.Config, 2, 0); err != nil {
+		t.Errorf("nobody knows what is free: %v", err)
+	}
+	if err := m.fit(&m.Config, 2, 1<<30); err != nil {
+		t.Errorf("a gigabyte is free: %v", err)
+	}
+	if err := m.fit(&m.Config, 2, 1000); err == nil || !strings.Contains(err.Error(), "bytes of memory beside the weights, which are read when they are needed; 1000 are free") {
+		t.Errorf("a kilobyte is free: %v", err)
+	}
+	mapped := openModel(t, g.model, 1)
+	if err := mapped.fit(&mapped.Config, 2, 1000); err != nil {
+		t.Errorf("the system decides which pages of a map are in memory: %v", err)
+	}
+	if a, b := spare(0), spare(1<<20); a < 1<<29 || b != 3<<18 {
+		t.Errorf("of unknown memory %d bytes are taken, of a megabyte %d", a, b)
+	}
+}
