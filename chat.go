@@ -330,61 +330,105 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 // answer generates one answer and hands its events over.
 func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) error {
 	o := c.Options.GenerateOptions
-	stop := stopper{strings: o.Stop}
+	t := teller{stop: stopper{strings: o.Stop}, calls: &c.calls, yield: yield}
 	o.Stop, o.Markup = nil, true
-	var parser chat.Parser
-	stopped, left := "", false
-
-	// emit hands the events of a token over; text is held back while it may begin a stop string.
-	emit := func(tok Token, from []chat.Event) bool {
-		if len(from) == 0 && tok.ID != held {
-			from = []chat.Event{{}} // every token is seen
-		}
-		for i, e := range from {
-			if e.Kind == chat.Text && e.Err == nil {
-				e.Text, stopped = stop.push(e.Text)
-			} else if stop.rest != "" {
-				e.Text, stop.rest = stop.rest+e.Text, ""
-			}
-			if e.Call != nil { // unique in the conversation
-				c.calls++
-				e.Call.ID = fmt.Sprintf("call_%d", c.calls)
-			}
-			tok.Event = e
-			if i > 0 {
-				tok.ID, tok.LogProb, tok.Top = held, 0, nil
-			}
-			if left = !yield(tok); left || stopped != "" {
-				return false
-			}
-		}
-		return true
-	}
+	parser := c.parser(ids)
 	n := c.s.reuse(ids, c.dropped > 0)
 	full := func(generated int) ([]int32, error) { return c.full(ctx, generated) }
 	err := c.s.generate(ctx, []Input{{Tokens: ids[n:]}}, o, full, func(tok Token) bool {
-		var from []chat.Event
-		text := tok.Text
-		if name := c.m.tok.Text(tok.ID); c.markup[tok.ID] && strings.HasSuffix(text, name) {
-			from = append(parser.Push(text[:len(text)-len(name)], false), parser.Push(name, true)...)
-		} else {
-			from = parser.Push(text, false)
-		}
-		return emit(tok, from)
+		text, marker := c.cut(tok.ID, tok.Text)
+		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))
 	})
-	if err == nil && !left && stopped == "" {
-		end := parser.Close()
-		if stop.rest != "" {
-			rest := stop.rest
-			stop = stopper{}
-			end = append([]chat.Event{{Kind: chat.Text, Text: rest}}, end...)
+	r := c.s.Result()
+	if err == nil && !t.left && t.found == "" {
+		var events []chat.Event
+		if r.Reason == ReasonEnd { // a call that it ends is whole
+			events = parser.Push(c.m.tok.Text(r.EndID), true)
 		}
-		emit(Token{ID: held}, end)
+		t.end(append(events, parser.Close()...))
 	}
-	if stopped != "" {
-		r := c.s.Result()
-		r.Reason, r.Stop = ReasonStop, stopped
+	if t.found != "" {
+		r.Reason, r.Stop = ReasonStop, t.found
 		c.s.setResult(r)
 	}
 	return err
+}
+
+// parser returns the parser of the answer to a prompt, which begins in what the prompt leaves open.
+func (c *Chat) parser(prompt []int32) *chat.Parser {
+	p := new(chat.Parser)
+	from := 0
+	if turn, ok := c.m.tok.ID("<|turn>"); ok {
+		from = max(0, len(prompt)-1)
+		for ; from > 0 && prompt[from] != turn; from-- {
+		}
+	}
+	text := c.m.tok.NewDecoder(true)
+	for _, id := range prompt[from:] {
+		piece, marker := c.cut(id, text.Next(id))
+		p.Prompt(piece, false)
+		p.Prompt(marker, true)
+	}
+	return p
+}
+
+// cut takes a token's text apart: into text, which may come from tokens before it, and its marker, if it is one.
+func (c *Chat) cut(id int32, s string) (text, marker string) {
+	if c.markup[id] {
+		marker = c.m.tok.Text(id)
+		if text, ok := strings.CutSuffix(s, marker); ok {
+			return text, marker
+		}
+	}
+	return s, ""
+}
+
+// teller hands the events of an answer over, in their order. Text is held back while it may begin a stop string.
+type teller struct {
+	stop  stopper
+	found string // the stop string, which ends the answer
+	left  bool   // the caller has left
+	calls *int   // of the conversation, to number them
+	yield func(Token) bool
+}
+
+// tell hands a token with its events over and reports whether the answer goes on.
+func (t *teller) tell(tok Token, events []chat.Event) bool {
+	told := false
+	send := func(e chat.Event) bool {
+		if told {
+			tok.ID, tok.LogProb, tok.Top = held, 0, nil
+		}
+		told = true
+		tok.Event = e
+		t.left = !t.yield(tok)
+		return !t.left && t.found == ""
+	}
+	for _, e := range events {
+		if e.Kind == chat.Text && e.Err == nil {
+			e.Text, t.found = t.stop.push(e.Text)
+		} else if rest := t.stop.rest; rest != "" { // what it would be the beginning of cannot come any more
+			t.stop.rest = ""
+			if !send(chat.Event{Text: rest}) {
+				return false
+			}
+		}
+		if e.Call != nil { // unique in the conversation
+			*t.calls++
+			e.Call.ID = fmt.Sprintf("call_%d", *t.calls)
+		}
+		if !send(e) {
+			return false
+		}
+	}
+	return told || tok.ID == held || send(chat.Event{}) // every token is seen
+}
+
+// end hands the last events over, and the text that is held back.
+func (t *teller) end(events []chat.Event) {
+	if t.tell(Token{ID: held}, events) && t.stop.rest != "" {
+		rest := t.stop.rest
+		t.stop = stopper{}
+		t.tell(Token{ID: held}, []chat.Event{{Text: rest}})
+	}
 }

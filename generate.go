@@ -336,7 +336,7 @@ func (g *generation) finish(r Reason) Token {
 	return t
 }
 
-// stopper looks for strings in a text that comes in pieces.
+// stopper looks for strings in a text that comes in pieces of whole characters. What is not UTF-8 never appears in it.
 type stopper struct {
 	strings []string
 	rest    string // held back: it may be the beginning of one
@@ -350,7 +350,7 @@ func (p *stopper) push(piece string) (text, found string) {
 	all := p.rest + piece
 	at := -1
 	for _, s := range p.strings {
-		if i := strings.Index(all, s); i >= 0 && (at < 0 || i < at) {
+		if i := strings.Index(all, s); i >= 0 && utf8.ValidString(s) && (at < 0 || i < at) {
 			at, found = i, s
 		}
 	}
@@ -361,7 +361,7 @@ func (p *stopper) push(piece string) (text, found string) {
 	keep := 0 // the longest end of the text that begins one of the strings
 	for _, s := range p.strings {
 		for n := min(len(s)-1, len(all)); n > keep; n-- {
-			if strings.HasPrefix(s, all[len(all)-n:]) && utf8.RuneStart(all[len(all)-n]) {
+			if strings.HasPrefix(s, all[len(all)-n:]) && utf8.ValidString(s) {
 				keep = n
 			}
 		}

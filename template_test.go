@@ -99,3 +99,64 @@ func TestSpaceBeforeBOSMakesNoSecondBOS(t *testing.T) {
 		}
 	}
 }
+
+// opening is a template whose prompts end in a text.
+func opening(t *testing.T, end string) *chat.Template {
+	t.Helper()
+	tpl, err := chat.Parse("{{ bos_token }}{% if enable_thinking %}<|turn>system\n{{ '<|think|>\n' }}<turn|>\n{{ '' }}{% endif %}" +
+		"{% for m in messages %}<|turn>{{ m.role }}{{ '\n' ~ m.content }}<turn|>{{ '\n' }}{% endfor %}<|turn>model{{ '\n' }}" + end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tpl
+}
+
+func TestAnswerBeginsInTheThoughtOfItsPrompt(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	for _, end := range []string{"", "<|channel>", "<|channel>thought{{ '\n' }}", "<|channel>thought{{ '\n' }}I know"} {
+		c := newChat(t, m, gemma4.ChatOptions{Thinking: true, Template: opening(t, end)})
+		text, thought, _ := answer(t, c, user("What is the capital of Peru?"))
+		want := "I know this one."
+		if strings.HasSuffix(end, "know") {
+			want = " this one."
+		}
+		if text != "The capital of Peru is Lima." || thought != want || c.Messages[1].Reasoning != want {
+			t.Errorf("after %q: thought %q, text %q", end, thought, text)
+		}
+	}
+}
+
+// A call that the end of the turn ends is whole; one in which nothing ends it is none.
+func TestEndOfTheTurnEndsACall(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	turn, ok := m.Tokenizer().ID("<turn|>")
+	if !ok {
+		t.Fatal("no end of turns")
+	}
+	for end, want := range map[string]string{`call:f{a:1}`: `{"a":1}`, `call:f{a:<|"|>x}`: ""} {
+		o := gemma4.ChatOptions{Template: opening(t, "<|tool_call>"+end)}
+		o.Sampling.Bias = map[int32]float32{turn: 1e6}
+		c := newChat(t, m, o)
+		var calls []chat.Call
+		var kept string
+		for tok, err := range c.Ask(ctx, "x") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tok.Call != nil {
+				calls = append(calls, *tok.Call)
+			}
+			if tok.Err != nil {
+				kept += tok.Text
+			}
+		}
+		switch {
+		case want == "":
+			if len(calls) > 0 || kept != "<|tool_call>"+end {
+				t.Errorf("%s: %+v and %q", end, calls, kept)
+			}
+		case len(calls) != 1 || string(calls[0].Arguments) != want || !calls[0].Mended || kept != "":
+			t.Errorf("%s: %+v and %q", end, calls, kept)
+		}
+	}
+}

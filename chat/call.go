@@ -40,6 +40,9 @@ type callReader struct {
 // readCall reads a call from its <|tool_call> to its end; marks are the offsets of the markup in between, closed says
 // that <tool_call|> ended it. A call that only a lax reader understands is mended. The time is linear.
 func readCall(raw string, marks []int, closed bool) (*Call, error) {
+	if err := validText("call", raw); err != nil {
+		return nil, &CallError{Offset: 0, Expected: "text", Found: err.Error()}
+	}
 	c := &callReader{raw: raw, pos: len(callOpen), marks: marks}
 	call, err := c.call()
 	if err == nil {
