@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/internal/cause"
 )
 
 // ChatOptions say how a conversation is held. The zero value is a good choice.
@@ -318,7 +320,7 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	}
 	prompt, err := template.Render(ctx, conversation, c.m.markup)
 	if err != nil {
-		return nil, wrap(err)
+		return nil, wrap(cmp.Or(cause.Of(ctx), err))
 	}
 	ids := c.m.tok.EncodeLiteral(prompt.Text, prompt.Literal)
 	if i := slices.Index(ids, c.m.tok.BOS()); i > 0 && strings.TrimSpace(c.m.tok.Decode(ids[:i], true)) == "" {
