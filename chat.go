@@ -175,7 +175,7 @@ func (c *Chat) Fork() (*Chat, error) {
 	f.Messages = slices.Clone(c.Messages)
 	for i := range f.Messages {
 		m := &f.Messages[i]
-		m.Parts, m.ToolCalls = slices.Clone(m.Parts), slices.Clone(m.ToolCalls)
+		m.Parts, m.ToolCalls, m.ToolResponses = slices.Clone(m.Parts), slices.Clone(m.ToolCalls), slices.Clone(m.ToolResponses)
 		for j := range m.ToolCalls {
 			m.ToolCalls[j].Arguments = slices.Clone(m.ToolCalls[j].Arguments)
 		}
@@ -213,6 +213,9 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	c.s.options.Progress = c.Options.Progress
 	var ids []int32
 	if err = c.check(); err == nil {
+		err = textOnly(c.Messages)
+	}
+	if err == nil {
 		ids, err = c.Prompt(ctx)
 	}
 	if limit := c.s.limit; err == nil && c.Options.Full == FullDrop && len(ids) > limit {
@@ -296,7 +299,20 @@ func (c *Chat) full(ctx context.Context, generated int) ([]int32, error) {
 	return nil, nil
 }
 
-// Prompt returns the ids of the conversation so far, as the model reads it before it answers.
+// textOnly says which message holds more than text.
+func textOnly(messages []chat.Message) error {
+	for i, m := range messages {
+		for _, p := range m.Parts {
+			if p.Type != "text" {
+				return fmt.Errorf("gemma4: message %d has a part of type %q: this version reads text only", i, p.Type)
+			}
+		}
+	}
+	return nil
+}
+
+// Prompt returns the ids of the conversation so far, as the model reads it before it answers. A picture, sound or video is the one
+// token that marks its place.
 func (c *Chat) Prompt(ctx context.Context) ([]int32, error) { return c.prompt(ctx, c.Messages) }
 
 func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, error) {
@@ -310,13 +326,6 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	if c.Options.System != "" {
 		system := chat.Message{Role: "system", Content: c.Options.System}
 		conversation.Messages = append([]chat.Message{system}, messages...)
-	}
-	for i, m := range conversation.Messages {
-		for _, p := range m.Parts {
-			if p.Type != "text" {
-				return nil, fmt.Errorf("gemma4: message %d has a part of type %q: this version reads text only", i, p.Type)
-			}
-		}
 	}
 	prompt, err := template.Render(ctx, conversation, c.m.markup)
 	if err != nil {

@@ -23,7 +23,7 @@ type GenerateOptions struct {
 	Sampling sampler.Overrides
 	// MaxTokens ends the generation after that many tokens; 0: only the context does.
 	MaxTokens int
-	// Stop ends the generation before any of these strings, which cannot be empty, appears in the text.
+	// Stop ends the generation before any of these strings, UTF-8 and not empty, appears in the text.
 	Stop []string
 	// LogProbs asks for the log-probabilities of each token and of that many most likely ones in Token.Top; 0: none.
 	LogProbs int
@@ -36,8 +36,8 @@ func (o GenerateOptions) check() error {
 	if o.MaxTokens < 0 || o.LogProbs < 0 {
 		return fmt.Errorf("gemma4: MaxTokens %d and LogProbs %d: neither can be negative", o.MaxTokens, o.LogProbs)
 	}
-	if i := slices.Index(o.Stop, ""); i >= 0 {
-		return fmt.Errorf("gemma4: Stop[%d] is empty, and would never stop anything", i)
+	if i := slices.IndexFunc(o.Stop, func(s string) bool { return s == "" || !utf8.ValidString(s) }); i >= 0 {
+		return fmt.Errorf("gemma4: Stop[%d] is empty or not UTF-8, and would never stop anything", i)
 	}
 	return nil
 }
@@ -336,7 +336,7 @@ func (g *generation) finish(r Reason) Token {
 	return t
 }
 
-// stopper looks for strings in a text that comes in pieces of whole characters. What is not UTF-8 never appears in it.
+// stopper looks for strings in a text that comes in pieces. Both are UTF-8, so that a beginning of one never begins within a character.
 type stopper struct {
 	strings []string
 	rest    string // held back: it may be the beginning of one
@@ -350,7 +350,7 @@ func (p *stopper) push(piece string) (text, found string) {
 	all := p.rest + piece
 	at := -1
 	for _, s := range p.strings {
-		if i := strings.Index(all, s); i >= 0 && utf8.ValidString(s) && (at < 0 || i < at) {
+		if i := strings.Index(all, s); i >= 0 && (at < 0 || i < at) {
 			at, found = i, s
 		}
 	}
@@ -361,7 +361,7 @@ func (p *stopper) push(piece string) (text, found string) {
 	keep := 0 // the longest end of the text that begins one of the strings
 	for _, s := range p.strings {
 		for n := min(len(s)-1, len(all)); n > keep; n-- {
-			if strings.HasPrefix(s, all[len(all)-n:]) && utf8.ValidString(s) {
+			if strings.HasPrefix(s, all[len(all)-n:]) {
 				keep = n
 			}
 		}

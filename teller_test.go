@@ -13,12 +13,12 @@ import (
 // Whatever the pieces, the text before the first stop string comes out, as early as it is sure, and in whole characters.
 func TestStopStringsOfSeveralBytes(t *testing.T) {
 	for _, stops := range [][]string{
-		{"日本"}, {"本日", "日日本"}, {"éè"}, {"aé", "é日"}, {"èéè"}, {"日本", "本日"}, {"é"}, {"\xa9a"}, {"\xa9"}, {"aa\xc3"},
+		{"日本"}, {"本日", "日日本"}, {"éè"}, {"aé", "é日"}, {"èéè"}, {"日本", "本日"}, {"é"},
 	} {
 		for _, text := range []string{"日本日", "日日本", "aéèéè日", "ééè", "a日日", "èéaèéè", "aaé", "éaaè", "本", "aaaé日本"} {
 			want, found := text, ""
 			for _, s := range stops {
-				if i := strings.Index(text, s); s != "" && utf8.ValidString(s) && i >= 0 && i < len(want) {
+				if i := strings.Index(text, s); i >= 0 && i < len(want) {
 					want, found = text[:i], s
 				}
 			}

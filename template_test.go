@@ -1,6 +1,9 @@
 package gemma4_test
 
 import (
+	"encoding/json"
+	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +11,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/testdata"
 )
 
 // openWith opens a model of no sense whose file has a template.
@@ -157,6 +161,81 @@ func TestEndOfTheTurnEndsACall(t *testing.T) {
 			}
 		case len(calls) != 1 || string(calls[0].Arguments) != want || !calls[0].Mended || kept != "":
 			t.Errorf("%s: %+v and %q", end, calls, kept)
+		}
+	}
+}
+
+// Every revision of the template, given to a chat, makes the prompts that are recorded of it.
+func TestChatsPromptsAreThoseOfTheRevisions(t *testing.T) {
+	data, err := os.ReadFile(testdata.Shared(t, "golden", "chat", "revisions", "cases.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []json.RawMessage
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	m := openNano(t, gemma4.Loader{})
+	right := 0
+	for _, raw := range cases {
+		var recorded struct {
+			Name string
+			Text map[string]string
+		}
+		var conversation chat.Conversation
+		if err := errors.Join(json.Unmarshal(raw, &recorded), json.Unmarshal(raw, &conversation)); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range recorded.Text {
+			source, err := os.ReadFile(testdata.Shared(t, "golden", "chat", "revisions", name+".jinja"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			template, err := chat.Parse(string(source))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if conversation.NoGenerationPrompt { // which a chat always has: what follows the turns
+				with := chat.Conversation{Messages: []chat.Message{user("x")}}
+				p, err := template.Render(ctx, with, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want += strings.TrimPrefix(p.Text, "<bos><|turn>user\nx<turn|>\n")
+			}
+			o := gemma4.ChatOptions{Template: template, Tools: conversation.Tools, Thinking: conversation.Thinking}
+			if got := promptOf(t, m, o, conversation.Messages...); got != want {
+				t.Errorf("%s of %s:\n got %q\nwant %q", recorded.Name, name, got, want)
+				continue
+			}
+			right++
+		}
+	}
+	if t.Logf("%d of %d", right, 5*len(cases)); right != 5*39 {
+		t.Errorf("%d prompts are as recorded, want %d", right, 5*39)
+	}
+}
+
+func TestChatSaysThatItReadsTextOnly(t *testing.T) {
+	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{})
+	picture := chat.Message{Role: "user", Parts: []chat.Part{{Type: "image", URL: "data:,"}, {Type: "text", Text: "What is this?"}}}
+	var err error
+	for _, err = range c.Send(ctx, picture) {
+	}
+	if err == nil || !strings.Contains(err.Error(), `message 0 has a part of type "image"`) || len(c.Messages) != 0 {
+		t.Errorf("%v, %d messages", err, len(c.Messages))
+	}
+}
+
+func TestStopStringsAreText(t *testing.T) {
+	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{})
+	for _, stop := range []string{"", "\xa9", "a\xc3"} {
+		c.Options.Stop = []string{"x", stop}
+		var err error
+		for _, err = range c.Ask(ctx, "x") {
+		}
+		if err == nil || !strings.Contains(err.Error(), "Stop[1]") {
+			t.Errorf("%q: %v", stop, err)
 		}
 	}
 }

@@ -53,6 +53,8 @@
 //	}
 //	events := p.Close()
 //
-// A call that is malformed or cut off becomes text with an error that says where it broke; nothing is lost. [Answer]
-// makes the message out of the events, to be appended to the conversation. [ParseText] does all of it for a complete text.
+// [Parser.Prompt] takes the prompt first, for an answer begins in the thought that a prompt has opened. A call of which it is plain
+// what is meant, though the model left the format, is one with Call.Mended set. What is no call, or cut off, becomes text with an
+// error that says where it broke; nothing is lost. [Answer] makes the message out of the events, to be appended to the
+// conversation. [ParseText] does all of it for a complete text.
 package chat
