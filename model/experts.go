@@ -131,6 +131,8 @@ func (s *Session) choose(i int) {
 		chosen[j], weight[j] = best, prob[best]
 		prob[best] = -1
 	}
+	// The division is the model's, and keeps its bits. It could be left out: the experts' sum goes through an RMS norm, for which a
+	// factor is as good as none, but for Eps.
 	var sum float32
 	for _, w := range weight {
 		sum += w

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
@@ -223,27 +224,76 @@ func TestEmbeddingsBetweenTokens(t *testing.T) {
 			Positions           int
 			Logits              string
 		}
+		More []struct { // pictures that are larger than the window, and two in one prompt
+			Text, Logits           string
+			Before, Between, After []int32
+			Soft                   []int `json:"soft_tokens"`
+			Positions              int
+			Embeddings             []string
+		} `json:"more_prompts"`
 	}
 	readJSON(t, file(t, "mm", "mm.json"), &cases)
 	if len(cases.Prompts) < 4 {
 		t.Fatalf("only %d prompts", len(cases.Prompts))
 	}
+	run := func(t *testing.T, text, logits string, positions int, in ...Input) {
+		want := readFloats(t, file(t, "mm", logits))
+		m := openModel(t, readGolden(t, text).model, 2)
+		if len(want) != positions*m.Vocabulary {
+			t.Fatalf("%d logits, want %d positions of a vocabulary of %d", len(want), positions, m.Vocabulary)
+		}
+		for _, plain := range []bool{false, true} {
+			for _, batch := range []int{0, 16, 6, 1} { // an image is longer than these, and is never cut
+				s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch, plain: plain})
+				got := read(t, s, in...)
+				if s.Len() != positions {
+					t.Fatalf("%d positions, want %d", s.Len(), positions)
+				}
+				w := worst(got, want)
+				if !(w <= 1e-3) {
+					t.Errorf("batch %d: logits are off by %g, at most 1e-3 is allowed", batch, w)
+				}
+				t.Logf("batch %d: the logits of %d positions are off by %.2g at most", batch, positions, w)
+				// In two calls, the second after the first picture.
+				s = newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch, plain: plain})
+				if err := s.Read(ctx, in[:2], nil, nil); err != nil {
+					t.Fatal(err)
+				}
+				n := s.Len()
+				var rest []float32
+				err := s.Read(ctx, in[2:], every, func(_ int, l []float32) error { rest = append(rest, l...); return nil })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if w := worst(rest, got[n*m.Vocabulary:]); w != 0 {
+					t.Errorf("batch %d: what follows the first picture differs by %g in a call of its own", batch, w)
+				}
+			}
+		}
+	}
 	for _, c := range cases.Prompts {
 		t.Run(c.Text+" "+c.MMProj+" "+c.Input, func(t *testing.T) {
 			soft := readFloats(t, file(t, "mm", c.MMProj+"-"+c.Input+".f32"))
-			want := readFloats(t, file(t, "mm", c.Logits))
-			m := openModel(t, readGolden(t, c.Text).model, 2)
-			in := []Input{{Tokens: c.Before}, {Embeddings: soft, Image: c.Input == "image"}, {Tokens: c.After}}
-			for _, batch := range []int{0, 6, 1} { // an image is longer than these, and is never cut
-				s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch})
-				got := read(t, s, in...)
-				if s.Len() != c.Positions {
-					t.Fatalf("%d positions, want %d", s.Len(), c.Positions)
+			run(t, c.Text, c.Logits, c.Positions, Input{Tokens: c.Before}, Input{Embeddings: soft, Image: c.Input == "image"}, Input{Tokens: c.After})
+		})
+	}
+	if len(cases.More) < 4 {
+		t.Errorf("only %d prompts with more or larger pictures", len(cases.More))
+	}
+	for _, c := range cases.More {
+		t.Run(strings.TrimSuffix(c.Logits, ".logits.f32"), func(t *testing.T) {
+			in := []Input{{Tokens: c.Before}}
+			for i, name := range c.Embeddings {
+				if i > 0 {
+					in = append(in, Input{Tokens: c.Between})
 				}
-				if w := worst(got, want); !(w <= 1e-3) {
-					t.Errorf("batch %d: logits are off by %g, at most 1e-3 is allowed", batch, w)
+				soft := readFloats(t, file(t, "mm", name))
+				if width := len(soft) / c.Soft[i]; width*c.Soft[i] != len(soft) {
+					t.Fatalf("%s has %d numbers for %d positions", name, len(soft), c.Soft[i])
 				}
+				in = append(in, Input{Embeddings: soft, Image: true})
 			}
+			run(t, c.Text, c.Logits, c.Positions, append(in, Input{Tokens: c.After})...)
 		})
 	}
 }
