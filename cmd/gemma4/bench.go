@@ -67,6 +67,7 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: as many as there are cores)")
 	p.BoolVar(&plan.huge, "huge", false, "weights in memory of their own with huge pages (Linux)")
 	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
+	p.BoolVar(&plan.loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood")
 	p.Group("output")
 	markdown := p.Bool("md", false, "print a Markdown table")
 	asJSON := p.Bool("json", false, "print a JSON array of rows")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/testdata"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -110,6 +111,12 @@ func TestATemplateAndItsVariablesCanBeGiven(t *testing.T) {
 	if got := run.Good(t, "", "-temp", "0", "-m", broken, "-raw", "-n", "1", "What"); got == "" {
 		t.Error("without a template: nothing")
 	}
+}
+
+func TestFilesThatAreNotUnderstoodOpenAtTheUsersRisk(t *testing.T) {
+	file := testdata.Shared(t, "cases", "bias-ignored.gguf")
+	run.Fails(t, 1, "blk.0.attn_q.bias; -allow-unknown opens the file", "", "-m", file, "Hello")
+	run.Good(t, "", "-m", file, "-allow-unknown", "-raw", "-n", "1", "Hello")
 }
 
 func TestASeedMakesAnAnswerRepeatable(t *testing.T) {

@@ -85,8 +85,7 @@ func (t *talk) begin() (err error) {
 	}
 	t.options.GenerateOptions = t.generation()
 	if t.chat, err = t.m.NewChat(t.options); err != nil {
-		const library, here = "ChatOptions.Template can be another", "-template FILE gives another, -raw does without"
-		return errors.New(strings.Replace(err.Error(), library, here, 1))
+		return err
 	}
 	return t.save() // what cannot be kept is known before anything is said
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -30,6 +31,9 @@ func (p *Program) Answer(answer iter.Seq2[gemma4.Token, error], thoughts bool) (
 		}
 		switch {
 		case tok.Call != nil:
+			if tok.Call.Mended {
+				p.Complain(errors.New("the next call left the format and has been mended"))
+			}
 			calls = append(calls, *tok.Call)
 			a.kind(chat.ToolCall)
 			a.print(fmt.Sprintf("%s(%s)\n", tok.Call.Name, tok.Call.Arguments))

@@ -173,6 +173,7 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 	thought := func(s string) chat.Event { return chat.Event{Kind: chat.Thought, Text: s} }
 	text := func(s string) chat.Event { return chat.Event{Text: s} }
 	call := chat.Event{Kind: chat.ToolCall, Call: &chat.Call{Name: "get_time", Arguments: []byte(`{"city":"Oslo"}`)}}
+	mended := chat.Event{Kind: chat.ToolCall, Call: &chat.Call{Name: "f", Arguments: []byte(`{}`), Mended: true}}
 	bad := chat.Event{Text: "call:get", Err: errors.New("chat: no name")}
 	for _, test := range []struct {
 		name     string
@@ -189,6 +190,7 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 		{"thought that ends a line", true, []chat.Event{thought("so\n"), text("a")}, nil, "[thought] so\na\n", ""},
 		{"hidden thought", false, []chat.Event{thought("so"), text("a")}, nil, "a\n", ""},
 		{"calls", true, []chat.Event{text("a"), call, call}, nil, "a\n[call] get_time({\"city\":\"Oslo\"})\n[call] get_time({\"city\":\"Oslo\"})\n", ""},
+		{"mended call", true, []chat.Event{mended}, nil, "[call] f({})\n", "test: the next call left the format and has been mended\n"},
 		{"malformed call", true, []chat.Event{bad}, nil, "call:get\n", "test: chat: no name\n"},
 		{"error on the way", true, []chat.Event{text("a")}, errors.New("broken"), "a\n", "broken"},
 	} {

@@ -33,7 +33,7 @@ func (p *Program) FileFlag() *ModelFlags {
 	return f
 }
 
-// ModelFlags defines -m, -exact, -threads, -prefault and -huge.
+// ModelFlags defines -m, -exact, -threads, -prefault, -huge and -allow-unknown.
 func (p *Program) ModelFlags() *ModelFlags {
 	p.Group("model")
 	f := p.FileFlag()
@@ -41,6 +41,7 @@ func (p *Program) ModelFlags() *ModelFlags {
 	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk before anything else")
 	p.BoolVar(&f.huge, "huge", false, "read it into memory of its own with huge pages: a little faster, and as large as the model (Linux)")
 	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
+	p.BoolVar(&f.Loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood and may change the answer, at your own risk")
 	p.Func("threads", "`number` of threads that compute (default: as many as there are cores)", func(text string) (err error) {
 		f.Loader.Threads, err = count(text)
 		return err

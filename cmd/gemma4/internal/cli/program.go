@@ -217,8 +217,14 @@ func (p *Program) Text() (string, error) {
 	return string(text), nil
 }
 
+// ours has the flags for the options that the library's errors advise.
+var ours = strings.NewReplacer(
+	"AllowUnknown opens", "-allow-unknown opens",
+	"ChatOptions.Template can be another", "-template FILE gives another, -raw does without",
+)
+
 // Complain prints an error on standard error: one line, whatever a file's name or a foreign text in it brings along.
 func (p *Program) Complain(err error) {
-	text := strings.TrimPrefix(err.Error(), "gemma4: ")
+	text := ours.Replace(strings.TrimPrefix(err.Error(), "gemma4: "))
 	fmt.Fprintf(p.Err, "%s: %s\n", p.Name(), Printable(strings.ReplaceAll(text, "\n", " ")))
 }
