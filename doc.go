@@ -24,6 +24,13 @@
 // vocabulary. A [Chat] renders the conversation with the template of the file, keeps what was read between turns, and yields
 // a [Token] per step: answer, thought or tool call. Errors say which file, tensor or key is wrong and what was expected.
 //
+// [Chat.Answer] returns the whole answer for those who do not need it while it is written, and [Collect] makes a message of any tokens.
+//
+// How the next token is chosen is what the model's maker advises; each option changes alone, here the temperature and the seed, with which
+// the same text comes again:
+//
+//	c.Options.Sampling = sampler.Overrides{Temperature: new(0.7), Seed: new(uint64(42))}
+//
 // To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does
 // all of this at a terminal; examples are small programs to copy.
 //
