@@ -307,7 +307,7 @@ func (p *parser) primary() (expression, error) {
 	case "none", "None":
 		return p.constant(nil)
 	}
-	p.collects = p.collects || t.text == "varargs" || t.text == "kwargs"
+	p.extras.note(t.text)
 	return p.wrap(func(r *run, s *scope) (value, error) {
 		for depth := int64(0); s != nil; s, depth = s.outer, depth+1 {
 			if v, ok := s.get(t.text); ok {
@@ -563,7 +563,11 @@ func (a callArguments) unpack(r *run, s *scope, to arguments) (arguments, error)
 	}
 	to.names = slices.Clip(to.names)
 	for i, k := range d.keys {
-		to.names, to.named = append(to.names, r.marks.plain(k)), append(to.named, d.values[i])
+		name, ok := k.(string)
+		if !ok {
+			return to, fmt.Errorf("**: %s as a key, expected a string", describe(k))
+		}
+		to.names, to.named = append(to.names, r.marks.plain(name)), append(to.named, d.values[i])
 	}
 	return to, nil
 }

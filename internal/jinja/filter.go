@@ -1,13 +1,16 @@
 package jinja
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 func standardFilters(t *tables) map[string]operation {
@@ -32,8 +35,8 @@ func standardFilters(t *tables) map[string]operation {
 	text("trim", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], true, true) })
 	text("upper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.upper(s) })
 	text("lower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.lower(s) })
-	text("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.capitalize(s, separator) })
-	text("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.capitalize(s, nothing) })
+	text("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.words(s) })
+	text("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, nothing) })
 	text("replace", "old new count", 2, replaceText)
 	text("center", "width", 0, func(r *run, s string, a []value) (value, error) {
 		return r.pad(s, pick[value](given(a[0]), a[0], int64(80)), " ", 1)
@@ -45,15 +48,61 @@ func standardFilters(t *tables) map[string]operation {
 	text("safe", "", 0, func(_ *run, s string, _ []value) (value, error) { return s, nil })
 	text("escape", "", 0, escapeHTML)
 	text("e", "", 0, escapeHTML)
+	text("forceescape", "", 0, escapeHTML)
+	add("truncate", "length killwords end leeway", 0, func(r *run, v value, a []value) (value, error) {
+		text, err := texts("truncate", v)
+		if err != nil {
+			return nil, err
+		}
+		return r.truncate(text[0], a)
+	})
+	text("urlencode", "", 0, func(r *run, s string, _ []value) (value, error) {
+		b := &buffer{run: r}
+		for _, c := range s {
+			text := character(c)
+			p := r.marks.plainRune(c)
+			if p >= utf8.RuneSelf || !isNameRune(p) && !strings.ContainsRune(".-~/", p) {
+				text = ""
+				for _, octet := range []byte(character(p)) {
+					text += fmt.Sprintf("%%%02X", octet)
+				}
+			}
+			if err := b.write(text); err != nil {
+				return nil, err
+			}
+		}
+		return b.String(), nil
+	})
+	text("wordcount", "", 0, func(r *run, s string, _ []value) (value, error) {
+		n, inWord := int64(0), false
+		for _, c := range s {
+			c = r.marks.plainRune(c)
+			was := inWord
+			inWord = c == '_' || unicode.IsLetter(c) || unicode.IsNumber(c)
+			if inWord && !was {
+				n++
+			}
+		}
+		return n, nil
+	})
 	filters["format"] = func(r *run, v value, a arguments) (value, error) {
 		s, err := r.text(v)
 		if err != nil {
 			return nil, err
 		}
-		if len(a.names) > 0 {
-			return nil, errors.New("format: named values are not supported here")
+		if len(a.names) == 0 {
+			return r.printf(s, &list{items: a.positional, tuple: true})
 		}
-		return r.printf(s, &list{items: a.positional, tuple: true})
+		if len(a.positional) > 0 {
+			return nil, errors.New("format: values with and without names")
+		}
+		named := newDict()
+		for i, name := range a.names {
+			if err := r.put(named, name, a.named[i]); err != nil {
+				return nil, err
+			}
+		}
+		return r.printf(s, named)
 	}
 
 	for _, name := range []string{"default", "d"} {
@@ -89,9 +138,11 @@ func standardFilters(t *tables) map[string]operation {
 	add("items", "", 0, func(r *run, v value, _ []value) (value, error) {
 		switch v := v.(type) {
 		case *dict:
-			return r.pairs(v)
+			l, err := r.pairs(v)
+			l.view = generator
+			return l, err
 		case undefined:
-			return &list{}, nil
+			return newGenerator(nil), nil
 		}
 		return nil, fmt.Errorf("items: %s, expected an object", describe(v))
 	})
@@ -109,6 +160,31 @@ func standardFilters(t *tables) map[string]operation {
 		}
 		return r.dictSort(d, truth(a[0]), by, truth(a[2]))
 	})
+	add("groupby", "attribute default case_sensitive", 1, groupBy)
+	add("pprint", "", 0, func(r *run, v value, _ []value) (value, error) {
+		b := &buffer{run: r, sorted: true}
+		err := b.repr(v, false, 0)
+		if err == nil && utf8.RuneCountInString(b.String()) > 80 {
+			err = errors.New("pprint: more than 80 characters, which would take several lines")
+		}
+		return b.String(), err
+	})
+	add("attr", "name", 1, func(r *run, v value, a []value) (value, error) {
+		name, err := texts("attr", a[0])
+		if err != nil {
+			return nil, err
+		}
+		if item, ok := r.member(v, r.marks.plain(name[0])); ok {
+			return item, nil
+		}
+		return undefined{"an attribute"}, nil
+	})
+	add("filesizeformat", "binary", 0, fileSize)
+	for _, name := range []string{"random", "striptags", "urlize", "wordwrap", "xmlattr"} {
+		filters[name] = func(*run, value, arguments) (value, error) {
+			return nil, fmt.Errorf("filter %s of Jinja is not supported in chat templates", name)
+		}
+	}
 	add("first", "", 0, func(r *run, v value, _ []value) (value, error) { return r.end(v, false) })
 	add("last", "", 0, func(r *run, v value, _ []value) (value, error) { return r.end(v, true) })
 	items("list", "", 0, func(_ *run, items []value, _ []value) (value, error) { return &list{items: items}, nil })
@@ -122,7 +198,12 @@ func standardFilters(t *tables) map[string]operation {
 		if err != nil {
 			return nil, fmt.Errorf("reverse: %w", err)
 		}
-		return r.slice(&list{items: items}, nil, nil, int64(-1))
+		l, isList := v.(*list)
+		v, err = r.slice(&list{items: items}, nil, nil, int64(-1))
+		if err == nil && !(isList && l.view == generator) {
+			v.(*list).view = generator
+		}
+		return v, err
 	})
 	items("join", "d attribute", 0, func(r *run, items []value, a []value) (value, error) {
 		sep := ""
@@ -144,6 +225,9 @@ func standardFilters(t *tables) map[string]operation {
 			return nil, err
 		}
 		total := pick[value](given(a[1]), a[1], int64(0))
+		if _, ok := total.(string); ok {
+			return nil, errors.New("sum: a start that is a string, expected | join")
+		}
 		for _, key := range keys {
 			if total, err = r.calculate("+", total, key); err != nil {
 				return nil, err
@@ -152,7 +236,7 @@ func standardFilters(t *tables) map[string]operation {
 		return total, nil
 	})
 	items("sort", "reverse case_sensitive attribute", 0, func(r *run, items []value, a []value) (value, error) {
-		keys, err := r.keys(items, a[2], pick[func(string) (string, error)](truth(a[1]), nil, r.lower))
+		keys, err := r.paths(items, a[2], pick[func(string) (string, error)](truth(a[1]), nil, r.lower))
 		if err != nil {
 			return nil, err
 		}
@@ -180,6 +264,7 @@ func standardFilters(t *tables) map[string]operation {
 		})
 	}
 	items("batch", "linecount fill_with", 1, batch)
+	items("slice", "slices fill_with", 1, slice)
 	filters["map"] = t.mapFilter
 	filters["select"] = t.selectFilter("select", false, true)
 	filters["reject"] = t.selectFilter("reject", false, false)
@@ -210,6 +295,7 @@ func escapeHTML(r *run, s string, _ []value) (value, error) {
 	return b.String(), err
 }
 
+// toInteger is the filter int: what Python's int makes of the value, or its float.
 func toInteger(r *run, v value, a []value) (value, error) {
 	otherwise := pick[value](given(a[0]), a[0], int64(0))
 	base, err := count("int", a[1], 10)
@@ -217,43 +303,119 @@ func toInteger(r *run, v value, a []value) (value, error) {
 		return nil, err
 	}
 	if s, ok := v.(string); ok {
-		s = strings.TrimFunc(r.marks.plain(s), isSpace)
-		if base < 2 || base > 36 {
-			return otherwise, nil
-		}
-		if n, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), int(base), 64); err == nil {
+		s = r.marks.plain(s)
+		n, err := parseInteger(s, base)
+		if errors.Is(err, strconv.ErrRange) {
+			return nil, errOverflow
+		} else if err == nil {
 			return n, nil
 		}
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || math.Abs(f) >= 1<<62 || math.IsNaN(f) {
+		f, err := parseFloat(s)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			return otherwise, nil
 		}
-		return int64(f), nil
+		v = f
 	}
 	n, ok := numeric(v)
 	switch {
-	case !ok:
+	case !given(v):
+		return nil, errors.New("int: " + describe(v))
+	case !ok || math.IsNaN(n.f):
 		return otherwise, nil
 	case !n.float:
 		return n.i, nil
-	case math.Abs(n.f) < 1<<62:
-		return int64(n.f), nil
 	}
-	return otherwise, nil
+	i, ok := truncate(n.f)
+	if !ok {
+		return nil, errOverflow
+	}
+	return i, nil
+}
+
+// parseInteger is Python's int(s, base).
+func parseInteger(s string, base int64) (int64, error) {
+	s = strings.TrimFunc(s, isSpace)
+	sign := ""
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		sign, s = s[:1], s[1:]
+	}
+	if base != 0 && base < 2 || base > 36 {
+		return 0, strconv.ErrSyntax
+	}
+	if len(s) > 2 && s[0] == '0' {
+		if own := map[byte]int64{'x': 16, 'o': 8, 'b': 2}[s[1]|0x20]; own != 0 && (base == 0 || base == own) {
+			base, s = own, strings.TrimPrefix(s[2:], "_")
+		}
+	}
+	if base == 0 {
+		if base = 10; s != "" && s[0] == '0' && strings.Trim(s, "0_") != "" {
+			return 0, strconv.ErrSyntax
+		}
+	}
+	digits, ok := plainDigits(s)
+	if !ok || digits[0] == '-' || digits[0] == '+' {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseInt(sign+digits, int(base), 64)
+}
+
+// parseFloat is Python's float(s).
+func parseFloat(s string) (float64, error) {
+	digits, ok := plainDigits(strings.TrimFunc(s, isSpace))
+	if !ok || strings.ContainsAny(digits, "xX") {
+		return 0, strconv.ErrSyntax
+	}
+	f, err := strconv.ParseFloat(digits, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil // the infinity that comes with the error
+	}
+	return f, err
+}
+
+// plainDigits takes out underscores, each between two digits, and writes the digits of all scripts as ours.
+func plainDigits(s string) (string, bool) {
+	if s == "" || s[0] == '_' || s[len(s)-1] == '_' || strings.Contains(s, "__") {
+		return "", false
+	}
+	foreign := strings.IndexFunc(s, func(r rune) bool { return r == '_' || r >= utf8.RuneSelf })
+	if foreign < 0 {
+		return s, true
+	}
+	for i := foreign; i < len(s); i++ {
+		if s[i] == '_' && (strings.IndexByte(".+-", s[i-1]) >= 0 || strings.IndexByte(".+-", s[i+1]) >= 0) {
+			return "", false
+		}
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '_':
+			return -1
+		case r < utf8.RuneSelf || !unicode.IsDigit(r):
+			return r
+		}
+		// The digits of a script are ten in a row, the first at the end of what is no digit.
+		zero := r
+		for r-zero < 9 && unicode.IsDigit(zero-1) {
+			zero--
+		}
+		return '0' + r - zero
+	}, s), true
 }
 
 func toFloat(r *run, v value, a []value) (value, error) {
 	if s, ok := v.(string); ok {
-		if f, err := strconv.ParseFloat(strings.TrimFunc(r.marks.plain(s), isSpace), 64); err == nil {
+		if f, err := parseFloat(r.marks.plain(s)); err == nil {
 			return f, nil
 		}
 	} else if n, ok := numeric(v); ok {
 		return n.f, nil
+	} else if !given(v) {
+		return nil, errors.New("float: " + describe(v))
 	}
 	return pick[value](given(a[0]), a[0], 0.0), nil
 }
 
-func round(_ *run, v value, a []value) (value, error) {
+func round(r *run, v value, a []value) (value, error) {
 	n, ok := numeric(v)
 	if !ok {
 		return nil, fmt.Errorf("round: %s, expected a number", describe(v))
@@ -262,29 +424,232 @@ func round(_ *run, v value, a []value) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !n.float && digits >= 0 && !given(a[1]) {
-		return v, nil
-	}
-	scale := math.Pow(10, float64(min(max(digits, -400), 400)))
-	f := math.RoundToEven
-	switch {
-	case !given(a[1]) || a[1] == "common":
-		if digits >= 0 { // correctly rounded, as Python's round
-			f, _ := strconv.ParseFloat(strconv.FormatFloat(n.f, 'f', int(min(digits, 400)), 64), 64)
-			return f, nil
+	method := "common"
+	if given(a[1]) {
+		text, err := texts("round", a[1])
+		if err != nil {
+			return nil, err
 		}
-	case a[1] == "ceil":
-		f = math.Ceil
-	case a[1] == "floor":
-		f = math.Floor
-	default:
-		return nil, errors.New(`round: the method must be "common", "ceil" or "floor"`)
+		method = r.marks.plain(text[0])
 	}
-	return f(n.f*scale) / scale, nil
+	digits = min(max(digits, -400), 400)
+	scale := math.Pow(10, float64(digits))
+	switch {
+	case method == "ceil":
+		return math.Ceil(n.f*scale) / scale, nil
+	case method == "floor":
+		return math.Floor(n.f*scale) / scale, nil
+	case method != "common":
+		return nil, errors.New(`round: the method must be "common", "ceil" or "floor"`)
+	case !n.float && digits >= 0:
+		return n.i, nil
+	case math.IsNaN(n.f) || math.IsInf(n.f, 0):
+		return n.f, nil
+	case digits >= 0: // correctly rounded, as Python's round
+		f, _ := strconv.ParseFloat(strconv.FormatFloat(n.f, 'f', int(digits), 64), 64)
+		return f, nil
+	}
+	return roundTens(n, -digits)
+}
+
+// roundTens rounds a number to a multiple of 10**digits, half to even.
+func roundTens(n num, digits int64) (value, error) {
+	exact := new(big.Rat).SetInt64(n.i)
+	if n.float {
+		exact.SetFloat64(n.f)
+	}
+	tens := new(big.Int).Exp(big.NewInt(10), big.NewInt(digits), nil)
+	exact.Quo(exact, new(big.Rat).SetInt(tens))
+	two := big.NewInt(2)
+	// floor(x + 1/2), one less where that is a tie with an odd result.
+	twice := new(big.Int).Add(new(big.Int).Mul(exact.Num(), two), exact.Denom())
+	whole, rest := new(big.Int).DivMod(twice, new(big.Int).Mul(exact.Denom(), two), new(big.Int))
+	if rest.Sign() == 0 && whole.Bit(0) == 1 {
+		whole.Sub(whole, big.NewInt(1))
+	}
+	whole.Mul(whole, tens)
+	if n.float {
+		f, _ := new(big.Float).SetInt(whole).Float64()
+		return math.Copysign(f, n.f), nil
+	}
+	if !whole.IsInt64() {
+		return nil, errOverflow
+	}
+	return whole.Int64(), nil
+}
+
+// truncate cuts s to a length, between words unless they may be killed, and puts an end behind it.
+func (r *run) truncate(s string, a []value) (value, error) {
+	length, err := count("truncate", a[0], 255)
+	if err != nil {
+		return nil, err
+	}
+	leeway, err := count("truncate", a[3], 5)
+	if err != nil {
+		return nil, err
+	}
+	end := "..."
+	if given(a[2]) {
+		text, err := texts("truncate", a[2])
+		if err != nil {
+			return nil, err
+		}
+		end = text[0]
+	}
+	keep := length - int64(utf8.RuneCountInString(end))
+	if keep < 0 || leeway < 0 {
+		return nil, fmt.Errorf("truncate: a length of %d with a leeway of %d, expected at least that of the end and 0", length, leeway)
+	}
+	if int64(utf8.RuneCountInString(s))-length <= leeway {
+		return s, nil
+	}
+	v, err := r.slice(s, nil, keep, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !truth(a[1]) {
+		l, err := r.split(v.(string), " ", 1, true)
+		if err != nil {
+			return nil, err
+		}
+		v = l.(*list).items[0]
+	}
+	return r.join(v.(string), end)
+}
+
+func fileSize(_ *run, v value, a []value) (value, error) {
+	n, ok := numeric(v)
+	if s, isText := v.(string); isText {
+		f, err := parseFloat(s)
+		n, ok = num{f: f}, err == nil
+	}
+	if !ok {
+		return nil, fmt.Errorf("filesizeformat: %s, expected a number", describe(v))
+	}
+	base, ending := 1000.0, "B"
+	if truth(a[0]) {
+		base, ending = 1024, "iB"
+	}
+	switch {
+	case n.f == 1:
+		return "1 Byte", nil
+	case n.f < base:
+		i, ok := truncate(n.f)
+		if !ok {
+			return nil, errOverflow
+		}
+		return strconv.FormatInt(i, 10) + " Bytes", nil
+	}
+	unit := base
+	const prefixes = "kMGTPEZY"
+	for i := range prefixes {
+		if unit *= base; n.f < unit || i == len(prefixes)-1 {
+			prefix := pick(truth(a[0]), strings.ToUpper(prefixes[i:i+1]), prefixes[i:i+1])
+			return strconv.FormatFloat(base*n.f/unit, 'f', 1, 64) + " " + prefix + ending, nil
+		}
+	}
+	return nil, nil
+}
+
+// groupBy returns tuples of an attribute's value, grouper, and the items that have it, list.
+func groupBy(r *run, v value, a []value) (value, error) {
+	items, err := r.iterate(v)
+	if err != nil {
+		return nil, fmt.Errorf("groupby: %w", err)
+	}
+	var lower func(string) (string, error)
+	if !truth(a[2]) {
+		lower = r.lower
+	}
+	groupers, err := r.keys(items, a[0], nil)
+	if err != nil {
+		return nil, err
+	}
+	groupers = slices.Clone(groupers)
+	keys := make([]value, len(groupers))
+	for i := range groupers {
+		if !given(groupers[i]) && given(a[1]) {
+			groupers[i] = a[1]
+		}
+		keys[i] = groupers[i]
+		if s, ok := keys[i].(string); ok && lower != nil {
+			if keys[i], err = lower(s); err != nil {
+				return nil, err
+			}
+		}
+	}
+	at := make([]value, len(items))
+	for i := range at {
+		at[i] = int64(i)
+	}
+	if err := r.makeList(10 * int64(len(items))); err != nil {
+		return nil, err
+	}
+	sorted, err := r.sort(at, keys, false)
+	if err != nil {
+		return nil, err
+	}
+	out := &list{}
+	var last value
+	for i, v := range sorted {
+		at := v.(int64)
+		same := i > 0
+		if same {
+			if same, err = r.equal(last, keys[at], 0); err != nil {
+				return nil, err
+			}
+		}
+		if last = keys[at]; !same {
+			group := &list{items: []value{groupers[at], &list{}}, tuple: true, fields: []string{"grouper", "list"}}
+			out.items = append(out.items, group)
+		}
+		group := out.items[len(out.items)-1].(*list).items[1].(*list)
+		group.items = append(group.items, items[at])
+	}
+	return out, nil
+}
+
+// slice cuts items into so many columns.
+func slice(r *run, items []value, a []value) (value, error) {
+	n, err := count("slice", a[0], 0)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, errors.New("division by zero")
+	}
+	n = max(n, 0)
+	if err := r.makeList(min(n, 1<<32)*3 + int64(len(items))*2); err != nil {
+		return nil, err
+	}
+	out := newGenerator(nil)
+	for i := range n {
+		size := int64(len(items)) / (n - i)
+		longer := int64(len(items))%(n-i) > 0
+		if longer {
+			size++
+		}
+		column := slices.Clone(items[:size])
+		items = items[size:]
+		if !longer && given(a[1]) && a[1] != nil {
+			column = append(column, a[1])
+		}
+		out.items = append(out.items, &list{items: column})
+	}
+	return out, nil
 }
 
 // end returns the first or the last of what a loop goes through.
 func (r *run) end(v value, last bool) (value, error) {
+	if l, ok := v.(*list); ok && l.view == generator {
+		if last {
+			return nil, errors.New("a generator has no last item, expected | list before")
+		}
+		if len(l.items) == 0 {
+			return undefined{"an item of nothing"}, nil
+		}
+		return l.take(1)[0], nil
+	}
 	items, err := r.iterate(v)
 	switch {
 	case err != nil:
@@ -349,6 +714,31 @@ func (r *run) path(v, attribute value) (value, error) {
 	return v, nil
 }
 
+// paths is keys for an attribute that may be several with commas between them.
+func (r *run) paths(items []value, attribute value, lower func(string) (string, error)) ([]value, error) {
+	names, ok := attribute.(string)
+	if !ok || !strings.Contains(r.marks.plain(names), ",") {
+		return r.keys(items, attribute, lower)
+	}
+	all := make([]value, len(items))
+	for i := range all {
+		all[i] = &list{}
+	}
+	for name := range strings.SplitSeq(r.marks.plain(names), ",") {
+		keys, err := r.keys(items, name, lower)
+		if err == nil {
+			err = r.makeList(2 * int64(len(items)))
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			all[i].(*list).items = append(all[i].(*list).items, keys[i])
+		}
+	}
+	return all, nil
+}
+
 // sort returns items in the order of their keys; items with the same key stay in theirs.
 func (r *run) sort(items, keys []value, reverse bool) ([]value, error) {
 	if err := r.makeList(2 * int64(len(items))); err != nil {
@@ -396,7 +786,7 @@ func unique(r *run, items []value, a []value) (value, error) {
 	if err := r.makeList(int64(len(items))); err != nil {
 		return nil, err
 	}
-	seen, out := &list{}, &list{}
+	seen, out := &list{}, newGenerator(nil)
 	for i, key := range keys {
 		known, err := r.contains(seen, key)
 		if err != nil {
@@ -421,7 +811,7 @@ func batch(r *run, items []value, a []value) (value, error) {
 	if err := r.makeList(4 * int64(len(items))); err != nil {
 		return nil, err
 	}
-	out := &list{}
+	out := newGenerator(nil)
 	for len(items) > 0 {
 		size := int(min(n, int64(len(items))))
 		row := slices.Clone(items[:size])
@@ -474,7 +864,7 @@ func (t *tables) mapFilter(r *run, v value, a arguments) (value, error) {
 			return v, err
 		}
 	}
-	out := &list{items: make([]value, len(items))}
+	out := newGenerator(make([]value, len(items)))
 	for i, item := range items {
 		if err := r.step(); err != nil {
 			return nil, err
@@ -513,7 +903,7 @@ func (t *tables) selectFilter(name string, byAttribute, keep bool) operation {
 		if err := r.makeList(int64(len(items))); err != nil {
 			return nil, err
 		}
-		out := &list{}
+		out := newGenerator(nil)
 		for _, item := range items {
 			if err := r.step(); err != nil {
 				return nil, err
@@ -538,14 +928,21 @@ func (t *tables) selectFilter(name string, byAttribute, keep bool) operation {
 func toJSON(r *run, v value, a []value) (value, error) {
 	j := &jsonWriter{buffer: buffer{run: r}, comma: ", ", colon: ": ", ascii: given(a[0]) && truth(a[0]), sorted: truth(a[3])}
 	if given(a[1]) && a[1] != nil {
-		n, err := count("tojson", a[1], 0)
-		if err != nil {
-			return nil, err
+		indent, ok := a[1].(string)
+		if !ok {
+			n, err := count("tojson", a[1], 0)
+			if err != nil {
+				return nil, err
+			}
+			if n > 100 {
+				return nil, r.limit("tojson: an indent of %d, more than 100", n)
+			}
+			indent = strings.Repeat(" ", int(max(n, 0)))
 		}
-		if n > 100 {
-			return nil, r.limit("tojson: an indent of %d, more than 100", n)
+		if len(indent) > 100 {
+			return nil, r.limit("tojson: an indent of %d bytes, more than 100", len(indent))
 		}
-		j.indent, j.pretty, j.comma = strings.Repeat(" ", int(max(n, 0))), true, ","
+		j.indent, j.pretty, j.comma = indent, true, ","
 	}
 	if given(a[2]) && a[2] != nil {
 		l, ok := a[2].(*list)
@@ -586,10 +983,19 @@ func (j *jsonWriter) value(v value, depth int) error {
 	case number:
 		return j.write(j.run.marks.markText(string(v)))
 	case float64:
+		switch {
+		case math.IsNaN(v):
+			return j.write("NaN")
+		case math.IsInf(v, 0):
+			return j.write(pick(v > 0, "Infinity", "-Infinity"))
+		}
 		return j.write(formatFloat(v))
 	case string:
 		return j.write(j.run.marks.quoteJSON(v, j.ascii))
 	case *list:
+		if v.view != "" {
+			break
+		}
 		return j.collection("[", "]", len(v.items), depth, func(i int) error { return j.value(v.items[i], depth+1) })
 	case *dict:
 		at := make([]int, len(v.keys))
@@ -600,18 +1006,39 @@ func (j *jsonWriter) value(v value, depth int) error {
 			if err := j.run.work(64 * len(at)); err != nil {
 				return err
 			}
-			slices.SortFunc(at, func(a, b int) int {
-				return strings.Compare(j.run.marks.plain(v.keys[a]), j.run.marks.plain(v.keys[b]))
+			var failed error
+			slices.SortStableFunc(at, func(a, b int) int {
+				order, err := j.run.compare(v.keys[a], v.keys[b], 0)
+				failed = cmp.Or(failed, err)
+				return order
 			})
+			if failed != nil {
+				return failed
+			}
 		}
 		return j.collection("{", "}", len(at), depth, func(i int) error {
-			if err := j.write(j.run.marks.quoteJSON(v.keys[at[i]], j.ascii) + j.colon); err != nil {
+			if err := j.key(v.keys[at[i]]); err != nil {
 				return err
 			}
 			return j.value(v.values[at[i]], depth+1)
 		})
 	}
 	return fmt.Errorf("tojson: %s is no JSON", describe(v))
+}
+
+// key writes a key, which is text in JSON whatever it is.
+func (j *jsonWriter) key(k value) error {
+	quotes := ""
+	if _, ok := k.(string); !ok {
+		quotes = `"`
+	}
+	if err := j.write(quotes); err != nil {
+		return err
+	}
+	if err := j.value(k, 0); err != nil {
+		return err
+	}
+	return j.write(quotes + j.colon)
 }
 
 func (j *jsonWriter) collection(open, end string, n, depth int, item func(i int) error) error {

@@ -33,7 +33,10 @@ func rangeOf(r *run, a arguments) (value, error) {
 	if err := r.makeList(2 * int64(max(math.Ceil(size), 0))); err != nil {
 		return nil, err
 	}
-	l := &list{}
+	l := &list{view: fmt.Sprintf("range(%d, %d)", start, stop)}
+	if step != 1 {
+		l.view = fmt.Sprintf("range(%d, %d, %d)", start, stop, step)
+	}
 	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
 		l.items = append(l.items, i)
 		if (i > 0) == (step > 0) && (i+step > 0) != (step > 0) {
@@ -53,7 +56,9 @@ func newNamespace(r *run, a arguments) (value, error) {
 		return nil, err
 	}
 	for i, k := range d.(*dict).keys {
-		ns.vars[r.marks.plain(k)] = d.(*dict).values[i]
+		if name, ok := k.(string); ok {
+			ns.vars[r.marks.plain(name)] = d.(*dict).values[i]
+		}
 	}
 	return ns, nil
 }
@@ -64,12 +69,22 @@ func dictOf(r *run, a arguments) (value, error) {
 		return nil, errors.New("dict takes at most 1 argument")
 	}
 	for _, v := range a.positional {
-		from, ok := v.(*dict)
-		if !ok {
-			return nil, fmt.Errorf("dict: %s, expected an object", describe(v))
+		if from, ok := v.(*dict); ok {
+			v = from.pairs()
 		}
-		for i, k := range from.keys {
-			if err := r.put(d, k, from.values[i]); err != nil {
+		pairs, err := r.iterate(v)
+		if err != nil {
+			return nil, fmt.Errorf("dict: %w", err)
+		}
+		for _, p := range pairs {
+			pair, err := r.iterate(p)
+			if err == nil && len(pair) != 2 {
+				err = fmt.Errorf("%d values, expected a key and a value", len(pair))
+			}
+			if err != nil {
+				return nil, fmt.Errorf("dict: %w", err)
+			}
+			if err := r.put(d, pair[0], pair[1]); err != nil {
 				return nil, err
 			}
 		}
@@ -80,6 +95,64 @@ func dictOf(r *run, a arguments) (value, error) {
 		}
 	}
 	return d, nil
+}
+
+// newJoiner makes a function that returns a separator, but nothing the first time.
+func newJoiner(r *run, a arguments) (value, error) {
+	v, err := a.bind("joiner", []string{"sep"}, 0)
+	if err == nil {
+		err = r.alloc(objectBytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	used := false
+	return &function{name: "joiner", call: func(_ *run, a arguments) (value, error) {
+		if _, err := a.bind("joiner", nil, 0); err != nil || !used {
+			used = true
+			return "", err
+		}
+		return pick[value](given(v[0]), v[0], ", "), nil
+	}}, nil
+}
+
+// cycler goes round its items.
+type cycler struct {
+	items []value
+	pos   int
+}
+
+func newCycler(r *run, a arguments) (value, error) {
+	if len(a.positional) == 0 || len(a.names) > 0 {
+		return nil, errors.New("cycler: expected values, without names")
+	}
+	return &cycler{items: a.positional}, r.alloc(objectBytes)
+}
+
+func (c *cycler) attribute(name string) (value, bool) {
+	method := func(f func() value) (value, bool) {
+		return &function{name: "cycler." + name, call: func(_ *run, a arguments) (value, error) {
+			_, err := a.bind(name, nil, 0)
+			return f(), err
+		}}, true
+	}
+	switch name {
+	case "current":
+		return c.items[c.pos], true
+	case "pos":
+		return int64(c.pos), true
+	case "items":
+		return &list{items: c.items, tuple: true}, true
+	case "next":
+		return method(func() value {
+			v := c.items[c.pos]
+			c.pos = (c.pos + 1) % len(c.items)
+			return v
+		})
+	case "reset":
+		return method(func() value { c.pos = 0; return nil })
+	}
+	return nil, false
 }
 
 func raise(r *run, a arguments) (value, error) {

@@ -60,7 +60,7 @@ func hostileTemplates() map[string]struct{ source, want string } {
 		"doubling by set":      {grow("60", "'x'", "{% set ns.s %}{{ ns.s }}{{ ns.s }}{% endset %}"), "more than"},
 		"doubling by tojson":   {grow("60", "'\"'", "{% set ns.s = ns.s | tojson %}"), "more than"},
 		"doubling by escape":   {grow("60", "'&'", "{% set ns.s = (ns.s ~ '&') | replace('&', '&&') | e %}"), "more than"},
-		"doubling by indent":   {grow("60", "'\n'", "{% set ns.s = (ns.s ~ '\n') | indent(100) ~ ns.s %}"), "more than 16777"},
+		"doubling by indent":   {grow("60", "'\n'", "{% set ns.s = (ns.s ~ '\n') | indent(100) ~ ns.s %}"), "more than"},
 		"center":               {"{{ 'a' | center(10**9) }}", "more than 16777"},
 		"ljust":                {"{{ 'a'.ljust(10**18) }}", "a text of 1000000000000000000 characters, more than"},
 		"rjust":                {"{{ 'a'.rjust(2**62, 'é') }}", "more than 16777"},
@@ -69,7 +69,7 @@ func hostileTemplates() map[string]struct{ source, want string } {
 		"width of %":           {"{{ '%1000000000d' % 1 }}", "a text of 1000000000 characters, more than"},
 		"endless width of %":   {"{{ '%99999999999999999999d' % 1 }}", "a width of 99999999999999999999 characters"},
 		"precision of %":       {"{{ '%.1000000000f' % 1 }}", "a precision of 1000000000 digits, more than 100"},
-		"width of format":      {"{{ '{:>1000000000}'.format(1) }}", "format: no argument for {:>1000000000}"},
+		"width of format":      {"{{ '{:>1000000000}'.format(1) }}", "a text of 1000000000 characters, more than"},
 		"width of tojson":      {"{{ messages | tojson(indent=10**9) }}", "an indent of 1000000000, more than 100"},
 		"batch":                {"{{ [1] | batch(10**9, 'x') | list }}", "a list of 999999999 items, more than"},
 		"nested loops": {
@@ -85,7 +85,7 @@ func hostileTemplates() map[string]struct{ source, want string } {
 		},
 		"default calls itself": {"{% macro f(a=f()) %}{% endmacro %}{{ f() }}", "calls nested deeper than 100"},
 		"caller calls itself": {
-			"{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}", "calls nested deeper than 100",
+			"{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{{ caller is defined }}{% endmacro %}{{ f() }}", "calls nested deeper than 100",
 		},
 		"map of map":              {"{{ " + deep("[", "", "]", 50) + "|map('map','map','map','map') | list }}", ""},
 		"deep brackets":           {"{{ " + deep("(", "1", ")", 20000) + " }}", "brackets nested deeper than 100"},

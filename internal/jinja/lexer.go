@@ -395,6 +395,9 @@ func unescape(s string) (string, error) {
 			i += 2
 			continue
 		}
+		if c == 'N' {
+			return "", errors.New(`escape \N is not supported, expected the character itself or \u`)
+		}
 		if digits == 0 {
 			b.WriteByte('\\')
 			i++

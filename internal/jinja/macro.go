@@ -59,7 +59,21 @@ next:
 type signature struct {
 	names    []string
 	defaults []expression // eval is nil without a default
-	collects bool         // further arguments into varargs and kwargs
+	extras
+}
+
+// extras are the variables of a macro beside its parameters, where its body names them: what no parameter takes goes there.
+type extras struct{ varargs, kwargs, caller bool }
+
+func (e *extras) note(name string) {
+	switch name {
+	case "varargs":
+		e.varargs = true
+	case "kwargs":
+		e.kwargs = true
+	case "caller":
+		e.caller = true
+	}
 }
 
 // signature parses what stands behind an opening parenthesis, up to the closing one.
@@ -99,10 +113,13 @@ func (p *parser) definition(sig *signature, open, end string) (block, error) {
 	if err := p.close(); err != nil {
 		return nil, err
 	}
-	collects := p.collects
-	p.collects = false
+	if i := slices.Index(sig.names, "caller"); i >= 0 && sig.defaults[i].eval == nil {
+		return nil, errors.New("parameter caller without a default")
+	}
+	outer := p.extras
+	p.extras = extras{}
 	body, err := p.apart(open, end)
-	sig.collects, p.collects = p.collects, collects
+	sig.extras, p.extras = p.extras, outer
 	return body, err
 }
 
@@ -114,17 +131,15 @@ func (sig signature) macro(name string, body block, around *scope) *function {
 		}
 		defer r.leave()
 		s := around.inner()
-		if !slices.Contains(sig.names, "caller") {
+		if sig.caller && !slices.Contains(sig.names, "caller") {
 			var caller value
 			if a, caller = a.take("caller"); given(caller) {
 				s.set("caller", caller)
 			}
 		}
-		if sig.collects {
-			var err error
-			if a, err = sig.collect(r, s, a); err != nil {
-				return nil, err
-			}
+		a, err := sig.collect(r, s, a)
+		if err != nil {
+			return nil, err
 		}
 		bound, err := a.bind(name, sig.names, 0)
 		if err != nil {
@@ -147,9 +162,15 @@ func (sig signature) macro(name string, body block, around *scope) *function {
 
 // collect moves the arguments that no parameter takes into varargs and kwargs.
 func (sig signature) collect(r *run, s *scope, a arguments) (arguments, error) {
-	n := min(len(a.positional), len(sig.names))
-	s.set("varargs", &list{items: a.positional[n:], tuple: true})
-	kept, kwargs := arguments{positional: a.positional[:n]}, newDict()
+	if n := len(sig.names); sig.varargs {
+		n = min(len(a.positional), n)
+		s.set("varargs", &list{items: a.positional[n:], tuple: true})
+		a.positional = a.positional[:n]
+	}
+	if !sig.kwargs {
+		return a, nil
+	}
+	kept, kwargs := arguments{positional: a.positional}, newDict()
 	for i, name := range a.names {
 		if slices.Contains(sig.names, name) {
 			kept.names, kept.named = append(kept.names, name), append(kept.named, a.named[i])

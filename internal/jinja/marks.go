@@ -124,19 +124,18 @@ func (m *marks) plain(s string) string {
 	return strings.Map(m.plainRune, s)
 }
 
-// convert maps every rune of s, plain, through f. What becomes of a marked rune is marked again if it occurs in markup.
-func (m *marks) convert(s string, f func(rune) rune) string {
-	if len(m.orig) == 0 {
-		return strings.Map(f, s)
-	}
-	return strings.Map(func(r rune) rune {
-		p := m.plainRune(r)
-		to := f(p)
-		if mark, ok := m.mark[to]; ok && p != r {
-			return mark
+// convert puts f of every rune of s, plain, in its place. What becomes of a marked rune is marked again if it is traced.
+func (m *marks) convert(s string, f func(rune) string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for _, r := range s {
+		if p := m.plainRune(r); p != r {
+			b.WriteString(m.markText(f(p)))
+		} else {
+			b.WriteString(f(r))
 		}
-		return to
-	}, s)
+	}
+	return b.String()
 }
 
 // output takes the marks out of rendered text.

@@ -29,20 +29,28 @@ func stringMethods() map[string]operation {
 		})
 		for _, must := range []bool{false, true} {
 			name := pick(fromRight, "r", "") + pick(must, "index", "find")
-			add(name, "sub", 1, func(r *run, s string, a []value) (value, error) {
+			add(name, "sub start end", 1, func(r *run, s string, a []value) (value, error) {
 				sub, err := texts(name, a[0])
 				if err != nil {
 					return nil, err
 				}
-				i, err := r.find(s, sub[0], fromRight)
+				part, skipped, err := r.within(s, a[1], a[2])
+				if err != nil {
+					return nil, err
+				}
+				i, err := r.find(part, sub[0], fromRight)
 				if err == nil && i < 0 && must {
 					err = errors.New(name + ": not found")
 				}
-				return i, err
+				return pick(i < 0, i, i+skipped), err
 			})
 		}
-		add(pick(fromRight, "endswith", "startswith"), "prefix", 1, func(r *run, s string, a []value) (value, error) {
-			return r.affix(s, a[0], fromRight)
+		add(pick(fromRight, "endswith", "startswith"), "prefix start end", 1, func(r *run, s string, a []value) (value, error) {
+			part, _, err := r.within(s, a[1], a[2])
+			if err != nil {
+				return nil, err
+			}
+			return r.affix(part, a[0], fromRight)
 		})
 		add(pick(fromRight, "removesuffix", "removeprefix"), "prefix", 1, func(r *run, s string, a []value) (value, error) {
 			has, err := r.affix(s, a[0], fromRight)
@@ -64,14 +72,37 @@ func stringMethods() map[string]operation {
 	add("replace", "old new count", 2, replaceText)
 	add("upper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.upper(s) })
 	add("lower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.lower(s) })
-	add("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.capitalize(s, noLetter) })
-	add("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.capitalize(s, nothing) })
-	add("count", "sub", 1, func(r *run, s string, a []value) (value, error) {
+	add("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, uncased) })
+	add("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, nothing) })
+	add("swapcase", "", 0, func(r *run, s string, _ []value) (value, error) { return r.swapCase(s) })
+	add("istitle", "", 0, func(r *run, s string, _ []value) (value, error) { return isTitle(r.marks.plain(s)), nil })
+	add("isascii", "", 0, func(r *run, s string, _ []value) (value, error) {
+		return strings.IndexFunc(r.marks.plain(s), func(c rune) bool { return c > unicode.MaxASCII }) < 0, nil
+	})
+	add("isprintable", "", 0, func(r *run, s string, _ []value) (value, error) {
+		return strings.IndexFunc(r.marks.plain(s), func(c rune) bool { return !unicode.IsPrint(c) }) < 0, nil
+	})
+	add("isidentifier", "", 0, func(r *run, s string, _ []value) (value, error) {
+		s = r.marks.plain(s)
+		return s != "" && !unicode.IsDigit([]rune(s[:min(len(s), 4)])[0]) && strings.TrimLeftFunc(s, isNameRune) == "", nil
+	})
+	add("expandtabs", "tabsize", 0, func(r *run, s string, a []value) (value, error) {
+		size, err := count("expandtabs", a[0], 8)
+		if err != nil {
+			return nil, err
+		}
+		return r.expandTabs(s, size)
+	})
+	add("count", "sub start end", 1, func(r *run, s string, a []value) (value, error) {
 		sub, err := texts("count", a[0])
 		if err != nil {
 			return nil, err
 		}
-		return int64(strings.Count(r.marks.plain(s), r.marks.plain(sub[0]))), r.work(len(s))
+		part, _, err := r.within(s, a[1], a[2])
+		if err != nil {
+			return nil, err
+		}
+		return int64(strings.Count(r.marks.plain(part), r.marks.plain(sub[0]))), r.work(len(s))
 	})
 	add("join", "items", 1, func(r *run, s string, a []value) (value, error) { return r.joinAll(a[0], s, true) })
 	for i, name := range []string{"ljust", "center", "rjust"} {
@@ -103,15 +134,76 @@ func stringMethods() map[string]operation {
 		return r.join(s[:n], digits.(string))
 	})
 	for name, kind := range map[string]func(rune) bool{
-		"isalpha": unicode.IsLetter, "isdigit": unicode.IsDigit, "isdecimal": unicode.IsDigit, "isnumeric": unicode.IsNumber,
-		"isspace": isSpace, "isalnum": func(c rune) bool { return unicode.IsLetter(c) || unicode.IsNumber(c) },
+		"isalpha": unicode.IsLetter, "isdigit": isDigitRune, "isdecimal": unicode.IsDigit, "isnumeric": isNumeric,
+		"isspace": isSpace, "isalnum": func(c rune) bool { return unicode.IsLetter(c) || isNumeric(c) },
 	} {
 		add(name, "", 0, func(r *run, s string, _ []value) (value, error) { return r.every(s, kind) })
 	}
-	add("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, unicode.IsUpper) })
-	add("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, unicode.IsLower) })
+	add("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, isUpper) })
+	add("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, isLower) })
 	methods["format"] = func(r *run, v value, a arguments) (value, error) { return r.format(v.(string), a) }
+	add("format_map", "mapping", 1, func(r *run, s string, a []value) (value, error) {
+		d, ok := a[0].(*dict)
+		if !ok {
+			return nil, fmt.Errorf("format_map: %s, expected an object", describe(a[0]))
+		}
+		var named arguments
+		for i, k := range d.keys {
+			if name, ok := k.(string); ok {
+				named.names, named.named = append(named.names, r.marks.plain(name)), append(named.named, d.values[i])
+			}
+		}
+		return r.format(s, named)
+	})
 	return methods
+}
+
+// within is s[start:end], and how many characters come before; start and end may be undefined.
+func (r *run) within(s string, start, end value) (part string, skipped int64, err error) {
+	if !given(start) && !given(end) {
+		return s, 0, nil
+	}
+	n := utf8.RuneCountInString(s)
+	from, err := bound(pick(given(start), start, nil), n, 0, false)
+	if err != nil {
+		return "", 0, err
+	}
+	to, err := bound(pick(given(end), end, nil), n, n, false)
+	if err != nil {
+		return "", 0, err
+	}
+	v, err := r.slice(s, int64(from), int64(to), nil)
+	part, _ = v.(string)
+	return part, int64(from), err
+}
+
+func (r *run) expandTabs(s string, size int64) (value, error) {
+	b := &buffer{run: r}
+	column := int64(0)
+	for _, c := range s {
+		switch r.marks.plainRune(c) {
+		case '\t':
+			if size <= 0 {
+				continue
+			}
+			v, _, err := r.repeat(" ", size-column%size)
+			if err == nil {
+				err = b.write(v.(string))
+			}
+			if err != nil {
+				return nil, err
+			}
+			column += size - column%size
+			continue
+		case '\n', '\r':
+			column = -1
+		}
+		if err := b.write(character(c)); err != nil {
+			return nil, err
+		}
+		column++
+	}
+	return b.String(), nil
 }
 
 // cased reports whether s has letters of a case, none of them of the other one.
@@ -122,7 +214,7 @@ func (r *run) cased(s string, other func(rune) bool) (value, error) {
 		if other(c) {
 			return false, r.work(len(s))
 		}
-		some = some || unicode.IsUpper(c) || unicode.IsLower(c)
+		some = some || isUpper(c) || isLower(c)
 	}
 	return some, r.work(len(s))
 }
@@ -212,23 +304,29 @@ func (r *run) joinAll(v value, sep string, strict bool) (value, error) {
 func dictMethods() map[string]operation {
 	return map[string]operation{
 		"get": fixed("get", "key default", 1, func(r *run, v value, a []value) (value, error) {
-			if key, ok := a[0].(string); ok {
-				if item, ok := v.(*dict).get(r.marks.plain(key)); ok {
-					return item, nil
-				}
+			key, err := r.hash(a[0])
+			if err != nil {
+				return nil, err
+			}
+			if item, ok := v.(*dict).get(key); ok {
+				return item, nil
 			}
 			if given(a[1]) {
 				return a[1], nil
 			}
 			return nil, nil
 		}),
-		"items": fixed("items", "", 0, func(r *run, v value, _ []value) (value, error) { return r.pairs(v.(*dict)) }),
+		"items": fixed("items", "", 0, func(r *run, v value, _ []value) (value, error) {
+			l, err := r.pairs(v.(*dict))
+			l.view = "dict_items"
+			return l, err
+		}),
 		"keys": fixed("keys", "", 0, func(r *run, v value, _ []value) (value, error) {
 			items, err := r.iterate(v)
-			return &list{items: items}, err
+			return &list{items: items, view: "dict_keys"}, err
 		}),
 		"values": fixed("values", "", 0, func(_ *run, v value, _ []value) (value, error) {
-			return &list{items: v.(*dict).values}, nil
+			return &list{items: v.(*dict).values, view: "dict_values"}, nil
 		}),
 		"copy": fixed("copy", "", 0, func(_ *run, v value, _ []value) (value, error) { return v, nil }),
 	}
@@ -237,13 +335,14 @@ func dictMethods() map[string]operation {
 // pairs returns a dict's entries as tuples.
 func (r *run) pairs(d *dict) (*list, error) {
 	if err := r.makeList(8 * int64(len(d.keys))); err != nil {
-		return nil, err
+		return &list{}, err
 	}
 	return d.pairs(), nil
 }
 
 func listMethods() map[string]operation {
 	return map[string]operation{
+		"copy": fixed("copy", "", 0, func(_ *run, v value, _ []value) (value, error) { return v, nil }),
 		"index": fixed("index", "value", 1, func(r *run, v value, a []value) (value, error) {
 			for i, item := range v.(*list).items {
 				if same, err := r.equal(item, a[0], 0); same || err != nil {

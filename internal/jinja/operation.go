@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -56,19 +57,21 @@ func (r *run) contains(holder, v value) (bool, error) {
 		}
 		return strings.Contains(r.marks.plain(h), r.marks.plain(s)), nil
 	case *list:
-		for _, item := range h.items {
+		for i, item := range h.items {
 			if same, err := r.equal(item, v, 0); same || err != nil {
+				h.take(i + 1)
 				return same, err
 			}
 		}
+		h.take(len(h.items))
 		return false, nil
 	case *dict:
-		s, ok := v.(string)
-		if !ok {
-			return false, nil
+		key, err := r.hash(v)
+		if err != nil {
+			return false, err
 		}
-		_, found := h.get(r.marks.plain(s))
-		return found, r.work(len(s))
+		_, found := h.get(key)
+		return found, nil
 	case undefined:
 		return false, nil
 	}
@@ -104,7 +107,7 @@ func (r *run) calculate(op string, a, b value) (value, error) {
 				return r.join(a, b)
 			}
 		case *list:
-			if b, ok := b.(*list); ok && a.tuple == b.tuple {
+			if b, ok := b.(*list); ok && a.tuple == b.tuple && a.view == "" && b.view == "" {
 				if err := r.makeList(int64(len(a.items)) + int64(len(b.items))); err != nil {
 					return nil, err
 				}
@@ -144,6 +147,9 @@ func (r *run) repeat(v value, n int64) (_ value, ok bool, err error) {
 		}
 		return strings.Repeat(v, int(n)), true, nil
 	case *list:
+		if v.view != "" {
+			break
+		}
 		if err := r.makeList(int64(len(v.items)) * n); err != nil {
 			return nil, true, err
 		}
@@ -176,11 +182,13 @@ func arithmetic(op string, a, b num) (value, error) {
 		case "/":
 			return a.f / b.f, nil
 		case "//":
-			return math.Floor(a.f / b.f), nil
+			q, _ := divide(a.f, b.f)
+			return q, nil
 		case "%":
-			return a.f - b.f*math.Floor(a.f/b.f), nil
+			_, m := divide(a.f, b.f)
+			return m, nil
 		default:
-			return math.Pow(a.f, b.f), nil
+			return powerFloat(a.f, b.f)
 		}
 	}
 	switch op {
@@ -218,6 +226,39 @@ func arithmetic(op string, a, b num) (value, error) {
 		return power(a, b)
 	}
 	return nil, errOverflow
+}
+
+// divide is Python's divmod of floats: the remainder is exact and has the sign of b.
+func divide(a, b float64) (quotient, remainder float64) {
+	m := math.Mod(a, b)
+	q := (a - m) / b
+	if m == 0 {
+		m = math.Copysign(0, b)
+	} else if (b < 0) != (m < 0) {
+		m += b
+		q--
+	}
+	if q == 0 {
+		return math.Copysign(0, a/b), m
+	}
+	floor := math.Floor(q)
+	if q-floor > 0.5 {
+		floor++
+	}
+	return floor, m
+}
+
+func powerFloat(a, b float64) (value, error) {
+	f := math.Pow(a, b)
+	switch {
+	case a == 0 && b < 0:
+		return nil, errors.New("division by zero")
+	case math.IsNaN(f) && !math.IsNaN(a) && !math.IsNaN(b):
+		return nil, errors.New("** has no real result")
+	case math.IsInf(f, 0) && !math.IsInf(a, 0) && !math.IsInf(b, 0):
+		return nil, errors.New("** is too large for a float")
+	}
+	return f, nil
 }
 
 func multiply(a, b int64) (int64, bool) {
@@ -275,6 +316,18 @@ func (r *run) member(v value, name string) (value, bool) {
 	case *namespace:
 		item, ok := v.vars[name]
 		return item, ok
+	case *list:
+		if i := slices.Index(v.fields, name); i >= 0 {
+			return v.items[i], true
+		}
+		if v.view != "" && !v.indexed() {
+			return nil, false
+		}
+	case *cycler:
+		return v.attribute(name)
+	case *function:
+		macro, ok := strings.CutPrefix(v.name, "macro ")
+		return macro, ok && name == "name"
 	case *loop:
 		item := v.attribute(name)
 		_, missing := item.(undefined)
@@ -310,12 +363,25 @@ func (r *run) item(v, key value) (value, error) {
 		}
 		return undefined{s}, nil
 	}
+	if d, ok := v.(*dict); ok {
+		key, err := r.hash(key)
+		if err != nil {
+			return undefined{"an item"}, nil
+		}
+		if item, ok := d.get(key); ok {
+			return item, nil
+		}
+		return undefined{"an item"}, nil
+	}
 	i, ok := integer(key)
 	if !ok {
 		return undefined{"an item"}, nil
 	}
 	switch v := v.(type) {
 	case *list:
+		if !v.indexed() {
+			break
+		}
 		if i < 0 {
 			i += int64(len(v.items))
 		}
@@ -349,6 +415,9 @@ func (r *run) slice(v, from, to, step value) (value, error) {
 	var n int
 	switch v := v.(type) {
 	case *list:
+		if !v.indexed() {
+			return nil, fmt.Errorf("a %s cannot be sliced", v.view)
+		}
 		items = v.items
 		n = len(items)
 	case string:
@@ -421,7 +490,7 @@ func bound(v value, n, missing int, backwards bool) (int, error) {
 func (r *run) iterate(v value) ([]value, error) {
 	switch v := v.(type) {
 	case *list:
-		return v.items, nil
+		return v.take(len(v.items)), nil
 	case undefined:
 		return nil, nil
 	case *dict:
@@ -429,9 +498,7 @@ func (r *run) iterate(v value) ([]value, error) {
 			return nil, err
 		}
 		items := make([]value, len(v.keys))
-		for i, k := range v.keys {
-			items[i] = k
-		}
+		copy(items, v.keys)
 		return items, nil
 	case string:
 		n := utf8.RuneCountInString(v)
@@ -459,6 +526,9 @@ func (r *run) iterateTrue(v value) ([]value, error) {
 func length(v value) (int, error) {
 	switch v := v.(type) {
 	case *list:
+		if v.view == generator {
+			return 0, errors.New("a generator has no length, expected | list before")
+		}
 		return len(v.items), nil
 	case *dict:
 		return len(v.keys), nil
@@ -472,13 +542,14 @@ func length(v value) (int, error) {
 
 // put adds an entry to a dict.
 func (r *run) put(d *dict, key, v value) error {
-	s, ok := key.(string)
-	if !ok {
-		return fmt.Errorf("%s as a key, expected a string", describe(key))
-	}
-	if err := r.alloc(int64(pairBytes + len(s))); err != nil {
+	hashed, err := r.hash(key)
+	if err != nil {
 		return err
 	}
-	d.set(s, r.marks.plain(s), v)
+	text, _ := key.(string)
+	if err := r.alloc(int64(pairBytes + len(text))); err != nil {
+		return err
+	}
+	d.set(key, hashed, v)
 	return nil
 }

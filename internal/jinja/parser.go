@@ -7,13 +7,13 @@ import (
 
 // parser is a cursor over the tokens of a template. It reads the blocks; grammar.go reads what stands inside of tags.
 type parser struct {
-	tokens   []token
-	pos      int
-	tables   *tables
-	depth    int  // of the parser's own recursion inside of a tag
-	blocks   int  // that are open
-	loops    int  // that are open and that a break would leave
-	collects bool // whether varargs or kwargs were named
+	tokens []token
+	pos    int
+	tables *tables
+	depth  int // of the parser's own recursion inside of a tag
+	blocks int // that are open
+	loops  int // that are open and that a break would leave
+	extras extras
 }
 
 func (p *parser) current() token { return p.tokens[p.pos] }

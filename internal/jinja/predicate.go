@@ -37,9 +37,20 @@ func standardTests() map[string]predicate {
 	is("float", func(v value) bool { return numberForm(v) == 'f' })
 	is("string", func(v value) bool { _, ok := v.(string); return ok })
 	is("mapping", func(v value) bool { _, ok := v.(*dict); return ok })
-	is("sequence", isSequence)
+	is("sequence", func(v value) bool {
+		l, ok := v.(*list)
+		return isSequence(v) && (!ok || l.indexed())
+	})
 	is("iterable", isSequence)
 	is("callable", func(v value) bool { _, ok := v.(*function); return ok })
+	named := func(name string, known func(r *run, name string) bool) {
+		tests[name] = func(r *run, v value, _ arguments) (bool, error) {
+			s, _ := v.(string)
+			return known(r, r.marks.plain(s)), nil
+		}
+	}
+	named("filter", func(r *run, name string) bool { return r.tables.filters[name] != nil })
+	named("test", func(r *run, name string) bool { return r.tables.tests[name] != nil })
 	with((*run).sameAs, "sameas")
 	with(func(r *run, v, holder value) (bool, error) { return r.contains(holder, v) }, "in")
 	for op, names := range map[string][]string{
@@ -50,15 +61,13 @@ func standardTests() map[string]predicate {
 		with(func(r *run, v, other value) (bool, error) { return r.relate(op, v, other) }, names...)
 	}
 	divisible := func(_ *run, v, by value) (bool, error) {
-		n, ok := integer(v)
-		m, okay := integer(by)
+		n, ok := numeric(v)
+		m, okay := numeric(by)
 		if !ok || !okay {
-			return false, errors.New("divisibleby: expected integers")
+			return false, errors.New("divisibleby: expected numbers")
 		}
-		if m == 0 {
-			return false, errors.New("division by zero")
-		}
-		return m == -1 || n%m == 0, nil
+		rest, err := arithmetic("%", n, m)
+		return !truth(rest), err
 	}
 	with(divisible, "divisibleby")
 	tests["even"] = func(r *run, v value, _ arguments) (bool, error) { return divisible(r, v, int64(2)) }

@@ -106,8 +106,9 @@ func (r *run) capture(f func() error) (string, error) {
 
 // buffer is text being made.
 type buffer struct {
-	run *run
-	b   strings.Builder
+	run    *run
+	b      strings.Builder
+	sorted bool // repr sorts the keys of dicts, as pprint does
 }
 
 func (b *buffer) String() string { return b.b.String() }

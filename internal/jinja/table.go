@@ -30,6 +30,8 @@ func newTables() *tables {
 		"range":           &function{name: "range", call: rangeOf},
 		"namespace":       &function{name: "namespace", call: newNamespace},
 		"dict":            &function{name: "dict", call: dictOf},
+		"joiner":          &function{name: "joiner", call: newJoiner},
+		"cycler":          &function{name: "cycler", call: newCycler},
 		"raise_exception": &function{name: "raise_exception", call: raise},
 		"strftime_now":    &function{name: "strftime_now", call: clock},
 	}

@@ -3,10 +3,7 @@ package jinja
 import (
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -43,33 +40,13 @@ func (r *run) strip(s string, chars value, left, right bool) (value, error) {
 	return s, nil
 }
 
-func (r *run) convert(s string, f func(rune) rune) (string, error) {
-	if err := r.makeText(2 * int64(len(s))); err != nil {
+// convert replaces every character of s; what becomes of a marked one is marked.
+func (r *run) convert(s string, f func(rune) string) (string, error) {
+	if err := r.makeText(3 * int64(len(s))); err != nil {
 		return "", err
 	}
 	return r.marks.convert(s, f), nil
 }
-
-func (r *run) upper(s string) (string, error) { return r.convert(s, unicode.ToUpper) }
-func (r *run) lower(s string) (string, error) { return r.convert(s, unicode.ToLower) }
-
-// capitalize begins s with a capital, and every word too; a word begins after a rune for which apart holds.
-func (r *run) capitalize(s string, apart func(rune) bool) (string, error) {
-	first := true
-	return r.convert(s, func(c rune) rune {
-		to := unicode.ToLower(c)
-		if first {
-			to = unicode.ToUpper(c)
-		}
-		first = apart(c)
-		return to
-	})
-}
-
-// What stands before a word, for the method title and for the filter of that name.
-func noLetter(c rune) bool  { return !unicode.IsLetter(c) }
-func separator(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) }
-func nothing(rune) bool     { return false }
 
 // split cuts s at a separator, at runs of space if sep is undefined or none; at most limit times unless it is negative.
 func (r *run) split(s string, sep value, limit int64, fromRight bool) (value, error) {
@@ -310,187 +287,26 @@ func (r *run) indent(s string, width value, first, blank bool) (value, error) {
 		}
 		prefix = v.(string)
 	}
-	a, err := r.align(s)
+	v, err := r.lines(s+"\n", false)
 	if err != nil {
 		return nil, err
 	}
-	count := int64(strings.Count(a.plain, "\n")) + 1
-	if err := r.makeText(int64(len(s)) + count*int64(len(prefix))); err != nil {
-		return nil, err
-	}
-	var b strings.Builder
-	from := 0
-	for line := range strings.SplitAfterSeq(a.plain, "\n") {
-		if pick(from == 0, first, blank || strings.TrimSuffix(line, "\n") != "") {
-			b.WriteString(prefix)
+	b := &buffer{run: r}
+	for i, line := range v.(*list).items {
+		if i > 0 {
+			err = b.write("\n")
 		}
-		b.WriteString(a.cut(from, from+len(line)))
-		from += len(line)
+		if err == nil && pick(i == 0, first, blank || line != "") {
+			err = b.write(prefix)
+		}
+		if err == nil {
+			err = b.write(line.(string))
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	return b.String(), nil
-}
-
-// printf is Python's s % v for %s, %r, %d, %i, %f, %x and %%, with flags, width and precision.
-func (r *run) printf(s string, v value) (value, error) {
-	args := []value{v}
-	if l, ok := v.(*list); ok && l.tuple {
-		args = l.items
-	}
-	a, err := r.align(s)
-	if err != nil {
-		return nil, err
-	}
-	b := &buffer{run: r}
-	from, rest := 0, a.plain
-	next := func(set string) string { // consumes characters of a set
-		text := rest[:len(rest)-len(strings.TrimLeft(rest, set))]
-		rest = rest[len(text):]
-		return text
-	}
-	size := func() (int64, error) {
-		digits := next("0123456789")
-		n, err := strconv.ParseInt("0"+digits, 10, 32)
-		if err != nil {
-			return 0, r.limit("a width of %.20s characters", digits)
-		}
-		return n, nil
-	}
-	for {
-		i := strings.IndexByte(rest, '%')
-		if i < 0 {
-			break
-		}
-		if err := b.write(a.cut(from, from+i)); err != nil {
-			return nil, err
-		}
-		rest = rest[i+1:]
-		flags := next("-0")
-		width, err := size()
-		if err != nil {
-			return nil, err
-		}
-		precision := int64(6)
-		if next(".") != "" {
-			if precision, err = size(); err != nil {
-				return nil, err
-			}
-			if precision > 100 {
-				return nil, r.limit("a precision of %d digits, more than 100", precision)
-			}
-		}
-		if rest == "" {
-			return nil, errors.New("%: the format ends in its directive")
-		}
-		verb := rest[0]
-		rest = rest[1:]
-		from = len(a.plain) - len(rest)
-		if verb == '%' {
-			if err := b.write("%"); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if len(args) == 0 {
-			return nil, errors.New("%: fewer values than the format has directives")
-		}
-		piece, err := r.printOne(verb, args[0], int(precision))
-		if err != nil {
-			return nil, err
-		}
-		args = args[1:]
-		fill := pick(strings.Contains(flags, "0") && verb != 's' && verb != 'r', "0", " ")
-		padded, err := r.pad(piece, width, fill, pick(strings.Contains(flags, "-"), 0, 2))
-		if err != nil {
-			return nil, err
-		}
-		if err := b.write(padded.(string)); err != nil {
-			return nil, err
-		}
-	}
-	if _, ok := v.(*list); ok && len(args) > 0 {
-		return nil, errors.New("%: more values than the format has directives")
-	}
-	err = b.write(a.cut(from, len(a.plain)))
-	return b.String(), err
-}
-
-func (r *run) printOne(verb byte, v value, precision int) (string, error) {
-	switch verb {
-	case 's':
-		return r.text(v)
-	case 'r':
-		b := &buffer{run: r}
-		err := b.repr(v, false, 0)
-		return b.String(), err
-	}
-	n, ok := numeric(v)
-	if !ok {
-		return "", fmt.Errorf("%%%c of %s, expected a number", verb, describe(v))
-	}
-	switch verb {
-	case 'd', 'i':
-		if n.float {
-			return strconv.FormatFloat(math.Trunc(n.f), 'f', 0, 64), nil
-		}
-		return strconv.FormatInt(n.i, 10), nil
-	case 'x':
-		if !n.float {
-			return strconv.FormatInt(n.i, 16), nil
-		}
-	case 'f':
-		return strconv.FormatFloat(n.f, 'f', precision, 64), nil
-	}
-	return "", fmt.Errorf("%%%c is not supported, expected %%s, %%r, %%d, %%x or %%f", verb)
-}
-
-// format is Python's str.format with the fields {}, {0} and {name}.
-func (r *run) format(s string, args arguments) (value, error) {
-	a, err := r.align(s)
-	if err != nil {
-		return nil, err
-	}
-	b := &buffer{run: r}
-	from := 0
-	for next := 0; ; {
-		rest := a.plain[from:]
-		i := strings.IndexAny(rest, "{}")
-		if i < 0 {
-			break
-		}
-		if err := b.write(a.cut(from, from+i)); err != nil {
-			return nil, err
-		}
-		if strings.HasPrefix(rest[i:], "{{") || strings.HasPrefix(rest[i:], "}}") {
-			if err := b.write(a.cut(from+i, from+i+1)); err != nil {
-				return nil, err
-			}
-			from += i + 2
-			continue
-		}
-		end := strings.IndexByte(rest[i:], '}')
-		if rest[i] == '}' || end < 0 {
-			return nil, errors.New("format: a brace without its partner")
-		}
-		field := rest[i+1 : i+end]
-		from += i + end + 1
-		var v value = undefined{}
-		if at, err := strconv.Atoi(pick(field == "", strconv.Itoa(next), field)); err != nil {
-			_, v = args.take(field)
-		} else if at >= 0 && at < len(args.positional) {
-			v = args.positional[at]
-		}
-		if field == "" {
-			next++
-		}
-		if !given(v) {
-			return nil, fmt.Errorf("format: no argument for {%.40s}, expected {}, {0} or {name}", field)
-		}
-		if err := b.repr(v, true, 0); err != nil {
-			return nil, err
-		}
-	}
-	err = b.write(a.cut(from, len(a.plain)))
-	return b.String(), err
 }
 
 // every reports whether s is not empty and all of its characters are of a kind.

@@ -1,11 +1,14 @@
 package jinja
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // value is a value of a template: nil (none), undefined, bool, int64, float64, number, string, *list, *dict, *namespace,
@@ -19,45 +22,81 @@ type undefined struct{ what string }
 // number is a number as JSON wrote it.
 type number string
 
-// list is a Python list or tuple.
+// list is a Python list or tuple, or one of the sequences that view names.
 type list struct {
-	items []value
-	tuple bool
+	items  []value
+	tuple  bool
+	view   string   // dict_keys, dict_values, dict_items, generator, or a range as Python writes it
+	fields []string // the names of a tuple's items, where they have some
 }
 
-// dict keeps its keys in the order of insertion. Keys are marked text (see marks); index has them plain.
+// generator is the view of what is made one by one: it is always true, has no length, and what was taken from it is gone.
+const generator = "generator"
+
+func newGenerator(items []value) *list { return &list{items: items, view: generator} }
+
+// indexed reports whether the list has items by number.
+func (l *list) indexed() bool { return l.view == "" || strings.HasPrefix(l.view, "range") }
+
+// take returns the items of a list, or the first n of them; a generator has them no more.
+func (l *list) take(n int) []value {
+	items := l.items
+	if l.view == generator {
+		l.items = items[n:]
+	}
+	return items[:n]
+}
+
+// dict keeps its keys in the order of insertion: text, numbers, booleans and none. index has them as hash makes them.
 type dict struct {
-	keys   []string
+	keys   []value
 	values []value
-	index  map[string]int
+	index  map[any]int
 }
 
 // namespace is Jinja's only object that a template can change.
 type namespace struct{ vars map[string]value }
 
-func newDict() *dict { return &dict{index: map[string]int{}} }
+func newDict() *dict { return &dict{index: map[any]int{}} }
 
-// get returns the value at a plain key.
-func (d *dict) get(key string) (value, bool) {
+// get returns the value at a key as hash makes it; for text that is the plain text.
+func (d *dict) get(key any) (value, bool) {
 	if i, ok := d.index[key]; ok {
 		return d.values[i], true
 	}
 	return nil, false
 }
 
-// set adds a key whose plain form is given too; a key that is there keeps its place and gets the new value.
-func (d *dict) set(key, plain string, v value) {
-	if i, ok := d.index[plain]; ok {
+// set adds a key that hash makes hashed of; a key that is there keeps its place and gets the new value.
+func (d *dict) set(key value, hashed any, v value) {
+	if i, ok := d.index[hashed]; ok {
 		d.values[i] = v
 		return
 	}
-	d.index[plain] = len(d.keys)
+	d.index[hashed] = len(d.keys)
 	d.keys = append(d.keys, key)
 	d.values = append(d.values, v)
 }
 
-// put is set for a key that holds no marks.
-func (d *dict) put(key string, v value) { d.set(key, key, v) }
+// hash makes of a value what finds it in a dict: the same for all that are equal.
+func (r *run) hash(v value) (any, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return r.marks.plain(v), r.work(len(v))
+	}
+	n, ok := numeric(v)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("%s as a key, expected a string, a number, a boolean or none", describe(v))
+	case n.float && n.f == math.Trunc(n.f) && math.Abs(n.f) < 1<<62:
+		return int64(n.f), nil
+	case n.float:
+		return n.f, nil
+	}
+	return n.i, nil
+}
 
 // pairs returns the dict as a list of tuples.
 func (d *dict) pairs() *list {
@@ -93,6 +132,8 @@ func typeName(v value) string {
 		return "namespace"
 	case *function:
 		return "function"
+	case *cycler:
+		return "cycler"
 	default:
 		return "loop"
 	}
@@ -108,7 +149,7 @@ func truth(v value) bool {
 	case string:
 		return v != ""
 	case *list:
-		return len(v.items) > 0
+		return len(v.items) > 0 || v.view == generator
 	case *dict:
 		return len(v.keys) > 0
 	}
@@ -222,30 +263,52 @@ func (b *buffer) repr(v value, str bool, depth int) error {
 	case *list:
 		return b.reprList(v, depth)
 	case *dict:
-		for i, k := range v.keys {
-			if err := b.write(pick(i == 0, "{", ", ")); err != nil {
-				return err
-			}
-			if err := b.repr(k, false, depth+1); err != nil {
-				return err
-			}
-			if err := b.write(": "); err != nil {
-				return err
-			}
-			if err := b.repr(v.values[i], false, depth+1); err != nil {
-				return err
-			}
-		}
-		return b.write(pick(len(v.keys) == 0, "{}", "}"))
-	case *function:
-		return b.write("<" + v.name + ">")
-	default:
-		return b.write("<" + typeName(v) + ">")
+		return b.reprDict(v, depth)
 	}
+	return errors.New(describe(v) + " has no text of its own")
+}
+
+func (b *buffer) reprDict(d *dict, depth int) error {
+	pairs := d.pairs().items
+	if b.sorted {
+		l, err := b.run.dictSort(d, true, 0, false)
+		if err != nil {
+			return err
+		}
+		pairs = l.items
+	}
+	if len(pairs) == 0 {
+		return b.write("{}")
+	}
+	for i, pair := range pairs {
+		items := pair.(*list).items
+		if err := b.write(pick(i == 0, "{", ", ")); err != nil {
+			return err
+		}
+		if err := b.repr(items[0], false, depth+1); err != nil {
+			return err
+		}
+		if err := b.write(": "); err != nil {
+			return err
+		}
+		if err := b.repr(items[1], false, depth+1); err != nil {
+			return err
+		}
+	}
+	return b.write("}")
 }
 
 func (b *buffer) reprList(l *list, depth int) error {
+	switch {
+	case l.view == generator:
+		return errors.New("a generator has no text of its own, expected | list or | join")
+	case l.view != "" && l.indexed():
+		return b.write(l.view)
+	}
 	open, end := "[", "]"
+	if l.view != "" {
+		open, end = l.view+"([", "])"
+	}
 	if l.tuple {
 		open, end = "(", ")"
 		if len(l.items) == 1 {
@@ -301,6 +364,24 @@ func (m *marks) quotePython(s string) string {
 	return b.String()
 }
 
+// escapeASCII is Python's ascii of what is a repr already.
+func (m *marks) escapeASCII(s string) string {
+	var b strings.Builder
+	for _, r := range m.plain(s) {
+		switch {
+		case r < utf8.RuneSelf:
+			b.WriteRune(r)
+		case r <= 0xff:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return m.markText(b.String())
+}
+
 // equal is Python's a == b.
 func (r *run) equal(a, b value, depth int) (bool, error) {
 	if err := r.step(); err != nil {
@@ -326,8 +407,11 @@ func (r *run) equal(a, b value, depth int) (bool, error) {
 		return r.marks.plain(a) == r.marks.plain(b), nil
 	case *list:
 		b, ok := b.(*list)
-		if !ok || a.tuple != b.tuple || len(a.items) != len(b.items) {
+		if !ok || a.tuple != b.tuple || len(a.items) != len(b.items) || a.indexed() != b.indexed() || a.view == "" != (b.view == "") {
 			return false, nil
+		}
+		if a.view == generator {
+			return a == b, nil
 		}
 		for i := range a.items {
 			if same, err := r.equal(a.items[i], b.items[i], depth+1); !same || err != nil {
@@ -402,6 +486,9 @@ func compareNumbers(a, b num) int {
 	if !a.float && !b.float {
 		return compareInts(a.i, b.i)
 	}
+	if a.float != b.float && math.Abs(a.f) >= 1<<53 && !math.IsInf(a.f, 0) && !math.IsInf(b.f, 0) {
+		return exactNumber(a).Cmp(exactNumber(b))
+	}
 	switch {
 	case a.f < b.f:
 		return -1
@@ -410,6 +497,13 @@ func compareNumbers(a, b num) int {
 	default: // also NaN: equal to nothing
 		return 1
 	}
+}
+
+func exactNumber(n num) *big.Float {
+	if n.float {
+		return big.NewFloat(pick(math.IsNaN(n.f), math.MaxFloat64, n.f))
+	}
+	return new(big.Float).SetInt64(n.i)
 }
 
 func compareInts(a, b int64) int {
