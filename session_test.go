@@ -35,6 +35,14 @@ func (c *countdown) Err() error {
 	return nil
 }
 
+// asked is a context that calls f whenever it is asked whether it has ended.
+type asked struct {
+	context.Context
+	f func()
+}
+
+func (a *asked) Err() error { a.f(); return nil }
+
 // story is a text and how each token came into it: what a session must be indistinguishable from.
 type story struct{ read, written []int32 }
 
@@ -489,6 +497,11 @@ func TestSessionCloseEndsARunningCall(t *testing.T) {
 	gone("Generate", s, err)
 	if steps != 1 || n != 4 || s.Result().Reason != gemma4.ReasonError {
 		t.Errorf("%d chunks and %d tokens after Close, %+v", steps, n, s.Result())
+	}
+	for _, at := range attempts(m) { // in the middle of a step
+		s = newSession(t, m, gemma4.SessionOptions{})
+		_, err := at.do(&asked{Context: ctx, f: func() { s.Close() }}, s)
+		gone(at.name, s, err)
 	}
 	c := newChat(t, m, gemma4.ChatOptions{})
 	for tok, e := range c.Ask(ctx, "What is the capital of France?") {

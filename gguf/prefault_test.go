@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gogemma/gemma4/gguf"
 )
@@ -109,6 +110,56 @@ func TestPrefaultStops(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "cannot be read any more") && !strings.Contains(err.Error(), "huge pages: ") {
 			t.Errorf("of a file that was cut: %v", err)
 		}
+	}
+}
+
+// goroutine returns what the runtime calls the running one.
+func goroutine() string {
+	b := make([]byte, 64)
+	text, _, _ := strings.Cut(string(b[:runtime.Stack(b, false)]), "[")
+	return text
+}
+
+func TestPrefaultReportsOnItsCallersGoroutine(t *testing.T) {
+	path, _, _ := large(t)
+	f := must(gguf.Open(path))
+	if !f.Tensors[0].Mapped() {
+		t.Skip("files are not mapped here")
+	}
+	caller, calls := goroutine(), 0
+	err := f.Prefault(context.Background(), gguf.PrefaultOptions{Threads: 3, Progress: func(int64, int64) {
+		if calls++; goroutine() != caller {
+			t.Errorf("called on %s, not on %s", goroutine(), caller)
+		}
+	}})
+	if err != nil || calls != 3 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+	// Who recovers from its panic may close the file: nobody reads any more.
+	before := runtime.NumGoroutine()
+	func() {
+		defer func() {
+			if v := recover(); v != "enough" {
+				t.Errorf("%v", v)
+			}
+		}()
+		f.Prefault(context.Background(), gguf.PrefaultOptions{Threads: 3, Progress: func(int64, int64) { panic("enough") }})
+	}()
+	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() { // they have done all but end
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines are left, %d were there", runtime.NumGoroutine(), before)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	why := errors.New("no time")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(why)
+	f = must(gguf.Open(path))
+	defer f.Close()
+	if err := f.Prefault(ctx, gguf.PrefaultOptions{}); !errors.Is(err, why) || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }
 
