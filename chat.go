@@ -353,8 +353,8 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	r := c.s.Result()
 	if err == nil && !t.left && t.found == "" {
 		var events []chat.Event
-		if r.Reason == ReasonEnd { // a call that it ends is whole
-			events = parser.Push(c.m.tok.Text(r.EndID), true)
+		if r.Reason == ReasonEnd { // whichever token it was; a call that it ends is whole
+			events = parser.Push("<turn|>", true)
 		}
 		t.end(append(events, parser.Close()...))
 	}

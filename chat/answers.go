@@ -79,34 +79,46 @@ func match(calls []Call, answers []Message) (identified []Call, at int, err erro
 		}
 	}
 	answered := make([]bool, len(calls))
-	// next is the first call without an answer that fits, else the first that fits, or −1.
-	next := func(fits func(c Call) bool) int {
-		some := -1
-		for i, c := range calls {
-			if fits(c) && !answered[i] {
-				return i
-			}
-			if fits(c) && some < 0 {
-				some = i
-			}
+	first := map[string]int{}    // call of an id
+	queues := map[string][]int{} // calls by id, by name, and all
+	for i, c := range calls {
+		if _, ok := first[c.ID]; !ok {
+			first[c.ID] = i
 		}
-		return some
+		for _, key := range []string{"id " + c.ID, "name " + c.Name, "all"} {
+			queues[key] = append(queues[key], i)
+		}
+	}
+	// next is the first call in a queue that has no answer.
+	next := func(key string) (i int, ok bool) {
+		queue := queues[key]
+		for len(queue) > 0 && answered[queue[0]] {
+			queue = queue[1:]
+		}
+		if queues[key] = queue; len(queue) == 0 {
+			return 0, false
+		}
+		return queue[0], true
 	}
 	which := make([]int, len(answers))
 	for at := range answers {
 		a := &answers[at]
 		var i int
+		var ok bool
 		if hasIDs := len(ids) > 1 || !ids[""]; hasIDs && a.ToolCallID != "" {
-			if i = next(func(c Call) bool { return c.ID == a.ToolCallID }); i < 0 {
+			if i, ok = next("id " + a.ToolCallID); !ok {
+				i, ok = first[a.ToolCallID] // another answer to the same call
+			}
+			if !ok {
 				return nil, at, fmt.Errorf("tool_call_id %.60q, expected the id of a call in the assistant message before it", a.ToolCallID)
 			}
 		} else {
-			if i = next(func(c Call) bool { return c.Name == a.Name }); i < 0 || answered[i] {
-				i = next(func(Call) bool { return true })
+			if i, ok = next("name " + a.Name); !ok {
+				i, ok = next("all")
 			}
-			if answered[i] && a.Name == "" {
+			if !ok && a.Name == "" {
 				return nil, at, fmt.Errorf("a tool's answer too many without a name, expected one for each of %d calls", len(calls))
-			} else if answered[i] {
+			} else if !ok {
 				i = len(calls)
 			}
 		}

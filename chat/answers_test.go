@@ -2,10 +2,12 @@ package chat
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // answersOf returns what a prompt holds of answers of tools.
@@ -189,5 +191,23 @@ func TestVariablesReachTheTemplate(t *testing.T) {
 		if _, err := tpl.Render(t.Context(), c, nil); err == nil {
 			t.Errorf("%v: no error", v)
 		}
+	}
+}
+
+// A request may hold as many calls and answers as its size allows.
+func TestManyAnswersTakeLinearTime(t *testing.T) {
+	const n = 50000
+	m := Message{Role: "assistant"}
+	messages := []Message{{Role: "user"}, m}
+	for i := range n {
+		messages[1].ToolCalls = append(messages[1].ToolCalls, Call{ID: fmt.Sprint(i % (n / 2)), Name: "f"})
+		messages = append(messages, Message{Role: "tool", ToolCallID: fmt.Sprint((n - i) % (n / 2))})
+	}
+	began := time.Now()
+	if _, err := attach(messages); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
