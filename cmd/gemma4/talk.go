@@ -34,7 +34,7 @@ type talk struct {
 	m       *gemma4.Model
 	chat    *gemma4.Chat
 	lines   lines
-	editor  *line.Editor   // the lines, if they are typed
+	editor  *line.Editor   // the lines, if they can be edited
 	calls   []chat.Call    // whose answers are awaited
 	results []chat.Message // the answers so far
 }
@@ -140,12 +140,14 @@ func (t *talk) converse(history string) error {
 	}
 	ctx, stop := cli.Interruptible()
 	defer stop()
+	if cli.IsTerminal(t.In) {
+		t.banner()
+	}
 	in, screen := t.Keyboard()
 	if in == nil {
-		t.lines = newPipe(t.In)
+		t.lines = newPipe(t.In, t.Err)
 		return t.hold(ctx)
 	}
-	t.banner()
 	editor, restore, err := line.Open(in, screen)
 	if err != nil {
 		return err
@@ -183,7 +185,7 @@ func (t *talk) hold(ctx context.Context) error {
 		switch {
 		case errors.Is(err, errBye):
 			return nil
-		case err != nil && (t.editor == nil || ctx.Err() != nil):
+		case err != nil && (!cli.IsTerminal(t.In) || ctx.Err() != nil):
 			return err
 		case err != nil:
 			t.Complain(err)
@@ -293,14 +295,18 @@ func (t *talk) statistics(r gemma4.Result, err error) {
 		r.Reused+r.Prompt, r.Reused, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), r.Seed, r.Reason)
 }
 
-// pipe is lines that no one types.
+// pipe is lines as they come, from a terminal too if it can no more.
 type pipe struct {
-	lines chan string
-	err   error // valid when lines is closed
+	lines   chan string
+	err     error     // valid when lines is closed
+	prompts io.Writer // may be nil
 }
 
-func newPipe(r io.Reader) *pipe {
+func newPipe(r io.Reader, stderr io.Writer) *pipe {
 	p := &pipe{lines: make(chan string)}
+	if cli.IsTerminal(r) {
+		p.prompts = stderr
+	}
 	go func() {
 		defer close(p.lines)
 		in := bufio.NewReader(r)
@@ -318,7 +324,10 @@ func newPipe(r io.Reader) *pipe {
 	return p
 }
 
-func (p *pipe) Read(ctx context.Context, _ string) (string, error) {
+func (p *pipe) Read(ctx context.Context, prompt string) (string, error) {
+	if p.prompts != nil {
+		io.WriteString(p.prompts, prompt)
+	}
 	select {
 	case text, ok := <-p.lines:
 		if !ok {

@@ -23,6 +23,7 @@ const (
 // converse starts a conversation on a terminal.
 func converse(t *testing.T, args ...string) (s *clitest.Terminal, wait func() int) {
 	t.Helper()
+	t.Setenv("TERM", "xterm")
 	s = clitest.NewTerminal(t)
 	wait = s.Start(runRun, append([]string{"-temp", "0", "-history", ""}, args...)...)
 	s.Shows(prompt)
@@ -130,7 +131,22 @@ func TestControlCharactersDoNotReachTheTerminal(t *testing.T) {
 	wait()
 }
 
+func TestATerminalThatMovesNoCursorGetsPlainLines(t *testing.T) {
+	t.Setenv("TERM", "dumb")
+	s := clitest.NewTerminal(t)
+	wait := s.Start(runRun, "-temp", "0")
+	s.Shows("> ")
+	s.Type("What is 2 + 3?\n/undo now\n")
+	s.Shows("2 + 3 = 5")
+	s.Shows("takes no argument")
+	s.Type("/bye\n")
+	if shown := s.Shows("> "); strings.Contains(shown, "\x1b") || wait() != 0 {
+		t.Errorf("%q", shown)
+	}
+}
+
 func TestTheTerminalIsAsItWasInTheEnd(t *testing.T) {
+	t.Setenv("TERM", "xterm")
 	s := clitest.NewTerminal(t)
 	before, err := unix.IoctlGetTermios(int(s.Fd()), unix.TCGETS)
 	if err != nil {

@@ -20,9 +20,9 @@ func IsTerminal(stream any) bool {
 // Terminal reports whether standard output is a terminal.
 func (p *Program) Terminal() bool { return IsTerminal(p.stdout) }
 
-// Keyboard returns standard input and the stream that the user sees, if both are terminals.
+// Keyboard returns standard input and the stream that the user sees, if both are terminals that lines can be edited at.
 func (p *Program) Keyboard() (in, screen *os.File) {
-	if !IsTerminal(p.In) {
+	if !IsTerminal(p.In) || os.Getenv("TERM") == "dumb" {
 		return nil, nil
 	}
 	for _, stream := range []any{p.Err, p.stdout} {

@@ -1,4 +1,4 @@
-//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd || windows)
 
 package line
 
@@ -9,8 +9,8 @@ import (
 )
 
 // raw lets keys through as they are pressed.
-func raw(f *os.File) (restore func() error, err error) {
-	fd := int(f.Fd())
+func raw(in, _ *os.File) (restore func() error, err error) {
+	fd := int(in.Fd())
 	before, err := term.MakeRaw(fd)
 	return func() error { return term.Restore(fd, before) }, err
 }

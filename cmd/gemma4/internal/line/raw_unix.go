@@ -13,8 +13,8 @@ import (
 
 // raw lets keys through as they are pressed. Output stays as it is, unlike in what is commonly called raw: other programs of a
 // pipeline write to the terminal, too.
-func raw(f *os.File) (restore func() error, err error) {
-	fd := int(f.Fd())
+func raw(in, _ *os.File) (restore func() error, err error) {
+	fd := int(in.Fd())
 	before, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
 		return nil, err

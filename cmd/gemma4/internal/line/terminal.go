@@ -9,7 +9,7 @@ import (
 
 // Open takes a terminal over until close is called: keys come as they are pressed, and pastes are marked.
 func Open(in, out *os.File) (e *Editor, close func(), err error) {
-	restore, err := raw(in)
+	restore, err := raw(in, out)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -29,7 +29,9 @@ func Open(in, out *os.File) (e *Editor, close func(), err error) {
 	e.Suspend = func() {
 		close()
 		stop()
-		restore, err = raw(in)
+		if again, err := raw(in, out); err == nil {
+			restore = again
+		}
 		io.WriteString(out, marked)
 	}
 	return e, close, nil
