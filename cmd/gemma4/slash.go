@@ -26,14 +26,14 @@ type slash struct {
 func slashes() []slash {
 	return []slash{
 		{"help ?", "", "this list", (*talk).listCommands},
-		{"bye quit exit", "", "the end; so are Ctrl-D, and Ctrl-C twice on an empty line", func(*talk, context.Context, string) error { return errBye }},
+		{"bye quit exit", "", "leave; so do Ctrl-D, and Ctrl-C twice on an empty line", func(*talk, context.Context, string) error { return errBye }},
 		{"clear", "", "forget the conversation", (*talk).clear},
 		{"undo", "", "forget the last turn", (*talk).undo},
 		{"regenerate", "", "forget the last answer, and answer again", (*talk).regenerate},
 		{"think", "[on|off]", "thinking before answers", (*talk).think},
-		{"system", "[TEXT]", "the instruction before the conversation; without TEXT: none", (*talk).system},
-		{"set", "[NAME VALUE]", "change a flag, such as temp, top-k, seed, n, stats, thoughts; without one: list them", (*talk).set},
-		{"show", "[WHAT]", "model, session, system, tools, messages or template; without WHAT: the first two", (*talk).show},
+		{"system", "[TEXT]", "the instruction before the conversation, or none", (*talk).system},
+		{"set", "[NAME VALUE]", "change a flag (temp, seed, n, stats …), or list them", (*talk).set},
+		{"show", "[WHAT]", "model, session, system, tools, messages or template", (*talk).show},
 		{"save", "FILE", "save the conversation in a file", func(t *talk, _ context.Context, file string) error { return t.chat.Save(file) }},
 		{"load", "FILE", "go on with the conversation of a file", (*talk).load},
 	}
@@ -62,9 +62,9 @@ func (t *talk) command(ctx context.Context, text string) error {
 
 func (t *talk) listCommands(context.Context, string) error {
 	for _, c := range slashes() {
-		t.note("/%-24s %s", strings.TrimSpace(strings.ReplaceAll(c.names, " ", ", /")+" "+c.arg), c.does)
+		t.note("/%-20s %s", strings.TrimSpace(strings.ReplaceAll(c.names, " ", ", /")+" "+c.arg), c.does)
 	}
-	t.note("A line that begins with a space is never a command. %s begins a text of several lines, and ends it.", fence)
+	t.note("A line that begins with a space is never a command.\n%s begins a text of several lines, and ends it.", fence)
 	return nil
 }
 

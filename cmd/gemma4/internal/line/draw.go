@@ -8,8 +8,35 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// draw shows the line, of a very long one what fits the screen around the cursor. Rows are ended by hand, because terminals differ in
-// what they do with a character that reaches the edge.
+// row is what stands in a row of the screen.
+type row struct {
+	text  []byte
+	width int // in columns
+}
+
+// lay puts cells into rows, and tells where one of them stands. Rows are ended by hand, because terminals differ in what they do with a
+// character that reaches the edge.
+func lay(cells []cell, at, columns int) (rows []row, x, y int) {
+	rows = []row{{}}
+	for i, c := range cells {
+		if c.width > columns {
+			c.shown = displaywidth.TruncateString(c.shown, columns-1, "")
+			c.width = displaywidth.String(c.shown)
+		}
+		if rows[len(rows)-1].width+c.width > columns {
+			rows = append(rows, row{})
+		}
+		r := &rows[len(rows)-1]
+		if i == at {
+			x, y = r.width, len(rows)-1
+		}
+		r.text = append(r.text, c.shown...)
+		r.width += c.width
+	}
+	return rows, x, y
+}
+
+// draw shows the line, of a very long one what fits the screen around the cursor.
 func (e *Editor) draw() {
 	columns, height := e.size()
 	columns, height = max(columns, 10), max(height, 2)
@@ -20,39 +47,16 @@ func (e *Editor) draw() {
 			prompt = fmt.Sprintf("(not in the history: %s) ", s.query)
 		}
 	}
-	rows := []string{""}
-	var row strings.Builder
-	x, cursorX, cursorY := 0, 0, 0
-	add := func(c cell) {
-		if c.width > columns {
-			c.shown = displaywidth.TruncateString(c.shown, columns-1, "")
-			c.width = displaywidth.String(c.shown)
-		}
-		if x+c.width > columns {
-			rows = append(rows, "")
-			row.Reset()
-			x = 0
-		}
-		row.WriteString(c.shown)
-		rows[len(rows)-1] = row.String()
-		x += c.width
-	}
-	for _, c := range split(prompt) {
-		add(c)
-	}
-	for i, c := range e.line {
-		add(c)
-		if i == e.at {
-			cursorX, cursorY = x-c.width, len(rows)-1
-		}
-	}
+	cells := split(prompt)
+	at := len(cells) + e.at
+	cells = append(cells, e.line...)
 	if e.at == len(e.line) {
-		add(cell{width: 1}) // room for the cursor
-		cursorX, cursorY = x-1, len(rows)-1
+		cells = append(cells, cell{width: 1}) // room for the cursor
 	}
-	first := max(0, min(cursorY-height/2, len(rows)-height))
+	rows, x, y := lay(cells, at, columns)
+	first := max(0, min(y-height/2, len(rows)-height))
 	rows = rows[first:min(first+height, len(rows))]
-	cursorY -= first
+	y -= first
 
 	var b strings.Builder
 	up := func(n int) {
@@ -60,12 +64,30 @@ func (e *Editor) draw() {
 			fmt.Fprintf(&b, "\x1b[%dA", n)
 		}
 	}
-	up(e.row)
-	b.WriteString("\r\x1b[J" + strings.Join(rows, "\r\n") + "\r")
-	up(len(rows) - 1 - cursorY)
-	if cursorX > 0 {
-		fmt.Fprintf(&b, "\x1b[%dC", cursorX)
+	above := 0 // rows, after a terminal that became narrower has broken them
+	for i, width := range e.above {
+		above += max(width-1, 0) / columns
+		if i+1 < len(e.above) {
+			above++
+		}
+	}
+	up(above)
+	b.WriteString("\r\x1b[J")
+	e.above = e.above[:0]
+	for i, r := range rows {
+		if i > 0 {
+			b.WriteString("\r\n")
+		}
+		if i < y {
+			e.above = append(e.above, r.width)
+		}
+		b.Write(r.text)
+	}
+	e.above = append(e.above, x+1)
+	b.WriteByte('\r')
+	up(len(rows) - 1 - y)
+	if x > 0 {
+		fmt.Fprintf(&b, "\x1b[%dC", x)
 	}
 	io.WriteString(e.out, b.String())
-	e.row = cursorY
 }

@@ -41,7 +41,7 @@ type Editor struct {
 	entry  int    // of the history that the line shows; its length: none
 	draft  []cell // the line that was left for the history
 	search *search
-	row    int // of the cursor, below the first that is drawn
+	above  []int // widths of the rows that are drawn above the cursor, and of what is before it in its own
 }
 
 // New returns an editor of what in delivers. It draws on out, a terminal of the size that size tells each time.
@@ -101,7 +101,7 @@ func (e *Editor) interrupt() {
 // Read shows the prompt and returns the line when Enter is pressed. With [ErrInterrupt] the line is what stood there; at the end of the
 // input, or after Ctrl-D on an empty line, the error is io.EOF; when ctx ends it is the context's.
 func (e *Editor) Read(ctx context.Context, prompt string) (string, error) {
-	e.prompt, e.line, e.at, e.entry, e.search, e.row = prompt, nil, 0, len(e.History.entries), nil, 0
+	e.prompt, e.line, e.at, e.entry, e.search, e.above = prompt, nil, 0, len(e.History.entries), nil, nil
 	for pasted := 0; ; { // bytes of a paste whose end has not come
 		e.mu.Lock()
 		input, failed := e.input, e.failed
@@ -236,11 +236,11 @@ func (e *Editor) press(k key) (done bool, err error) {
 		e.entry = len(e.History.entries)
 	case ctrlL:
 		io.WriteString(e.out, "\x1b[H\x1b[2J")
-		e.row = 0
+		e.above = nil
 	case ctrlZ:
 		if e.Suspend != nil {
 			e.Suspend()
-			e.row = 0
+			e.above = nil
 		}
 	}
 	return false, nil

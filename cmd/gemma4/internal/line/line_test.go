@@ -269,6 +269,22 @@ func TestALineLargerThanTheScreenStaysInIt(t *testing.T) {
 	}
 }
 
+func TestALineIsDrawnOverItsRowsAsANarrowerTerminalBreaksThem(t *testing.T) {
+	columns := 40
+	in, keyboard := io.Pipe()
+	drawn := make(chan string)
+	e := New(in, writer(func(b []byte) (int, error) { drawn <- string(b); return len(b), nil }), func() (int, int) { return columns, 10 })
+	go e.Read(context.Background(), "> ")
+	<-drawn
+	io.WriteString(keyboard, strings.Repeat("0123456789", 4)) // 40 columns and 2
+	<-drawn
+	columns = 20
+	io.WriteString(keyboard, "x")
+	if got := <-drawn; !strings.HasPrefix(got, "\x1b[2A\r\x1b[J> 01234") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestTheHistoryIsKeptInAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "history")
 	open := func() *History {
