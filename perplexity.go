@@ -36,8 +36,8 @@ func (p Perplexity) String() string {
 //
 //	perplexity = exp(Σ −ln p(tᵢ | BOS, t₁ … tᵢ₋₁) / tokens)
 //
-// Other programs leave out the first half of each window and get smaller numbers. In a vocabulary without BOS the first
-// token of each window is not foretold. p is the model's own distribution, untouched by sampling options.
+// Other programs leave out the first half of each window and get smaller numbers. p is the model's own distribution, untouched by
+// sampling options.
 //
 // progress, which may be nil, is called after each token. After an error, the end of ctx among them, the result is that of
 // the tokens foretold until then.
@@ -61,12 +61,7 @@ func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(don
 	for at := 0; at < len(ids); {
 		text := ids[at:min(at+window, len(ids))]
 		at += len(text)
-		read := append(make([]int32, 0, len(text)), text[:len(text)-1]...)
-		if bos >= 0 {
-			read = append([]int32{bos}, read...)
-		} else {
-			text = text[1:]
-		}
+		read := append([]int32{bos}, text[:len(text)-1]...)
 		s.rewind(0)
 		foretell := func(i int, logits []float32) error {
 			nats := -sampler.NewLogProbs(logits).Of(text[i])

@@ -26,6 +26,21 @@ func (d *draft) data(t testing.TB, name string) []byte {
 	return b.Bytes()
 }
 
+// reader writes the model and opens it behind a reader.
+func (d *draft) reader(t testing.TB) *gguf.File {
+	t.Helper()
+	var b bytes.Buffer
+	if err := gguf.Write(&b, d.Metadata, d.tensors); err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.OpenReaderAt(gguf.Part{Name: "reader", ReaderAt: bytes.NewReader(b.Bytes()), Size: int64(b.Len())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
 // answer reads and writes a few tokens.
 func (d *draft) answer(t testing.TB) []float32 {
 	t.Helper()
@@ -33,6 +48,11 @@ func (d *draft) answer(t testing.TB) []float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answer(t, m)
+}
+
+func answer(t testing.TB, m *Model) []float32 {
+	t.Helper()
 	s := newSession(t, m, SessionOptions{Cache: tensor.F32})
 	out := read(t, s, Input{Tokens: []int32{2, 300, 7, 301, 0, 511, 43, 9, 8, 7, 100}})
 	written, err := s.Write(ctx, 302, 17)
@@ -89,9 +109,18 @@ func TestFusedProjectionsAreThreeViews(t *testing.T) {
 			}
 			fused := apart.clone()
 			fused.fuse(t, c.Layers)
-			if !sameBits(apart.answer(t), fused.answer(t)) {
+			want := apart.answer(t)
+			if !sameBits(fused.answer(t), want) {
 				t.Errorf("%v, scales %v: fused projections give other logits", f, scales)
 			}
+			needed, err := New(fused.reader(t), Options{Workers: 1, Resident: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !sameBits(answer(t, needed), want) {
+				t.Errorf("%v, scales %v: fused projections that are read when they are needed give other logits", f, scales)
+			}
+			needed.Close()
 		}
 	}
 }
