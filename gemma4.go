@@ -114,6 +114,9 @@ func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
 func build(f *gguf.File, o model.Options) (*Model, error) {
 	// First of all, because it tells what else a file may be: a drafter, or an image part, which has no vocabulary.
 	if _, err := model.ReadConfig(f.Metadata); err != nil {
+		if len(f.Tensors) == 0 && errors.Is(err, gguf.ErrMissing) {
+			err = fmt.Errorf("the file has no weights, only a vocabulary? %w", err)
+		}
 		return nil, err
 	}
 	tok, err := tokenizer.New(f.Metadata)

@@ -478,7 +478,7 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		{"dense", add("blk.1.attn_sinks.weight"), "tensor blk.1.attn_sinks.weight"},
 		{"dense", add("blk.1.attn_norm.scale"), "tensor blk.1.attn_norm.scale"},
 		{"dense", add("blk.01.attn_norm.weight"), "tensor blk.01.attn_norm.weight"},
-		{"dense", add("blk.4.attn_norm.weight"), "tensor blk.4.attn_norm.weight of a layer beyond gemma4.block_count, 4"},
+		{"dense", add("blk.4.attn_norm.weight"), "tensor blk.4.attn_norm.weight (gemma4.block_count is 4)"},
 		{"dense", add("blk.0.attn_v.bias"), "tensor blk.0.attn_v.bias"},
 		{"dense", add("output_norm.bias"), "tensor output_norm.bias"},
 		{"dense", add("per_layer_proj_norm.weight"), "tensor per_layer_proj_norm.weight"},
@@ -543,7 +543,7 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 func TestCasesOfUnknownTensors(t *testing.T) {
 	for name, want := range map[string]string{
 		"bias-ignored.gguf":              ".bias",
-		"fewer-blocks-than-tensors.gguf": "tensor blk.4.attn_norm.weight of a layer beyond gemma4.block_count, 4",
+		"fewer-blocks-than-tensors.gguf": "tensor blk.4.attn_norm.weight (gemma4.block_count is 4)",
 	} {
 		f, err := gguf.Open(testdata.Shared(t, "cases", name))
 		if err != nil {

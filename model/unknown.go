@@ -29,7 +29,7 @@ func understood(f *gguf.File, c *Config, taken map[string]bool) error {
 		}
 		name := "tensor " + show(t.Name)
 		if i, _, ok := layerTensor(t.Name); ok && i >= len(c.Layers) {
-			name += fmt.Sprintf(" of a layer beyond gemma4.block_count, %d", len(c.Layers))
+			name += fmt.Sprintf(" (gemma4.block_count is %d)", len(c.Layers))
 		}
 		unknown = append(unknown, name)
 	}
