@@ -72,8 +72,10 @@ func (f *Full) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Chat is a conversation with the model. It keeps what was read between turns and reads only what is new. It serves one
-// goroutine at a time.
+// Chat is a conversation with the model. It keeps what was read between turns and reads only what is new.
+//
+// It gives one answer at a time: until the loop over it has ended, another Ask or Send, in the loop's body or on another goroutine, gets
+// [ErrBusy] and leaves Messages as they are, and so do Fork, Save and what else is no plain look. Close never waits, and ends the answer.
 type Chat struct {
 	// Options may be changed between turns. Of the session's only Progress may: the others hold from the beginning, and a turn after they
 	// were changed is an error.
@@ -183,7 +185,7 @@ func (c *Chat) Fork() (*Chat, error) {
 	return &f, nil
 }
 
-// Close gives the conversation's memory back.
+// Close gives the conversation's memory back, as [Session.Close] does. Messages stay.
 func (c *Chat) Close() error { return c.s.Close() }
 
 // Ask says something and yields the answer as it is written. See [Chat.Send].

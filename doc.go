@@ -45,7 +45,8 @@
 //		…
 //	}
 //
-// Sessions of one model share its weights and workers. Each serves one goroutine at a time; any number may run at once.
+// Sessions of one model share its weights and workers. Each serves one call at a time and refuses another with [ErrBusy]; any number may run
+// at once.
 //
 // # Stopping
 //

@@ -148,7 +148,9 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 		if err != nil {
 			g.result.Reason = reasonOf(err)
 		}
-		s.setResult(g.result)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.result, s.drawn = g.result, false
 	}()
 	if err := s.inModel(func() error { return g.start(ctx, prompt) }); err != nil {
 		return err
@@ -300,7 +302,7 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	g.sampler.Accept(id)
 	g.result.Generated++
 	s.mu.Lock()
-	s.ids = append(s.ids, id)
+	s.ids, s.drawn = append(s.ids, id), true
 	s.mu.Unlock()
 	tok.ID = id
 	if g.o.LogProbs > 0 {

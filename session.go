@@ -81,6 +81,7 @@ type Session struct {
 	closed bool      // it may still be running
 	ids    []int32   // the text: ids, or −1 for embeddings; the graph may lag behind by a token just generated
 	logits []float32 // [vocabulary] of what follows what the graph holds; empty if it was not asked
+	drawn  bool      // from them, in the generation that is running, was the token that the graph does not hold yet
 	result Result
 	held   int   // the graph's positions,
 	bytes  int64 // what they take,
@@ -324,7 +325,7 @@ func (s *Session) Ops() int64 {
 func (s *Session) Logits(dst []float32) []float32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.behind() && !s.busy {
+	if s.closed || s.behind() && !s.drawn {
 		return dst
 	}
 	return append(dst, s.logits...)

@@ -182,6 +182,11 @@ func TestCallsCancelledAnywhereLeaveAWholeText(t *testing.T) {
 			t.Errorf("%s: the context was asked %d times", a.name, checks)
 		}
 	}
+	s, _ := begun(t, m, gemma4.SessionOptions{}) // logits are unknown until that token has gone through, while it does, too
+	known := 0
+	if _, err := s.Write(&asked{Context: ctx, f: func() { known = max(known, len(s.Logits(nil))) }}); err != nil || known != 0 || len(s.Logits(nil)) == 0 {
+		t.Errorf("%d logits while a token goes through, %d afterwards, %v", known, len(s.Logits(nil)), err)
+	}
 	for checks := range 20 { // the token that waits for its turn is a step of its own
 		s, st := begun(t, m, gemma4.SessionOptions{})
 		if _, err := s.Write(endsAfter(checks*3), 400, 401); err == nil {
