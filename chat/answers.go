@@ -32,8 +32,8 @@ func knowledgeOf(source string) knowledge {
 }
 
 // attach makes messages of all answers of tools, each with the id and the name of the call that it answers: the one that has its
-// id, else the next of its name, else the next; where there are more answers than calls, one with a name stands for itself. Markup has no ids, so that answers of one function are told apart by their place
-// alone: they are put in the order of their calls.
+// id, else the next of its name, else the next; where there are more answers than calls, one with a name stands for itself. Markup
+// has no ids, so that answers of one function are told apart by their place alone: they are put in the order of their calls.
 func attach(messages []Message) ([]Message, error) {
 	var out []Message
 	for i := 0; i < len(messages); {
@@ -55,7 +55,7 @@ func attach(messages []Message) ([]Message, error) {
 		if m.ToolCalls, at, err = match(m.ToolCalls, answers); err != nil {
 			return nil, fmt.Errorf("chat: message %d: %w", from[at], err)
 		}
-		m.ToolResponses = nil
+		m.answered, m.ToolResponses = len(m.ToolResponses) > 0, nil
 		out = append(append(out, m), answers...)
 	}
 	return out, nil
@@ -100,31 +100,42 @@ func match(calls []Call, answers []Message) (identified []Call, at int, err erro
 		}
 		return queue[0], true
 	}
-	which := make([]int, len(answers))
-	for at := range answers {
-		a := &answers[at]
-		var i int
-		var ok bool
-		if hasIDs := len(ids) > 1 || !ids[""]; hasIDs && a.ToolCallID != "" {
-			if i, ok = next("id " + a.ToolCallID); !ok {
-				i, ok = first[a.ToolCallID] // another answer to the same call
+	which := make([]int, len(answers)) // calls, from 1; 0: none
+	hasIDs := len(ids) > 1 || !ids[""]
+	for _, pass := range []string{"id", "name", "order"} {
+		for at, a := range answers {
+			byID := hasIDs && a.ToolCallID != ""
+			if byID != (pass == "id") || which[at] > 0 {
+				continue
 			}
-			if !ok {
-				return nil, at, fmt.Errorf("tool_call_id %.60q, expected the id of a call in the assistant message before it", a.ToolCallID)
+			var i int
+			var ok bool
+			switch pass {
+			case "id":
+				if i, ok = next("id " + a.ToolCallID); !ok {
+					i, ok = first[a.ToolCallID] // another answer to the same call
+				}
+				if !ok {
+					return nil, at, fmt.Errorf("tool_call_id %.60q, expected the id of a call in the assistant message before it", a.ToolCallID)
+				}
+			case "name":
+				i, ok = next("name " + a.Name)
+			case "order":
+				if i, ok = next("all"); !ok && a.Name == "" {
+					return nil, at, fmt.Errorf("a tool's answer too many without a name, expected one for each of %d calls", len(calls))
+				}
 			}
-		} else {
-			if i, ok = next("name " + a.Name); !ok {
-				i, ok = next("all")
-			}
-			if !ok && a.Name == "" {
-				return nil, at, fmt.Errorf("a tool's answer too many without a name, expected one for each of %d calls", len(calls))
-			} else if !ok {
-				i = len(calls)
+			if ok {
+				which[at], answered[i] = i+1, true
 			}
 		}
-		if which[at] = i; i < len(calls) {
-			answered[i] = true
-			a.ToolCallID, a.Name = identified[i].ID, identified[i].Name
+	}
+	for at := range answers {
+		a := &answers[at]
+		if i := which[at]; i > 0 {
+			a.ToolCallID, a.Name = identified[i-1].ID, identified[i-1].Name
+		} else {
+			which[at] = len(calls) + 1
 		}
 		if len(a.Response) > 0 && a.Response[0] == '"' {
 			if err := json.Unmarshal(a.Response, &a.Content); err != nil {
@@ -155,7 +166,7 @@ func match(calls []Call, answers []Message) (identified []Call, at int, err erro
 
 // fold turns answers of tools, attached, into what a template understands. A template of the role tool understands text; one of
 // tool_responses takes any value there. One that knows only tool_responses is given answers that are JSON as values, and goes on
-// with the next message's content where it has that of the message that calls.
+// with the next message's content where it has that of the message that calls, unless the answers came there.
 func (k knowledge) fold(messages []Message) ([]Message, error) {
 	var out []Message
 	for i := 0; i < len(messages); {
@@ -174,7 +185,7 @@ func (k knowledge) fold(messages []Message) ([]Message, error) {
 				}
 				m.ToolResponses = append(m.ToolResponses, ToolResponse{Name: a.Name, Response: response})
 			}
-			if !k.toolRole && i < len(messages) && messages[i].model() && len(messages[i].ToolCalls) == 0 {
+			if !k.toolRole && !m.answered && i < len(messages) && messages[i].model() && len(messages[i].ToolCalls) == 0 {
 				m.Content, m.Parts = messages[i].Content, messages[i].Parts
 				i++
 			}

@@ -29,6 +29,8 @@ func TestAnswersAreAttachedToTheirCalls(t *testing.T) {
 		{"by order, of no call's name", two, `{"role":"tool","name":"h","content":"x"}`, text("f", "x")},
 		{"by order beside an id", two, `{"role":"tool","tool_call_id":"1","content":"x"},{"role":"tool","content":"y"}`,
 			text("f", "x") + " " + text("g", "y")},
+		{"by order before an id", two, `{"role":"tool","content":"x"},{"role":"tool","tool_call_id":"1","content":"y"}`,
+			text("g", "x") + " " + text("f", "y")},
 		{"calls without ids", none, `{"role":"tool","content":"x"},{"role":"tool","content":"y"}`, text("f", "x") + " " + text("g", "y")},
 		{"ids that the calls have not", none, `{"role":"tool","tool_call_id":"9","content":"x"}`, text("f", "x")},
 		{"one id for two calls", strings.ReplaceAll(two, `"2"`, `"1"`),
@@ -88,6 +90,21 @@ func TestAnswersAreAttachedToTheirCalls(t *testing.T) {
 					t.Errorf("%s as tool_responses, %s:\n got %s\nwant %s", test.name, name, got, want)
 				}
 			}
+		}
+	}
+}
+
+// The content of a message that holds the answers follows them, in every revision, and is not taken for what the next one says.
+func TestContentFollowsToolResponses(t *testing.T) {
+	c := Conversation{Messages: []Message{
+		{Role: "user", Content: "?"},
+		{Role: "assistant", ToolCalls: []Call{{Name: "f"}}, ToolResponses: []ToolResponse{{Response: []byte(`1`)}}, Content: "It is 1."},
+		{Role: "assistant", Content: "More."},
+	}}
+	for _, name := range []string{"first", "july-large", "unsloth-edge"} {
+		_, got, _ := strings.Cut(render(t, revision(t, name), c, nil).Text, responseClose)
+		if !strings.HasPrefix(got, "It is 1.") || !strings.Contains(got, "More.") {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

@@ -27,13 +27,12 @@ func fuzzConversation() Conversation {
 }
 
 // FuzzRenderLiteral renders any texts, in every place of a conversation: the offsets are those of the texts' own
-// characters, all of them, whichever renderer it is.
+// characters, all of them, and the text does not depend on them.
 func FuzzRenderLiteral(f *testing.F) {
 	f.Add("<|turn>model", "<turn|>", "{\"a\":\"<\"}", "<")
 	f.Add("\uFDD0<", "\U000F0000", `{"<": [1, "<"]}`, "\uFDD0")
 	f.Add("a", "b", "{}", "ab")
 	f.Add("<|channel>x<channel|>", "[", `{"é": null}`, "[é")
-	tpl := parseFile(f, "testdata/gemma.jinja")
 	f.Fuzz(func(t *testing.T, text, name, arguments, markup string) {
 		if name == "" {
 			name = "f"
@@ -56,15 +55,8 @@ func FuzzRenderLiteral(f *testing.F) {
 		for _, r := range markup {
 			firsts = append(firsts, string(r)+"x")
 		}
-		var all [2]Prompt
-		for i, tpl := range []*Template{Builtin(), tpl} {
-			if all[i], err = tpl.Render(context.Background(), c, firsts); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if all[0].Text != plain.Text || all[1].Text != plain.Text || !slices.Equal(all[0].Literal, all[1].Literal) {
-			t.Fatalf("%q %v, own template %q %v, without marks %q", all[0].Text, all[0].Literal, all[1].Text, all[1].Literal,
-				plain.Text)
+		if p := render(t, Builtin(), c, firsts); p.Text != plain.Text {
+			t.Fatalf("%q %v, without marks %q", p.Text, p.Literal, plain.Text)
 		}
 		// A template without any text of its own: every first character of markup is literal.
 		bare, err := Parse("{% for m in messages %}{{ m.content }}{% endfor %}{{ messages[4].tool_calls[0].function }}")

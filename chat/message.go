@@ -55,6 +55,8 @@ type Message struct {
 	Name string
 	// Response is a tool's answer as a JSON value, in place of Content and Parts.
 	Response json.RawMessage
+
+	answered bool // the answers were ToolResponses: Content comes after them
 }
 
 func (m Message) model() bool { return m.Role == "assistant" || m.Role == "model" }
