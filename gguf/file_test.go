@@ -303,7 +303,7 @@ func TestOpeningReadsTheHeadOnly(t *testing.T) {
 		t.Errorf("the last bytes: %d, %v", n, err)
 	}
 	if strconv.IntSize == 32 {
-		if _, err := f.Tensors[0].Data(); err == nil || !strings.Contains(err.Error(), "more than this machine can address") {
+		if _, err := f.Tensors[0].Data(); err == nil || !strings.Contains(err.Error(), "more than this machine can hold at once") {
 			t.Errorf("data beyond the address space: %v", err)
 		}
 	}

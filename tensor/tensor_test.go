@@ -28,7 +28,7 @@ func TestNewChecksShapeAndBytes(t *testing.T) {
 		{F32, 0, nil, "w: no dimensions"},
 		{F32, 0, []int{0, 4}, "w: impossible shape [0 4]"},
 		{F32, 0, []int{4, -1}, "impossible shape"},
-		{F32, 0, []int{math.MaxInt / 2, 8}, "impossible shape"},
+		{F32, 0, []int{1 << 30, 1 << 30, 8}, "impossible shape"},
 		{Format(99), 4, []int{1}, "unknown format"},
 		{Format(5), 4, []int{1}, "unknown format"},
 	} {
