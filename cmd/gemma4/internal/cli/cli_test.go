@@ -56,6 +56,8 @@ func TestWrongFlagsEndWithStatus2AndTheUsage(t *testing.T) {
 		{"-seed -1", "whole number from 0"},
 		{"-repeat-penalty +Inf", "repeat penalty"},
 		{"-m=", "expected a file"},
+		{"-huge", "name a file with -m"},
+		{"-prefault", "name a file with -m"},
 		{"-temp", "needs an argument"},
 		{"text -temp 0", "-temp stands behind an argument"},
 		{"text --cache=f16", "--cache=f16 stands behind an argument"},

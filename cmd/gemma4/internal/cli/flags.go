@@ -42,7 +42,13 @@ func (p *Program) ModelFlags() *ModelFlags {
 	p.BoolVar(&f.huge, "huge", false, "read it into memory of its own with huge pages: a little faster, and as large as the model (Linux)")
 	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
 	p.BoolVar(&f.Loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood and may change the answer, at your own risk")
-	p.Func("threads", "`number` of threads that compute (default: as many as there are cores)", func(text string) (err error) {
+	p.checks = append(p.checks, func() error {
+		if f.Path == "" && (f.prefault || f.huge) {
+			return errors.New("-prefault and -huge are for a model's file, and the embedded one lies in memory: name a file with -m")
+		}
+		return nil
+	})
+	p.Func("threads", "`number` of threads that compute (default: one per core, fewer in a CPU quota)", func(text string) (err error) {
 		f.Loader.Threads, err = count(text)
 		return err
 	})
