@@ -608,3 +608,62 @@ func filled(name string, t gguf.Type, dims []int, b byte) gguf.Source {
 		return err
 	}}
 }
+
+// TestCollectorRunsDuringFaults: a fault within an assembly function unwinds a stack on which that function still has its frame, and the
+// collector must be able to scan it.
+func TestCollectorRunsDuringFaults(t *testing.T) {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		t.Skip("not every system and emulator tells where a fault was")
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	for _, format := range []string{"q4_0", "q4_k_m", "iq4_xs", "f16"} {
+		config, err := synth.Parse("tiny-e:" + format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, path := synth.Bytes(config), filepath.Join(t.TempDir(), "m.gguf")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, err := gemma4.Loader{Threads: 2}.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		page := os.Getpagesize()
+		for i := range 40 {
+			at := (len(data) - 1 - i*len(data)/50) &^ (page - 1)
+			if err := os.Truncate(path, int64(at)); err != nil {
+				t.Fatal(err)
+			}
+			s := newSession(t, m, gemma4.SessionOptions{})
+			read := s.Read(ctx, gemma4.Input{Tokens: []int32{2, 300, 301}})
+			_, write := s.Write(ctx, 302)
+			for what, err := range map[string]error{"reading": read, "writing": write} {
+				if err != nil && !errors.Is(err, tensor.ErrFault) {
+					t.Errorf("%s, cut to %d of %d bytes, %s: error %v", format, at, len(data), what, err)
+				}
+			}
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.WriteAt(data[at:], int64(at))
+				err = errors.Join(err, f.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

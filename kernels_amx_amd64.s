@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "kernels_amx_amd64.h"
 
@@ -91,6 +92,7 @@ done:
 //	AX weights, DI R15 activations of the inner loop, R12 their stride of 64, CX blocks left
 //	BX scratch, R14 dst, R13 tokens left of the turn before
 TEXT ·panelTilesAMX(SB), 0, $4176-65
+	NO_LOCAL_POINTERS
 	MOVQ  dst+0(FP), DX
 	MOVQ  stride+8(FP), SI
 	MOVQ  x+24(FP), R9
@@ -250,6 +252,7 @@ TEXT ·xcr0(SB), NOSPLIT, $0-4
 // Rounds up to 16 tokens, of cols columns each, block by block: to the scratch in rows, from there to dst in columns. K1 and K2 are the
 // columns of the block that exist: all, but for the last block.
 TEXT ·packTokensAMX(SB), 0, $1088-44
+	NO_LOCAL_POINTERS
 	MOVQ   dst+0(FP), DI
 	MOVQ   x+8(FP), SI
 	MOVQ   cols+16(FP), DX

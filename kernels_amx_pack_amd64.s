@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "kernels_amx_amd64.h"
 
@@ -218,6 +219,7 @@ row:
 //
 // A half, the upper two bits of eight scales, their lower four, then 8 × 16 bytes of nibbles. Scratch: the scales.
 TEXT ·packIQ4_XSAMX(SB), NOSPLIT, $128-48
+	NO_LOCAL_POINTERS
 	PACKARGS
 	ALIGN
 	VALUES(table+40(FP))
@@ -317,6 +319,7 @@ row:
 //
 // HEADER, then four times 32 bytes of nibbles.
 TEXT ·packQ4_KAMX(SB), NOSPLIT, $128-40
+	NO_LOCAL_POINTERS
 	PACKARGS
 	ALIGN
 	COUNT
@@ -359,6 +362,7 @@ row:
 //
 // HEADER, 32 bytes with the fifth bits of column i of block k in bit k of byte i, then the nibbles as in Q4_K.
 TEXT ·packQ5_KAMX(SB), NOSPLIT, $128-40
+	NO_LOCAL_POINTERS
 	PACKARGS
 	ALIGN
 	COUNT
@@ -417,6 +421,7 @@ row:
 // 208.
 // Scratch: the scales.
 TEXT ·packQ6_KAMX(SB), NOSPLIT, $128-40
+	NO_LOCAL_POINTERS
 	PACKARGS
 	ALIGN
 	WORDS(0x0F0F, Z28)

@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "kernels_elements_amd64.h"
 
@@ -473,6 +474,7 @@ done:
 //
 // Low nibbles take scale and minimum from Y14 and Y13, high ones from Y12 and Y11. BX counts the four runs of 32 bytes.
 TEXT ·decodeQ4_KAVX2(SB), NOSPLIT, $64-24
+	NO_LOCAL_POINTERS
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
@@ -528,6 +530,7 @@ done:
 //
 // As Q4_K, with the fifth bits of all values in Y6 … Y9.
 TEXT ·decodeQ5_KAVX2(SB), NOSPLIT, $64-24
+	NO_LOCAL_POINTERS
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
@@ -596,6 +599,7 @@ done:
 //
 // The 64 bytes at SP are the sixteen scales. BX counts the two halves of a block, DX is its upper bits.
 TEXT ·decodeQ6_KAVX2(SB), NOSPLIT, $64-24
+	NO_LOCAL_POINTERS
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
@@ -643,6 +647,7 @@ done:
 // The 128 bytes at SP are the sixteen scales and the sixteen minima. Y1 … Y4 are 32 bytes, of which each of four planes is two groups of
 // sixteen values; BX counts planes, eight in a block.
 TEXT ·decodeQ2_KAVX2(SB), NOSPLIT, $128-24
+	NO_LOCAL_POINTERS
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX
@@ -727,6 +732,7 @@ done:
 // The 64 bytes at SP are the sixteen scales. Y1 … Y4 are 32 bytes with four planes of two bits, Y5 … Y8 the 32 bytes of the
 // third bits; BX counts planes, eight in a block, DX goes through the two bits.
 TEXT ·decodeQ3_KAVX2(SB), NOSPLIT, $64-24
+	NO_LOCAL_POINTERS
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ blocks+16(FP), CX

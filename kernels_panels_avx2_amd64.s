@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "kernels_panels_amd64.h"
 
@@ -1038,6 +1039,7 @@ REPEAT(sixteens, 0x4180000041800000)
 //
 // HEADER, then four times 32 bytes: low nibbles, then high nibbles, of 32 columns each.
 TEXT ·packQ4_KAVX2(SB), NOSPLIT, $192-48
+	NO_LOCAL_POINTERS
 	NIBBLEARGS
 	MOVQ  SP, BX
 	TESTQ CX, CX
@@ -1138,6 +1140,7 @@ done:
 //
 // HEADER, 32 bytes with the fifth bits of column i of run r in bit r of byte i, then the nibbles as in Q4_K.
 TEXT ·packQ5_KAVX2(SB), NOSPLIT, $448-36
+	NO_LOCAL_POINTERS
 	PACKARGS(exist+32(FP))
 	MOVQ    SP, BX
 	VMOVDQU byteOnes<>(SB), Y13
@@ -1289,6 +1292,7 @@ REPEAT(thirtytwo, 0x0000002000000020)
 // Super-blocks: a half, the upper two bits of eight scales, their lower four, then 8 × 16 bytes of nibbles.
 // Y12 upper bits, Y13 lower bits of the scales that are left; scratch: the halves.
 TEXT ·packIQ4_XSAVX2(SB), NOSPLIT, $32-48
+	NO_LOCAL_POINTERS
 	NIBBLEARGS
 	TESTQ CX, CX
 	JLE   done
@@ -1387,6 +1391,7 @@ REPEAT(minus32, 0xE0E0E0E0E0E0E0E0)
 // columns at 192, a half at 208. Scratch: 0 the half, 64 to 191 scales of four times 16 columns each, 192 upper bits; X12 is how far these
 // are shifted.
 TEXT ·packQ6_KAVX2(SB), NOSPLIT, $448-36
+	NO_LOCAL_POINTERS
 	PACKARGS(exist+32(FP))
 	MOVQ    SP, BX
 	VMOVDQU minus32<>(SB), Y14
@@ -1536,6 +1541,7 @@ REPEAT(most7, 0x42FE000042FE0000)
 //
 // Rounds floats to words, −4095 to 4095, with a scale per 32.
 TEXT ·packFloatsWordsAVX2(SB), NOSPLIT, $32-28
+	NO_LOCAL_POINTERS
 	PACKARGS(exist+24(FP))
 	MOVQ     SP, BX
 	VPCMPEQD Y14, Y14, Y14

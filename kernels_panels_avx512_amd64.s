@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "kernels_panels_amd64.h"
 
@@ -690,6 +691,7 @@ GLOBL sixteen<>(SB), RODATA, $4
 //
 // HEADER, then four times 32 bytes: low nibbles, then high nibbles, of 32 columns each.
 TEXT ·packQ4_KAVX512(SB), NOSPLIT, $448-48
+	NO_LOCAL_POINTERS
 	PACKARGS(exist+32(FP))
 	NIBBLETABLE
 	ALIGN
@@ -764,6 +766,7 @@ done:
 //
 // HEADER, 32 bytes with the fifth bits of column i of run r in bit r of byte i, here Z16 to Z23, then the nibbles as in Q4_K.
 TEXT ·packQ5_KAVX512(SB), NOSPLIT, $448-36
+	NO_LOCAL_POINTERS
 	PACKARGS(exist+32(FP))
 	ALIGN
 	VPBROADCASTD nibble<>(SB), Z30
@@ -982,6 +985,7 @@ GLOBL bytes1<>(SB), RODATA, $16
 //
 // Scratch: 0 the half, 64 to 319 scales of four times 16 columns each, 384 upper bits; Z13 turns these to bits 4 and 5.
 TEXT ·packQ6_KAVX512(SB), 0, $960-36
+	NO_LOCAL_POINTERS
 	PACKARGS(exist+32(FP))
 	ALIGN
 	BYTES(32, Z14)
@@ -1168,6 +1172,7 @@ GLOBL finite<>(SB), RODATA, $4
 //
 // Rounds floats to 8 bits per 32. K4 and K5 are the columns of the block that exist: all, but for the last block.
 TEXT ·packFloatsInt8AVX512(SB), NOSPLIT, $128-32
+	NO_LOCAL_POINTERS
 	PACKARGS(exist+24(FP))
 	ALIGN
 	VPBROADCASTD sign<>(SB), Z22
@@ -1276,6 +1281,7 @@ GLOBL inTurn<>(SB), RODATA, $64
 //
 // Rounds parts of 512 activations of one token as Q8 does. Parts are step bytes apart in dst.
 TEXT ·packTokenInt8AVX512(SB), NOSPLIT, $128-32
+	NO_LOCAL_POINTERS
 	MOVQ         dst+0(FP), DI
 	MOVQ         step+8(FP), DX
 	MOVQ         x+16(FP), SI

@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 
 // Rows of F16 or BF16 times float32 activations, a row and up to three tokens at a time. Each product has 32 accumulators, for
@@ -184,8 +185,10 @@ next: \
 
 // func rowsF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
 TEXT ·rowsF16AVX2(SB), NOSPLIT, $64-64
+	NO_LOCAL_POINTERS
 	FLOAT_ROWS(WIDEN_F16)
 
 // func rowsBF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
 TEXT ·rowsBF16AVX2(SB), NOSPLIT, $64-64
+	NO_LOCAL_POINTERS
 	FLOAT_ROWS(WIDEN_BF16)

@@ -1,4 +1,5 @@
 #include "go_asm.h"
+#include "funcdata.h"
 #include "textflag.h"
 
 // Row kernels for AVX-512 with VNNI and VBMI: rows of weights, as they lie in the file, times up to eight tokens.
@@ -391,6 +392,7 @@ TEXT groupsLeast<>(SB), NOSPLIT, $0
 
 // func multiplyRows512(c *rows512)
 TEXT ·multiplyRows512(SB), 0, $54016-8
+	NO_LOCAL_POINTERS
 	LEAQ frame-54016(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
@@ -2193,6 +2195,7 @@ TEXT stepBF16<>(SB), NOSPLIT, $0
 
 // func multiplyFloatRows512(c *floatRows512)
 TEXT ·multiplyFloatRows512(SB), 0, $60608-8
+	NO_LOCAL_POINTERS
 	LEAQ frame-60608(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
