@@ -229,9 +229,10 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 		return err
 	}
 	var said []chat.Event
-	defer func() { // also when yield panics
+	ended := false
+	defer func() { // also when a callback panics
 		answer := chat.Answer(said)
-		if err != nil && answer.Content == "" && answer.Reasoning == "" && len(answer.ToolCalls) == 0 {
+		if (err != nil || !ended && len(said) == 0) && answer.Content == "" && answer.Reasoning == "" && len(answer.ToolCalls) == 0 {
 			c.Messages = before
 			return
 		}
@@ -240,10 +241,12 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 		r.Dropped = c.dropped
 		c.s.setResult(r)
 	}()
-	return c.answer(ctx, ids, func(t Token) bool {
+	err = c.answer(ctx, ids, func(t Token) bool {
 		said = append(said, t.Event)
 		return yield(t)
 	})
+	ended = true
+	return err
 }
 
 // drop drops as many of the oldest turns as must go for three quarters of the context to hold the rest and the tokens generated so far, or

@@ -264,7 +264,18 @@ func TestSessionsSurvivePanicsOfCallbacks(t *testing.T) {
 	}
 	story{read: ids, written: seen}.check(t, m, "the body of the loop panicked", s)
 
-	c := newChat(t, m, gemma4.ChatOptions{})
+	o := gemma4.ChatOptions{}
+	o.Progress = func(int, int) { panic("progress") }
+	c := newChat(t, m, o)
+	panics(func() {
+		for range c.Ask(ctx, "What is the capital of Japan?") {
+			t.Error("an answer")
+		}
+	})
+	if len(c.Messages) != 0 {
+		t.Errorf("%+v", c.Messages)
+	}
+	c.Options.Progress = nil
 	panics(func() {
 		for tok := range c.Ask(ctx, "What is the capital of France?") {
 			if strings.Contains(tok.Text, "France") {
@@ -309,7 +320,7 @@ func refusals(t *testing.T, m *gemma4.Model) map[string]func(s *gemma4.Session) 
 		"Fork":       func(s *gemma4.Session) error { _, err := s.Fork(); return err },
 		"Save":       func(s *gemma4.Session) error { return s.Save(filepath.Join(t.TempDir(), "s")) },
 		"Generate": func(s *gemma4.Session) (last error) {
-			for _, err := range s.Generate(ctx, nil, gemma4.GenerateOptions{}) {
+			for _, err := range s.Generate(ctx, nil, gemma4.GenerateOptions{MaxTokens: 1}) {
 				last = err
 			}
 			return last
