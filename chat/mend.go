@@ -168,12 +168,12 @@ func (c *callReader) laxValue() error {
 	}
 	// Up to the next comma or bracket.
 	word := text
-	if i := strings.IndexAny(word, c.closing()); i >= 0 {
-		word = word[:i]
+	end := strings.IndexAny(text, c.closing())
+	if end >= 0 {
+		word = text[:end]
 	}
 	word = strings.TrimSpace(word)
-	ends := len(word) < len(strings.TrimSpace(text))
-	if ends && c.literal(word) {
+	if end >= 0 && c.literal(word) {
 		c.pos += len(word)
 		return nil
 	}
@@ -191,7 +191,7 @@ func (c *callReader) laxValue() error {
 		c.quote(strings.TrimSpace(text))
 		return nil
 	}
-	if word == "" || !ends {
+	if word == "" || end < 0 {
 		return c.missing("a value")
 	}
 	if withoutKey.MatchString(word) || strings.ContainsAny(word, "{}[]\"") || strings.HasPrefix(word, ":") {
@@ -202,9 +202,9 @@ func (c *callReader) laxValue() error {
 	return nil
 }
 
-// lastOf returns the last character before space.
+// lastOf returns the last character before space, of which it passes a little only.
 func lastOf(s string) string {
-	s = strings.TrimRight(s, " \n\r\t")
+	s = strings.TrimRight(s[max(len(s)-64, 0):], " \n\r\t")
 	return s[max(len(s)-1, 0):]
 }
 
