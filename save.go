@@ -118,7 +118,8 @@ func (s *Session) describe(head *gguf.Metadata, from int) (tensors []gguf.Source
 // Update brings a file up to date that the session was saved to or restored from: it appends what the session has added since, or has
 // taken back and added, however long the text before it is. When it returns without an error the text is on the disk. If the program or
 // the machine ends before that, [Model.Restore] finds the text of the call before; so it does if the last thing appended is damaged in
-// another way. What was overwritten meanwhile stays in the file until Save, or until it is more than the session: then Update is a Save.
+// another way. What was overwritten meanwhile stays in the file until Save. Update is one itself when that has become more than the session,
+// and every 1000th time.
 //
 // It is a [Session.Save], too, where the file is not the one that this session has left or found there, byte for byte: if there is
 // none, another one has taken its place, another session or program has written to it, or it is of an older version. Programs that update one
@@ -144,7 +145,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 	}
 	text := s.graph.Snapshot()
 	defer text.Release()
-	if s.saved.Bytes > 2*(text.Bytes()+int64(4*(len(s.ids)+s.m.graph.Vocabulary)))+spare {
+	if s.saved.Segments == model.MaxSegments || s.saved.Bytes > 2*(text.Bytes()+int64(4*(len(s.ids)+s.m.graph.Vocabulary)))+spare {
 		return false, nil
 	}
 	f, err := s.saved.open(path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -319,6 +320,8 @@ func refusals(t *testing.T, m *gemma4.Model) map[string]func(s *gemma4.Session) 
 		"Reuse":      func(s *gemma4.Session) error { _, err := s.Reuse([]int32{5}); return err },
 		"Fork":       func(s *gemma4.Session) error { _, err := s.Fork(); return err },
 		"Save":       func(s *gemma4.Session) error { return s.Save(filepath.Join(t.TempDir(), "s")) },
+		"SaveTo":     func(s *gemma4.Session) error { return s.SaveTo(io.Discard) },
+		"Update":     func(s *gemma4.Session) error { return s.Update(filepath.Join(t.TempDir(), "s")) },
 		"Generate": func(s *gemma4.Session) (last error) {
 			for _, err := range s.Generate(ctx, nil, gemma4.GenerateOptions{MaxTokens: 1}) {
 				last = err

@@ -302,6 +302,16 @@ func TestSessionsGoThroughReadersAndWriters(t *testing.T) {
 	if _, err := m.RestoreFrom(io.MultiReader(bytes.NewReader(b.Bytes()[:100]), iotest.ErrReader(broken)), gemma4.SessionOptions{}); !errors.Is(err, broken) {
 		t.Errorf("a broken reader: %v", err)
 	}
+	var full bytes.Buffer
+	err = c.SaveTo(writerFunc(func(p []byte) (int, error) { // readers answer, others do not wait
+		if err := c.Session().Update(path); !errors.Is(err, gemma4.ErrBusy) || c.Session().Len() == 0 {
+			t.Errorf("in a writer: %v", err)
+		}
+		return full.Write(p)
+	}))
+	if err != nil || !bytes.Equal(full.Bytes(), b.Bytes()) {
+		t.Errorf("saved again as other bytes: %v", err)
+	}
 	if err := c.SaveTo(brokenWriter{broken}); !errors.Is(err, broken) {
 		t.Errorf("a broken writer: %v", err)
 	}
@@ -315,6 +325,10 @@ func TestSessionsGoThroughReadersAndWriters(t *testing.T) {
 	}()
 	answer(t, c, chat.Message{Role: "user", Content: "What is 4 + 4?"}) // it still works
 }
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // brokenWriter fails, or panics where it has no error.
 type brokenWriter struct{ err error }

@@ -47,12 +47,13 @@ var errDamaged = errors.New("the saved session is damaged or incomplete: its che
 
 // Written is what a file holds of a text, as far as a segment that goes on from it needs to know.
 type Written struct {
-	Bytes  int64  // of the whole file
-	Sum    uint32 // its last bytes
-	n      int
-	marks  []int
-	held   []int // pages of sliding layers
-	format tensor.Format
+	Bytes    int64  // of the whole file
+	Sum      uint32 // its last bytes
+	Segments int    // MaxSegments at most
+	n        int
+	marks    []int
+	held     []int // pages of sliding layers
+	format   tensor.Format
 }
 
 // WriteSnapshot writes a text of m to w, with keys and tensors that the caller adds; their names are not to begin as those of the text do,
@@ -92,11 +93,11 @@ func (m *Model) WriteSnapshot(ctx context.Context, w io.Writer, t *Snapshot, mor
 	if err != nil {
 		return nil, err
 	}
-	return t.written(size+sumBytes, sum), nil
+	return t.written(size+sumBytes, sum, 0), nil
 }
 
-func (t *Snapshot) written(size int64, sum uint32) *Written {
-	return &Written{Bytes: size, Sum: sum, n: t.n, marks: slices.Clone(t.marks), held: t.held(), format: t.format}
+func (t *Snapshot) written(size int64, sum uint32, segments int) *Written {
+	return &Written{Bytes: size, Sum: sum, Segments: segments, n: t.n, marks: slices.Clone(t.marks), held: t.held(), format: t.format}
 }
 
 // held returns the pages that sliding layers hold.

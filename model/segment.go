@@ -45,11 +45,17 @@ const (
 	segmentArchitecture = "gemma4-segment"
 )
 
+// MaxSegments is the most segments that a file has: each takes some memory while it is opened, more than a hostile one takes in the file.
+const MaxSegments = 1000
+
 // WriteSegment appends to w, which goes on from a file, what has become of the text since: its first positions, kept of them, have
 // stayed. Else it is as WriteSnapshot.
 func (m *Model) WriteSegment(w io.Writer, t *Snapshot, from *Written, kept int, more *gguf.Metadata, tensors ...gguf.Source) (*Written, error) {
 	if t.config != &m.Config || t.format != from.format {
 		return nil, errors.New("model: a snapshot of another model or format")
+	}
+	if from.Segments >= MaxSegments {
+		return nil, fmt.Errorf("model: the saved text has %d segments, no more are possible", from.Segments)
 	}
 	kept = max(0, min(kept, from.n, t.n))
 	first := kept / pageLen
@@ -82,7 +88,7 @@ func (m *Model) WriteSegment(w io.Writer, t *Snapshot, from *Written, kept int, 
 	if err != nil {
 		return nil, err
 	}
-	return t.written(from.Bytes+int64(len(start))+size+sumBytes, sum), nil
+	return t.written(from.Bytes+int64(len(start))+size+sumBytes, sum, from.Segments+1), nil
 }
 
 // appendSegmentHead appends what comes before the GGUF file of a segment that begins at byte at.
@@ -142,12 +148,15 @@ func (m *Model) readSegments(ctx context.Context, s *SavedText, at int, before u
 		if sum != binary.LittleEndian.Uint32(data[end:]) {
 			return m.torn(data, at, i)
 		}
+		if i > MaxSegments {
+			return fmt.Errorf("segment %d: expected at most %d", i, MaxSegments)
+		}
 		if err := m.readSegment(s, data[body:end]); err != nil {
 			return fmt.Errorf("segment %d: %w", i, err)
 		}
 		at, before = end+sumBytes, sum
 	}
-	s.Written = s.written(int64(len(data)), before)
+	s.Written = s.written(int64(len(data)), before, len(s.Heads)-1)
 	return nil
 }
 

@@ -179,7 +179,7 @@ func TestTornSegmentsAreLeftOut(t *testing.T) {
 	}
 	step := 1
 	if testing.Short() {
-		step = 43
+		step = 97
 	}
 	for n := ends[0]; n < len(f.data); n += step {
 		want := 0
@@ -207,6 +207,38 @@ func TestTornSegmentsAreLeftOut(t *testing.T) {
 	other := slices.Concat(f.data[:ends[0]], f.data[ends[1]:ends[2]])
 	if last, whole, err := read(other); last != 0 || whole || err != nil {
 		t.Errorf("another's segment: %d is the last, %v, %v", last, whole, err)
+	}
+}
+
+func TestFilesHaveABoundedNumberOfSegments(t *testing.T) {
+	m, err := newDraft(t, "e").open(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	text := s.Snapshot()
+	defer text.Release()
+	f := newFile(t, s)
+	b := bytes.NewBuffer(f.data)
+	for range MaxSegments {
+		if f.written, err = m.WriteSegment(b, text, f.written, 0, new(gguf.Metadata)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := m.readSnapshot(ctx, newMapping(b.Bytes()))
+	if err != nil || again.Written.Segments != MaxSegments || again.Written.Bytes != f.written.Bytes {
+		t.Fatalf("%+v, %v; want %+v", again, err, f.written)
+	}
+	size := b.Len()
+	if _, err := m.WriteSegment(b, text, f.written, 0, new(gguf.Metadata)); err == nil || b.Len() != size {
+		t.Errorf("one more is written: %v", err)
+	}
+	f.written.Segments--
+	if _, err := m.WriteSegment(b, text, f.written, 0, new(gguf.Metadata)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.readSnapshot(ctx, newMapping(b.Bytes())); err == nil || !strings.Contains(err.Error(), "segment 1001: expected at most 1000") {
+		t.Errorf("one more is read: %v", err)
 	}
 }
 
