@@ -480,6 +480,7 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		{"dense", add("blk.01.attn_norm.weight"), "tensor blk.01.attn_norm.weight"},
 		{"dense", add("blk.4.attn_norm.weight"), "tensor blk.4.attn_norm.weight (gemma4.block_count is 4)"},
 		{"dense", add("blk.0.attn_v.bias"), "tensor blk.0.attn_v.bias"},
+		{"dense", add("blk.1.attn_v.scale"), "tensor blk.1.attn_v.scale"}, // without the matrix
 		{"dense", add("output_norm.bias"), "tensor output_norm.bias"},
 		{"dense", add("per_layer_proj_norm.weight"), "tensor per_layer_proj_norm.weight"},
 		{"dense", add("blk.1.post_norm.weight"), "tensor blk.1.post_norm.weight"},
