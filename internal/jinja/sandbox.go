@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gogemma/gemma4/internal/cause"
 )
 
 // The bounds of a template. Those of a run grow with the conversation, so that a long one is no attack.
@@ -50,8 +52,8 @@ func (r *run) count(n int64) error {
 		return r.limit("more than %d steps", r.max.Steps)
 	}
 	if r.steps>>9 != before>>9 {
-		if r.ctx.Err() != nil {
-			return fmt.Errorf("stopped: %w", context.Cause(r.ctx))
+		if err := cause.Of(r.ctx); err != nil {
+			return fmt.Errorf("stopped: %w", err)
 		}
 	}
 	return nil

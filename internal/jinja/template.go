@@ -112,18 +112,21 @@ func (t *Template) Run(ctx context.Context, variables Object, o Options) (Output
 }
 
 // value makes the value of a variable, with its literal strings marked.
-func (m *marks) value(v any, depth int) (value, error) {
+func (m *marks) value(x any, depth int) (value, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("%w: a value nested deeper than %d", ErrLimit, maxDepth)
 	}
-	switch v := v.(type) {
+	switch v := x.(type) {
 	case nil, bool:
-		return v, nil
+		return x, nil
 	case int:
 		return int64(v), nil
 	case json.Number:
 		return number(v), nil
 	case string:
+		if len(m.mark) == 0 {
+			return x, nil
+		}
 		return m.markText(v), nil
 	case Safe:
 		return string(v), nil
@@ -137,15 +140,20 @@ func (m *marks) value(v any, depth int) (value, error) {
 		}
 		return l, nil
 	case Object:
-		d := newDict()
+		d := &dict{keys: make([]value, 0, len(v)), values: make([]value, 0, len(v)), index: make(map[any]int, len(v))}
 		for _, e := range v {
 			item, err := m.value(e.Value, depth+1)
 			if err != nil {
 				return nil, err
 			}
-			d.set(m.markText(e.Key), e.Key, item)
+			var hashed value = e.Key
+			key := hashed
+			if len(m.mark) > 0 {
+				key = m.markText(e.Key)
+			}
+			d.set(key, hashed, item)
 		}
 		return d, nil
 	}
-	return nil, fmt.Errorf("a value of type %T", v)
+	return nil, fmt.Errorf("a value of type %T", x)
 }

@@ -80,11 +80,14 @@ func (d *dict) set(key value, hashed any, v value) {
 
 // hash makes of a value what finds it in a dict: the same for all that are equal.
 func (r *run) hash(v value) (any, error) {
-	switch v := v.(type) {
+	switch text := v.(type) {
 	case nil:
 		return nil, nil
 	case string:
-		return r.marks.plain(v), r.work(len(v))
+		if hasMarkLead(text) {
+			v = r.marks.plain(text)
+		}
+		return v, r.work(len(text))
 	}
 	n, ok := numeric(v)
 	switch {
@@ -269,33 +272,32 @@ func (b *buffer) repr(v value, str bool, depth int) error {
 }
 
 func (b *buffer) reprDict(d *dict, depth int) error {
-	pairs := d.pairs().items
 	if b.sorted {
-		l, err := b.run.dictSort(d, true, 0, false)
+		pairs, err := b.run.dictSort(d, true, 0, false)
 		if err != nil {
 			return err
 		}
-		pairs = l.items
+		d = &dict{}
+		for _, pair := range pairs.items {
+			items := pair.(*list).items
+			d.keys, d.values = append(d.keys, items[0]), append(d.values, items[1])
+		}
 	}
-	if len(pairs) == 0 {
-		return b.write("{}")
-	}
-	for i, pair := range pairs {
-		items := pair.(*list).items
+	for i, k := range d.keys {
 		if err := b.write(pick(i == 0, "{", ", ")); err != nil {
 			return err
 		}
-		if err := b.repr(items[0], false, depth+1); err != nil {
+		if err := b.repr(k, false, depth+1); err != nil {
 			return err
 		}
 		if err := b.write(": "); err != nil {
 			return err
 		}
-		if err := b.repr(items[1], false, depth+1); err != nil {
+		if err := b.repr(d.values[i], false, depth+1); err != nil {
 			return err
 		}
 	}
-	return b.write("}")
+	return b.write(pick(len(d.keys) == 0, "{}", "}"))
 }
 
 func (b *buffer) reprList(l *list, depth int) error {
