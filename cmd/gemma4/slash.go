@@ -113,7 +113,11 @@ func (t *talk) regenerate(ctx context.Context, _ string) error {
 	}
 	again := slices.Clone(messages[begin:end])
 	t.chat.Messages, t.calls, t.results = messages[:begin:begin], nil, nil
-	return t.turn(ctx, again...)
+	err := t.turn(ctx, again...)
+	if len(t.chat.Messages) == begin { // nothing came of it
+		t.chat.Messages = messages
+	}
+	return err
 }
 
 func (t *talk) think(_ context.Context, arg string) error {

@@ -168,6 +168,12 @@ func TestTheTerminalIsAsItWasInTheEnd(t *testing.T) {
 
 func TestCommandsThatFailChangeNothing(t *testing.T) {
 	s, wait := converse(t)
+	s.Type("What is 12 + 7?\r")
+	s.Shows("12 + 7 = 19")
+	s.Type("/system " + strings.Repeat("Be brief. ", 1000) + "\r/regenerate\r")
+	s.Shows("the context holds 4096")
+	s.Type("/system\r/show messages\r")
+	s.Shows("user: What is 12 + 7?\r\nassistant: 12 + 7 = 19")
 	s.Type("/set top-p 1.5\r")
 	s.Shows("top-p is 1.5")
 	s.Type("/load nothing\rWhat is 2 + 3?\r")

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"unicode/utf8"
 )
 
 func size() (columns, rows int) { return 40, 10 }
@@ -177,7 +179,9 @@ func (s *screen) Write(b []byte) (int, error) {
 				s.y = max(s.y-n, 0)
 			case 'C':
 				s.x = min(s.x+n, 39)
-			case 'J':
+			case 'H':
+				s.x, s.y = 0, 0
+			case 'J': // n is 2: of all; after H that is the same
 				for y := s.y; y < 10; y++ {
 					clear(s.cells[y][pick(y == s.y, s.x):])
 				}
@@ -283,6 +287,28 @@ func TestALineIsDrawnOverItsRowsAsANarrowerTerminalBreaksThem(t *testing.T) {
 	if got := <-drawn; !strings.HasPrefix(got, "\x1b[2A\r\x1b[J> 01234") {
 		t.Errorf("got %q", got)
 	}
+}
+
+func FuzzKeys(f *testing.F) {
+	for _, keys := range []string{
+		"hello\r\x10\x10!\r", "\x1b[200~a\r\nb\x1b[201~\x17\x19\x19\r", "日本e\u0301👨\u200d👩\u200d👧\x1b[D\x7f\r", "one\r\x12o\x12\x07\x12n\r", "\x1b[200~never ends",
+		strings.Repeat("long", 200) + "\x01\x06\x0c\x0b\x19\x15\r", "\t\x1b\x1b[1;5D\x1bb\x1bd\x1b\x7f\xff\xe6\r",
+	} {
+		f.Add(keys)
+	}
+	f.Fuzz(func(t *testing.T, keys string) {
+		e := New(iotest.OneByteReader(strings.NewReader(keys)), newScreen(), size)
+		for {
+			line, err := e.Read(context.Background(), "> ")
+			if e.at < 0 || e.at > len(e.line) || !utf8.ValidString(line) {
+				t.Fatalf("cursor %d of %d, line %q", e.at, len(e.line), line)
+			}
+			if err != nil && err != ErrInterrupt && e.failed != nil && len(e.input) == 0 {
+				return
+			}
+			e.History.Add(line)
+		}
+	})
 }
 
 func TestTheHistoryIsKeptInAFile(t *testing.T) {
