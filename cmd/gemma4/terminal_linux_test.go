@@ -170,7 +170,7 @@ func TestCommandsThatFailChangeNothing(t *testing.T) {
 	s, wait := converse(t)
 	s.Type("What is 12 + 7?\r")
 	s.Shows("12 + 7 = 19")
-	s.Type("/system " + strings.Repeat("Be brief. ", 1000) + "\r/regenerate\r")
+	s.Type("/system \x1b[200~" + strings.Repeat("Be brief. ", 2000) + "\x1b[201~\r/regenerate\r")
 	s.Shows("the context holds 4096")
 	s.Type("/system\r/show messages\r")
 	s.Shows("user: What is 12 + 7?\r\nassistant: 12 + 7 = 19")
