@@ -76,6 +76,8 @@ func TestTemplatesMeanWhatTheyMeanInJinja(t *testing.T) {
 			switch {
 			case (c.Error || c.Differs != "") && (err == nil || !strings.HasSuffix(err.Error(), c.Differs)):
 				t.Errorf("%s tracing %q: %q, %v, want the error %q", c.Template, trace, out.Text, err, c.Differs)
+			case err != nil && !strings.HasPrefix(err.Error(), "line "):
+				t.Errorf("%s: %v, want an error that names its line", c.Template, err)
 			case !c.Error && c.Differs == "" && (err != nil || out.Text != c.Text):
 				t.Errorf("%s tracing %q:\n got %q, %v\nwant %q", c.Template, trace, out.Text, err, c.Text)
 			}

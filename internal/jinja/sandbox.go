@@ -11,7 +11,7 @@ import (
 
 // The bounds of a template. Those of a run grow with the conversation, so that a long one is no attack.
 const (
-	maxSource  = 1 << 17 // bytes of a template; the largest published ones have 1 << 15, and parsing takes up to 180 times as much memory
+	maxSource  = 1 << 20 // bytes of a template; the largest published ones have 1 << 15, and parsing takes up to 300 times as much memory
 	maxNesting = 100     // blocks within blocks, operators within operators
 	maxDepth   = 100     // calls within calls, values within values
 	maxRange   = 100000  // numbers in one range, as in Jinja's own sandbox
