@@ -3,10 +3,12 @@ package gguf_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -244,5 +246,45 @@ func TestPartsShareTheBoundOnTensors(t *testing.T) {
 	_, err := gguf.OpenBytes(b.data(32<<16), head(1, 0).tensor("one", gguf.F32, 0, 8).data(32))
 	if err == nil || !strings.Contains(err.Error(), "bytes 1: 1 tensors, expected at most 65536 in all parts") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Parts of 600 MB each, of which a 32-bit address space is to hold one.
+func TestMapsOfAllPartsLeaveRoomInTheAddressSpace(t *testing.T) {
+	const size = 600 << 20
+	var paths []string
+	for i := range uint8(3) {
+		path := filepath.Join(t.TempDir(), name(int(i)))
+		b := head(1, 2).key("split.count", gguf.ValueUint16).u8(3, 0).key("split.no", gguf.ValueUint16).u8(i, 0)
+		if i == 0 {
+			b = head(1, 3).key("split.count", gguf.ValueUint16).u8(3, 0).key("split.no", gguf.ValueUint16).u8(0, 0).
+				key("split.tensors.count", gguf.ValueInt32).u32(3)
+		}
+		b = b.tensor(name(int(i)), gguf.F32, 0, size/4).data(0)
+		end := int64(len(b)) + size
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, end); err != nil { // a hole: it takes no room
+			t.Skip(err)
+		}
+		paths = append(paths, path)
+	}
+	f, err := gguf.OpenParts(paths...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	mapped := 0
+	for _, x := range f.Tensors {
+		if x.Mapped() {
+			mapped++
+		}
+		if n, err := x.ReadAt(make([]byte, 16), size-8); n != 8 || err != io.EOF {
+			t.Errorf("the end of %s: %d bytes, %v", x.Name, n, err)
+		}
+	}
+	if strconv.IntSize == 32 && mapped > 1 || strconv.IntSize == 64 && f.Tensors[0].Mapped() && mapped != 3 {
+		t.Errorf("%d of 3 parts are mapped on a machine of %d bits", mapped, strconv.IntSize)
 	}
 }

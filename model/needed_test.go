@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -199,5 +201,31 @@ func TestOnlyAWorkingSetThatDoesNotFitIsAnError(t *testing.T) {
 	}
 	if a, b := spare(0), spare(1<<20); a < 1<<29 || b != 3<<18 {
 		t.Errorf("of unknown memory %d bytes are taken, of a megabyte %d", a, b)
+	}
+}
+
+func TestAContextThatCannotBeAddressedIsCutToWhatCan(t *testing.T) {
+	d := newDraft(t, "dense")
+	d.set("context_length", uint32(1<<28))
+	m, err := d.open(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Layers[1].KVHeads = 1 << 12 // more than 64 bits address, too; no token goes through
+	m.Layers[0].MLPWidth = 1 << 18
+	s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+	most := machine.Addressable()
+	if n := s.Limit(); n >= m.Context || m.CacheBytes(n, tensor.F32, 0) > most || m.CacheBytes(n+1, tensor.F32, 0) <= most {
+		t.Errorf("a context of %d positions takes %d bytes, one more %d; %d can be addressed", n, m.CacheBytes(n, tensor.F32, 0),
+			m.CacheBytes(n+1, tensor.F32, 0), most)
+	}
+	if _, err := m.NewSession(SessionOptions{Context: s.Limit() + 1, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "more than this machine can address") {
+		t.Errorf("one position more, asked for: %v", err)
+	}
+	if s := newSession(t, m, SessionOptions{Context: 256, History: math.MaxInt64}); s.history.budget <= 0 {
+		t.Errorf("a budget of %d pages of history from all bytes there are", s.history.budget)
+	}
+	if _, err := m.NewSession(SessionOptions{Context: s.Limit() / 2, Batch: s.Limit() / 2, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "a step of") {
+		t.Errorf("a step of the whole context: %v", err)
 	}
 }

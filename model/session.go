@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/gogemma/gemma4/internal/machine"
@@ -99,11 +100,14 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 	default: // what fits of the model's context
 		s.limit = sort.Search(s.limit, func(n int) bool { return !fits(n + 1) })
 	}
+	for o.Batch == 0 && s.batch > 1 && m.checkScratch(s.batch, headBatch) != nil {
+		s.batch /= 2
+	}
 	if err := m.checkScratch(s.batch, headBatch); err != nil {
 		return nil, err
 	}
 	if size := m.slidingPageBytes(o.Cache); size > 0 {
-		s.history.budget = int(max(0, o.History) / size)
+		s.history.budget = int(min(max(0, o.History)/size, math.MaxInt32))
 	}
 	s.cache = make([]*kv, len(m.Layers))
 	for i := range m.Layers {
