@@ -37,6 +37,8 @@ func TestAnswersAreAttachedToTheirCalls(t *testing.T) {
 			`{"role":"tool","tool_call_id":"1","content":"x"},{"role":"tool","tool_call_id":"1","content":"y"}`, text("f", "x") + " " + text("g", "y")},
 		{"one function in another order", same, `{"role":"tool","tool_call_id":"2","content":"Rome"},{"role":"tool","tool_call_id":"1","content":"Oslo"}`,
 			text("w", "Oslo") + " " + text("w", "Rome")},
+		{"by name before an id", same, `{"role":"tool","name":"w","content":"Rome"},{"role":"tool","tool_call_id":"1","content":"Oslo"}`,
+			text("w", "Oslo") + " " + text("w", "Rome")},
 		{"one function twice and another", same + `,{"id":"3","function":{"name":"f","arguments":{}}}`,
 			`{"role":"tool","tool_call_id":"2","content":"Rome"},{"role":"tool","tool_call_id":"3","content":"x"},` +
 				`{"role":"tool","tool_call_id":"1","content":"Oslo"}`,

@@ -191,6 +191,8 @@ func TestMalformedCallsAreTextWithAnError(t *testing.T) {
 func TestOpenStringsLoseNothing(t *testing.T) {
 	const broken = `<|tool_call>call:f{a:<|"|>x`
 	for text, want := range map[string]string{
+		broken + `<|tool_call>call:g{a:<|"|>y}<tool_call|>`:                               broken + `![call_2~ g {"a":"y"}]`,
+		broken + `<|tool_call>call:g{a:<|"|>y<|"|>,b:<|"|>z}<tool_call|>`:                 broken + `![call_2~ g {"a":"y","b":"z"}]`,
 		broken + `<tool_call|>y`:                                                          broken + `<tool_call|>!y`,
 		broken + `<tool_call|>y<|tool_call>call:g{}<tool_call|>z`:                         broken + `<tool_call|>!y[call_2 g {}]z`,
 		broken + `<|tool_call>call:g{a:1}<tool_call|>z`:                                   broken + `![call_2 g {"a":1}]z`,
