@@ -56,7 +56,15 @@ func standardFilters(t *tables) map[string]operation {
 		}
 		return r.truncate(text[0], a)
 	})
-	text("urlencode", "", 0, func(r *run, s string, _ []value) (value, error) {
+	add("urlencode", "", 0, func(r *run, v value, _ []value) (value, error) {
+		switch v.(type) {
+		case *list, *dict:
+			return nil, fmt.Errorf("urlencode: %s, expected a string", describe(v))
+		}
+		s, err := r.text(v)
+		if err != nil {
+			return nil, err
+		}
 		b := &buffer{run: r}
 		for _, c := range s {
 			text := character(c)

@@ -85,7 +85,7 @@ func (r *run) printf(s string, v value) (value, error) {
 			return nil, err
 		}
 	}
-	if _, ok := v.(*dict); used < len(args) && !ok && !named {
+	if l, isList := v.(*list); used < len(args) && !named && (isList && l.tuple || !isList && given(v) && typeName(v) != "object") {
 		return nil, errors.New("%: more values than the format has directives")
 	}
 	err = b.write(a.cut(from, len(a.plain)))

@@ -42,7 +42,13 @@ func standardTests() map[string]predicate {
 		return isSequence(v) && (!ok || l.indexed())
 	})
 	is("iterable", isSequence)
-	is("callable", func(v value) bool { _, ok := v.(*function); return ok })
+	is("callable", func(v value) bool {
+		switch v.(type) {
+		case *function, *loop, undefined: // the last fails when it is called
+			return true
+		}
+		return false
+	})
 	named := func(name string, known func(r *run, name string) bool) {
 		tests[name] = func(r *run, v value, _ arguments) (bool, error) {
 			s, _ := v.(string)
@@ -71,9 +77,13 @@ func standardTests() map[string]predicate {
 	}
 	with(divisible, "divisibleby")
 	tests["even"] = func(r *run, v value, _ arguments) (bool, error) { return divisible(r, v, int64(2)) }
-	tests["odd"] = func(r *run, v value, _ arguments) (bool, error) {
-		even, err := divisible(r, v, int64(2))
-		return !even, err
+	tests["odd"] = func(_ *run, v value, _ arguments) (bool, error) {
+		n, ok := numeric(v)
+		if !ok {
+			return false, fmt.Errorf("odd: %s, expected a number", describe(v))
+		}
+		rest, err := arithmetic("%", n, num{i: 2, f: 2})
+		return rest == int64(1) || rest == 1.0, err
 	}
 	for name, method := range map[string]string{"lower": "islower", "upper": "isupper"} {
 		tests[name] = func(r *run, v value, a arguments) (bool, error) {
