@@ -144,6 +144,103 @@ func TestUpdatedFilesDoNotGrowWithoutBounds(t *testing.T) {
 	}
 }
 
+// TestUpdatedFilesHoldTheSession changes a session in random ways and compares all that can be saved of it with what its file holds.
+func TestUpdatedFilesHoldTheSession(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	prefixes := gemma4.NewPrefixCache(1 << 30)
+	defer prefixes.Close()
+	whole := func(s *gemma4.Session) []byte {
+		t.Helper()
+		var b bytes.Buffer
+		if err := s.SaveTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	rounds := 600
+	if testing.Short() {
+		rounds = 80
+	}
+	text := m.Tokenizer().Encode(strings.Repeat(question, 8), true)
+	for seed, o := range []gemma4.SessionOptions{{}, {Prefixes: prefixes, History: -1}, {Cache: gemma4.CacheQ8, History: 1 << 17, Batch: 33}} {
+		r := rand.New(rand.NewPCG(uint64(seed), 1))
+		path := filepath.Join(t.TempDir(), "s")
+		file := sizes{t: t, path: path}
+		appends := 0
+		s := newSession(t, m, o)
+		var log []string
+		for range rounds / 3 {
+			what := ""
+			var err error
+			switch k := r.IntN(9); {
+			case s.Len() > 1500:
+				what = "rewind to a little"
+				rewind(t, s, r.IntN(300))
+			case k < 2:
+				n := 1 + r.IntN(len(text)-1)
+				what = fmt.Sprintf("read %d", n)
+				err = s.Read(ctx, gemma4.Input{Tokens: text[:n]})
+			case k == 2:
+				what = "write"
+				_, err = s.Write(ctx, 5, 6, 7)
+			case k == 3:
+				what = "embeddings"
+				err = s.Read(ctx, gemma4.Input{Embeddings: make([]float32, 5*m.Config().Width)})
+			case k == 4:
+				what = "generate and leave" // the last token has not gone through the graph
+				n := r.IntN(4)
+				for _, e := range s.Generate(ctx, prompt(m, "What"), gemma4.GenerateOptions{}) {
+					if err = e; n == 0 {
+						break
+					}
+					n--
+				}
+			case k == 5:
+				what = "reuse"
+				reuse(t, s, text)
+			default:
+				n := max(0, s.Len()-r.IntN(200))
+				what = fmt.Sprintf("rewind to %d", n)
+				rewind(t, s, n)
+			}
+			if log = append(log, what); err != nil {
+				t.Fatalf("%v: %v", log, err)
+			}
+			if r.IntN(3) == 0 {
+				continue
+			}
+			if err := s.Update(path); err != nil {
+				t.Fatalf("%v: %v", log, err)
+			}
+			if _, same := file.grew(); same {
+				appends++
+			}
+			again := restored(t, m, path, o)
+			if !bytes.Equal(whole(again), whole(s)) {
+				t.Fatalf("%v, updated: the file holds %s, the session %s", log, state(again), state(s))
+			}
+			log = append(log, "update")
+			if r.IntN(4) == 0 {
+				s.Close()
+				s = again
+				log = append(log, "restore")
+			} else {
+				again.Close()
+			}
+			if r.IntN(20) == 0 {
+				if err := s.Save(path); err != nil {
+					t.Fatal(err)
+				}
+				log = append(log, "save")
+			}
+		}
+		t.Logf("%d of %d updates were appended", appends, rounds/3)
+		if appends < rounds/20 {
+			t.Errorf("%d of %d updates were appended", appends, rounds/3)
+		}
+	}
+}
+
 func TestUpdatesCostNoMoreInLongTexts(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	long := strings.Repeat("<|turn>user\nThe code of Mia is 4821. What is the code of Mia?<turn|>\n<|turn>model\n", 100)
