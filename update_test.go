@@ -23,6 +23,7 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -114,6 +115,14 @@ func TestUpdateAppendsWhatATurnAdds(t *testing.T) {
 	}
 	answer(t, c, chat.Message{Role: "user", Content: "What is the capital of Kenya?"})
 	appended("saved")
+	if err := c.Session().Update(path); err != nil { // without the conversation
+		t.Fatal(err)
+	}
+	check("its session updated")
+	if err := c.Session().Save(path); err != nil {
+		t.Fatal(err)
+	}
+	check("its session saved")
 }
 
 func TestUpdatedFilesDoNotGrowWithoutBounds(t *testing.T) {
@@ -291,8 +300,13 @@ func TestUpdateSavesWhereTheFileIsNotItsOwn(t *testing.T) {
 		{"gone", func(t *testing.T, s *gemma4.Session, path string) { os.Remove(path) }, false},
 		{"replaced", func(t *testing.T, s *gemma4.Session, path string) {
 			b, _ := os.ReadFile(path)
-			os.Remove(path)
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			os.Rename(path, path+".old")
 			os.WriteFile(path, b, 0o600)
+			os.Chtimes(path, info.ModTime(), info.ModTime())
 		}, false},
 		{"cut", func(t *testing.T, s *gemma4.Session, path string) { os.Truncate(path, 1000) }, false},
 		{"longer", func(t *testing.T, s *gemma4.Session, path string) {
@@ -482,14 +496,22 @@ func TestRestoredEmbeddingsAreNotReused(t *testing.T) {
 	prefixes := gemma4.NewPrefixCache(1 << 30)
 	defer prefixes.Close()
 	s := restored(t, m, "testdata/session-v1.gguf", gemma4.SessionOptions{Cache: gemma4.CacheQ4, Prefixes: prefixes})
-	ids := make([]int32, 50) // what a program may take the text for
-	for i := range ids {
-		ids[i] = -1
+	f, err := gguf.Open("testdata/session-v1.gguf")
+	if err != nil {
+		t.Fatal(err)
 	}
-	tokens := m.Tokenizer().Encode("<bos>", true)
-	ids[0] = tokens[0]
-	if n := reuse(t, s, ids); n != 1 {
-		t.Errorf("%d positions of the text are taken for -1", n)
+	defer f.Close()
+	saved, err := f.Metadata.Ints("gemma4.session.ids")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []int32{5}
+	for i := len(saved) - 1; i >= 0; i-- {
+		ids = slices.Insert(ids, 0, int32(saved[i]))
+	}
+	// The text ends in three embeddings.
+	if n := reuse(t, s, ids); n != len(saved)-3 || saved[n] != -1 {
+		t.Errorf("%d of %d positions are kept, want all but three", n, len(saved))
 	}
 	if stats := prefixes.Stats(); stats.Texts != 0 {
 		t.Errorf("%+v", stats)

@@ -130,6 +130,29 @@ func TestSegmentsGoOnFromTheText(t *testing.T) {
 	}
 }
 
+func TestSegmentsTellWhatIsForgotten(t *testing.T) {
+	m := openModel(t, readGolden(t, "micro-dense").model, 2)
+	o := SessionOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16)} // a page
+	s := newSession(t, m, o)
+	for range 4 {
+		readTokens(t, s, randomText(50, m.Vocabulary, 1))
+		s.Mark()
+	}
+	f := newFile(t, s)
+	pages, marks := f.written.held, f.written.marks
+	for range 2 {
+		readTokens(t, s, randomText(125, m.Vocabulary, 2))
+		s.Mark()
+		f.update(t, s)
+		if again := reopened(t, m, write(t, f.data), o); !bytes.Equal(saved(t, again), saved(t, s)) {
+			t.Errorf("%d positions: pages %v and marks %v are restored, %v and %v are there", s.Len(), again.Snapshot().held(), again.history.marks, s.Snapshot().held(), s.history.marks)
+		}
+	}
+	if len(without(pages, f.written.held)) == 0 || len(without(marks, f.written.marks)) == 0 {
+		t.Errorf("pages %v and marks %v have become %v and %v: nothing was forgotten", pages, marks, f.written.held, f.written.marks)
+	}
+}
+
 func TestSegmentsCostNoMoreInLongTexts(t *testing.T) {
 	g := readGolden(t, "micro-dense")
 	m := openModel(t, g.model, 1)
