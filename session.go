@@ -29,8 +29,8 @@ type SessionOptions struct {
 	Memory int64
 	// Prefixes, if set, lets the session begin with what others have read, and others with what it reads.
 	Prefixes *PrefixCache
-	// Progress, if set, is called between the steps of reading a prompt with the positions done and wanted. It must not wait for
-	// sessions with the same Prefixes: they may wait for this one.
+	// Progress, if set, is called between the steps of reading a prompt with the positions done and wanted. It may look at the session,
+	// which is busy then, and close it. It must not wait for sessions with the same Prefixes: they may wait for this one.
 	Progress func(done, total int)
 }
 

@@ -113,6 +113,9 @@ func (c *kv) reserve(from, next int) error {
 		case p.holders.Load() > 1 || p.file != nil: // somebody else's text goes on differently
 			own := c.newPage()
 			if err := p.copyTo(own); err != nil {
+				if own.release(); len(c.free) < c.spare {
+					c.free = append(c.free, own)
+				}
 				return err
 			}
 			c.drop(i)
