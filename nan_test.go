@@ -51,8 +51,11 @@ func TestTheFirstLogitThatIsNaNIsAnError(t *testing.T) {
 			continue
 		}
 		m, err := gemma4.OpenBytes(withNaN(t, f, x, ids[7]))
-		if err != nil {
-			t.Fatalf("%s: %v", x.Name, err)
+		if err != nil { // seen already
+			if !strings.Contains(err.Error(), "NaN") {
+				t.Errorf("NaN in %s: %v", x.Name, err)
+			}
+			continue
 		}
 		caches := []gemma4.CacheFormat{gemma4.CacheF16}
 		if strings.Contains(x.Name, "attn_k") || strings.Contains(x.Name, "attn_v") {
