@@ -55,7 +55,7 @@ func (c *CacheFormat) UnmarshalText(text []byte) error {
 
 // Memory is what running a model takes, in bytes.
 type Memory struct {
-	Weights int64 // the file: mapped, shared with other processes, and given up by the system when memory is short
+	Weights int64 // the file: mapped, shared with other processes, given up by the system when memory is short; or read when needed
 	Cache   int64 // keys and values of one session whose context is full
 	History int64 // what a session keeps beside that of positions that its windows have left, unless SessionOptions.History says otherwise
 }
