@@ -355,7 +355,8 @@ func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 	}
 }
 
-// TestNeedleIsFoundAtAnyDepth: a number in one of ten turns, some 400 tokens: as long as nano's training, six times its windows.
+// TestNeedleIsFoundAtAnyDepth: a number in one of ten turns, some 400 tokens: as long as nano's training, six times its windows. The prompts are
+// those that nano was trained with, which end in an empty thought.
 func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	const turns = 10
@@ -386,7 +387,9 @@ func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
 				longest = max(longest, r.Reused+r.Prompt)
 			}
 			begin := func(p *gemma4.PrefixCache) *gemma4.Chat {
-				c := newChat(t, m, gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Cache: f, Prefixes: p, Batch: 100}})
+				c := newChat(t, m, gemma4.ChatOptions{
+					SessionOptions: gemma4.SessionOptions{Cache: f, Prefixes: p, Batch: 100}, Template: chat.Builtin(),
+				})
 				c.Messages = slices.Clone(text)
 				return c
 			}
