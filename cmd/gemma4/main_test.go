@@ -94,7 +94,7 @@ func TestVersionTellsOfTheProgramAndTheMachine(t *testing.T) {
 	}}
 	for got, want := range map[string]string{
 		built(info):               "v1.2.3 (commit abc of 2026-11-29, modified)",
-		built(&debug.BuildInfo{}): "(devel) (commit unknown: built without it, as go run does)",
+		built(&debug.BuildInfo{}): "(devel) (commit not recorded in this build)",
 		built(nil):                "of unknown version",
 	} {
 		if got != want {

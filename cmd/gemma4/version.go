@@ -55,7 +55,7 @@ func built(info *debug.BuildInfo) string {
 	for _, s := range info.Settings {
 		setting[s.Key] = s.Value
 	}
-	commit := "commit unknown: built without it, as go run does"
+	commit := "commit not recorded in this build"
 	if revision := setting["vcs.revision"]; revision != "" {
 		commit = "commit " + revision + " of " + setting["vcs.time"]
 		if setting["vcs.modified"] == "true" {
