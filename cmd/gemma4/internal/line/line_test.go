@@ -266,10 +266,13 @@ func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 func TestALineLargerThanTheScreenStaysInIt(t *testing.T) {
 	s := newScreen()
-	keys := strings.Repeat("0123456789", 100) // 25 rows of 40
+	keys := strings.Repeat("0123456789", 100) + "END" // 25 rows of 40
 	e := New(strings.NewReader(keys+home+"x\r"), s, size)
 	if got, err := e.Read(context.Background(), "> "); got != "x"+keys || err != nil {
 		t.Errorf("%q, %v", got, err)
+	}
+	if shown := s.String(); !strings.Contains(shown, "END") || strings.Contains(shown, ">") {
+		t.Errorf("at the end of the line the screen shows\n%s", shown)
 	}
 }
 
