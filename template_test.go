@@ -47,7 +47,7 @@ func TestBrokenTemplateKeepsOnlyChatFromWorking(t *testing.T) {
 		want     string
 	}{
 		{"{% include 'x' %}", "gemma4: tokenizer.chat_template: chat: template: line 1"},
-		{strings.Repeat("x", 1<<17+1), "gemma4: tokenizer.chat_template: chat: template: limit exceeded"},
+		{strings.Repeat("x", 1<<20+1), "gemma4: tokenizer.chat_template: chat: template: limit exceeded"},
 		{uint8(1), "gemma4: gguf: bytes: metadata key tokenizer.chat_template: type uint8, expected string"},
 	} {
 		m := openWith(t, "dense", test.template)
