@@ -20,7 +20,7 @@ func understood(f *gguf.File, c *Config, taken map[string]bool) error {
 	var unknown []string
 	for _, key := range f.Metadata.Keys() {
 		if name, ok := strings.CutPrefix(key, "gemma4."); ok && !harmlessKey(f.Metadata, name) {
-			unknown = append(unknown, "key "+show(key))
+			unknown = append(unknown, "key "+show(key)+value(f.Metadata, name))
 		}
 	}
 	for _, t := range f.Tensors {
@@ -63,6 +63,23 @@ func harmlessKey(m *gguf.Metadata, key string) bool {
 	}
 	v, _ := m.Value("gemma4." + key)
 	return slices.Contains(neutral(key), fmt.Sprint(v))
+}
+
+// value tells what a key below "gemma4." is, and what it could be without a change of the graph.
+func value(m *gguf.Metadata, key string) string {
+	var is string
+	switch v, _ := m.Value("gemma4." + key); v := v.(type) {
+	case *gguf.Array:
+		is = fmt.Sprintf("%d × %s", v.Len(), v.Type())
+	case string:
+		is = fmt.Sprintf("%.20q", v)
+	default:
+		is = fmt.Sprint(v)
+	}
+	if values := neutral(key); len(values) > 0 {
+		is += ", expected " + strings.Join(values, " or ")
+	}
+	return " (" + is + ")"
 }
 
 // neutral returns the values with which a key asks for what the graph does anyway.
