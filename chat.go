@@ -332,15 +332,40 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 		system := chat.Message{Role: "system", Content: c.Options.System}
 		conversation.Messages = append([]chat.Message{system}, messages...)
 	}
-	prompt, err := template.Render(ctx, conversation, c.m.markup)
+	prompt, err := template.Render(ctx, conversation, slices.Concat(c.m.markup, c.m.lacking))
 	if err != nil {
 		return nil, wrap(cmp.Or(cause.Of(ctx), err))
+	}
+	if err := c.m.knows(prompt); err != nil {
+		return nil, err
 	}
 	ids := c.m.tok.EncodeLiteral(prompt.Text, prompt.Literal)
 	if i := slices.Index(ids, c.m.tok.BOS()); i > 0 && strings.TrimSpace(c.m.tok.Decode(ids[:i], true)) == "" {
 		ids = ids[i:] // the template leaves space before it
 	}
 	return c.m.tok.WithBOS(ids), nil
+}
+
+// knows tells of a marker that a template has written and that is mere text in the file's vocabulary.
+func (m *Model) knows(p chat.Prompt) error {
+	for _, marker := range m.lacking {
+		for at := 0; ; at++ {
+			i := strings.Index(p.Text[at:], marker)
+			if i < 0 {
+				break
+			}
+			if at += i; slices.Contains(p.Literal, at) {
+				continue
+			}
+			is := "is no token of it"
+			if id, ok := m.tok.ID(marker); ok {
+				is = fmt.Sprintf("has the tokenizer.ggml.token_type %d in it, expected 3 or 4", m.tok.Kind(id))
+			}
+			return fmt.Errorf("gemma4: the chat template writes %s, which the model would read as text: it is no markup of the file's vocabulary "+
+				"(it %s); ChatOptions.Template can be another, and raw text works", marker, is)
+		}
+	}
+	return nil
 }
 
 // answer generates one answer and hands its events over.

@@ -141,6 +141,7 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 	}
 	sampling.Suppress = append(sampling.Suppress, tok.Suppressed()...)
 	m := &Model{engine: newEngine(f, graph), tok: tok, sampling: sampling, markup: tok.Markup()}
+	m.lacking = slices.DeleteFunc(chat.Markup(), tok.IsSpecial)
 	m.template, m.templateErr = template(f.Metadata, graph.PerLayer > 0)
 	runtime.AddCleanup(m, func(e *engine) { e.close() }, m.engine) // when it is dropped without Close
 	return m, nil
@@ -204,7 +205,8 @@ type Model struct {
 	template    *chat.Template
 	templateErr error // why there is none
 	sampling    sampler.Options
-	markup      []string
+	markup      []string // of the vocabulary
+	lacking     []string // markup of Gemma 4 that the vocabulary does not have
 }
 
 // engine is what a model has to give back: threads, a map, texts in prefix caches. It knows no Model, and prefix caches know only the

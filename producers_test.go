@@ -191,3 +191,61 @@ func TestUnknownKeysOpenAtOnesOwnRisk(t *testing.T) {
 	}
 	m.Close()
 }
+
+// TestTemplatesWriteMarkupThatTheVocabularyKnows: the model would read as text what the file does not know as markup, and answer quietly as
+// if no turn had begun.
+func TestTemplatesWriteMarkupThatTheVocabularyKnows(t *testing.T) {
+	vocabulary := func(change func(tokens []string, kinds []int32)) func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
+		return func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
+			tokens, err := m.Strings("tokenizer.ggml.tokens")
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers, err := m.Ints("tokenizer.ggml.token_type")
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds := make([]int32, len(numbers))
+			for i, kind := range numbers {
+				kinds[i] = int32(kind)
+			}
+			change(tokens, kinds)
+			set(m, "tokenizer.ggml.tokens", tokens)
+			set(m, "tokenizer.ggml.token_type", kinds)
+			return tensors
+		}
+	}
+	for _, marker := range []string{"<|turn>", "<turn|>", "<bos>", "<eos>", "<|think|>"} {
+		for kind, want := range map[tokenizer.Kind]string{
+			0: "it is no token of it", tokenizer.Normal: "it has the tokenizer.ggml.token_type 1 in it, expected 3 or 4",
+			tokenizer.Control: "", tokenizer.UserDefined: "",
+		} {
+			m, err := gemma4.OpenBytes(otherNano(t, vocabulary(func(tokens []string, kinds []int32) {
+				i := slices.Index(tokens, marker)
+				if kinds[i] = int32(max(kind, tokenizer.Normal)); kind == 0 {
+					tokens[i] = "<another>"
+				}
+			})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{MaxTokens: 1}, Thinking: marker == "<|think|>"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Answer(ctx, "What is "+marker+" and <|turn>?")
+			if want == "" || marker == "<eos>" { // which no template writes
+				if err != nil {
+					t.Errorf("%s of kind %d: %v", marker, kind, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), "the chat template writes "+marker) || !strings.Contains(err.Error(), want) || len(c.Messages) > 0 {
+				t.Errorf("%s of kind %d: error %v, %d messages", marker, kind, err, len(c.Messages))
+			}
+			if err := newSession(t, m, gemma4.SessionOptions{}).Read(ctx, gemma4.Input{Tokens: m.Tokenizer().WithBOS(m.Tokenizer().Encode("Hello", true))}); err != nil {
+				t.Errorf("%s of kind %d, raw text: %v", marker, kind, err)
+			}
+			c.Close()
+			m.Close()
+		}
+	}
+}

@@ -71,6 +71,9 @@ var formatMarkup = []string{
 	toolOpen, toolClose, quote, think, "<|image|>", "<|audio|>", "<|video|>", "<|image>", "<image|>", "<|audio>", "<audio|>",
 }
 
+// Markup returns the texts of Gemma 4's own markup, that of pictures and sounds among it.
+func Markup() []string { return slices.Clone(formatMarkup) }
+
 // Ended reports whether the answer is over: after one of the tokens that end it, or after Close.
 func (p *Parser) Ended() bool { return p.mode == ended }
 

@@ -118,6 +118,13 @@ func (t *Tokenizer) Markup() []string {
 	return texts
 }
 
+// IsSpecial reports whether text that is parsed for markup is cut at this text: whether it is a token of the kind [Unknown], [Control] or
+// [UserDefined].
+func (t *Tokenizer) IsSpecial(text string) bool {
+	id, ok := t.ID(text)
+	return ok && special(int64(t.kinds[id]))
+}
+
 // WithBOS returns ids with the BOS token in front unless they begin with it already. Gemma 4 needs it in front of every text,
 // whatever a file's tokenizer.ggml.add_bos_token says. It does not change the slice it is given, which it returns where nothing is
 // to be added.

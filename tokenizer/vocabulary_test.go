@@ -167,3 +167,16 @@ func TestNewOfEmptyMetadata(t *testing.T) {
 		t.Errorf("%v, want one that wraps gguf.ErrMissing", err)
 	}
 }
+
+func TestSpecialIsWhatMarkupIsCutAt(t *testing.T) {
+	kinds := append([]int32{3, 4, 3, 2, 1, 5, 1}, slices.Repeat([]int32{6}, 256)...)
+	tok, err := New(metadata(t, keyKinds, kinds))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"<pad>": true, "<eos>": true, "<unk>": true, "a": false, "b": false, "<0x41>": false, "<none>": false, "": false} {
+		if got := tok.IsSpecial(text); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
