@@ -64,7 +64,7 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
 	p.Group("how they run")
 	p.TextVar(&plan.cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
-	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: as many as there are cores)")
+	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: one per core, fewer in a CPU quota)")
 	p.BoolVar(&plan.huge, "huge", false, "weights in memory of their own with huge pages (Linux)")
 	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
 	p.BoolVar(&plan.loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood")

@@ -79,6 +79,7 @@ func runHelp(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return dispatch([]string{args[0], "-h"}, stdin, stdout, stderr)
 	}
 	if _, err := io.WriteString(stdout, help()); err != nil {
+		fmt.Fprintln(stderr, "gemma4 help:", err)
 		return 1
 	}
 	return 0

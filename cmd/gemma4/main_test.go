@@ -29,6 +29,10 @@ func TestCommandsAreFoundByName(t *testing.T) {
 	}
 	gemma4Command.Fails(t, 2, `"generate" is no command`, "", "generate")
 	gemma4Command.Fails(t, 2, `"-m" is no command`, "", "-m", "file")
+	var errors strings.Builder
+	if status := dispatch([]string{"help"}, nil, clitest.Full{}, &errors); status != 1 || !strings.Contains(errors.String(), clitest.ErrFull.Error()) {
+		t.Errorf("help that nobody gets: status %d, %q", status, errors.String())
+	}
 	if o := gemma4Command.Call(""); o.Status != 2 || o.Out != "" || !strings.Contains(o.Errors, "usage: ") {
 		t.Errorf("nothing asked for: %+v", o)
 	}

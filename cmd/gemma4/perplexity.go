@@ -31,7 +31,7 @@ gemma4 perplexity -m model.gguf -ids 2,105,2364 -logits out.f32`,
 
 func runPerplexity(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := cli.New(perplexityUsage, stdin, stdout, stderr)
-	model, session := p.ModelFlags(), p.SessionFlags()
+	model, session := p.ModelFlags(), p.SessionFlags("2048, or the model's if that is smaller; of -ids the model's")
 	p.Group("logits")
 	ids := p.String("ids", "", "`ids` to read instead of a text, such as 2,105,2364; with -logits")
 	out := p.String("logits", "", "`file` for the logits of -ids; it appears when it is complete")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,7 @@ func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	history := p.String("history", historyFile(), "`file` that keeps what was typed for the arrow keys; empty: none")
 	template := p.String("template", "", "`file` with a chat template that takes the place of the model's")
 	p.Func("var", "`NAME=JSON` for the template, such as preserve_thinking=true; may be repeated", t.variable)
-	session := p.SessionFlags()
+	session := p.SessionFlags("as many as the model's, taken as they are needed")
 
 	return p.Run(args, func() error {
 		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || *tools != "" || *template != "") {
@@ -71,7 +72,7 @@ func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 				return err
 			}
 			if err := json.Unmarshal(text, &t.options.Tools); err != nil {
-				return fmt.Errorf("%s: %w", *tools, err)
+				return fmt.Errorf("%s: expected a JSON array of tools, as in the OpenAI API: %w", *tools, err)
 			}
 		}
 		if p.NArg() == 0 && !*raw {
@@ -158,6 +159,9 @@ func (t *talk) readTemplate(file string) error {
 	}
 	if t.options.Template, err = chat.Parse(string(text)); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
+	}
+	if !bytes.Contains(text, []byte("messages")) { // any text is a template
+		return fmt.Errorf("%s: is no chat template: it does not mention messages", file)
 	}
 	t.templateText = string(text)
 	return nil

@@ -34,7 +34,7 @@ func slashes() []slash {
 		{"system", "[TEXT]", "the instruction before the conversation, or none", (*talk).system},
 		{"set", "[NAME VALUE]", "change a flag (temp, seed, n, stats …), or list them", (*talk).set},
 		{"show", "[WHAT]", "model, session, system, tools, messages or template", (*talk).show},
-		{"save", "FILE", "save the conversation in a file", func(t *talk, _ context.Context, file string) error { return t.chat.Save(file) }},
+		{"save", "FILE", "save the conversation in a file", (*talk).saveAs},
 		{"load", "FILE", "go on with the conversation of a file", (*talk).load},
 	}
 }
@@ -176,6 +176,14 @@ func (t *talk) change(name, value string) error {
 	}
 	t.apply()
 	return t.save()
+}
+
+func (t *talk) saveAs(_ context.Context, file string) error {
+	if err := t.chat.Save(file); err != nil {
+		return err
+	}
+	t.note("(%s holds %d messages)", file, len(t.chat.Messages))
+	return nil
 }
 
 func (t *talk) load(_ context.Context, file string) error {

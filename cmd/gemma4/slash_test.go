@@ -21,7 +21,7 @@ func TestCommandsChangeTheConversation(t *testing.T) {
 			"[thought] I know this one.\nThe capital of Peru is Lima.\n", "Be brief.\n"},
 		{"system", "/system Be brief.\n/show system\n/system\n/show system\n", "", "Be brief.\n\n"},
 		{"save and load", "What is 2 + 3?\n/save " + saved + "\n/clear\n/show messages\n/load " + saved + "\n/show messages\n", "2 + 3 = 5\n",
-			"(" + saved + " holds 2 messages)\nuser: What is 2 + 3?\nassistant: 2 + 3 = 5\n"},
+			strings.Repeat("("+saved+" holds 2 messages)\n", 2) + "user: What is 2 + 3?\nassistant: 2 + 3 = 5\n"},
 	} {
 		o := run.Call(test.lines, "-temp", "0")
 		if o.Status != 0 || o.Out != test.out || o.Errors != test.errors {

@@ -105,7 +105,7 @@ func TestToolsAreCalledAndTheNextLineIsWhatTheyReturn(t *testing.T) {
 	if err := os.WriteFile(tools, []byte(`[{"type": "function"}]`), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	run.Fails(t, 1, "tools.json: chat: tool: no name", "", "-tools", tools)
+	run.Fails(t, 1, "tools.json: expected a JSON array of tools, as in the OpenAI API: chat: tool: no name", "", "-tools", tools)
 	run.Fails(t, 1, "missing.json", "", "-tools", filepath.Join(t.TempDir(), "missing.json"))
 }
 

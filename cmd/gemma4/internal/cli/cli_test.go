@@ -23,7 +23,7 @@ import (
 func program(body func(p *Program, s *SamplingFlags, o *gemma4.SessionOptions, m *ModelFlags) error) clitest.Run {
 	return func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		p := New(Usage{Name: "test", Args: "[flags]", About: "About.", Examples: "\ntest -temp 0\n"}, stdin, stdout, stderr)
-		m, o, s := p.ModelFlags(), p.SessionFlags(), p.SamplingFlags()
+		m, o, s := p.ModelFlags(), p.SessionFlags("all"), p.SamplingFlags()
 		p.Group("answers")
 		p.Count("n", "`tokens`")
 		return p.Run(args, func() error { return body(p, s, o, m) })
@@ -41,12 +41,15 @@ func TestWrongFlagsEndWithStatus2AndTheUsage(t *testing.T) {
 		{"-cache f64", `unknown cache format "f64"`},
 		{"-n -1", "not negative"},
 		{"-n many", "not negative"},
-		{"-n 99999999999999999999", "not negative"},
+		{"-n 99999999999999999999", "expected at most 2147483647"},
+		{"-ctx 99999999999", "expected at most 2147483647"},
 		{"-threads -1", "not negative"},
 		{"-ctx x", "not negative"},
 		{"-memory much", "such as 500MB"},
 		{"-memory -1GB", "such as 500MB"},
-		{"-memory 1TB", "such as 500MB"},
+		{"-memory 1XB", "such as 500MB"},
+		{"-memory 1Ki", "such as 500MB"},
+		{"-memory 99999999TB", "such as 500MB"},
 		{"-memory NaN", "such as 500MB"},
 		{"-temp hot", "expected a number"},
 		{"-temp -1", "temperature is -1"},
@@ -63,6 +66,33 @@ func TestWrongFlagsEndWithStatus2AndTheUsage(t *testing.T) {
 		{"text --cache=f16", "--cache=f16 stands behind an argument"},
 	} {
 		run.Fails(t, 2, test.text, "", strings.Fields(test.args)...)
+	}
+}
+
+func TestSizesAreThoseThatPeopleWrite(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1500": 1500, "1e9": 1e9, "1.5kB": 1500, "500mb": 500e6, "500 MB": 500e6, "2G": 2e9, "2GB": 2e9, "2GiB": 2 << 30, "1T": 1e12,
+	} {
+		if got, err := size(text); got != want || err != nil {
+			t.Errorf("%s is %d, want %d; %v", text, got, want, err)
+		}
+	}
+}
+
+func TestAValueThatIsRefusedLeavesTheOldOne(t *testing.T) {
+	p := New(Usage{Name: "test"}, nil, io.Discard, io.Discard)
+	s := p.SamplingFlags()
+	n := p.Count("n", "`tokens`")
+	for _, f := range []struct{ name, good, bad string }{{"n", "3", "x"}, {"top-k", "5", "-1"}, {"temp", "0.5", "hot"}, {"top-p", "0.9", "2"}} {
+		if err := p.Change(f.name, f.good); err != nil {
+			t.Fatal(err)
+		}
+		if p.Change(f.name, f.bad) == nil {
+			t.Errorf("%s %s is taken", f.name, f.bad)
+		}
+	}
+	if *n != 3 || *s.TopK != 5 || *s.Temperature != 0.5 || *s.TopP != 0.9 {
+		t.Errorf("n %d, sampling %+v", *n, s.Overrides)
 	}
 }
 

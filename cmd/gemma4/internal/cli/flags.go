@@ -48,9 +48,8 @@ func (p *Program) ModelFlags() *ModelFlags {
 		}
 		return nil
 	})
-	p.Func("threads", "`number` of threads that compute (default: one per core, fewer in a CPU quota)", func(text string) (err error) {
-		f.Loader.Threads, err = count(text)
-		return err
+	p.Func("threads", "`number` of threads that compute (default: one per core, fewer in a CPU quota)", func(text string) error {
+		return setCount(&f.Loader.Threads, text)
 	})
 	return f
 }
@@ -73,14 +72,13 @@ func (f *ModelFlags) Open() (*gemma4.Model, error) {
 	return m, nil
 }
 
-// SessionFlags defines -cache, -ctx and -memory. Long prompts show their progress.
-func (p *Program) SessionFlags() *gemma4.SessionOptions {
+// SessionFlags defines -cache, -ctx, whose usage says what context it gives by default, and -memory. Long prompts show their progress.
+func (p *Program) SessionFlags(context string) *gemma4.SessionOptions {
 	p.Group("memory")
 	o := &gemma4.SessionOptions{Progress: p.Progress("reading")}
 	p.TextVar(&o.Cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
-	p.Func("ctx", "`positions` that the context holds (default: as many as the model's, taken as they are needed)", func(text string) (err error) {
-		o.Context, err = count(text)
-		return err
+	p.Func("ctx", "`positions` that the context holds (default: "+context+")", func(text string) error {
+		return setCount(&o.Context, text)
 	})
 	p.Func("memory", "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or refuses a -ctx that does not fit", func(text string) (err error) {
 		o.Memory, err = size(text)
@@ -89,10 +87,13 @@ func (p *Program) SessionFlags() *gemma4.SessionOptions {
 	return o
 }
 
-// size reads a number of bytes, as Bytes writes it.
+// size reads a number of bytes, as Bytes writes it and as people do: 2GB, 2g and 2GiB.
 func size(text string) (int64, error) {
-	number := strings.TrimRight(text, "kMGB ")
-	unit, ok := map[string]float64{"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[strings.TrimSpace(text[len(number):])]
+	number := strings.TrimRight(text, "kKmMgGtTiIbB ")
+	unit, ok := map[string]float64{
+		"": 1, "b": 1, "k": 1e3, "kb": 1e3, "m": 1e6, "mb": 1e6, "g": 1e9, "gb": 1e9, "t": 1e12, "tb": 1e12,
+		"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+	}[strings.ToLower(strings.TrimSpace(text[len(number):]))]
 	x, err := strconv.ParseFloat(number, 64)
 	if err != nil || !ok || !(x*unit >= 1 && x*unit < 1e18) {
 		return 0, errors.New("expected a number of bytes, such as 500MB or 2GB")
@@ -126,9 +127,9 @@ func (p *Program) SamplingFlags() *SamplingFlags {
 	number("frequency-penalty", "`number` taken off a logit for each recent occurrence, 0: off", &f.FrequencyPenalty)
 	number("presence-penalty", "`number` taken off the logit of recent tokens, 0: off", &f.PresencePenalty)
 	p.Func("top-k", "`number` of most likely tokens to choose from, 0: all (default: the file's advice, else 64)", func(text string) error {
-		k, err := count(text)
-		f.TopK = &k
-		return err
+		k := new(int)
+		f.TopK = k
+		return setCount(k, text)
 	})
 	p.Func("seed", "`number` that makes the choice repeatable (default: another one each time)", func(text string) error {
 		seed, err := strconv.ParseUint(text, 10, 64)

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -100,7 +101,7 @@ func (p *Program) Run(args []string, body func() error) int {
 		return ok
 	case errors.As(err, &wrong):
 		p.Complain(err)
-		fmt.Fprintf(p.Err, "usage: %s %s\n%s -h lists the flags\n", p.Name(), p.usage.Args, p.Name())
+		fmt.Fprintf(p.Err, "usage: %s\n%s -h lists the flags\n", p.synopsis(), p.Name())
 		return wrongFlags
 	case errors.Is(err, context.Canceled):
 		return interrupted
@@ -158,8 +159,11 @@ func (p *Program) check() error {
 	return nil
 }
 
+// synopsis is the name and what stands behind it.
+func (p *Program) synopsis() string { return strings.TrimSpace(p.Name() + " " + p.usage.Args) }
+
 func (p *Program) help() {
-	fmt.Fprintf(p.Out, "usage: %s %s\n\n%s\n", p.Name(), p.usage.Args, strings.TrimSpace(p.usage.About))
+	fmt.Fprintf(p.Out, "usage: %s\n\n%s\n", p.synopsis(), strings.TrimSpace(p.usage.About))
 	fmt.Fprint(p.Out, "\nexamples:\n")
 	for line := range strings.Lines(strings.TrimSpace(p.usage.Examples) + "\n") {
 		fmt.Fprint(p.Out, "  ", line)
@@ -181,19 +185,21 @@ func (p *Program) help() {
 // Count defines a flag for a whole number that is not negative.
 func (p *Program) Count(name, usage string) *int {
 	n := new(int)
-	p.Func(name, usage, func(text string) (err error) {
-		*n, err = count(text)
-		return err
-	})
+	p.Func(name, usage, func(text string) error { return setCount(n, text) })
 	return n
 }
 
-func count(text string) (int, error) {
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || n < 0 {
-		return 0, errors.New("expected a whole number that is not negative")
+// setCount sets n to a whole number that is not negative, or leaves it as it was.
+func setCount(n *int, text string) error {
+	x, err := strconv.ParseInt(text, 10, 32)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && x > 0:
+		return fmt.Errorf("expected at most %d", math.MaxInt32)
+	case err != nil || x < 0:
+		return errors.New("expected a whole number that is not negative")
 	}
-	return int(n), nil
+	*n = int(x)
+	return nil
 }
 
 // Input returns the program's text: its arguments joined by spaces or, where there are none, what stands on standard
