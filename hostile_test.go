@@ -325,9 +325,12 @@ func TestFileCutUnderARunningModel(t *testing.T) {
 				"writing":                  generated,
 				"perplexity":               perplexity,
 			} {
-				if !errors.Is(err, tensor.ErrFault) || !strings.HasPrefix(err.Error(), "gemma4: ") {
+				if !errors.Is(err, tensor.ErrFault) || !strings.HasPrefix(err.Error(), "gemma4: ") || !strings.Contains(err.Error(), path+": tensor ") {
 					t.Errorf("%s cut to %d of %d bytes, %s: error %v", kind, cut, len(data), what, err)
 				}
+			}
+			if err := s.Save(path + ".session"); err == nil || !strings.Contains(err.Error(), path+": tensor ") {
+				t.Errorf("%s cut to %d bytes, saved: error %v", kind, cut, err)
 			}
 			if s.Len() > 4 { // three read, perhaps one written: nothing after the fault counts
 				t.Errorf("%s: %d positions after a fault", kind, s.Len())

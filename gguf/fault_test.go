@@ -3,6 +3,7 @@
 package gguf_test
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/mmap"
 )
 
 func TestFileCutWhileOpenIsAnError(t *testing.T) {
@@ -38,6 +40,17 @@ func TestFileCutWhileOpenIsAnError(t *testing.T) {
 			t.Skip(r)
 		}
 	}()
+	data, err := f.Tensors[0].Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = mmap.Guard(func() error { _, err := io.Discard.Write(append([]byte{}, data[1<<19:]...)); return err })
+	if other := errors.New("another"); f.Locate(other) != other || f.Locate(nil) != nil {
+		t.Error("errors that are no faults are changed")
+	}
+	if err := f.Locate(err); err == nil || err.Error() != "gguf: "+path+": tensor t: the mapped file cannot be read any more, it was cut short or its disk fails" {
+		t.Errorf("located: %v", err)
+	}
 	_, err = f.Tensors[0].ReadAt(make([]byte, 100), 1<<19)
 	if err == nil || !strings.Contains(err.Error(), path+": tensor t: the mapped file cannot be read any more") {
 		t.Errorf("error %v", err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"unsafe"
 
 	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/mmap"
@@ -106,6 +107,33 @@ func OpenReaderAt(parts ...Part) (*File, error) {
 
 // Tensor returns the tensor of that name, nil if the file has none.
 func (f *File) Tensor(name string) *Tensor { return f.index[name] }
+
+// Locate returns err with the names of file and tensor if it wraps an error that tells, by a method Addr, of a fault in the memory that
+// the file is mapped to, and else err itself.
+func (f *File) Locate(err error) error {
+	var fault interface {
+		error
+		Addr() uintptr
+	}
+	if !errors.As(err, &fault) {
+		return err
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for i, p := range f.parts {
+		at := fault.Addr() - uintptr(unsafe.Pointer(unsafe.SliceData(p.data)))
+		if at >= uintptr(len(p.data)) {
+			continue
+		}
+		for _, t := range f.Tensors {
+			if t.Part == i && int64(at) >= t.Offset && int64(at) < t.Offset+t.Size {
+				return t.wrap(err)
+			}
+		}
+		return p.errorf("%w", err)
+	}
+	return err
+}
 
 // Size returns the bytes of all parts.
 func (f *File) Size() int64 {

@@ -62,7 +62,7 @@ func (m *Model) fingerprintOf(ctx context.Context, version int) (string, error) 
 	}
 	value, err := compute(ctx, m.file, m.Workers())
 	if err != nil {
-		return "", err
+		return "", m.file.Locate(err)
 	}
 	p.value = value
 	return value, nil

@@ -62,7 +62,7 @@ func (s *Session) step(ctx context.Context, chunk []row, yield func(pos int, log
 	}
 	defer s.settle() // also when the caller of yield panics
 	if err := s.forward(ctx, chunk, yield); err != nil {
-		return err
+		return s.m.file.Locate(err)
 	}
 	s.commit(chunk)
 	return nil

@@ -13,6 +13,18 @@ import (
 // memory map was cut short or its device is gone.
 var ErrFault = errors.New("tensor: a mapped file could not be read")
 
+// faultError is the address of such a page.
+type faultError uintptr
+
+func (e faultError) Error() string {
+	return fmt.Sprintf("%v (address %#x): was the file cut short or its device removed?", ErrFault, uintptr(e))
+}
+
+func (e faultError) Unwrap() error { return ErrFault }
+
+// Addr returns the address, for who knows what lies there.
+func (e faultError) Addr() uintptr { return uintptr(e) }
+
 // Task is the work of one region: independent chunks, each done once, by any worker.
 type Task interface {
 	// Do does one chunk. worker, below Pool.Workers(), tells which of the scratch buffers is its own.
@@ -123,7 +135,7 @@ func (p *Pool) Run(chunks int, t Task) error {
 	p.own = nil
 	if f := p.failed.Swap(nil); f != nil {
 		if fault, ok := f.value.(interface{ Addr() uintptr }); ok {
-			return fmt.Errorf("%w (address %#x): was the file cut short or its device removed?", ErrFault, fault.Addr())
+			return faultError(fault.Addr())
 		}
 		panic(f.value)
 	}

@@ -1,12 +1,19 @@
 package mmap
 
-import (
-	"fmt"
-	"runtime/debug"
-)
+import "runtime/debug"
+
+// Fault is the error of an access to mapped memory that the system could not deliver.
+type Fault struct{ addr uintptr }
+
+func (f Fault) Error() string {
+	return "the mapped file cannot be read any more, it was cut short or its disk fails"
+}
+
+// Addr returns the address, as far as the system tells it.
+func (f Fault) Addr() uintptr { return f.addr }
 
 // Guard calls f and turns a fault in mapped memory, which a file that became shorter or a disk that fails gives, into
-// an error. Without it the program would end.
+// an error, a [Fault]. Without it the program would end.
 func Guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -21,7 +28,7 @@ func Guard(f func() error) (err error) {
 		if !ok {
 			panic(r)
 		}
-		err = fmt.Errorf("the mapped file cannot be read any more, it was cut short or its disk fails: %w", fault)
+		err = Fault{fault.Addr()}
 	}()
 	return f()
 }
