@@ -87,8 +87,8 @@ func weigh(c []entry, temperature float64) float64 {
 func mostLikely(c []entry, share float64) []entry {
 	sum := mass(c)
 	// Entries below (1 − share) / len of the mass hold less than 1 − share together: none of them is needed, and a long
-	// tail never enters the heap.
-	c = atLeast(c, (1-share)*sum/float64(len(c)))
+	// tail never enters the heap. One more in len, for the mean of equals may be rounded to more than each.
+	c = atLeast(c, (1-share)*sum/float64(len(c)+1))
 	return firstOf(c, share*sum, better)
 }
 

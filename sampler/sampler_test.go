@@ -741,3 +741,21 @@ func TestWithSharesNoMemory(t *testing.T) {
 		t.Errorf("%v, %v", o, v)
 	}
 }
+
+// The mean of equal weights can be rounded to more than each of them, and then a share of nearly nothing left none of them.
+func TestSmallestSharesLeaveACandidate(t *testing.T) {
+	logits := []float32{0.5057246, 0.5057246, 1.2667966, 0.5057246}
+	for _, o := range []Options{
+		{Temperature: 1, Typical: 0.5, TopP: 1e-20},
+		{Temperature: 1, Typical: 0.5, TopP: 5e-324, MinP: 1},
+		{Temperature: 5e-324, Typical: 5e-324, TopP: 5e-324, MinP: 5e-324},
+	} {
+		s, err := New(len(logits), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := s.Sample(logits, 0); err != nil || s.Probability(id) <= 0 {
+			t.Errorf("%+v: %d with probability %v, %v", o, id, s.Probability(id), err)
+		}
+	}
+}
