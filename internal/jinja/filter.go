@@ -41,7 +41,11 @@ func standardFilters(t *tables) map[string]operation {
 	text("center", "width", 0, func(r *run, s string, a []value) (value, error) {
 		return r.pad(s, pick[value](given(a[0]), a[0], int64(80)), " ", 1)
 	})
-	text("indent", "width first blank", 0, func(r *run, s string, a []value) (value, error) {
+	add("indent", "width first blank", 0, func(r *run, v value, a []value) (value, error) {
+		s, ok := v.(string)
+		if !ok {
+			return nil, fmt.Errorf("indent: %s, expected a string", describe(v))
+		}
 		return r.indent(s, pick[value](given(a[0]), a[0], int64(4)), truth(a[1]), truth(a[2]))
 	})
 	text("string", "", 0, func(_ *run, s string, _ []value) (value, error) { return s, nil })
@@ -179,6 +183,9 @@ func standardFilters(t *tables) map[string]operation {
 	})
 	add("attr", "name", 1, func(r *run, v value, a []value) (value, error) {
 		name, err := texts("attr", a[0])
+		if err == nil && !given(v) {
+			err = errors.New(describe(v) + ", and has no attributes")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -259,7 +266,7 @@ func standardFilters(t *tables) map[string]operation {
 				return undefined{name + " of nothing"}, err
 			}
 			best := 0
-			for i := range keys {
+			for i := 1; i < len(keys); i++ {
 				order, err := r.compare(keys[i], keys[best], 0)
 				if err != nil {
 					return nil, err
@@ -442,11 +449,18 @@ func round(r *run, v value, a []value) (value, error) {
 	}
 	digits = min(max(digits, -400), 400)
 	scale := math.Pow(10, float64(digits))
+	whole := func(f func(float64) float64) (value, error) {
+		scaled := n.f * scale
+		if scale == 0 || math.IsInf(scaled, 0) || math.IsNaN(scaled) {
+			return nil, fmt.Errorf("round: %s to %d digits is out of range", formatFloat(n.f), digits)
+		}
+		return (f(scaled) + 0) / scale, nil // the sum is no negative zero, as Python's integer is none
+	}
 	switch {
 	case method == "ceil":
-		return math.Ceil(n.f*scale) / scale, nil
+		return whole(math.Ceil)
 	case method == "floor":
-		return math.Floor(n.f*scale) / scale, nil
+		return whole(math.Floor)
 	case method != "common":
 		return nil, errors.New(`round: the method must be "common", "ceil" or "floor"`)
 	case !n.float && digits >= 0:
@@ -722,17 +736,24 @@ func (r *run) path(v, attribute value) (value, error) {
 	return v, nil
 }
 
-// paths is keys for an attribute that may be several with commas between them.
+// paths is keys for an attribute that may be several with commas between them. Each is a list, so that equals need no order.
 func (r *run) paths(items []value, attribute value, lower func(string) (string, error)) ([]value, error) {
-	names, ok := attribute.(string)
-	if !ok || !strings.Contains(r.marks.plain(names), ",") {
-		return r.keys(items, attribute, lower)
+	names := []value{attribute}
+	if s, ok := attribute.(string); ok {
+		s = r.marks.plain(s)
+		if err := r.makeList(2 * int64(strings.Count(s, ","))); err != nil {
+			return nil, err
+		}
+		names = nil
+		for name := range strings.SplitSeq(s, ",") {
+			names = append(names, name)
+		}
 	}
 	all := make([]value, len(items))
 	for i := range all {
 		all[i] = &list{}
 	}
-	for name := range strings.SplitSeq(r.marks.plain(names), ",") {
+	for _, name := range names {
 		keys, err := r.keys(items, name, lower)
 		if err == nil {
 			err = r.makeList(2 * int64(len(items)))

@@ -13,7 +13,7 @@ import (
 type spec struct {
 	fill      string // one character, perhaps marked
 	align     byte   // '<', '>', '^', '=' (between sign and digits), or 0
-	sign      byte   // '+', ' ' or 0
+	sign      byte   // '+', '-', ' ' or 0
 	alternate bool   // #
 	positive  bool   // z: no negative zero
 	width     int64
@@ -240,16 +240,17 @@ func truncate(f float64) (int64, bool) {
 }
 
 // format is Python's str.format.
-func (r *run) format(s string, args arguments) (value, error) {
-	f := &formatter{run: r, args: args}
+func (r *run) format(s string, positional []value, named *dict) (value, error) {
+	f := &formatter{run: r, positional: positional, named: named}
 	return f.expand(s, 1)
 }
 
 // formatter is the state of format.
 type formatter struct {
 	*run
-	args arguments
-	auto int // fields without a number so far; -1 after one with a number
+	positional []value
+	named      *dict
+	auto       int // fields without a number so far; -1 after one with a number
 }
 
 // expand replaces the fields of s. depth is that of further fields in specifications.
@@ -366,11 +367,13 @@ func (f *formatter) lookUp(name string) (value, error) {
 	case isNumber:
 		f.auto = -1
 	default:
-		_, v = f.args.take(first)
+		if item, ok := f.named.get(first); ok {
+			v = item
+		}
 		n = -1
 	}
-	if n >= 0 && n < len(f.args.positional) {
-		v = f.args.positional[n]
+	if n >= 0 && n < len(f.positional) {
+		v = f.positional[n]
 	}
 	if !given(v) {
 		return nil, fmt.Errorf("format: no argument for {%.40s}", name)
@@ -483,9 +486,7 @@ func (r *run) parseSpec(text string) (sp spec, zero bool, err error) {
 		s = s[1:]
 		return c
 	}
-	if sp.sign = has("+- "); sp.sign == '-' {
-		sp.sign = 0
-	}
+	sp.sign = has("+- ")
 	sp.positive = has("z") != 0
 	sp.alternate = has("#") != 0
 	if zero = has("0") != 0; zero && !filled {
@@ -556,7 +557,7 @@ func (sp spec) head(negative bool) string {
 	switch {
 	case negative:
 		return "-"
-	case sp.sign != 0:
+	case sp.sign == '+' || sp.sign == ' ':
 		return string(sp.sign)
 	}
 	return ""
@@ -633,6 +634,9 @@ func (r *run) printFloat(b *buffer, sp spec, f float64) error {
 		digits = formatFloat(abs)
 	case verb == 0 && sp.precision < 0:
 		digits = formatFloat(abs)
+		if mantissa, exponent, ok := strings.Cut(digits, "e"); sp.alternate && ok && !strings.Contains(mantissa, ".") {
+			digits = mantissa + ".e" + exponent
+		}
 	case verb == 0:
 		digits = general(abs, int(sp.precision), true, sp.alternate)
 	case verb == 'g' || verb == 'n':
@@ -671,7 +675,7 @@ func general(f float64, precision int, point, alternate bool) string {
 		mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
 	}
 	if !plain {
-		return mantissa + "e" + exponent
+		return mantissa + pick(alternate && !strings.Contains(mantissa, "."), ".", "") + "e" + exponent
 	}
 	if point && !strings.Contains(mantissa, ".") {
 		mantissa += ".0"

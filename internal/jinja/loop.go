@@ -11,7 +11,7 @@ type forLoop struct {
 	condition expression // eval is nil without one
 	recursive bool
 	body      block
-	other     block // for no items
+	other     block // for a loop of which no round came to its end: as in Jinja, one left by break or continue does not count
 }
 
 // loop is the variable of that name in the body of a for.
@@ -98,10 +98,9 @@ func (f *forLoop) run(r *run, s *scope, over value, depth int) (flow, error) {
 			return proceed, err
 		}
 	}
-	if len(items) == 0 {
-		return f.other.exec(r, s.inner())
-	}
 	l := &loop{forLoop: f, scope: s, items: items, depth: depth, seen: undefined{}}
+	ended := false
+rounds:
 	for i, item := range items {
 		if err := r.step(); err != nil {
 			return proceed, err
@@ -116,10 +115,15 @@ func (f *forLoop) run(r *run, s *scope, over value, depth int) (flow, error) {
 		case err != nil:
 			return proceed, err
 		case fl == breakLoop:
-			return proceed, nil
+			break rounds
+		case fl == proceed:
+			ended = true
 		}
 	}
-	return proceed, nil
+	if ended {
+		return proceed, nil
+	}
+	return f.other.exec(r, s.inner())
 }
 
 // filter keeps the items for which the condition holds.

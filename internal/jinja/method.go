@@ -35,10 +35,10 @@ func stringMethods() map[string]operation {
 					return nil, err
 				}
 				part, skipped, err := r.within(s, a[1], a[2])
-				if err != nil {
-					return nil, err
+				i := int64(-1)
+				if err == nil && skipped >= 0 {
+					i, err = r.find(part, sub[0], fromRight)
 				}
-				i, err := r.find(part, sub[0], fromRight)
 				if err == nil && i < 0 && must {
 					err = errors.New(name + ": not found")
 				}
@@ -46,11 +46,12 @@ func stringMethods() map[string]operation {
 			})
 		}
 		add(pick(fromRight, "endswith", "startswith"), "prefix start end", 1, func(r *run, s string, a []value) (value, error) {
-			part, _, err := r.within(s, a[1], a[2])
+			part, skipped, err := r.within(s, a[1], a[2])
 			if err != nil {
 				return nil, err
 			}
-			return r.affix(part, a[0], fromRight)
+			has, err := r.affix(part, a[0], fromRight)
+			return pick[value](skipped < 0, false, has), err
 		})
 		add(pick(fromRight, "removesuffix", "removeprefix"), "prefix", 1, func(r *run, s string, a []value) (value, error) {
 			has, err := r.affix(s, a[0], fromRight)
@@ -98,9 +99,9 @@ func stringMethods() map[string]operation {
 		if err != nil {
 			return nil, err
 		}
-		part, _, err := r.within(s, a[1], a[2])
-		if err != nil {
-			return nil, err
+		part, skipped, err := r.within(s, a[1], a[2])
+		if err != nil || skipped < 0 {
+			return int64(0), err
 		}
 		return int64(strings.Count(r.marks.plain(part), r.marks.plain(sub[0]))), r.work(len(s))
 	})
@@ -141,24 +142,25 @@ func stringMethods() map[string]operation {
 	}
 	add("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, isUpper) })
 	add("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, isLower) })
-	methods["format"] = func(r *run, v value, a arguments) (value, error) { return r.format(v.(string), a) }
+	methods["format"] = func(r *run, v value, a arguments) (value, error) {
+		named, err := dictOf(r, arguments{names: a.names, named: a.named})
+		if err != nil {
+			return nil, err
+		}
+		return r.format(v.(string), a.positional, named.(*dict))
+	}
 	add("format_map", "mapping", 1, func(r *run, s string, a []value) (value, error) {
 		d, ok := a[0].(*dict)
 		if !ok {
 			return nil, fmt.Errorf("format_map: %s, expected an object", describe(a[0]))
 		}
-		var named arguments
-		for i, k := range d.keys {
-			if name, ok := k.(string); ok {
-				named.names, named.named = append(named.names, r.marks.plain(name)), append(named.named, d.values[i])
-			}
-		}
-		return r.format(s, named)
+		return r.format(s, nil, d)
 	})
 	return methods
 }
 
-// within is s[start:end], and how many characters come before; start and end may be undefined.
+// within is s[start:end], and how many characters come before, or −1 if s ends before start: nothing is found there, not even
+// an empty text. start and end may be undefined.
 func (r *run) within(s string, start, end value) (part string, skipped int64, err error) {
 	if !given(start) && !given(end) {
 		return s, 0, nil
@@ -174,6 +176,9 @@ func (r *run) within(s string, start, end value) (part string, skipped int64, er
 	}
 	v, err := r.slice(s, int64(from), int64(to), nil)
 	part, _ = v.(string)
+	if first, _ := integer(start); first > int64(n) || to < from {
+		return part, -1, err
+	}
 	return part, int64(from), err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -180,6 +181,10 @@ func arithmetic(op string, a, b num) (value, error) {
 		case "*":
 			return a.f * b.f, nil
 		case "/":
+			if !a.float && !b.float && max(a.i, -a.i, b.i, -b.i) > 1<<53 { // rounded once, as in Python
+				f, _ := big.NewRat(a.i, b.i).Float64()
+				return f, nil
+			}
 			return a.f / b.f, nil
 		case "//":
 			q, _ := divide(a.f, b.f)

@@ -93,7 +93,7 @@ func (r *run) hash(v value) (any, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("%s as a key, expected a string, a number, a boolean or none", describe(v))
-	case n.float && n.f == math.Trunc(n.f) && math.Abs(n.f) < 1<<62:
+	case n.float && n.f == math.Trunc(n.f) && math.Abs(n.f) < 1<<63:
 		return int64(n.f), nil
 	case n.float:
 		return n.f, nil
@@ -469,7 +469,7 @@ func (r *run) compare(a, b value, depth int) (int, error) {
 		}
 	case *list:
 		b, ok := b.(*list)
-		if !ok || a.tuple != b.tuple {
+		if !ok || a.tuple != b.tuple || a.view != "" || b.view != "" {
 			break
 		}
 		for i := range min(len(a.items), len(b.items)) {
