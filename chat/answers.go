@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,7 +138,7 @@ func match(calls []Call, answers []Message) (identified []Call, at int, err erro
 		} else {
 			which[at] = len(calls) + 1
 		}
-		if len(a.Response) > 0 && a.Response[0] == '"' {
+		if a.Response = bytes.TrimSpace(a.Response); len(a.Response) > 0 && a.Response[0] == '"' {
 			if err := json.Unmarshal(a.Response, &a.Content); err != nil {
 				return nil, at, err
 			}
@@ -212,8 +213,8 @@ func (m Message) response(asText bool) (json.RawMessage, error) {
 		var text strings.Builder
 		for _, p := range m.Parts {
 			if p.Type != "text" {
-				return nil, errors.New("chat: a tool's answer of parts other than text beside one that is a JSON value: " +
-					"the template cannot hold both")
+				return nil, fmt.Errorf("chat: answer of tool %.60q: parts other than text beside an answer that is a JSON value: "+
+					"the template cannot hold both", m.Name)
 			}
 			text.WriteString(p.Text)
 		}

@@ -100,8 +100,8 @@ func FuzzParser(f *testing.F) {
 			}
 		}
 		a, b = append(a, whole.Close()...), append(b, small.Close()...)
-		want := show(merge(a))
-		if got := show(merge(b)); got != want {
+		want := show(join(a))
+		if got := show(join(b)); got != want {
 			t.Fatalf("%q in pieces of %d: %q, want %q", text, int(size)+1, got, want)
 		}
 		for _, e := range a {
@@ -115,19 +115,6 @@ func FuzzParser(f *testing.F) {
 			}
 		}
 	})
-}
-
-// merge joins events of one kind that follow each other.
-func merge(events []Event) []Event {
-	var merged []Event
-	for _, e := range events {
-		if n := len(merged); n > 0 && e.Kind != ToolCall && merged[n-1].Kind == e.Kind && e.Err == nil && merged[n-1].Err == nil {
-			merged[n-1].Text += e.Text
-			continue
-		}
-		merged = append(merged, e)
-	}
-	return merged
 }
 
 // cutAtMarkup cuts text as ParseText does.

@@ -218,7 +218,7 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 		next.Reasoning = j.ReasoningContent
 	}
 	switch content := bytes.TrimSpace(j.Content); {
-	case len(content) == 0 || string(content) == "null":
+	case len(content) == 0 || string(content) == "null" && next.Role != "tool":
 	case content[0] == '"':
 		if err := json.Unmarshal(content, &next.Content); err != nil {
 			return fmt.Errorf("chat: message: content: %w", err)

@@ -222,3 +222,29 @@ func TestModelIsTheAssistant(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func TestAnswersOfToolsSurviveJSON(t *testing.T) {
+	for _, response := range []string{"null", "1", "[]", `{"a":[null]}`, "true"} {
+		m := Message{Role: "tool", ToolCallID: "1", Response: json.RawMessage(response)}
+		data, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Message
+		if err := json.Unmarshal(data, &back); err != nil || string(back.Response) != response || back.Content != "" {
+			t.Errorf("%s: response %q, content %q, %v", data, back.Response, back.Content, err)
+		}
+	}
+	// Space around a string is none of it.
+	tpl, err := Parse("{% for m in messages %}{% if m.role == 'tool' %}{{ m.content }}{% endif %}{% endfor %}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Conversation{Messages: []Message{
+		{Role: "assistant", ToolCalls: []Call{{Name: "f"}}},
+		{Role: "tool", Response: json.RawMessage(" \"sunny\"\n")},
+	}}
+	if p := render(t, tpl, c, nil); p.Text != "sunny" {
+		t.Errorf("%q, want sunny", p.Text)
+	}
+}

@@ -317,16 +317,7 @@ func ParseText(text string, markup []string) []Event {
 	}
 	var p Parser
 	var events []Event
-	add := func(more []Event) {
-		for _, e := range more {
-			last := len(events) - 1
-			if last >= 0 && e.Kind != ToolCall && e.Err == nil && events[last].Kind == e.Kind && events[last].Err == nil {
-				events[last].Text += e.Text
-				continue
-			}
-			events = append(events, e)
-		}
-	}
+	add := func(more []Event) { events = append(events, more...) }
 	find := newFinder(markup)
 	from := 0
 	for at := 0; at < len(text); {
@@ -342,7 +333,25 @@ func ParseText(text string, markup []string) []Event {
 	}
 	add(p.Push(text[from:], false))
 	add(p.Close())
-	return events
+	return join(events)
+}
+
+// join makes one event of pieces of one kind that follow each other.
+func join(events []Event) []Event {
+	var joined []Event
+	var text strings.Builder
+	for i, e := range events {
+		if e.Kind != ToolCall && e.Err == nil {
+			text.WriteString(e.Text)
+			if i+1 < len(events) && events[i+1].Kind == e.Kind && events[i+1].Err == nil {
+				continue
+			}
+			e.Text = text.String()
+			text.Reset()
+		}
+		joined = append(joined, e)
+	}
+	return joined
 }
 
 // finder finds the longest of many texts that begins at a place.

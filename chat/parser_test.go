@@ -258,7 +258,7 @@ func TestDriftingCalls(t *testing.T) {
 				fail("%s %s", m.ToolCalls[i].Name, m.ToolCalls[i].Arguments)
 			}
 		}
-		if want := show(events); !everySplit(c.Text, func(got []Event) bool { return show(merge(got)) == want }) {
+		if want := show(events); !everySplit(c.Text, func(got []Event) bool { return show(join(got)) == want }) {
 			fail("other pieces are read otherwise")
 		}
 		if ok {
@@ -518,6 +518,7 @@ func TestParserTakesLinearTime(t *testing.T) {
 	const n = 1 << 20
 	long := map[string]string{
 		"text":     strings.Repeat("a<b ", n/4),
+		"pieces":   strings.Repeat("text of <bos>", n/5),
 		"quotes":   callOpen + "call:f{a:" + strings.Repeat(quote, n/5) + "}" + callClose,
 		"keys":     callOpen + "call:f{" + strings.Repeat("a", n) + callClose,
 		"commas":   callOpen + "call:f{a:[" + strings.Repeat("1,", n/2) + "1]}" + callClose,
