@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,12 +22,22 @@ type disk struct {
 	io.ReaderAt
 	reads, bytes atomic.Int64
 	failAt       atomic.Int64 // this read fails, if it is not 0
+	kind         atomic.Int64 // how: with an error, with too few bytes, with a panic
 }
 
-var errDisk = errors.New("the disk is gone")
+var (
+	errDisk  = errors.New("the disk is gone")
+	errPanic = errors.New("the reader panics")
+)
 
 func (r *disk) ReadAt(p []byte, off int64) (int, error) {
 	if n := r.reads.Add(1); n == r.failAt.Load() {
+		switch r.kind.Load() {
+		case 1:
+			return len(p) - 1, nil
+		case 2:
+			panic(errPanic)
+		}
 		return 0, errDisk
 	}
 	n, err := r.ReaderAt.ReadAt(p, off)
@@ -110,40 +121,69 @@ func TestWeightsReadWhenNeededGiveTheSameLogits(t *testing.T) {
 	}
 }
 
+// TestWeightsThatCannotBeReadFailTheStep: whichever read it is, and whether it returns an error, too few bytes, or panics.
 func TestWeightsThatCannotBeReadFailTheStep(t *testing.T) {
-	g := readGolden(t, "micro-e")
-	m, reader := openNeeded(t, g.model, 2, -1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F32})
-	read(t, s, Input{Tokens: g.IDs[:8]})
-	before := reader.reads.Load()
-	if _, err := s.Write(context.Background(), g.IDs[8]); err != nil {
-		t.Fatal(err)
-	}
-	reads := reader.reads.Load() - before
-	if reads < int64(8*len(m.Layers)) {
-		t.Fatalf("a token takes %d reads, expected several for each of %d layers", reads, len(m.Layers))
-	}
-	for fail := int64(1); fail <= reads; fail++ {
-		s.Truncate(8)
-		reader.failAt.Store(reader.reads.Load() + fail)
-		_, err := s.Write(context.Background(), g.IDs[8])
-		if !errors.Is(err, errDisk) || !strings.Contains(err.Error(), "micro-e.gguf: tensor ") {
-			t.Fatalf("read %d fails: error %v", fail, err)
+	for _, name := range []string{"micro-e", "micro-moe", "micro-dense"} {
+		g := readGolden(t, name)
+		m, reader := openNeeded(t, g.model, 2, -1)
+		s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: 2})
+		last := func(err error) []float32 {
+			if err != nil {
+				return nil
+			}
+			return slices.Clone(s.logits[:m.Vocabulary])
 		}
-		if s.Len() != 8 {
-			t.Fatalf("read %d fails: the session has %d positions, want 8", fail, s.Len())
+		want := func(pos int) bool { return pos == 10 }
+		for what, step := range map[string]func() ([]float32, error){
+			"written": func() ([]float32, error) {
+				logits, err := s.Write(ctx, g.IDs[8])
+				return slices.Clone(logits), err
+			},
+			"read": func() ([]float32, error) { // in two steps: one or none of them counts
+				err := s.Read(ctx, []Input{{Tokens: g.IDs[8:11]}}, want, func(int, []float32) error { return nil })
+				return last(err), err
+			},
+		} {
+			s.Truncate(0)
+			read(t, s, Input{Tokens: g.IDs[:8]})
+			before := reader.reads.Load()
+			right, err := step()
+			if err != nil {
+				t.Fatal(err)
+			}
+			reads := reader.reads.Load() - before
+			if reads < int64(7*len(m.Layers)) {
+				t.Fatalf("%s, %s: %d reads, expected several for each of %d layers", name, what, reads, len(m.Layers))
+			}
+			for fail := int64(1); fail <= reads; fail++ {
+				s.Truncate(8)
+				reader.failAt.Store(reader.reads.Load() + fail)
+				kind := int(fail % 3)
+				reader.kind.Store(int64(kind))
+				failure := func() (failure any) {
+					defer func() {
+						if r := recover(); r != nil {
+							failure = r
+						}
+					}()
+					_, err := step()
+					return err
+				}()
+				err, _ := failure.(error)
+				if wanted := []error{errDisk, io.ErrUnexpectedEOF, errPanic}[kind]; !errors.Is(err, wanted) ||
+					kind != 2 && !strings.Contains(err.Error(), name+".gguf: tensor ") {
+					t.Fatalf("%s, %s, read %d fails: error %v", name, what, fail, failure)
+				}
+				if n := s.Len(); n != 8 && (what == "written" || n != 10) {
+					t.Fatalf("%s, %s, read %d fails: the session has %d positions, want 8", name, what, fail, n)
+				}
+				s.Truncate(8)
+				if got, err := step(); err != nil || worst(got, right) != 0 {
+					t.Fatalf("%s, %s, after read %d failed: logits are off by %g, error %v", name, what, fail, worst(got, right), err)
+				}
+			}
+			t.Logf("%s, %s: %d reads failed", name, what, reads)
 		}
-		got, err := s.Write(context.Background(), g.IDs[8])
-		if err != nil {
-			t.Fatalf("after read %d failed: %v", fail, err)
-		}
-		if w := worst(got, g.logits[8*g.Vocab:9*g.Vocab]); !(w <= 1e-3) {
-			t.Fatalf("after read %d failed: logits are off by %g", fail, w)
-		}
-	}
-	reader.failAt.Store(reader.reads.Load() + 3)
-	if err := s.Read(context.Background(), []Input{{Tokens: g.IDs[9:12]}}, nil, nil); !errors.Is(err, errDisk) || s.Len() != 9 {
-		t.Errorf("reading a prompt: error %v, %d positions", err, s.Len())
 	}
 }
 
