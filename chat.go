@@ -357,12 +357,12 @@ func (m *Model) knows(p chat.Prompt) error {
 			if at += i; slices.Contains(p.Literal, at) {
 				continue
 			}
-			is := "is no token of it"
+			is := "is no token"
 			if id, ok := m.tok.ID(marker); ok {
-				is = fmt.Sprintf("has the tokenizer.ggml.token_type %d in it, expected 3 or 4", m.tok.Kind(id))
+				is = fmt.Sprintf("has tokenizer.ggml.token_type %d, expected 3 or 4", m.tok.Kind(id))
 			}
-			return fmt.Errorf("gemma4: the chat template writes %s, which the model would read as text: it is no markup of the file's vocabulary "+
-				"(it %s); ChatOptions.Template can be another, and raw text works", marker, is)
+			return fmt.Errorf("gemma4: the chat template writes %s, which the model would read as text: in the file's vocabulary it %s "+
+				"(ChatOptions.Template can be another)", marker, is)
 		}
 	}
 	return nil

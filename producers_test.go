@@ -217,7 +217,7 @@ func TestTemplatesWriteMarkupThatTheVocabularyKnows(t *testing.T) {
 	}
 	for _, marker := range []string{"<|turn>", "<turn|>", "<bos>", "<eos>", "<|think|>"} {
 		for kind, want := range map[tokenizer.Kind]string{
-			0: "it is no token of it", tokenizer.Normal: "it has the tokenizer.ggml.token_type 1 in it, expected 3 or 4",
+			0: "it is no token", tokenizer.Normal: "it has tokenizer.ggml.token_type 1, expected 3 or 4",
 			tokenizer.Control: "", tokenizer.UserDefined: "",
 		} {
 			m, err := gemma4.OpenBytes(otherNano(t, vocabulary(func(tokens []string, kinds []int32) {

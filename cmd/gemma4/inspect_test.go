@@ -175,3 +175,23 @@ func TestWhatCannotBeInspectedIsOneSentence(t *testing.T) {
 	inspect.Fails(t, 2, "one file", "", "-m", "a.gguf", "b.gguf")
 	inspect.Fails(t, 2, "nonsense", "", "-nonsense")
 }
+
+func TestPartsUnderOtherNamesSayWhatTheyAre(t *testing.T) {
+	dir := t.TempDir()
+	var m gguf.Metadata
+	if err := m.Set("general.architecture", "another"); err != nil {
+		t.Fatal(err)
+	}
+	parts, err := gguf.WriteSplit(filepath.Join(dir, "m.gguf"), 2, &m, []gguf.Source{
+		gguf.NewSource("a", gguf.F32, []int{8}, make([]byte, 32)), gguf.NewSource("b", gguf.F32, []int{8}, make([]byte, 32)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other.gguf")
+	if err := os.Rename(parts[1], other); err != nil {
+		t.Fatal(err)
+	}
+	inspect.Fails(t, 1, parts[1]+": part 2 of 2 is missing beside "+parts[0], "", parts[0])
+	inspect.Fails(t, 1, "other.gguf: is part 2 of 2, expected a name that ends in -00002-of-00002.gguf: give all parts such names", "", other)
+}

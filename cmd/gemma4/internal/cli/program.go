@@ -227,6 +227,7 @@ func (p *Program) Text() (string, error) {
 var ours = strings.NewReplacer(
 	"AllowUnknown opens", "-allow-unknown opens",
 	"ChatOptions.Template can be another", "-template FILE gives another, -raw does without",
+	", or all parts for OpenParts", ": give all parts such names",
 )
 
 // Complain prints an error on standard error: one line, whatever a file's name or a foreign text in it brings along.
