@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -19,7 +20,8 @@ const maxDigits = 1000
 // Conversation is what a template renders: the messages so far and how to ask for the next one.
 //
 // Its JSON has the keys messages, tools, enable_thinking, add_generation_prompt (true where it is missing) and
-// chat_template_kwargs.
+// chat_template_kwargs. A struct that embeds a Conversation is read as one, by its UnmarshalJSON: decode what else stands in a
+// request into a struct of its own.
 type Conversation struct {
 	Messages []Message
 	Tools    []Tool
@@ -135,7 +137,7 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 		Tools     []json.RawMessage `json:"tools"`
 		Variables json.RawMessage   `json:"chat_template_kwargs"`
 	}
-	if err := json.Unmarshal(data, &j); err != nil {
+	if err := unmarshal(data, &j); err != nil {
 		return fmt.Errorf("chat: conversation: %w", err)
 	}
 	next := Conversation{
@@ -146,7 +148,7 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 		d := json.NewDecoder(bytes.NewReader(j.Variables))
 		d.UseNumber()
 		if err := d.Decode(&next.Variables); err != nil {
-			return fmt.Errorf("chat: conversation: chat_template_kwargs: %w", err)
+			return fmt.Errorf("chat: conversation: chat_template_kwargs: %w", jsonError(err))
 		}
 		if thinking, ok := next.Variables["enable_thinking"].(bool); ok { // as other servers are asked for it
 			next.Thinking = thinking
@@ -155,14 +157,14 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 	}
 	for i, raw := range j.Messages {
 		var m Message
-		if err := json.Unmarshal(raw, &m); err != nil {
+		if err := unmarshal(raw, &m); err != nil {
 			return fmt.Errorf("chat: message %d: %w", i, inner(err))
 		}
 		next.Messages = append(next.Messages, m)
 	}
 	for i, raw := range j.Tools {
 		var t Tool
-		if err := json.Unmarshal(raw, &t); err != nil {
+		if err := unmarshal(raw, &t); err != nil {
 			return fmt.Errorf("chat: tool %d: %w", i, inner(err))
 		}
 		next.Tools = append(next.Tools, t)
@@ -207,7 +209,7 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("chat: message: %w", err)
 	}
 	var j messageJSON
-	if err := json.Unmarshal(data, &j); err != nil {
+	if err := unmarshal(data, &j); err != nil {
 		return fmt.Errorf("chat: message: %w", inner(err))
 	}
 	next := Message{
@@ -220,14 +222,14 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	switch content := bytes.TrimSpace(j.Content); {
 	case len(content) == 0 || string(content) == "null" && next.Role != "tool":
 	case content[0] == '"':
-		if err := json.Unmarshal(content, &next.Content); err != nil {
+		if err := unmarshal(content, &next.Content); err != nil {
 			return fmt.Errorf("chat: message: content: %w", err)
 		}
 	case next.Role == "tool" && !isParts(content):
 		next.Response = bytes.Clone(content)
 	case content[0] == '[':
 		next.Parts = []Part{}
-		if err := json.Unmarshal(content, &next.Parts); err != nil {
+		if err := unmarshal(content, &next.Parts); err != nil {
 			return fmt.Errorf("chat: message: content: %w", inner(err))
 		}
 	default:
@@ -283,13 +285,13 @@ func (c Call) MarshalJSON() ([]byte, error) {
 // sends them, a string that holds one.
 func (c *Call) UnmarshalJSON(data []byte) error {
 	var j callJSON
-	if err := json.Unmarshal(data, &j); err != nil {
+	if err := unmarshal(data, &j); err != nil {
 		return fmt.Errorf("chat: tool call: %w", err)
 	}
 	arguments := bytes.TrimSpace(j.Function.Arguments)
 	if len(arguments) > 0 && arguments[0] == '"' {
 		var text string
-		if err := json.Unmarshal(arguments, &text); err != nil {
+		if err := unmarshal(arguments, &text); err != nil {
 			return fmt.Errorf("chat: tool call %.60q: arguments: %w", j.Function.Name, err)
 		}
 		arguments = bytes.TrimSpace([]byte(text))
@@ -455,6 +457,33 @@ func inner(err error) error {
 		}
 	}
 	return err
+}
+
+// unmarshal is json.Unmarshal with errors for those who wrote the JSON.
+func unmarshal(data []byte, v any) error { return jsonError(json.Unmarshal(data, v)) }
+
+// jsonError tells of a value of the wrong type without this package's types, which nobody outside knows.
+func jsonError(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	expected := "an object"
+	switch wrong.Type.Kind() {
+	case reflect.String:
+		expected = "a string"
+	case reflect.Bool:
+		expected = "true or false"
+	case reflect.Slice:
+		if expected = "a list"; wrong.Type.Elem().Kind() == reflect.Uint8 {
+			expected = "a string of base64"
+		}
+	}
+	where := strings.TrimPrefix(wrong.Field, "conversationJSON.")
+	if where != "" {
+		where += ": "
+	}
+	return fmt.Errorf("%sa JSON %s, expected %s", where, wrong.Value, expected)
 }
 
 // marshal is json.Marshal that leaves <, > and & as they are.

@@ -89,10 +89,15 @@ func TestMessageJSON(t *testing.T) {
 func TestBadJSONNamesItsPlace(t *testing.T) {
 	tests := []struct{ json, want string }{
 		{`{`, "unexpected end of JSON input"},
-		{`{"messages": 1}`, "chat: conversation: json: cannot unmarshal number"},
-		{`{"messages": [{"role": "user"}, {"role": 1}]}`, "chat: message 1: json: cannot unmarshal number"},
+		{`{"messages": 1}`, "chat: conversation: messages: a JSON number, expected a list"},
+		{`[]`, "chat: conversation: a JSON array, expected an object"},
+		{`{"enable_thinking": "yes"}`, "chat: conversation: enable_thinking: a JSON string, expected true or false"},
+		{`{"chat_template_kwargs": 5}`, "chat: conversation: chat_template_kwargs: a JSON number, expected an object"},
+		{`{"tools": [{"function": {"name": 5}}]}`, "chat: tool 0: function.name: a JSON number, expected a string"},
+		{`{"messages": [{"role": "assistant", "tool_calls": 5}]}`, "chat: message 0: tool_calls: a JSON number, expected a list"},
+		{`{"messages": [{"role": "user"}, {"role": 1}]}`, "chat: message 1: role: a JSON number, expected a string"},
 		{`{"messages": [{"role": "user", "content": 1}]}`, "chat: message 0: content: expected a string or a list of parts"},
-		{`{"messages": [{"role": "user", "content": [1]}]}`, "chat: message 0: content: json: cannot unmarshal number"},
+		{`{"messages": [{"role": "user", "content": [1]}]}`, "chat: message 0: content: a JSON number, expected an object"},
 		{`{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": [1]}}]}]}`,
 			`chat: message 0: tool call "f": arguments: a JSON array, expected an object`},
 		{`{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{\"a\""}}]}]}`,

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -49,10 +48,10 @@ type soundJSON struct {
 // UnmarshalJSON reads the object that the API documents, and the bare URL that some clients send in its place.
 func (m *mediaJSON) UnmarshalJSON(data []byte) error {
 	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '"' {
-		return json.Unmarshal(data, &m.URL)
+		return unmarshal(data, &m.URL)
 	}
 	type plain mediaJSON
-	return json.Unmarshal(data, (*plain)(m))
+	return unmarshal(data, (*plain)(m))
 }
 
 // MarshalJSON writes the part in the shape of the OpenAI chat API.
@@ -77,7 +76,7 @@ func (p Part) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads a part in the shape of the OpenAI chat API; keys that it does not know are ignored.
 func (p *Part) UnmarshalJSON(data []byte) error {
 	var j partJSON
-	if err := json.Unmarshal(data, &j); err != nil {
+	if err := unmarshal(data, &j); err != nil {
 		return fmt.Errorf("chat: part: %w", err)
 	}
 	next := Part{Type: j.Type}

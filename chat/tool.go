@@ -40,7 +40,7 @@ func (t Tool) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads a tool in the shape of the OpenAI chat API; keys that it does not know are ignored.
 func (t *Tool) UnmarshalJSON(data []byte) error {
 	var j toolJSON
-	if err := json.Unmarshal(data, &j); err != nil {
+	if err := unmarshal(data, &j); err != nil {
 		return fmt.Errorf("chat: tool: %w", err)
 	}
 	next := Tool{Name: j.Function.Name, Description: j.Function.Description}
