@@ -2,7 +2,7 @@
 // for trying this project out, and for tests that want a real model without a download.
 //
 // It has everything that E2B has, small: per-layer embeddings, sliding and global layers, shared keys and values, the chat
-// format with thoughts and tool calls. It knows the capitals of 54 countries, sums to 20, thirty words in five languages,
+// format with thoughts and tool calls. It knows the capitals of 55 countries, sums to 20, 29 words in five languages,
 // opposites, a dozen facts; it finds codes and numbers in a text, writes JSON of a sentence and calls the tools get_weather,
 // get_time, multiply and send_mail. Everything else it answers with nonsense.
 //
