@@ -249,63 +249,96 @@ func TestRolesDecideTheBits(t *testing.T) {
 	}
 }
 
+// packedAndPlain returns a small model in a format, and the same weights in F32.
+func packedAndPlain(t *testing.T, format tensor.Format) (packed, plain *gguf.File) {
+	t.Helper()
+	c, err := synth.Parse("tiny-dense:" + strings.ToLower(format.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if packed, err = gguf.OpenBytes(synth.Bytes(c)); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	var sources []gguf.Source
+	for _, x := range packed.Tensors {
+		raw, err := x.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := model.Format(x)
+		if f == format {
+			found++
+		}
+		values := make([]float32, len(raw)/f.BlockBytes()*f.BlockLen())
+		f.Decode(values, raw)
+		data := make([]byte, 4*len(values))
+		if err := tensor.F32.Encode(data, values); err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, gguf.NewSource(x.Name, gguf.F32, x.Dims, data))
+	}
+	if found < 20 {
+		t.Fatalf("%v: only %d tensors are of that format", format, found)
+	}
+	var b bytes.Buffer
+	if err := gguf.Write(&b, packed.Metadata, sources); err != nil {
+		t.Fatal(err)
+	}
+	if plain, err = gguf.OpenBytes(b.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	return packed, plain
+}
+
+// logitsOf reads and writes a short text.
+func logitsOf(t *testing.T, f *gguf.File, k *tensor.Kernels) (read, written []float32, vocabulary int) {
+	t.Helper()
+	m, err := model.New(f, model.Options{Kernels: k, Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	ids := []int32{2, 17, 301, 5, 44, 260, 9, 1}
+	return readAll(t, open(t, m, 4), ids), writeAll(t, open(t, m, 4), ids, 1), m.Vocabulary
+}
+
+// TestExactArithmeticIsThatOfDecodedWeights compares models in every format with the same weights in F32.
+func TestExactArithmeticIsThatOfDecodedWeights(t *testing.T) {
+	formats := 0
+	for format := range tensor.Q2_0 + 1 {
+		if !format.Valid() {
+			continue
+		}
+		formats++
+		if testing.Short() && format%5 != 0 {
+			continue
+		}
+		packed, plain := packedAndPlain(t, format)
+		wantRead, want, vocabulary := logitsOf(t, plain, tensor.Portable())
+		for _, k := range levels() {
+			gotRead, got, _ := logitsOf(t, packed, exact(k))
+			e := max(medianRMS(gotRead, wantRead, vocabulary), medianRMS(got, want, vocabulary))
+			if !(e <= 1e-5) {
+				t.Errorf("%v at %s: median error %.2g, at most 1e-5 is allowed", format, k.Name, e)
+			}
+			t.Logf("%v at %s: median error %.2g", format, k.Name, e)
+		}
+	}
+	t.Logf("%d formats", formats-1) // one has blocks of two sizes
+}
+
 // TestFormatsOfOneAndTwoBitsRunAtEveryLevel compares models in formats that no level has kernels for with the same weights in F32.
 func TestFormatsOfOneAndTwoBitsRunAtEveryLevel(t *testing.T) {
-	ids := []int32{2, 17, 301, 5, 44, 260, 9, 1}
 	for _, format := range []tensor.Format{tensor.Q1_0, tensor.Q2_0, tensor.Q2_0_128} {
-		c, err := synth.Parse("tiny-dense:" + strings.ToLower(format.String()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		packed, err := gguf.OpenBytes(synth.Bytes(c))
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := 0
-		var sources []gguf.Source
-		for _, x := range packed.Tensors {
-			raw, err := x.Data()
-			if err != nil {
-				t.Fatal(err)
-			}
-			f := model.Format(x)
-			if f == format {
-				found++
-			}
-			values := make([]float32, len(raw)/f.BlockBytes()*f.BlockLen())
-			f.Decode(values, raw)
-			data := make([]byte, 4*len(values))
-			if err := tensor.F32.Encode(data, values); err != nil {
-				t.Fatal(err)
-			}
-			sources = append(sources, gguf.NewSource(x.Name, gguf.F32, x.Dims, data))
-		}
-		if found < 20 {
-			t.Fatalf("%v: only %d tensors are of that format", format, found)
-		}
-		var b bytes.Buffer
-		if err := gguf.Write(&b, packed.Metadata, sources); err != nil {
-			t.Fatal(err)
-		}
-		plain, err := gguf.OpenBytes(b.Bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
+		packed, plain := packedAndPlain(t, format)
 		for _, k := range Levels() {
-			run := func(f *gguf.File) (read, written []float32) {
-				m, err := model.New(f, model.Options{Kernels: k, Workers: 2})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer m.Close()
-				return readAll(t, open(t, m, 4), ids), writeAll(t, open(t, m, 4), ids, 1)
-			}
-			gotRead, got := run(packed)
-			wantRead, want := run(plain)
+			gotRead, got, vocabulary := logitsOf(t, packed, k)
+			wantRead, want, _ := logitsOf(t, plain, k)
 			if !sameBits(got, want) {
 				t.Errorf("%v at %s: other logits than with the same weights in F32", format, k.Name)
 			}
-			if rms := medianRMS(gotRead, wantRead, c.Vocabulary); !(rms < 0.1) {
+			if rms := medianRMS(gotRead, wantRead, vocabulary); !(rms < 0.1) {
 				t.Errorf("%v at %s: a prompt's logits are off by %.3g", format, k.Name, rms)
 			} else {
 				t.Logf("%v at %s: a prompt's logits are off by %.3g", format, k.Name, rms)
