@@ -243,6 +243,9 @@ func standardFilters(t *tables) map[string]operation {
 		if _, ok := total.(string); ok {
 			return nil, errors.New("sum: a start that is a string, expected | join")
 		}
+		if err := r.count(int64(len(keys))); err != nil { // adding numbers alone costs nothing
+			return nil, err
+		}
 		for _, key := range keys {
 			if total, err = r.calculate("+", total, key); err != nil {
 				return nil, err

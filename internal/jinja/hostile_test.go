@@ -75,6 +75,9 @@ func hostileTemplates() map[string]struct{ source, want string } {
 		"nested loops": {
 			"{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}", "more than",
 		},
+		"sums of many numbers": {
+			"{% set l = range(100000) | list %}{% for a in range(100000) %}{% set x = l | sum %}{% endfor %}", "steps",
+		},
 		"loop over itself":   {"{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}", "calls nested deeper than 100"},
 		"macro calls itself": {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "calls nested deeper than 100"},
 		"macros call each other": {
