@@ -138,6 +138,8 @@ func standardFilters(t *tables) map[string]operation {
 		switch {
 		case !ok:
 			return nil, fmt.Errorf("abs: %s, expected a number", describe(v))
+		case n.wide != nil:
+			return nil, errOverflow
 		case n.float:
 			return math.Abs(n.f), nil
 		case n.i == math.MinInt64:
@@ -437,6 +439,9 @@ func round(r *run, v value, a []value) (value, error) {
 	n, ok := numeric(v)
 	if !ok {
 		return nil, fmt.Errorf("round: %s, expected a number", describe(v))
+	}
+	if n.wide != nil {
+		return nil, errOverflow
 	}
 	digits, err := count("round", a[0], 0)
 	if err != nil {

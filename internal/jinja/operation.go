@@ -169,6 +169,9 @@ func (r *run) repeat(v value, n int64) (_ value, ok bool, err error) {
 var errOverflow = errors.New("an integer beyond 64 bits")
 
 func arithmetic(op string, a, b num) (value, error) {
+	if a.wide != nil || b.wide != nil {
+		return nil, errOverflow
+	}
 	if zero := b.f == 0; zero && (op == "/" || op == "//" || op == "%") {
 		return nil, errors.New("division by zero")
 	}

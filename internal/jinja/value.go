@@ -93,8 +93,12 @@ func (r *run) hash(v value) (any, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("%s as a key, expected a string, a number, a boolean or none", describe(v))
-	case n.float && n.f == math.Trunc(n.f) && math.Abs(n.f) < 1<<63:
+	case n.float && n.wide == nil && n.f == math.Trunc(n.f) && math.Abs(n.f) < 1<<63:
 		return int64(n.f), nil
+	case n.wide != nil:
+		return number(n.wide.String()), nil
+	case n.float && !math.IsInf(n.f, 0) && n.f == math.Trunc(n.f):
+		return number(exactNumber(n).Text('f', 0)), nil
 	case n.float:
 		return n.f, nil
 	}
@@ -167,9 +171,10 @@ type num struct {
 	i     int64
 	f     float64
 	float bool
+	wide  *big.Int // an integer beyond 64 bits, of which f is an approximation: it can be compared, not calculated with
 }
 
-// numeric returns v as a number; booleans count as 0 and 1, as in Python. Integers beyond 64 bits become floats.
+// numeric returns v as a number; booleans count as 0 and 1, as in Python.
 func numeric(v value) (num, bool) {
 	switch v := v.(type) {
 	case bool:
@@ -188,7 +193,11 @@ func numeric(v value) (num, bool) {
 			}
 		}
 		f, _ := strconv.ParseFloat(string(v), 64) // out of range: the infinity that comes with the error
-		return num{f: f, float: true}, true
+		n := num{f: f, float: true}
+		if isInteger(v) {
+			n.wide, _ = new(big.Int).SetString(string(v), 10)
+		}
+		return n, true
 	}
 	return num{}, false
 }
@@ -488,6 +497,9 @@ func compareNumbers(a, b num) int {
 	if !a.float && !b.float {
 		return compareInts(a.i, b.i)
 	}
+	if a.wide != nil || b.wide != nil {
+		return exactNumber(a).Cmp(exactNumber(b))
+	}
 	if a.float != b.float && math.Abs(a.f) >= 1<<53 && !math.IsInf(a.f, 0) && !math.IsInf(b.f, 0) {
 		return exactNumber(a).Cmp(exactNumber(b))
 	}
@@ -502,6 +514,9 @@ func compareNumbers(a, b num) int {
 }
 
 func exactNumber(n num) *big.Float {
+	if n.wide != nil {
+		return new(big.Float).SetInt(n.wide)
+	}
 	if n.float {
 		return big.NewFloat(pick(math.IsNaN(n.f), math.MaxFloat64, n.f))
 	}
