@@ -117,6 +117,41 @@ func FuzzParser(f *testing.F) {
 	})
 }
 
+// FuzzConversationJSON reads any conversation, writes it and reads that: it renders to the same prompt.
+func FuzzConversationJSON(f *testing.F) {
+	f.Add(`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u","detail":"low"}},
+		{"type":"input_audio","input_audio":{"data":"AA==","format":"wav"}},{"type":"text","text":"a"}]},
+		{"role":"assistant","content":null,"reasoning_content":"r",
+			"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\":1.50e400}"}}]},
+		{"role":"tool","content":{"a":[1,null]},"tool_call_id":"1"}],
+		"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],
+		"enable_thinking":true,"add_generation_prompt":false,"chat_template_kwargs":{"x":1e400,"enable_thinking":false}}`)
+	f.Add(`{"messages":[{"role":"assistant","tool_responses":[{"name":"f","response":null}],
+			"tool_calls":[{"function":{"name":"f","arguments":{"a":{"b":[]}}}}]},
+		{"role":"tool","content":[]},{"role":"tool","content":[{"type":"text"}]},{"role":"tool","content":null}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var c Conversation
+		if json.Unmarshal([]byte(text), &c) != nil {
+			return
+		}
+		want, refused := Builtin().Render(context.Background(), c, nil)
+		for _, c := range []Conversation{c, c.ObjectArguments()} {
+			data, err := json.Marshal(c)
+			if err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			var back Conversation
+			if err := json.Unmarshal(data, &back); err != nil {
+				t.Fatalf("%q: %s: %v", text, data, err)
+			}
+			got, err := Builtin().Render(context.Background(), back, nil)
+			if (err == nil) != (refused == nil) || got.Text != want.Text {
+				t.Fatalf("%q: %s\n got %q %v\nwant %q %v", text, data, got.Text, err, want.Text, refused)
+			}
+		}
+	})
+}
+
 // cutAtMarkup cuts text as ParseText does.
 func cutAtMarkup(text string) (pieces []string, markup []bool) {
 	find := newFinder(gemmaMarkup)

@@ -253,3 +253,10 @@ func TestAnswersOfToolsSurviveJSON(t *testing.T) {
 		t.Errorf("%q, want sunny", p.Text)
 	}
 }
+
+func TestPartsTakeOnlyWhatTheirTypeHas(t *testing.T) {
+	var p Part
+	if err := json.Unmarshal([]byte(`{"type":"image","text":"a"}`), &p); err != nil || p.Type != "image" || p.Text != "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}

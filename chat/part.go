@@ -80,7 +80,7 @@ func (p *Part) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("chat: part: %w", err)
 	}
 	next := Part{Type: j.Type}
-	if j.Text != nil {
+	if j.Type == "text" && j.Text != nil {
 		next.Text = *j.Text
 	}
 	var media *mediaJSON
