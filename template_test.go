@@ -167,7 +167,7 @@ func TestEndOfTheTurnEndsACall(t *testing.T) {
 
 // Every revision of the template, given to a chat, makes the prompts that are recorded of it.
 func TestChatsPromptsAreThoseOfTheRevisions(t *testing.T) {
-	data, err := os.ReadFile(testdata.Shared(t, "golden", "chat", "revisions", "cases.json"))
+	data, err := os.ReadFile("chat/testdata/revisions.json")
 	if err != nil {
 		t.Fatal(err)
 	}

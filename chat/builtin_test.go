@@ -6,8 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/gogemma/gemma4/internal/testdata"
 )
 
 // What becomes of odd schemas is the published template's own.
@@ -73,7 +71,7 @@ func (q *question) UnmarshalJSON(data []byte) error {
 }
 
 func TestNanoQuestions(t *testing.T) {
-	data, err := os.ReadFile(testdata.Shared(t, "nano", "questions.json"))
+	data, err := os.ReadFile("../nano/testdata/questions.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/gogemma/gemma4/internal/testdata"
 )
 
 // show writes events in short: thoughts in parentheses, calls in brackets, those mended with a tilde, errors behind an exclamation mark.
@@ -215,7 +213,7 @@ func TestOpenStringsLoseNothing(t *testing.T) {
 
 // The calls in drift.json are what models write, with what they mean.
 func TestDriftingCalls(t *testing.T) {
-	data, err := os.ReadFile(testdata.Shared(t, "golden", "chat", "drift.json"))
+	data, err := os.ReadFile("testdata/drift.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -16,9 +17,16 @@ func revision(t testing.TB, name string) *Template {
 	return parseFile(t, testdata.Shared(t, "golden", "chat", "revisions", name+".jinja"))
 }
 
-// The first revision does not know the role tool; the eight conversations with answers of tools have to be folded for it.
-func TestRevisionsRenderAsRecorded(t *testing.T) {
-	data, err := os.ReadFile(testdata.Shared(t, "golden", "chat", "revisions", "cases.json"))
+// recorded is a conversation, and the text that each revision makes of it.
+type recorded struct {
+	name string
+	text map[string]string
+	Conversation
+}
+
+func readRecorded(t *testing.T) (all []recorded) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/revisions.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,41 +34,45 @@ func TestRevisionsRenderAsRecorded(t *testing.T) {
 	if err := json.Unmarshal(data, &cases); err != nil {
 		t.Fatal(err)
 	}
-	revisions := map[string]*Template{}
-	for _, name := range []string{"first", "july-large", "july-edge", "unsloth-large", "unsloth-edge"} {
-		revisions[name] = revision(t, name)
-	}
-	right, all := map[string]int{}, 0
 	for _, raw := range cases {
 		var c struct {
 			Name string
 			Text map[string]string
 		}
 		var conversation Conversation
-		if err := json.Unmarshal(raw, &c); err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(raw, &conversation); err != nil {
+		if err := errors.Join(json.Unmarshal(raw, &c), json.Unmarshal(raw, &conversation)); err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
-		all++
-		check := func(name, want string, tpl *Template) {
-			p, err := tpl.Render(context.Background(), conversation, nil)
-			if err != nil || p.Text != want {
-				t.Errorf("%s of %s: %v\n got %q\nwant %q", c.Name, name, err, p.Text, want)
-				return
-			}
-			right[name]++
-		}
-		for name, tpl := range revisions {
-			check(name, c.Text[name], tpl)
-		}
-		check("built-in", c.Text["july-large"], Builtin())
-		check("built-in edge", c.Text["july-edge"], BuiltinEdge())
+		all = append(all, recorded{c.Name, c.Text, conversation})
 	}
-	t.Logf("of %d conversations: %v", all, right)
-	if all != 39 {
-		t.Errorf("%d conversations", all)
+	if len(all) != 39 {
+		t.Fatalf("%d conversations, want 39", len(all))
+	}
+	return all
+}
+
+// The first revision does not know the role tool; the eight conversations with answers of tools have to be folded for it.
+func TestRevisionsRenderAsRecorded(t *testing.T) {
+	cases := readRecorded(t)
+	for _, r := range []struct {
+		name, as string
+		builtin  *Template
+	}{
+		{"built-in", "july-large", Builtin()}, {"built-in edge", "july-edge", BuiltinEdge()},
+		{"first", "first", nil}, {"july-large", "july-large", nil}, {"july-edge", "july-edge", nil},
+		{"unsloth-large", "unsloth-large", nil}, {"unsloth-edge", "unsloth-edge", nil},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			tpl := r.builtin
+			if tpl == nil {
+				tpl = revision(t, r.name)
+			}
+			for _, c := range cases {
+				if p, err := tpl.Render(context.Background(), c.Conversation, nil); err != nil || p.Text != c.text[r.as] {
+					t.Errorf("%s: %v\n got %q\nwant %q", c.name, err, p.Text, c.text[r.as])
+				}
+			}
+		})
 	}
 }
 
