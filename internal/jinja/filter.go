@@ -575,7 +575,11 @@ func fileSize(_ *run, v value, a []value) (value, error) {
 	for i := range prefixes {
 		if unit *= base; n.f < unit || i == len(prefixes)-1 {
 			prefix := pick(truth(a[0]), strings.ToUpper(prefixes[i:i+1]), prefixes[i:i+1])
-			return strconv.FormatFloat(base*n.f/unit, 'f', 1, 64) + " " + prefix + ending, nil
+			size := base * n.f / unit
+			if math.IsNaN(size) || math.IsInf(size, 0) {
+				return formatFloat(size) + " " + prefix + ending, nil
+			}
+			return strconv.FormatFloat(size, 'f', 1, 64) + " " + prefix + ending, nil
 		}
 	}
 	return nil, nil

@@ -674,11 +674,15 @@ func general(f float64, precision int, point, alternate bool) string {
 	if !alternate && strings.Contains(mantissa, ".") {
 		mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
 	}
-	if !plain {
-		return mantissa + pick(alternate && !strings.Contains(mantissa, "."), ".", "") + "e" + exponent
+	whole := !strings.Contains(mantissa, ".")
+	if alternate && whole {
+		mantissa += "."
 	}
-	if point && !strings.Contains(mantissa, ".") {
-		mantissa += ".0"
+	if !plain {
+		return mantissa + "e" + exponent
+	}
+	if point && whole {
+		mantissa += pick(alternate, "0", ".0")
 	}
 	return mantissa
 }
