@@ -52,6 +52,7 @@ const (
 
 var fullNames = [...]string{FullStop: "stop", FullDrop: "drop", FullError: "error"}
 
+// String returns the name that MarshalText gives, or Full(9) for a number that is none.
 func (f Full) String() string {
 	if f < 0 || int(f) >= len(fullNames) {
 		return fmt.Sprintf("Full(%d)", int(f))

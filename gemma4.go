@@ -331,9 +331,9 @@ type Info struct {
 // FormatShare is what the tensors of one weight format add up to.
 type FormatShare struct {
 	Format     tensor.Format
-	Tensors    int
-	Parameters int64
-	Bytes      int64
+	Tensors    int   // in the format
+	Parameters int64 // weights in them
+	Bytes      int64 // that they take
 }
 
 // Info returns the model's facts.

@@ -74,6 +74,7 @@ const (
 
 var reasons = [...]string{"not ended", "end of turn", "length", "stop string", "context full", "left by the caller", "cancelled", "error"}
 
+// String returns a reason in words, such as "end of turn".
 func (r Reason) String() string {
 	if r < 0 || int(r) >= len(reasons) {
 		return fmt.Sprintf("Reason(%d)", int(r))
@@ -83,7 +84,7 @@ func (r Reason) String() string {
 
 // Result tells how a generation went.
 type Result struct {
-	Reason Reason
+	Reason Reason // it ended
 	EndID  int32  // with ReasonEnd: the token that ended it
 	Stop   string // with ReasonStop: the string that appeared
 	Seed   uint64 // of the draws: GenerateOptions.Sampling with this one repeats the text

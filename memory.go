@@ -32,6 +32,7 @@ func (c CacheFormat) format() (tensor.Format, error) {
 	return cacheFormats[c].format, nil
 }
 
+// String returns the name that MarshalText gives, or CacheFormat(9) for a number that is none.
 func (c CacheFormat) String() string {
 	if c < 0 || int(c) >= len(cacheFormats) {
 		return fmt.Sprintf("CacheFormat(%d)", int(c))
