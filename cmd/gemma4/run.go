@@ -48,31 +48,32 @@ func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	raw := p.Bool("raw", false, "no chat template: continue the prompt as it is")
 	p.Group("conversation")
 	p.StringVar(&t.options.System, "system", "", "`instruction` that stands before the conversation")
-	p.StringVar(&t.file, "session", "", "`file` that keeps the conversation")
+	p.FileVar(&t.file, "session", "`file` that keeps the conversation")
 	p.TextVar(&t.options.Full, "full", gemma4.FullStop, "`policy` when the context is full: stop the answer, drop the oldest turns, or end with an error")
-	tools := p.String("tools", "", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
+	var tools, template string
+	p.FileVar(&tools, "tools", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
 	history := p.String("history", historyFile(), "`file` that keeps what was typed for the arrow keys; empty: none")
-	template := p.String("template", "", "`file` with a chat template that takes the place of the model's")
+	p.FileVar(&template, "template", "`file` with a chat template that takes the place of the model's")
 	p.Func("var", "`NAME=JSON` for the template, such as preserve_thinking=true; may be repeated", t.variable)
 	session := p.SessionFlags("as many as the model's, taken as they are needed")
 
 	return p.Run(args, func() error {
-		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || *tools != "" || *template != "") {
+		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || tools != "" || template != "") {
 			return cli.Wrong("-raw has no turns: -system, -think, -session, -tools and -template do not go with it")
 		}
 		t.options.SessionOptions = *session
-		if *template != "" {
-			if err := t.readTemplate(*template); err != nil {
+		if template != "" {
+			if err := t.readTemplate(template); err != nil {
 				return err
 			}
 		}
-		if *tools != "" {
-			text, err := os.ReadFile(*tools)
+		if tools != "" {
+			text, err := os.ReadFile(tools)
 			if err != nil {
 				return err
 			}
 			if err := json.Unmarshal(text, &t.options.Tools); err != nil {
-				return fmt.Errorf("%s: expected a JSON array of tools, as in the OpenAI API: %w", *tools, err)
+				return fmt.Errorf("%s: expected a JSON array of tools, as in the OpenAI API: %w", tools, err)
 			}
 		}
 		if p.NArg() == 0 && !*raw {

@@ -80,6 +80,9 @@ func TestATemplateAndItsVariablesCanBeGiven(t *testing.T) {
 	}
 	run.Fails(t, 1, "bad.jinja: ", "", "-template", file("bad.jinja", "{% if %}"), "Hello")
 	run.Fails(t, 1, "does not mention messages", "", "-template", file("notes.txt", "buy milk"), "Hello")
+	for _, name := range []string{"-m", "-session", "-tools", "-template"} {
+		run.Fails(t, 2, "expected a file", "", name, "", "Hello")
+	}
 	run.Fails(t, 1, "missing.jinja", "", "-template", filepath.Join(dir, "missing.jinja"), "Hello")
 	run.Fails(t, 2, "NAME=JSON", "", "-var", "question=What", "Hello")
 	run.Fails(t, 2, "NAME=JSON", "", "-var", "question", "Hello")

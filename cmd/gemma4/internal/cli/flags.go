@@ -24,13 +24,20 @@ type ModelFlags struct {
 // FileFlag defines -m alone.
 func (p *Program) FileFlag() *ModelFlags {
 	f := &ModelFlags{}
-	p.Func("m", "GGUF `file`, of a split one any part; without it the embedded model, nano, is used", func(path string) error {
-		if f.Path = path; path == "" { // an empty variable of a script must not choose another model
+	p.FileVar(&f.Path, "m", "GGUF `file`, of a split one any part; without it the embedded model, nano, is used")
+	return f
+}
+
+// FileVar defines a flag for the path of a file. It is not empty: an empty variable of a script must not pass for no flag, and so
+// choose another model or keep nothing.
+func (p *Program) FileVar(path *string, name, usage string) {
+	p.Func(name, usage, func(text string) error {
+		if text == "" {
 			return errors.New("expected a file")
 		}
+		*path = text
 		return nil
 	})
-	return f
 }
 
 // ModelFlags defines -m, -exact, -threads, -prefault, -huge and -allow-unknown.
