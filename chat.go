@@ -60,8 +60,15 @@ func (f Full) String() string {
 	return fullNames[f]
 }
 
-// MarshalText returns stop, drop or error.
-func (f Full) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+// MarshalText returns stop, drop or error. A number that is none is an error.
+func (f Full) MarshalText() ([]byte, error) { return []byte(f.String()), f.check() }
+
+func (f Full) check() error {
+	if f < 0 || int(f) >= len(fullNames) {
+		return fmt.Errorf("gemma4: unknown policy %d for a full context", int(f))
+	}
+	return nil
+}
 
 // UnmarshalText accepts stop, drop and error, so that a Full can be a flag ([flag.TextVar]).
 func (f *Full) UnmarshalText(text []byte) error {
@@ -115,8 +122,8 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 
 // check reports the first option that makes no sense in any conversation.
 func (o ChatOptions) check() error {
-	if o.Full < 0 || int(o.Full) >= len(fullNames) {
-		return fmt.Errorf("gemma4: unknown policy %d for a full context", int(o.Full))
+	if err := o.Full.check(); err != nil {
+		return err
 	}
 	if o.Markup {
 		return errors.New("gemma4: Markup is not for a chat, which reads control tokens: Session.Generate shows them")

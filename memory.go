@@ -40,8 +40,11 @@ func (c CacheFormat) String() string {
 	return cacheFormats[c].name
 }
 
-// MarshalText returns f16, f32, q8_0 or q4_0.
-func (c CacheFormat) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+// MarshalText returns f16, f32, q8_0 or q4_0. A number that is none is an error.
+func (c CacheFormat) MarshalText() ([]byte, error) {
+	_, err := c.format()
+	return []byte(c.String()), err
+}
 
 // UnmarshalText accepts f16, f32, q8_0 and q4_0, so that a CacheFormat can be a flag ([flag.TextVar]).
 func (c *CacheFormat) UnmarshalText(text []byte) error {

@@ -62,6 +62,9 @@ func createPart(path string) (f *os.File, number uint64, err error) {
 			break
 		}
 	}
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		pe.Path = path // the user knows no other
+	}
 	return f, number, err
 }
 

@@ -352,6 +352,10 @@ func TestSaveReplacesAFileInOneStep(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	s := newSession(t, m, gemma4.SessionOptions{})
 	dir := t.TempDir()
+	nowhere := filepath.Join(dir, "missing", "s.gguf")
+	if err := s.Save(nowhere); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), nowhere+":") || strings.Contains(err.Error(), ".part") {
+		t.Errorf("saving in a folder that is missing: %v", err)
+	}
 	put := func(name string, content []byte, age time.Duration) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o644); err != nil {

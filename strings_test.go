@@ -1,6 +1,7 @@
 package gemma4_test
 
 import (
+	"encoding"
 	"fmt"
 	"math"
 	"testing"
@@ -20,6 +21,11 @@ func TestNamesOfUnknownValuesDoNotPanic(t *testing.T) {
 			if v.String() == "" { // called directly: fmt would hide a panic
 				t.Errorf("%T(%d) has no name", v, n)
 			}
+		}
+	}
+	for _, v := range []encoding.TextMarshaler{gemma4.Full(99), gemma4.Full(-1), gemma4.CacheFormat(99), gemma4.CacheFormat(-1)} {
+		if text, err := v.MarshalText(); err == nil {
+			t.Errorf("%T marshals as %s, which cannot be read back", v, text)
 		}
 	}
 	for _, v := range []fmt.Stringer{gemma4.Perplexity{}, gemma4.Perplexity{Mean: math.NaN(), StdErr: math.Inf(1)}} {

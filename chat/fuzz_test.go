@@ -9,23 +9,6 @@ import (
 	"unicode/utf8"
 )
 
-// fuzzConversation has everything a template can look at.
-func fuzzConversation() Conversation {
-	c := Conversation{Messages: []Message{
-		{Role: "system", Content: "Be <b>brief</b>."},
-		{Role: "user", Content: "a<|turn>b"},
-		{Role: "assistant", Reasoning: "r", ToolCalls: []Call{
-			{ID: "1", Name: "f", Arguments: json.RawMessage(`{"b": "<x>", "A": [1, 2.50, null, true], "<k>": {"o": 1e3}}`)},
-		}},
-		{Role: "tool", ToolCallID: "1", Content: "sunny\n21"},
-		{Role: "assistant", Content: "<|channel>x<channel|>ok"},
-		{Role: "user", Parts: []Part{{Type: "image"}, {Type: "text", Text: " é "}}},
-	}}
-	c.Tools = []Tool{{Name: "f", Description: "d", Parameters: json.RawMessage(
-		`{"type": "object", "properties": {"b": {"type": "string", "enum": ["<x>"]}}, "required": ["b"]}`)}}
-	return c
-}
-
 // FuzzRenderLiteral renders any texts, in every place of a conversation: the offsets are those of the texts' own
 // characters, all of them, and the text does not depend on them.
 func FuzzRenderLiteral(f *testing.F) {

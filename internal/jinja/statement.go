@@ -91,7 +91,7 @@ func (p *parser) conditional() (action, error) {
 			return nil, err
 		}
 		if end == "else" {
-			if other, end, err = p.body("if", "endif"); err != nil {
+			if other, _, err = p.body("if", "endif"); err != nil {
 				return nil, err
 			}
 			break
