@@ -396,6 +396,9 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 		}
 		t.end(append(events, parser.Close()...))
 	}
+	if err != nil && !t.left {
+		t.end(nil)
+	}
 	if t.found != "" {
 		r.Reason, r.Stop = ReasonStop, t.found
 		c.s.setResult(r)

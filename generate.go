@@ -122,7 +122,8 @@ func (s *Session) Result() Result {
 // as they are yielded.
 //
 // The loop may be left at any time, and ctx stops it within a layer, in a long prompt too; the session stays usable. Errors
-// end the loop, after they were yielded once; the end of ctx is one, a full context is not. [Session.Result] tells the rest.
+// end the loop, after the text that was held back for a stop string and they themselves were yielded once; the end of ctx is one, a full
+// context is not. [Session.Result] tells the rest.
 //
 // The session is busy until the loop has ended: its body may look at the session, where Len counts the token at hand and Logits are
 // those that it was chosen from, and may close it or the model, which ends the loop with [ErrClosed]. With an error the session is free again.
@@ -159,6 +160,9 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 	for more := true; more; {
 		var tok Token
 		if err := s.inModel(func() (err error) { tok, more, err = g.step(ctx); return err }); err != nil {
+			if rest := g.stop.rest; rest != "" {
+				yield(Token{ID: held, Event: chat.Event{Text: rest}})
+			}
 			return err
 		}
 		if (tok.ID != held || tok.Text != "") && !yield(tok) {

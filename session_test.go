@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/nano"
+	"github.com/gogemma/gemma4/sampler"
 )
 
 // countdown is a context that ends after it was asked a number of times whether it has.
@@ -782,5 +784,63 @@ func TestForksKeepTheirLogits(t *testing.T) {
 	}
 	if slices.Equal(fork.Logits(nil), origin) {
 		t.Error("both have the same logits")
+	}
+}
+
+// TestTextHeldBackIsNotLost: an answer that is cancelled comes as far as its tokens, with the text that may have begun a stop string.
+func TestTextHeldBackIsNotLost(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	const whole = "The capital of France is Paris."
+	stop := []string{"capital city", "France!", "Paris, of course"}
+	for after := 1; after <= 6; after++ {
+		run := func(tokens iter.Seq2[gemma4.Token, error], cancel func()) (text string, n int) {
+			for tok, err := range tokens {
+				if err != nil {
+					if !errors.Is(err, context.Canceled) {
+						t.Fatal(err)
+					}
+					break
+				}
+				text += tok.Text
+				if tok.ID >= 0 {
+					if n++; n == after {
+						cancel()
+					}
+				}
+			}
+			return text, n
+		}
+		greedy := gemma4.GenerateOptions{Stop: stop, Sampling: sampler.Overrides{Temperature: new(0.0)}}
+		c := newChat(t, m, gemma4.ChatOptions{GenerateOptions: greedy})
+		ending, cancel := context.WithCancel(ctx)
+		text, n := run(c.Ask(ending, "What is the capital of France?"), cancel)
+		cancel()
+		if n != after {
+			t.Fatalf("%d tokens, the answer was to be cancelled after %d", n, after)
+		}
+		if last := c.Messages[len(c.Messages)-1]; last.Role != "assistant" || last.Content != text {
+			t.Errorf("after %d tokens: the answer %q is kept as %+v", after, text, last)
+		}
+		s := newSession(t, m, gemma4.SessionOptions{})
+		c.Messages = c.Messages[:1]
+		prompt, err := c.Prompt(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ending, cancel = context.WithCancel(ctx)
+		raw, _ := run(s.Generate(ending, []gemma4.Input{{Tokens: prompt}}, greedy), cancel)
+		cancel()
+		var want string
+		s = newSession(t, m, gemma4.SessionOptions{})
+		greedy.Stop, greedy.MaxTokens = nil, after
+		for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: prompt}}, greedy) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			want += tok.Text
+		}
+		if raw != want || text != want || !strings.HasPrefix(whole, want) {
+			t.Errorf("after %d tokens: %q, in a chat %q, want %q", after, raw, text, want)
+		}
 	}
 }
