@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -54,9 +53,6 @@ func runTokenize(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		ids := t.Encode(input, *special)
 		if *bos {
-			if t.BOS() < 0 {
-				return errors.New("the vocabulary names no BOS token")
-			}
 			ids = append([]int32{t.BOS()}, ids...)
 		}
 		if *asJSON {
