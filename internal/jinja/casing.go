@@ -2,91 +2,12 @@ package jinja
 
 import (
 	"strings"
-	"sync"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/python"
 )
 
-// longCases are the characters of which Unicode makes several in capitals (SpecialCasing.txt): each with its capitals and with its
-// form at the beginning of a word.
-const longCases = "ß SS Ss  ŉ ʼN ʼN  ǰ J\u030c J\u030c  ΐ Ι\u0308\u0301 Ι\u0308\u0301  ΰ Υ\u0308\u0301 Υ\u0308\u0301  և ԵՒ Եւ  " +
-	"\u1e96 H\u0331 H\u0331  \u1e97 T\u0308 T\u0308  \u1e98 W\u030a W\u030a  \u1e99 Y\u030a Y\u030a  \u1e9a Aʾ Aʾ  " +
-	"\u1f50 Υ\u0313 Υ\u0313  \u1f52 Υ\u0313\u0300 Υ\u0313\u0300  \u1f54 Υ\u0313\u0301 Υ\u0313\u0301  " +
-	"\u1f56 Υ\u0313\u0342 Υ\u0313\u0342  \u1f80 \u1f08Ι \u1f88  \u1f81 \u1f09Ι \u1f89  \u1f82 \u1f0aΙ \u1f8a  " +
-	"\u1f83 \u1f0bΙ \u1f8b  \u1f84 \u1f0cΙ \u1f8c  \u1f85 \u1f0dΙ \u1f8d  \u1f86 \u1f0eΙ \u1f8e  \u1f87 \u1f0fΙ \u1f8f  " +
-	"\u1f88 \u1f08Ι \u1f88  \u1f89 \u1f09Ι \u1f89  \u1f8a \u1f0aΙ \u1f8a  \u1f8b \u1f0bΙ \u1f8b  \u1f8c \u1f0cΙ \u1f8c  " +
-	"\u1f8d \u1f0dΙ \u1f8d  \u1f8e \u1f0eΙ \u1f8e  \u1f8f \u1f0fΙ \u1f8f  \u1f90 \u1f28Ι \u1f98  \u1f91 \u1f29Ι \u1f99  " +
-	"\u1f92 \u1f2aΙ \u1f9a  \u1f93 \u1f2bΙ \u1f9b  \u1f94 \u1f2cΙ \u1f9c  \u1f95 \u1f2dΙ \u1f9d  \u1f96 \u1f2eΙ \u1f9e  " +
-	"\u1f97 \u1f2fΙ \u1f9f  \u1f98 \u1f28Ι \u1f98  \u1f99 \u1f29Ι \u1f99  \u1f9a \u1f2aΙ \u1f9a  \u1f9b \u1f2bΙ \u1f9b  " +
-	"\u1f9c \u1f2cΙ \u1f9c  \u1f9d \u1f2dΙ \u1f9d  \u1f9e \u1f2eΙ \u1f9e  \u1f9f \u1f2fΙ \u1f9f  \u1fa0 \u1f68Ι \u1fa8  " +
-	"\u1fa1 \u1f69Ι \u1fa9  \u1fa2 \u1f6aΙ \u1faa  \u1fa3 \u1f6bΙ \u1fab  \u1fa4 \u1f6cΙ \u1fac  \u1fa5 \u1f6dΙ \u1fad  " +
-	"\u1fa6 \u1f6eΙ \u1fae  \u1fa7 \u1f6fΙ \u1faf  \u1fa8 \u1f68Ι \u1fa8  \u1fa9 \u1f69Ι \u1fa9  \u1faa \u1f6aΙ \u1faa  " +
-	"\u1fab \u1f6bΙ \u1fab  \u1fac \u1f6cΙ \u1fac  \u1fad \u1f6dΙ \u1fad  \u1fae \u1f6eΙ \u1fae  \u1faf \u1f6fΙ \u1faf  " +
-	"\u1fb2 \u1fbaΙ \u1fba\u0345  \u1fb3 ΑΙ \u1fbc  \u1fb4 ΆΙ Ά\u0345  \u1fb6 Α\u0342 Α\u0342  " +
-	"\u1fb7 Α\u0342Ι Α\u0342\u0345  \u1fbc ΑΙ \u1fbc  \u1fc2 \u1fcaΙ \u1fca\u0345  \u1fc3 ΗΙ \u1fcc  \u1fc4 ΉΙ Ή\u0345  " +
-	"\u1fc6 Η\u0342 Η\u0342  \u1fc7 Η\u0342Ι Η\u0342\u0345  \u1fcc ΗΙ \u1fcc  \u1fd2 Ι\u0308\u0300 Ι\u0308\u0300  " +
-	"\u1fd3 Ι\u0308\u0301 Ι\u0308\u0301  \u1fd6 Ι\u0342 Ι\u0342  \u1fd7 Ι\u0308\u0342 Ι\u0308\u0342  " +
-	"\u1fe2 Υ\u0308\u0300 Υ\u0308\u0300  \u1fe3 Υ\u0308\u0301 Υ\u0308\u0301  \u1fe4 Ρ\u0313 Ρ\u0313  " +
-	"\u1fe6 Υ\u0342 Υ\u0342  \u1fe7 Υ\u0308\u0342 Υ\u0308\u0342  \u1ff2 \u1ffaΙ \u1ffa\u0345  \u1ff3 ΩΙ \u1ffc  " +
-	"\u1ff4 ΏΙ Ώ\u0345  \u1ff6 Ω\u0342 Ω\u0342  \u1ff7 Ω\u0342Ι Ω\u0342\u0345  \u1ffc ΩΙ \u1ffc  \ufb00 FF Ff  " +
-	"\ufb01 FI Fi  \ufb02 FL Fl  \ufb03 FFI Ffi  \ufb04 FFL Ffl  \ufb05 ST St  \ufb06 ST St  \ufb13 ՄՆ Մն  \ufb14 ՄԵ Մե  " +
-	"\ufb15 ՄԻ Մի  \ufb16 ՎՆ Վն  \ufb17 ՄԽ Մխ  "
-
-type casing struct{ upper, title string }
-
-var longCasings = sync.OnceValue(func() map[rune]casing {
-	m := map[rune]casing{}
-	words := strings.Fields(longCases)
-	for i := 0; i < len(words); i += 3 {
-		m[[]rune(words[i])[0]] = casing{words[i+1], words[i+2]}
-	}
-	return m
-})
-
-// character is string(r) that allocates nothing for ASCII.
-func character(r rune) string {
-	if r >= 0 && int(r) < len(ascii) {
-		return ascii[r : r+1]
-	}
-	return string(r)
-}
-
-const ascii = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f" +
-	` !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_` + "`abcdefghijklmnopqrstuvwxyz{|}~\x7f"
-
-func upperRune(r rune) string {
-	if r < utf8.RuneSelf {
-		return character(unicode.ToUpper(r))
-	}
-	if c, ok := longCasings()[r]; ok {
-		return c.upper
-	}
-	return character(unicode.ToUpper(r))
-}
-
-func titleRune(r rune) string {
-	if c, ok := longCasings()[r]; ok {
-		return c.title
-	}
-	return character(unicode.ToTitle(r))
-}
-
-func lowerRune(r rune) string {
-	if r == 'İ' {
-		return "i\u0307"
-	}
-	return character(unicode.ToLower(r))
-}
-
-// isCased reports whether a character has a case, be it a letter or not.
-func isCased(r rune) bool {
-	return isUpper(r) || isLower(r) || unicode.IsTitle(r)
-}
-
-func isUpper(r rune) bool { return unicode.IsUpper(r) || unicode.Is(unicode.Other_Uppercase, r) }
-func isLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Other_Lowercase, r) }
-
-func (r *run) upper(s string) (string, error) { return r.convert(s, upperRune) }
+func (r *run) upper(s string) (string, error) { return r.convert(s, python.UpperRune) }
 func (r *run) lower(s string) (string, error) { return r.recase(s, false, nothing) }
 
 func (r *run) swapCase(s string) (string, error) {
@@ -96,12 +17,12 @@ func (r *run) swapCase(s string) (string, error) {
 	}
 	return r.convert(s, func(c rune) string {
 		to := lower(c)
-		if isLower(c) {
-			return upperRune(c)
-		} else if isUpper(c) {
+		if python.IsLower(c) {
+			return python.UpperRune(c)
+		} else if python.IsUpper(c) {
 			return to
 		}
-		return character(c)
+		return python.Character(c)
 	})
 }
 
@@ -114,7 +35,7 @@ func (r *run) recase(s string, first bool, apart func(rune) bool) (string, error
 	return r.convert(s, func(c rune) string {
 		to := lower(c)
 		if first {
-			to = titleRune(c)
+			to = python.TitleRune(c)
 		}
 		first = apart(c)
 		return to
@@ -149,84 +70,18 @@ func (r *run) words(s string) (string, error) {
 	return b.String(), nil
 }
 
-// lowerAt returns lowerRune for the characters of s in their order: a Σ at the end of a word becomes a ς.
+// lowerAt returns what makes the characters of s lower, in their order.
 func (r *run) lowerAt(s string) (func(rune) string, error) {
 	if !strings.Contains(s, "Σ") && (len(r.marks.orig) == 0 || !hasMarkLead(s)) {
-		return lowerRune, nil
+		return python.LowerRune, nil
 	}
 	if err := r.alloc(5 * int64(len(s))); err != nil {
 		return nil, err
 	}
-	text := []rune(r.marks.plain(s))
-	ends := make([]bool, len(text)) // whether no cased character follows in the word
-	end := true
-	for i := len(text) - 1; i >= 0; i-- {
-		ends[i] = end
-		if !ignorable(text[i]) {
-			end = !isCased(text[i])
-		}
-	}
-	i, inWord := 0, false
-	return func(c rune) string {
-		final := c == 'Σ' && inWord && ends[i]
-		if i++; !ignorable(c) {
-			inWord = isCased(c)
-		}
-		if final {
-			return "ς"
-		}
-		return lowerRune(c)
-	}, nil
-}
-
-// ignorable reports whether a character may stand inside of a word without being of it.
-func ignorable(c rune) bool {
-	return strings.ContainsRune("'.:^`·’․﹒．：", c) || unicode.In(c, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk)
+	return python.Lowering(r.marks.plain(s)), nil
 }
 
 // What stands before a word, for the method title and for the filter of that name; nothing does.
-func uncased(c rune) bool   { return !isCased(c) }
-func separator(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) }
+func uncased(c rune) bool   { return !python.IsCased(c) }
+func separator(c rune) bool { return python.IsSpace(c) || strings.ContainsRune("-({[<", c) }
 func nothing(rune) bool     { return false }
-
-// isTitle is Python's str.istitle: capitals begin words, and only they do.
-func isTitle(s string) bool {
-	some, inWord := false, false
-	for _, c := range s {
-		switch {
-		case isUpper(c) || unicode.IsTitle(c):
-			if inWord {
-				return false
-			}
-			some, inWord = true, true
-		case isLower(c):
-			if !inWord {
-				return false
-			}
-			some = true
-		default:
-			inWord = false
-		}
-	}
-	return some
-}
-
-// isDigitRune also holds for digits that are no part of a number, such as ²; isNumeric for characters that are numbers, too.
-func isDigitRune(c rune) bool { return unicode.IsDigit(c) || unicode.Is(superscripts, c) }
-func isNumeric(c rune) bool   { return unicode.IsNumber(c) || strings.ContainsRune(ideographs, c) }
-
-var superscripts = &unicode.RangeTable{
-	R16: []unicode.Range16{
-		{0xb2, 0xb3, 1}, {0xb9, 0xb9, 1}, {0x1369, 0x1371, 1}, {0x19da, 0x19da, 1}, {0x2070, 0x2070, 1}, {0x2074, 0x2079, 1},
-		{0x2080, 0x2089, 1}, {0x2460, 0x2468, 1}, {0x2474, 0x247c, 1}, {0x2488, 0x2490, 1}, {0x24ea, 0x24ea, 1}, {0x24f5, 0x24fd, 1},
-		{0x24ff, 0x24ff, 1}, {0x2776, 0x277e, 1}, {0x2780, 0x2788, 1}, {0x278a, 0x2792, 1},
-	},
-	R32: []unicode.Range32{
-		{0x10a40, 0x10a43, 1}, {0x10e60, 0x10e68, 1}, {0x11052, 0x1105a, 1}, {0x1f100, 0x1f10a, 1},
-	},
-}
-
-// ideographs are the letters with a numeric value.
-const ideographs = "\u3405\u3483\u382a\u3b4d一七万三九二五亖亿什仟仨伍佰億兆兩八六十千卄卅卌叁参參叄四壱壹幺廾廿弌弍弎弐拾捌柒漆玖百肆萬貮貳贰阡陆陌陸零\uf96b\uf973\uf978\uf9b2\uf9d1" +
-	"\uf9d3\uf9fd\U00020001\U00020064\U000200e2\U00020121\U0002092a\U00020983\U0002098c\U0002099c\U00020aea" +
-	"\U00020afd\U00020b19\U00022390\U00022998\U00023b1b\U0002626d\U0002f890"

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/python"
 )
 
 func standardFilters(t *tables) map[string]operation {
@@ -71,11 +73,11 @@ func standardFilters(t *tables) map[string]operation {
 		}
 		b := &buffer{run: r}
 		for _, c := range s {
-			text := character(c)
+			text := python.Character(c)
 			p := r.marks.plainRune(c)
 			if p >= utf8.RuneSelf || !isNameRune(p) && !strings.ContainsRune(".-~/", p) {
 				text = ""
-				for _, octet := range []byte(character(p)) {
+				for _, octet := range []byte(python.Character(p)) {
 					text += fmt.Sprintf("%%%02X", octet)
 				}
 			}
@@ -324,13 +326,13 @@ func toInteger(r *run, v value, a []value) (value, error) {
 	}
 	if s, ok := v.(string); ok {
 		s = r.marks.plain(s)
-		n, err := parseInteger(s, base)
+		n, err := python.ParseInt(s, base)
 		if errors.Is(err, strconv.ErrRange) {
 			return nil, errOverflow
 		} else if err == nil {
 			return n, nil
 		}
-		f, err := parseFloat(s)
+		f, err := python.ParseFloat(s)
 		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			return otherwise, nil
 		}
@@ -352,79 +354,9 @@ func toInteger(r *run, v value, a []value) (value, error) {
 	return i, nil
 }
 
-// parseInteger is Python's int(s, base).
-func parseInteger(s string, base int64) (int64, error) {
-	s = strings.TrimFunc(s, isSpace)
-	sign := ""
-	if s != "" && (s[0] == '-' || s[0] == '+') {
-		sign, s = s[:1], s[1:]
-	}
-	if base != 0 && base < 2 || base > 36 {
-		return 0, strconv.ErrSyntax
-	}
-	if len(s) > 2 && s[0] == '0' {
-		if own := map[byte]int64{'x': 16, 'o': 8, 'b': 2}[s[1]|0x20]; own != 0 && (base == 0 || base == own) {
-			base, s = own, strings.TrimPrefix(s[2:], "_")
-		}
-	}
-	if base == 0 {
-		if base = 10; s != "" && s[0] == '0' && strings.Trim(s, "0_") != "" {
-			return 0, strconv.ErrSyntax
-		}
-	}
-	digits, ok := plainDigits(s)
-	if !ok || digits[0] == '-' || digits[0] == '+' {
-		return 0, strconv.ErrSyntax
-	}
-	return strconv.ParseInt(sign+digits, int(base), 64)
-}
-
-// parseFloat is Python's float(s).
-func parseFloat(s string) (float64, error) {
-	digits, ok := plainDigits(strings.TrimFunc(s, isSpace))
-	if !ok || strings.ContainsAny(digits, "xX") {
-		return 0, strconv.ErrSyntax
-	}
-	f, err := strconv.ParseFloat(digits, 64)
-	if errors.Is(err, strconv.ErrRange) {
-		err = nil // the infinity that comes with the error
-	}
-	return f, err
-}
-
-// plainDigits takes out underscores, each between two digits, and writes the digits of all scripts as ours.
-func plainDigits(s string) (string, bool) {
-	if s == "" || s[0] == '_' || s[len(s)-1] == '_' || strings.Contains(s, "__") {
-		return "", false
-	}
-	foreign := strings.IndexFunc(s, func(r rune) bool { return r == '_' || r >= utf8.RuneSelf })
-	if foreign < 0 {
-		return s, true
-	}
-	for i := foreign; i < len(s); i++ {
-		if s[i] == '_' && (strings.IndexByte(".+-", s[i-1]) >= 0 || strings.IndexByte(".+-", s[i+1]) >= 0) {
-			return "", false
-		}
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '_':
-			return -1
-		case r < utf8.RuneSelf || !unicode.IsDigit(r):
-			return r
-		}
-		// The digits of a script are ten in a row, the first at the end of what is no digit.
-		zero := r
-		for r-zero < 9 && unicode.IsDigit(zero-1) {
-			zero--
-		}
-		return '0' + r - zero
-	}, s), true
-}
-
 func toFloat(r *run, v value, a []value) (value, error) {
 	if s, ok := v.(string); ok {
-		if f, err := parseFloat(r.marks.plain(s)); err == nil {
+		if f, err := python.ParseFloat(r.marks.plain(s)); err == nil {
 			return f, nil
 		}
 	} else if n, ok := numeric(v); ok {
@@ -460,7 +392,7 @@ func round(r *run, v value, a []value) (value, error) {
 	whole := func(f func(float64) float64) (value, error) {
 		scaled := n.f * scale
 		if scale == 0 || math.IsInf(scaled, 0) || math.IsNaN(scaled) {
-			return nil, fmt.Errorf("round: %s to %d digits is out of range", formatFloat(n.f), digits)
+			return nil, fmt.Errorf("round: %s to %d digits is out of range", python.FormatFloat(n.f), digits)
 		}
 		return (f(scaled) + 0) / scale, nil // the sum is no negative zero, as Python's integer is none
 	}
@@ -550,7 +482,7 @@ func (r *run) truncate(s string, a []value) (value, error) {
 func fileSize(_ *run, v value, a []value) (value, error) {
 	n, ok := numeric(v)
 	if s, isText := v.(string); isText {
-		f, err := parseFloat(s)
+		f, err := python.ParseFloat(s)
 		n, ok = num{f: f}, err == nil
 	}
 	if !ok {
@@ -577,7 +509,7 @@ func fileSize(_ *run, v value, a []value) (value, error) {
 			prefix := pick(truth(a[0]), strings.ToUpper(prefixes[i:i+1]), prefixes[i:i+1])
 			size := base * n.f / unit
 			if math.IsNaN(size) || math.IsInf(size, 0) {
-				return formatFloat(size) + " " + prefix + ending, nil
+				return python.FormatFloat(size) + " " + prefix + ending, nil
 			}
 			return strconv.FormatFloat(size, 'f', 1, 64) + " " + prefix + ending, nil
 		}
@@ -1030,7 +962,7 @@ func (j *jsonWriter) value(v value, depth int) error {
 		case math.IsInf(v, 0):
 			return j.write(pick(v > 0, "Infinity", "-Infinity"))
 		}
-		return j.write(formatFloat(v))
+		return j.write(python.FormatFloat(v))
 	case string:
 		return j.write(j.run.marks.quoteJSON(v, j.ascii))
 	case *list:

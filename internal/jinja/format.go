@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/python"
 )
 
 // spec is a format specification, of s % v or of s.format(v).
@@ -196,7 +198,7 @@ func (r *run) printOne(b *buffer, d directive) error {
 		if err != nil {
 			return err
 		}
-		return r.printText(b, d.spec, pick(d.verb == 'a', r.marks.escapeASCII(text), text))
+		return r.printText(b, d.spec, pick(d.verb == 'a', r.marks.markText(python.ASCII(r.marks.plain(text))), text))
 	case 'c':
 		d.precision = -1
 		if text, ok := d.value.(string); ok && utf8.RuneCountInString(text) == 1 {
@@ -330,7 +332,7 @@ func (f *formatter) field(b *buffer, a aligned, from, to, depth int) error {
 		case "a":
 			var text string
 			text, err = f.repr(v)
-			v = f.marks.escapeASCII(text)
+			v = f.marks.markText(python.ASCII(f.marks.plain(text)))
 		default:
 			err = fmt.Errorf("format: conversion !%.10s, expected !r, !s or !a", conversion)
 		}
@@ -631,9 +633,9 @@ func (r *run) printFloat(b *buffer, sp spec, f float64) error {
 	var digits string
 	switch abs := math.Abs(f); {
 	case math.IsNaN(f) || math.IsInf(f, 0):
-		digits = formatFloat(abs)
+		digits = python.FormatFloat(abs)
 	case verb == 0 && sp.precision < 0:
-		digits = formatFloat(abs)
+		digits = python.FormatFloat(abs)
 		if mantissa, exponent, ok := strings.Cut(digits, "e"); sp.alternate && ok && !strings.Contains(mantissa, ".") {
 			digits = mantissa + ".e" + exponent
 		}

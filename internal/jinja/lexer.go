@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/python"
 )
 
 // token is a piece of a tag, or the text between two. A tag's tokens lie between kindOpen and kindClose.
@@ -151,12 +153,12 @@ func (l *lexer) control() byte {
 func stripBefore(text string, sign byte, block, lineStart bool) string {
 	switch {
 	case sign == '-':
-		return strings.TrimRightFunc(text, isSpace)
+		return strings.TrimRightFunc(text, python.IsSpace)
 	case sign == '+' || !block:
 		return text
 	}
 	last := strings.LastIndexByte(text, '\n') + 1
-	if (last > 0 || lineStart) && strings.TrimLeftFunc(text[last:], isSpace) == "" {
+	if (last > 0 || lineStart) && strings.TrimLeftFunc(text[last:], python.IsSpace) == "" {
 		return text[:last]
 	}
 	return text
@@ -168,7 +170,7 @@ func (l *lexer) close(mark string) bool {
 	switch {
 	case strings.HasPrefix(rest, "-"+mark):
 		l.pos += 1 + len(mark)
-		l.pos += len(l.source[l.pos:]) - len(strings.TrimLeftFunc(l.source[l.pos:], isSpace))
+		l.pos += len(l.source[l.pos:]) - len(strings.TrimLeftFunc(l.source[l.pos:], python.IsSpace))
 	case strings.HasPrefix(rest, "+"+mark) && mark != "}}":
 		l.pos += 1 + len(mark)
 	case strings.HasPrefix(rest, mark):
@@ -232,7 +234,7 @@ func (l *lexer) raw() (bool, error) {
 
 func (l *lexer) skipSpace() {
 	rest := l.source[l.pos:]
-	l.pos += len(rest) - len(strings.TrimLeftFunc(rest, isSpace))
+	l.pos += len(rest) - len(strings.TrimLeftFunc(rest, python.IsSpace))
 }
 
 func (l *lexer) name() string {
@@ -419,6 +421,3 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func isNameRune(r rune) bool {
 	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
-
-// isSpace reports what Python's str.strip removes.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

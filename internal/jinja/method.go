@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/python"
 )
 
 func stringMethods() map[string]operation {
@@ -76,7 +78,7 @@ func stringMethods() map[string]operation {
 	add("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, uncased) })
 	add("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, nothing) })
 	add("swapcase", "", 0, func(r *run, s string, _ []value) (value, error) { return r.swapCase(s) })
-	add("istitle", "", 0, func(r *run, s string, _ []value) (value, error) { return isTitle(r.marks.plain(s)), nil })
+	add("istitle", "", 0, func(r *run, s string, _ []value) (value, error) { return python.IsTitle(r.marks.plain(s)), nil })
 	add("isascii", "", 0, func(r *run, s string, _ []value) (value, error) {
 		return strings.IndexFunc(r.marks.plain(s), func(c rune) bool { return c > unicode.MaxASCII }) < 0, nil
 	})
@@ -135,13 +137,13 @@ func stringMethods() map[string]operation {
 		return r.join(s[:n], digits.(string))
 	})
 	for name, kind := range map[string]func(rune) bool{
-		"isalpha": unicode.IsLetter, "isdigit": isDigitRune, "isdecimal": unicode.IsDigit, "isnumeric": isNumeric,
-		"isspace": isSpace, "isalnum": func(c rune) bool { return unicode.IsLetter(c) || isNumeric(c) },
+		"isalpha": unicode.IsLetter, "isdigit": python.IsDigit, "isdecimal": unicode.IsDigit, "isnumeric": python.IsNumeric,
+		"isspace": python.IsSpace, "isalnum": func(c rune) bool { return unicode.IsLetter(c) || python.IsNumeric(c) },
 	} {
 		add(name, "", 0, func(r *run, s string, _ []value) (value, error) { return r.every(s, kind) })
 	}
-	add("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, isUpper) })
-	add("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, isLower) })
+	add("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, python.IsUpper) })
+	add("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, python.IsLower) })
 	methods["format"] = func(r *run, v value, a arguments) (value, error) {
 		named, err := dictOf(r, arguments{names: a.names, named: a.named})
 		if err != nil {
@@ -203,7 +205,7 @@ func (r *run) expandTabs(s string, size int64) (value, error) {
 		case '\n', '\r':
 			column = -1
 		}
-		if err := b.write(character(c)); err != nil {
+		if err := b.write(python.Character(c)); err != nil {
 			return nil, err
 		}
 		column++
@@ -219,7 +221,7 @@ func (r *run) cased(s string, other func(rune) bool) (value, error) {
 		if other(c) {
 			return false, r.work(len(s))
 		}
-		some = some || isUpper(c) || isLower(c)
+		some = some || python.IsUpper(c) || python.IsLower(c)
 	}
 	return some, r.work(len(s))
 }

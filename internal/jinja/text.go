@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/python"
 )
 
 // The methods of strings and the filters that share them. All of them look at plain text and keep marks where they are.
 
 // strip removes the given characters, spaces if chars is undefined or none, from the chosen ends.
 func (r *run) strip(s string, chars value, left, right bool) (value, error) {
-	in := isSpace
+	in := python.IsSpace
 	if set, ok := chars.(string); ok {
 		if err := r.alloc(8 * int64(len(set))); err != nil {
 			return nil, err
@@ -117,7 +119,7 @@ func splitSpace(s string, limit int64, fromRight bool, cut func(from, to int) er
 	if fromRight {
 		trim = strings.TrimRightFunc
 	}
-	for rest := trim(s, isSpace); rest != ""; limit-- {
+	for rest := trim(s, python.IsSpace); rest != ""; limit-- {
 		at := len(s) - len(rest) // where rest begins, if words are taken from the left
 		var err error
 		switch {
@@ -126,7 +128,7 @@ func splitSpace(s string, limit int64, fromRight bool, cut func(from, to int) er
 		case limit <= 0:
 			return cut(at, len(s))
 		case fromRight:
-			i := strings.LastIndexFunc(rest, isSpace)
+			i := strings.LastIndexFunc(rest, python.IsSpace)
 			if i >= 0 {
 				_, n := utf8.DecodeRuneInString(rest[i:])
 				i += n
@@ -134,14 +136,14 @@ func splitSpace(s string, limit int64, fromRight bool, cut func(from, to int) er
 				i = 0
 			}
 			err = cut(i, len(rest))
-			rest = trim(rest[:i], isSpace)
+			rest = trim(rest[:i], python.IsSpace)
 		default:
-			i := strings.IndexFunc(rest, isSpace)
+			i := strings.IndexFunc(rest, python.IsSpace)
 			if i < 0 {
 				i = len(rest)
 			}
 			err = cut(at, at+i)
-			rest = trim(rest[i:], isSpace)
+			rest = trim(rest[i:], python.IsSpace)
 		}
 		if err != nil {
 			return err

@@ -7,8 +7,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/gogemma/gemma4/internal/python"
 )
 
 // value is a value of a template: nil (none), undefined, bool, int64, float64, number, string, *list, *dict, *namespace,
@@ -210,26 +210,6 @@ func integer(v value) (int64, bool) {
 	return n.i, ok && !n.float
 }
 
-// formatFloat is Python's repr of a float.
-func formatFloat(f float64) string {
-	switch {
-	case math.IsNaN(f):
-		return "nan"
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case f == 0 || math.Abs(f) >= 1e-4 && math.Abs(f) < 1e16:
-		s := strconv.FormatFloat(f, 'f', -1, 64)
-		if !strings.Contains(s, ".") {
-			s += ".0"
-		}
-		return s
-	default:
-		return strconv.FormatFloat(f, 'e', -1, 64)
-	}
-}
-
 // text is Python's str(v).
 func (r *run) text(v value) (string, error) {
 	if s, ok := v.(string); ok {
@@ -264,7 +244,7 @@ func (b *buffer) repr(v value, str bool, depth int) error {
 	case int64:
 		return b.write(strconv.FormatInt(v, 10))
 	case float64:
-		return b.write(formatFloat(v))
+		return b.write(python.FormatFloat(v))
 	case number:
 		return b.write(b.run.marks.markText(string(v)))
 	case string:
@@ -342,55 +322,21 @@ func (b *buffer) reprList(l *list, depth int) error {
 	return b.write(end)
 }
 
-// quotePython is Python's repr of a string.
+// quotePython is Python's repr of a string: what stands for itself there keeps its mark.
 func (m *marks) quotePython(s string) string {
-	quote := '\''
-	if plain := m.plain(s); strings.Contains(plain, "'") && !strings.Contains(plain, `"`) {
-		quote = '"'
-	}
+	quote := python.QuoteFor(m.plain(s))
 	var b strings.Builder
 	b.WriteRune(quote)
 	for _, r := range s {
-		switch p := m.plainRune(r); {
-		case p == quote || p == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case p == '\n':
-			b.WriteString(`\n`)
-		case p == '\r':
-			b.WriteString(`\r`)
-		case p == '\t':
-			b.WriteString(`\t`)
-		case p == ' ' || unicode.IsPrint(p):
-			b.WriteRune(r)
-		case p <= 0xff:
-			fmt.Fprintf(&b, `\x%02x`, p)
-		case p <= 0xffff:
-			fmt.Fprintf(&b, `\u%04x`, p)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, p)
+		p := m.plainRune(r)
+		escaped := python.Escape(p, quote)
+		if own := python.Character(p); p != r && strings.HasSuffix(escaped, own) {
+			escaped = strings.TrimSuffix(escaped, own) + python.Character(r)
 		}
+		b.WriteString(escaped)
 	}
 	b.WriteRune(quote)
 	return b.String()
-}
-
-// escapeASCII is Python's ascii of what is a repr already.
-func (m *marks) escapeASCII(s string) string {
-	var b strings.Builder
-	for _, r := range m.plain(s) {
-		switch {
-		case r < utf8.RuneSelf:
-			b.WriteRune(r)
-		case r <= 0xff:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r <= 0xffff:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	return m.markText(b.String())
 }
 
 // equal is Python's a == b.
