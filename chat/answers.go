@@ -3,7 +3,6 @@ package chat
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -21,6 +20,9 @@ var (
 	mentionsToolRole = regexp.MustCompile(`tool_call_id|[!=]=\s*['"]tool['"]|['"]tool['"]\s*[!=]=|\bin\s*[\[(][^\])]*['"]tool['"]`)
 	mentionsSystem   = regexp.MustCompile(`messages\[0\](?:\.content\b|\[['"]content['"]\])(\s*is\b)?`)
 )
+
+// everything is what the built-in format knows.
+var everything = knowledge{toolRole: true, toolResponses: true, systemParts: true}
 
 func knowledgeOf(source string) knowledge {
 	k := knowledge{
@@ -210,31 +212,17 @@ func (m Message) response(asText bool) (json.RawMessage, error) {
 	case len(m.Parts) > 0 && !asText:
 		return marshal(m.Parts)
 	case len(m.Parts) > 0:
-		var text strings.Builder
 		for _, p := range m.Parts {
 			if p.Type != "text" {
 				return nil, fmt.Errorf("chat: answer of tool %.60q: parts other than text beside an answer that is a JSON value: "+
 					"the template cannot hold both", m.Name)
 			}
-			text.WriteString(p.Text)
 		}
-		return marshal(text.String())
+		return marshal(m.text())
 	case !asText:
 		if _, err := decodeJSON([]byte(m.Content)); err == nil {
 			return json.RawMessage(m.Content), nil
 		}
 	}
 	return marshal(m.Content)
-}
-
-// decodeJSON reads any JSON value as decodeObject reads an object.
-func decodeJSON(data []byte) (any, error) {
-	if !json.Valid(data) {
-		return nil, errors.New("not valid JSON")
-	}
-	d, err := decodeObject(slices.Concat([]byte(`{"":`), data, []byte("}")))
-	if err != nil {
-		return nil, err
-	}
-	return d[0].Value, nil
 }

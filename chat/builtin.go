@@ -1,11 +1,18 @@
 package chat
 
 import (
-	_ "embed"
-	"sync"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/jinja"
+	"github.com/gogemma/gemma4/internal/python"
 )
 
-// The texts of Gemma 4's format.
+// The markup of Gemma 4's format, and what else it always writes in the same words.
 const (
 	bos           = "<bos>"
 	eos           = "<eos>"
@@ -22,27 +29,272 @@ const (
 	quote         = `<|"|>`
 	think         = "<|think|>"
 	thoughtLabel  = "thought\n"
-	modelTurn     = turnOpen + "model\n"
 )
 
-//go:embed gemma.jinja
-var gemma string
-
 // Builtin returns the format of Gemma 4 as published in July 2026 for the models of 12B and more, for files without a template.
-// Without [Conversation].Thinking it opens an answer with an empty thought.
-func Builtin() *Template { return builtin(true) }
+// Without [Conversation].Thinking it opens an answer with an empty thought. Of [Conversation].Variables it knows preserve_thinking,
+// which keeps the thoughts of earlier turns that called tools, and empty_thought, which decides about that thought; it ignores others.
+func Builtin() *Template { return &Template{builtin: &builtin{emptyThought: true}, knows: everything} }
 
 // BuiltinEdge returns the format for E2B and E4B, the models with per-layer embeddings: [Builtin] without the empty thought.
-func BuiltinEdge() *Template { return builtin(false) }
+func BuiltinEdge() *Template { return &Template{builtin: &builtin{}, knows: everything} }
 
-var parseGemma = sync.OnceValues(func() (*Template, error) { return Parse(gemma) })
-
-func builtin(emptyThought bool) *Template {
-	t, err := parseGemma()
-	if err != nil {
-		panic(err) // a test holds that this cannot be
-	}
-	b := &Template{program: t.program, knows: t.knows}
-	b.own.Put("empty_thought", emptyThought)
-	return b
+// builtin writes Gemma 4's format. Where the published template writes something odd, such as a declaration without its closing brace
+// when a schema has no type, so does it: models were trained on that. testdata/gemma.jinja says the same in the language of templates.
+type builtin struct {
+	emptyThought bool // tells large models not to think
 }
+
+// turn is a message with the messages of role tool that answer its calls.
+type turn struct {
+	Message
+	answers []Message
+}
+
+// turnsOf puts the answers of tools to the messages that they answer.
+func turnsOf(messages []Message) []turn {
+	turns := make([]turn, 0, len(messages))
+	for i := 0; i < len(messages); {
+		from := i
+		for i++; i < len(messages) && messages[i].Role == "tool"; i++ {
+		}
+		turns = append(turns, turn{messages[from], messages[from+1 : i]})
+	}
+	return turns
+}
+
+func (t turn) answered() bool { return len(t.ToolResponses)+len(t.answers) > 0 }
+
+// render writes a prompt and tells what in it is text of the conversation.
+func (b *builtin) render(ctx context.Context, in *input) (text string, literal []span, err error) {
+	w := &writer{}
+	w.markup(bos)
+	turns := turnsOf(in.messages)
+	if turns[0].system() || len(in.tools) > 0 || in.thinking {
+		var system Message
+		if turns[0].system() {
+			system, turns = turns[0].Message, turns[1:]
+		}
+		w.system(system, in.tools, in.thinking)
+	}
+	question := -1 // the last of the user
+	for i, t := range turns {
+		if t.Role == "user" {
+			question = i
+		}
+	}
+	preserve, _ := in.variables.Get("preserve_thinking")
+	var before, after turn
+	for i, t := range turns {
+		if err := cause.Of(ctx); err != nil {
+			return "", nil, err
+		}
+		if after = (turn{}); i+1 < len(turns) {
+			after = turns[i+1]
+		}
+		if i < question && !(truth(preserve) && len(t.ToolCalls) > 0) {
+			t.Reasoning = "" // it has served
+		}
+		w.turn(t, before, after)
+		before = t
+	}
+	if in.generate {
+		empty, given := in.variables.Get("empty_thought")
+		w.open(before, in.thinking, !given && b.emptyThought || truth(empty))
+	}
+	return string(w.b), w.literal, w.err
+}
+
+// system writes the turn of the system: whether to think, the instruction, and the tools.
+func (w *writer) system(m Message, tools []Tool, thinking bool) {
+	w.markup(turnOpen, "system\n")
+	if thinking {
+		w.markup(think, "\n")
+	}
+	w.text(trim(m.Content))
+	for _, part := range m.Parts {
+		w.text(trim(part.Text))
+		w.markup(" ")
+	}
+	for i, t := range tools {
+		w.markup(toolOpen)
+		w.declaration(t)
+		w.markup(toolClose)
+		if w.err != nil {
+			w.err = fmt.Errorf("tool %d: %w", i, w.err)
+			return
+		}
+	}
+	w.markup(turnClose, "\n")
+}
+
+// turn writes a turn. Messages of the model that follow each other are one turn; calls of tools, their answers, and what the model says
+// to these are one, too.
+func (w *writer) turn(t, before, after turn) {
+	switch {
+	case !t.model():
+		w.markup(turnOpen, t.Role, "\n")
+	case !before.model():
+		w.markup(turnOpen, "model\n")
+	}
+	if t.Reasoning != "" {
+		w.markup(channelOpen, thoughtLabel)
+		w.text(t.Reasoning)
+		w.markup("\n", channelClose)
+	}
+	for _, c := range t.ToolCalls {
+		w.markup(callOpen, "call:")
+		w.text(c.Name)
+		w.object(w.decodeObject(c.arguments()), false)
+		w.markup(callClose)
+	}
+	for _, r := range t.ToolResponses {
+		w.response(r.Name, w.decode(r.Response))
+	}
+	for _, m := range t.answers {
+		w.answer(m)
+	}
+	said := w.content(t.Message)
+	switch {
+	case len(t.ToolCalls) > 0 && !t.answered():
+		w.markup(responseOpen)
+	case t.model() && after.model():
+	case said || !t.answered() || after.Role != "":
+		w.markup(turnClose, "\n")
+	}
+}
+
+// open begins the model's next turn, or goes on with one that has called tools.
+func (w *writer) open(last turn, thinking, emptyThought bool) {
+	switch {
+	case len(last.ToolCalls) == 0:
+		w.markup(turnOpen, "model\n")
+		if emptyThought && !thinking {
+			w.markup(channelOpen, thoughtLabel, channelClose)
+		}
+	case last.answered() && thinking:
+		w.markup(channelOpen, thoughtLabel)
+	}
+}
+
+// content writes what a message says and reports whether that is anything.
+func (w *writer) content(m Message) bool {
+	from := len(w.b)
+	parts := m.Parts
+	if len(parts) == 0 {
+		parts = []Part{{Type: "text", Text: m.Content}}
+	}
+	for _, part := range parts {
+		switch {
+		case part.Type != "text":
+			w.media(part)
+		case m.model():
+			w.text(trim(withoutThoughts(part.Text)))
+		default:
+			w.text(trim(part.Text))
+		}
+	}
+	return len(w.b) > from
+}
+
+// withoutThoughts takes out what stands between the marks of a thought.
+func withoutThoughts(s string) string {
+	var kept strings.Builder
+	for piece := range strings.SplitSeq(s, channelClose) {
+		said, _, _ := strings.Cut(piece, channelOpen)
+		kept.WriteString(said)
+	}
+	return kept.String()
+}
+
+// media writes the place of a picture, a sound or a video.
+func (w *writer) media(part Part) { w.markup("<|", part.Type, "|>") }
+
+// answer writes a message of role tool.
+func (w *writer) answer(m Message) {
+	w.response(m.Name, m.text())
+	for _, part := range m.Parts {
+		if part.Type != "text" {
+			w.media(part)
+		}
+	}
+}
+
+// response writes the answer of a tool, an object or any other value.
+func (w *writer) response(name string, v any) {
+	w.markup(responseOpen, "response:")
+	w.text(name)
+	if o, ok := v.(object); ok {
+		w.object(o, false)
+	} else {
+		w.markup("{value:")
+		w.json(v, false)
+		w.markup("}")
+	}
+	w.markup(responseClose)
+}
+
+// json writes a value of JSON. The keys of its objects are quoted in declarations, and bare in calls and answers.
+func (w *writer) json(v any, quoted bool) {
+	switch v := v.(type) {
+	case nil:
+		w.markup("null")
+	case bool:
+		w.markup(pick(v, "true", "false"))
+	case json.Number:
+		w.text(string(v))
+	case string:
+		w.quoted(v)
+	case []any:
+		w.list(v, func(item any) { w.json(item, quoted) })
+	case object:
+		w.object(v, quoted)
+	}
+}
+
+func (w *writer) object(o object, quoted bool) {
+	w.entries(o, func(key string, v any) {
+		if quoted {
+			w.quoted(key)
+		} else {
+			w.text(key)
+		}
+		w.markup(":")
+		w.json(v, quoted)
+	})
+}
+
+// entries writes an object whose entries are in the order of their keys, capitals or not.
+func (w *writer) entries(o object, entry func(key string, v any)) {
+	o = slices.Clone(o)
+	slices.SortStableFunc(o, func(a, b jinja.Entry) int { return strings.Compare(python.Lower(a.Key), python.Lower(b.Key)) })
+	w.markup("{")
+	for i, e := range o {
+		w.comma(i)
+		entry(e.Key, e.Value)
+	}
+	w.markup("}")
+}
+
+func (w *writer) list(items []any, item func(v any)) {
+	w.markup("[")
+	for i, v := range items {
+		w.comma(i)
+		item(v)
+	}
+	w.markup("]")
+}
+
+func (w *writer) comma(i int) {
+	if i > 0 {
+		w.markup(",")
+	}
+}
+
+func (w *writer) quoted(s string) {
+	w.markup(quote)
+	w.text(s)
+	w.markup(quote)
+}
+
+func trim(s string) string { return strings.TrimFunc(s, python.IsSpace) }

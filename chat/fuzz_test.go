@@ -59,6 +59,38 @@ func FuzzRenderLiteral(f *testing.F) {
 	})
 }
 
+// FuzzBuiltin renders any conversation with the built-in format and with its template: the same text, the same places.
+func FuzzBuiltin(f *testing.F) {
+	for _, c := range goldenCases(f) {
+		data, err := json.Marshal(c.Conversation)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	for seed := range uint64(50) {
+		data, err := json.Marshal(newRandom(seed).conversation())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	tpl := oracle(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		var c Conversation
+		if json.Unmarshal([]byte(text), &c) != nil {
+			return
+		}
+		as := c
+		if _, ok := c.Variables["empty_thought"]; !ok {
+			as = c.with("empty_thought", true)
+		}
+		if difference := differs(Builtin(), tpl, c, as); difference != "" {
+			t.Fatalf("%s: %s", text, difference)
+		}
+	})
+}
+
 // FuzzParser pushes any pieces: however text is cut, the events are those of the whole answer, calls are valid, and no marker of the
 // format is in what a user reads.
 func FuzzParser(f *testing.F) {

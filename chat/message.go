@@ -63,6 +63,20 @@ type Message struct {
 
 func (m Message) model() bool { return m.Role == "assistant" || m.Role == "model" }
 
+func (m Message) system() bool { return m.Role == "system" || m.Role == "developer" }
+
+// text returns the content, or all text of the parts.
+func (m Message) text() string {
+	if len(m.Parts) == 0 {
+		return m.Content
+	}
+	var text strings.Builder
+	for _, p := range m.Parts {
+		text.WriteString(p.Text)
+	}
+	return text.String()
+}
+
 // ToolResponse is the answer to a call, the next of its name, else the next. Response is a JSON value.
 type ToolResponse struct {
 	Name     string          `json:"name"`

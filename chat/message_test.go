@@ -101,7 +101,7 @@ func TestBadJSONNamesItsPlace(t *testing.T) {
 		{`{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": [1]}}]}]}`,
 			`chat: message 0: tool call "f": arguments: a JSON array, expected an object`},
 		{`{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{\"a\""}}]}]}`,
-			`chat: message 0: tool call "f": arguments: JSON cut off, expected an object`},
+			`chat: message 0: tool call "f": arguments: JSON cut off`},
 		{`{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{} {}"}}]}]}`,
 			`chat: message 0: tool call "f": arguments: text after the JSON object at byte`},
 		{`{"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"a": ` +
@@ -186,7 +186,7 @@ func TestBadConversationsNameTheMessage(t *testing.T) {
 		{"responses without calls", []Message{user, {Role: "assistant", ToolResponses: []ToolResponse{{Response: []byte(`1`)}}}},
 			"chat: message 1: tool_responses without tool_calls"},
 		{"response cut off", []Message{user, calls(call), {Role: "tool", Response: []byte(`{"a`)}},
-			"chat: message 2: response: not valid JSON"},
+			"chat: message 2: response: JSON cut off"},
 		{"response of a user", []Message{{Role: "user", Response: []byte(`1`)}}, "chat: message 0: a response beside content"},
 		{"URL and data", []Message{{Role: "user", Parts: []Part{{Type: "audio", URL: "x", Data: []byte{1}}}}},
 			"chat: message 0: part 0: both a URL and data"},

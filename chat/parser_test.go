@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/gogemma/gemma4/internal/python"
 	"time"
 )
 
@@ -481,7 +483,7 @@ func TestRenderedCallsParseBack(t *testing.T) {
 		c := Conversation{Messages: []Message{
 			{Role: "user"}, {Role: "assistant", ToolCalls: []Call{{Name: "f", Arguments: arguments}}},
 		}}
-		_, turn, _ := strings.Cut(render(t, Builtin(), c, nil).Text, modelTurn)
+		_, turn, _ := strings.Cut(render(t, Builtin(), c, nil).Text, turnOpen+"model\n")
 		m := Answer(ParseText(turn, nil))
 		if len(m.ToolCalls) != 1 || !sameJSON(t, m.ToolCalls[0].Arguments, arguments) {
 			t.Fatalf("seed %d: %s became %+v", seed, arguments, m)
@@ -498,7 +500,7 @@ func oddKey(v any) bool {
 	switch v := v.(type) {
 	case object:
 		for _, e := range v {
-			if e.Key == "" || strings.ContainsAny(e.Key, ":,{}[]") || strings.TrimFunc(e.Key, isSpace) != e.Key || oddKey(e.Value) {
+			if e.Key == "" || strings.ContainsAny(e.Key, ":,{}[]") || strings.TrimFunc(e.Key, python.IsSpace) != e.Key || oddKey(e.Value) {
 				return true
 			}
 		}

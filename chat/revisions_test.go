@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"testing"
@@ -76,36 +78,74 @@ func TestRevisionsRenderAsRecorded(t *testing.T) {
 	}
 }
 
-func TestBuiltinAgreesWithTheRevisionsOfJuly(t *testing.T) {
-	n, failed := 2000, 0
+// oracle is the built-in format as a template, which has to be told of the empty thought.
+func oracle(t testing.TB) *Template {
+	t.Helper()
+	return parseFile(t, "testdata/gemma.jinja")
+}
+
+// with returns the conversation with another variable.
+func (c Conversation) with(name string, v any) Conversation {
+	c.Variables = maps.Clone(c.Variables)
+	if c.Variables == nil {
+		c.Variables = map[string]any{}
+	}
+	c.Variables[name] = v
+	return c
+}
+
+// differs tells how two formats differ in what they make of a conversation, errors apart: "" if not at all.
+func differs(got, want *Template, c, as Conversation) string {
+	g, err := got.Render(context.Background(), c, gemmaMarkup)
+	w, wantErr := want.Render(context.Background(), as, gemmaMarkup)
+	if (err != nil) != (wantErr != nil) {
+		return fmt.Sprintf("error %v, want %v", err, wantErr)
+	}
+	if g.Text != w.Text || !slices.Equal(g.Literal, w.Literal) {
+		return fmt.Sprintf("\n got %q %v\nwant %q %v", g.Text, g.Literal, w.Text, w.Literal)
+	}
+	return ""
+}
+
+// The built-in format is that of the published templates, where these are, and says what its own template says.
+func TestBuiltinAgreesWithTemplates(t *testing.T) {
+	n := 2000
 	if testing.Short() {
 		n = 200
 	}
-	for _, r := range []struct {
-		name    string
-		builtin *Template
-	}{{"july-large", Builtin()}, {"july-edge", BuiltinEdge()}} {
-		tpl := revision(t, r.name)
-		for seed := range uint64(n) {
-			c := newRandom(seed).conversation()
-			if seed%3 == 0 {
-				c.Variables = map[string]any{"preserve_thinking": true}
+	for _, test := range []struct {
+		name     string
+		builtin  *Template
+		template func(testing.TB) *Template
+		empty    any
+	}{
+		{"large", Builtin(), oracle, true},
+		{"edge", BuiltinEdge(), oracle, false},
+		{"july-large", Builtin(), func(t testing.TB) *Template { return revision(t, "july-large") }, nil},
+		{"july-edge", BuiltinEdge(), func(t testing.TB) *Template { return revision(t, "july-edge") }, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tpl := test.template(t)
+			failed := 0
+			for seed := range uint64(n) {
+				c := newRandom(seed).conversation()
+				if seed%3 == 0 {
+					c = c.with("preserve_thinking", true)
+				}
+				as := c
+				if test.empty != nil {
+					as = c.with("empty_thought", test.empty)
+				}
+				if difference := differs(test.builtin, tpl, c, as); difference != "" {
+					t.Fatalf("seed %d: %s", seed, difference)
+				}
+				if _, err := test.builtin.Render(context.Background(), c, nil); err != nil {
+					failed++
+				}
 			}
-			want, wantErr := tpl.Render(context.Background(), c, []string{"<|turn>"})
-			got, err := r.builtin.Render(context.Background(), c, []string{"<|turn>"})
-			if (err != nil) != (wantErr != nil) {
-				t.Fatalf("%s: seed %d: %v, want %v", r.name, seed, err, wantErr)
+			if failed > n/5 {
+				t.Errorf("%d of %d conversations could not be rendered", failed, n)
 			}
-			if err != nil {
-				failed++
-				continue
-			}
-			if got.Text != want.Text || !slices.Equal(got.Literal, want.Literal) {
-				t.Fatalf("%s: seed %d:\n got %q %v\nwant %q %v", r.name, seed, got.Text, got.Literal, want.Text, want.Literal)
-			}
-		}
-	}
-	if failed > n/5 {
-		t.Errorf("%d of %d conversations could not be rendered", failed, 2*n)
+		})
 	}
 }

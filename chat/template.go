@@ -31,8 +31,8 @@ const (
 // Template renders conversations. It is safe for several goroutines.
 type Template struct {
 	program *jinja.Template
+	builtin *builtin // in place of a program
 	knows   knowledge
-	own     object // that the template has beside those of a conversation
 }
 
 // Prompt is a rendered conversation.
@@ -65,67 +65,46 @@ func Parse(source string) (*Template, error) {
 //
 // Errors: a message or tool that is not valid, by its index; what the template does wrong, by its line; the context's.
 func (t *Template) Render(ctx context.Context, c Conversation, markup []string) (Prompt, error) {
-	if t == nil || t.program == nil {
+	if t == nil || t.program == nil && t.builtin == nil {
 		return Prompt{}, errors.New("chat: template: empty, expected one from Parse or Builtin")
 	}
 	in, err := newInput(c, t.knows)
 	if err != nil {
 		return Prompt{}, err
 	}
-	texts := slices.DeleteFunc(slices.Clone(markup), func(s string) bool { return !utf8.ValidString(s) })
-	out, err := t.program.Run(ctx, t.variables(in), jinja.Options{Trace: strings.Join(texts, ""), Limits: in.limits()})
+	markup = slices.DeleteFunc(slices.Clone(markup), func(s string) bool { return s == "" || !utf8.ValidString(s) })
+	var text string
+	var literal []span
+	if t.builtin != nil {
+		text, literal, err = t.builtin.render(ctx, in)
+	} else {
+		text, literal, err = t.run(ctx, in, markup)
+	}
 	if err != nil {
 		return Prompt{}, fmt.Errorf("chat: template: %w", err)
 	}
-	return Prompt{Text: out.Text, Literal: literal(out, texts)}, nil
+	return Prompt{Text: text, Literal: places(text, literal, markup)}, nil
 }
 
-// variables are those of the template, of the conversation's own choice, and of every conversation.
-func (t *Template) variables(in *input) object {
-	all := slices.Concat(t.own, in.variables)
-	all.Put("messages", in.messages)
-	all.Put("tools", in.tools)
-	all.Put("add_generation_prompt", in.generate)
-	all.Put("enable_thinking", in.thinking)
-	all.Put("bos_token", jinja.Safe(bos))
-	all.Put("eos_token", jinja.Safe(eos))
-	return all
+// run runs the program. Of the text of the conversation it knows the characters that are in markup.
+func (t *Template) run(ctx context.Context, in *input, markup []string) (string, []span, error) {
+	variables, err := in.values()
+	if err != nil {
+		return "", nil, err
+	}
+	out, err := t.program.Run(ctx, variables, jinja.Options{Trace: strings.Join(markup, ""), Limits: limits(variables, len(in.messages))})
+	literal := make([]span, len(out.Literal))
+	for i, at := range out.Literal {
+		literal[i] = span{at, at + 1}
+	}
+	return out.Text, literal, err
 }
 
-func (in *input) limits() jinja.Limits {
-	size := int64(weigh(in.messages) + weigh(in.tools) + weigh(in.variables))
-	pairs := int64(len(in.messages)) * int64(len(in.messages))
+func limits(variables object, messages int) jinja.Limits {
+	size, pairs := int64(weigh(variables)), int64(messages)*int64(messages)
 	return jinja.Limits{
 		Steps:  jinja.Steps + inputSteps*size + pairSteps*pairs,
 		Memory: jinja.Memory + inputMemory*size + pairMemory*pairs,
 		Text:   jinja.Text + inputText*size,
 	}
-}
-
-// literal returns the places where the conversation has a rune with which markup begins, and those where markup begins in the
-// template's text but takes text of the conversation to be complete.
-func literal(out jinja.Output, markup []string) []int {
-	if len(out.Literal) == 0 {
-		return nil
-	}
-	var places []int
-	find := newFinder(markup)
-	first := map[rune]bool{}
-	for _, text := range markup {
-		r, _ := utf8.DecodeRuneInString(text)
-		first[r] = true
-	}
-	rest := out.Literal // from here on
-	for i, r := range out.Text {
-		for len(rest) > 0 && rest[0] < i {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 {
-			break
-		}
-		if first[r] && rest[0] < i+max(find.at(out.Text[i:]), 1) {
-			places = append(places, i)
-		}
-	}
-	return places
 }

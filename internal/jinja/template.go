@@ -41,6 +41,16 @@ type Object []Entry
 // Put adds an entry.
 func (o *Object) Put(key string, v any) { *o = append(*o, Entry{key, v}) }
 
+// Get returns the value at a key.
+func (o Object) Get(key string) (v any, ok bool) {
+	for i := len(o) - 1; i >= 0; i-- {
+		if o[i].Key == key {
+			return o[i].Value, true
+		}
+	}
+	return nil, false
+}
+
 // Entry is an entry of an [Object]: nil, a bool, an int, a json.Number, a string, a [Safe], a []any or an Object.
 type Entry struct {
 	Key   string

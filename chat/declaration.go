@@ -1,0 +1,246 @@
+package chat
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/gogemma/gemma4/internal/jinja"
+	"github.com/gogemma/gemma4/internal/python"
+)
+
+// declaration writes a tool. Of a schema it writes what the published template knows, as that writes it: values that make no sense
+// come out as Python's text of them.
+func (w *writer) declaration(t Tool) {
+	w.markup("declaration:")
+	w.text(t.Name)
+	w.markup("{description:")
+	w.quoted(t.Description)
+	if s := w.decodeObject(t.Parameters); len(s) > 0 {
+		w.markup(",parameters:{")
+		if v := value(s, "properties"); truth(v) {
+			o, ok := v.(object)
+			if !ok {
+				w.fail("properties", v, "an object")
+			}
+			w.markup("properties:")
+			w.properties(o)
+			w.markup(",")
+		}
+		w.required(s)
+		if truth(value(s, "type")) {
+			w.typed(s)
+			w.markup("}")
+		}
+	}
+	if len(t.Response) > 0 {
+		s := w.decodeObject(t.Response)
+		w.markup(",response:{")
+		w.description(s)
+		if hasType(s, "OBJECT") {
+			w.typed(s)
+			w.markup("}")
+		}
+	}
+	w.markup("}")
+}
+
+// properties writes the schemas of an object's properties.
+func (w *writer) properties(o object) {
+	w.entries(o, func(name string, v any) {
+		w.text(name)
+		w.markup(":{")
+		s, _ := v.(object) // what is no schema says nothing
+		w.description(s)
+		if v := value(s, "enum"); truth(v) && hasType(s, "STRING") {
+			w.markup("enum:")
+			w.json(v, true)
+			w.markup(",")
+		}
+		if items, ok := value(s, "items").(object); ok && len(items) > 0 && hasType(s, "ARRAY") {
+			w.markup("items:")
+			w.items(items)
+			w.markup(",")
+		}
+		if truth(value(s, "nullable")) {
+			w.markup("nullable:true,")
+		}
+		if hasType(s, "OBJECT") {
+			inner, ok := value(s, "properties").(object)
+			if !ok {
+				inner = withoutSchemaKeys(s)
+			}
+			w.markup("properties:")
+			w.properties(inner)
+			w.markup(",")
+			w.required(s)
+		}
+		w.typed(s)
+		w.markup("}")
+	})
+}
+
+// withoutSchemaKeys returns the properties of an object that are entries of its schema itself.
+func withoutSchemaKeys(s object) object {
+	keys := []string{"description", "type", "properties", "required", "nullable"}
+	return slices.DeleteFunc(slices.Clone(s), func(e jinja.Entry) bool { return slices.Contains(keys, e.Key) })
+}
+
+// items writes the schema of an array's items, of which every key is known.
+func (w *writer) items(s object) {
+	s = slices.DeleteFunc(slices.Clone(s), func(e jinja.Entry) bool { return e.Value == nil })
+	w.entries(s, func(key string, v any) {
+		switch key {
+		case "properties":
+			o, _ := v.(object)
+			w.markup("properties:")
+			w.properties(o)
+		case "required":
+			w.markup("required:")
+			w.texts("required", v)
+		case "type":
+			w.markup("type:")
+			w.types(v)
+		default:
+			w.text(key)
+			w.markup(":")
+			w.json(v, true)
+		}
+	})
+}
+
+func (w *writer) description(s object) {
+	if v := value(s, "description"); truth(v) {
+		w.markup("description:", quote)
+		w.python(v, same)
+		w.markup(quote, ",")
+	}
+}
+
+func (w *writer) required(s object) {
+	if v := value(s, "required"); truth(v) {
+		w.markup("required:")
+		w.texts("required", v)
+		w.markup(",")
+	}
+}
+
+// texts writes a list of strings.
+func (w *writer) texts(field string, v any) {
+	w.list(w.each(field, v), func(item any) {
+		w.markup(quote)
+		w.python(item, same)
+		w.markup(quote)
+	})
+}
+
+// typed writes the type of a schema in capitals.
+func (w *writer) typed(s object) {
+	w.markup("type:", quote)
+	if v, ok := s.Get("type"); ok {
+		w.python(v, python.Upper)
+	}
+	w.markup(quote)
+}
+
+// types writes the type of items in capitals, or several in a list.
+func (w *writer) types(v any) {
+	upper := func(v any) {
+		w.markup(quote)
+		w.python(v, python.Upper)
+		w.markup(quote)
+	}
+	switch {
+	case kindOf(v) == "string":
+		upper(v)
+	case truth(v):
+		w.list(w.each("type", v), upper)
+	default:
+		w.markup("[]")
+	}
+}
+
+// each returns what Python goes through in a value: the items of an array, the keys of an object, the characters of a string.
+func (w *writer) each(field string, v any) []any {
+	var items []any
+	switch v := v.(type) {
+	case []any:
+		return v
+	case object:
+		for _, e := range v {
+			items = append(items, e.Key)
+		}
+	case string:
+		for _, r := range v {
+			items = append(items, string(r))
+		}
+	default:
+		w.fail(field, v, "an array")
+	}
+	return items
+}
+
+func hasType(s object, name string) bool {
+	text, ok := value(s, "type").(string)
+	return ok && python.Upper(text) == name
+}
+
+// truth is Python's bool of a value.
+func truth(v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return v
+	case json.Number:
+		f, _ := v.Float64() // out of range: the infinity that comes with the error
+		return f != 0
+	case string:
+		return v != ""
+	case []any:
+		return len(v) > 0
+	case object:
+		return len(v) > 0
+	}
+	return false
+}
+
+// python writes Python's str of a value, its pieces changed by a function.
+func (w *writer) python(v any, change func(string) string) {
+	if s, ok := v.(string); ok {
+		w.text(change(s))
+		return
+	}
+	w.repr(v, change)
+}
+
+func (w *writer) repr(v any, change func(string) string) {
+	switch v := v.(type) {
+	case nil:
+		w.markup(change("None"))
+	case bool:
+		w.markup(change(pick(v, "True", "False")))
+	case json.Number:
+		w.text(change(string(v)))
+	case string:
+		s := python.Quote(v)
+		w.markup(s[:1])
+		w.text(change(s[1 : len(s)-1]))
+		w.markup(s[:1])
+	case []any:
+		w.markup("[")
+		for i, item := range v {
+			w.markup(pick(i > 0, ", ", ""))
+			w.repr(item, change)
+		}
+		w.markup("]")
+	case object:
+		w.markup("{")
+		for i, e := range v {
+			w.markup(pick(i > 0, ", ", ""))
+			w.repr(e.Key, change)
+			w.markup(": ")
+			w.repr(e.Value, change)
+		}
+		w.markup("}")
+	}
+}
+
+func same(s string) string { return s }
