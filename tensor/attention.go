@@ -5,21 +5,6 @@ package tensor
 // piece is how many numbers are decoded at a time, whole blocks of all formats that a cache may have.
 const piece = 64
 
-// decodePiece decodes the first numbers of src. There is no table of functions here: what is handed to one of them moves to the
-// heap.
-func decodePiece(f Format, dst []float32, src []byte) {
-	switch f {
-	case F32:
-		decodeF32(dst, src)
-	case F16:
-		decodeF16(dst, src)
-	case Q8_0:
-		decodeQ8_0(dst, src)
-	case Q4_0:
-		decodeQ4_0(dst, src)
-	}
-}
-
 // scoresOf returns Kernels.Scores for a format. A query goes past the decoded keys by dot, piece by piece.
 func scoresOf(f Format) func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, _ []byte) {
 	return func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, _ []byte) {
@@ -29,7 +14,7 @@ func scoresOf(f Format) func(dst []float32, stride int, q []float32, n int, keys
 		for j := range count {
 			for at := 0; at < dim; at += piece {
 				part := room[:min(piece, dim-at)]
-				decodePiece(f, part, keys[j*rowBytes+f.RowBytes(at):j*rowBytes+size])
+				f.decode(part, keys[j*rowBytes+f.RowBytes(at):j*rowBytes+size])
 				for i := range n {
 					dst[i*stride+j] += dot(q[i*dim+at:][:len(part)], part)
 				}
@@ -47,7 +32,7 @@ func weighOf(f Format) func(dst []float32, n int, w []float32, stride int, value
 		for j := range count {
 			for at := 0; at < dim; at += piece {
 				part := room[:min(piece, dim-at)]
-				decodePiece(f, part, values[j*size+f.RowBytes(at):(j+1)*size])
+				f.decode(part, values[j*size+f.RowBytes(at):(j+1)*size])
 				for i := range n {
 					addScaled(dst[i*dim+at:][:len(part)], part, w[i*stride+j])
 				}

@@ -50,38 +50,37 @@ var formats = [...]struct {
 	name   string
 	values int // per block
 	bytes  int // per block
-	decode func(dst []float32, src []byte)
 	encode func(dst []byte, src []float32)
 }{
-	F32:      {"F32", 1, 4, decodeF32, encodeF32},
-	F16:      {"F16", 1, 2, decodeF16, encodeF16},
-	BF16:     {"BF16", 1, 2, decodeBF16, encodeBF16},
-	Q4_0:     {"Q4_0", 32, 18, decodeQ4_0, encodeQ4_0},
-	Q4_1:     {"Q4_1", 32, 20, decodeQ4_1, nil},
-	Q5_0:     {"Q5_0", 32, 22, decodeQ5_0, nil},
-	Q5_1:     {"Q5_1", 32, 24, decodeQ5_1, nil},
-	Q8_0:     {"Q8_0", 32, 34, decodeQ8_0, encodeQ8_0},
-	Q2_K:     {"Q2_K", 256, 84, decodeQ2_K, nil},
-	Q3_K:     {"Q3_K", 256, 110, decodeQ3_K, nil},
-	Q4_K:     {"Q4_K", 256, 144, decodeQ4_K, nil},
-	Q5_K:     {"Q5_K", 256, 176, decodeQ5_K, nil},
-	Q6_K:     {"Q6_K", 256, 210, decodeQ6_K, nil},
-	IQ1_S:    {"IQ1_S", 256, 50, decodeIQ1_S, nil},
-	IQ1_M:    {"IQ1_M", 256, 56, decodeIQ1_M, nil},
-	IQ2_XXS:  {"IQ2_XXS", 256, 66, decodeIQ2_XXS, nil},
-	IQ2_XS:   {"IQ2_XS", 256, 74, decodeIQ2_XS, nil},
-	IQ2_S:    {"IQ2_S", 256, 82, decodeIQ2_S, nil},
-	IQ3_XXS:  {"IQ3_XXS", 256, 98, decodeIQ3_XXS, nil},
-	IQ3_S:    {"IQ3_S", 256, 110, decodeIQ3_S, nil},
-	IQ4_NL:   {"IQ4_NL", 32, 18, decodeIQ4_NL, nil},
-	IQ4_XS:   {"IQ4_XS", 256, 136, decodeIQ4_XS, nil},
-	TQ1_0:    {"TQ1_0", 256, 54, decodeTQ1_0, nil},
-	TQ2_0:    {"TQ2_0", 256, 66, decodeTQ2_0, nil},
-	MXFP4:    {"MXFP4", 32, 17, decodeMXFP4, nil},
-	NVFP4:    {"NVFP4", 64, 36, decodeNVFP4, nil},
-	Q1_0:     {"Q1_0", 128, 18, decodeQ1_0, nil},
-	Q2_0:     {"Q2_0", 64, 18, decodeQ2_0, nil},
-	Q2_0_128: {"Q2_0_128", 128, 34, decodeQ2_0_128, nil},
+	F32:      {"F32", 1, 4, encodeF32},
+	F16:      {"F16", 1, 2, encodeF16},
+	BF16:     {"BF16", 1, 2, encodeBF16},
+	Q4_0:     {"Q4_0", 32, 18, encodeQ4_0},
+	Q4_1:     {"Q4_1", 32, 20, nil},
+	Q5_0:     {"Q5_0", 32, 22, nil},
+	Q5_1:     {"Q5_1", 32, 24, nil},
+	Q8_0:     {"Q8_0", 32, 34, encodeQ8_0},
+	Q2_K:     {"Q2_K", 256, 84, nil},
+	Q3_K:     {"Q3_K", 256, 110, nil},
+	Q4_K:     {"Q4_K", 256, 144, nil},
+	Q5_K:     {"Q5_K", 256, 176, nil},
+	Q6_K:     {"Q6_K", 256, 210, nil},
+	IQ1_S:    {"IQ1_S", 256, 50, nil},
+	IQ1_M:    {"IQ1_M", 256, 56, nil},
+	IQ2_XXS:  {"IQ2_XXS", 256, 66, nil},
+	IQ2_XS:   {"IQ2_XS", 256, 74, nil},
+	IQ2_S:    {"IQ2_S", 256, 82, nil},
+	IQ3_XXS:  {"IQ3_XXS", 256, 98, nil},
+	IQ3_S:    {"IQ3_S", 256, 110, nil},
+	IQ4_NL:   {"IQ4_NL", 32, 18, nil},
+	IQ4_XS:   {"IQ4_XS", 256, 136, nil},
+	TQ1_0:    {"TQ1_0", 256, 54, nil},
+	TQ2_0:    {"TQ2_0", 256, 66, nil},
+	MXFP4:    {"MXFP4", 32, 17, nil},
+	NVFP4:    {"NVFP4", 64, 36, nil},
+	Q1_0:     {"Q1_0", 128, 18, nil},
+	Q2_0:     {"Q2_0", 64, 18, nil},
+	Q2_0_128: {"Q2_0_128", 128, 34, nil},
 }
 
 // Valid reports whether f is one of the formats above.
@@ -128,7 +127,7 @@ func (f Format) Decode(dst []float32, src []byte) {
 	if err := f.check(len(dst), len(src)); err != nil {
 		panic(err)
 	}
-	formats[f].decode(dst, src)
+	f.decode(dst, src)
 }
 
 // Encode writes src to dst in format F32, F16, BF16, Q8_0 or Q4_0; any other format is an error, and so is a src that

@@ -1,5 +1,7 @@
 package tensor
 
+import "sync"
+
 // The codebooks of the IQ formats: an index in a block stands for four or eight values at once. They are part of the
 // formats' definition in ggml, where they were chosen so that the entries cover the combinations that occur most often
 // in the weights of trained models; no rule generates them. Those of IQ1 have values -1, 0 and 1, those of IQ2 and IQ3
@@ -7,14 +9,37 @@ package tensor
 //
 // An entry holds the number of each value's level, the first value in the lowest bits.
 
-// The levels of the codebooks, and of IQ4, where four bits choose one directly.
+// The levels of the codebooks, those of IQ1 times 8 and plus 9.
 var (
-	iq1Levels    = [4]float32{-1, 0, 1}
-	iq2Levels    = [4]float32{8, 25, 43}
-	iq3xxsLevels = [8]float32{4, 12, 20, 28, 36, 44, 52, 62}
-	iq3sLevels   = [8]float32{1, 3, 5, 7, 9, 11, 13, 15}
-	iq4Values    = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+	iq1Levels    = []byte{1, 9, 17}
+	iq2Levels    = []byte{8, 25, 43}
+	iq3xxsLevels = []byte{4, 12, 20, 28, 36, 44, 52, 62}
+	iq3sLevels   = []byte{1, 3, 5, 7, 9, 11, 13, 15}
 )
+
+// iq4Values are what four bits stand for in IQ4.
+var iq4Values = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
+
+// The codebooks with the levels themselves, a byte each, made when they are first needed.
+var (
+	iq1sBook   = sync.OnceValue(func() []uint64 { return book(iq1sGrid[:], iq1Levels, 2) })
+	iq2xxsBook = sync.OnceValue(func() []uint64 { return book(iq2xxsGrid[:], iq2Levels, 2) })
+	iq2xsBook  = sync.OnceValue(func() []uint64 { return book(iq2xsGrid[:], iq2Levels, 2) })
+	iq2sBook   = sync.OnceValue(func() []uint64 { return book(iq2sGrid[:], iq2Levels, 2) })
+	iq3xxsBook = sync.OnceValue(func() []uint64 { return book(iq3xxsGrid[:], iq3xxsLevels, 3) })
+	iq3sBook   = sync.OnceValue(func() []uint64 { return book(iq3sGrid[:], iq3sLevels, 3) })
+)
+
+// book looks the levels up whose numbers, of so many bits each, are the entries of a grid: eight of 2 bits or four of 3.
+func book(grid []uint16, levels []byte, bits int) []uint64 {
+	b := make([]uint64, len(grid))
+	for i, codes := range grid {
+		for j := range 16 / bits &^ 3 {
+			b[i] |= uint64(levels[codes>>(bits*j)&(1<<bits-1)]) << (8 * j)
+		}
+	}
+	return b
+}
 
 // iq2xxsGrid: 8 × 2 bits, numbers of iq2Levels.
 var iq2xxsGrid = [256]uint16{
