@@ -148,7 +148,7 @@ func Portable() *Kernels {
 	return k
 }
 
-// PortableRows returns the portable table with the rows arithmetic in plain Go: what every row kernel is compared with.
+// PortableRows returns the portable table with the rows arithmetic in plain Go, see rows.go: the specification of every row kernel.
 func PortableRows() *Kernels {
 	k := Portable()
 	k.Name = "portable rows"
@@ -158,24 +158,4 @@ func PortableRows() *Kernels {
 		}
 	}
 	return k
-}
-
-// rowsOf returns the row kernel of a format in plain Go: decoded weights times the values that the quantised activations
-// stand for. Sums are taken in float64, so that the result is the arithmetic's own to the last bit or so.
-func rowsOf(f Format) RowKernel {
-	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []Q8, units, n int) {
-		cols := rowBytes / f.BlockBytes() * f.BlockLen()
-		row, act := make([]float32, cols), make([]float32, cols)
-		for t := range n {
-			dequantize(act, x[t*units:(t+1)*units])
-			for r := range rows {
-				f.Decode(row, w[r*rowBytes:(r+1)*rowBytes])
-				var sum float64
-				for i, v := range row {
-					sum += float64(v) * float64(act[i])
-				}
-				dst[t*stride+r] = float32(sum)
-			}
-		}
-	}
 }

@@ -51,11 +51,3 @@ func quantize(dst []Q8, x []float32) {
 		}
 	}
 }
-
-// dequantize sets x to the values that quantised activations stand for.
-func dequantize(x []float32, src []Q8) {
-	for i := range x {
-		u := &src[i/64]
-		x[i] = float32(u.Q[i%64]) * u.Scale[i%64/4]
-	}
-}

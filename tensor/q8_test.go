@@ -70,3 +70,11 @@ func TestQuantizeOddActivations(t *testing.T) {
 		t.Errorf("a block of nearly nothing became %v", zero[0])
 	}
 }
+
+// dequantize sets x to the values that quantised activations stand for.
+func dequantize(x []float32, src []Q8) {
+	for i := range x {
+		u := &src[i/64]
+		x[i] = float32(u.Q[i%64]) * u.Scale[i%64/4]
+	}
+}
