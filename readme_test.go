@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -28,5 +29,25 @@ func TestTheProgramOfTheReadmeCompiles(t *testing.T) {
 	}
 	if out, err := exec.Command(goTool, "vet", path).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestNOTICENamesEveryDependency(t *testing.T) {
+	notice, err := os.ReadFile("NOTICE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	required := regexp.MustCompile(`(?m)^(?:require |\t)([\w./-]+) v`).FindAllStringSubmatch(string(mod), -1)
+	if len(required) == 0 {
+		t.Fatal("go.mod requires nothing")
+	}
+	for _, module := range required {
+		if !strings.Contains(string(notice), module[1]+" ") {
+			t.Errorf("NOTICE does not say under which licence %s is", module[1])
+		}
 	}
 }
