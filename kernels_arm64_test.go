@@ -296,6 +296,9 @@ func (c *rowCase) check(t *testing.T, what string, ref, k *tensor.Kernels) {
 				scale += math.Abs(float64(v) * float64(c.x[i*c.cols+j]))
 			}
 			g, w := float64(c.got[i*c.stride+r]), float64(want[i*c.stride+r])
+			if math.IsInf(scale, 0) {
+				continue // weights that no float holds: whether a product is one depends on the order of its factors
+			}
 			if math.IsNaN(w) || math.IsInf(w, 0) { // which of them depends on the order
 				if !math.IsNaN(g) && !math.IsInf(g, 0) {
 					t.Fatalf("%v, %s, %d columns, row %d, token %d: got %g, want %g", c.format, what, c.cols, r, i, g, w)
