@@ -129,26 +129,6 @@ func kindOf(v any) string {
 	return "object"
 }
 
-// weigh returns the bytes of all text and numbers in a value.
-func weigh(v any) int {
-	n := 0
-	switch v := v.(type) {
-	case string:
-		n = len(v)
-	case json.Number:
-		n = len(v)
-	case []any:
-		for _, item := range v {
-			n += weigh(item)
-		}
-	case object:
-		for _, e := range v {
-			n += len(e.Key) + weigh(e.Value)
-		}
-	}
-	return n
-}
-
 func pick[T any](condition bool, yes, no T) T {
 	if condition {
 		return yes

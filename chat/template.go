@@ -19,15 +19,6 @@ var (
 	ErrRefused = jinja.ErrRefused
 )
 
-// What a template may spend beyond its base grows with the conversation, so that a long one is no attack.
-const (
-	inputSteps  = 4  // for every byte of the conversation …
-	pairSteps   = 20 // … and for every pair of messages: templates look back from each
-	inputMemory = 64 // bytes, for every byte of the conversation …
-	pairMemory  = 32 // … and for every pair of messages
-	inputText   = 8  // bytes, for every byte of the conversation
-)
-
 // Template renders conversations. It is safe for several goroutines.
 type Template struct {
 	program *jinja.Template
@@ -92,19 +83,10 @@ func (t *Template) run(ctx context.Context, in *input, markup []string) (string,
 	if err != nil {
 		return "", nil, err
 	}
-	out, err := t.program.Run(ctx, variables, jinja.Options{Trace: strings.Join(markup, ""), Limits: limits(variables, len(in.messages))})
-	literal := make([]span, len(out.Literal))
-	for i, at := range out.Literal {
+	text, places, err := t.program.Run(ctx, variables, strings.Join(markup, ""))
+	literal := make([]span, len(places))
+	for i, at := range places {
 		literal[i] = span{at, at + 1}
 	}
-	return out.Text, literal, err
-}
-
-func limits(variables object, messages int) jinja.Limits {
-	size, pairs := int64(weigh(variables)), int64(messages)*int64(messages)
-	return jinja.Limits{
-		Steps:  jinja.Steps + inputSteps*size + pairSteps*pairs,
-		Memory: jinja.Memory + inputMemory*size + pairMemory*pairs,
-		Text:   jinja.Text + inputText*size,
-	}
+	return text, literal, err
 }

@@ -23,11 +23,11 @@
 // A template makes text of its variables and the clock, and nothing else. include, import, from, extends and block are errors
 // ([ErrRefused]), and so is raise_exception, with which a template refuses a conversation. There are no attributes of Python's
 // objects, and nothing that changes a value but a namespace. A lexer and a parser that do not recurse deeper than their bounds, and
-// [Limits] of a run in steps, memory, depth and text, counted before anything is done, make an [ErrLimit] of whatever is too much.
+// limits of a run in steps, memory, depth and text, counted before anything is done, make an [ErrLimit] of whatever is too much.
 // A run ends when its context does. No template makes a panic.
 //
 // # Marks
 //
 // Text of the variables is literal: what looks like markup in it must be read as text, where the same characters of the template are
-// markup. Run tells them apart by marks: runes that stand for those of Options.Trace while they come from variables (marks.go).
+// markup. Run tells them apart by marks: runes that stand for those that are traced while they come from variables (marks.go).
 package jinja

@@ -537,8 +537,8 @@ func (r *run) fillUp(b *buffer, sp spec, head, body string) error {
 	if missing <= 0 {
 		return b.write(head + body)
 	}
-	if missing > r.max.Text {
-		return r.limit("a text of %d characters, more than %d bytes", sp.width, r.max.Text)
+	if missing > r.max.text {
+		return r.limit("a text of %d characters, more than %d bytes", sp.width, r.max.text)
 	}
 	if err := r.makeText(missing * int64(len(sp.fill))); err != nil {
 		return err
@@ -595,7 +595,7 @@ func (r *run) printInteger(b *buffer, sp spec, n int64) error {
 func (r *run) printDigits(b *buffer, sp spec, head, whole, rest string, every int) error {
 	if sp.group != 0 {
 		if sp.fill == "0" && sp.align == '=' {
-			space := min(sp.width, r.max.Text) - int64(len(head)+len(rest))
+			space := min(sp.width, r.max.text) - int64(len(head)+len(rest))
 			n := space - space/int64(every+1)
 			if n+(n-1)/int64(every) < space {
 				n++ // never a separator in front

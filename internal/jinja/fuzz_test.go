@@ -33,11 +33,11 @@ func FuzzTemplate(f *testing.F) {
 		if strings.Contains(source, "strftime_now") {
 			return
 		}
-		plain, err := tpl.Run(context.Background(), g.Variables, Options{})
+		plain, literal, err := tpl.Run(context.Background(), g.Variables, "")
 		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("took %v", took)
 		}
-		marked, markedErr := tpl.Run(context.Background(), g.Variables, Options{Trace: "<|turn>s "})
+		marked, places, markedErr := tpl.Run(context.Background(), g.Variables, "<|turn>s ")
 		for _, err := range []error{err, markedErr} {
 			if err != nil {
 				checkError(t, err)
@@ -46,11 +46,11 @@ func FuzzTemplate(f *testing.F) {
 		if errors.Is(err, ErrLimit) || errors.Is(markedErr, ErrLimit) {
 			return // marks take space of their own
 		}
-		if (err != nil) != (markedErr != nil) || plain.Text != marked.Text {
-			t.Errorf("%q %v, with marks %q %v", plain.Text, err, marked.Text, markedErr)
+		if (err != nil) != (markedErr != nil) || plain != marked {
+			t.Errorf("%q %v, with marks %q %v", plain, err, marked, markedErr)
 		}
-		if !utf8.ValidString(plain.Text) || len(plain.Literal) != 0 || !slices.IsSorted(marked.Literal) {
-			t.Errorf("%q %v %v", plain.Text, plain.Literal, marked.Literal)
+		if !utf8.ValidString(plain) || len(literal) != 0 || !slices.IsSorted(places) {
+			t.Errorf("%q %v %v", plain, literal, places)
 		}
 	})
 }

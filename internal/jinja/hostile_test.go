@@ -169,7 +169,7 @@ func TestHostileTemplatesAreErrors(t *testing.T) {
 			began := time.Now()
 			tpl, err := Parse(c.source)
 			if err == nil {
-				_, err = tpl.Run(context.Background(), Object{{"messages", []any{Object{{"content", "Hi <b>"}}}}}, Options{Trace: "<|turn>"})
+				_, _, err = tpl.Run(context.Background(), Object{{"messages", []any{Object{{"content", "Hi <b>"}}}}}, "<|turn>")
 			}
 			took := time.Since(began)
 			runtime.ReadMemStats(&after)

@@ -68,18 +68,18 @@ func TestTemplatesMeanWhatTheyMeanInJinja(t *testing.T) {
 	// Whatever is traced, the text stays the same.
 	for _, trace := range []string{"", "<|turn>", "H<l't "} {
 		for _, c := range g.Cases {
-			var out Output
+			var text string
 			tpl, err := Parse(c.Template)
 			if err == nil {
-				out, err = tpl.Run(context.Background(), g.Variables, Options{Trace: trace})
+				text, _, err = tpl.Run(context.Background(), g.Variables, trace)
 			}
 			switch {
 			case (c.Error || c.Differs != "") && (err == nil || !strings.HasSuffix(err.Error(), c.Differs)):
-				t.Errorf("%s tracing %q: %q, %v, want the error %q", c.Template, trace, out.Text, err, c.Differs)
+				t.Errorf("%s tracing %q: %q, %v, want the error %q", c.Template, trace, text, err, c.Differs)
 			case err != nil && !strings.HasPrefix(err.Error(), "line "):
 				t.Errorf("%s: %v, want an error that names its line", c.Template, err)
-			case !c.Error && c.Differs == "" && (err != nil || out.Text != c.Text):
-				t.Errorf("%s tracing %q:\n got %q, %v\nwant %q", c.Template, trace, out.Text, err, c.Text)
+			case !c.Error && c.Differs == "" && (err != nil || text != c.Text):
+				t.Errorf("%s tracing %q:\n got %q, %v\nwant %q", c.Template, trace, text, err, c.Text)
 			}
 		}
 	}
@@ -102,9 +102,9 @@ func TestWideIntegersAreExactOrErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := tpl.Run(context.Background(), variables, Options{})
-		if out.Text != want || (err != nil) != (want == "") {
-			t.Errorf("%s: %q, %v, want %q", source, out.Text, err, want)
+		text, _, err := tpl.Run(context.Background(), variables, "")
+		if text != want || (err != nil) != (want == "") {
+			t.Errorf("%s: %q, %v, want %q", source, text, err, want)
 		}
 	}
 }

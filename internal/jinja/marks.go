@@ -11,7 +11,7 @@ import (
 //
 // Before a run, every traced rune of a literal string is replaced by a rune of its own that occurs nowhere else. The template
 // passes these marks on like any character; wherever it looks at text (to compare, search, split, count …) it sees the plain
-// rune. After the run, the marks become plain runes again, and where they stood is [Output].Literal. So the text is the same
+// rune. After the run, the marks become plain runes again, and Run tells where they stood. So the text is the same
 // with and without marks, by construction, whatever the template does with it.
 type marks struct {
 	mark map[rune]rune // plain to mark
@@ -138,23 +138,21 @@ func (m *marks) convert(s string, f func(rune) string) string {
 	return b.String()
 }
 
-// output takes the marks out of rendered text.
-func (m *marks) output(s string) Output {
+// unmark takes the marks out of a text and tells where they stood.
+func (m *marks) unmark(s string) (text string, literal []int) {
 	if len(m.orig) == 0 || !hasMarkLead(s) {
-		return Output{Text: s}
+		return s, nil
 	}
-	var out Output
 	var b strings.Builder
 	b.Grow(len(s))
 	for _, r := range s {
 		orig := m.plainRune(r)
 		if orig != r {
-			out.Literal = append(out.Literal, b.Len())
+			literal = append(literal, b.Len())
 		}
 		b.WriteRune(orig)
 	}
-	out.Text = b.String()
-	return out
+	return b.String(), literal
 }
 
 // aligned is text in its plain form that can be cut in its marked one.

@@ -37,14 +37,14 @@ func TestLiteralTextStaysLiteral(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := tpl.Run(context.Background(), variables, Options{Trace: "<"})
+		text, literal, err := tpl.Run(context.Background(), variables, "<")
 		var b strings.Builder
 		from := 0
-		for _, at := range out.Literal {
-			b.WriteString(out.Text[from:at] + "^")
+		for _, at := range literal {
+			b.WriteString(text[from:at] + "^")
 			from = at
 		}
-		b.WriteString(out.Text[from:])
+		b.WriteString(text[from:])
 		if b.String() != test.want || err != nil {
 			t.Errorf("%s:\n got %q, %v\nwant %q", test.source, b.String(), err, test.want)
 		}

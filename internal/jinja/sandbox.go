@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/gogemma/gemma4/internal/cause"
 )
 
-// The bounds of a template. Those of a run grow with the conversation, so that a long one is no attack.
+// The bounds of a template; those of a run are its limits.
 const (
 	maxSource  = 1 << 20 // bytes of a template; the largest published ones have 1 << 15, and parsing takes up to 300 times as much memory
 	maxNesting = 100     // blocks within blocks, operators within operators
@@ -25,6 +26,46 @@ const (
 	objectBytes = 512 // of anything that keeps variables alive
 )
 
+// limits bound a run. Beyond the base they grow with the variables, so that a long conversation is no attack.
+type limits struct {
+	steps  int64 // expressions and statements, and 64 bytes of text handled
+	memory int64 // bytes allocated, freed or not
+	text   int64 // bytes of any one text, the output among them
+}
+
+// limitsFor returns the bounds of a run. They grow with the bytes of text in the variables and with the pairs of items in the longest
+// list, that of the messages, for templates look back from each message.
+func limitsFor(variables Object) limits {
+	size, longest := int64(weigh(variables)), int64(0)
+	for _, e := range variables {
+		if l, ok := e.Value.([]any); ok {
+			longest = max(longest, int64(len(l)))
+		}
+	}
+	pairs := longest * longest
+	return limits{steps: 4<<20 + 4*size + 20*pairs, memory: 64<<20 + 64*size + 32*pairs, text: 16<<20 + 8*size}
+}
+
+// weigh returns the bytes of all text and numbers in a variable.
+func weigh(v any) int {
+	n := 0
+	switch v := v.(type) {
+	case string:
+		n = len(v)
+	case json.Number:
+		n = len(v)
+	case []any:
+		for _, item := range v {
+			n += weigh(item)
+		}
+	case Object:
+		for _, e := range v {
+			n += len(e.Key) + weigh(e.Value)
+		}
+	}
+	return n
+}
+
 // run is one rendering: its output and what it may still spend.
 type run struct {
 	ctx    context.Context
@@ -32,7 +73,7 @@ type run struct {
 	tables *tables // what names mean in the template
 	out    *buffer
 
-	max           Limits
+	max           limits
 	steps, memory int64
 	depth         int
 }
@@ -48,8 +89,8 @@ func (r *run) step() error { return r.count(1) }
 func (r *run) count(n int64) error {
 	before := r.steps
 	r.steps += n
-	if r.steps > r.max.Steps {
-		return r.limit("more than %d steps", r.max.Steps)
+	if r.steps > r.max.steps {
+		return r.limit("more than %d steps", r.max.steps)
 	}
 	if r.steps>>9 != before>>9 {
 		if err := cause.Of(r.ctx); err != nil {
@@ -64,24 +105,24 @@ func (r *run) work(n int) error { return r.count(int64(n)/stepBytes + 1) }
 
 // alloc counts n bytes that are about to be allocated, and the work of filling them.
 func (r *run) alloc(n int64) error {
-	if r.memory += n; r.memory > r.max.Memory {
-		return r.limit("more than %d bytes of memory", r.max.Memory)
+	if r.memory += n; r.memory > r.max.memory {
+		return r.limit("more than %d bytes of memory", r.max.memory)
 	}
 	return r.count(n/stepBytes + 1)
 }
 
 // makeText counts a text of n bytes that is about to be made. n is an int64 so that callers can multiply first.
 func (r *run) makeText(n int64) error {
-	if n > r.max.Text {
-		return r.limit("a text of %d bytes, more than %d", n, r.max.Text)
+	if n > r.max.text {
+		return r.limit("a text of %d bytes, more than %d", n, r.max.text)
 	}
 	return r.alloc(n)
 }
 
 // makeList counts a list of n items that is about to be made.
 func (r *run) makeList(n int64) error {
-	if n > r.max.Memory/valueBytes {
-		return r.limit("a list of %d items, more than %d bytes of memory", n, r.max.Memory)
+	if n > r.max.memory/valueBytes {
+		return r.limit("a list of %d items, more than %d bytes of memory", n, r.max.memory)
 	}
 	return r.alloc(n*valueBytes + valueBytes)
 }
@@ -116,8 +157,8 @@ type buffer struct {
 func (b *buffer) String() string { return b.b.String() }
 
 func (b *buffer) write(s string) error {
-	if n := int64(b.b.Len()) + int64(len(s)); n > b.run.max.Text {
-		return b.run.limit("output of more than %d bytes", b.run.max.Text)
+	if n := int64(b.b.Len()) + int64(len(s)); n > b.run.max.text {
+		return b.run.limit("output of more than %d bytes", b.run.max.text)
 	}
 	// A builder that grows by doubling allocates up to three times what it holds in the end.
 	if err := b.run.alloc(3 * int64(len(s))); err != nil {

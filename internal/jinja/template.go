@@ -60,65 +60,35 @@ type Entry struct {
 // Safe is a string that counts as the template's own text. All other strings of variables, and the keys of objects, are literal.
 type Safe string
 
-// Limits bound a run; zero stands for [Steps], [Memory] and [Text].
-type Limits struct {
-	Steps  int64 // expressions and statements, and 64 bytes of text handled
-	Memory int64 // bytes allocated, freed or not
-	Text   int64 // bytes of any one text, the output among them
-}
-
-// The limits of a run whose variables are small.
-const (
-	Steps  = 4 << 20
-	Memory = 64 << 20
-	Text   = 16 << 20
-)
-
-// Options are those of a run.
-type Options struct {
-	Trace  string // the runes for Output.Literal
-	Limits Limits
-}
-
-// Output is what a template makes.
-type Output struct {
-	Text string
-	// Literal holds, in ascending order, the byte offsets in Text of the runes of Options.Trace that come from literal strings.
-	Literal []int
-}
-
-// Run runs the template with variables. Text does not depend on o.Trace. Errors name the line; those of a limit wrap [ErrLimit],
-// those of ctx its cause.
-func (t *Template) Run(ctx context.Context, variables Object, o Options) (Output, error) {
+// Run runs the template with variables. literal are, in ascending order, the byte offsets in text of the runes of trace that come from
+// literal strings; text does not depend on trace. Errors name the line; those of a limit wrap [ErrLimit], those of ctx its cause.
+func (t *Template) Run(ctx context.Context, variables Object, trace string) (text string, literal []int, err error) {
 	used := map[rune]bool{}
-	if o.Trace != "" {
+	if trace != "" {
 		for r := range t.used {
 			used[r] = true
 		}
 		noteAll(variables, used)
 	}
-	m, err := newMarks(o.Trace, used)
+	m, err := newMarks(trace, used)
 	if err != nil {
-		return Output{}, err
+		return "", nil, err
 	}
-	r := &run{ctx: ctx, marks: m, tables: t.tables, max: Limits{
-		Steps:  pick(o.Limits.Steps > 0, o.Limits.Steps, Steps),
-		Memory: pick(o.Limits.Memory > 0, o.Limits.Memory, Memory),
-		Text:   pick(o.Limits.Text > 0, o.Limits.Text, Text),
-	}}
+	r := &run{ctx: ctx, marks: m, tables: t.tables, max: limitsFor(variables)}
 	r.out = &buffer{run: r}
 	s := &scope{}
 	for _, e := range variables {
 		v, err := m.value(e.Value, 0)
 		if err != nil {
-			return Output{}, fmt.Errorf("variable %.40q: %w", e.Key, err)
+			return "", nil, fmt.Errorf("variable %.40q: %w", e.Key, err)
 		}
 		s.set(e.Key, v)
 	}
 	if _, err := t.body.exec(r, s); err != nil {
-		return Output{}, err
+		return "", nil, err
 	}
-	return m.output(r.out.String()), nil
+	text, literal = m.unmark(r.out.String())
+	return text, literal, nil
 }
 
 // value makes the value of a variable, with its literal strings marked.

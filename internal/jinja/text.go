@@ -262,8 +262,8 @@ func (r *run) pad(s string, width value, fill string, left int) (value, error) {
 	if missing <= 0 {
 		return s, nil
 	}
-	if missing > r.max.Text {
-		return nil, r.limit("a text of %d characters, more than %d bytes", n, r.max.Text)
+	if missing > r.max.text {
+		return nil, r.limit("a text of %d characters, more than %d bytes", n, r.max.text)
 	}
 	if err := r.makeText(int64(len(s)) + missing*int64(len(fill))); err != nil {
 		return nil, err
