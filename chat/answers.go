@@ -70,75 +70,15 @@ func match(calls []Call, answers []Message) (identified []Call, at int, err erro
 	if len(answers) == 0 {
 		return calls, 0, nil
 	}
-	ids := map[string]bool{}
-	for _, c := range calls {
-		ids[c.ID] = true
+	which, at, err := newMatcher(calls).match(answers)
+	if err != nil {
+		return nil, at, err
 	}
-	identified = calls
-	if len(ids) < len(calls) || ids[""] {
-		identified = slices.Clone(calls)
-		for i := range identified {
-			identified[i].ID = fmt.Sprintf("call_%d", i+1)
-		}
-	}
-	answered := make([]bool, len(calls))
-	first := map[string]int{}    // call of an id
-	queues := map[string][]int{} // calls by id, by name, and all
-	for i, c := range calls {
-		if _, ok := first[c.ID]; !ok {
-			first[c.ID] = i
-		}
-		for _, key := range []string{"id " + c.ID, "name " + c.Name, "all"} {
-			queues[key] = append(queues[key], i)
-		}
-	}
-	// next is the first call in a queue that has no answer.
-	next := func(key string) (i int, ok bool) {
-		queue := queues[key]
-		for len(queue) > 0 && answered[queue[0]] {
-			queue = queue[1:]
-		}
-		if queues[key] = queue; len(queue) == 0 {
-			return 0, false
-		}
-		return queue[0], true
-	}
-	which := make([]int, len(answers)) // calls, from 1; 0: none
-	hasIDs := len(ids) > 1 || !ids[""]
-	for _, pass := range []string{"id", "name", "order"} {
-		for at, a := range answers {
-			byID := hasIDs && a.ToolCallID != ""
-			if byID != (pass == "id") || which[at] > 0 {
-				continue
-			}
-			var i int
-			var ok bool
-			switch pass {
-			case "id":
-				if i, ok = next("id " + a.ToolCallID); !ok {
-					i, ok = first[a.ToolCallID] // another answer to the same call
-				}
-				if !ok {
-					return nil, at, fmt.Errorf("tool_call_id %.60q, expected the id of a call in the assistant message before it", a.ToolCallID)
-				}
-			case "name":
-				i, ok = next("name " + a.Name)
-			case "order":
-				if i, ok = next("all"); !ok && a.Name == "" {
-					return nil, at, fmt.Errorf("a tool's answer too many without a name, expected one for each of %d calls", len(calls))
-				}
-			}
-			if ok {
-				which[at], answered[i] = i+1, true
-			}
-		}
-	}
+	identified = identify(calls)
 	for at := range answers {
 		a := &answers[at]
-		if i := which[at]; i > 0 {
-			a.ToolCallID, a.Name = identified[i-1].ID, identified[i-1].Name
-		} else {
-			which[at] = len(calls) + 1
+		if i := which[at]; i < len(calls) {
+			a.ToolCallID, a.Name = identified[i].ID, identified[i].Name
 		}
 		if a.Response = bytes.TrimSpace(a.Response); len(a.Response) > 0 && a.Response[0] == '"' {
 			if err := json.Unmarshal(a.Response, &a.Content); err != nil {
@@ -147,24 +87,129 @@ func match(calls []Call, answers []Message) (identified []Call, at int, err erro
 			a.Response = nil
 		}
 	}
-	// Answers keep the places of their function, in the order of its calls.
-	order := make([]int, len(answers))
+	order(answers, which)
+	return identified, 0, nil
+}
+
+// identify returns calls that all have ids of their own.
+func identify(calls []Call) []Call {
+	ids := map[string]bool{}
+	for _, c := range calls {
+		ids[c.ID] = true
+	}
+	if len(ids) == len(calls) && !ids[""] {
+		return calls
+	}
+	calls = slices.Clone(calls)
+	for i := range calls {
+		calls[i].ID = fmt.Sprintf("call_%d", i+1)
+	}
+	return calls
+}
+
+// order puts the answers of each function, in the places that they have, in the order of its calls; which has the call of each answer.
+func order(answers []Message, which []int) {
 	places := map[string][]int{}
 	for at, a := range answers {
 		places[a.Name] = append(places[a.Name], at)
 	}
+	unordered := slices.Clone(answers)
 	for _, at := range places {
 		sorted := slices.Clone(at)
 		slices.SortStableFunc(sorted, func(a, b int) int { return which[a] - which[b] })
 		for i, to := range at {
-			order[to] = sorted[i]
+			answers[to] = unordered[sorted[i]]
 		}
 	}
-	unordered := slices.Clone(answers)
-	for to, from := range order {
-		answers[to] = unordered[from]
+}
+
+// matcher finds the calls of answers.
+type matcher struct {
+	calls    []Call
+	ids      bool // some call has one
+	first    map[string]int
+	byID     map[string][]int // calls that may have no answer yet
+	byName   map[string][]int
+	all      []int
+	answered []bool
+}
+
+func newMatcher(calls []Call) *matcher {
+	m := &matcher{
+		calls: calls, first: map[string]int{}, byID: map[string][]int{}, byName: map[string][]int{}, answered: make([]bool, len(calls)),
 	}
-	return identified, 0, nil
+	for i, c := range calls {
+		m.ids = m.ids || c.ID != ""
+		if _, ok := m.first[c.ID]; !ok {
+			m.first[c.ID] = i
+		}
+		m.byID[c.ID], m.byName[c.Name], m.all = append(m.byID[c.ID], i), append(m.byName[c.Name], i), append(m.all, i)
+	}
+	return m
+}
+
+// match returns the call of each answer, one beyond the last for an answer that stands for itself: first of those that have an id, then
+// of those with the name of a call, then of the rest.
+func (m *matcher) match(answers []Message) (which []int, at int, err error) {
+	const none = -1
+	which = slices.Repeat([]int{none}, len(answers))
+	for _, find := range []func(Message) (int, error){m.ofID, m.ofName, m.ofOrder} {
+		for at, a := range answers {
+			if which[at] != none {
+				continue
+			}
+			i, err := find(a)
+			if err != nil {
+				return nil, at, err
+			}
+			if which[at] = i; i >= 0 && i < len(m.calls) {
+				m.answered[i] = true
+			}
+		}
+	}
+	return which, 0, nil
+}
+
+// next returns the first call that has no answer, -1 for none, and the calls from there on.
+func (m *matcher) next(calls []int) (i int, rest []int) {
+	for len(calls) > 0 && m.answered[calls[0]] {
+		calls = calls[1:]
+	}
+	if len(calls) == 0 {
+		return -1, nil
+	}
+	return calls[0], calls
+}
+
+// ofID finds the call with the id of an answer, if it has one: the next of several, or, for another answer to one call, that call.
+func (m *matcher) ofID(a Message) (i int, err error) {
+	if !m.ids || a.ToolCallID == "" {
+		return -1, nil
+	}
+	if i, m.byID[a.ToolCallID] = m.next(m.byID[a.ToolCallID]); i >= 0 {
+		return i, nil
+	}
+	if i, ok := m.first[a.ToolCallID]; ok {
+		return i, nil
+	}
+	return 0, fmt.Errorf("tool_call_id %.60q, expected the id of a call in the assistant message before it", a.ToolCallID)
+}
+
+// ofName finds the next call of an answer's name.
+func (m *matcher) ofName(a Message) (i int, err error) {
+	i, m.byName[a.Name] = m.next(m.byName[a.Name])
+	return i, nil
+}
+
+// ofOrder finds the next call; without one an answer with a name stands for itself.
+func (m *matcher) ofOrder(a Message) (i int, err error) {
+	if i, m.all = m.next(m.all); i >= 0 {
+		return i, nil
+	}
+	if a.Name == "" {
+		return 0, fmt.Errorf("a tool's answer too many without a name, expected one for each of %d calls", len(m.calls))
+	}
+	return len(m.calls), nil
 }
 
 // fold turns answers of tools, attached, into what a template understands. A template of the role tool understands text; one of

@@ -129,15 +129,18 @@ func TestBadJSONNamesItsPlace(t *testing.T) {
 	}
 }
 
-func TestBadConversationsNameTheMessage(t *testing.T) {
+type badConversation struct {
+	name     string
+	messages []Message
+	want     string
+}
+
+// badConversations are conversations that no template could render, and their errors.
+func badConversations() []badConversation {
 	user := Message{Role: "user", Content: "x"}
 	calls := func(calls ...Call) Message { return Message{Role: "assistant", ToolCalls: calls} }
 	call := Call{ID: "1", Name: "f"}
-	tests := []struct {
-		name     string
-		messages []Message
-		want     string
-	}{
+	return []badConversation{
 		{"none", nil, "chat: conversation: no messages, expected at least one"},
 		{"no role", []Message{user, {}}, `chat: message 1: role "", expected system, developer, user, assistant or tool`},
 		{"unknown role", []Message{{Role: "User"}}, `chat: message 0: role "User", expected`},
@@ -191,12 +194,19 @@ func TestBadConversationsNameTheMessage(t *testing.T) {
 		{"URL and data", []Message{{Role: "user", Parts: []Part{{Type: "audio", URL: "x", Data: []byte{1}}}}},
 			"chat: message 0: part 0: both a URL and data"},
 	}
-	for _, test := range tests {
+}
+
+func TestBadConversationsNameTheMessage(t *testing.T) {
+	for _, test := range badConversations() {
 		_, err := Builtin().Render(context.Background(), Conversation{Messages: test.messages}, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}
+}
+
+func TestBadToolsAreNamed(t *testing.T) {
+	user := Message{Role: "user", Content: "x"}
 	tools := []struct {
 		tool Tool
 		want string

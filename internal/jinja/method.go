@@ -3,6 +3,7 @@ package jinja
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,28 +11,56 @@ import (
 	"github.com/gogemma/gemma4/internal/python"
 )
 
-func stringMethods() map[string]operation {
-	methods := map[string]operation{}
-	add := func(name, names string, required int, f func(r *run, s string, a []value) (value, error)) {
-		methods[name] = onText(name, names, required, f)
+// stringMethods are those of Python's str that chat templates use.
+func stringMethods() operations {
+	all := operations{"format": formatText}
+	for _, methods := range []operations{cutMethods(), searchMethods(), caseMethods(), paddingMethods(), kindMethods()} {
+		maps.Copy(all, methods)
 	}
-	add("strip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], true, true) })
-	add("lstrip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], true, false) })
-	add("rstrip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], false, true) })
+	return all
+}
+
+// cutMethods take text apart, and join it.
+func cutMethods() operations {
+	o := operations{}
+	o.text("strip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], true, true) })
+	o.text("lstrip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], true, false) })
+	o.text("rstrip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], false, true) })
 	for _, fromRight := range []bool{false, true} {
-		add(pick(fromRight, "rsplit", "split"), "sep maxsplit", 0, func(r *run, s string, a []value) (value, error) {
+		o.text(pick(fromRight, "rsplit", "split"), "sep maxsplit", 0, func(r *run, s string, a []value) (value, error) {
 			limit, err := count("split", a[1], -1)
 			if err != nil {
 				return nil, err
 			}
 			return r.split(s, a[0], limit, fromRight)
 		})
-		add(pick(fromRight, "rpartition", "partition"), "sep", 1, func(r *run, s string, a []value) (value, error) {
+		o.text(pick(fromRight, "rpartition", "partition"), "sep", 1, func(r *run, s string, a []value) (value, error) {
 			return r.partition(s, a[0], fromRight)
 		})
+		o.text(pick(fromRight, "removesuffix", "removeprefix"), "prefix", 1, func(r *run, s string, a []value) (value, error) {
+			return r.remove(s, a[0], fromRight)
+		})
+	}
+	o.text("splitlines", "keepends", 0, func(r *run, s string, a []value) (value, error) { return r.lines(s, truth(a[0])) })
+	o.text("replace", "old new count", 2, replaceText)
+	o.text("join", "items", 1, func(r *run, s string, a []value) (value, error) { return r.joinAll(a[0], s, true) })
+	o.text("format_map", "mapping", 1, func(r *run, s string, a []value) (value, error) {
+		d, ok := a[0].(*dict)
+		if !ok {
+			return nil, fmt.Errorf("format_map: %s, expected an object", describe(a[0]))
+		}
+		return r.format(s, nil, d)
+	})
+	return o
+}
+
+// searchMethods look for text in text.
+func searchMethods() operations {
+	o := operations{}
+	for _, fromRight := range []bool{false, true} {
 		for _, must := range []bool{false, true} {
 			name := pick(fromRight, "r", "") + pick(must, "index", "find")
-			add(name, "sub start end", 1, func(r *run, s string, a []value) (value, error) {
+			o.text(name, "sub start end", 1, func(r *run, s string, a []value) (value, error) {
 				sub, err := texts(name, a[0])
 				if err != nil {
 					return nil, err
@@ -47,7 +76,7 @@ func stringMethods() map[string]operation {
 				return pick(i < 0, i, i+skipped), err
 			})
 		}
-		add(pick(fromRight, "endswith", "startswith"), "prefix start end", 1, func(r *run, s string, a []value) (value, error) {
+		o.text(pick(fromRight, "endswith", "startswith"), "prefix start end", 1, func(r *run, s string, a []value) (value, error) {
 			part, skipped, err := r.within(s, a[1], a[2])
 			if err != nil {
 				return nil, err
@@ -55,48 +84,8 @@ func stringMethods() map[string]operation {
 			has, err := r.affix(part, a[0], fromRight)
 			return pick[value](skipped < 0, false, has), err
 		})
-		add(pick(fromRight, "removesuffix", "removeprefix"), "prefix", 1, func(r *run, s string, a []value) (value, error) {
-			has, err := r.affix(s, a[0], fromRight)
-			if err != nil || has == false {
-				return s, err
-			}
-			whole, err := r.align(s)
-			if err != nil {
-				return nil, err
-			}
-			n := len(r.marks.plain(a[0].(string)))
-			if fromRight {
-				return whole.cut(0, len(whole.plain)-n), nil
-			}
-			return whole.cut(n, len(whole.plain)), nil
-		})
 	}
-	add("splitlines", "keepends", 0, func(r *run, s string, a []value) (value, error) { return r.lines(s, truth(a[0])) })
-	add("replace", "old new count", 2, replaceText)
-	add("upper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.upper(s) })
-	add("lower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.lower(s) })
-	add("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, uncased) })
-	add("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, nothing) })
-	add("swapcase", "", 0, func(r *run, s string, _ []value) (value, error) { return r.swapCase(s) })
-	add("istitle", "", 0, func(r *run, s string, _ []value) (value, error) { return python.IsTitle(r.marks.plain(s)), nil })
-	add("isascii", "", 0, func(r *run, s string, _ []value) (value, error) {
-		return strings.IndexFunc(r.marks.plain(s), func(c rune) bool { return c > unicode.MaxASCII }) < 0, nil
-	})
-	add("isprintable", "", 0, func(r *run, s string, _ []value) (value, error) {
-		return strings.IndexFunc(r.marks.plain(s), func(c rune) bool { return !unicode.IsPrint(c) }) < 0, nil
-	})
-	add("isidentifier", "", 0, func(r *run, s string, _ []value) (value, error) {
-		s = r.marks.plain(s)
-		return s != "" && !unicode.IsDigit([]rune(s[:min(len(s), 4)])[0]) && strings.TrimLeftFunc(s, isNameRune) == "", nil
-	})
-	add("expandtabs", "tabsize", 0, func(r *run, s string, a []value) (value, error) {
-		size, err := count("expandtabs", a[0], 8)
-		if err != nil {
-			return nil, err
-		}
-		return r.expandTabs(s, size)
-	})
-	add("count", "sub start end", 1, func(r *run, s string, a []value) (value, error) {
+	o.text("count", "sub start end", 1, func(r *run, s string, a []value) (value, error) {
 		sub, err := texts("count", a[0])
 		if err != nil {
 			return nil, err
@@ -107,58 +96,108 @@ func stringMethods() map[string]operation {
 		}
 		return int64(strings.Count(r.marks.plain(part), r.marks.plain(sub[0]))), r.work(len(s))
 	})
-	add("join", "items", 1, func(r *run, s string, a []value) (value, error) { return r.joinAll(a[0], s, true) })
+	return o
+}
+
+func caseMethods() operations {
+	o := operations{}
+	o.text("upper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.upper(s) })
+	o.text("lower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.lower(s) })
+	o.text("title", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, uncased) })
+	o.text("capitalize", "", 0, func(r *run, s string, _ []value) (value, error) { return r.recase(s, true, nothing) })
+	o.text("swapcase", "", 0, func(r *run, s string, _ []value) (value, error) { return r.swapCase(s) })
+	o.text("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, python.IsUpper) })
+	o.text("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, python.IsLower) })
+	o.text("istitle", "", 0, func(r *run, s string, _ []value) (value, error) { return python.IsTitle(r.marks.plain(s)), nil })
+	return o
+}
+
+// paddingMethods fill text up to a width.
+func paddingMethods() operations {
+	o := operations{}
 	for i, name := range []string{"ljust", "center", "rjust"} {
-		add(name, "width fillchar", 1, func(r *run, s string, a []value) (value, error) {
-			fill := " "
-			if given(a[1]) {
-				text, err := texts(name, a[1])
-				if err != nil {
-					return nil, err
-				}
-				fill = text[0]
+		o.text(name, "width fillchar", 1, func(r *run, s string, a []value) (value, error) {
+			fill, err := texts(name, or(a[1], " "))
+			if err != nil {
+				return nil, err
 			}
-			return r.pad(s, a[0], fill, i)
+			return r.pad(s, a[0], fill[0], i)
 		})
 	}
-	add("zfill", "width", 1, func(r *run, s string, a []value) (value, error) {
-		first, n := utf8.DecodeRuneInString(s)
-		if sign := r.marks.plainRune(first); sign != '+' && sign != '-' {
-			return r.pad(s, a[0], "0", 2)
-		}
-		width, err := count("zfill", a[0], 0)
+	o.text("zfill", "width", 1, zeroFill)
+	o.text("expandtabs", "tabsize", 0, func(r *run, s string, a []value) (value, error) {
+		size, err := count("expandtabs", a[0], 8)
 		if err != nil {
 			return nil, err
 		}
-		digits, err := r.pad(s[n:], max(width, 1)-1, "0", 2)
-		if err != nil {
-			return nil, err
-		}
-		return r.join(s[:n], digits.(string))
+		return r.expandTabs(s, size)
 	})
+	return o
+}
+
+// kindMethods say of which kind all characters of a text are.
+func kindMethods() operations {
+	o := operations{}
 	for name, kind := range map[string]func(rune) bool{
 		"isalpha": unicode.IsLetter, "isdigit": python.IsDigit, "isdecimal": unicode.IsDigit, "isnumeric": python.IsNumeric,
 		"isspace": python.IsSpace, "isalnum": func(c rune) bool { return unicode.IsLetter(c) || python.IsNumeric(c) },
 	} {
-		add(name, "", 0, func(r *run, s string, _ []value) (value, error) { return r.every(s, kind) })
+		o.text(name, "", 0, func(r *run, s string, _ []value) (value, error) { return r.every(s, kind) })
 	}
-	add("islower", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, python.IsUpper) })
-	add("isupper", "", 0, func(r *run, s string, _ []value) (value, error) { return r.cased(s, python.IsLower) })
-	methods["format"] = func(r *run, v value, a arguments) (value, error) {
-		named, err := dictOf(r, arguments{names: a.names, named: a.named})
-		if err != nil {
-			return nil, err
-		}
-		return r.format(v.(string), a.positional, named.(*dict))
-	}
-	add("format_map", "mapping", 1, func(r *run, s string, a []value) (value, error) {
-		d, ok := a[0].(*dict)
-		if !ok {
-			return nil, fmt.Errorf("format_map: %s, expected an object", describe(a[0]))
-		}
-		return r.format(s, nil, d)
+	o.text("isascii", "", 0, func(r *run, s string, _ []value) (value, error) {
+		return strings.IndexFunc(r.marks.plain(s), func(c rune) bool { return c > unicode.MaxASCII }) < 0, nil
 	})
-	return methods
+	o.text("isprintable", "", 0, func(r *run, s string, _ []value) (value, error) {
+		return strings.IndexFunc(r.marks.plain(s), func(c rune) bool { return !unicode.IsPrint(c) }) < 0, nil
+	})
+	o.text("isidentifier", "", 0, func(r *run, s string, _ []value) (value, error) {
+		s = r.marks.plain(s)
+		return s != "" && !unicode.IsDigit([]rune(s[:min(len(s), 4)])[0]) && strings.TrimLeftFunc(s, isNameRune) == "", nil
+	})
+	return o
+}
+
+// formatText is the method format.
+func formatText(r *run, v value, a arguments) (value, error) {
+	named, err := dictOf(r, arguments{names: a.names, named: a.named})
+	if err != nil {
+		return nil, err
+	}
+	return r.format(v.(string), a.positional, named.(*dict))
+}
+
+// zeroFill puts zeros before a number, behind its sign.
+func zeroFill(r *run, s string, a []value) (value, error) {
+	first, n := utf8.DecodeRuneInString(s)
+	if sign := r.marks.plainRune(first); sign != '+' && sign != '-' {
+		return r.pad(s, a[0], "0", 2)
+	}
+	width, err := count("zfill", a[0], 0)
+	if err != nil {
+		return nil, err
+	}
+	digits, err := r.pad(s[n:], max(width, 1)-1, "0", 2)
+	if err != nil {
+		return nil, err
+	}
+	return r.join(s[:n], digits.(string))
+}
+
+// remove takes a text off the beginning or the end of s, if it is there.
+func (r *run) remove(s string, affix value, fromRight bool) (value, error) {
+	has, err := r.affix(s, affix, fromRight)
+	if err != nil || has == false {
+		return s, err
+	}
+	whole, err := r.align(s)
+	if err != nil {
+		return nil, err
+	}
+	n := len(r.marks.plain(affix.(string)))
+	if fromRight {
+		return whole.cut(0, len(whole.plain)-n), nil
+	}
+	return whole.cut(n, len(whole.plain)), nil
 }
 
 // within is s[start:end], and how many characters come before, or −1 if s ends before start: nothing is found there, not even
@@ -308,36 +347,36 @@ func (r *run) joinAll(v value, sep string, strict bool) (value, error) {
 	return b.String(), nil
 }
 
-func dictMethods() map[string]operation {
-	return map[string]operation{
-		"get": fixed("get", "key default", 1, func(r *run, v value, a []value) (value, error) {
-			key, err := r.hash(a[0])
-			if err != nil {
-				return nil, err
-			}
-			if item, ok := v.(*dict).get(key); ok {
-				return item, nil
-			}
-			if given(a[1]) {
-				return a[1], nil
-			}
-			return nil, nil
-		}),
-		"items": fixed("items", "", 0, func(r *run, v value, _ []value) (value, error) {
-			l, err := r.pairs(v.(*dict))
-			l.view = "dict_items"
-			return l, err
-		}),
-		"keys": fixed("keys", "", 0, func(r *run, v value, _ []value) (value, error) {
-			items, err := r.iterate(v)
-			return &list{items: items, view: "dict_keys"}, err
-		}),
-		"values": fixed("values", "", 0, func(_ *run, v value, _ []value) (value, error) {
-			return &list{items: v.(*dict).values, view: "dict_values"}, nil
-		}),
-		"copy": fixed("copy", "", 0, func(_ *run, v value, _ []value) (value, error) { return v, nil }),
-	}
+func dictMethods() operations {
+	o := operations{}
+	o.value("get", "key default", 1, func(r *run, v value, a []value) (value, error) {
+		key, err := r.hash(a[0])
+		if err != nil {
+			return nil, err
+		}
+		if item, ok := v.(*dict).get(key); ok {
+			return item, nil
+		}
+		return or(a[1], nil), nil
+	})
+	o.value("items", "", 0, func(r *run, v value, _ []value) (value, error) {
+		l, err := r.pairs(v.(*dict))
+		l.view = "dict_items"
+		return l, err
+	})
+	o.value("keys", "", 0, func(r *run, v value, _ []value) (value, error) {
+		items, err := r.iterate(v)
+		return &list{items: items, view: "dict_keys"}, err
+	})
+	o.value("values", "", 0, func(_ *run, v value, _ []value) (value, error) {
+		return &list{items: v.(*dict).values, view: "dict_values"}, nil
+	})
+	o.value("copy", "", 0, itself)
+	return o
 }
+
+// itself is the copy of what never changes.
+func itself(_ *run, v value, _ []value) (value, error) { return v, nil }
 
 // pairs returns a dict's entries as tuples.
 func (r *run) pairs(d *dict) (*list, error) {
@@ -347,27 +386,27 @@ func (r *run) pairs(d *dict) (*list, error) {
 	return d.pairs(), nil
 }
 
-func listMethods() map[string]operation {
-	return map[string]operation{
-		"copy": fixed("copy", "", 0, func(_ *run, v value, _ []value) (value, error) { return v, nil }),
-		"index": fixed("index", "value", 1, func(r *run, v value, a []value) (value, error) {
-			for i, item := range v.(*list).items {
-				if same, err := r.equal(item, a[0], 0); same || err != nil {
-					return int64(i), err
-				}
+func listMethods() operations {
+	o := operations{}
+	o.value("copy", "", 0, itself)
+	o.value("index", "value", 1, func(r *run, v value, a []value) (value, error) {
+		for i, item := range v.(*list).items {
+			if same, err := r.equal(item, a[0], 0); same || err != nil {
+				return int64(i), err
 			}
-			return nil, errors.New("index: not found")
-		}),
-		"count": fixed("count", "value", 1, func(r *run, v value, a []value) (value, error) {
-			n := int64(0)
-			for _, item := range v.(*list).items {
-				same, err := r.equal(item, a[0], 0)
-				if err != nil {
-					return nil, err
-				}
-				n += pick[int64](same, 1, 0)
+		}
+		return nil, errors.New("index: not found")
+	})
+	o.value("count", "value", 1, func(r *run, v value, a []value) (value, error) {
+		n := int64(0)
+		for _, item := range v.(*list).items {
+			same, err := r.equal(item, a[0], 0)
+			if err != nil {
+				return nil, err
 			}
-			return n, nil
-		}),
-	}
+			n += pick[int64](same, 1, 0)
+		}
+		return n, nil
+	})
+	return o
 }

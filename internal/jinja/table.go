@@ -11,17 +11,49 @@ type (
 	predicate func(r *run, v value, a arguments) (bool, error)
 )
 
+// operations are filters or methods by their names.
+type operations map[string]operation
+
+// value adds an operation of any value under its names; see fixed.
+func (o operations) value(names, parameters string, required int, f func(r *run, v value, a []value) (value, error)) {
+	for name := range strings.FieldsSeq(names) {
+		o[name] = fixed(name, parameters, required, f)
+	}
+}
+
+// text adds an operation of text, which gets str(v).
+func (o operations) text(names, parameters string, required int, f func(r *run, s string, a []value) (value, error)) {
+	o.value(names, parameters, required, func(r *run, v value, a []value) (value, error) {
+		s, err := r.text(v)
+		if err != nil {
+			return nil, err
+		}
+		return f(r, s, a)
+	})
+}
+
+// items adds an operation of what a loop goes through.
+func (o operations) items(name, parameters string, required int, f func(r *run, items []value, a []value) (value, error)) {
+	o.value(name, parameters, required, func(r *run, v value, a []value) (value, error) {
+		items, err := r.iterate(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		return f(r, items, a)
+	})
+}
+
 // tables say what the names of filters, tests, methods and globals mean. A template knows these and no others.
 type tables struct {
-	filters map[string]operation
-	tests   map[string]predicate
-	methods map[string]map[string]operation // by typeName
+	filters operations
+	tests   predicates
+	methods map[string]operations // by typeName
 	globals map[string]value
 }
 
 func newTables() *tables {
 	t := &tables{}
-	t.methods = map[string]map[string]operation{
+	t.methods = map[string]operations{
 		"string": stringMethods(), "object": dictMethods(), "list": listMethods(), "tuple": listMethods(),
 	}
 	t.tests = standardTests()
@@ -38,11 +70,11 @@ func newTables() *tables {
 	return t
 }
 
-// fixed makes an operation of a function that gets its arguments by position: undefined where not given.
-func fixed(name string, names string, required int, f func(r *run, v value, a []value) (value, error)) operation {
-	list := strings.Fields(names)
+// fixed makes an operation of a function that gets its arguments by position, in the order of its parameters: undefined where not given.
+func fixed(name, parameters string, required int, f func(r *run, v value, a []value) (value, error)) operation {
+	names := strings.Fields(parameters)
 	return func(r *run, v value, a arguments) (value, error) {
-		bound, err := a.bind(name, list, required)
+		bound, err := a.bind(name, names, required)
 		if err != nil {
 			return nil, err
 		}
@@ -51,17 +83,6 @@ func fixed(name string, names string, required int, f func(r *run, v value, a []
 		}
 		return f(r, v, bound)
 	}
-}
-
-// onText is fixed for a function of text, which gets str(v).
-func onText(name string, names string, required int, f func(r *run, s string, a []value) (value, error)) operation {
-	return fixed(name, names, required, func(r *run, v value, a []value) (value, error) {
-		s, err := r.text(v)
-		if err != nil {
-			return nil, err
-		}
-		return f(r, s, a)
-	})
 }
 
 // look counts a look at all of some texts.
@@ -79,6 +100,9 @@ func given(v value) bool {
 	_, missing := v.(undefined)
 	return !missing
 }
+
+// or returns an optional argument.
+func or(v, otherwise value) value { return pick(given(v), v, otherwise) }
 
 // count returns an optional integer argument.
 func count(what string, v value, otherwise int64) (int64, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/gogemma/gemma4/internal/python"
@@ -322,4 +323,142 @@ func (r *run) every(s string, kind func(rune) bool) (value, error) {
 		}
 	}
 	return s != "", nil
+}
+
+// indent is the filter of that name.
+func indent(r *run, v value, a []value) (value, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, fmt.Errorf("indent: %s, expected a string", describe(v))
+	}
+	return r.indent(s, or(a[0], int64(4)), truth(a[1]), truth(a[2]))
+}
+
+func escapeHTML(r *run, s string, _ []value) (value, error) {
+	b := &buffer{run: r}
+	escapes := map[rune]string{'&': "&amp;", '<': "&lt;", '>': "&gt;", '"': "&#34;", '\'': "&#39;"}
+	from := 0
+	for i, c := range s {
+		p := r.marks.plainRune(c)
+		escaped, ok := escapes[p]
+		if !ok {
+			continue
+		}
+		if p != c {
+			escaped = r.marks.markText(escaped)
+		}
+		if err := b.write(s[from:i] + escaped); err != nil {
+			return nil, err
+		}
+		from = i + len(string(c))
+	}
+	err := b.write(s[from:])
+	return b.String(), err
+}
+
+func encodeURL(r *run, v value, _ []value) (value, error) {
+	switch v.(type) {
+	case *list, *dict:
+		return nil, fmt.Errorf("urlencode: %s, expected a string", describe(v))
+	}
+	s, err := r.text(v)
+	if err != nil {
+		return nil, err
+	}
+	b := &buffer{run: r}
+	for _, c := range s {
+		text := python.Character(c)
+		p := r.marks.plainRune(c)
+		if p >= utf8.RuneSelf || !isNameRune(p) && !strings.ContainsRune(".-~/", p) {
+			text = ""
+			for _, octet := range []byte(python.Character(p)) {
+				text += fmt.Sprintf("%%%02X", octet)
+			}
+		}
+		if err := b.write(text); err != nil {
+			return nil, err
+		}
+	}
+	return b.String(), nil
+}
+
+func countWords(r *run, s string, _ []value) (value, error) {
+	n, inWord := int64(0), false
+	for _, c := range s {
+		c = r.marks.plainRune(c)
+		was := inWord
+		inWord = c == '_' || unicode.IsLetter(c) || unicode.IsNumber(c)
+		if inWord && !was {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// printFormat is the filter format: Python's % with arguments in its place.
+func printFormat(r *run, v value, a arguments) (value, error) {
+	s, err := r.text(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(a.names) == 0 {
+		return r.printf(s, &list{items: a.positional, tuple: true})
+	}
+	if len(a.positional) > 0 {
+		return nil, errors.New("format: values with and without names")
+	}
+	named := newDict()
+	for i, name := range a.names {
+		if err := r.put(named, name, a.named[i]); err != nil {
+			return nil, err
+		}
+	}
+	return r.printf(s, named)
+}
+
+func truncateText(r *run, v value, a []value) (value, error) {
+	text, err := texts("truncate", v)
+	if err != nil {
+		return nil, err
+	}
+	return r.truncate(text[0], a)
+}
+
+// truncate cuts s to a length, between words unless they may be killed, and puts an end behind it.
+func (r *run) truncate(s string, a []value) (value, error) {
+	length, err := count("truncate", a[0], 255)
+	if err != nil {
+		return nil, err
+	}
+	leeway, err := count("truncate", a[3], 5)
+	if err != nil {
+		return nil, err
+	}
+	end := "..."
+	if given(a[2]) {
+		text, err := texts("truncate", a[2])
+		if err != nil {
+			return nil, err
+		}
+		end = text[0]
+	}
+	keep := length - int64(utf8.RuneCountInString(end))
+	if keep < 0 || leeway < 0 {
+		return nil, fmt.Errorf("truncate: a length of %d with a leeway of %d, expected at least that of the end and 0", length, leeway)
+	}
+	if int64(utf8.RuneCountInString(s))-length <= leeway {
+		return s, nil
+	}
+	v, err := r.slice(s, nil, keep, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !truth(a[1]) {
+		l, err := r.split(v.(string), " ", 1, true)
+		if err != nil {
+			return nil, err
+		}
+		v = l.(*list).items[0]
+	}
+	return r.join(v.(string), end)
 }
