@@ -1,7 +1,6 @@
 package gemma4
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/gogemma/gemma4/chat"
-	"github.com/gogemma/gemma4/internal/cause"
 )
 
 // ChatOptions say how a conversation is held. The zero value is a good choice.
@@ -342,7 +340,7 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	}
 	prompt, err := template.Render(ctx, conversation, slices.Concat(c.m.markup, c.m.lacking))
 	if err != nil {
-		return nil, wrap(cmp.Or(cause.Of(ctx), err))
+		return nil, wrap(err)
 	}
 	if err := c.m.knows(prompt); err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ type Event struct {
 // passed on as text.
 type Parser struct {
 	// InThought says that the prompt has opened a thought, label and all, which the model goes on with.
+	//
+	// Deprecated: [Parser.Prompt] takes the prompt itself, and knows what it leaves open.
 	InThought bool
 
 	mode mode
