@@ -23,3 +23,11 @@ func GGUF() []byte { return file }
 
 // Open opens the model.
 func Open() (*gemma4.Model, error) { return gemma4.OpenBytes(file) }
+
+// OpenOr opens the model in a GGUF file, or this one where path is empty: for programs that can be tried without a file.
+func OpenOr(path string) (*gemma4.Model, error) {
+	if path == "" {
+		return Open()
+	}
+	return gemma4.Open(path)
+}

@@ -3,6 +3,8 @@ package nano_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -94,4 +96,22 @@ func TestNanoKnowsWhatIsSaidOfIt(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestOpenOrTakesAFileWhereThereIsOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model.gguf")
+	if m, err := nano.OpenOr(path); err == nil {
+		m.Close()
+		t.Error("a file that is not there was opened")
+	}
+	if err := os.WriteFile(path, nano.GGUF(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{path, ""} {
+		m, err := nano.OpenOr(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Close()
+	}
 }
