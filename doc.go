@@ -32,7 +32,7 @@
 //	c.Options.Sampling = sampler.Overrides{Temperature: new(0.7), Seed: new(uint64(42))}
 //
 // To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does
-// all of this at a terminal; examples/ask is a small program to copy.
+// all of this at a terminal; the folder examples holds programs of a screen to copy: a chat, a server, tools, classification and more.
 //
 // # Below the chat
 //

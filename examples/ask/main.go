@@ -1,25 +1,31 @@
-// Program ask asks the embedded model a question: all that it takes to use gemma4.
+// Program ask asks a model a question and prints the answer while it is written: all that it takes to use gemma4.
 //
 //	go run ./examples/ask "What is the capital of France?"
+//
+// prints "The capital of France is Paris."; with -m FILE another model answers.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
-	"os"
 	"strings"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/nano"
 )
 
+var file = flag.String("m", "", "GGUF `file` of a model (default: the embedded one)")
+
 func main() {
-	m, err := nano.Open() // or gemma4.Open("gemma-4-E2B-it-Q4_K_M.gguf")
+	flag.Parse()
+	m, err := nano.OpenOr(*file) // or gemma4.Open(*file)
 	check(err)
+	defer m.Close()
 	c, err := m.NewChat(gemma4.ChatOptions{})
 	check(err)
-	for tok, err := range c.Ask(context.Background(), strings.Join(os.Args[1:], " ")) {
+	for tok, err := range c.Ask(context.Background(), strings.Join(flag.Args(), " ")) {
 		check(err)
 		fmt.Print(tok.Text)
 	}

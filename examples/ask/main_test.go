@@ -1,21 +1,9 @@
 package main
 
-import (
-	"io"
-	"os"
-	"testing"
-)
+import "os"
 
-func TestAskAnswers(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Skip(err)
-	}
-	defer func(args []string, stdout *os.File) { os.Args, os.Stdout = args, stdout }(os.Args, os.Stdout)
-	os.Args, os.Stdout = []string{"ask", "What is 2 + 3?"}, w
+func Example() {
+	os.Args = []string{"ask", "What is the capital of France?"}
 	main()
-	w.Close()
-	if out, err := io.ReadAll(r); string(out) != "2 + 3 = 5\n" {
-		t.Errorf("%q, %v", out, err)
-	}
+	// Output: The capital of France is Paris.
 }

@@ -1,0 +1,14 @@
+// Package examples holds programs to copy, of a screen each. They import public packages only, run with the embedded model, and with -m FILE
+// on any other:
+//
+//	ask        one question, and the answer while it is written
+//	chat       a conversation at the terminal
+//	stream     answers over HTTP, as server-sent events
+//	tools      a function that the model calls
+//	classify   one of several answers, by their probabilities
+//	summarise  a text that is longer than the context
+//	save       a conversation that goes on when the program is run again
+//	nanotest   a test of code that uses a model
+//
+// See [github.com/gogemma/gemma4] for the packages that they use.
+package examples

@@ -1,0 +1,11 @@
+package main
+
+import "os"
+
+func Example() {
+	os.Args = []string{"tools", "What is 12 times 34?"}
+	main()
+	// Output:
+	// multiply {"a":12,"b":34}: 408
+	// 12 times 34 is 408.
+}
