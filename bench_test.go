@@ -1,16 +1,21 @@
 package gemma4_test
 
 import (
-	"encoding/binary"
+	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
 	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/nano"
 	"github.com/gogemma/gemma4/sampler"
+	"github.com/gogemma/gemma4/tensor"
 )
 
 // synthetic opens a model of random weights.
@@ -176,20 +181,66 @@ func BenchmarkDepth(b *testing.B) {
 	}
 }
 
-// BenchmarkReadBandwidth is the roofline of writing: a plain loop over more memory than the caches hold, on one core.
+// BenchmarkReadBandwidth is the roofline of writing: the plain loop over more memory than the caches hold, on as many cores as -cpu says.
+// On a shared machine look at the best pass.
 func BenchmarkReadBandwidth(b *testing.B) {
+	const chunk = 64 << 10 // claimed at a time
 	buf := make([]byte, 256<<20)
 	for i := range buf {
 		buf[i] = byte(i)
 	}
-	var sum uint64
-	b.SetBytes(int64(len(buf)))
-	for b.Loop() {
-		for i := 0; i+64 <= len(buf); i += 64 {
-			sum += binary.LittleEndian.Uint64(buf[i:])
-		}
+	for _, k := range gemma4.Levels() {
+		b.Run(k.Name, func(b *testing.B) {
+			b.SetBytes(int64(len(buf)))
+			best := time.Hour
+			for b.Loop() {
+				start := time.Now()
+				var claimed atomic.Int64
+				var wg sync.WaitGroup
+				for range runtime.GOMAXPROCS(0) {
+					wg.Go(func() {
+						for to := claimed.Add(chunk); int(to) <= len(buf); to = claimed.Add(chunk) {
+							k.Sum(buf[to-chunk : to])
+						}
+					})
+				}
+				wg.Wait()
+				best = min(best, time.Since(start))
+			}
+			b.ReportMetric(float64(len(buf))/float64(best.Nanoseconds()), "best-GB/s")
+		})
 	}
-	if sum == 1 {
-		b.Log(sum)
+}
+
+// BenchmarkElements measures the vector loops at every level, on vectors of 1536 that stay in the first cache. Bytes are
+// those read and those written.
+func BenchmarkElements(b *testing.B) {
+	const n = 1536
+	r := rand.New(rand.NewPCG(1, 22))
+	a, x, y := kerneltest.Gaussian(r, n), kerneltest.Gaussian(r, n), make([]float32, n)
+	q, half := make([]tensor.Q8, tensor.Q8Len(n)), make([]byte, 2*n)
+	for _, c := range []struct {
+		name  string
+		bytes int // per element
+		call  func(k *tensor.Kernels)
+	}{
+		{"Dot", 8, func(k *tensor.Kernels) { y[0] = k.Dot(a, x) }},
+		{"AddScaled", 12, func(k *tensor.Kernels) { k.AddScaled(y, x, 1e-20) }},
+		{"RMSNorm", 16, func(k *tensor.Kernels) { k.RMSNorm(y, a, x, 1e-6) }},
+		{"GELU", 12, func(k *tensor.Kernels) { copy(y, a); k.GELU(y, x) }},
+		{"Rotate", 12, func(k *tensor.Kernels) { k.Rotate(y, a[:n/2], x[:n/2]) }},
+		{"SoftCap", 8, func(k *tensor.Kernels) { copy(y, a); k.SoftCap(y, 30) }},
+		{"ExpSum", 8, func(k *tensor.Kernels) { copy(y, a); k.ExpSum(y, 3) }},
+		{"EncodeF16", 6, func(k *tensor.Kernels) { k.EncodeRow(tensor.F16, half, a) }},
+		{"EncodeQ8_0", 5, func(k *tensor.Kernels) { k.EncodeRow(tensor.Q8_0, half, a) }},
+		{"EncodeQ4_0", 5, func(k *tensor.Kernels) { k.EncodeRow(tensor.Q4_0, half, a) }},
+		{"Hadamard", 8, func(k *tensor.Kernels) { copy(y, a); k.Hadamard(y) }},
+		{"Quantize", 7, func(k *tensor.Kernels) { k.Quantize(q, a) }},
+	} {
+		for _, k := range gemma4.Levels() {
+			b.Run(c.name+"/"+k.Name, func(b *testing.B) {
+				kerneltest.Measure(b, n*c.bytes, "GB/s", func() { c.call(k) })
+			})
+		}
 	}
 }

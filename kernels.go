@@ -51,3 +51,15 @@ func (l Loader) kernels() (*tensor.Kernels, error) {
 	}
 	return best, err
 }
+
+// mixing puts a loop over pieces of 64 numbers into the table.
+func mixing(k *tensor.Kernels, loop func(x *float32, pieces int)) {
+	portable := k.Hadamard
+	k.Hadamard = func(x []float32) {
+		if len(x)%64 != 0 {
+			portable(x)
+		} else if len(x) > 0 {
+			loop(&x[0], len(x)/64)
+		}
+	}
+}

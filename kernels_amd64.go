@@ -1,8 +1,13 @@
 package gemma4
 
 import (
+	"math"
+	"unsafe"
+
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/gogemma/gemma4/internal/kernels"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -23,15 +28,18 @@ func machineLevels() []*tensor.Kernels {
 	return levels
 }
 
+// supportsAMX reports whether the processor has tiles of bf16 and this process may use them.
+func supportsAMX() bool {
+	return cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16, cpuid.BMI2) && machine.PermitTiles()
+}
+
 // avx2 is the level of x86 since 2013: AVX2, FMA and F16C.
 func avx2() *tensor.Kernels {
 	k := tensor.Portable()
 	k.Name = "avx2"
-	rooflineAVX2(k)
 	elementsAVX2(k)
-	attentionAVX2(k)
-	rowsAVX2(k)
-	panelsAVX2(k)
+	k.Sum = sumWith(sumAVX2)
+	kernels.AVX2(k, cpuid.CPU.Supports(cpuid.AVXVNNI))
 	return k
 }
 
@@ -39,11 +47,9 @@ func avx2() *tensor.Kernels {
 func avx512() *tensor.Kernels {
 	k := avx2()
 	k.Name = "avx512"
-	rooflineAVX512(k)
 	elementsAVX512(k)
-	attentionAVX512(k)
-	rowsAVX512(k)
-	panelsAVX512(k)
+	k.Sum = sumWith(sumAVX512)
+	kernels.AVX512(k)
 	return k
 }
 
@@ -51,6 +57,241 @@ func avx512() *tensor.Kernels {
 func amx() *tensor.Kernels {
 	k := avx512()
 	k.Name = "amx"
-	panelsAMX(k)
+	kernels.AMX(k)
 	return k
 }
+
+// vectors are the loops of one level, over operands whose bounds have been checked. What they compute is said in
+// tensor.Kernels, in which order in the assembly. Callers hand over a row or a slice of one: of 2¹⁸ elements, a vocabulary, the slowest
+// (GELU on AVX2) takes a tenth of a millisecond, so nothing is cut here.
+type vectors struct {
+	dot       func(a, b *float32, n int) float32
+	addScaled func(dst, x *float32, n int, s float32)
+	scale     func(dst, x, weight *float32, n int, r float32)
+	max       func(x *float32, n int) float32
+	gelu      func(gate, up *float32, n int)
+	rotate    func(x, cos, sin *float32, half int)
+	softCap   func(x *float32, n int, limit, high, low, most float32)
+	expSum    func(x *float32, n int, shift float32) float32
+	encodeF16 func(dst *byte, x *float32, n int)
+	quantize  func(dst *tensor.Q8, x *float32, n int)
+
+	decodeF16, decodeBF16 func(dst *float32, src *byte, n int)
+}
+
+func elementsAVX2(k *tensor.Kernels) {
+	v := &vectors{
+		dot:       dotAVX2,
+		addScaled: addScaledAVX2,
+		scale:     scaleAVX2,
+		max:       maxAVX2,
+		gelu:      geluAVX2,
+		rotate:    rotateAVX2,
+		softCap:   softCapAVX2,
+		expSum:    expSumAVX2,
+		encodeF16: encodeF16AVX2,
+		quantize:  quantizeAVX2,
+
+		decodeF16:  decodeF16AVX2,
+		decodeBF16: decodeBF16AVX2,
+	}
+	v.install(k)
+	k.Encode[tensor.Q8_0] = encoder(tensor.Q8_0, encodeQ8_0AVX2)
+	k.Encode[tensor.Q4_0] = encoder(tensor.Q4_0, encodeQ4_0AVX2)
+	mixing(k, hadamardAVX2)
+}
+
+func elementsAVX512(k *tensor.Kernels) {
+	v := &vectors{
+		dot:       dotAVX512,
+		addScaled: addScaledAVX512,
+		scale:     scaleAVX512,
+		max:       maxAVX512,
+		gelu:      geluAVX512,
+		rotate:    rotateAVX512,
+		softCap:   softCapAVX512,
+		expSum:    expSumAVX512,
+		encodeF16: encodeF16AVX512,
+		quantize:  quantizeAVX512,
+
+		decodeF16:  decodeF16AVX512,
+		decodeBF16: decodeBF16AVX512,
+	}
+	v.install(k)
+}
+
+// install fills the table with loops that check bounds once.
+func (v *vectors) install(k *tensor.Kernels) {
+	k.Dot = func(a, b []float32) float32 {
+		return v.dot(first(a), first(b[:len(a)]), len(a))
+	}
+	k.AddScaled = func(dst, x []float32, s float32) {
+		v.addScaled(first(dst), first(x[:len(dst)]), len(dst), s)
+	}
+	k.Scale = func(dst, x []float32, s float32) {
+		v.scale(first(dst), first(x[:len(dst)]), nil, len(dst), s)
+	}
+	k.Max = func(x []float32) float32 {
+		return v.max(first(x), len(x))
+	}
+	k.RMSNorm = func(dst, x, weight []float32, eps float32) {
+		sum := v.dot(first(x), first(x), len(x))
+		r := float32(1 / math.Sqrt(float64(sum)/float64(len(x))+float64(eps)))
+		if weight != nil {
+			weight = weight[:len(x)]
+		}
+		v.scale(first(dst[:len(x)]), first(x), first(weight), len(x), r)
+	}
+	k.GELU = func(gate, up []float32) {
+		v.gelu(first(gate), first(up[:len(gate)]), len(gate))
+	}
+	k.Rotate = func(x, cos, sin []float32) {
+		half := len(x) / 2
+		v.rotate(first(x), first(cos[:half]), first(sin[:half]), half)
+	}
+	portable := tensor.Portable()
+	k.SoftCap = func(x []float32, limit float32) {
+		if !(limit > 0x1p-60 && limit < 0x1p60) { // what follows would overflow
+			portable.SoftCap(x, limit)
+			return
+		}
+		factor := 2 * math.Log2E / float64(limit)
+		high := float32(factor)
+		v.softCap(first(x), len(x), limit, high, float32(factor-float64(high)), float32(30/factor))
+	}
+	k.ExpSum = func(x []float32, shift float32) float32 {
+		return v.expSum(first(x), len(x), shift)
+	}
+	k.Encode[tensor.F16] = encoder(tensor.F16, v.encodeF16)
+	k.Decode[tensor.F16] = halves(v.decodeF16)
+	k.Decode[tensor.BF16] = halves(v.decodeBF16)
+	k.Quantize = func(dst []tensor.Q8, x []float32) {
+		v.quantize(first(dst[:tensor.Q8Len(len(x))]), first(x), len(x))
+	}
+}
+
+// halves makes a decoder of a loop over numbers of two bytes.
+func halves(loop func(dst *float32, src *byte, n int)) func(dst []float32, src []byte) {
+	return func(dst []float32, src []byte) {
+		loop(first(dst), first(src[:2*len(dst)]), len(dst))
+	}
+}
+
+// encoder makes an encoder of a loop over blocks.
+func encoder(f tensor.Format, loop func(dst *byte, x *float32, blocks int)) func(dst []byte, x []float32) {
+	values, bytes := f.BlockLen(), f.BlockBytes()
+	return func(dst []byte, x []float32) {
+		blocks := len(x) / values
+		x = x[:blocks*values]
+		loop(first(dst[:blocks*bytes]), first(x), blocks)
+	}
+}
+
+func first[T any](s []T) *T { return unsafe.SliceData(s) }
+
+// The roofline of reading: as fast as the level can, and nothing else. That of multiplying stands beside the panels.
+
+// sumBlock is how many bytes one round of the sum loops reads.
+const sumBlock = 256
+
+func sumWith(sum func(p *byte, lines int) uint64) func(b []byte) uint64 {
+	return func(b []byte) (s uint64) {
+		if n := len(b) / sumBlock; n > 0 {
+			s = sum(&b[0], n)
+			b = b[n*sumBlock:]
+		}
+		for _, v := range b {
+			s += uint64(v)
+		}
+		return s
+	}
+}
+
+//go:noescape
+func dotAVX2(a, b *float32, n int) float32
+
+//go:noescape
+func dotAVX512(a, b *float32, n int) float32
+
+//go:noescape
+func addScaledAVX2(dst, x *float32, n int, s float32)
+
+//go:noescape
+func addScaledAVX512(dst, x *float32, n int, s float32)
+
+//go:noescape
+func scaleAVX2(dst, x, weight *float32, n int, r float32)
+
+//go:noescape
+func scaleAVX512(dst, x, weight *float32, n int, r float32)
+
+//go:noescape
+func maxAVX2(x *float32, n int) float32
+
+//go:noescape
+func maxAVX512(x *float32, n int) float32
+
+//go:noescape
+func geluAVX2(gate, up *float32, n int)
+
+//go:noescape
+func geluAVX512(gate, up *float32, n int)
+
+//go:noescape
+func rotateAVX2(x, cos, sin *float32, half int)
+
+//go:noescape
+func rotateAVX512(x, cos, sin *float32, half int)
+
+//go:noescape
+func softCapAVX2(x *float32, n int, limit, high, low, most float32)
+
+//go:noescape
+func softCapAVX512(x *float32, n int, limit, high, low, most float32)
+
+//go:noescape
+func expSumAVX2(x *float32, n int, shift float32) float32
+
+//go:noescape
+func expSumAVX512(x *float32, n int, shift float32) float32
+
+//go:noescape
+func encodeF16AVX2(dst *byte, x *float32, n int)
+
+//go:noescape
+func encodeF16AVX512(dst *byte, x *float32, n int)
+
+//go:noescape
+func encodeQ8_0AVX2(dst *byte, x *float32, blocks int)
+
+//go:noescape
+func encodeQ4_0AVX2(dst *byte, x *float32, blocks int)
+
+//go:noescape
+func hadamardAVX2(x *float32, pieces int)
+
+//go:noescape
+func quantizeAVX2(dst *tensor.Q8, x *float32, n int)
+
+//go:noescape
+func quantizeAVX512(dst *tensor.Q8, x *float32, n int)
+
+// The decoders of halves.
+
+//go:noescape
+func decodeF16AVX2(dst *float32, src *byte, n int)
+
+//go:noescape
+func decodeF16AVX512(dst *float32, src *byte, n int)
+
+//go:noescape
+func decodeBF16AVX2(dst *float32, src *byte, n int)
+
+//go:noescape
+func decodeBF16AVX512(dst *float32, src *byte, n int)
+
+//go:noescape
+func sumAVX2(p *byte, lines int) uint64
+
+//go:noescape
+func sumAVX512(p *byte, lines int) uint64

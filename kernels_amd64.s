@@ -1,5 +1,5 @@
 #include "textflag.h"
-#include "kernels_elements_amd64.h"
+#include "kernels_amd64.h"
 
 // The loops over vectors of floats for AVX2, FMA and F16C.
 //
@@ -914,5 +914,141 @@ next:
 	ADDQ $256, DI
 	JMP  next
 done:
+	VZEROUPPER
+	RET
+
+// func decodeF16AVX2(dst *float32, src *byte, n int)
+TEXT ·decodeF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $32, CX
+	JLT  eights
+loop:
+	VCVTPH2PS (SI), Y0
+	VCVTPH2PS 16(SI), Y1
+	VCVTPH2PS 32(SI), Y2
+	VCVTPH2PS 48(SI), Y3
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	ADDQ $64, SI
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  loop
+eights:
+	ADDQ $24, CX
+	JLT  rest
+eight:
+	VCVTPH2PS (SI), Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $16, SI
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JGE  eight
+rest:
+	ADDQ $8, CX
+	JEQ  done
+single:
+	MOVWLZX (SI), AX
+	VMOVD AX, X0
+	VCVTPH2PS X0, X0
+	VMOVSS X0, (DI)
+	ADDQ $2, SI
+	ADDQ $4, DI
+	DECQ CX
+	JNE  single
+done:
+	VZEROUPPER
+	RET
+
+// func decodeBF16AVX2(dst *float32, src *byte, n int)
+TEXT ·decodeBF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $32, CX
+	JLT  eights
+loop:
+	VPMOVZXWD (SI), Y0
+	VPMOVZXWD 16(SI), Y1
+	VPMOVZXWD 32(SI), Y2
+	VPMOVZXWD 48(SI), Y3
+	VPSLLD $16, Y0, Y0
+	VPSLLD $16, Y1, Y1
+	VPSLLD $16, Y2, Y2
+	VPSLLD $16, Y3, Y3
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	ADDQ $64, SI
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  loop
+eights:
+	ADDQ $24, CX
+	JLT  rest
+eight:
+	VPMOVZXWD (SI), Y0
+	VPSLLD $16, Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $16, SI
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JGE  eight
+rest:
+	ADDQ $8, CX
+	JEQ  done
+single:
+	MOVWLZX (SI), AX
+	SHLL $16, AX
+	MOVL AX, (DI)
+	ADDQ $2, SI
+	ADDQ $4, DI
+	DECQ CX
+	JNE  single
+done:
+	VZEROUPPER
+	RET
+
+// func sumAVX2(p *byte, lines int) uint64
+//
+// The roofline of reading: four lines of 64 bytes a round, with others asked for some kilobytes ahead, as the row kernels do.
+// SI position, CX rounds left, Y0–Y3 sums.
+TEXT ·sumAVX2(SB), NOSPLIT, $0-24
+	MOVQ  p+0(FP), SI
+	MOVQ  lines+8(FP), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+
+loop:
+	PREFETCHT0 4096(SI)
+	PREFETCHT0 4160(SI)
+	PREFETCHT0 4224(SI)
+	PREFETCHT0 4288(SI)
+	VPADDQ     (SI), Y0, Y0
+	VPADDQ     32(SI), Y1, Y1
+	VPADDQ     64(SI), Y2, Y2
+	VPADDQ     96(SI), Y3, Y3
+	VPADDQ     128(SI), Y0, Y0
+	VPADDQ     160(SI), Y1, Y1
+	VPADDQ     192(SI), Y2, Y2
+	VPADDQ     224(SI), Y3, Y3
+	ADDQ       $256, SI
+	DECQ       CX
+	JNZ        loop
+
+	VPADDQ       Y1, Y0, Y0
+	VPADDQ       Y3, Y2, Y2
+	VPADDQ       Y2, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSRLDQ      $8, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, ret+16(FP)
 	VZEROUPPER
 	RET

@@ -6,6 +6,7 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/gogemma/gemma4/internal/kernels"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -27,9 +28,6 @@ func neon() *tensor.Kernels {
 	k.Name = "neon"
 	k.Decode[tensor.F16] = decodeF16
 	k.Decode[tensor.BF16] = decodeBF16
-	for _, f := range unpacked {
-		k.Decode[f] = decodeUnits(f)
-	}
 	k.Dot = dot
 	k.AddScaled = addScaled
 	k.Scale = scale
@@ -44,39 +42,8 @@ func neon() *tensor.Kernels {
 	k.Encode[tensor.Q4_0] = encoder(tensor.Q4_0, encodeQ4_0NEON)
 	mixing(k, hadamardNEON)
 	k.Quantize = quantize
-	attentionNEON(k)
-	k.Rows[tensor.Q4_0] = rowKernel(rowsQ40NEON)
-	k.Rows[tensor.Q5_0] = rowKernel(rowsQ50NEON)
-	k.Rows[tensor.Q8_0] = rowKernel(rowsQ80NEON)
-	k.Rows[tensor.Q4_K] = rowKernel(rowsQ4KNEON)
-	k.Rows[tensor.Q5_K] = rowKernel(rowsQ5KNEON)
-	k.Rows[tensor.Q6_K] = rowKernel(rowsQ6KNEON)
-	k.Rows[tensor.IQ4_NL] = rowKernel(rowsIQ4NLNEON)
-	k.Rows[tensor.IQ4_XS] = rowKernel(rowsIQ4XSNEON)
-	k.Rows[tensor.MXFP4] = rowKernel(rowsMXFP4NEON)
-	k.Rows[tensor.Q4_1] = rowKernel(rowsQ41NEON)
-	k.Rows[tensor.Q5_1] = rowKernel(rowsQ51NEON)
-	k.Rows[tensor.Q2_K] = rowKernel(rowsQ2KNEON)
-	k.Rows[tensor.Q3_K] = rowKernel(rowsQ3KNEON)
-	k.Rows[tensor.TQ1_0] = rowKernel(rowsTQ10NEON)
-	k.Rows[tensor.TQ2_0] = rowKernel(rowsTQ20NEON)
-	k.Rows[tensor.NVFP4] = rowKernel(rowsNVFP4NEON)
-	k.Rows[tensor.IQ2_XXS] = rowKernel(rowsIQ2XXSNEON)
-	k.Rows[tensor.IQ2_XS] = rowKernel(rowsIQ2XSNEON)
-	k.Rows[tensor.IQ2_S] = rowKernel(rowsIQ2SNEON)
-	k.Rows[tensor.IQ3_XXS] = rowKernel(rowsIQ3XXSNEON)
-	k.Rows[tensor.IQ3_S] = rowKernel(rowsIQ3SNEON)
-	k.Rows[tensor.IQ1_S] = rowKernel(rowsIQ1SNEON)
-	k.Rows[tensor.IQ1_M] = rowKernel(rowsIQ1MNEON)
-	k.FloatRows[tensor.F16] = floatRowKernel(floatRowsF16NEON)
-	k.FloatRows[tensor.BF16] = floatRowKernel(floatRowsBF16NEON)
 	k.Sum = sum
-	k.Burn = func(rounds int) int64 {
-		burnNEON(rounds)
-		return 16 * 8 * int64(rounds)
-	}
-	k.Panels = panelsNEON()
-	k.FloatPanels = floatPanels()
+	kernels.NEON(k)
 	return k
 }
 
@@ -84,34 +51,7 @@ func neon() *tensor.Kernels {
 func dotprod() *tensor.Kernels {
 	k := neon()
 	k.Name = "dotprod"
-	k.Rows[tensor.Q4_0] = rowKernel(rowsQ40Dotprod)
-	k.Rows[tensor.Q5_0] = rowKernel(rowsQ50Dotprod)
-	k.Rows[tensor.Q8_0] = rowKernel(rowsQ80Dotprod)
-	k.Rows[tensor.Q4_K] = rowKernel(rowsQ4KDotprod)
-	k.Rows[tensor.Q5_K] = rowKernel(rowsQ5KDotprod)
-	k.Rows[tensor.Q6_K] = rowKernel(rowsQ6KDotprod)
-	k.Rows[tensor.IQ4_NL] = rowKernel(rowsIQ4NLDotprod)
-	k.Rows[tensor.IQ4_XS] = rowKernel(rowsIQ4XSDotprod)
-	k.Rows[tensor.MXFP4] = rowKernel(rowsMXFP4Dotprod)
-	k.Rows[tensor.Q4_1] = rowKernel(rowsQ41Dotprod)
-	k.Rows[tensor.Q5_1] = rowKernel(rowsQ51Dotprod)
-	k.Rows[tensor.Q2_K] = rowKernel(rowsQ2KDotprod)
-	k.Rows[tensor.Q3_K] = rowKernel(rowsQ3KDotprod)
-	k.Rows[tensor.TQ1_0] = rowKernel(rowsTQ10Dotprod)
-	k.Rows[tensor.TQ2_0] = rowKernel(rowsTQ20Dotprod)
-	k.Rows[tensor.NVFP4] = rowKernel(rowsNVFP4Dotprod)
-	k.Rows[tensor.IQ2_XXS] = rowKernel(rowsIQ2XXSDotprod)
-	k.Rows[tensor.IQ2_XS] = rowKernel(rowsIQ2XSDotprod)
-	k.Rows[tensor.IQ2_S] = rowKernel(rowsIQ2SDotprod)
-	k.Rows[tensor.IQ3_XXS] = rowKernel(rowsIQ3XXSDotprod)
-	k.Rows[tensor.IQ3_S] = rowKernel(rowsIQ3SDotprod)
-	k.Rows[tensor.IQ1_S] = rowKernel(rowsIQ1SDotprod)
-	k.Rows[tensor.IQ1_M] = rowKernel(rowsIQ1MDotprod)
-	k.Burn = func(rounds int) int64 {
-		burnDotprod(rounds)
-		return 16 * 16 * int64(rounds)
-	}
-	k.Panels = stripPanels()
+	kernels.Dotprod(k)
 	return k
 }
 
@@ -119,12 +59,7 @@ func dotprod() *tensor.Kernels {
 func i8mm() *tensor.Kernels {
 	k := dotprod()
 	k.Name = "i8mm"
-	k.Burn = func(rounds int) int64 {
-		burnI8MM(rounds)
-		return 16 * 32 * int64(rounds)
-	}
-	k.Panels = spanPanels()
-	k.FloatPanels = bf16Panels()
+	kernels.I8MM(k)
 	return k
 }
 
@@ -304,35 +239,6 @@ func decodeBF16(dst []float32, src []byte) {
 	tensor.BF16.Decode(dst, src)
 }
 
-// decodeUnits returns a decoder by way of units.
-func decodeUnits(f tensor.Format) func(dst []float32, src []byte) {
-	k := kindOf(f)
-	expand := func(dst *float32, u *unit, n int) {
-		if k == mins || k == groupMins {
-			expandMinsNEON(dst, u, n)
-		} else {
-			expandNEON(dst, u, n)
-		}
-	}
-	return func(dst []float32, src []byte) {
-		src = src[:f.RowBytes(len(dst))]
-		var u [packUnits]unit
-		for len(dst) >= 64 {
-			n := min(len(dst)/64, packUnits)
-			size := f.RowBytes(64 * n)
-			unpack(f, u[:], src[:size])
-			expand(&dst[0], &u[0], n)
-			dst, src = dst[64*n:], src[size:]
-		}
-		if len(dst) > 0 {
-			var pad [64]float32
-			unpack(f, u[:], src)
-			expand(&pad[0], &u[0], 1)
-			copy(dst, pad[:])
-		}
-	}
-}
-
 func sum(b []byte) uint64 {
 	var s uint64
 	for len(b) >= 64 {
@@ -362,48 +268,6 @@ func quantize(dst []tensor.Q8, x []float32) {
 		var pad [64]float32
 		copy(pad[:], x)
 		quantizeNEON(&dst[0], &pad[0], 1)
-	}
-}
-
-// rows is a row kernel in assembly: one to four tokens, at least one row.
-type rows func(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-// floatRows is rows over activations x [n, cols].
-type floatRows func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
-
-// callBytes bounds the weights that one call of assembly takes, so that they are still in the first cache for the next four
-// tokens, and a call takes well under a millisecond.
-const callBytes = 1 << 14
-
-func rowKernel(kernel rows) tensor.RowKernel {
-	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
-		w, x = w[:rows*rowBytes], x[:n*units]
-		step := max(1, callBytes/max(1, rowBytes))
-		for r := 0; r < rows && rowBytes > 0; r += step {
-			m := min(step, rows-r)
-			for t := 0; t < n; t += 4 {
-				d := dst[t*stride+r:]
-				k := min(4, n-t)
-				_ = d[(k-1)*stride+m-1]
-				kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*units], units, k)
-			}
-		}
-	}
-}
-
-func floatRowKernel(kernel floatRows) tensor.FloatRowKernel {
-	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		w, x = w[:rows*rowBytes], x[:n*cols]
-		step := max(1, callBytes/max(1, rowBytes))
-		for r := 0; r < rows && rowBytes > 0; r += step {
-			m := min(step, rows-r)
-			for t := 0; t < n; t += 4 {
-				d := dst[t*stride+r:]
-				k := min(4, n-t)
-				_ = d[(k-1)*stride+m-1]
-				kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*cols], cols, k)
-			}
-		}
 	}
 }
 
@@ -483,161 +347,7 @@ func decodeBF16NEON(dst *float32, src *byte, n int)
 //go:noescape
 func sumNEON(b *byte, n int) uint64
 
-// burnNEON does 16 multiplications of eight bytes per round, at least one round, burnDotprod 16 of 16 bytes, burnI8MM 16 of
-// 32 bytes.
-func burnNEON(rounds int)
-
-func burnDotprod(rounds int)
-
-func burnI8MM(rounds int)
-
 // quantizeNEON quantises 64 numbers per unit.
 //
 //go:noescape
 func quantizeNEON(dst *tensor.Q8, x *float32, units int)
-
-// The row kernels of each level, see kernels_rows_arm64.h.
-
-//go:noescape
-func rowsQ40NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ50NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ80NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ4KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ5KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ6KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ4NLNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ4XSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsMXFP4NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ41NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ51NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ2KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ3KNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsTQ10NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsTQ20NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsNVFP4NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ2XXSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ2XSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ2SNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ3XXSNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ3SNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ1SNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ1MNEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ40Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ50Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ80Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ4KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ5KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ6KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ4NLDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ4XSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsMXFP4Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ41Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ51Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ2KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsQ3KDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsTQ10Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsTQ20Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsNVFP4Dotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ2XXSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ2XSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ2SDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ3XXSDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ3SDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ1SDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func rowsIQ1MDotprod(dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n int)
-
-//go:noescape
-func floatRowsF16NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
-
-//go:noescape
-func floatRowsBF16NEON(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)

@@ -1,5 +1,5 @@
 #include "textflag.h"
-#include "kernels_elements_amd64.h"
+#include "kernels_amd64.h"
 
 // The loops over vectors of floats for AVX-512. They do what those for AVX2 do (kernels_amd64.s), sixteen elements a
 // time, with masks in K1 and constants in Z16 and up; an element's result has the same bits. Sums are taken in other orders.
@@ -657,27 +657,37 @@ done:
 	VZEROUPPER
 	RET
 
-// func decodeQ8_0AVX512(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ8_0AVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+// func sumAVX512(p *byte, lines int) uint64
+TEXT ·sumAVX512(SB), NOSPLIT, $0-24
+	MOVQ   p+0(FP), SI
+	MOVQ   lines+8(FP), CX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+
 loop:
-	DECQ CX
-	JLT  done
-	VPBROADCASTW (SI), Y2
-	VCVTPH2PS Y2, Z2
-	VPMOVSXBD 2(SI), Z0
-	VPMOVSXBD 18(SI), Z1
-	VCVTDQ2PS Z0, Z0
-	VCVTDQ2PS Z1, Z1
-	VMULPS Z0, Z2, Z0
-	VMULPS Z1, Z2, Z1
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	ADDQ $34, SI
-	ADDQ $128, DI
-	JMP  loop
-done:
+	PREFETCHT0 4096(SI)
+	PREFETCHT0 4160(SI)
+	PREFETCHT0 4224(SI)
+	PREFETCHT0 4288(SI)
+	VPADDQ     (SI), Z0, Z0
+	VPADDQ     64(SI), Z1, Z1
+	VPADDQ     128(SI), Z2, Z2
+	VPADDQ     192(SI), Z3, Z3
+	ADDQ       $256, SI
+	DECQ       CX
+	JNZ        loop
+
+	VPADDQ        Z1, Z0, Z0
+	VPADDQ        Z3, Z2, Z2
+	VPADDQ        Z2, Z0, Z0
+	VEXTRACTI64X4 $1, Z0, Y1
+	VPADDQ        Y1, Y0, Y0
+	VEXTRACTI128  $1, Y0, X1
+	VPADDQ        X1, X0, X0
+	VPSRLDQ       $8, X0, X1
+	VPADDQ        X1, X0, X0
+	VMOVQ         X0, ret+16(FP)
 	VZEROUPPER
 	RET

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -16,14 +17,14 @@ func TestProductsTakeTheTensorsScale(t *testing.T) {
 			pool := tensor.NewPool(2)
 			defer pool.Close()
 			mm := tensor.NewMatMul(pool, k)
-			for _, f := range allFormats() {
-				w, err := tensor.New("w", f, blocks(r, f, rows, cols), rows, cols)
+			for _, f := range kerneltest.Formats() {
+				w, err := tensor.New("w", f, kerneltest.Blocks(r, f, rows, cols), rows, cols)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for name, a := range map[string]tensor.Arithmetic{"exact": tensor.Exact, "rows": tensor.Rows, "panels": tensor.Panels} {
 					for _, n := range []int{1, 3, 40} {
-						x := gaussian(r, n*cols)
+						x := kerneltest.Gaussian(r, n*cols)
 						product := func(scale float32) []float32 {
 							w.Scale = scale
 							dst := make([]float32, n*rows)

@@ -118,8 +118,8 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "gemma4.test")
-	build := exec.Command("go", "test", "-c", "-o", binary, "github.com/gogemma/gemma4")
+	binary := filepath.Join(dir, "kernels.test")
+	build := exec.Command("go", "test", "-c", "-o", binary, "github.com/gogemma/gemma4/internal/kernels")
 	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
@@ -148,7 +148,7 @@ func run() error {
 // innerLoop returns the largest loop that has no other in it. Row kernels leave it early for one token, by a BLT.
 func innerLoop(binary, function string, tokens int) ([]string, error) {
 	out, err := exec.Command(objdump, "-d", "--no-show-raw-insn", "--mattr=+dotprod,+i8mm,+bf16",
-		"--disassemble-symbols=github.com/gogemma/gemma4."+function+".abi0", binary).Output()
+		"--disassemble-symbols=github.com/gogemma/gemma4/internal/kernels."+function+".abi0", binary).Output()
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,51 @@
+// Command asm writes the assembly that is one line many times over, from the tables here. A test says when what lies in the folders of the
+// kernels is not what it writes.
+//
+//	go run ./internal/cmd/asm
+package main
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"os"
+	"text/template"
+)
+
+//go:embed *.tmpl
+var templates embed.FS
+
+// files are what is written, by their paths from the project's root. Headers that two packages include are written twice: the build cache
+// does not see those of another package.
+var files = []struct {
+	path, template string
+	data           any
+}{
+	{"kernels_arm64.h", "words_arm64.h.tmpl", words},
+	{"internal/kernels/words_arm64.h", "words_arm64.h.tmpl", words},
+	{"internal/kernels/amx_amd64.h", "amx_amd64.h.tmpl", nil},
+	{"internal/cmd/tiles/testdata/probe/amx_amd64.h", "amx_amd64.h.tmpl", nil},
+}
+
+func main() {
+	for _, f := range files {
+		text, err := write(f.template, f.data)
+		if err == nil {
+			err = os.WriteFile(f.path, text, 0o666)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "asm:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func write(name string, data any) ([]byte, error) {
+	t, err := template.ParseFS(templates, name)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = t.Execute(&b, data)
+	return b.Bytes(), err
+}

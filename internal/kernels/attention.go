@@ -1,0 +1,65 @@
+//go:build amd64 || arm64
+
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// scoresLoop is tensor.Kernels.Scores in assembly, for at least one query and an even number of keys of keyBytes bytes, rowBytes from one
+// to the next, and weighLoop is Weigh, for at least one query and one value; dim is a multiple of 32 above 0. They prefetch what lies ahead
+// bytes behind each key or value.
+type (
+	scoresLoop func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+	weighLoop  func(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+)
+
+// attention puts loops for a format into the table.
+func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weighLoop) {
+	portable := tensor.Portable()
+	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte) {
+		dim := len(q) / max(n, 1)
+		if dim%32 != 0 || count%2 != 0 {
+			portable.Scores[f](dst, stride, q, n, keys, rowBytes, count, next)
+			return
+		}
+		size := f.RowBytes(dim)
+		if count > 0 {
+			_ = keys[:(count-1)*rowBytes+size]
+		}
+		ahead := distance(keys, next)
+		for i := 0; i < n && dim > 0 && count > 0; i += queries {
+			m := min(queries, n-i)
+			d := dst[i*stride : (i+m-1)*stride+count]
+			scores(&d[0], stride, &q[i*dim], m, dim, &keys[0], rowBytes, count, ahead, size)
+		}
+	}
+	k.Weigh[f] = func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte) {
+		dim := len(dst) / max(n, 1)
+		if dim%32 != 0 {
+			portable.Weigh[f](dst, n, w, stride, values, count, next)
+			return
+		}
+		size := f.RowBytes(dim)
+		_ = values[:size*count]
+		ahead := distance(values, next)
+		for i := 0; i < n && dim > 0 && count > 0; i += queries {
+			m := min(queries, n-i)
+			u := w[i*stride : (i+m-1)*stride+count]
+			weigh(&dst[i*dim], m, dim, &u[0], stride, &values[0], size, count, ahead)
+		}
+	}
+}
+
+// queries is how many queries go over a block at a time: they stay in the first cache.
+const queries = 8
+
+// distance returns how many bytes behind a block the next one lies, or in front of it; 0 if there is none.
+func distance(block, next []byte) int {
+	if len(next) == 0 {
+		return 0
+	}
+	return int(uintptr(unsafe.Pointer(unsafe.SliceData(next))) - uintptr(unsafe.Pointer(unsafe.SliceData(block))))
+}

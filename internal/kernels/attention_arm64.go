@@ -1,0 +1,34 @@
+package kernels
+
+import "github.com/gogemma/gemma4/tensor"
+
+func attentionNEON(k *tensor.Kernels) {
+	attention(k, tensor.F32, scoresF32NEON, weighF32NEON)
+	attention(k, tensor.F16, scoresF16NEON, weighF16NEON)
+	attention(k, tensor.Q8_0, scoresQ8_0NEON, weighQ8_0NEON)
+	attention(k, tensor.Q4_0, scoresQ4_0NEON, weighQ4_0NEON)
+}
+
+//go:noescape
+func scoresF32NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+
+//go:noescape
+func weighF32NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+
+//go:noescape
+func scoresF16NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+
+//go:noescape
+func weighF16NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+
+//go:noescape
+func scoresQ8_0NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+
+//go:noescape
+func weighQ8_0NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+
+//go:noescape
+func scoresQ4_0NEON(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+
+//go:noescape
+func weighQ4_0NEON(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)

@@ -1,0 +1,66 @@
+package kernels
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// BenchmarkAttentionBlock takes eight queries over a block of 64 keys or values. GMAC/s counts multiply-adds.
+func BenchmarkAttentionBlock(b *testing.B) {
+	const n, count = 8, 64
+	r := rand.New(rand.NewPCG(2, 22))
+	w := make([]float32, n*count)
+	for _, dim := range []int{64, 256, 512} {
+		q, out := kerneltest.Gaussian(r, n*dim), make([]float32, n*dim)
+		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0, tensor.Q4_0} {
+			kv := kerneltest.Blocks(r, f, count, dim)
+			for _, k := range levels() {
+				b.Run(fmt.Sprintf("%d/%v/Scores/%s", dim, f, k.Name), func(b *testing.B) {
+					kerneltest.Measure(b, n*count*dim, "GMAC/s", func() { k.Scores[f](w, count, q, n, kv, f.RowBytes(dim), count, nil) })
+				})
+				b.Run(fmt.Sprintf("%d/%v/Weigh/%s", dim, f, k.Name), func(b *testing.B) {
+					clear(w)
+					kerneltest.Measure(b, n*count*dim, "GMAC/s", func() { k.Weigh[f](out, n, w, count, kv, count, nil) })
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkDecode decodes rows into a buffer that stays in the cache. Bytes are those of the format, which stay in a
+// cache or come from memory.
+func BenchmarkDecode(b *testing.B) {
+	const n = 1536
+	r := rand.New(rand.NewPCG(3, 22))
+	dst := make([]float32, n)
+	for _, f := range kerneltest.Formats() {
+		for _, from := range []struct {
+			name string
+			rows int
+		}{{"cache", 4}, {"memory", 64 << 20 / f.RowBytes(n)}} {
+			few := kerneltest.Blocks(r, f, 4, n)
+			size := len(few) / 4
+			src := make([]byte, from.rows*size)
+			for i := 0; i < len(src); i += copy(src[i:], few) {
+			}
+			for _, k := range levels() {
+				if k.Decode[f] == nil && k.Name != "portable" {
+					continue
+				}
+				b.Run(f.String()+"/"+from.name+"/"+k.Name, func(b *testing.B) {
+					at := 0
+					kerneltest.Measure(b, size, "GB/s", func() {
+						k.DecodeRow(f, dst, src[at:at+size])
+						if at += size; at == len(src) {
+							at = 0
+						}
+					})
+				})
+			}
+		}
+	}
+}

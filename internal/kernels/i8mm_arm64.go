@@ -1,0 +1,285 @@
+package kernels
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// The panels of processors with SMMLA. A scale for each 32 weights and one for each 32 activations would take a third of its issue slots.
+// So here a scale belongs to 96 activations, and with it their midrange, which makes up for it: the error is that of a scale for each 32.
+// Weights remain the integers of the file, with a scale for each 32 or 16.
+//
+// In a product of a row and a token, the midranges, times the sums of the weights that they meet, are a product of their own, of a depth
+// of a 48th, and so are the offsets of weights, times the sums of 32 activations. BFMMLA takes these, as columns four deep in BF16. A
+// midrange is a number in BF16; a sum of weights is two of them, because one would add a tenth to the error of a whole model.
+
+// span is 96 activations, mid + scale·q; behind the end they are zeros.
+type span struct {
+	q     [spanLen]int8 // −127 … 127
+	sum   [3]int32      // of 32 of q each
+	scale float32       // 0 if all is mid, but for less than 2⁻¹⁰⁰; NaN if something is not finite
+	mid   float32       // half the least plus half the largest, in BF16
+}
+
+const (
+	spanLen   = 96
+	spanSize  = int(unsafe.Sizeof(span{}))
+	packSpans = 64 * packUnits / spanLen
+)
+
+func spansLen(n int) int { return (n + spanLen - 1) / spanLen }
+
+// A strip is of four vectors, and holds a span after another: eight values of the four vectors, the next eight and so on, and behind
+// these, each number twice, as it is needed beside the products: for tokens the scale, t0 t1 t0 t1 t2 t3 t2 t3; for rows the scales,
+// r0 r0 r1 r1 r2 r2 r3 r3, and last −1.5·2²³ times their sum.
+const tokenSpan = 4*spanLen + 32
+
+func rowSpan(k kind) int {
+	if k == groups {
+		return 4*spanLen + 6*32 + 32
+	}
+	return 4*spanLen + 3*32 + 32
+}
+
+// midColumns and offsetColumns return the columns that the midranges and the offsets of so many spans take.
+func midColumns(spans int) int    { return (2*spans + 3) / 4 }
+func offsetColumns(spans int) int { return (3*spans + 3) / 4 }
+
+func rowColumns(k kind, spans int) int {
+	if k == mins {
+		return midColumns(spans) + offsetColumns(spans)
+	}
+	return midColumns(spans)
+}
+
+// finer returns by how many bits the weights of a format can be shifted to use eight, and what is subtracted first where they have a
+// minimum. The kernel rounds to about an integer: with these bits that is nothing.
+func finer(f tensor.Format) (shift, centre int) {
+	switch f {
+	case tensor.TQ1_0, tensor.TQ2_0, tensor.Q3_K:
+		return 5, 0
+	case tensor.Q4_0:
+		return 4, 0
+	case tensor.Q4_1, tensor.Q4_K:
+		return 4, 8
+	case tensor.Q5_0, tensor.IQ1_S, tensor.IQ1_M, tensor.IQ3_S, tensor.MXFP4, tensor.NVFP4:
+		return 3, 0
+	case tensor.Q5_1, tensor.Q5_K:
+		return 3, 16
+	case tensor.Q6_K:
+		return 2, 0
+	case tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S, tensor.IQ3_XXS:
+		return 1, 0
+	}
+	return 0, 0
+}
+
+// spanPanels: a strip of tokens begins with its columns, a panel with those of its pairs of strips; midranges come first.
+func spanPanels(quantize quantizer) *tensor.PanelKernels {
+	tokens := func(cols int) int {
+		n := spansLen(cols)
+		return 32*(midColumns(n)+offsetColumns(n)) + n*tokenSpan
+	}
+	k := &tensor.PanelKernels{
+		Height: stripsHeight,
+		XTile:  4,
+		XBytes: func(n, cols int) int { return (n + 3) / 4 * tokens(cols) },
+		PackX: func(dst []byte, x []float32, n, cols, from, to int) {
+			for t := from; t < to; t += 4 {
+				m := min(4, to-t)
+				packTokenSpans(dst[t/4*tokens(cols):][:tokens(cols)], x[t*cols:(t+m)*cols], m, cols)
+			}
+		},
+		WBytes: func(cols int) int {
+			n := spansLen(cols)
+			return panelHeader + stripsHeight/8*64*rowColumns(mins, n) + stripsHeight/4*n*rowSpan(groups)
+		},
+		PackFloats: func(dst []byte, w []float32, rows, cols int) {
+			packRowSpans(quantize, dst, tensor.F32, nil, 0, w, rows, cols)
+		},
+		Multiply: multiplyPanelOfSpans,
+	}
+	for _, f := range unpacked {
+		if kindOf(f) == groupMins {
+			continue
+		}
+		k.PackW[f] = func(dst []byte, w []byte, rowBytes, rows, cols int) {
+			packRowSpans(quantize, dst, f, w, rowBytes, nil, rows, cols)
+		}
+	}
+	return k
+}
+
+// putBF16 sets number i of vector v in columns of so many vectors.
+func putBF16(columns []byte, vectors, v, i int, x float32) {
+	binary.LittleEndian.PutUint16(columns[8*(i/4*vectors+v)+2*(i%4):], tensor.ToBF16(x))
+}
+
+// packTokenSpans makes a strip of up to four tokens.
+func packTokenSpans(dst []byte, x []float32, tokens, cols int) {
+	n := spansLen(cols)
+	mids, sums := dst[:32*midColumns(n)], dst[32*midColumns(n):][:32*offsetColumns(n)]
+	dst = dst[len(mids)+len(sums):]
+	clear(mids)
+	clear(sums)
+	var q [4][packSpans]span
+	for from := 0; from < n; from += packSpans {
+		m := min(packSpans, n-from)
+		for t := range q {
+			if t < tokens {
+				token := x[t*cols : (t+1)*cols]
+				quantizeSpans(q[t][:m], token[from*spanLen:min((from+m)*spanLen, cols)])
+			}
+			for i := range m {
+				g := &q[t][i]
+				putBF16(mids, 4, t, 2*(from+i), g.mid)
+				putBF16(mids, 4, t, 2*(from+i)+1, g.mid)
+				for j, s := range g.sum {
+					putBF16(sums, 4, t, 3*(from+i)+j, g.scale*float32(s))
+				}
+			}
+		}
+		size := m * tokenSpan
+		interleaveTokenSpans(&dst[:size][0], &q[0][0], packSpans*spanSize, m)
+		dst = dst[size:]
+	}
+}
+
+// packRowSpans makes a panel from rows of a format, or from floats.
+func packRowSpans(quantize quantizer, dst []byte, f tensor.Format, w []byte, rowBytes int, floats []float32, rows, cols int) {
+	k, n := kindOf(f), spansLen(cols)
+	shift, centre := finer(f)
+	dst[0] = byte(k)
+	pair := 64 * rowColumns(k, n)
+	columns := dst[panelHeader:][:stripsHeight/8*pair]
+	dst = dst[panelHeader+len(columns):]
+	clear(columns)
+	var q [4][packUnits]unit
+	var sums [packUnits][4]float32
+	for r := 0; r < stripsHeight; r += 4 {
+		if r+4 > rows {
+			clear(q[max(0, rows-r):])
+		}
+		for from := 0; from < cols; from += 64 * packUnits {
+			to := min(from+64*packUnits, cols)
+			units, m := tensor.Q8Len(to-from), spansLen(to-from)
+			for i := range max(0, min(4, rows-r)) {
+				u := q[i][:(3*m+1)/2]
+				clear(u[units:])
+				if floats != nil {
+					quantize.round(u, floats[(r+i)*cols+from:(r+i)*cols+to])
+				} else {
+					unpack(f, u, w[(r+i)*rowBytes:][f.RowBytes(from):f.RowBytes(to)])
+					if end := &u[units-1]; (to-from)%64 != 0 { // activations end with zeros, which are no zeros next to a midrange
+						clear(end.q[32:])
+						clear(end.scale[2:])
+						clear(end.min[2:])
+					}
+				}
+				sumUnits(&sums[0][0], &u[0], len(u))
+				c, v := columns[r/8*pair:][:pair], (r+i)%8
+				for g := range m {
+					var sum float32
+					for b := 3 * g; b < 3*g+3; b++ {
+						unit, lane := b/2, 2*(b%2)
+						sum += sums[unit][lane] + sums[unit][lane+1]
+						if k == mins {
+							offset := float32(centre)*u[unit].scale[lane] - u[unit].min[lane]
+							putBF16(c, 8, v, 4*midColumns(n)+3*(from/spanLen)+b, offset)
+						}
+					}
+					putBF16(c, 8, v, 2*(from/spanLen+g), sum)
+					putBF16(c, 8, v, 2*(from/spanLen+g)+1, sum-tensor.FromBF16(tensor.ToBF16(sum)))
+				}
+			}
+			size := m * rowSpan(k)
+			if out := &dst[:size][0]; k == groups {
+				interleaveHalfSpans(out, &q[0][0], packUnits*unitSize, m, shift, centre)
+			} else {
+				interleaveRowSpans(out, &q[0][0], packUnits*unitSize, m, shift, centre)
+			}
+			dst = dst[size:]
+		}
+	}
+}
+
+func multiplyPanelOfSpans(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+	spans, k := spansLen(cols), kind(w[0])
+	if rows == 0 || spans == 0 {
+		return
+	}
+	pairs, columns := (rows+7)/8, rowColumns(k, spans)
+	tokenColumns := 32 * (midColumns(spans) + offsetColumns(spans))
+	wc := w[panelHeader:][:stripsHeight/8*64*columns]
+	w = w[panelHeader+len(wc):][:pairs*2*spans*rowSpan(k)]
+	for t := 0; t < n; t += 4 {
+		xc := x[t/4*(tokenColumns+spans*tokenSpan):][:tokenColumns+spans*tokenSpan]
+		x, d, s := xc[tokenColumns:], dst[t*stride:], stride
+		var out [4][stripsHeight]float32
+		direct := n-t >= 4 && rows%8 == 0
+		if direct {
+			_ = d[3*stride+rows-1]
+		} else {
+			d, s = out[0][:], stripsHeight
+		}
+		if k == groups {
+			multiplyHalfSpans(&d[0], s, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
+		} else {
+			multiplySpans(&d[0], s, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
+		}
+		if !direct {
+			for i := range min(4, n-t) {
+				copy(dst[(t+i)*stride:][:rows], out[i][:])
+			}
+		}
+	}
+}
+
+// quantizeSpans sets dst to x, filled up with zeros.
+func quantizeSpans(dst []span, x []float32) {
+	dst = dst[:spansLen(len(x))]
+	if n := len(x) / spanLen; n > 0 {
+		quantizeSpansI8MM(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n*spanLen:]
+	}
+	if len(x) > 0 {
+		var pad [spanLen]float32
+		copy(pad[:], x)
+		quantizeSpansI8MM(&dst[0], &pad[0], 1)
+	}
+}
+
+// quantizeSpansI8MM sets at least one span to 96 numbers each.
+//
+//go:noescape
+func quantizeSpansI8MM(dst *span, x *float32, spans int)
+
+// sumUnits sets dst, four for each unit, of which there is at least one, to the sums of 16 weights.
+//
+//go:noescape
+func sumUnits(dst *float32, src *unit, units int)
+
+// interleaveTokenSpans makes a strip of four tokens, next bytes apart, at least one span long.
+//
+//go:noescape
+func interleaveTokenSpans(dst *byte, src *span, next, spans int)
+
+// interleaveRowSpans makes a strip of four rows, next bytes apart, at least one span long, interleaveHalfSpans one with a scale for
+// each 16 weights: these become (q − centre) << shift.
+//
+//go:noescape
+func interleaveRowSpans(dst *byte, src *unit, next, spans, shift, centre int)
+
+//go:noescape
+func interleaveHalfSpans(dst *byte, src *unit, next, spans, shift, centre int)
+
+// multiplySpans and multiplyHalfSpans multiply pairs of strips of rows with a strip of four tokens, and their columns wc and xc. There
+// is at least one of each.
+//
+//go:noescape
+func multiplySpans(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
+
+//go:noescape
+func multiplyHalfSpans(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)

@@ -1,0 +1,23 @@
+package kernels
+
+import "github.com/gogemma/gemma4/tensor"
+
+// AVX2 fills in the part of processors with AVX2, FMA, F16C and BMI2, with the dot product instructions of AVX-VNNI where the machine has
+// them. Both variants give the same bits.
+func AVX2(k *tensor.Kernels, vnni bool) {
+	decodeAVX2(k)
+	attentionAVX2(k)
+	rowsAVX2(k, vnni)
+	panelsAVX2(k, vnni)
+}
+
+// AVX512 fills in the part of processors with AVX-512 F, BW, VL, DQ, VNNI and VBMI, and GFNI, over that of AVX2.
+func AVX512(k *tensor.Kernels) {
+	decodeAVX512(k)
+	attentionAVX512(k)
+	rowsAVX512(k)
+	panelsAVX512(k)
+}
+
+// AMX fills in the part of processors with tiles of bf16, over that of AVX512. F32 keeps its exact panels.
+func AMX(k *tensor.Kernels) { panelsAMX(k) }

@@ -1,0 +1,30 @@
+package kernels
+
+import (
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// machineLevels returns the levels that the machine runs, each over those below.
+func machineLevels() (levels []*tensor.Kernels) {
+	k := *tensor.Portable()
+	for _, s := range []struct {
+		name string
+		runs bool
+		fill func(*tensor.Kernels)
+	}{
+		{"neon", true, NEON},
+		{"dotprod", cpuid.CPU.Supports(cpuid.ASIMDDP), Dotprod},
+		{"i8mm", cpuid.CPU.Supports(cpuid.I8MM, cpuid.BF16), I8MM},
+	} {
+		if !s.runs {
+			break
+		}
+		k.Name = s.name
+		s.fill(&k)
+		level := k
+		levels = append(levels, &level)
+	}
+	return levels
+}

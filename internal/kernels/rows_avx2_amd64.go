@@ -1,0 +1,146 @@
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// rowsAVX2 fills in the rows arithmetic for AVX2, with the dot product instruction of AVX-VNNI where the machine has it. Both
+// give the same bits.
+func rowsAVX2(k *tensor.Kernels, vnni bool) {
+	kind := 0
+	if vnni {
+		kind = len(rowKindsAVX2)
+	}
+	for i, f := range rowKindsAVX2 {
+		k.Rows[f] = rowKernelAVX2(f, kind+i)
+	}
+	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+		floatRowKernelAVX2(rowsF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+	}
+	k.FloatRows[tensor.BF16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+		floatRowKernelAVX2(rowsBF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+	}
+}
+
+// rowKindsAVX2 are the formats of the assembly's table, in its order. The table has them twice, for AVX2 and for AVX-VNNI.
+var rowKindsAVX2 = [...]tensor.Format{
+	tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q2_K, tensor.Q3_K,
+	tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
+	tensor.IQ1_S, tensor.IQ1_M, tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S, tensor.IQ3_XXS, tensor.IQ3_S,
+	tensor.TQ1_0, tensor.TQ2_0, tensor.NVFP4,
+}
+
+const (
+	rowSupers    = 96       // super-blocks of 256 columns that the frames of the assembly hold
+	rowShares    = 24 << 10 // bytes of shares that the frame of rowsManyAVX2 holds
+	rowTokens    = 16       // tokens of a call of rowsManyAVX2
+	rowCallBytes = 1 << 20  // bytes of weights, times tokens, that a call goes through: far less than a millisecond
+	rowPassBytes = 64 << 10 // bytes of weights that two tokens pass over one after the other: they stay in the cache
+)
+
+// rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at
+// once. One or two tokens, and very few rows, go token by token; the bits are the same.
+func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
+	superBytes, shareBytes := 256/f.BlockLen()*f.BlockBytes(), 32
+	switch f {
+	case tensor.Q2_K, tensor.Q3_K, tensor.Q6_K, tensor.IQ1_S, tensor.IQ1_M, tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S,
+		tensor.IQ3_XXS, tensor.IQ3_S, tensor.TQ1_0, tensor.TQ2_0, tensor.NVFP4:
+		shareBytes = 64 // a scale for 16 columns
+	}
+	table := unsafe.SliceData(tableAVX2(f))
+	wide := tensor.PortableRows().Rows[f]
+	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
+		if rows <= 0 || n <= 0 {
+			return
+		}
+		full, tail := rowBytes/superBytes, rowBytes%superBytes
+		supers := (rowBytes + superBytes - 1) / superBytes
+		w, x, dst = w[:rows*rowBytes], x[:n*units], dst[:(n-1)*stride+rows]
+		if supers == 0 || supers > rowSupers {
+			wide(dst, stride, w, rowBytes, rows, x, units, n) // wider than any Gemma 4
+			return
+		}
+		if units != tensor.Q8Len(rowBytes/f.BlockBytes()*f.BlockLen()) {
+			panic("gemma4: activations are not as long as rows")
+		}
+		odd := shareBytes == 64 && units%2 == 1 // NVFP4 alone, as tiles of halves take two units at a time
+		batch := min(rowTokens, rowShares/(supers*shareBytes)&^3)
+		for t := 0; t < n; t += batch {
+			m := min(batch, n-t)
+			step := max(8, rowCallBytes/(rowBytes*m)&^7)
+			if m == 2 {
+				step = max(8, rowPassBytes/rowBytes&^7)
+			}
+			for r := 0; r < rows; r += step {
+				c := min(step, rows-r)
+				if m > 2 && c > 4 && !odd {
+					rowsManyAVX2(kind, &dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, c, &x[t*units], units, m, full, tail, table)
+					continue
+				}
+				for i := t; i < t+m; i++ {
+					rowsOneAVX2(kind, &dst[i*stride+r], &w[r*rowBytes], rowBytes, c, &x[i*units], units, full, tail, table)
+				}
+			}
+		}
+	}
+}
+
+// tableAVX2 returns the values of a codebook's entries, a byte each: magnitudes, or 9 and eight times the values of IQ1.
+func tableAVX2(f tensor.Format) (table []byte) {
+	levels, values, width := []int{8, 25, 43, 0}, 8, 2
+	switch f {
+	case tensor.IQ1_S, tensor.IQ1_M:
+		levels = []int{1, 9, 17, 9}
+	case tensor.IQ3_XXS:
+		levels, values, width = []int{4, 12, 20, 28, 36, 44, 52, 62}, 4, 3
+	case tensor.IQ3_S:
+		levels, values, width = []int{1, 3, 5, 7, 9, 11, 13, 15}, 4, 3
+	}
+	for _, codes := range tensor.Codebook(f) {
+		for range values {
+			table = append(table, byte(levels[codes&(1<<width-1)]))
+			codes >>= width
+		}
+	}
+	return table
+}
+
+// rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1.
+//
+//go:noescape
+func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
+
+// rowsManyAVX2 does it for n tokens, 1 ≤ n ≤ rowTokens.
+//
+//go:noescape
+func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int, table *byte)
+
+// floatRowKernelAVX2 checks the arguments of a float row kernel and cuts the work to calls of well under a millisecond.
+func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int),
+	dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+	if rows <= 0 || n <= 0 {
+		return
+	}
+	dst = dst[:(n-1)*stride+rows]
+	if cols == 0 {
+		for t := range n {
+			clear(dst[t*stride : t*stride+rows])
+		}
+		return
+	}
+	w, x = w[:rows*rowBytes], x[:n*cols]
+	step := max(4, rowCallBytes/(rowBytes*n)&^3)
+	for r := 0; r < rows; r += step {
+		rowsOf(&dst[r], stride, &w[r*rowBytes], rowBytes, min(step, rows-r), &x[0], cols, n)
+	}
+}
+
+// rowsF16AVX2 and rowsBF16AVX2 are float row kernels for rows, cols and n of at least 1.
+//
+//go:noescape
+func rowsF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
+
+//go:noescape
+func rowsBF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)

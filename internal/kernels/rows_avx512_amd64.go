@@ -1,0 +1,226 @@
+package kernels
+
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+func rowsAVX512(k *tensor.Kernels) {
+	for i, f := range rows512Formats {
+		k.Rows[f.format] = rowKernel512(i)
+	}
+	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+		floatRowKernel512(dst, stride, w, rowBytes, rows, x, cols, n, 0)
+	}
+	k.FloatRows[tensor.BF16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+		floatRowKernel512(dst, stride, w, rowBytes, rows, x, cols, n, 1)
+	}
+}
+
+// rows512Formats are the formats in the order of kernels in rows_avx512_amd64.s, with the offset that makes their values
+// unsigned there. Those with a minimum are unsigned, and have 1.
+var rows512Formats = [...]struct {
+	format tensor.Format
+	offset byte
+}{
+	{tensor.Q4_0, 8}, {tensor.Q4_1, 1}, {tensor.Q5_0, 16}, {tensor.Q5_1, 1}, {tensor.Q8_0, 128},
+	{tensor.Q2_K, 1}, {tensor.Q3_K, 4}, {tensor.Q4_K, 1}, {tensor.Q5_K, 1}, {tensor.Q6_K, 32},
+	{tensor.IQ4_NL, 128}, {tensor.IQ4_XS, 128}, {tensor.TQ2_0, 1}, {tensor.MXFP4, 16}, {tensor.NVFP4, 16},
+	{tensor.TQ1_0, 1}, {tensor.IQ1_S, 16}, {tensor.IQ1_M, 16}, {tensor.IQ2_XXS, 64}, {tensor.IQ2_XS, 64}, {tensor.IQ2_S, 64},
+	{tensor.IQ3_XXS, 64}, {tensor.IQ3_S, 64},
+}
+
+// rows512 is a call of multiplyRows512, which uses it up.
+type rows512 struct {
+	dst            *float32
+	stride         int // floats from one token's results to the next
+	w              *byte
+	rowBytes, rows int
+	x              *tensor.Q8
+	xBytes, n      int // from one token's activations to the next; tokens
+
+	table  *byte // see table512
+	kernel int   // index of the format
+	offset byte  // see rows512Formats
+	size   int   // bytes of a super, 256 columns
+	full   int   // supers of a row
+	tail   int   // bytes of a row behind them
+	xtail  int   // blocks of 32 activations for that
+	depth  int   // supers that are taken at a time
+	ahead  int   // bytes from the weights that are read to those that are prefetched
+	burst  int   // bytes prefetched at the start
+}
+
+// multiplyRows512 computes a tensor.RowKernel of 1 to 8 tokens, and of at least a row and a column.
+//
+//go:noescape
+func multiplyRows512(c *rows512)
+
+// What the frames of the two kernels have room for.
+const (
+	rows512Depth      = 64  // supers of a token's activations
+	rows512Several    = 8   // supers of the activations of up to 8 tokens
+	rows512Sums       = 256 // sums at rest
+	floatRows512Steps = 192 // steps of the activations of all tokens
+	floatRows512Sums  = 256 // sums at rest
+	floatRows512Depth = 96  // steps of one token's activations
+)
+
+// Measured on Zen 5: from 4 to 8 KB ahead are about as good for a single token, whose rows are read as they lie. Several tokens take
+// two rows at a time, and some rows ahead are best.
+const (
+	rows512Ahead  = 6 << 10   // bytes, for one token
+	rows512Rows   = 4         // rows, for several
+	rows512ByCall = 512 << 10 // bytes of weights that a call takes: some tens of microseconds
+)
+
+// rowKernel512 returns the kernel of a format.
+func rowKernel512(kernel int) tensor.RowKernel {
+	f, table := rows512Formats[kernel].format, table512(rows512Formats[kernel].format)
+	size := 256 / f.BlockLen() * f.BlockBytes()
+	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
+		if rows == 0 || n == 0 {
+			return
+		}
+		w, x = w[:rows*rowBytes], x[:n*units]
+		_ = dst[(n-1)*stride+rows-1]
+		if rowBytes == 0 {
+			clearResults(dst, stride, rows, n)
+			return
+		}
+		full, tail := rowBytes/size, rowBytes%size
+		xtail := tail / f.BlockBytes() * f.BlockLen() / 32
+		if units != tensor.Q8Len(256*full+32*xtail) {
+			panic("gemma4: weights and activations of different lengths")
+		}
+		c := rows512{
+			stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(tensor.Q8{})),
+			table: unsafe.SliceData(table), kernel: kernel, offset: rows512Formats[kernel].offset, size: size, tail: tail, xtail: xtail,
+		}
+		for t := 0; t < n; t += c.n {
+			c.n, c.depth, c.ahead = min(n-t, 8), rows512Several, rows512Rows*rowBytes
+			if c.n == 1 {
+				c.depth, c.ahead = rows512Depth, rows512Ahead
+			}
+			step := max(1, rows512ByCall/rowBytes)
+			if full+min(tail, 1) > c.depth {
+				step = min(step, rows512Sums/c.n)
+			}
+			for r := 0; r < rows; r += step {
+				c.dst, c.w, c.x = &dst[t*stride+r], &w[r*rowBytes], &x[t*units]
+				c.rows, c.full = min(step, rows-r), full
+				c.burst = min(rows512Ahead, c.rows*rowBytes)
+				multiplyRows512(&c)
+			}
+		}
+	}
+}
+
+// table512 returns what the kernels of the formats with codebooks look up, in planes: bit j of a level's number, of all levels of an
+// entry in one byte (IQ1, IQ2) or half of one (IQ3). TQ1_0's digits come in twos of bits.
+func table512(f tensor.Format) []byte {
+	if f == tensor.TQ1_0 { // four digits of 256 bytes, then the fifth
+		table := make([]byte, 512)
+		for b := range 256 {
+			for i, rest := 0, b; i < 5; i, rest = i+1, 3*rest&255 {
+				table[b+i/4*256] |= byte(3 * rest >> 8 << (i % 4 * 2))
+			}
+		}
+		return table
+	}
+	grid := tensor.Codebook(f)
+	if f == tensor.IQ1_S || f == tensor.IQ1_M {
+		table := make([]byte, 0, 8*len(grid))
+		for _, codes := range grid {
+			for j := range 8 {
+				table = append(table, byte(9+8*(codes>>(2*j)&3)))
+			}
+		}
+		return table
+	}
+	table := make([]byte, 2*len(grid))
+	for i, codes := range grid {
+		var planes [3]byte
+		switch f {
+		case tensor.IQ3_XXS, tensor.IQ3_S: // planes 0 and 1 of all entries, then plane 2
+			for j := range 12 {
+				planes[j%3] |= byte(codes>>j&1) << (j / 3)
+			}
+			table[i], table[len(grid)+i] = planes[0]|planes[1]<<4, planes[2]
+			continue
+		}
+		for j := range 16 {
+			planes[j%2] |= byte(codes>>j&1) << (j / 2)
+		}
+		if f == tensor.IQ2_XXS { // plane 0 of all entries, then plane 1
+			table[i], table[len(grid)+i] = planes[0], planes[1]
+		} else {
+			table[2*i], table[2*i+1] = planes[0], planes[1]
+		}
+	}
+	return table
+}
+
+// floatRows512 is a call of multiplyFloatRows512, which uses it up.
+type floatRows512 struct {
+	dst            *float32
+	stride         int // floats from one token's results to the next
+	w              *byte
+	rowBytes, rows int
+	x              *float32
+	xBytes, n      int // from one token's activations to the next; tokens
+
+	bf16  int // or else f16
+	full  int // steps of a row, 32 columns
+	tail  int // columns behind them
+	depth int // steps that are taken at a time
+	ahead int // bytes from the weights that are read to those that are prefetched
+	burst int // bytes prefetched at the start
+}
+
+// multiplyFloatRows512 computes a tensor.FloatRowKernel of 1 to 8 tokens, and of at least a row and a column.
+//
+//go:noescape
+func multiplyFloatRows512(c *floatRows512)
+
+func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n, bf16 int) {
+	if rows == 0 || n == 0 {
+		return
+	}
+	w, x = w[:rows*rowBytes], x[:n*cols]
+	_ = dst[(n-1)*stride+rows-1]
+	if cols == 0 {
+		clearResults(dst, stride, rows, n)
+		return
+	}
+	_ = w[2*cols-1]
+	full := cols / 32
+	c := floatRows512{stride: stride, rowBytes: rowBytes, xBytes: 4 * cols, bf16: bf16, tail: cols % 32}
+	for t := 0; t < n; t += c.n {
+		c.n, c.depth, c.ahead = min(n-t, 8), full, rows512Ahead
+		step := max(1, rows512ByCall/rowBytes)
+		switch {
+		case c.n > 1:
+			c.depth, c.ahead = min(full, floatRows512Steps/c.n), rows512Rows*rowBytes
+		case full > 2*floatRows512Depth: // else weights and activations do not fit the first-level cache
+			c.depth, c.ahead = floatRows512Depth, rowBytes
+		}
+		if full > c.depth {
+			step = min(step, floatRows512Sums/c.n)
+		}
+		for r := 0; r < rows; r += step {
+			c.dst, c.w, c.x = &dst[t*stride+r], &w[r*rowBytes], &x[t*cols]
+			c.rows, c.full = min(step, rows-r), full
+			c.burst = min(rows512Ahead, c.rows*rowBytes)
+			multiplyFloatRows512(&c)
+		}
+	}
+}
+
+// clearResults stores the products of rows without columns.
+func clearResults(dst []float32, stride, rows, n int) {
+	for t := range n {
+		clear(dst[t*stride:][:rows])
+	}
+}
