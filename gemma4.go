@@ -330,10 +330,10 @@ type Info struct {
 
 // FormatShare is what the tensors of one weight format add up to.
 type FormatShare struct {
-	Format     tensor.Format
-	Tensors    int   // in the format
-	Parameters int64 // weights in them
-	Bytes      int64 // that they take
+	Format     tensor.Format // as the file has it
+	Tensors    int           // in the format
+	Parameters int64         // weights in them
+	Bytes      int64         // that they take
 }
 
 // Info returns the model's facts.

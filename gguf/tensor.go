@@ -13,8 +13,8 @@ import (
 
 // A Tensor is an entry of the table of tensors. Its fields are not to be changed.
 type Tensor struct {
-	Name string
-	Type Type
+	Name string // unique in a file, and in all parts of a split one
+	Type Type   // the format of its values
 	// Dims is the shape, 1 to 4 dimensions, the fastest first: [n, m] is m rows of n values. All are positive,
 	// and the first is a multiple of the type's block where that is known.
 	Dims []int

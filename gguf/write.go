@@ -13,9 +13,9 @@ import (
 
 // A Source is a tensor to be written.
 type Source struct {
-	Name string
-	Type Type
-	Dims []int // fastest first, as in [Tensor]
+	Name string // at most 65535 bytes, unique in the file
+	Type Type   // of the bytes that Write writes
+	Dims []int  // fastest first, as in [Tensor]
 	// Size is the number of bytes. 0 stands for what type and dimensions take; only Q2_0 and types that this package does not know leave a
 	// choice. Of the latter a reader takes the padding behind it for a part of it.
 	Size int64

@@ -11,8 +11,8 @@ type LogProbs struct {
 
 // A Candidate is an id and the logarithm of its probability.
 type Candidate struct {
-	ID      int32
-	LogProb float64
+	ID      int32   // of the vocabulary
+	LogProb float64 // natural, at most 0
 }
 
 // NewLogProbs reads a row of logits, one per id of the vocabulary. That costs one exponential per logit. A row that holds

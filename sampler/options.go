@@ -81,21 +81,20 @@ func (o Options) Validate(vocabulary int) error {
 
 // Overrides change single options. A field that is nil keeps what is there; new(0.7) makes one that is not.
 type Overrides struct {
-	Temperature *float64
-	TopK        *int
-	TopP        *float64
-	MinP        *float64
-	Typical     *float64
-
+	// The options of the same names.
+	Temperature      *float64
+	TopK             *int
+	TopP             *float64
+	MinP             *float64
+	Typical          *float64
 	RepeatPenalty    *float64
 	FrequencyPenalty *float64
 	PresencePenalty  *float64
 	PenaltyWindow    *int
+	Seed             *uint64
 
 	Bias     map[int32]float32 // joins what is there; where both have an id, this one holds
 	Suppress []int32           // joins what is there: what must not be picked stays so
-
-	Seed *uint64
 }
 
 // With returns o changed by v. It shares no memory with either.
