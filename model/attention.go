@@ -18,6 +18,7 @@ const rowBlock = 8
 // attention is the region that attends: rows × heads of keys and values, × segments when there are few rows.
 type attention struct {
 	s       *Session
+	l       *layer
 	split   bool // a chunk is one segment of one row; else all segments of rowBlock rows
 	size    int  // positions of a segment
 	first   int  // first segment that any row sees
@@ -56,15 +57,16 @@ func (p *partial) reset(queries, dim int) {
 }
 
 // attend sets s.att to the values that the queries s.q gather from the running layer's cache.
-func (s *Session) attend() {
+func (s *Session) attend(l *layer) {
 	a := &s.attn
+	a.l = l
 	if len(a.workers) < s.m.pool.Workers() {
 		a.workers = make([]attentionScratch, s.m.pool.Workers())
 	}
-	n, heads := len(s.rows), s.l.KVHeads
-	from, to := s.visible(0, n)
+	n, heads := len(s.rows), l.KVHeads
+	from, to := a.visible(0, n)
 	a.size = segment
-	if s.l.Sliding {
+	if l.Sliding {
 		a.size = slidingSegment
 	}
 	a.first, a.count, a.end = from/a.size, (to-1)/a.size-from/a.size+1, to
@@ -86,33 +88,33 @@ func (s *Session) attend() {
 }
 
 // visible returns the positions that rows from to to-1 see in the running layer: the lowest, and the end.
-func (s *Session) visible(from, to int) (first, end int) {
+func (a *attention) visible(from, to int) (first, end int) {
 	first = math.MaxInt
-	for _, r := range s.rows[from:to] {
-		lo, hi := s.span(r)
+	for _, r := range a.s.rows[from:to] {
+		lo, hi := a.span(r)
 		first, end = min(first, lo), max(end, hi)
 	}
 	return first, end
 }
 
 // span returns the positions lo to hi-1 that a row sees in the running layer.
-func (s *Session) span(r row) (lo, hi int) {
-	if !s.l.Sliding {
+func (a *attention) span(r row) (lo, hi int) {
+	if !a.l.Sliding {
 		return 0, r.pos + 1
 	}
-	return max(0, r.pos-s.m.Window+1), r.end
+	return max(0, r.pos-a.s.m.Window+1), r.end
 }
 
 // seen returns which of count positions from pos on, lo to hi-1, a row sees.
-func (s *Session) seen(r row, pos, count int) (lo, hi int) {
-	lo, hi = s.span(r)
+func (a *attention) seen(r row, pos, count int) (lo, hi int) {
+	lo, hi = a.span(r)
 	return max(lo-pos, 0), min(hi-pos, count)
 }
 
 // Do is called by the pool.
 func (a *attention) Do(worker, chunk int) {
 	s, w := a.s, &a.workers[worker]
-	group, dim, heads := s.l.Heads/s.l.KVHeads, s.l.HeadDim, s.l.KVHeads
+	group, dim, heads := a.l.Heads/a.l.KVHeads, a.l.HeadDim, a.l.KVHeads
 	if a.split {
 		i := chunk / a.count
 		row, h := i/heads, i%heads
@@ -129,7 +131,7 @@ func (a *attention) Do(worker, chunk int) {
 	from, h := chunk/heads*rowBlock, chunk%heads
 	to := min(from+rowBlock, len(s.rows))
 	w.sum.reset((to-from)*group, dim)
-	first, end := s.visible(from, to)
+	first, end := a.visible(from, to)
 	for seg := first / a.size; seg*a.size < end; seg++ {
 		a.segment(w, &w.part, from, to, h, seg)
 		a.merge(&w.sum, &w.part, (to-from)*group)
@@ -140,11 +142,11 @@ func (a *attention) Do(worker, chunk int) {
 // segment sets p to what rows from to to-1 gather from one segment of head h.
 func (a *attention) segment(w *attentionScratch, p *partial, from, to, h, seg int) {
 	s := a.s
-	n := (to - from) * s.l.Heads / s.l.KVHeads
-	p.reset(n, s.l.HeadDim)
+	n := (to - from) * a.l.Heads / a.l.KVHeads
+	p.reset(n, a.l.HeadDim)
 	grow(&w.scores, n*block)
 	q := a.queries(w, from, to, h)
-	first, end := s.visible(from, to)
+	first, end := a.visible(from, to)
 	first, end = max(first, seg*a.size), min(end, (seg+1)*a.size)
 	for pos := first &^ 1; pos < end; { // an even number of keys, as Scores has it
 		until := min((end+1)&^1, (pos/block+1)*block)
@@ -160,8 +162,8 @@ func (a *attention) segment(w *attentionScratch, p *partial, from, to, h, seg in
 // queries returns those of rows from to to-1 that attend to head h: what meets keys [rows, group, turned], then what meets the rest
 // of the values in tied layers.
 func (a *attention) queries(w *attentionScratch, from, to, h int) []float32 {
-	s, c := a.s, a.s.cache[a.s.i]
-	group, row := s.l.Heads/s.l.KVHeads, s.l.Heads*c.dim
+	s, c := a.s, a.s.cache[a.l.index]
+	group, row := a.l.Heads/a.l.KVHeads, a.l.Heads*c.dim
 	size := group * c.dim
 	if !c.tied() && (size == row || to == from+1) {
 		return s.q[from*row+h*size:][:(to-from)*size]
@@ -179,8 +181,8 @@ func (a *attention) queries(w *attentionScratch, from, to, h int) []float32 {
 // block lets queries gather from positions pos to end-1 of one block. All scores are computed; those of positions that a row does not
 // see, which may hold anything, go nowhere. What lies from next on, if there is so much, is fetched meanwhile.
 func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to, h, pos, end, next int) {
-	s, kern, cache := a.s, a.s.m.kernels, a.s.cache[a.s.i]
-	group, dim, size := s.l.Heads/s.l.KVHeads, p.dim, cache.vSize
+	s, kern, cache := a.s, a.s.kernels, a.s.cache[a.l.index]
+	group, dim, size := a.l.Heads/a.l.KVHeads, p.dim, cache.vSize
 	n, count := (to-from)*group, end-pos
 	keys, values := cache.rows(pos, count, h)
 	var nextKeys, nextValues []byte
@@ -199,7 +201,7 @@ func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to
 	}
 	whole := true
 	for i, r := range s.rows[from:to] {
-		lo, hi := s.seen(r, pos, count)
+		lo, hi := a.seen(r, pos, count)
 		whole = whole && lo == 0 && hi == count
 		for j := i * group; j < (i+1)*group && lo < hi; j++ {
 			x := weights[j*block+lo : j*block+hi]
@@ -212,7 +214,7 @@ func (a *attention) block(w *attentionScratch, p *partial, q []float32, from, to
 		return
 	}
 	for i, r := range s.rows[from:to] {
-		if lo, hi := s.seen(r, pos, count); lo < hi {
+		if lo, hi := a.seen(r, pos, count); lo < hi {
 			out := p.out[i*group*dim : (i+1)*group*dim]
 			kern.Weigh[cache.format](out, group, weights[i*group*block+lo:], block, values[lo*size:hi*size], hi-lo, nextKeys)
 		}
@@ -228,7 +230,7 @@ func (a *attention) raise(p *partial, i int, top float32) {
 	p.max[i] = top
 	p.sum[i] *= f
 	out := p.out[i*p.dim : (i+1)*p.dim]
-	a.s.m.kernels.Scale(out, out, f)
+	a.s.kernels.Scale(out, out, f)
 }
 
 // merge adds to sum what n queries gathered from later positions.
@@ -241,18 +243,18 @@ func (a *attention) merge(sum, part *partial, n int) {
 		a.raise(sum, i, part.max[i])
 		f := exp(part.max[i] - sum.max[i])
 		sum.sum[i] += part.sum[i] * f
-		a.s.m.kernels.AddScaled(sum.out[i*dim:(i+1)*dim], part.out[i*dim:(i+1)*dim], f)
+		a.s.kernels.AddScaled(sum.out[i*dim:(i+1)*dim], part.out[i*dim:(i+1)*dim], f)
 	}
 }
 
 // finish writes what the queries of rows from to to-1 on head h have gathered.
 func (a *attention) finish(p *partial, from, to, h int) {
 	s, dim := a.s, p.dim
-	group := s.l.Heads / s.l.KVHeads
+	group := a.l.Heads / a.l.KVHeads
 	for i := range (to - from) * group {
-		dst := s.att[((from+i/group)*s.l.Heads+h*group+i%group)*dim:][:dim]
-		s.m.kernels.Scale(dst, p.out[i*dim:(i+1)*dim], 1/p.sum[i])
-		s.cache[s.i].restore(s.m.kernels, dst)
+		dst := s.att[((from+i/group)*a.l.Heads+h*group+i%group)*dim:][:dim]
+		s.kernels.Scale(dst, p.out[i*dim:(i+1)*dim], 1/p.sum[i])
+		s.cache[a.l.index].restore(s.kernels, dst)
 	}
 }
 

@@ -23,13 +23,13 @@ type mixture struct {
 }
 
 // addExperts: out = norm(out) + norm(sum of the chosen experts' MLPs). Their input is the residual, as the dense MLP's.
-func (s *Session) addExperts() {
-	m, x, n := &s.moe, s.l.experts, len(s.rows)
+func (s *Session) addExperts(l *layer) {
+	m, x, n := &s.moe, l.experts, len(s.rows)
 	d, used := s.m.Width, s.m.ExpertsUsed
-	s.route()
-	s.norm(m.in, s.x, x.preNorm)
+	s.route(l)
+	s.norm(n, m.in, s.x, x.preNorm)
 	grow(&m.x, n*used*d)
-	s.each(n, (*Session).gather)
+	s.each(n, l, (*Session).gather)
 
 	f := s.m.ExpertWidth
 	grow(&m.hidden, n*used*2*f)
@@ -52,7 +52,7 @@ func (s *Session) addExperts() {
 		m.products = append(m.products, p, up)
 	}
 	s.multiply(m.products...)
-	s.each(n*used, (*Session).activateExpert)
+	s.each(n*used, l, (*Session).activateExpert)
 
 	m.products = m.products[:0]
 	for e := range s.m.Experts {
@@ -62,12 +62,12 @@ func (s *Session) addExperts() {
 	}
 	s.multiply(m.products...)
 	clear(m.products)
-	s.each(n, (*Session).combine)
+	s.each(n, l, (*Session).combine)
 }
 
 // route chooses each row's experts and sorts the slots by expert.
-func (s *Session) route() {
-	m, x, n := &s.moe, s.l.experts, len(s.rows)
+func (s *Session) route(l *layer) {
+	m, x, n := &s.moe, l.experts, len(s.rows)
 	d, e, used := s.m.Width, s.m.Experts, s.m.ExpertsUsed
 	grow(&m.in, n*d)
 	grow(&m.prob, n*e)
@@ -78,10 +78,10 @@ func (s *Session) route() {
 	if len(m.first) < e+1 {
 		m.first = make([]int, e+1)
 	}
-	s.norm(m.in, s.x, nil)
-	s.each(n, (*Session).scaleRouter)
+	s.norm(n, m.in, s.x, nil)
+	s.each(n, l, (*Session).scaleRouter)
 	s.multiply(tensor.Product{Dst: m.prob, X: m.in, N: n, W: x.router})
-	s.each(n, (*Session).choose)
+	s.each(n, l, (*Session).choose)
 	if s.err != nil {
 		clear(m.first)
 		return
@@ -102,24 +102,24 @@ func (s *Session) route() {
 }
 
 // scaleRouter: router's input = norm(x) / √width · scale.
-func (s *Session) scaleRouter(i int) {
+func (s *Session) scaleRouter(l *layer, i int) {
 	d := s.m.Width
 	inv := float32(1 / math.Sqrt(float64(d)))
 	in := s.moe.in[i*d : (i+1)*d]
-	for j, scale := range s.l.experts.routerScale {
+	for j, scale := range l.experts.routerScale {
 		in[j] *= inv * scale
 	}
 }
 
 // choose turns row i's scores into probabilities and keeps the best; of equal ones the first.
-func (s *Session) choose(i int) {
+func (s *Session) choose(_ *layer, i int) {
 	m, e, used := &s.moe, s.m.Experts, s.m.ExpertsUsed
 	prob := m.prob[i*e : (i+1)*e]
 	top := prob[0]
 	for _, p := range prob {
 		top = max(top, p)
 	}
-	s.m.kernels.ExpSum(prob, top)
+	s.kernels.ExpSum(prob, top)
 	chosen, weight := m.expert[i*used:(i+1)*used], m.weight[i*used:(i+1)*used]
 	for j := range chosen {
 		best := 0
@@ -143,7 +143,7 @@ func (s *Session) choose(i int) {
 }
 
 // gather copies row i's input to its slots.
-func (s *Session) gather(i int) {
+func (s *Session) gather(_ *layer, i int) {
 	m, d, used := &s.moe, s.m.Width, s.m.ExpertsUsed
 	for _, slot := range m.slot[i*used : (i+1)*used] {
 		copy(m.x[slot*d:(slot+1)*d], m.in[i*d:(i+1)*d])
@@ -151,16 +151,16 @@ func (s *Session) gather(i int) {
 }
 
 // activateExpert: act = gelu(gate) ⊙ up of one slot.
-func (s *Session) activateExpert(slot int) {
+func (s *Session) activateExpert(_ *layer, slot int) {
 	m, f := &s.moe, s.m.ExpertWidth
 	gate, up := m.hidden[slot*2*f:][:f], m.hidden[slot*2*f+f:][:f]
-	s.m.kernels.GELU(gate, up)
+	s.kernels.GELU(gate, up)
 	copy(m.act[slot*f:(slot+1)*f], gate)
 }
 
 // combine: out = norm(out) + norm(Σ share · expert's output), for row i.
-func (s *Session) combine(i int) {
-	m, x, k := &s.moe, s.l.experts, s.m.kernels
+func (s *Session) combine(l *layer, i int) {
+	m, x, k := &s.moe, l.experts, s.kernels
 	d, used := s.m.Width, s.m.ExpertsUsed
 	sum := m.in[i*d : (i+1)*d]
 	clear(sum)

@@ -37,7 +37,8 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows in
 		}
 	}
 	s := &Session{m: m, cache: caches[:1]}
-	s.l = &layer{LayerConfig: l}
+	s.regions = newRegions[Session, layer](s, m.pool, m.kernels, m.Width, m.Eps)
+	running := &layer{LayerConfig: l}
 	for i := range rows {
 		s.rows = append(s.rows, row{pos: depth + i, end: depth + i + 1})
 	}
@@ -47,7 +48,7 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows in
 	}
 	s.attn.s = s
 	return func() {
-		s.attend()
+		s.attend(running)
 		caches = append(caches[1:], caches[0])
 		s.cache = caches[:1]
 	}

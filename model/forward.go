@@ -35,13 +35,8 @@ type scratch struct {
 	pieces entries   // of the per-layer table
 	moe    mixture
 
-	mm   *tensor.MatMul
-	role tensor.Arithmetic // of the tokens at work: panels if they are read, rows if they are written
+	regions[Session, layer]
 	attn attention
-	loop loop
-	i    int    // the running layer
-	l    *layer // its weights
-	err  error  // the first error of a region; what follows is skipped
 	tap  func(name string, layer int, x []float32)
 }
 
@@ -100,25 +95,25 @@ func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, 
 		return err
 	}
 	s.embed()
-	s.trace("inp_scaled", s.x)
+	s.trace("inp_scaled", 0, s.x)
 	last := s.m.Owners - 1 // after this layer nothing is cached: only wanted rows go on
 	for i := range s.m.layers {
 		if err := cause.Of(ctx); err != nil {
 			return err
 		}
-		s.i, s.l = i, &s.m.layers[i]
+		l := &s.m.layers[i]
 		s.m.readAhead(i + 1)
-		s.attention(i == last)
+		s.attention(l, i == last)
 		if len(s.rows) == 0 {
 			break
 		}
-		s.feedForward()
-		s.perLayer()
-		s.scaleOutput()
+		s.feedForward(l)
+		s.perLayer(l)
+		s.scaleOutput(l)
 		if s.err != nil {
 			return s.err
 		}
-		s.trace("l_out", s.x)
+		s.trace("l_out", i, s.x)
 	}
 	if s.err != nil {
 		return s.err
@@ -127,9 +122,9 @@ func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, 
 }
 
 // trace shows a test the last row of a state [rows, width].
-func (s *Session) trace(name string, x []float32) {
+func (s *Session) trace(name string, layer int, x []float32) {
 	if s.tap != nil && len(s.rows) > 0 {
-		s.tap(name, s.i, x[(len(s.rows)-1)*s.m.Width:][:s.m.Width])
+		s.tap(name, layer, x[(len(s.rows)-1)*s.m.Width:][:s.m.Width])
 	}
 }
 
@@ -148,7 +143,7 @@ func (s *Session) reserve(chunk []row) error {
 func (s *Session) embed() {
 	grow(&s.x, len(s.rows)*s.m.Width)
 	s.lookUp(&s.tokens, s.m.embedding)
-	s.each(len(s.rows), (*Session).embedRow)
+	s.each(len(s.rows), nil, (*Session).embedRow)
 	if s.m.PerLayer > 0 {
 		grow(&s.input, len(s.rows)*s.m.Width)
 		copy(s.input, s.x)
@@ -178,14 +173,14 @@ func (s *Session) lookUp(e *entries, t *tensor.Tensor) {
 	}
 }
 
-func (s *Session) embedRow(i int) {
+func (s *Session) embedRow(_ *layer, i int) {
 	e, r, d := s.m.embedding, s.rows[i], s.m.Width
 	x := s.x[i*d : (i+1)*d]
 	if r.soft != nil {
 		copy(x, r.soft)
 		return
 	}
-	s.m.kernels.DecodeRow(e.Format, x, s.tokens.rows[i])
+	s.kernels.DecodeRow(e.Format, x, s.tokens.rows[i])
 	scale := float32(math.Sqrt(float64(d))) * e.Scale
 	for j := range x {
 		x[j] *= scale
@@ -212,10 +207,10 @@ func (a *angles) at(i, half int) (cos, sin []float32) {
 
 // attention: x += norm(attend(norm(x)) · output). On the last layer that caches keys and values only the rows whose
 // logits are wanted go further than that.
-func (s *Session) attention(last bool) {
-	l, d := s.l, s.m.Width
+func (s *Session) attention(l *layer, last bool) {
+	d := s.m.Width
 	grow(&s.h, len(s.rows)*d)
-	s.norm(s.h, s.x, l.attnNorm)
+	s.norm(len(s.rows), s.h, s.x, l.attnNorm)
 	heads, kv := l.Heads*l.HeadDim, l.KVHeads*l.HeadDim
 	grow(&s.q, len(s.rows)*heads)
 	grow(&s.k, len(s.rows)*kv)
@@ -232,7 +227,7 @@ func (s *Session) attention(last bool) {
 		} else {
 			s.multiply(k)
 		}
-		s.store()
+		s.store(l)
 		s.keepWanted()
 		q.N = len(s.rows)
 		s.multiply(q)
@@ -242,24 +237,24 @@ func (s *Session) attention(last bool) {
 		} else {
 			s.multiply(q, k)
 		}
-		s.store()
+		s.store(l)
 	}
 	if len(s.rows) == 0 {
 		return
 	}
-	s.each(len(s.rows), (*Session).turnQuery)
+	s.each(len(s.rows), l, (*Session).turnQuery)
 	grow(&s.att, len(s.rows)*heads)
-	s.attend()
+	s.attend(l)
 	grow(&s.out, len(s.rows)*d)
 	s.multiply(tensor.Product{Dst: s.out, X: s.att, N: len(s.rows), W: l.attnOut})
-	s.add(s.out, l.postAttnNorm)
+	s.add(len(s.rows), s.x, s.out, l.postAttnNorm)
 }
 
 // turnQuery norms and rotates the query heads of row i.
-func (s *Session) turnQuery(i int) {
-	l, k := s.l, s.m.kernels
-	cos, sin := s.rope(i)
-	cache, norm := s.cache[s.i], s.m.layers[l.Source].kNorm
+func (s *Session) turnQuery(l *layer, i int) {
+	k := s.kernels
+	cos, sin := s.rope(l, i)
+	cache, norm := s.cache[l.index], s.m.layers[l.Source].kNorm
 	for h := range l.Heads {
 		q := s.q[(i*l.Heads+h)*l.HeadDim:][:l.HeadDim]
 		k.RMSNorm(q, q, l.qNorm, s.m.Eps)
@@ -269,34 +264,34 @@ func (s *Session) turnQuery(i int) {
 }
 
 // store norms, rotates and caches the keys and values of all rows.
-func (s *Session) store() {
-	if s.l.v == nil && s.err == nil {
-		copy(s.v, s.k[:len(s.rows)*s.l.KVHeads*s.l.HeadDim])
+func (s *Session) store(l *layer) {
+	if l.v == nil && s.err == nil {
+		copy(s.v, s.k[:len(s.rows)*l.KVHeads*l.HeadDim])
 	}
-	s.each(len(s.rows), (*Session).storeRow)
+	s.each(len(s.rows), l, (*Session).storeRow)
 }
 
-func (s *Session) storeRow(i int) {
-	l, kern := s.l, s.m.kernels
+func (s *Session) storeRow(l *layer, i int) {
+	kern := s.kernels
 	n := l.KVHeads * l.HeadDim
 	keys, values := s.k[i*n:(i+1)*n], s.v[i*n:(i+1)*n]
-	cos, sin := s.rope(i)
+	cos, sin := s.rope(l, i)
 	for h := range l.KVHeads {
 		k, v := keys[h*l.HeadDim:(h+1)*l.HeadDim], values[h*l.HeadDim:(h+1)*l.HeadDim]
 		kern.RMSNorm(k, k, l.kNorm, s.m.Eps)
 		kern.Rotate(k, cos, sin)
 		kern.RMSNorm(v, v, nil, s.m.Eps)
 	}
-	s.cache[s.i].put(kern, s.rows[i].pos, keys, values)
+	s.cache[l.index].put(kern, s.rows[i].pos, keys, values)
 }
 
 // rope returns the angles of row i in the running layer.
-func (s *Session) rope(i int) (cos, sin []float32) {
+func (s *Session) rope(l *layer, i int) (cos, sin []float32) {
 	kind := 1
-	if s.l.Sliding {
+	if l.Sliding {
 		kind = 0
 	}
-	return s.angles[kind].at(i, s.l.HeadDim/2)
+	return s.angles[kind].at(i, l.HeadDim/2)
 }
 
 // keepWanted drops the rows whose logits are not wanted.
@@ -326,9 +321,9 @@ func (s *Session) keepWanted() {
 }
 
 // feedForward: x += norm(mlp(norm(x))), in expert layers with the experts' share beside the dense one.
-func (s *Session) feedForward() {
-	l, n := s.l, len(s.rows)
-	s.norm(s.h, s.x, l.mlpNorm)
+func (s *Session) feedForward(l *layer) {
+	n := len(s.rows)
+	s.norm(n, s.h, s.x, l.mlpNorm)
 	grow(&s.gate, n*l.MLPWidth)
 	grow(&s.up, n*l.MLPWidth)
 	s.multiply(
@@ -337,35 +332,34 @@ func (s *Session) feedForward() {
 	s.gelu(s.gate[:n*l.MLPWidth], s.up[:n*l.MLPWidth])
 	s.multiply(tensor.Product{Dst: s.out, X: s.gate, N: n, W: l.down})
 	if l.experts != nil {
-		s.addExperts()
+		s.addExperts(l)
 	}
-	s.add(s.out, l.postMLPNorm)
+	s.add(n, s.x, s.out, l.postMLPNorm)
 }
 
 // perLayer: x += norm(proj(gelu(gate(x)) ⊙ e)), where e, the layer's own small embedding of the token, is the mean of the
 // table's entry and of a projection of the input.
-func (s *Session) perLayer() {
+func (s *Session) perLayer(l *layer) {
 	p, n := s.m.PerLayer, len(s.rows)
 	if p == 0 {
 		return
 	}
-	l := s.l
 	grow(&s.small, n*p)
 	grow(&s.mix, n*p)
 	s.multiply(
 		tensor.Product{Dst: s.small, X: s.x, N: n, W: l.perLayerGate},
-		tensor.Product{Dst: s.mix, X: s.input, N: n, W: s.m.perLayerProj[s.i]})
+		tensor.Product{Dst: s.mix, X: s.input, N: n, W: s.m.perLayerProj[l.index]})
 	grow(&s.piece, n*s.pieceSize())
-	s.each(n, (*Session).mixPerLayer)
+	s.each(n, l, (*Session).mixPerLayer)
 	s.multiply(tensor.Product{Dst: s.out, X: s.small, N: n, W: l.perLayerOut})
-	s.add(s.out, l.perLayerNorm)
+	s.add(n, s.x, s.out, l.perLayerNorm)
 }
 
 // pieceSize is the room for one layer's values of the table with the blocks they lie in.
 func (s *Session) pieceSize() int { return s.m.PerLayer + 2*s.m.perLayerTable.Format.BlockLen() }
 
 // mixPerLayer sets row i of s.small to gelu(itself) ⊙ e.
-func (s *Session) mixPerLayer(i int) {
+func (s *Session) mixPerLayer(l *layer, i int) {
 	m, p := s.m, s.m.PerLayer
 	t := m.perLayerTable
 	e := s.mix[i*p : (i+1)*p]
@@ -373,24 +367,24 @@ func (s *Session) mixPerLayer(i int) {
 	for j := range e {
 		e[j] *= scale
 	}
-	m.kernels.RMSNorm(e, e, m.perLayerNorm, m.Eps)
+	s.kernels.RMSNorm(e, e, m.perLayerNorm, m.Eps)
 
 	bl := t.Format.BlockLen()
-	from, to := s.i*p/bl, ((s.i+1)*p+bl-1)/bl // blocks
+	from, to := l.index*p/bl, ((l.index+1)*p+bl-1)/bl // blocks
 	size := s.pieceSize()
 	piece := s.piece[i*size : i*size+(to-from)*bl]
-	m.kernels.DecodeRow(t.Format, piece, s.pieces.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
-	piece = piece[s.i*p-from*bl:][:p]
+	s.kernels.DecodeRow(t.Format, piece, s.pieces.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
+	piece = piece[l.index*p-from*bl:][:p]
 	table, half := float32(math.Sqrt(float64(p)))*t.Scale, float32(1/math.Sqrt2)
 	for j := range e {
 		e[j] = (e[j] + piece[j]*table) * half
 	}
-	m.kernels.GELU(s.small[i*p:(i+1)*p], e)
+	s.kernels.GELU(s.small[i*p:(i+1)*p], e)
 }
 
 // scaleOutput: x *= the layer's own scale.
-func (s *Session) scaleOutput() {
-	if scale := s.l.scale; scale != 1 {
+func (s *Session) scaleOutput(l *layer) {
+	if scale := l.scale; scale != 1 {
 		for i := range s.x[:len(s.rows)*s.m.Width] {
 			s.x[i] *= scale
 		}
@@ -400,8 +394,8 @@ func (s *Session) scaleOutput() {
 // readOut takes the wanted rows through the final norm and the head, a few at a time if they are handed over.
 func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []float32) error) error {
 	m, n := s.m, len(s.rows)
-	s.norm(s.h, s.x, m.norm)
-	s.trace("result_norm", s.h)
+	s.norm(n, s.h, s.x, m.norm)
+	s.trace("result_norm", len(m.layers)-1, s.h)
 	step := n
 	if yield != nil {
 		step = min(n, headBatch)
@@ -433,9 +427,9 @@ func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []floa
 func (s *Session) capLogits(from, to int) {
 	x := s.logits[from:to]
 	if s.m.SoftCap > 0 {
-		s.m.kernels.SoftCap(x, s.m.SoftCap)
+		s.kernels.SoftCap(x, s.m.SoftCap)
 	}
-	if squares := s.m.kernels.Dot(x, x); squares != squares { // no others sum up to NaN
+	if squares := s.kernels.Dot(x, x); squares != squares { // no others sum up to NaN
 		s.nan.Store(true)
 	}
 }

@@ -2,90 +2,126 @@ package model
 
 import "github.com/gogemma/gemma4/tensor"
 
-// The graph is a sequence of regions that the workers share. An error ends it: later regions do nothing until forward
-// returns the error.
-
-// loop is a region over rows, or over slices of a vector. The functions are method expressions, so that starting a
-// region allocates nothing.
-type loop struct {
-	s     *Session
-	row   func(s *Session, i int)
-	slice func(s *Session, from, to int)
-	size  int // of the vector cut into slices
-
-	dst, x, weight []float32 // operands of norm and add
+// regions take a graph through a pool, one region after the other. The first error ends the graph: what follows does nothing, and whoever
+// runs the graph returns err.
+//
+// A graph embeds them: G is the graph, L what a layer of it has. Both are handed to the functions of a region, which are method
+// expressions, so that starting one allocates nothing.
+type regions[G, L any] struct {
+	pool    *tensor.Pool
+	kernels *tensor.Kernels
+	mm      *tensor.MatMul
+	role    tensor.Arithmetic // of the tokens at work: panels if they are read, rows if they are written
+	err     error
+	loop    loop[G, L]
+	vectors vectors
 }
 
-// sliceLen is how many elements of a vector make a chunk.
-const sliceLen = 2048
-
-// Do does one row or slice. It is called by the pool.
-func (l *loop) Do(_, i int) {
-	if l.row != nil {
-		l.row(l.s, i)
-		return
+// newRegions returns the regions of a graph over a residual of the given width.
+func newRegions[G, L any](graph *G, pool *tensor.Pool, k *tensor.Kernels, width int, eps float32) regions[G, L] {
+	return regions[G, L]{
+		pool: pool, kernels: k, mm: tensor.NewMatMul(pool, k),
+		loop: loop[G, L]{graph: graph}, vectors: vectors{kernels: k, width: width, eps: eps},
 	}
-	l.slice(l.s, i*sliceLen, min((i+1)*sliceLen, l.size))
 }
 
-// each calls f for rows 0 to n-1.
-func (s *Session) each(n int, f func(s *Session, i int)) {
-	s.loop.row, s.loop.slice = f, nil
-	s.run(n, &s.loop)
-}
-
-// slices calls f for consecutive parts of a vector of n elements.
-func (s *Session) slices(n int, f func(s *Session, from, to int)) {
-	s.loop.row, s.loop.slice, s.loop.size = nil, f, n
-	s.run((n+sliceLen-1)/sliceLen, &s.loop)
-}
-
-func (s *Session) run(chunks int, t tensor.Task) {
-	if s.err == nil {
-		s.err = s.m.pool.Run(chunks, t)
+func (r *regions[G, L]) run(chunks int, t tensor.Task) {
+	if r.err == nil {
+		r.err = r.pool.Run(chunks, t)
 	}
 }
 
 // multiply computes products that do not depend on each other, in the arithmetic of the tokens' role.
-func (s *Session) multiply(p ...tensor.Product) {
-	if s.err == nil {
-		s.err = s.mm.Run(s.role, p...)
+func (r *regions[G, L]) multiply(p ...tensor.Product) {
+	if r.err == nil {
+		r.err = r.mm.Run(r.role, p...)
 	}
 }
 
-// norm: dst = RMS norm of x, row by row of the residual's width.
-func (s *Session) norm(dst, x, weight []float32) {
-	s.loop.dst, s.loop.x, s.loop.weight = dst, x, weight
-	s.each(len(s.rows), (*Session).normRow)
+// each calls f for 0 to n-1.
+func (r *regions[G, L]) each(n int, l *L, f func(g *G, l *L, i int)) {
+	r.loop.layer, r.loop.each, r.loop.slice = l, f, nil
+	r.run(n, &r.loop)
 }
 
-func (s *Session) normRow(i int) {
-	l, d := &s.loop, s.m.Width
-	s.m.kernels.RMSNorm(l.dst[i*d:(i+1)*d], l.x[i*d:(i+1)*d], l.weight, s.m.Eps)
+// slices calls f for consecutive parts of a vector of n elements.
+func (r *regions[G, L]) slices(n int, f func(g *G, from, to int)) {
+	r.loop.each, r.loop.slice, r.loop.size = nil, f, n
+	r.run(sliceCount(n), &r.loop)
 }
 
-// add: residual += RMS norm of out.
-func (s *Session) add(out, weight []float32) {
-	s.loop.x, s.loop.weight = out, weight
-	s.each(len(s.rows), (*Session).addRow)
+// norm: dst = RMS norm of x, n rows of the residual's width.
+func (r *regions[G, L]) norm(n int, dst, x, weight []float32) {
+	v := &r.vectors
+	v.do, v.dst, v.x, v.weight = (*vectors).norm, dst, x, weight
+	r.run(n, v)
 }
 
-func (s *Session) addRow(i int) {
-	l, d := &s.loop, s.m.Width
-	out := l.x[i*d : (i+1)*d]
-	s.m.kernels.RMSNorm(out, out, l.weight, s.m.Eps)
-	s.m.kernels.AddScaled(s.x[i*d:(i+1)*d], out, 1)
+// add: dst += RMS norm of x, n rows of the residual's width. x becomes what is added.
+func (r *regions[G, L]) add(n int, dst, x, weight []float32) {
+	v := &r.vectors
+	v.do, v.dst, v.x, v.weight = (*vectors).add, dst, x, weight
+	r.run(n, v)
 }
 
 // gelu: gate = gelu(gate) ⊙ up.
-func (s *Session) gelu(gate, up []float32) {
-	s.loop.dst, s.loop.x = gate, up
-	s.slices(len(gate), (*Session).geluSlice)
+func (r *regions[G, L]) gelu(gate, up []float32) {
+	v := &r.vectors
+	v.do, v.dst, v.x = (*vectors).gelu, gate, up
+	r.run(sliceCount(len(gate)), v)
 }
 
-func (s *Session) geluSlice(from, to int) {
-	s.m.kernels.GELU(s.loop.dst[from:to], s.loop.x[from:to])
+// loop is a region of a graph's own functions.
+type loop[G, L any] struct {
+	graph *G
+	layer *L
+	each  func(g *G, l *L, i int)
+	slice func(g *G, from, to int)
+	size  int // of the vector cut into slices
 }
+
+// Do is called by the pool.
+func (l *loop[G, L]) Do(_, i int) {
+	if l.each != nil {
+		l.each(l.graph, l.layer, i)
+		return
+	}
+	l.slice(l.graph, i*sliceLen, min((i+1)*sliceLen, l.size))
+}
+
+// vectors is a region of arithmetic that every graph has.
+type vectors struct {
+	kernels        *tensor.Kernels
+	width          int // of the residual
+	eps            float32
+	do             func(v *vectors, i int)
+	dst, x, weight []float32
+}
+
+// Do is called by the pool.
+func (v *vectors) Do(_, i int) { v.do(v, i) }
+
+func (v *vectors) norm(i int) {
+	from, to := i*v.width, (i+1)*v.width
+	v.kernels.RMSNorm(v.dst[from:to], v.x[from:to], v.weight, v.eps)
+}
+
+func (v *vectors) add(i int) {
+	from, to := i*v.width, (i+1)*v.width
+	x := v.x[from:to]
+	v.kernels.RMSNorm(x, x, v.weight, v.eps)
+	v.kernels.AddScaled(v.dst[from:to], x, 1)
+}
+
+func (v *vectors) gelu(i int) {
+	from, to := i*sliceLen, min((i+1)*sliceLen, len(v.dst))
+	v.kernels.GELU(v.dst[from:to], v.x[from:to])
+}
+
+// sliceLen is how many elements of a vector make a slice.
+const sliceLen = 2048
+
+func sliceCount(n int) int { return (n + sliceLen - 1) / sliceLen }
 
 // grow gives a buffer at least n elements. What it held is lost if it grows.
 func grow(buf *[]float32, n int) {

@@ -118,9 +118,8 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 			s.cache[i] = s.cache[l.Source]
 		}
 	}
-	s.mm = tensor.NewMatMul(m.pool, m.kernels)
+	s.regions = newRegions[Session, layer](s, m.pool, m.kernels, m.Width, m.Eps)
 	s.attn.s = s
-	s.loop.s = s
 	return s, nil
 }
 

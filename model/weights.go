@@ -31,7 +31,8 @@ type weights struct {
 // layer is one block. What a kind of model does not have is nil.
 type layer struct {
 	LayerConfig
-	owns bool // keeps keys and values
+	index int  // of the layer in the model
+	owns  bool // keeps keys and values
 
 	attnNorm     []float32
 	q, k, v      *tensor.Tensor // v nil: values come from k's projection
@@ -309,6 +310,7 @@ func (l *loader) layer(i int, c *Config) layer {
 	q, k, v := l.projections(name, &lc, owns, d)
 	b := layer{
 		LayerConfig:  lc,
+		index:        i,
 		owns:         owns,
 		attnNorm:     l.norm(name("attn_norm"), d),
 		q:            q,
