@@ -214,7 +214,8 @@ type Model struct {
 type engine struct {
 	file     *gguf.File
 	graph    *model.Model
-	prefixes sync.Map // set of *PrefixCache that hold texts of this model
+	passes   sync.Pool // of *model.Pass: what a call of a session borrows for a step
+	prefixes sync.Map  // set of *PrefixCache that hold texts of this model
 
 	ending context.Context // of what Close does not wait for
 	end    context.CancelFunc
@@ -231,6 +232,14 @@ func newEngine(f *gguf.File, graph *model.Model) *engine {
 	e.idle.L = &e.mu
 	e.ending, e.end = context.WithCancel(context.Background())
 	return e
+}
+
+// pass returns a pass for one step; it goes back to passes.
+func (e *engine) pass() *model.Pass {
+	if p, ok := e.passes.Get().(*model.Pass); ok {
+		return p
+	}
+	return e.graph.NewPass()
 }
 
 // PrefaultOptions say what [Model.Prefault] does.

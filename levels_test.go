@@ -74,23 +74,37 @@ func (g *goldenModel) open(t *testing.T, k *tensor.Kernels, workers int) *model.
 	return m
 }
 
-func open(t *testing.T, m *model.Model, batch int) *model.Session {
+// sequence is one with a pass of its own.
+type sequence struct {
+	*model.Sequence
+	pass *model.Pass
+}
+
+func open(t *testing.T, m *model.Model, batch int) *sequence {
 	t.Helper()
-	s, err := m.NewSession(model.SessionOptions{Cache: tensor.F32, Batch: batch})
+	s, err := m.NewSequence(model.SequenceOptions{Cache: tensor.F32, Batch: batch})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s
+	return &sequence{s, m.NewPass()}
+}
+
+// read hands over the logits of all positions of a prompt.
+func (s *sequence) read(in []model.Input, yield func(logits []float32)) error {
+	return s.pass.Read(context.Background(), &model.Chunk{
+		Sequence: s.Sequence, Input: in, Want: func(int) bool { return true },
+		Yield: func(_ int, logits []float32) error {
+			yield(logits)
+			return nil
+		},
+	})
 }
 
 // readAll returns the logits of all positions of a prompt.
-func readAll(t *testing.T, s *model.Session, ids []int32) (out []float32) {
+func readAll(t *testing.T, s *sequence, ids []int32) (out []float32) {
 	t.Helper()
-	err := s.Read(context.Background(), []model.Input{{Tokens: ids}}, func(int) bool { return true }, func(_ int, l []float32) error {
-		out = append(out, l...)
-		return nil
-	})
+	err := s.read([]model.Input{{Tokens: ids}}, func(l []float32) { out = append(out, l...) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,10 +112,10 @@ func readAll(t *testing.T, s *model.Session, ids []int32) (out []float32) {
 }
 
 // writeAll returns the logits of all positions of a text that is written, so many tokens at a time.
-func writeAll(t *testing.T, s *model.Session, ids []int32, step int) (out []float32) {
+func writeAll(t *testing.T, s *sequence, ids []int32, step int) (out []float32) {
 	t.Helper()
 	for ; len(ids) > 0; ids = ids[min(step, len(ids)):] {
-		l, err := s.Write(context.Background(), ids[:min(step, len(ids))]...)
+		l, err := s.pass.Write(context.Background(), s.Sequence, ids[:min(step, len(ids))]...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +250,7 @@ func TestRolesDecideTheBits(t *testing.T) {
 						done := make(chan struct{})
 						go func() {
 							defer close(done)
-							other.Read(context.Background(), []model.Input{{Tokens: g.IDs}}, nil, nil)
+							other.pass.Read(context.Background(), &model.Chunk{Sequence: other.Sequence, Input: []model.Input{{Tokens: g.IDs}}})
 						}()
 						if got := readAll(t, s, g.IDs[len(g.IDs)-9:]); !sameBits(got, read[(len(g.IDs)-9)*g.Vocab:]) {
 							t.Errorf("%d workers: a prompt on a reused prefix has other bits", workers)

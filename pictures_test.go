@@ -54,14 +54,13 @@ func TestPicturesAtEveryLevel(t *testing.T) {
 			m := (&goldenModel{path: filepath.Join(folder, c.Text+".gguf")}).open(t, k, 2)
 			for _, batch := range []int{0, 6} {
 				worst, n := 0.0, 0
-				err := open(t, m, batch).Read(t.Context(), in, func(int) bool { return true }, func(_ int, logits []float32) error {
+				err := open(t, m, batch).read(in, func(logits []float32) {
 					for _, l := range logits {
 						if d := math.Abs(float64(l) - float64(want[n])); !(d <= worst) {
 							worst = d
 						}
 						n++
 					}
-					return nil
 				})
 				if err != nil {
 					t.Fatal(err)

@@ -133,7 +133,7 @@ func (p *PrefixCache) drop(which func(*cachedText) bool) {
 func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Input, error) {
 	have, kind := len(s.ids), prefixKind{s.m.engine, s.options.Cache}
 	text, total := s.with(in)
-	if s.graph.Pure() < have || len(text) == have || total > s.graph.Limit() {
+	if s.seq.Pure() < have || len(text) == have || total > s.seq.Limit() {
 		return in, nil
 	}
 	most := min(len(text), total-1) // the logits of the last position are wanted
@@ -162,7 +162,7 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			continue
 		}
 		if n > have {
-			if _, err := s.graph.Adopt(best.text, n); err != nil {
+			if _, err := s.seq.Adopt(best.text, n); err != nil {
 				return nil, wrap(err)
 			}
 			s.commit(append(s.ids[:have], text[have:n]...), nil)
@@ -270,10 +270,10 @@ func (r *reading) advance(at int) {
 func (p *PrefixCache) step(s *Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r, n := s.reading, s.graph.Pure()
+	r, n := s.reading, s.seq.Pure()
 	for _, at := range r.keep {
 		if at > r.at && at <= n {
-			p.add(r, s.graph, at)
+			p.add(r, s.seq, at)
 		}
 	}
 	r.advance(n)
@@ -288,14 +288,14 @@ func (p *PrefixCache) end(s *Session) {
 	s.reading = nil
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stats.Computed += int64(s.graph.Len() - r.from)
-	p.add(r, s.graph, s.graph.Pure())
+	p.stats.Computed += int64(s.seq.Len() - r.from)
+	p.add(r, s.seq, s.seq.Pure())
 	p.readings = slices.DeleteFunc(p.readings, func(x *reading) bool { return x == r })
 	r.advance(len(r.text))
 }
 
 // add keeps the first n tokens of a text that was read, if that is worth it.
-func (p *PrefixCache) add(r *reading, g *model.Session, n int) {
+func (p *PrefixCache) add(r *reading, g *model.Sequence, n int) {
 	if _, cached, _ := p.find(r.prefixKind, r.text[:n], n); p.closed || n-cached < worthwhile || g.Reach(n) < n {
 		return
 	}

@@ -76,7 +76,7 @@ func (s *Session) save(path string, head *gguf.Metadata) error {
 	if err != nil {
 		return fmt.Errorf("gemma4: saving to %s: %w", path, err)
 	}
-	s.graph.Keep()
+	s.seq.Keep()
 	s.saved = &savedFile{written, info}
 	return nil
 }
@@ -98,7 +98,7 @@ func (s *Session) writeTo(w io.Writer, head *gguf.Metadata) (*model.Written, err
 	if err != nil {
 		return nil, err
 	}
-	text := s.graph.Snapshot()
+	text := s.seq.Snapshot()
 	defer text.Release()
 	return s.m.graph.WriteSnapshot(context.Background(), w, text, head, tensors...)
 }
@@ -143,7 +143,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 	if s.saved == nil {
 		return false, nil
 	}
-	text := s.graph.Snapshot()
+	text := s.seq.Snapshot()
 	defer text.Release()
 	if s.saved.Segments == model.MaxSegments || s.saved.Bytes > 2*(text.Bytes()+int64(4*(len(s.ids)+s.m.graph.Vocabulary)))+spare {
 		return false, nil
@@ -155,7 +155,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 	defer f.Close()
 	before := s.saved
 	s.saved = nil // it may become anything now
-	kept := s.graph.Kept()
+	kept := s.seq.Kept()
 	tensors, err := s.describe(head, kept)
 	if err != nil {
 		return false, wrap(err)
@@ -175,7 +175,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 	if there, err := os.Stat(path); err != nil || !os.SameFile(there, after.info) || after.info.Size() != written.Bytes {
 		return false, nil // somebody else has written or replaced it meanwhile
 	}
-	s.graph.Keep()
+	s.seq.Keep()
 	s.saved = after
 	return true, nil
 }
@@ -277,12 +277,12 @@ func (s *Session) restore(path string, r io.Reader) ([]*gguf.File, error) {
 	if err != nil {
 		return nil, wrapFile(path, err)
 	}
-	if _, err := s.graph.Adopt(text.Snapshot, text.Len()); err != nil {
+	if _, err := s.seq.Adopt(text.Snapshot, text.Len()); err != nil {
 		return nil, wrapFile(path, err)
 	}
 	s.commit(ids, logits)
 	if text.Info != nil && text.Written != nil {
-		s.graph.Keep()
+		s.seq.Keep()
 		s.saved = &savedFile{text.Written, text.Info}
 	}
 	return text.Heads, nil

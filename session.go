@@ -65,14 +65,13 @@ func (e *MemoryError) Error() string {
 type Session struct {
 	m       *Model
 	options SessionOptions
-	graph   *model.Session
+	seq     *model.Sequence
 	limit   int           // positions
 	reading *reading      // what options.Prefixes knows of a running Read
-	coming  []int32       // ids, and those of the prompt that the graph is reading
-	last    []float32     // logits [vocabulary] of the step at work, in the graph's memory
 	next    []float32     // room for logits
+	written []float32     // those that Write returned
 	closing chan struct{} // closed by Close
-	saved   *savedFile    // that holds the text as it was at the last graph.Keep; nil: none
+	saved   *savedFile    // that holds the text as it was at the last seq.Keep; nil: none
 
 	// The running call alone changes what follows, and does so with mu held: it may look without. Others look with mu held, and it is
 	// never held for long.
@@ -83,9 +82,11 @@ type Session struct {
 	logits []float32 // [vocabulary] of what follows what the graph holds; empty if it was not asked
 	drawn  bool      // from them, in the generation that is running, was the token that the graph does not hold yet
 	result Result
-	held   int   // the graph's positions,
-	bytes  int64 // what they take,
-	ops    int64 // and multiply-adds, as of the last step
+	held   int         // the sequence's positions,
+	bytes  int64       // what they take,
+	ops    int64       // and multiply-adds, as of the last step
+	pass   *model.Pass // at work for this session; nil: none
+	before int64       // what ops was before it, less what the pass had done
 }
 
 // embedded stands in Session.ids for a position that is an embedding.
@@ -115,12 +116,12 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	if err := m.fit(&o, f); err != nil {
 		return nil, err
 	}
-	if s.graph, err = m.graph.NewSession(model.SessionOptions{
-		Context: o.Context, Cache: f, Batch: o.Batch, History: o.History, EndsTurn: m.tok.IsEnd, Progress: s.progress,
+	if s.seq, err = m.graph.NewSequence(model.SequenceOptions{
+		Context: o.Context, Cache: f, Batch: o.Batch, History: o.History, EndsTurn: m.tok.IsEnd,
 	}); err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	s.limit = s.graph.Limit()
+	s.limit = s.seq.Limit()
 	if o.Prefixes != nil {
 		o.Prefixes.join(m.engine)
 	}
@@ -142,9 +143,9 @@ func (s *Session) fork() (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := s.graph.Snapshot()
+	t := s.seq.Snapshot()
 	defer t.Release()
-	if _, err := f.graph.Adopt(t, t.Len()); err != nil {
+	if _, err := f.seq.Adopt(t, t.Len()); err != nil {
 		return nil, wrap(err)
 	}
 	f.ids, f.logits, f.result = slices.Clone(s.ids), slices.Clone(s.logits), s.result
@@ -193,6 +194,7 @@ func (s *Session) release() {
 	defer s.mu.Unlock()
 	s.busy = false
 	s.note()
+	s.pass = nil  // a callback may have panicked
 	if s.closed { // meanwhile
 		s.free()
 	}
@@ -260,8 +262,8 @@ func (s *Session) Close() error {
 }
 
 func (s *Session) free() {
-	s.graph.Close()
-	s.ids, s.logits, s.next = nil, nil, nil
+	s.seq.Close()
+	s.ids, s.logits, s.next, s.written = nil, nil, nil, nil
 }
 
 // commit makes ids, which the graph holds, all of the text, and logits those of what follows, if they were asked for.
@@ -273,8 +275,26 @@ func (s *Session) commit(ids []int32, logits []float32) {
 	s.note()
 }
 
-// note lets readers see how the graph is.
-func (s *Session) note() { s.held, s.bytes, s.ops = s.graph.Len(), s.graph.Bytes(), s.graph.Ops() }
+// note lets readers see how the sequence is.
+func (s *Session) note() {
+	s.held, s.bytes = s.seq.Len(), s.seq.Bytes()
+	if s.pass != nil {
+		s.ops = s.before + s.pass.Ops()
+	}
+}
+
+// inPass calls f with a pass of the model, by a call that has claimed the session. One in which f panics is not used again.
+func (s *Session) inPass(f func(p *model.Pass) error) error {
+	p := s.m.pass()
+	s.pass, s.before = p, s.ops-p.Ops()
+	err := f(p)
+	s.mu.Lock()
+	s.note()
+	s.pass = nil
+	s.mu.Unlock()
+	s.m.passes.Put(p)
+	return err
+}
 
 // behind reports whether a token just generated has not gone through the graph yet.
 func (s *Session) behind() bool { return len(s.ids) > s.held }
@@ -359,30 +379,39 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 	for _, p := range in {
 		last += len(p.Tokens) + len(p.Embeddings)/s.m.graph.Width
 	}
-	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, func(int, []float32) error { return nil })
+	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, nil)
 }
 
-// append takes a prompt through the graph.
+// append takes a prompt through the graph. With yield it hands over the logits of the positions that are wanted.
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
-	all := s.ids // and what comes, behind what readers see
+	first, all := s.seq.Len(), s.ids // and what comes, behind what readers see
 	for _, p := range in {
 		all = append(all, p.Tokens...)
 		for range len(p.Embeddings) / s.m.graph.Width {
 			all = append(all, embedded)
 		}
 	}
-	s.coming = all
-	defer func() { s.coming, s.last = nil, nil }()
-	return wrap(s.graph.Read(ctx, in, want, func(pos int, logits []float32) error {
-		s.last = logits
-		return yield(pos, logits)
-	}))
+	var last []float32 // logits of the step at work, in the pass's memory
+	c := &model.Chunk{Sequence: s.seq, Input: in, Want: want}
+	if yield != nil {
+		c.Yield = func(pos int, logits []float32) error {
+			last = logits
+			return yield(pos, logits)
+		}
+	}
+	c.Done = func() error {
+		if yield == nil {
+			last = c.Logits
+		}
+		s.commit(all[:s.seq.Len()], last)
+		last = nil
+		return s.progress(s.seq.Len()-first, len(all)-first)
+	}
+	return s.inPass(func(p *model.Pass) error { return wrap(p.Read(ctx, c)) })
 }
 
-// progress is called when the graph has read a chunk of a prompt.
+// progress is called when a chunk of a prompt has become part of the text.
 func (s *Session) progress(done, total int) error {
-	s.commit(s.coming[:s.graph.Len()], s.last)
-	s.last = nil
 	if s.reading != nil {
 		s.options.Prefixes.step(s)
 	}
@@ -397,18 +426,23 @@ func (s *Session) flush(ctx context.Context) error {
 	if !s.behind() {
 		return nil
 	}
-	_, err := s.write(ctx, s.ids)
-	return err
+	return s.write(ctx, s.ids, nil)
 }
 
-// write takes what ids has more than the graph through it, and makes ids the text.
-func (s *Session) write(ctx context.Context, ids []int32) ([]float32, error) {
-	logits, err := s.graph.Write(ctx, ids[s.graph.Len():]...)
-	if err != nil {
-		return nil, wrap(err)
-	}
-	s.commit(ids, logits[len(logits)-s.m.graph.Vocabulary:])
-	return logits, s.open()
+// write takes what ids has more than the sequence through the graph, and makes ids the text. It sets dst, unless that is nil, to the logits of
+// what follows each.
+func (s *Session) write(ctx context.Context, ids []int32, dst *[]float32) error {
+	return s.inPass(func(p *model.Pass) error {
+		logits, err := p.Write(ctx, s.seq, ids[s.seq.Len():]...)
+		if err != nil {
+			return wrap(err)
+		}
+		if dst != nil {
+			*dst = append((*dst)[:0], logits...)
+		}
+		s.commit(ids, logits[len(logits)-s.m.graph.Vocabulary:])
+		return s.open()
+	})
 }
 
 // wrap names the package in an error; that of a context stays what it is.
@@ -430,7 +464,10 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if err := s.flush(ctx); err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	return s.write(ctx, append(s.ids, ids...))
+	if err := s.write(ctx, append(s.ids, ids...), &s.written); err != nil {
+		return nil, err
+	}
+	return s.written, nil
 }
 
 // AllLogits appends tokens and calls yield with the logits [vocabulary] of what follows each of them, valid during the call and not to be
@@ -470,8 +507,8 @@ func (s *Session) rewind(n int) int {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n < s.graph.Len() {
-		n = s.graph.Truncate(n)
+	if n < s.seq.Len() {
+		n = s.seq.Truncate(n)
 		s.logits = s.logits[:0]
 	}
 	s.ids = s.ids[:n]
@@ -493,7 +530,7 @@ func (s *Session) Reuse(ids []int32) (int, error) {
 func (s *Session) reuse(ids []int32, read bool) int {
 	n := max(0, min(commonLen(s.ids, ids), len(ids)-1))
 	if read {
-		n = min(n, s.graph.Pure())
+		n = min(n, s.seq.Pure())
 	}
 	return s.rewind(n)
 }

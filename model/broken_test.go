@@ -579,7 +579,7 @@ func TestOnesAtTheEndOfAShape(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read(t, newSession(t, m, SessionOptions{}), Input{Tokens: []int32{1, 2, 3}})
+	read(t, newSession(t, m, SequenceOptions{}), Input{Tokens: []int32{1, 2, 3}})
 }
 
 // TestVectorsInAnyFormat: norms are F32 in known files, but nothing says that they must be.

@@ -260,7 +260,7 @@ func (c *Config) checkCache(f tensor.Format) error {
 	return nil
 }
 
-// CacheBytes returns what the keys and values of a session take at most with the given context length, cache format and positions per
+// CacheBytes returns what the keys and values of a sequence take at most with the given context length, cache format and positions per
 // step (0: DefaultBatch): for each layer that owns some, 2 · heads · head size values per position (in tied layers less: Shape), in pages
 // of 128 positions: of all in global layers, of those that a window and a step touch in sliding ones.
 func (c *Config) CacheBytes(context int, f tensor.Format, batch int) int64 {

@@ -6,14 +6,14 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// mixture is the scratch of the expert block. A slot is one (row, choice) pair; slots are sorted by expert, so that each
-// expert's weights are read once for all its rows.
+// mixture is the scratch of the expert block. A slot is one (position, choice) pair; slots are sorted by expert, so that each
+// expert's weights are read once for all its positions.
 type mixture struct {
-	in       []float32 // [rows, width] the router's input, then the experts'
-	prob     []float32 // [rows, experts]
-	expert   []int     // [rows, used] chosen experts, best first
-	weight   []float32 // [rows, used] their share
-	slot     []int     // [rows, used] where their output lies
+	in       []float32 // [positions, width] the router's input, then the experts'
+	prob     []float32 // [positions, experts]
+	expert   []int     // [positions, used] chosen experts, best first
+	weight   []float32 // [positions, used] their share
+	slot     []int     // [positions, used] where their output lies
 	first    []int     // [experts + 1] first slot of each expert
 	x        []float32 // [slots, width] input, gathered
 	hidden   []float32 // [slots, 2 · expertWidth] gate and up
@@ -23,52 +23,52 @@ type mixture struct {
 }
 
 // addExperts: out = norm(out) + norm(sum of the chosen experts' MLPs). Their input is the residual, as the dense MLP's.
-func (s *Session) addExperts(l *layer) {
-	m, x, n := &s.moe, l.experts, len(s.rows)
-	d, used := s.m.Width, s.m.ExpertsUsed
-	s.route(l)
-	s.norm(n, m.in, s.x, x.preNorm)
+func (p *Pass) addExperts(l *layer) {
+	m, x, n := &p.moe, l.experts, len(p.positions)
+	d, used := p.m.Width, p.m.ExpertsUsed
+	p.route(l)
+	p.norm(n, m.in, p.x, x.preNorm)
 	grow(&m.x, n*used*d)
-	s.each(n, l, (*Session).gather)
+	p.each(n, l, (*Pass).gather)
 
-	f := s.m.ExpertWidth
+	f := p.m.ExpertWidth
 	grow(&m.hidden, n*used*2*f)
 	grow(&m.act, n*used*f)
 	grow(&m.y, n*used*d)
 	m.products = m.products[:0]
-	for e := range s.m.Experts {
+	for e := range p.m.Experts {
 		from, to := m.first[e], m.first[e+1]
 		if from == to {
 			continue
 		}
-		p := tensor.Product{Dst: m.hidden[from*2*f:], X: m.x[from*d:], N: to - from, Stride: 2 * f}
+		gate := tensor.Product{Dst: m.hidden[from*2*f:], X: m.x[from*d:], N: to - from, Stride: 2 * f}
 		if x.gateUp != nil {
-			p.W = x.gateUp[e]
-			m.products = append(m.products, p)
+			gate.W = x.gateUp[e]
+			m.products = append(m.products, gate)
 			continue
 		}
-		up := p
-		p.W, up.W, up.Dst = x.gate[e], x.up[e], p.Dst[f:]
-		m.products = append(m.products, p, up)
+		up := gate
+		gate.W, up.W, up.Dst = x.gate[e], x.up[e], gate.Dst[f:]
+		m.products = append(m.products, gate, up)
 	}
-	s.multiply(m.products...)
-	s.each(n*used, l, (*Session).activateExpert)
+	p.multiply(m.products...)
+	p.each(n*used, l, (*Pass).activateExpert)
 
 	m.products = m.products[:0]
-	for e := range s.m.Experts {
+	for e := range p.m.Experts {
 		if from, to := m.first[e], m.first[e+1]; from < to {
 			m.products = append(m.products, tensor.Product{Dst: m.y[from*d:], X: m.act[from*f:], N: to - from, W: x.down[e]})
 		}
 	}
-	s.multiply(m.products...)
+	p.multiply(m.products...)
 	clear(m.products)
-	s.each(n, l, (*Session).combine)
+	p.each(n, l, (*Pass).combine)
 }
 
-// route chooses each row's experts and sorts the slots by expert.
-func (s *Session) route(l *layer) {
-	m, x, n := &s.moe, l.experts, len(s.rows)
-	d, e, used := s.m.Width, s.m.Experts, s.m.ExpertsUsed
+// route chooses each position's experts and sorts the slots by expert.
+func (p *Pass) route(l *layer) {
+	m, x, n := &p.moe, l.experts, len(p.positions)
+	d, e, used := p.m.Width, p.m.Experts, p.m.ExpertsUsed
 	grow(&m.in, n*d)
 	grow(&m.prob, n*e)
 	grow(&m.weight, n*used)
@@ -78,11 +78,11 @@ func (s *Session) route(l *layer) {
 	if len(m.first) < e+1 {
 		m.first = make([]int, e+1)
 	}
-	s.norm(n, m.in, s.x, nil)
-	s.each(n, l, (*Session).scaleRouter)
-	s.multiply(tensor.Product{Dst: m.prob, X: m.in, N: n, W: x.router})
-	s.each(n, l, (*Session).choose)
-	if s.err != nil {
+	p.norm(n, m.in, p.x, nil)
+	p.each(n, l, (*Pass).scaleRouter)
+	p.multiply(tensor.Product{Dst: m.prob, X: m.in, N: n, W: x.router})
+	p.each(n, l, (*Pass).choose)
+	if p.err != nil {
 		clear(m.first)
 		return
 	}
@@ -102,29 +102,29 @@ func (s *Session) route(l *layer) {
 }
 
 // scaleRouter: router's input = norm(x) / √width · scale.
-func (s *Session) scaleRouter(l *layer, i int) {
-	d := s.m.Width
+func (p *Pass) scaleRouter(l *layer, i int) {
+	d := p.m.Width
 	inv := float32(1 / math.Sqrt(float64(d)))
-	in := s.moe.in[i*d : (i+1)*d]
+	in := p.moe.in[i*d : (i+1)*d]
 	for j, scale := range l.experts.routerScale {
 		in[j] *= inv * scale
 	}
 }
 
-// choose turns row i's scores into probabilities and keeps the best; of equal ones the first.
-func (s *Session) choose(_ *layer, i int) {
-	m, e, used := &s.moe, s.m.Experts, s.m.ExpertsUsed
+// choose turns position i's scores into probabilities and keeps the best; of equal ones the first.
+func (p *Pass) choose(_ *layer, i int) {
+	m, e, used := &p.moe, p.m.Experts, p.m.ExpertsUsed
 	prob := m.prob[i*e : (i+1)*e]
 	top := prob[0]
-	for _, p := range prob {
-		top = max(top, p)
+	for _, x := range prob {
+		top = max(top, x)
 	}
-	s.kernels.ExpSum(prob, top)
+	p.kernels.ExpSum(prob, top)
 	chosen, weight := m.expert[i*used:(i+1)*used], m.weight[i*used:(i+1)*used]
 	for j := range chosen {
 		best := 0
-		for c, p := range prob {
-			if p > prob[best] {
+		for c, x := range prob {
+			if x > prob[best] {
 				best = c
 			}
 		}
@@ -142,34 +142,34 @@ func (s *Session) choose(_ *layer, i int) {
 	}
 }
 
-// gather copies row i's input to its slots.
-func (s *Session) gather(_ *layer, i int) {
-	m, d, used := &s.moe, s.m.Width, s.m.ExpertsUsed
+// gather copies position i's input to its slots.
+func (p *Pass) gather(_ *layer, i int) {
+	m, d, used := &p.moe, p.m.Width, p.m.ExpertsUsed
 	for _, slot := range m.slot[i*used : (i+1)*used] {
 		copy(m.x[slot*d:(slot+1)*d], m.in[i*d:(i+1)*d])
 	}
 }
 
 // activateExpert: act = gelu(gate) ⊙ up of one slot.
-func (s *Session) activateExpert(_ *layer, slot int) {
-	m, f := &s.moe, s.m.ExpertWidth
+func (p *Pass) activateExpert(_ *layer, slot int) {
+	m, f := &p.moe, p.m.ExpertWidth
 	gate, up := m.hidden[slot*2*f:][:f], m.hidden[slot*2*f+f:][:f]
-	s.kernels.GELU(gate, up)
+	p.kernels.GELU(gate, up)
 	copy(m.act[slot*f:(slot+1)*f], gate)
 }
 
-// combine: out = norm(out) + norm(Σ share · expert's output), for row i.
-func (s *Session) combine(l *layer, i int) {
-	m, x, k := &s.moe, l.experts, s.kernels
-	d, used := s.m.Width, s.m.ExpertsUsed
+// combine: out = norm(out) + norm(Σ share · expert's output), for position i.
+func (p *Pass) combine(l *layer, i int) {
+	m, x, k := &p.moe, l.experts, p.kernels
+	d, used := p.m.Width, p.m.ExpertsUsed
 	sum := m.in[i*d : (i+1)*d]
 	clear(sum)
 	for j := range used {
 		slot := m.slot[i*used+j]
 		k.AddScaled(sum, m.y[slot*d:(slot+1)*d], m.weight[i*used+j])
 	}
-	out := s.out[i*d : (i+1)*d]
-	k.RMSNorm(out, out, x.denseNorm, s.m.Eps)
-	k.RMSNorm(sum, sum, x.postNorm, s.m.Eps)
+	out := p.out[i*d : (i+1)*d]
+	k.RMSNorm(out, out, x.denseNorm, p.m.Eps)
+	k.RMSNorm(sum, sum, x.postNorm, p.m.Eps)
 	k.AddScaled(out, sum, 1)
 }

@@ -36,19 +36,18 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows in
 			bytes += (depth + rows) * l.KVHeads * (c.kSize + c.vSize)
 		}
 	}
-	s := &Session{m: m, cache: caches[:1]}
-	s.regions = newRegions[Session, layer](s, m.pool, m.kernels, m.Width, m.Eps)
+	s, p := &Sequence{m: m, cache: caches[:1]}, m.NewPass()
+	chunk := &Chunk{Sequence: s}
 	running := &layer{LayerConfig: l}
 	for i := range rows {
-		s.rows = append(s.rows, row{pos: depth + i, end: depth + i + 1})
+		p.positions = append(p.positions, position{chunk: chunk, pos: depth + i, end: depth + i + 1})
 	}
-	s.q, s.att = gaussian(rows*l.Heads*l.HeadDim), make([]float32, rows*l.Heads*l.HeadDim)
-	for i := range s.q {
-		s.q[i] /= 16
+	p.q, p.att = gaussian(rows*l.Heads*l.HeadDim), make([]float32, rows*l.Heads*l.HeadDim)
+	for i := range p.q {
+		p.q[i] /= 16
 	}
-	s.attn.s = s
 	return func() {
-		s.attend(running)
+		p.attend(running)
 		caches = append(caches[1:], caches[0])
 		s.cache = caches[:1]
 	}

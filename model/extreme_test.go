@@ -78,17 +78,17 @@ func runExtremes(t *testing.T, d *draft) {
 	}
 	defer m.Close()
 	id := int32(m.Vocabulary - 1)
-	for _, o := range []SessionOptions{
+	for _, o := range []SequenceOptions{
 		{Cache: tensor.F16}, {Cache: tensor.F32, Batch: math.MaxInt}, {Cache: tensor.F16, Batch: 1}, {Cache: tensor.F32, Context: 16},
 	} {
 		before := allocated()
-		session, err := m.NewSession(o)
+		session, err := openSession(m, o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		grown := allocated() - before
 		if grown > 64<<10 {
-			t.Errorf("%+v: NewSession took %d bytes, expected next to nothing before there is a text", o, grown)
+			t.Errorf("%+v: a sequence and a pass took %d bytes, expected next to nothing before there is a text", o, grown)
 		}
 		want := read(t, session, Input{Tokens: []int32{id, 0, id, 0, id}}, Input{Embeddings: make([]float32, 3*m.Width), Image: true}, Input{Tokens: []int32{id}})
 		logits, err := session.Write(ctx, id, 0)
@@ -140,16 +140,16 @@ func TestExtremeOptionsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		o    SessionOptions
+		o    SequenceOptions
 		want string
 	}{
-		{SessionOptions{Context: math.MaxInt}, "positions is more than the model's 268435456"},
-		{SessionOptions{Context: math.MinInt}, "neither can be negative"},
-		{SessionOptions{Batch: math.MinInt}, "neither can be negative"},
-		{SessionOptions{Context: 1 << 28, Batch: math.MaxInt}, "a cache of 268435456 positions takes 562949953421312 bytes, more than this machine can address"},
-		{SessionOptions{Cache: tensor.Format(math.MaxUint32)}, "a cache in format 4294967295 is not possible"},
+		{SequenceOptions{Context: math.MaxInt}, "positions is more than the model's 268435456"},
+		{SequenceOptions{Context: math.MinInt}, "neither can be negative"},
+		{SequenceOptions{Batch: math.MinInt}, "neither can be negative"},
+		{SequenceOptions{Context: 1 << 28, Batch: math.MaxInt}, "a cache of 268435456 positions takes 562949953421312 bytes, more than this machine can address"},
+		{SequenceOptions{Cache: tensor.Format(math.MaxUint32)}, "a cache in format 4294967295 is not possible"},
 	} {
-		if _, err := m.NewSession(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.NewSequence(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want %s", c.o, err, c.want)
 		}
 	}
@@ -160,7 +160,7 @@ func TestEmptyInputsChangeNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(t, m, SessionOptions{})
+	s := newSession(t, m, SequenceOptions{})
 	readTokens(t, s, []int32{1, 2, 3})
 	for _, in := range [][]Input{nil, {}, {{}}, {{Image: true}}, {{Tokens: []int32{}, Embeddings: []float32{}}, {Image: true}}} {
 		if got := read(t, s, in...); len(got) != 0 || s.Len() != 3 {
@@ -190,9 +190,9 @@ func TestNumbersThatAreNoneStayInTheirSession(t *testing.T) {
 		}
 		tokens := Input{Tokens: []int32{7, 8, 9, 10, 11}}
 		for _, cache := range []tensor.Format{tensor.F32, tensor.F16} {
-			want := read(t, newSession(t, m, SessionOptions{Cache: cache}), tokens)
+			want := read(t, newSession(t, m, SequenceOptions{Cache: cache}), tokens)
 			for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat32, math.SmallestNonzeroFloat32} {
-				s := newSession(t, m, SessionOptions{Cache: cache})
+				s := newSession(t, m, SequenceOptions{Cache: cache})
 				soft := make([]float32, 4*m.Width)
 				for i := range soft {
 					soft[i] = float32(bad)

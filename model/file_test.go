@@ -22,7 +22,7 @@ import (
 )
 
 // saved returns the bytes of a file with the session's text.
-func saved(t testing.TB, s *Session, tensors ...gguf.Source) []byte {
+func saved(t testing.TB, s *session, tensors ...gguf.Source) []byte {
 	t.Helper()
 	snapshot := s.Snapshot()
 	defer snapshot.Release()
@@ -47,7 +47,7 @@ func write(t testing.TB, b []byte) (path string) {
 }
 
 // reopened returns a session that begins at the text of a file.
-func reopened(t testing.TB, m *Model, path string, o SessionOptions) *Session {
+func reopened(t testing.TB, m *Model, path string, o SequenceOptions) *session {
 	t.Helper()
 	snapshot, err := m.OpenSnapshot(ctx, path)
 	if err != nil {
@@ -62,7 +62,7 @@ func reopened(t testing.TB, m *Model, path string, o SessionOptions) *Session {
 }
 
 // written returns the logits of tokens that are written one by one.
-func written(t testing.TB, s *Session, ids ...int32) (out []float32) {
+func written(t testing.TB, s *session, ids ...int32) (out []float32) {
 	t.Helper()
 	for _, id := range ids {
 		logits, err := s.Write(ctx, id)
@@ -102,7 +102,7 @@ func TestSavedTextsGoOnAsTheyWould(t *testing.T) {
 					continue
 				}
 				what := fmt.Sprintf("%s, %v, %d positions", name, format, n)
-				o := SessionOptions{Cache: format, Batch: 50, History: 3 * m.slidingPageBytes(format)}
+				o := SequenceOptions{Cache: format, Batch: 50, History: 3 * m.slidingPageBytes(format)}
 				s := newSession(t, m, o)
 				text := randomText(n, m.Vocabulary, uint64(n))
 				readTokens(t, s, text[:n/3])
@@ -141,7 +141,7 @@ func TestSavedTextsGoOnAsTheyWould(t *testing.T) {
 }
 
 // read2 reads tokens and returns the logits of the last.
-func read2(t testing.TB, s *Session, ids []int32) (out []float32) {
+func read2(t testing.TB, s *session, ids []int32) (out []float32) {
 	t.Helper()
 	last := s.Len() + len(ids) - 1
 	err := s.Read(ctx, []Input{{Tokens: ids}}, func(pos int) bool { return pos == last }, func(_ int, l []float32) error {
@@ -157,7 +157,7 @@ func read2(t testing.TB, s *Session, ids []int32) (out []float32) {
 func TestAnEmptyTextCanBeSaved(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 1)
-	s := reopened(t, m, write(t, saved(t, newSession(t, m, SessionOptions{Cache: tensor.F16}))), SessionOptions{Cache: tensor.F16})
+	s := reopened(t, m, write(t, saved(t, newSession(t, m, SequenceOptions{Cache: tensor.F16}))), SequenceOptions{Cache: tensor.F16})
 	if s.Len() != 0 {
 		t.Errorf("%d positions", s.Len())
 	}
@@ -169,7 +169,7 @@ func TestForgottenTextIsNotSaved(t *testing.T) {
 	m := openModel(t, g.model, 1)
 	for _, n := range []int{1, 77, 128, 200} {
 		text := randomText(300, g.Vocab, 1)
-		s, clean := newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30}), newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30})
+		s, clean := newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30}), newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30})
 		readTokens(t, s, text)
 		if s.Truncate(n) != n {
 			t.Fatal("not taken back")
@@ -184,7 +184,7 @@ func TestForgottenTextIsNotSaved(t *testing.T) {
 func TestMapsEndWithTheLastPage(t *testing.T) {
 	g := readGolden(t, "micro-dense")
 	m := openModel(t, g.model, 1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	readTokens(t, s, randomText(300, g.Vocab, 1))
 	path := write(t, saved(t, s))
 	snapshot, err := m.OpenSnapshot(ctx, path)
@@ -192,7 +192,7 @@ func TestMapsEndWithTheLastPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := snapshot.file
-	heirs := []*Session{newSession(t, m, SessionOptions{Cache: tensor.F16}), newSession(t, m, SessionOptions{Cache: tensor.F16})}
+	heirs := []*session{newSession(t, m, SequenceOptions{Cache: tensor.F16}), newSession(t, m, SequenceOptions{Cache: tensor.F16})}
 	for _, s := range heirs {
 		if _, err := s.Adopt(snapshot.Snapshot, 300); err != nil {
 			t.Fatal(err)
@@ -217,7 +217,7 @@ func TestMapsEndWithTheLastPage(t *testing.T) {
 			}
 		}
 	}
-	empty := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	empty := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	if snapshot, err = m.OpenSnapshot(ctx, write(t, saved(t, empty))); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestMapsThatNobodyGivesBackAreCollected(t *testing.T) {
 	}
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	readTokens(t, s, g.IDs)
 	path := write(t, saved(t, s))
 	mapped := func() bool {
@@ -264,7 +264,7 @@ func TestTextsAreRestoredWhileOthersAreSaved(t *testing.T) {
 	var files [2][]byte
 	var want [2][]float32
 	for i, n := range []int{150, 200} {
-		s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 		readTokens(t, s, text[:n])
 		files[i], want[i] = saved(t, s), written(t, s, 5)
 	}
@@ -278,7 +278,7 @@ func TestTextsAreRestoredWhileOthersAreSaved(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+				s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 				if _, err := s.Adopt(snapshot.Snapshot, 200); err != nil {
 					t.Error(err)
 				}
@@ -348,7 +348,7 @@ func sealed(b []byte) []byte {
 func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 16})
 	readTokens(t, s, randomText(200, g.Vocab, 1))
 	s.Mark()
 	readTokens(t, s, randomText(100, g.Vocab, 2))
@@ -461,7 +461,7 @@ func TestNoFlippedBitAndNoCutIsOverlooked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	readTokens(t, s, []int32{2, 3, 4, 5, 6})
 	b := saved(t, s)
 	const head = 1024
@@ -512,7 +512,7 @@ func FuzzOpenSnapshot(f *testing.F) {
 		f.Fatal(err)
 	}
 	for _, n := range []int{0, 1, 140} {
-		s := newSession(f, m, SessionOptions{Cache: tensor.F16})
+		s := newSession(f, m, SequenceOptions{Cache: tensor.F16})
 		readTokens(f, s, randomText(n, m.Vocabulary, 1))
 		s.Mark()
 		b := newFile(f, s)
@@ -535,7 +535,7 @@ func FuzzOpenSnapshot(f *testing.F) {
 		if snapshot.Written == nil && len(snapshot.Heads) == 2 {
 			t.Fatal("a segment was left out and read")
 		}
-		s := newSession(t, m, SessionOptions{Cache: snapshot.format})
+		s := newSession(t, m, SequenceOptions{Cache: snapshot.format})
 		n, err := s.Adopt(snapshot.Snapshot, snapshot.Len())
 		if err != nil || n != snapshot.Len() {
 			t.Fatalf("%d of %d positions adopted: %v", n, snapshot.Len(), err)
@@ -570,11 +570,11 @@ func BenchmarkSnapshot(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer m.Close()
-	s := newSession(b, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(b, m, SequenceOptions{Cache: tensor.F16})
 	grow := func(n int) { // nobody reads them
 		for s.n < n {
 			next := min(s.n+DefaultBatch, n)
-			if err := s.reserve([]row{{pos: s.n}, {pos: next - 1}}); err != nil {
+			if err := s.reserve(next - s.n); err != nil {
 				b.Fatal(err)
 			}
 			s.n = next

@@ -11,188 +11,136 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// scratch holds every buffer of the graph, each named for what it holds, [rows, …]. They grow to the largest chunk.
+// scratch holds every buffer of the graph, each named for what it holds, [positions, …].
 type scratch struct {
-	chunk []row // as cut from the prompt
-	rows  []row // those still on their way
+	positions []position // those still on their way
 
-	x      []float32 // [rows, width] the residual
-	input  []float32 // [rows, width] the embeddings, kept for the per-layer ones
-	h      []float32 // [rows, width] normed input of a block
-	out    []float32 // [rows, width] output of a block
-	q      []float32 // [rows, heads · head size]
-	k, v   []float32 // [rows, kvHeads · head size]
-	att    []float32 // [rows, heads · head size]
-	gate   []float32 // [rows, mlpWidth]
-	up     []float32 // [rows, mlpWidth]
-	small  []float32 // [rows, perLayer] per-layer embedding
-	mix    []float32 // [rows, perLayer] what the input adds to it
-	piece  []float32 // [rows, perLayer + 2 blocks] what the table adds to it
-	logits []float32 // [headBatch, vocabulary]
+	x      []float32 // [positions, width] the residual
+	input  []float32 // [positions, width] the embeddings, kept for the per-layer ones
+	h      []float32 // [positions, width] normed input of a block
+	out    []float32 // [positions, width] output of a block
+	q      []float32 // [positions, heads · head size]
+	k, v   []float32 // [positions, kvHeads · head size]
+	att    []float32 // [positions, heads · head size]
+	gate   []float32 // [positions, mlpWidth]
+	up     []float32 // [positions, mlpWidth]
+	small  []float32 // [positions, perLayer] per-layer embedding
+	mix    []float32 // [positions, perLayer] what the input adds to it
+	piece  []float32 // [positions, perLayer + 2 blocks] what the table adds to it
+	logits []float32 // [held, vocabulary]
 	nan    atomic.Bool
 	angles [2]angles // of sliding and global layers
 	tokens entries   // of the embedding
 	pieces entries   // of the per-layer table
 	moe    mixture
 
-	regions[Session, layer]
+	regions[Pass, layer]
 	attn attention
 	tap  func(name string, layer int, x []float32)
 }
 
-// entries are the rows of a table that the chunk's ids stand for.
+// entries are the rows of a table that the ids stand for.
 type entries struct {
-	rows [][]byte // [rows] in place, or in buf where the table does not lie in memory
+	rows [][]byte // [positions] in place, or in buf where the table does not lie in memory
 	buf  []byte
 }
 
-// angles are the cosines and sines of rotary position embedding, [rows, head/2].
+// angles are the cosines and sines of rotary position embedding, [positions, head/2].
 type angles struct{ cos, sin []float32 }
 
-// step takes a chunk through the model and makes it part of the text, or else, when it fails and when yield panics, leaves the text as it
-// was. With yield it hands over the logits of each wanted row; without, all wanted rows' logits are left in s.logits.
-func (s *Session) step(ctx context.Context, chunk []row, yield func(pos int, logits []float32) error) error {
-	if len(chunk) == 0 {
-		return cause.Of(ctx)
-	}
-	defer s.settle() // also when the caller of yield panics
-	if err := s.forward(ctx, chunk, yield); err != nil {
-		return s.m.file.Locate(err)
-	}
-	s.commit(chunk)
-	return nil
-}
-
-// commit makes a chunk that went through the model part of the text.
-func (s *Session) commit(chunk []row) {
-	for _, r := range chunk {
-		s.n = r.pos + 1
-		if r.soft != nil {
-			continue
-		}
-		if r.pos == s.pure && s.role == tensor.Panels {
-			s.pure++
-		}
-		if s.endsTurn != nil && s.endsTurn(r.id) {
-			s.mark(s.n)
-		}
-	}
-}
-
-// settle gives up the room that reserve made and that no text came to fill.
-func (s *Session) settle() {
-	for _, c := range s.cache[:min(len(s.cache), s.m.Owners)] {
-		c.settle(s.n)
-	}
-}
-
-// forward takes a chunk through the model and hands over the logits.
-func (s *Session) forward(ctx context.Context, chunk []row, yield func(pos int, logits []float32) error) error {
-	s.err = nil
-	s.nan.Store(false)
-	s.rows = append(s.rows[:0], chunk...)
-	if err := s.reserve(chunk); err != nil {
-		return err
-	}
-	s.embed()
-	s.trace("inp_scaled", 0, s.x)
-	last := s.m.Owners - 1 // after this layer nothing is cached: only wanted rows go on
-	for i := range s.m.layers {
+// forward takes positions through the model, to the logits of those that are wanted.
+func (p *Pass) forward(ctx context.Context) error {
+	p.err = nil
+	p.nan.Store(false)
+	p.positions = append(p.positions[:0], p.taken...)
+	p.embed()
+	p.trace("inp_scaled", 0, p.x)
+	last := p.m.Owners - 1 // after this layer nothing is cached: only wanted positions go on
+	for i := range p.m.layers {
 		if err := cause.Of(ctx); err != nil {
 			return err
 		}
-		l := &s.m.layers[i]
-		s.m.readAhead(i + 1)
-		s.attention(l, i == last)
-		if len(s.rows) == 0 {
+		l := &p.m.layers[i]
+		p.m.readAhead(i + 1)
+		p.attention(l, i == last)
+		if len(p.positions) == 0 {
 			break
 		}
-		s.feedForward(l)
-		s.perLayer(l)
-		s.scaleOutput(l)
-		if s.err != nil {
-			return s.err
+		p.feedForward(l)
+		p.perLayer(l)
+		p.scaleOutput(l)
+		if p.err != nil {
+			return p.err
 		}
-		s.trace("l_out", i, s.x)
+		p.trace("l_out", i, p.x)
 	}
-	if s.err != nil {
-		return s.err
+	if p.err != nil {
+		return p.err
 	}
-	return s.readOut(ctx, yield)
+	return p.readOut(ctx)
 }
 
-// trace shows a test the last row of a state [rows, width].
-func (s *Session) trace(name string, layer int, x []float32) {
-	if s.tap != nil && len(s.rows) > 0 {
-		s.tap(name, layer, x[(len(s.rows)-1)*s.m.Width:][:s.m.Width])
+// trace shows a test the last position of a state [positions, width].
+func (p *Pass) trace(name string, layer int, x []float32) {
+	if p.tap != nil && len(p.positions) > 0 {
+		p.tap(name, layer, x[(len(p.positions)-1)*p.m.Width:][:p.m.Width])
 	}
-}
-
-// reserve makes room in the cache for the chunk.
-func (s *Session) reserve(chunk []row) error {
-	from := chunk[0].pos
-	for _, c := range s.cache[:s.m.Owners] {
-		if err := c.reserve(from, chunk[len(chunk)-1].pos+1); err != nil {
-			return fmt.Errorf("model: %w", err)
-		}
-	}
-	return nil
 }
 
 // embed sets the residual to the tokens' embeddings times √width, or to the embeddings given.
-func (s *Session) embed() {
-	grow(&s.x, len(s.rows)*s.m.Width)
-	s.lookUp(&s.tokens, s.m.embedding)
-	s.each(len(s.rows), nil, (*Session).embedRow)
-	if s.m.PerLayer > 0 {
-		grow(&s.input, len(s.rows)*s.m.Width)
-		copy(s.input, s.x)
-		s.lookUp(&s.pieces, s.m.perLayerTable)
+func (p *Pass) embed() {
+	grow(&p.x, len(p.positions)*p.m.Width)
+	p.lookUp(&p.tokens, p.m.embedding)
+	p.each(len(p.positions), nil, (*Pass).embedPosition)
+	if p.m.PerLayer > 0 {
+		grow(&p.input, len(p.positions)*p.m.Width)
+		copy(p.input, p.x)
+		p.lookUp(&p.pieces, p.m.perLayerTable)
 	}
-	s.rotation(0, s.m.slidingFreqs)
-	s.rotation(1, s.m.globalFreqs)
+	p.rotation(0, p.m.slidingFreqs)
+	p.rotation(1, p.m.globalFreqs)
 }
 
 // lookUp sets e to the rows of a table that the ids stand for.
-func (s *Session) lookUp(e *entries, t *tensor.Tensor) {
-	n, size := len(s.rows), t.Format.RowBytes(t.Cols())
+func (p *Pass) lookUp(e *entries, t *tensor.Tensor) {
+	n, size := len(p.positions), t.Format.RowBytes(t.Cols())
 	if t.Data == nil && len(e.buf) < n*size {
 		e.buf = make([]byte, n*size)
 	}
 	e.rows = slices.Grow(e.rows[:0], n)
-	for i, r := range s.rows {
+	for i, r := range p.positions {
 		var buf []byte
 		if t.Data == nil {
 			buf = e.buf[i*size : (i+1)*size]
 		}
 		row, err := t.ReadRows(buf, int(r.id), int(r.id)+1)
-		if err != nil && s.err == nil {
-			s.err = fmt.Errorf("model: %w", err)
+		if err != nil && p.err == nil {
+			p.err = fmt.Errorf("model: %w", err)
 		}
 		e.rows = append(e.rows, row)
 	}
 }
 
-func (s *Session) embedRow(_ *layer, i int) {
-	e, r, d := s.m.embedding, s.rows[i], s.m.Width
-	x := s.x[i*d : (i+1)*d]
+func (p *Pass) embedPosition(_ *layer, i int) {
+	e, r, d := p.m.embedding, &p.positions[i], p.m.Width
+	x := p.x[i*d : (i+1)*d]
 	if r.soft != nil {
 		copy(x, r.soft)
 		return
 	}
-	s.kernels.DecodeRow(e.Format, x, s.tokens.rows[i])
+	p.kernels.DecodeRow(e.Format, x, p.tokens.rows[i])
 	scale := float32(math.Sqrt(float64(d))) * e.Scale
 	for j := range x {
 		x[j] *= scale
 	}
 }
 
-// rotation computes the angles of the chunk's positions.
-func (s *Session) rotation(kind int, freqs []float64) {
-	a, half := &s.angles[kind], len(freqs)
-	grow(&a.cos, len(s.rows)*half)
-	grow(&a.sin, len(s.rows)*half)
-	for i, r := range s.rows {
+// rotation computes the angles of the positions.
+func (p *Pass) rotation(kind int, freqs []float64) {
+	a, half := &p.angles[kind], len(freqs)
+	grow(&a.cos, len(p.positions)*half)
+	grow(&a.sin, len(p.positions)*half)
+	for i, r := range p.positions {
 		for j, f := range freqs {
 			sin, cos := math.Sincos(float64(r.pos) * f)
 			a.cos[i*half+j], a.sin[i*half+j] = float32(cos), float32(sin)
@@ -200,243 +148,304 @@ func (s *Session) rotation(kind int, freqs []float64) {
 	}
 }
 
-// at returns the cosines and sines of row i.
+// at returns the cosines and sines of position i.
 func (a *angles) at(i, half int) (cos, sin []float32) {
 	return a.cos[i*half : (i+1)*half], a.sin[i*half : (i+1)*half]
 }
 
-// attention: x += norm(attend(norm(x)) · output). On the last layer that caches keys and values only the rows whose
-// logits are wanted go further than that.
-func (s *Session) attention(l *layer, last bool) {
-	d := s.m.Width
-	grow(&s.h, len(s.rows)*d)
-	s.norm(len(s.rows), s.h, s.x, l.attnNorm)
+// attention: x += norm(attend(norm(x)) · output). On the last layer that caches keys and values only the positions
+// that are wanted go further than that.
+func (p *Pass) attention(l *layer, last bool) {
+	d := p.m.Width
+	grow(&p.h, len(p.positions)*d)
+	p.norm(len(p.positions), p.h, p.x, l.attnNorm)
 	heads, kv := l.Heads*l.HeadDim, l.KVHeads*l.HeadDim
-	grow(&s.q, len(s.rows)*heads)
-	grow(&s.k, len(s.rows)*kv)
-	grow(&s.v, len(s.rows)*kv)
-	q := tensor.Product{Dst: s.q, X: s.h, N: len(s.rows), W: l.q}
-	k := tensor.Product{Dst: s.k, X: s.h, N: len(s.rows), W: l.k}
-	v := tensor.Product{Dst: s.v, X: s.h, N: len(s.rows), W: l.v}
+	grow(&p.q, len(p.positions)*heads)
+	grow(&p.k, len(p.positions)*kv)
+	grow(&p.v, len(p.positions)*kv)
+	q := tensor.Product{Dst: p.q, X: p.h, N: len(p.positions), W: l.q}
+	k := tensor.Product{Dst: p.k, X: p.h, N: len(p.positions), W: l.k}
+	v := tensor.Product{Dst: p.v, X: p.h, N: len(p.positions), W: l.v}
 	switch {
 	case !l.owns:
-		s.multiply(q)
+		p.multiply(q)
 	case last:
 		if l.v != nil {
-			s.multiply(k, v)
+			p.multiply(k, v)
 		} else {
-			s.multiply(k)
+			p.multiply(k)
 		}
-		s.store(l)
-		s.keepWanted()
-		q.N = len(s.rows)
-		s.multiply(q)
+		p.store(l)
+		p.keepWanted()
+		q.N = len(p.positions)
+		p.multiply(q)
 	default:
 		if l.v != nil {
-			s.multiply(q, k, v)
+			p.multiply(q, k, v)
 		} else {
-			s.multiply(q, k)
+			p.multiply(q, k)
 		}
-		s.store(l)
+		p.store(l)
 	}
-	if len(s.rows) == 0 {
+	if len(p.positions) == 0 {
 		return
 	}
-	s.each(len(s.rows), l, (*Session).turnQuery)
-	grow(&s.att, len(s.rows)*heads)
-	s.attend(l)
-	grow(&s.out, len(s.rows)*d)
-	s.multiply(tensor.Product{Dst: s.out, X: s.att, N: len(s.rows), W: l.attnOut})
-	s.add(len(s.rows), s.x, s.out, l.postAttnNorm)
+	p.each(len(p.positions), l, (*Pass).turnQuery)
+	grow(&p.att, len(p.positions)*heads)
+	p.attend(l)
+	grow(&p.out, len(p.positions)*d)
+	p.multiply(tensor.Product{Dst: p.out, X: p.att, N: len(p.positions), W: l.attnOut})
+	p.add(len(p.positions), p.x, p.out, l.postAttnNorm)
 }
 
-// turnQuery norms and rotates the query heads of row i.
-func (s *Session) turnQuery(l *layer, i int) {
-	k := s.kernels
-	cos, sin := s.rope(l, i)
-	cache, norm := s.cache[l.index], s.m.layers[l.Source].kNorm
+// turnQuery norms and rotates the query heads of position i.
+func (p *Pass) turnQuery(l *layer, i int) {
+	k := p.kernels
+	cos, sin := p.rope(l, i)
+	cache, norm := p.positions[i].chunk.Sequence.cache[l.index], p.m.layers[l.Source].kNorm
 	for h := range l.Heads {
-		q := s.q[(i*l.Heads+h)*l.HeadDim:][:l.HeadDim]
-		k.RMSNorm(q, q, l.qNorm, s.m.Eps)
+		q := p.q[(i*l.Heads+h)*l.HeadDim:][:l.HeadDim]
+		k.RMSNorm(q, q, l.qNorm, p.m.Eps)
 		k.Rotate(q, cos, sin)
 		cache.query(k, q, norm)
 	}
 }
 
-// store norms, rotates and caches the keys and values of all rows.
-func (s *Session) store(l *layer) {
-	if l.v == nil && s.err == nil {
-		copy(s.v, s.k[:len(s.rows)*l.KVHeads*l.HeadDim])
+// store norms, rotates and caches the keys and values of all positions.
+func (p *Pass) store(l *layer) {
+	if l.v == nil && p.err == nil {
+		copy(p.v, p.k[:len(p.positions)*l.KVHeads*l.HeadDim])
 	}
-	s.each(len(s.rows), l, (*Session).storeRow)
+	p.each(len(p.positions), l, (*Pass).storePosition)
 }
 
-func (s *Session) storeRow(l *layer, i int) {
-	kern := s.kernels
+func (p *Pass) storePosition(l *layer, i int) {
+	kern := p.kernels
 	n := l.KVHeads * l.HeadDim
-	keys, values := s.k[i*n:(i+1)*n], s.v[i*n:(i+1)*n]
-	cos, sin := s.rope(l, i)
+	keys, values := p.k[i*n:(i+1)*n], p.v[i*n:(i+1)*n]
+	cos, sin := p.rope(l, i)
 	for h := range l.KVHeads {
 		k, v := keys[h*l.HeadDim:(h+1)*l.HeadDim], values[h*l.HeadDim:(h+1)*l.HeadDim]
-		kern.RMSNorm(k, k, l.kNorm, s.m.Eps)
+		kern.RMSNorm(k, k, l.kNorm, p.m.Eps)
 		kern.Rotate(k, cos, sin)
-		kern.RMSNorm(v, v, nil, s.m.Eps)
+		kern.RMSNorm(v, v, nil, p.m.Eps)
 	}
-	s.cache[l.index].put(kern, s.rows[i].pos, keys, values)
+	r := &p.positions[i]
+	r.chunk.Sequence.cache[l.index].put(kern, r.pos, keys, values)
 }
 
-// rope returns the angles of row i in the running layer.
-func (s *Session) rope(l *layer, i int) (cos, sin []float32) {
+// rope returns the angles of position i in a layer.
+func (p *Pass) rope(l *layer, i int) (cos, sin []float32) {
 	kind := 1
 	if l.Sliding {
 		kind = 0
 	}
-	return s.angles[kind].at(i, l.HeadDim/2)
+	return p.angles[kind].at(i, l.HeadDim/2)
 }
 
-// keepWanted drops the rows whose logits are not wanted.
-func (s *Session) keepWanted() {
-	n, d := 0, s.m.Width
-	for i, r := range s.rows {
+// keepWanted drops the positions that are not wanted.
+func (p *Pass) keepWanted() {
+	n, d := 0, p.m.Width
+	for i, r := range p.positions {
 		if !r.want {
 			continue
 		}
 		if n != i {
-			s.rows[n] = r
-			move(s.x, n, i, d)
-			move(s.h, n, i, d)
-			for kind, freqs := range [...][]float64{s.m.slidingFreqs, s.m.globalFreqs} {
-				a := &s.angles[kind]
+			p.positions[n] = r
+			move(p.x, n, i, d)
+			move(p.h, n, i, d)
+			for kind, freqs := range [...][]float64{p.m.slidingFreqs, p.m.globalFreqs} {
+				a := &p.angles[kind]
 				move(a.cos, n, i, len(freqs))
 				move(a.sin, n, i, len(freqs))
 			}
-			if s.m.PerLayer > 0 {
-				move(s.input, n, i, d)
-				s.pieces.rows[n] = s.pieces.rows[i]
+			if p.m.PerLayer > 0 {
+				move(p.input, n, i, d)
+				p.pieces.rows[n] = p.pieces.rows[i]
 			}
 		}
 		n++
 	}
-	s.rows = s.rows[:n]
+	p.positions = p.positions[:n]
 }
 
 // feedForward: x += norm(mlp(norm(x))), in expert layers with the experts' share beside the dense one.
-func (s *Session) feedForward(l *layer) {
-	n := len(s.rows)
-	s.norm(n, s.h, s.x, l.mlpNorm)
-	grow(&s.gate, n*l.MLPWidth)
-	grow(&s.up, n*l.MLPWidth)
-	s.multiply(
-		tensor.Product{Dst: s.gate, X: s.h, N: n, W: l.gate},
-		tensor.Product{Dst: s.up, X: s.h, N: n, W: l.up})
-	s.gelu(s.gate[:n*l.MLPWidth], s.up[:n*l.MLPWidth])
-	s.multiply(tensor.Product{Dst: s.out, X: s.gate, N: n, W: l.down})
+func (p *Pass) feedForward(l *layer) {
+	n := len(p.positions)
+	p.norm(n, p.h, p.x, l.mlpNorm)
+	grow(&p.gate, n*l.MLPWidth)
+	grow(&p.up, n*l.MLPWidth)
+	p.multiply(
+		tensor.Product{Dst: p.gate, X: p.h, N: n, W: l.gate},
+		tensor.Product{Dst: p.up, X: p.h, N: n, W: l.up})
+	p.gelu(p.gate[:n*l.MLPWidth], p.up[:n*l.MLPWidth])
+	p.multiply(tensor.Product{Dst: p.out, X: p.gate, N: n, W: l.down})
 	if l.experts != nil {
-		s.addExperts(l)
+		p.addExperts(l)
 	}
-	s.add(n, s.x, s.out, l.postMLPNorm)
+	p.add(n, p.x, p.out, l.postMLPNorm)
 }
 
 // perLayer: x += norm(proj(gelu(gate(x)) ⊙ e)), where e, the layer's own small embedding of the token, is the mean of the
 // table's entry and of a projection of the input.
-func (s *Session) perLayer(l *layer) {
-	p, n := s.m.PerLayer, len(s.rows)
-	if p == 0 {
+func (p *Pass) perLayer(l *layer) {
+	d, n := p.m.PerLayer, len(p.positions)
+	if d == 0 {
 		return
 	}
-	grow(&s.small, n*p)
-	grow(&s.mix, n*p)
-	s.multiply(
-		tensor.Product{Dst: s.small, X: s.x, N: n, W: l.perLayerGate},
-		tensor.Product{Dst: s.mix, X: s.input, N: n, W: s.m.perLayerProj[l.index]})
-	grow(&s.piece, n*s.pieceSize())
-	s.each(n, l, (*Session).mixPerLayer)
-	s.multiply(tensor.Product{Dst: s.out, X: s.small, N: n, W: l.perLayerOut})
-	s.add(n, s.x, s.out, l.perLayerNorm)
+	grow(&p.small, n*d)
+	grow(&p.mix, n*d)
+	p.multiply(
+		tensor.Product{Dst: p.small, X: p.x, N: n, W: l.perLayerGate},
+		tensor.Product{Dst: p.mix, X: p.input, N: n, W: p.m.perLayerProj[l.index]})
+	grow(&p.piece, n*p.pieceSize())
+	p.each(n, l, (*Pass).mixPerLayer)
+	p.multiply(tensor.Product{Dst: p.out, X: p.small, N: n, W: l.perLayerOut})
+	p.add(n, p.x, p.out, l.perLayerNorm)
 }
 
 // pieceSize is the room for one layer's values of the table with the blocks they lie in.
-func (s *Session) pieceSize() int { return s.m.PerLayer + 2*s.m.perLayerTable.Format.BlockLen() }
+func (p *Pass) pieceSize() int { return p.m.PerLayer + 2*p.m.perLayerTable.Format.BlockLen() }
 
-// mixPerLayer sets row i of s.small to gelu(itself) ⊙ e.
-func (s *Session) mixPerLayer(l *layer, i int) {
-	m, p := s.m, s.m.PerLayer
+// mixPerLayer sets row i of p.small to gelu(itself) ⊙ e.
+func (p *Pass) mixPerLayer(l *layer, i int) {
+	m, d := p.m, p.m.PerLayer
 	t := m.perLayerTable
-	e := s.mix[i*p : (i+1)*p]
+	e := p.mix[i*d : (i+1)*d]
 	scale := float32(1 / math.Sqrt(float64(m.Width)))
 	for j := range e {
 		e[j] *= scale
 	}
-	s.kernels.RMSNorm(e, e, m.perLayerNorm, m.Eps)
+	p.kernels.RMSNorm(e, e, m.perLayerNorm, m.Eps)
 
 	bl := t.Format.BlockLen()
-	from, to := l.index*p/bl, ((l.index+1)*p+bl-1)/bl // blocks
-	size := s.pieceSize()
-	piece := s.piece[i*size : i*size+(to-from)*bl]
-	s.kernels.DecodeRow(t.Format, piece, s.pieces.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
-	piece = piece[l.index*p-from*bl:][:p]
-	table, half := float32(math.Sqrt(float64(p)))*t.Scale, float32(1/math.Sqrt2)
+	from, to := l.index*d/bl, ((l.index+1)*d+bl-1)/bl // blocks
+	size := p.pieceSize()
+	piece := p.piece[i*size : i*size+(to-from)*bl]
+	p.kernels.DecodeRow(t.Format, piece, p.pieces.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
+	piece = piece[l.index*d-from*bl:][:d]
+	table, half := float32(math.Sqrt(float64(d)))*t.Scale, float32(1/math.Sqrt2)
 	for j := range e {
 		e[j] = (e[j] + piece[j]*table) * half
 	}
-	s.kernels.GELU(s.small[i*p:(i+1)*p], e)
+	p.kernels.GELU(p.small[i*d:(i+1)*d], e)
 }
 
 // scaleOutput: x *= the layer's own scale.
-func (s *Session) scaleOutput(l *layer) {
+func (p *Pass) scaleOutput(l *layer) {
 	if scale := l.scale; scale != 1 {
-		for i := range s.x[:len(s.rows)*s.m.Width] {
-			s.x[i] *= scale
+		for i := range p.x[:len(p.positions)*p.m.Width] {
+			p.x[i] *= scale
 		}
 	}
 }
 
-// readOut takes the wanted rows through the final norm and the head, a few at a time if they are handed over.
-func (s *Session) readOut(ctx context.Context, yield func(pos int, logits []float32) error) error {
-	m, n := s.m, len(s.rows)
-	s.norm(n, s.h, s.x, m.norm)
-	s.trace("result_norm", len(m.layers)-1, s.h)
-	step := n
-	if yield != nil {
-		step = min(n, headBatch)
+// readOut takes the wanted positions through the final norm and, as far as their logits are, through the head.
+func (p *Pass) readOut(ctx context.Context) error {
+	n, d, vocabulary := len(p.positions), p.m.Width, p.m.Vocabulary
+	p.norm(n, p.h, p.x, p.m.norm)
+	p.trace("result_norm", len(p.m.layers)-1, p.h)
+	for i, r := range p.positions {
+		r.chunk.Hidden = extend(r.chunk.Hidden, p.h[i*d:], d)
 	}
-	grow(&s.logits, step*m.Vocabulary)
-	for from := 0; from < n; from += step {
+	grow(&p.logits, p.held()*vocabulary)
+	kept := 0 // positions
+	for from, to := 0, 0; from < n && p.err == nil; from = to {
 		if err := cause.Of(ctx); err != nil {
 			return err
 		}
-		to := min(from+step, n)
-		s.multiply(tensor.Product{Dst: s.logits, X: s.h[from*m.Width:], N: to - from, W: m.head})
-		s.slices((to-from)*m.Vocabulary, (*Session).capLogits)
-		if s.err != nil {
-			return s.err
+		how := p.positions[from].chunk.outcome()
+		for to = from + 1; to < n && p.positions[to].chunk.outcome() == how && (how == keeps || to-from < headBatch); {
+			to++
 		}
-		if s.nan.Swap(false) {
-			return s.notANumber(from)
+		if how == skips {
+			continue
 		}
-		for i := from; i < to && yield != nil; i++ {
-			if err := yield(s.rows[i].pos, s.logits[(i-from)*m.Vocabulary:][:m.Vocabulary]); err != nil {
-				return err
+		logits := p.logits[kept*vocabulary : (kept+to-from)*vocabulary]
+		p.multiply(tensor.Product{Dst: logits, X: p.h[from*d:], N: to - from, W: p.m.head})
+		p.slices(logits, (*Pass).capLogits)
+		if p.err != nil {
+			return p.err
+		}
+		if p.nan.Swap(false) {
+			p.notANumber(from, logits)
+		}
+		for i, r := range p.positions[from:to] {
+			switch c, x := r.chunk, logits[i*vocabulary:(i+1)*vocabulary]; {
+			case c.Err != nil:
+			case how == yields:
+				c.Err = c.Yield(r.pos, x)
+			default:
+				c.Logits = extend(c.Logits, p.logits[(kept+i)*vocabulary:], vocabulary)
+			}
+		}
+		if how == keeps {
+			kept += to - from
+		}
+	}
+	return p.err
+}
+
+// outcome is what becomes of the logits of a chunk's wanted positions.
+type outcome int
+
+const (
+	skips  outcome = iota // there are none
+	keeps                 // they stay
+	yields                // they are handed over, headBatch at a time
+)
+
+func (c *Chunk) outcome() outcome {
+	switch {
+	case c.NoLogits || c.Err != nil:
+		return skips
+	case c.Yield != nil:
+		return yields
+	}
+	return keeps
+}
+
+// held returns of how many positions logits are held at once.
+func (p *Pass) held() int {
+	kept, yielded := 0, 0
+	for i := range p.taken {
+		if r := &p.taken[i]; r.want {
+			switch r.chunk.outcome() {
+			case keeps:
+				kept++
+			case yields:
+				yielded++
 			}
 		}
 	}
-	return nil
+	return kept + min(yielded, headBatch)
+}
+
+// extend returns x with n more elements of from, which go on where x ends.
+func extend(x, from []float32, n int) []float32 {
+	if x == nil {
+		return from[:n]
+	}
+	return x[:len(x)+n]
 }
 
 // capLogits bounds logits and looks for some that are NaN.
-func (s *Session) capLogits(from, to int) {
-	x := s.logits[from:to]
-	if s.m.SoftCap > 0 {
-		s.kernels.SoftCap(x, s.m.SoftCap)
+func (p *Pass) capLogits(x []float32) {
+	if p.m.SoftCap > 0 {
+		p.kernels.SoftCap(x, p.m.SoftCap)
 	}
-	if squares := s.kernels.Dot(x, x); squares != squares { // no others sum up to NaN
-		s.nan.Store(true)
+	if squares := p.kernels.Dot(x, x); squares != squares { // no others sum up to NaN
+		p.nan.Store(true)
 	}
 }
 
-// notANumber names the first logit that is NaN, among those of the wanted rows from one on.
-func (s *Session) notANumber(from int) error {
-	i := slices.IndexFunc(s.logits, func(x float32) bool { return x != x })
-	return fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is made of, or the embeddings read",
-		i%s.m.Vocabulary, s.rows[from+i/s.m.Vocabulary].pos)
+// notANumber gives the chunks of positions from one on, in whose logits there is NaN, an error that names the first.
+func (p *Pass) notANumber(from int, logits []float32) {
+	n := p.m.Vocabulary
+	for i, x := range logits {
+		if r := &p.positions[from+i/n]; x != x && r.chunk.Err == nil {
+			r.chunk.Err = fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is made of, or the embeddings read",
+				i%n, r.pos)
+		}
+	}
 }

@@ -94,20 +94,10 @@ func openModel(t testing.TB, path string, workers int) *Model {
 	return m
 }
 
-func newSession(t testing.TB, m *Model, o SessionOptions) *Session {
-	t.Helper()
-	s, err := m.NewSession(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
 func every(int) bool { return true }
 
 // read returns the logits of all positions of a prompt.
-func read(t testing.TB, s *Session, in ...Input) []float32 {
+func read(t testing.TB, s *session, in ...Input) []float32 {
 	t.Helper()
 	var out []float32
 	err := s.Read(context.Background(), in, every, func(pos int, logits []float32) error {
@@ -162,9 +152,9 @@ func TestF32ModelsAreExact(t *testing.T) {
 	for _, name := range microModels {
 		t.Run(name, func(t *testing.T) {
 			g := readGolden(t, name)
-			s := newSession(t, openModel(t, g.model, 2), SessionOptions{Cache: tensor.F32})
+			s := newSession(t, openModel(t, g.model, 2), SequenceOptions{Cache: tensor.F32})
 			taps := map[string][]float32{}
-			s.tap = func(name string, layer int, x []float32) {
+			s.pass.tap = func(name string, layer int, x []float32) {
 				if name == "l_out" {
 					name = fmt.Sprintf("l_out-%d", layer)
 				}
@@ -201,12 +191,12 @@ func TestQuantisedModelsAreExact(t *testing.T) {
 				if testing.Short() && batch > 0 {
 					break
 				}
-				s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch})
+				s := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch})
 				if e := medianRMS(read(t, s, Input{Tokens: g.IDs}), g.logits, g.Vocab); !(e <= 1e-4) {
 					t.Errorf("batch %d: median error %g, at most 1e-4 is allowed", batch, e)
 				}
 			}
-			s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+			s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 			e, limit := medianRMS(read(t, s, Input{Tokens: g.IDs}), g.logits, g.Vocab), g.Errors.Plain.MedianRMS/2
 			if !(e <= limit) {
 				t.Errorf("f16 cache: median error %g, at most %g is allowed", e, limit)
@@ -244,7 +234,7 @@ func TestEmbeddingsBetweenTokens(t *testing.T) {
 		}
 		for _, plain := range []bool{false, true} {
 			for _, batch := range []int{0, 16, 6, 1} { // an image is longer than these, and is never cut
-				s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch, plain: plain})
+				s := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch, plain: plain})
 				got := read(t, s, in...)
 				if s.Len() != positions {
 					t.Fatalf("%d positions, want %d", s.Len(), positions)
@@ -255,7 +245,7 @@ func TestEmbeddingsBetweenTokens(t *testing.T) {
 				}
 				t.Logf("batch %d: the logits of %d positions are off by %.2g at most", batch, positions, w)
 				// In two calls, the second after the first picture.
-				s = newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch, plain: plain})
+				s = newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch, plain: plain})
 				if err := s.Read(ctx, in[:2], nil, nil); err != nil {
 					t.Fatal(err)
 				}
@@ -306,7 +296,7 @@ func TestChunksGiveTheSameLogits(t *testing.T) {
 			for _, workers := range []int{1, 2, 7} {
 				m := openModel(t, g.model, workers)
 				for _, batch := range []int{0, 5, 1} {
-					got := read(t, newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch}), Input{Tokens: g.IDs})
+					got := read(t, newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch}), Input{Tokens: g.IDs})
 					if want == nil {
 						want = got
 					}
@@ -315,7 +305,7 @@ func TestChunksGiveTheSameLogits(t *testing.T) {
 					}
 				}
 				// Token by token as they are written.
-				s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+				s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 				for i, id := range g.IDs {
 					got, err := s.Write(context.Background(), id)
 					if err != nil {
@@ -334,11 +324,11 @@ func TestUnreadLayersAreSkipped(t *testing.T) {
 	for _, name := range []string{"micro-e", "micro-moe"} {
 		g := readGolden(t, name)
 		m := openModel(t, g.model, 2)
-		all := newSession(t, m, SessionOptions{Cache: tensor.F32})
+		all := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 		want := read(t, all, Input{Tokens: g.IDs})
 		wanted := map[int]bool{3: true, 17: true, len(g.IDs) - 1: true}
 		for _, batch := range []int{0, 4, 7} { // in chunks of 4 most have no wanted position; of 7 the last is a short one
-			some := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: batch})
+			some := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch})
 			seen := 0
 			err := some.Read(context.Background(), []Input{{Tokens: g.IDs}}, func(pos int) bool { return wanted[pos] },
 				func(pos int, logits []float32) error {
@@ -365,7 +355,7 @@ func TestSessionStaysUsableAfterAStop(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 2)
 	for stop := range 12 {
-		s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: 8})
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: 8})
 		ctx := &countdown{Context: context.Background(), left: stop * 5}
 		err := s.Read(ctx, []Input{{Tokens: g.IDs}}, nil, nil)
 		if err != nil && !errors.Is(err, context.Canceled) {

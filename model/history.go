@@ -12,7 +12,7 @@ import (
 // held. Pages outside of the running window are kept as long as the budget for history allows: those that the latest marks need, and the most
 // recent others. Which are kept is the same in all sliding layers.
 
-// history is what a session keeps of positions that its window has left.
+// history is what a sequence keeps of positions that its window has left.
 type history struct {
 	budget int   // pages, in each sliding layer
 	low    int   // the first page that the running window needs
@@ -21,9 +21,9 @@ type history struct {
 
 // Mark notes that the text may be taken back to where it ends now. Of all marks the first, which is the end of the system's turn in a
 // chat that has one, and the latest are served, as far as the budget goes.
-func (s *Session) Mark() { s.mark(s.n) }
+func (s *Sequence) Mark() { s.mark(s.n) }
 
-func (s *Session) mark(n int) {
+func (s *Sequence) mark(n int) {
 	h := &s.history
 	if i, found := slices.BinarySearch(h.marks, n); !found && n > 0 {
 		h.marks = slices.Insert(h.marks, i, n)
@@ -31,7 +31,7 @@ func (s *Session) mark(n int) {
 }
 
 // sliding returns the cache of a sliding layer, nil if the model has none.
-func (s *Session) sliding() *kv {
+func (s *Sequence) sliding() *kv {
 	for _, c := range s.cache[:s.m.Owners] {
 		if c.sliding {
 			return c
@@ -47,7 +47,7 @@ func (c *Config) needed(n int) (lo, hi int) {
 
 // forget gives up pages of sliding layers that nobody needs if the text is not taken back behind position n. It is called when a step has
 // become part of the text: one that fails costs nothing.
-func (s *Session) forget(n int) {
+func (s *Sequence) forget(n int) {
 	h, c := &s.history, s.sliding()
 	low, _ := s.m.needed(n)
 	if c == nil || low == h.low {
@@ -104,7 +104,7 @@ func (c *Config) reach(sliding []*page, n int) int {
 }
 
 // Reach returns the last position up to n that Truncate can take the text back to.
-func (s *Session) Reach(n int) int {
+func (s *Sequence) Reach(n int) int {
 	n = max(0, min(n, s.n))
 	if c := s.sliding(); c != nil {
 		return s.m.reach(c.pages, n)
@@ -114,7 +114,7 @@ func (s *Session) Reach(n int) int {
 
 // Truncate forgets the positions from n on, as far as that can be undone: sliding layers keep only some of their past. It
 // returns how many positions are left: n, or the next position below it that can be reached.
-func (s *Session) Truncate(n int) int {
+func (s *Sequence) Truncate(n int) int {
 	if n >= s.n {
 		return s.n
 	}
@@ -129,10 +129,10 @@ func (s *Session) Truncate(n int) int {
 }
 
 // Keep notes the text as it is now.
-func (s *Session) Keep() { s.kept = s.n }
+func (s *Sequence) Keep() { s.kept = s.n }
 
 // Kept returns how many positions of the text that Keep has noted have stayed: it was not taken back further since.
-func (s *Session) Kept() int { return s.kept }
+func (s *Sequence) Kept() int { return s.kept }
 
 // truncate takes the marks behind n back.
 func (h *history) truncate(n int) {
@@ -141,23 +141,23 @@ func (h *history) truncate(n int) {
 	}
 }
 
-// Snapshot is a text at one moment: its keys and values, shared with the session that it was taken of until one of them goes on. It
+// Snapshot is a text at one moment: its keys and values, shared with the sequence that it was taken of until one of them goes on. It
 // may be used by several goroutines. Release gives its share of the memory back.
 type Snapshot struct {
 	config *Config
 	format tensor.Format
 	n      int
-	pure   int       // as in Session
+	pure   int       // as in Sequence
 	pages  [][]*page // per owning layer
 	marks  []int
 	file   *mapping // that it was opened from, if it was
 }
 
-// Snapshot returns what the session holds now.
-func (s *Session) Snapshot() *Snapshot { return s.SnapshotOf(s.n) }
+// Snapshot returns what the sequence holds now.
+func (s *Sequence) Snapshot() *Snapshot { return s.SnapshotOf(s.n) }
 
-// SnapshotOf returns what the session holds of its first n positions.
-func (s *Session) SnapshotOf(n int) *Snapshot {
+// SnapshotOf returns what the sequence holds of its first n positions.
+func (s *Sequence) SnapshotOf(n int) *Snapshot {
 	n = max(0, min(n, s.n))
 	t := &Snapshot{config: &s.m.Config, format: s.format, n: n, pure: min(n, s.pure)}
 	marks, _ := slices.BinarySearch(s.history.marks, n+1)
@@ -175,7 +175,7 @@ func (s *Session) SnapshotOf(n int) *Snapshot {
 // Len returns the number of positions.
 func (t *Snapshot) Len() int { return t.n }
 
-// Reach returns the last position up to n that a session can begin at.
+// Reach returns the last position up to n that a sequence can begin at.
 func (t *Snapshot) Reach(n int) int {
 	n = max(0, min(n, t.n))
 	for i, pages := range t.pages {
@@ -216,9 +216,9 @@ func pagesBytes(layers ...[]*page) (sum int64) {
 	return sum
 }
 
-// Adopt replaces the session's text by the first n positions of a snapshot, or as many below n as can be reached, and returns their
-// number. The snapshot must be of the same model and have the session's cache format.
-func (s *Session) Adopt(t *Snapshot, n int) (int, error) {
+// Adopt replaces the sequence's text by the first n positions of a snapshot, or as many below n as can be reached, and returns their
+// number. The snapshot must be of the same model and have the sequence's cache format.
+func (s *Sequence) Adopt(t *Snapshot, n int) (int, error) {
 	if t.config != &s.m.Config {
 		return 0, errors.New("model: a snapshot of another model")
 	}

@@ -21,15 +21,15 @@ func randomText(n, vocabulary int, seed uint64) []int32 {
 }
 
 // expect reads more and compares the last logits with those of a new session that reads everything.
-func expect(t *testing.T, s *Session, text, more []int32) {
+func expect(t *testing.T, s *session, text, more []int32) {
 	t.Helper()
-	fresh, err := s.m.NewSession(SessionOptions{Cache: s.format})
+	fresh, err := openSession(s.m, SequenceOptions{Cache: s.format})
 	if err != nil {
 		t.Error(err)
 		return
 	}
 	defer fresh.Close()
-	last := func(s *Session, ids []int32) (got []float32) {
+	last := func(s *session, ids []int32) (got []float32) {
 		err := s.Read(ctx, []Input{{Tokens: ids}}, func(pos int) bool { return pos >= len(text) }, func(_ int, l []float32) error {
 			got = append(got, l...)
 			return nil
@@ -88,7 +88,7 @@ func TestTruncateTakesTheTextBack(t *testing.T) {
 			{1, []int{40, 150}, 150, 150}, // the first mark would take all there is
 			{1, []int{40}, 50, 50},
 		} {
-			s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 16, History: test.budget * page})
+			s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 16, History: test.budget * page})
 			at := 0
 			for _, mark := range append(test.marks, len(text)) {
 				readTokens(t, s, text[at:mark])
@@ -122,7 +122,7 @@ func TestTheLastTurnsCanBeReached(t *testing.T) {
 		text[n-1] = end
 		ends = append(ends, n)
 	}
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 50, History: 2 * m.slidingPageBytes(tensor.F16), EndsTurn: func(id int32) bool { return id == end }})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 50, History: 2 * m.slidingPageBytes(tensor.F16), EndsTurn: func(id int32) bool { return id == end }})
 	readTokens(t, s, text[:480])
 	for _, id := range text[480:] {
 		if _, err := s.Write(ctx, id); err != nil {
@@ -147,7 +147,7 @@ func TestSnapshotsShareAndPart(t *testing.T) {
 		g := readGolden(t, name)
 		m := openModel(t, g.model, 2)
 		text := randomText(300, g.Vocab, 5)
-		s := newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30})
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30})
 		readTokens(t, s, text)
 		snapshot := s.Snapshot()
 		held := s.Bytes()
@@ -156,7 +156,7 @@ func TestSnapshotsShareAndPart(t *testing.T) {
 		}
 		var all sync.WaitGroup
 		for i, n := range []int{300, 300, 250, 130, 128, 127, 1, 0} {
-			fork := newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30})
+			fork := newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30})
 			all.Go(func() {
 				got, err := fork.Adopt(snapshot, n)
 				if err != nil || got != n {
@@ -169,7 +169,7 @@ func TestSnapshotsShareAndPart(t *testing.T) {
 		expect(t, s, text, randomText(30, g.Vocab, 50))
 		all.Wait()
 		// The snapshot is what it was, whatever its heirs wrote.
-		last := newSession(t, m, SessionOptions{Cache: tensor.F16})
+		last := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 		if n, err := last.Adopt(snapshot, 1000); err != nil || n != 300 {
 			t.Errorf("%s: %d positions adopted: %v", name, n, err)
 		}
@@ -182,18 +182,18 @@ func TestSnapshotsShareAndPart(t *testing.T) {
 func TestAdoptRefusesWhatDoesNotFit(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m, other := openModel(t, g.model, 1), openModel(t, g.model, 1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	readTokens(t, s, randomText(60, g.Vocab, 1))
 	snapshot := s.Snapshot()
 	defer snapshot.Release()
 	var full *ContextError
-	if _, err := newSession(t, m, SessionOptions{Cache: tensor.F16, Context: 59}).Adopt(snapshot, 60); !errors.As(err, &full) {
+	if _, err := newSession(t, m, SequenceOptions{Cache: tensor.F16, Context: 59}).Adopt(snapshot, 60); !errors.As(err, &full) {
 		t.Errorf("60 positions in a context of 59: %v", err)
 	}
-	if _, err := newSession(t, m, SessionOptions{Cache: tensor.F32}).Adopt(snapshot, 60); err == nil {
+	if _, err := newSession(t, m, SequenceOptions{Cache: tensor.F32}).Adopt(snapshot, 60); err == nil {
 		t.Error("another cache format was adopted")
 	}
-	if _, err := newSession(t, other, SessionOptions{Cache: tensor.F16}).Adopt(snapshot, 60); err == nil {
+	if _, err := newSession(t, other, SequenceOptions{Cache: tensor.F16}).Adopt(snapshot, 60); err == nil {
 		t.Error("another model's snapshot was adopted")
 	}
 }
@@ -201,7 +201,7 @@ func TestAdoptRefusesWhatDoesNotFit(t *testing.T) {
 func TestPureIsWhatWasReadAsTokens(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 7})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 7})
 	expect := func(want int) {
 		t.Helper()
 		if s.Pure() != want {
@@ -237,7 +237,7 @@ func TestPureIsWhatWasReadAsTokens(t *testing.T) {
 func TestPageSetCountsSharedPagesOnce(t *testing.T) {
 	g := readGolden(t, "micro-dense")
 	m := openModel(t, g.model, 1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16, History: 1 << 30})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30})
 	text := randomText(300, g.Vocab, 1)
 	readTokens(t, s, text[:200])
 	var set PageSet

@@ -50,7 +50,7 @@ func TestAllKindsAreExact(t *testing.T) {
 				ids[i] = int32((31*i*i + 7*i + 2) % 512)
 			}
 			want := readFloats(t, "testdata/synthetic-"+name+".logits.f32")
-			got := read(t, newSession(t, m, SessionOptions{Cache: tensor.F32}), Input{Tokens: ids})
+			got := read(t, newSession(t, m, SequenceOptions{Cache: tensor.F32}), Input{Tokens: ids})
 			w := worst(got, want)
 			if !(w <= 1e-3) {
 				t.Errorf("logits are off by %g, at most 1e-3 is allowed", w)

@@ -9,7 +9,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Model is the weights of a Gemma 4 text model and the workers that run it. It is safe for use by several sessions on
+// Model is the weights of a Gemma 4 text model and the workers that run it. It is safe for use by several passes on
 // several goroutines.
 type Model struct {
 	Config
@@ -92,7 +92,7 @@ func (m *Model) Workers() int { return m.pool.Workers() }
 // Kernels returns the table of inner loops that the model runs on.
 func (m *Model) Kernels() *tensor.Kernels { return m.kernels }
 
-// Close ends the workers. No session may be running or run afterwards.
+// Close ends the workers. No pass may be running or run afterwards.
 func (m *Model) Close() {
 	m.pool.Close()
 	m.rooflineMemory = nil

@@ -91,8 +91,8 @@ func TestWeightsReadWhenNeededGiveTheSameLogits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := readGolden(t, name)
 			run := func(m *Model) (read_, written []float32) {
-				read_ = read(t, newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: 7}), Input{Tokens: g.IDs[:12]})
-				s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+				read_ = read(t, newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: 7}), Input{Tokens: g.IDs[:12]})
+				s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 				for _, id := range g.IDs[:3] {
 					l, err := s.Write(context.Background(), id)
 					if err != nil {
@@ -126,12 +126,12 @@ func TestWeightsThatCannotBeReadFailTheStep(t *testing.T) {
 	for _, name := range []string{"micro-e", "micro-moe", "micro-dense"} {
 		g := readGolden(t, name)
 		m, reader := openNeeded(t, g.model, 2, -1)
-		s := newSession(t, m, SessionOptions{Cache: tensor.F32, Batch: 2})
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: 2})
 		last := func(err error) []float32 {
 			if err != nil {
 				return nil
 			}
-			return slices.Clone(s.logits[:m.Vocabulary])
+			return slices.Clone(s.pass.logits[:m.Vocabulary])
 		}
 		want := func(pos int) bool { return pos == 10 }
 		for what, step := range map[string]func() ([]float32, error){
@@ -191,7 +191,7 @@ func TestWhatIsKeptInMemoryIsReadOnce(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	written := func(resident int64) int64 {
 		m, reader := openNeeded(t, g.model, 1, resident)
-		s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 		before := reader.bytes.Load()
 		if _, err := s.Write(context.Background(), g.IDs[0]); err != nil {
 			t.Fatal(err)
@@ -213,7 +213,7 @@ func TestWhatIsKeptInMemoryIsReadOnce(t *testing.T) {
 func TestWritingWithWeightsReadWhenNeededAllocatesNothing(t *testing.T) {
 	g := readGolden(t, "micro-e4")
 	m, _ := openNeeded(t, g.model, 2, -1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	ctx := context.Background()
 	for _, id := range g.IDs[:4] {
 		s.Write(ctx, id)
@@ -253,19 +253,19 @@ func TestAContextThatCannotBeAddressedIsCutToWhatCan(t *testing.T) {
 	}
 	m.Layers[1].KVHeads = 1 << 12 // more than 64 bits address, too; no token goes through
 	m.Layers[0].MLPWidth = 1 << 18
-	s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 	most := machine.Addressable()
 	if n := s.Limit(); n >= m.Context || m.CacheBytes(n, tensor.F32, 0) > most || m.CacheBytes(n+1, tensor.F32, 0) <= most {
 		t.Errorf("a context of %d positions takes %d bytes, one more %d; %d can be addressed", n, m.CacheBytes(n, tensor.F32, 0),
 			m.CacheBytes(n+1, tensor.F32, 0), most)
 	}
-	if _, err := m.NewSession(SessionOptions{Context: s.Limit() + 1, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "more than this machine can address") {
+	if _, err := m.NewSequence(SequenceOptions{Context: s.Limit() + 1, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "more than this machine can address") {
 		t.Errorf("one position more, asked for: %v", err)
 	}
-	if s := newSession(t, m, SessionOptions{Context: 256, History: math.MaxInt64}); s.history.budget <= 0 {
+	if s := newSession(t, m, SequenceOptions{Context: 256, History: math.MaxInt64}); s.history.budget <= 0 {
 		t.Errorf("a budget of %d pages of history from all bytes there are", s.history.budget)
 	}
-	if _, err := m.NewSession(SessionOptions{Context: s.Limit() / 2, Batch: s.Limit() / 2, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "a step of") {
+	if _, err := m.NewSequence(SequenceOptions{Context: s.Limit() / 2, Batch: s.Limit() / 2, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "a step of") {
 		t.Errorf("a step of the whole context: %v", err)
 	}
 }

@@ -53,7 +53,7 @@ func (d *draft) answer(t testing.TB) []float32 {
 
 func answer(t testing.TB, m *Model) []float32 {
 	t.Helper()
-	s := newSession(t, m, SessionOptions{Cache: tensor.F32})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 	out := read(t, s, Input{Tokens: []int32{2, 300, 7, 301, 0, 511, 43, 9, 8, 7, 100}})
 	written, err := s.Write(ctx, 302, 17)
 	if err != nil {

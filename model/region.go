@@ -11,7 +11,7 @@ type regions[G, L any] struct {
 	pool    *tensor.Pool
 	kernels *tensor.Kernels
 	mm      *tensor.MatMul
-	role    tensor.Arithmetic // of the tokens at work: panels if they are read, rows if they are written
+	role    tensor.Arithmetic // panels in a prefill, rows in a decode
 	err     error
 	loop    loop[G, L]
 	vectors vectors
@@ -31,7 +31,7 @@ func (r *regions[G, L]) run(chunks int, t tensor.Task) {
 	}
 }
 
-// multiply computes products that do not depend on each other, in the arithmetic of the tokens' role.
+// multiply computes products that do not depend on each other, in the arithmetic of the role.
 func (r *regions[G, L]) multiply(p ...tensor.Product) {
 	if r.err == nil {
 		r.err = r.mm.Run(r.role, p...)
@@ -44,10 +44,10 @@ func (r *regions[G, L]) each(n int, l *L, f func(g *G, l *L, i int)) {
 	r.run(n, &r.loop)
 }
 
-// slices calls f for consecutive parts of a vector of n elements.
-func (r *regions[G, L]) slices(n int, f func(g *G, from, to int)) {
-	r.loop.each, r.loop.slice, r.loop.size = nil, f, n
-	r.run(sliceCount(n), &r.loop)
+// slices calls f for consecutive parts of a vector.
+func (r *regions[G, L]) slices(x []float32, f func(g *G, x []float32)) {
+	r.loop.each, r.loop.slice, r.loop.x = nil, f, x
+	r.run(sliceCount(len(x)), &r.loop)
 }
 
 // norm: dst = RMS norm of x, n rows of the residual's width.
@@ -76,8 +76,8 @@ type loop[G, L any] struct {
 	graph *G
 	layer *L
 	each  func(g *G, l *L, i int)
-	slice func(g *G, from, to int)
-	size  int // of the vector cut into slices
+	slice func(g *G, x []float32)
+	x     []float32 // the vector cut into slices
 }
 
 // Do is called by the pool.
@@ -86,7 +86,7 @@ func (l *loop[G, L]) Do(_, i int) {
 		l.each(l.graph, l.layer, i)
 		return
 	}
-	l.slice(l.graph, i*sliceLen, min((i+1)*sliceLen, l.size))
+	l.slice(l.graph, l.x[i*sliceLen:min((i+1)*sliceLen, len(l.x))])
 }
 
 // vectors is a region of arithmetic that every graph has.

@@ -20,7 +20,7 @@ type savedFile struct {
 }
 
 // newFile saves a session.
-func newFile(t testing.TB, s *Session) *savedFile {
+func newFile(t testing.TB, s *session) *savedFile {
 	t.Helper()
 	text := s.Snapshot()
 	defer text.Release()
@@ -34,7 +34,7 @@ func newFile(t testing.TB, s *Session) *savedFile {
 }
 
 // update appends what has become of the session, and returns the bytes of that.
-func (f *savedFile) update(t testing.TB, s *Session) int {
+func (f *savedFile) update(t testing.TB, s *session) int {
 	t.Helper()
 	text := s.Snapshot()
 	defer text.Release()
@@ -76,7 +76,7 @@ func TestSegmentsGoOnFromTheText(t *testing.T) {
 				continue
 			}
 			r := rand.New(rand.NewPCG(3, 4))
-			o := SessionOptions{Cache: format, Batch: 50, History: 3 * m.slidingPageBytes(format)}
+			o := SequenceOptions{Cache: format, Batch: 50, History: 3 * m.slidingPageBytes(format)}
 			s := newSession(t, m, o)
 			readTokens(t, s, randomText(200, m.Vocabulary, 1))
 			f := newFile(t, s)
@@ -132,7 +132,7 @@ func TestSegmentsGoOnFromTheText(t *testing.T) {
 
 func TestSegmentsTellWhatIsForgotten(t *testing.T) {
 	m := openModel(t, readGolden(t, "micro-dense").model, 2)
-	o := SessionOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16)} // a page
+	o := SequenceOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16)} // a page
 	s := newSession(t, m, o)
 	for range 4 {
 		readTokens(t, s, randomText(50, m.Vocabulary, 1))
@@ -158,7 +158,7 @@ func TestSegmentsCostNoMoreInLongTexts(t *testing.T) {
 	m := openModel(t, g.model, 1)
 	bytesAt := map[int]int{}
 	for _, n := range []int{128, 384} {
-		s := newSession(t, m, SessionOptions{Cache: tensor.F16, Context: 512})
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Context: 512})
 		for range n / 8 {
 			readTokens(t, s, randomText(8, g.Vocab, 1))
 			s.Mark()
@@ -180,7 +180,7 @@ func TestTornSegmentsAreLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	readTokens(t, s, []int32{2, 3, 4})
 	f := newFile(t, s)
 	ends := []int{len(f.data)}
@@ -246,7 +246,7 @@ func TestFilesHaveABoundedNumberOfSegments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 	text := s.Snapshot()
 	defer text.Release()
 	f := newFile(t, s)
@@ -276,7 +276,7 @@ func TestFilesHaveABoundedNumberOfSegments(t *testing.T) {
 func TestBrokenSegmentsSayWhatIsWrong(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 1)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 16, History: 1 << 20})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 16, History: 1 << 20})
 	readTokens(t, s, randomText(200, g.Vocab, 1))
 	f := newFile(t, s)
 	base := len(f.data)

@@ -47,7 +47,7 @@ func (f *faulty) kernels() *tensor.Kernels {
 }
 
 // shape is all that tells how a session is: what it holds, what it can go back to, what it takes.
-func shape(s *Session) string {
+func shape(s *session) string {
 	out := fmt.Sprintf("%d positions, %d pure, marks %v, low %d, %d bytes, reach", s.Len(), s.Pure(), s.history.marks, s.history.low, s.Bytes())
 	for n := range s.Len() {
 		if s.Reach(n) == n {
@@ -79,7 +79,7 @@ func TestAStepCountsWholeOrNotAtAll(t *testing.T) {
 		defer m.Close()
 		text := randomText(500, g.Vocab, 1)
 		end := text[249]
-		o := SessionOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16), EndsTurn: func(id int32) bool { return id == end }}
+		o := SequenceOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16), EndsTurn: func(id int32) bool { return id == end }}
 		base := newSession(t, m, o)
 		readTokens(t, base, text[:245])
 		snapshot := base.Snapshot()
@@ -90,22 +90,22 @@ func TestAStepCountsWholeOrNotAtAll(t *testing.T) {
 		everyLayer := func(m *Model) int { return len(m.Layers) + 1 } // and the head
 		for _, step := range []struct {
 			name   string
-			do     func(ctx context.Context, s *Session) error
+			do     func(ctx context.Context, s *session) error
 			n      int
 			checks func(m *Model) int // of the context, at least
 		}{
-			{"read", func(ctx context.Context, s *Session) error { return s.Read(ctx, in, every, none) }, 275, everyLayer},
-			{"read unseen", func(ctx context.Context, s *Session) error { return s.Read(ctx, in, nil, nil) }, 275, func(m *Model) int { return m.Owners }},
-			{"written", func(ctx context.Context, s *Session) error { _, err := s.Write(ctx, text[245:261]...); return err }, 261, everyLayer},
+			{"read", func(ctx context.Context, s *session) error { return s.Read(ctx, in, every, none) }, 275, everyLayer},
+			{"read unseen", func(ctx context.Context, s *session) error { return s.Read(ctx, in, nil, nil) }, 275, func(m *Model) int { return m.Owners }},
+			{"written", func(ctx context.Context, s *session) error { _, err := s.Write(ctx, text[245:261]...); return err }, 261, everyLayer},
 		} {
-			begin := func() (s *Session, before string) {
+			begin := func() (s *session, before string) {
 				s = newSession(t, m, o)
 				if _, err := s.Adopt(snapshot, 245); err != nil {
 					t.Fatal(err)
 				}
 				return s, shape(s)
 			}
-			failed := func(how string, s *Session, before string, err, want error) {
+			failed := func(how string, s *session, before string, err, want error) {
 				t.Helper()
 				if !errors.Is(err, want) {
 					t.Errorf("%s, %s, %s: error %v, want %v", name, step.name, how, err, want)
@@ -114,7 +114,7 @@ func TestAStepCountsWholeOrNotAtAll(t *testing.T) {
 					t.Errorf("%s, %s, %s: the session was\n%s and is\n%s", name, step.name, how, before, after)
 				}
 			}
-			goesOn := func(s *Session) {
+			goesOn := func(s *session) {
 				t.Helper()
 				expect(t, s, text[:245], randomText(20, g.Vocab, 7))
 				s.Close()
@@ -177,17 +177,18 @@ func TestAStepCountsWholeOrNotAtAll(t *testing.T) {
 			}
 		}
 		for _, panics := range []bool{false, true} { // chunks that are done stay
-			o := o
-			o.Progress = func(done, _ int) error {
-				if done == 100 && panics {
+			s := newSession(t, m, o)
+			done := func() error {
+				if s.Len() == 100 && panics {
 					panic(refused)
-				} else if done == 100 {
+				} else if s.Len() == 100 {
 					return refused
 				}
 				return nil
 			}
-			s := newSession(t, m, o)
-			err := recovered(func() error { return s.Read(ctx, []Input{{Tokens: text}}, nil, nil) })
+			err := recovered(func() error {
+				return s.pass.Read(ctx, &Chunk{Sequence: s.Sequence, Input: []Input{{Tokens: text}}, Done: done})
+			})
 			if !errors.Is(err, refused) || s.Len() != 100 || s.Pure() != 100 {
 				t.Errorf("%s: refused after 100 positions: %v, %d positions, %d pure", name, err, s.Len(), s.Pure())
 			}
@@ -210,7 +211,7 @@ func TestBytesAreThoseOfThePages(t *testing.T) {
 	g := readGolden(t, "micro-dense")
 	m := openModel(t, g.model, 1)
 	text := randomText(500, g.Vocab, 4)
-	s := newSession(t, m, SessionOptions{Cache: tensor.F16, Batch: 30, History: m.slidingPageBytes(tensor.F16)})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 30, History: m.slidingPageBytes(tensor.F16)})
 	check := func(what string) {
 		t.Helper()
 		sum := int64(0)
@@ -254,7 +255,7 @@ func TestWhatWasWrittenCanBeTakenBack(t *testing.T) {
 	m := openModel(t, g.model, 1)
 	text := randomText(500, g.Vocab, 6)
 	for n := 120; n < 145; n++ { // across the end of a page and the window of 8 behind it
-		s := newSession(t, m, SessionOptions{Cache: tensor.F16})
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 		readTokens(t, s, text[:n])
 		for range 2 {
 			if _, err := s.Write(ctx, text[n:n+16]...); err != nil {

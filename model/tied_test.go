@@ -28,7 +28,7 @@ func openSynthetic(t *testing.T, spec string, workers int) *Model {
 }
 
 // globalBytes returns what global layers take for one position.
-func globalBytes(s *Session) (sum int) {
+func globalBytes(s *session) (sum int) {
 	for _, c := range s.cache[:s.m.Owners] {
 		if !c.sliding {
 			sum += c.pageBytes() / pageLen
@@ -47,7 +47,7 @@ func TestTiedLayersKeepFiveEighths(t *testing.T) {
 	for _, spec := range specs {
 		m := openSynthetic(t, spec, 2)
 		text := randomText(24, m.Vocabulary, 8)
-		logits := func(o SessionOptions) (*Session, []float32) {
+		logits := func(o SequenceOptions) (*session, []float32) {
 			s := newSession(t, m, o)
 			out := read(t, s, Input{Tokens: text[4:]})
 			for _, id := range text[:4] {
@@ -59,13 +59,13 @@ func TestTiedLayersKeepFiveEighths(t *testing.T) {
 			}
 			return s, out
 		}
-		_, exact := logits(SessionOptions{Cache: tensor.F32, plain: true})
+		_, exact := logits(SequenceOptions{Cache: tensor.F32, plain: true})
 		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0} {
 			if f != tensor.F32 && spec != "12b-narrow:f32" {
 				continue
 			}
-			plain, want := logits(SessionOptions{Cache: f, plain: true})
-			tied, got := logits(SessionOptions{Cache: f})
+			plain, want := logits(SequenceOptions{Cache: f, plain: true})
+			tied, got := logits(SequenceOptions{Cache: f})
 			e, limit := worst(got, exact), max(1e-4, 1.5*worst(want, exact)) // no worse than the format itself
 			if !(e <= limit) {
 				t.Errorf("%s, %v: logits are off by %g, at most %g is allowed", spec, f, e, limit)

@@ -294,7 +294,7 @@ func load(f *gguf.File, c *Config, o Options) (*weights, error) {
 
 // fit tells whether a token can be written in the memory that is free, 0 if nobody knows, where weights are read when they are needed.
 func (w *weights) fit(c *Config, workers int, free int64) error {
-	need := int64(workers)*w.piece + c.rowBytes() + 4*int64(c.Vocabulary)
+	need := int64(workers)*w.piece + c.positionBytes() + 4*int64(c.Vocabulary)
 	if w.piece > 0 && free > 0 && need > free {
 		return fmt.Errorf("model: writing a token takes %d bytes of memory beside the weights, which are read when they are needed; %d are free",
 			need, free)

@@ -1,0 +1,325 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/machine"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// headBatch bounds the positions whose logits are held at once while they are handed over.
+const headBatch = 16
+
+// Input is a piece of a prompt: tokens, or embeddings that a tower made of an image or a sound.
+type Input struct {
+	Tokens     []int32   // ids
+	Embeddings []float32 // [positions, width], used if Tokens is empty
+	Image      bool      // the embeddings are one image, whose positions see each other where the model is made so
+}
+
+// Chunk is what one sequence brings to a pass: the positions that follow its text, and what is wanted of them.
+type Chunk struct {
+	Sequence *Sequence
+	Input    []Input
+	// Want, if set, chooses the positions of which the logits of what follows are wanted. The others skip the head, and the layers
+	// behind the last one that keeps keys and values.
+	Want func(pos int) bool
+	// NoLogits says that of the positions wanted Hidden is, but no logits: all skip the head.
+	NoLogits bool
+	// Yield, if set, is called with the logits [vocabulary] of each position wanted, in order, instead of keeping them in Logits. They are
+	// valid until it is called again or the pass ends. Its error becomes the chunk's.
+	Yield func(pos int, logits []float32) error
+	// Done, if set, is called when the chunk has become part of the text, before the sequence gives up what its windows have left. An error
+	// becomes the chunk's, which stays in the text all the same.
+	Done func() error
+
+	// What the pass made of the chunk, unless one of them failed. It is valid until the pass is used again.
+	Logits []float32 // [positions wanted, vocabulary]
+	Hidden []float32 // [positions wanted, width] the last state, normed: what the head is multiplied with
+	Err    error     // of this chunk alone: nothing of it counts
+
+	first int // position
+}
+
+// Pass takes positions of any number of sequences through the layers of a model at once, and over the weights once. It owns all scratch of
+// the graph, which grows to what is asked of it. It serves one goroutine at a time, for whichever sequences of its model.
+//
+// A pass has one role: what it reads ([Pass.Prefill]) and what it writes ([Pass.Decode]) are computed in different arithmetic. Beside which
+// others a position goes through the model changes nothing of what comes out, bit for bit.
+//
+// The chunks of a pass count each whole or not at all. The error returned is that of the pass: no chunk of it counts. What concerns one
+// sequence alone is the Err of its chunk: a context that is full, an input that makes no sense, a page of a saved text that cannot be read,
+// a logit that is NaN, an error of Yield. The others keep their step. No chunk counts either when a callback panics before Done.
+type Pass struct {
+	m *Model
+	scratch
+
+	chunks []*Chunk   // that take part
+	taken  []position // all that it has
+	own    struct {   // of Write
+		chunk Chunk
+		input [1]Input
+		ids   []int32
+	}
+}
+
+// position is one position on its way through the graph.
+type position struct {
+	chunk *Chunk
+	id    int32     // token, or padding (0) for an embedding
+	soft  []float32 // the embedding, nil for a token
+	pos   int       // in the sequence
+	end   int       // a sliding layer sees positions below this: the next one, or the end of the image
+	want  bool      // it goes through all layers
+}
+
+// NewPass returns a pass without any scratch yet.
+func (m *Model) NewPass() *Pass {
+	p := &Pass{m: m}
+	p.regions = newRegions[Pass, layer](p, m.pool, m.kernels, m.Width, m.Eps)
+	p.attn.p = p
+	return p
+}
+
+// Ops returns the multiply-adds of weights and activations done so far.
+func (p *Pass) Ops() int64 { return p.mm.Ops() }
+
+// Prefill reads chunks: tokens and embeddings that were not generated. All go through the model at once; Cut bounds how much that is. If ctx
+// ends, the pass stops within a layer and returns ctx's error and its cause.
+func (p *Pass) Prefill(ctx context.Context, chunks ...*Chunk) error {
+	return p.step(ctx, tensor.Panels, chunks)
+}
+
+// Decode writes chunks: tokens that were generated or drafted, a few for each sequence. The texts can be taken back to where they began.
+// Else it is as Prefill.
+func (p *Pass) Decode(ctx context.Context, chunks ...*Chunk) error {
+	return p.step(ctx, tensor.Rows, chunks)
+}
+
+// Read reads a prompt of one sequence, however long, in passes of its batch. Chunks that were done stay if a later one fails, which is
+// returned, be it the pass's error or the chunk's. Logits and Hidden are those of the last pass, in Done those of the one that is done.
+func (p *Pass) Read(ctx context.Context, c *Chunk) error {
+	if _, err := p.check(c); err != nil {
+		return err
+	}
+	in := c.Input
+	defer func() { c.Input = in }()
+	for rest := in; len(rest) > 0; {
+		c.Input, rest = p.m.Cut(rest, c.Sequence.batch)
+		if err := c.failed(p.Prefill(ctx, c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Write writes tokens to one sequence and returns the logits [len(ids), vocabulary] of what follows each, valid until the pass is used again.
+func (p *Pass) Write(ctx context.Context, s *Sequence, ids ...int32) ([]float32, error) {
+	o := &p.own
+	o.ids = append(o.ids[:0], ids...)
+	o.input[0].Tokens = o.ids
+	o.chunk = Chunk{Sequence: s, Input: o.input[:], Want: all}
+	err := o.chunk.failed(p.Decode(ctx, &o.chunk))
+	o.chunk.Sequence = nil
+	if err != nil {
+		return nil, err
+	}
+	return o.chunk.Logits, nil
+}
+
+func all(int) bool { return true }
+
+// failed returns the error of the chunk's pass or, if there is none, of the chunk.
+func (c *Chunk) failed(pass error) error {
+	if pass != nil {
+		return pass
+	}
+	return c.Err
+}
+
+// Cut returns the first n positions of an input, or fewer where an image begins, which is never cut, and the rest. An image longer than n
+// comes alone.
+func (m *Model) Cut(in []Input, n int) (first, rest []Input) {
+	have := 0
+	for i, x := range in {
+		count := m.count(x)
+		switch {
+		case have+count <= n || x.Image && have == 0:
+			have += count
+			first = append(first, x)
+			continue
+		case x.Image || have >= n:
+			return first, in[i:]
+		}
+		before, behind := x, x
+		if k := n - have; len(x.Tokens) > 0 {
+			before.Tokens, behind.Tokens = x.Tokens[:k], x.Tokens[k:]
+		} else {
+			before.Embeddings, behind.Embeddings = x.Embeddings[:k*m.Width], x.Embeddings[k*m.Width:]
+		}
+		return append(first, before), append([]Input{behind}, in[i+1:]...)
+	}
+	return first, nil
+}
+
+// count returns the number of positions of an input.
+func (m *Model) count(x Input) int {
+	if len(x.Tokens) > 0 {
+		return len(x.Tokens)
+	}
+	return len(x.Embeddings) / m.Width
+}
+
+// step takes chunks through the model in one role.
+func (p *Pass) step(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk) error {
+	p.role = role
+	defer p.end() // also when a callback panics
+	if err := p.begin(chunks); err != nil {
+		return err
+	}
+	if len(p.taken) == 0 {
+		return cause.Of(ctx)
+	}
+	if err := p.forward(ctx); err != nil {
+		return p.m.file.Locate(err)
+	}
+	p.commit()
+	return nil
+}
+
+// begin lets those chunks take part that can, and makes room for them.
+func (p *Pass) begin(chunks []*Chunk) error {
+	p.chunks, p.taken = p.chunks[:0], p.taken[:0]
+	for _, c := range chunks {
+		c.Logits, c.Hidden, c.Err = nil, nil, nil
+		n, err := p.check(c)
+		if err == nil && n > 0 {
+			p.chunks = append(p.chunks, c)
+			err = c.Sequence.reserve(n)
+		}
+		if c.Err = err; err != nil {
+			continue
+		}
+		c.first = c.Sequence.n
+		p.take(c)
+	}
+	return p.m.checkScratch(len(p.taken), p.held())
+}
+
+// check returns the number of positions of a chunk, or why it cannot take part.
+func (p *Pass) check(c *Chunk) (n int, err error) {
+	s := c.Sequence
+	if s == nil || s.m != p.m {
+		return 0, errors.New("model: a chunk without a sequence of the pass's model")
+	}
+	if slices.ContainsFunc(p.chunks, func(o *Chunk) bool { return o.Sequence == s }) {
+		return 0, errors.New("model: two chunks of one sequence in a pass")
+	}
+	for i, x := range c.Input {
+		for _, id := range x.Tokens {
+			if id < 0 || int(id) >= p.m.Vocabulary {
+				return 0, fmt.Errorf("model: id %d is outside the vocabulary of %d", id, p.m.Vocabulary)
+			}
+		}
+		if len(x.Tokens) > 0 && len(x.Embeddings) > 0 {
+			return 0, fmt.Errorf("model: input %d has both tokens and embeddings", i)
+		}
+		if len(x.Embeddings)%p.m.Width != 0 {
+			return 0, fmt.Errorf("model: input %d has %d embedding values, no multiple of the width %d", i, len(x.Embeddings), p.m.Width)
+		}
+		count := p.m.count(x)
+		if err := p.m.checkScratch(count, headBatch); err != nil && x.Image { // it is not cut
+			return 0, err
+		}
+		n += count
+	}
+	if need := s.n + n; need > s.limit {
+		return 0, &ContextError{need, s.limit}
+	}
+	return n, nil
+}
+
+// take lists the positions of a chunk.
+func (p *Pass) take(c *Chunk) {
+	pos, d := c.first, p.m.Width
+	add := func(r position) {
+		r.chunk, r.pos, r.want = c, pos, c.Want != nil && c.Want(pos)
+		r.end = max(r.end, pos+1)
+		p.taken = append(p.taken, r)
+		pos++
+	}
+	for _, x := range c.Input {
+		for _, id := range x.Tokens {
+			add(position{id: id})
+		}
+		end := 0
+		if x.Image && p.m.PerLayer == 0 { // models with per-layer embeddings stay causal
+			end = pos + len(x.Embeddings)/d
+		}
+		for e := x.Embeddings; len(e) > 0; e = e[d:] {
+			add(position{soft: e[:d], end: end})
+		}
+	}
+}
+
+// commit makes the chunks that went through the model part of their texts.
+func (p *Pass) commit() {
+	for i := range p.taken {
+		if r := &p.taken[i]; r.chunk.Err == nil {
+			r.chunk.Sequence.commit(r, p.role)
+		}
+	}
+	for _, c := range p.chunks {
+		if c.Err != nil {
+			continue
+		}
+		if c.Done != nil {
+			c.Err = c.Done()
+		}
+		back := c.Sequence.n
+		if p.role == tensor.Rows {
+			back = c.first
+		}
+		c.Sequence.forget(back)
+	}
+}
+
+// end gives up room that was not filled and holds on to no caller's memory.
+func (p *Pass) end() {
+	for _, c := range p.chunks {
+		c.Sequence.settle()
+	}
+	clear(p.chunks)
+	clear(p.taken)
+	p.chunks, p.taken = p.chunks[:0], p.taken[:0]
+	clear(p.positions[:cap(p.positions)])
+	clear(p.attn.tiles[:cap(p.attn.tiles)])
+}
+
+// checkScratch tells whether this machine can address the buffers of so many positions, and the logits of some of them.
+func (c *Config) checkScratch(positions, wanted int) error {
+	if need := int64(positions)*c.positionBytes() + 4*int64(wanted)*int64(c.Vocabulary); need > machine.Addressable() {
+		return fmt.Errorf("model: a step of %d positions takes %d bytes, more than this machine can address", positions, need)
+	}
+	return nil
+}
+
+// positionBytes returns what the buffers of the graph take for one position, about.
+func (c *Config) positionBytes() int64 {
+	values := 0
+	for i := range c.Layers {
+		l := &c.Layers[i]
+		values = max(values, 2*(l.Heads+l.KVHeads)*l.HeadDim+2*l.MLPWidth+2*l.HeadDim)
+	}
+	values += 4*c.Width + 3*c.PerLayer
+	experts := 0
+	if c.Experts > 0 {
+		values += c.Width + c.Experts
+		experts = 2*c.Width + 3*c.ExpertWidth
+	}
+	return 4 * (int64(values) + int64(c.ExpertsUsed)*int64(experts))
+}

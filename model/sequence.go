@@ -1,0 +1,164 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"sort"
+
+	"github.com/gogemma/gemma4/internal/machine"
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// DefaultBatch is how many positions of a prompt are read at a time.
+const DefaultBatch = 512
+
+// SequenceOptions say how a sequence keeps its text.
+type SequenceOptions struct {
+	// Context is the most positions that the sequence may hold, 0: the model's context. Memory is taken as the text grows.
+	Context int
+	// Cache is the format of keys and values: F32, F16, Q8_0 or Q4_0.
+	Cache tensor.Format
+	// Batch is how many positions of a prompt Pass.Read takes at a time, 0: DefaultBatch. It changes speed and memory, not results.
+	Batch int
+	// History is the bytes that may be spent on positions which the sliding layers' windows have left, so that the text can be
+	// taken back to them.
+	History int64
+	// EndsTurn, if set, tells which tokens end a turn: the position behind each is marked, as Mark does.
+	EndsTurn func(id int32) bool
+
+	plain bool // keys are kept whole in tied layers, too: the reference
+}
+
+// Sequence is one text in a model: its keys and values, its length, and what it can go back to. A [Pass] takes it further; alone it has no
+// scratch, and costs what its positions take. It serves one goroutine at a time.
+type Sequence struct {
+	m        *Model
+	limit    int // most positions
+	batch    int
+	endsTurn func(id int32) bool
+	format   tensor.Format
+	cache    []*kv // per layer; those that share have their source's
+
+	n       int // positions held
+	pure    int // leading ones that are tokens and were read: what is kept of them depends on their ids alone
+	kept    int // leading ones that have stayed since Keep
+	history history
+}
+
+// NewSequence returns an empty sequence.
+func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
+	s := &Sequence{m: m, limit: o.Context, batch: o.Batch, endsTurn: o.EndsTurn, format: o.Cache}
+	if s.limit < 0 || s.batch < 0 {
+		return nil, fmt.Errorf("model: a context of %d and a batch of %d positions: neither can be negative", o.Context, o.Batch)
+	}
+	if s.limit > m.Context {
+		return nil, fmt.Errorf("model: a context of %d positions is more than the model's %d", o.Context, m.Context)
+	}
+	if s.limit == 0 {
+		s.limit = m.Context
+	}
+	if s.batch == 0 {
+		s.batch = DefaultBatch
+	}
+	s.batch = min(s.batch, s.limit)
+	if err := m.checkCache(o.Cache); err != nil {
+		return nil, err
+	}
+	fits := func(n int) bool { return m.CacheBytes(n, o.Cache, s.batch) <= machine.Addressable() }
+	switch {
+	case fits(s.limit):
+	case o.Context > 0 || !fits(1):
+		need := m.CacheBytes(s.limit, o.Cache, s.batch)
+		return nil, fmt.Errorf("model: a cache of %d positions takes %d bytes, more than this machine can address", s.limit, need)
+	default: // what fits of the model's context
+		s.limit = sort.Search(s.limit, func(n int) bool { return !fits(n + 1) })
+	}
+	for o.Batch == 0 && s.batch > 1 && m.checkScratch(s.batch, headBatch) != nil {
+		s.batch /= 2
+	}
+	if err := m.checkScratch(s.batch, headBatch); err != nil {
+		return nil, err
+	}
+	if size := m.slidingPageBytes(o.Cache); size > 0 {
+		s.history.budget = int(min(max(0, o.History)/size, math.MaxInt32))
+	}
+	s.cache = make([]*kv, len(m.Layers))
+	for i := range m.Layers {
+		l := &m.Layers[i]
+		if l.Source == i {
+			s.cache[i] = newKV(l, o.Cache, o.plain)
+		} else {
+			s.cache[i] = s.cache[l.Source]
+		}
+	}
+	return s, nil
+}
+
+// Len returns the number of positions that the sequence holds.
+func (s *Sequence) Len() int { return s.n }
+
+// Pure returns how many positions at the beginning of the text are tokens that were read, not written: every sequence that reads them
+// has the same keys and values of them.
+func (s *Sequence) Pure() int { return s.pure }
+
+// Limit returns the most positions that the sequence may hold.
+func (s *Sequence) Limit() int { return s.limit }
+
+// Bytes returns what the sequence's keys and values take now.
+func (s *Sequence) Bytes() int64 {
+	var sum int64
+	for _, c := range s.owned() {
+		sum += c.bytes()
+	}
+	return sum
+}
+
+// owned returns the caches of the layers that own keys and values: none when the sequence is closed.
+func (s *Sequence) owned() []*kv { return s.cache[:min(len(s.cache), s.m.Owners)] }
+
+// reserve makes room in the cache for n more positions.
+func (s *Sequence) reserve(n int) error {
+	for _, c := range s.owned() {
+		if err := c.reserve(s.n, s.n+n); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	return nil
+}
+
+// commit makes a position that went through the model part of the text.
+func (s *Sequence) commit(p *position, role tensor.Arithmetic) {
+	s.n = p.pos + 1
+	if p.soft != nil {
+		return
+	}
+	if p.pos == s.pure && role == tensor.Panels {
+		s.pure++
+	}
+	if s.endsTurn != nil && s.endsTurn(p.id) {
+		s.mark(s.n)
+	}
+}
+
+// settle gives up the room that reserve made and that no text came to fill.
+func (s *Sequence) settle() {
+	for _, c := range s.owned() {
+		c.settle(s.n)
+	}
+}
+
+// Close gives the sequence's memory back. It is safe to call it twice; the sequence cannot be used afterwards.
+func (s *Sequence) Close() {
+	if s.cache != nil {
+		s.Truncate(0)
+	}
+	s.cache = nil
+	s.limit, s.n, s.pure = 0, 0, 0
+}
+
+// ContextError is returned when a text does not fit the sequence's context.
+type ContextError struct{ Need, Limit int }
+
+func (e *ContextError) Error() string {
+	return fmt.Sprintf("model: the text needs %d positions, the context holds %d", e.Need, e.Limit)
+}
