@@ -108,9 +108,11 @@ func TestExamplesCopiedIntoAnEmptyModuleRun(t *testing.T) {
 		c := exec.Command(goTool, args...)
 		c.Dir = folder
 		c.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
-		out, err := c.CombinedOutput()
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		out, err := c.Output()
 		if err != nil {
-			t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+			t.Errorf("go %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
 		}
 		return string(out)
 	}
