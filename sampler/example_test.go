@@ -42,3 +42,11 @@ func ExampleTopLogProbs() {
 	// 1 -0.486
 	// 2 -0.986
 }
+
+// Each field that is set takes the place of the one below it; the others stay.
+func ExampleOptions_With() {
+	advised := sampler.Default()
+	o := advised.With(sampler.Overrides{Temperature: new(0.7), Seed: new(uint64(42))})
+	fmt.Println(o.Temperature, o.TopK, o.TopP, o.Seed)
+	// Output: 0.7 64 0.95 42
+}
