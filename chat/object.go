@@ -3,9 +3,8 @@ package chat
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"unicode/utf8"
 
 	"github.com/gogemma/gemma4/internal/jinja"
 )
@@ -34,68 +33,104 @@ func decodeObject(data []byte) (object, error) {
 
 // decodeJSON reads any JSON value as decodeObject reads an object.
 func decodeJSON(data []byte) (any, error) {
-	if err := validText("JSON", string(data)); err != nil {
-		return nil, err
+	if !utf8.Valid(data) {
+		return nil, validText("JSON", string(data))
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	v, err := decodeValue(d, 0)
-	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, errors.New("JSON cut off")
-	case err != nil:
-		return nil, err
+	if !json.Valid(data) {
+		return nil, json.Unmarshal(data, new(any))
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("text after the JSON %s at byte %d", kindOf(v), d.InputOffset())
-	}
-	return v, nil
+	r := jsonReader{data}
+	return r.value(0)
 }
 
-func decodeValue(d *json.Decoder, depth int) (any, error) {
+// jsonReader reads JSON that is valid.
+type jsonReader struct{ rest []byte }
+
+func (r *jsonReader) value(depth int) (any, error) {
 	if depth > maxJSONDepth {
 		return nil, fmt.Errorf("JSON nested deeper than %d", maxJSONDepth)
 	}
-	token, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	switch t := token.(type) {
-	case json.Number:
-		if len(t) > maxDigits {
-			return nil, fmt.Errorf("a JSON number of %d digits, expected %d at most", len(t), maxDigits)
-		}
-		return t, nil
-	case json.Delim:
-		if t == '[' {
-			l := []any{}
-			for d.More() {
-				item, err := decodeValue(d, depth+1)
-				if err != nil {
-					return nil, err
-				}
-				l = append(l, item)
-			}
-			_, err := d.Token()
-			return l, err
-		}
+	switch r.skip(" \n\r\t"); r.rest[0] {
+	case '{':
+		r.rest = r.rest[1:]
 		o := object{}
-		for d.More() {
-			key, err := d.Token()
+		for r.more('}') {
+			key := r.text()
+			r.skip(" \n\r\t:")
+			v, err := r.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
-			item, err := decodeValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			o.Put(key.(string), item)
+			o.Put(key, v)
 		}
-		_, err := d.Token()
-		return unique(o), err
-	default: // nil, bool, string
-		return t, nil
+		return unique(o), nil
+	case '[':
+		r.rest = r.rest[1:]
+		l := []any{}
+		for r.more(']') {
+			v, err := r.value(depth + 1)
+			if err != nil {
+				return nil, err
+			}
+			l = append(l, v)
+		}
+		return l, nil
+	case '"':
+		return r.text(), nil
 	}
+	switch word := r.word(); word {
+	case "null":
+		return nil, nil
+	case "true", "false":
+		return word == "true", nil
+	default:
+		if len(word) > maxDigits {
+			return nil, fmt.Errorf("a JSON number of %d digits, expected %d at most", len(word), maxDigits)
+		}
+		return json.Number(word), nil
+	}
+}
+
+// skip passes any of some characters.
+func (r *jsonReader) skip(chars string) { r.rest = bytes.TrimLeft(r.rest, chars) }
+
+// more passes what stands before the next item and reports whether there is one; if not, it passes the closing bracket.
+func (r *jsonReader) more(end byte) bool {
+	if r.skip(" \n\r\t,"); r.rest[0] == end {
+		r.rest = r.rest[1:]
+		return false
+	}
+	return true
+}
+
+// text reads a string.
+func (r *jsonReader) text() string {
+	end, escaped := 1, false
+	for ; r.rest[end] != '"'; end++ {
+		if r.rest[end] == '\\' {
+			escaped = true
+			end++
+		}
+	}
+	raw := r.rest[:end+1]
+	r.rest = r.rest[end+1:]
+	if !escaped {
+		return string(raw[1:end])
+	}
+	var s string
+	json.Unmarshal(raw, &s) // valid
+	return s
+}
+
+// word reads a number or a name.
+func (r *jsonReader) word() string {
+	end := bytes.IndexAny(r.rest, " \n\r\t,]}")
+	if end < 0 {
+		end = len(r.rest)
+	}
+	word := string(r.rest[:end])
+	r.rest = r.rest[end:]
+	return word
 }
 
 // unique leaves one entry of several with one key: in the place of the first, with the value of the last.

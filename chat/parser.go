@@ -363,7 +363,7 @@ type finder struct {
 }
 
 func newFinder(texts []string) *finder {
-	f := &finder{texts: map[string]bool{}}
+	f := &finder{texts: make(map[string]bool, len(texts))}
 	for _, text := range texts {
 		if text == "" || f.texts[text] {
 			continue

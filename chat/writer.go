@@ -76,10 +76,11 @@ func places(prompt string, literal []span, markup []string) []int {
 	}
 	var found []int
 	find := newFinder(markup)
-	first := map[rune]bool{}
+	first := map[rune]bool{} // of those beyond ASCII
 	for _, m := range markup {
-		r, _ := utf8.DecodeRuneInString(m)
-		first[r] = true
+		if r, _ := utf8.DecodeRuneInString(m); r >= utf8.RuneSelf {
+			first[r] = true
+		}
 	}
 	for i := range len(prompt) {
 		if i == literal[0].to {
@@ -94,7 +95,7 @@ func places(prompt string, literal []span, markup []string) []int {
 				found = append(found, i)
 			}
 		default:
-			if r, _ := utf8.DecodeRuneInString(prompt[i:]); first[r] {
+			if r, _ := utf8.DecodeRuneInString(prompt[i:]); r < utf8.RuneSelf || first[r] {
 				found = append(found, i)
 			}
 		}
