@@ -11,15 +11,15 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// machineLevels returns the levels above the portable one, in ascending order. cpuid counts a feature only if the operating
-// system saves the registers it needs.
+// machineLevels returns the levels above the portable one, in ascending order. A feature counts only if
+// the operating system saves the registers it needs.
 func machineLevels() []*tensor.Kernels {
 	var levels []*tensor.Kernels
-	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2) {
+	if !machine.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2) {
 		return nil
 	}
 	levels = append(levels, avx2())
-	if cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI) {
+	if machine.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI) {
 		levels = append(levels, avx512())
 		if supportsAMX() {
 			levels = append(levels, amx())
@@ -30,7 +30,7 @@ func machineLevels() []*tensor.Kernels {
 
 // supportsAMX reports whether the processor has tiles of bf16 and this process may use them.
 func supportsAMX() bool {
-	return cpuid.CPU.Supports(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16, cpuid.BMI2) && machine.PermitTiles()
+	return machine.Supports(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16, cpuid.BMI2) && machine.PermitTiles()
 }
 
 // avx2 is the level of x86 since 2013: AVX2, FMA and F16C.
@@ -39,7 +39,7 @@ func avx2() *tensor.Kernels {
 	k.Name = "avx2"
 	elementsAVX2(k)
 	k.Sum = sumWith(sumAVX2)
-	kernels.AVX2(k, cpuid.CPU.Supports(cpuid.AVXVNNI))
+	kernels.AVX2(k, machine.Supports(cpuid.AVXVNNI))
 	return k
 }
 

@@ -7,15 +7,16 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/gogemma/gemma4/internal/kernels"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
 // machineLevels returns the levels above the portable one, in ascending order.
 func machineLevels() []*tensor.Kernels {
 	levels := []*tensor.Kernels{neon()}
-	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
+	if machine.Supports(cpuid.ASIMDDP) {
 		levels = append(levels, dotprod())
-		if cpuid.CPU.Supports(cpuid.I8MM, cpuid.BF16) {
+		if machine.Supports(cpuid.I8MM, cpuid.BF16) {
 			levels = append(levels, i8mm())
 		}
 	}

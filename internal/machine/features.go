@@ -1,0 +1,27 @@
+package machine
+
+import "github.com/klauspost/cpuid/v2"
+
+// asked are the features that kernels ask for, on any processor, in the order in which processors got them.
+var asked = []cpuid.FeatureID{
+	cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2, cpuid.AVXVNNI,
+	cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI, cpuid.AVX512BF16,
+	cpuid.AMXTILE, cpuid.AMXBF16,
+	cpuid.ASIMD, cpuid.ASIMDDP, cpuid.I8MM, cpuid.BF16,
+}
+
+// Supports reports whether the processor has all of these features, and the system saves the registers that they need.
+func Supports(features ...cpuid.FeatureID) bool { return cpuid.CPU.Supports(features...) }
+
+// Features returns the names of the features that kernels ask for and this machine has.
+func Features() (names []string) {
+	for _, f := range asked {
+		if Supports(f) {
+			names = append(names, f.String())
+		}
+	}
+	return names
+}
+
+// Processor returns the name that the processor gives itself, empty if it has none.
+func Processor() string { return cpuid.CPU.BrandName }
