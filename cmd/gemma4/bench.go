@@ -18,18 +18,23 @@ import (
 	"github.com/gogemma/gemma4/nano"
 )
 
-var benchUsage = cli.Usage{
-	Name: "gemma4 bench",
-	Args: "[flags]",
-	About: `
-Measures models: reading a prompt of -p tokens and writing -n tokens, in steps of -b tokens, behind -d tokens. Each figure
-is the median of -r repetitions, with the spread between the fastest and the slowest. Between the repetitions the
-rooflines are measured: a plain read loop, and multiply-adds on registers alone. GEMMA4_CPU caps the level of the kernels.
-Models are files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.`,
-	Examples: `
+func benchCommand() cli.Command {
+	return cli.Command{
+		Name:  "bench",
+		Group: "measurements",
+		Does:  "measure the speed of prefill and decode",
+		Args:  "[flags]",
+		About: `
+Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n tokens in steps of -b, both behind -d tokens. Each
+figure is the median of -r repetitions, with the spread between the fastest and the slowest. Between the repetitions the rooflines
+are measured: a plain read loop, and multiply-adds on registers alone. GEMMA4_CPU caps the level of the kernels. Models are files
+(-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.`,
+		Examples: `
 gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64
 gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md`,
+		Define: defineBench,
+	}
 }
 
 // plan is what is measured of each model.
@@ -42,37 +47,38 @@ type plan struct {
 	huge            bool
 }
 
-func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := cli.New(benchUsage, stdin, stdout, stderr)
+func defineBench(p *cli.Program) func() error {
 	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, repetitions: 5}
 	var sources []source
-	p.Group("models")
+	p.Group("model")
 	p.Func("m", "GGUF `file`, of a split one any part; may be repeated", func(path string) error {
 		sources = append(sources, source{name: filepath.Base(path), path: path})
 		return nil
 	})
+	p.Values("m", cli.Values{Files: "*.gguf"})
 	p.Func("synth", "synthetic model `PRESET:FORMAT`, such as e2b:q4_0 or 26b:q4_k_m; may be repeated", func(spec string) error {
 		_, err := synth.Parse(spec)
 		sources = append(sources, source{name: spec, spec: spec})
 		return err
 	})
-	p.Group("tests")
-	p.IntVar(&plan.prompt, "p", plan.prompt, "`tokens` of the prompt, 0: no reading test")
-	p.IntVar(&plan.written, "n", plan.written, "`tokens` to write, 0: no writing test")
-	numbers(p, "d", "`depths`: tokens that stand before the test, separated by commas (default 0)", 0, &plan.depths)
-	numbers(p, "b", "`tokens` written per step, separated by commas (default 1)", 1, &plan.steps)
-	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
-	p.Group("how they run")
-	p.TextVar(&plan.cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
+	p.Values("synth", cli.Values{List: specs()})
 	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: one per core, fewer in a CPU quota)")
 	p.BoolVar(&plan.huge, "huge", false, "weights in memory of their own with huge pages (Linux)")
 	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
 	p.BoolVar(&plan.loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood")
+	p.Group("context and memory")
+	p.CacheFlag(&plan.cache)
+	numbers(p, "d", "`depths`: tokens that stand before the test, separated by commas (default 0)", 0, &plan.depths)
+	p.Group("tests")
+	p.IntVar(&plan.prompt, "p", plan.prompt, "`tokens` of the prompt, 0: no test of prefill")
+	p.IntVar(&plan.written, "n", plan.written, "`tokens` to write, 0: no test of decode")
+	numbers(p, "b", "`tokens` written per step of decode, separated by commas (default 1)", 1, &plan.steps)
+	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
 	p.Group("output")
 	markdown := p.Bool("md", false, "print a Markdown table")
 	asJSON := p.Bool("json", false, "print a JSON array of rows")
 
-	return p.Run(args, func() error {
+	return func() error {
 		if p.NArg() > 0 {
 			return cli.Wrong("unexpected argument %q", p.Arg(0))
 		}
@@ -86,7 +92,7 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		defer stop()
 		var rows []row
 		for _, s := range sources {
-			found, err := s.measure(ctx, &plan, stderr)
+			found, err := s.measure(ctx, &plan, p.Err)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -99,7 +105,7 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return printTable(p.Out, rows, "| ", " | ", " |")
 		}
 		return printTable(p.Out, rows, "", "  ", "")
-	})
+	}
 }
 
 // numbers defines a flag of whole numbers, each at least least.
@@ -115,6 +121,14 @@ func numbers(p *cli.Program, name, usage string, least int, list *[]int) {
 		}
 		return nil
 	})
+}
+
+// specs returns the usual synthetic models: the presets in Q4_0, Q8_0 and Q4_K_M.
+func specs() (list []string) {
+	for _, preset := range synth.Presets() {
+		list = append(list, preset+":q4_0", preset+":q8_0", preset+":q4_k_m")
+	}
+	return list
 }
 
 // source is a model to measure: a file, a synthetic one, or the embedded one.
@@ -188,11 +202,11 @@ func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row,
 		}
 		var tests []row
 		if p.prompt > 0 {
-			tests = append(tests, row{Test: "read", Tokens: p.prompt})
+			tests = append(tests, row{Test: "prefill", Tokens: p.prompt})
 		}
 		for _, step := range p.steps {
 			if p.written > 0 {
-				tests = append(tests, row{Test: "write", Tokens: step})
+				tests = append(tests, row{Test: "decode", Tokens: step})
 			}
 		}
 		for _, r := range tests {
@@ -261,7 +275,7 @@ func (b *bench) once(r *row) (seconds float64, tokens int, ops int64, err error)
 	}
 	before := b.s.Ops()
 	began := time.Now()
-	if r.Test == "read" {
+	if r.Test == "prefill" {
 		tokens = r.Tokens
 		for left := tokens; left > 0 && err == nil; left -= min(left, len(b.ids)) {
 			err = b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:min(left, len(b.ids))]})
@@ -291,7 +305,7 @@ func (b *bench) repeat(r *row) error {
 			return err
 		}
 		r.FlopsPerToken = 2 * float64(ops) / float64(tokens)
-		if r.Test == "write" {
+		if r.Test == "decode" {
 			bytes, err := b.m.WriteBytes(r.Tokens, r.Depth+b.plan.written/2, b.plan.cache)
 			if err != nil {
 				return err

@@ -16,7 +16,7 @@ type row struct {
 	Model             string  `json:"model"`
 	Level             string  `json:"level"`
 	Threads           int     `json:"threads"`
-	Test              string  `json:"test"`   // read or write
+	Test              string  `json:"test"`   // prefill or decode
 	Tokens            int     `json:"tokens"` // of the prompt, or per step
 	Depth             int     `json:"depth"`
 	TokensPerSecond   float64 `json:"tokens_per_second"`

@@ -7,9 +7,11 @@ import (
 	"testing"
 )
 
+var measure = command("bench")
+
 func TestBenchPrintsRows(t *testing.T) {
 	var out, errs bytes.Buffer
-	if status := runBench([]string{"-json", "-p", "16", "-n", "4", "-d", "0,8", "-b", "1,2", "-r", "2"}, nil, &out, &errs); status != 0 {
+	if status := measure([]string{"-json", "-p", "16", "-n", "4", "-d", "0,8", "-b", "1,2", "-r", "2"}, nil, &out, &errs); status != 0 {
 		t.Fatalf("status %d: %s", status, errs.String())
 	}
 	var rows []row
@@ -19,17 +21,17 @@ func TestBenchPrintsRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(rows) != 6 {
-		t.Fatalf("%d rows, want reading and writing by 1 and 2 at two depths", len(rows))
+		t.Fatalf("%d rows, want prefill and decode by 1 and 2 at two depths", len(rows))
 	}
 	for i, r := range rows {
-		want := []string{"read", "write", "write"}[i%3]
+		want := []string{"prefill", "decode", "decode"}[i%3]
 		if r.Test != want || r.Depth != i/3*8 || r.Model != "nano" || r.Level == "" || r.Threads < 1 {
 			t.Errorf("row %d is %+v", i, r)
 		}
 		if !(r.TokensPerSecond > 0 && r.FlopsPerToken > 0 && r.TFLOPS > 0 && r.PeakTFLOPS > 0 && r.MultiplyShare > 0 && r.LoadSeconds > 0 && r.FirstTokenSeconds > 0) {
 			t.Errorf("row %d lacks a figure: %+v", i, r)
 		}
-		if written := r.Test == "write"; written != (r.BytesPerToken > 0 && r.ReadGBps > 0 && r.ReadShare > 0) {
+		if written := r.Test == "decode"; written != (r.BytesPerToken > 0 && r.ReadGBps > 0 && r.ReadShare > 0) {
 			t.Errorf("row %d: bytes read %+v", i, r)
 		}
 	}
@@ -41,10 +43,10 @@ func TestBenchPrintsRows(t *testing.T) {
 func TestBenchPrintsTables(t *testing.T) {
 	for flag, begin := range map[string]string{"-md": "| model", "-exact": "model"} {
 		var out, errs bytes.Buffer
-		if status := runBench([]string{flag, "-p", "8", "-n", "0", "-r", "1"}, nil, &out, &errs); status != 0 {
+		if status := measure([]string{flag, "-p", "8", "-n", "0", "-r", "1"}, nil, &out, &errs); status != 0 {
 			t.Fatalf("%s: status %d: %s", flag, status, errs.String())
 		}
-		if s := out.String(); !strings.HasPrefix(s, begin) || !strings.Contains(s, "read 8") || !strings.Contains(s, "%") {
+		if s := out.String(); !strings.HasPrefix(s, begin) || !strings.Contains(s, "prefill 8") || !strings.Contains(s, "%") {
 			t.Errorf("%s prints %q", flag, s)
 		}
 	}
@@ -53,13 +55,13 @@ func TestBenchPrintsTables(t *testing.T) {
 func TestBenchRefusesWrongFlags(t *testing.T) {
 	for _, args := range [][]string{{"-d", "x"}, {"-b", "0"}, {"-r", "0"}, {"-p", "-1"}, {"-synth", "e9b:q4_0"}, {"-synth", "e2b:q9"}, {"file"}} {
 		var out, errs bytes.Buffer
-		if status := runBench(args, nil, &out, &errs); status != 2 || errs.Len() == 0 {
+		if status := measure(args, nil, &out, &errs); status != 2 || errs.Len() == 0 {
 			t.Errorf("%v: status %d, %q", args, status, errs.String())
 		}
 	}
 	for _, args := range [][]string{{"-m", "missing.gguf"}, {"-p", "0", "-n", "0"}} {
 		var out, errs bytes.Buffer
-		if status := runBench(args, nil, &out, &errs); status != 1 || errs.Len() == 0 {
+		if status := measure(args, nil, &out, &errs); status != 1 || errs.Len() == 0 {
 			t.Errorf("%v: status %d, %q", args, status, errs.String())
 		}
 	}

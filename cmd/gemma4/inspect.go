@@ -9,28 +9,34 @@ import (
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 )
 
-var inspectUsage = cli.Usage{
-	Name: "gemma4 inspect",
-	Args: "[flags] [file]",
-	About: `
+func inspectCommand() cli.Command {
+	return cli.Command{
+		Name:  "inspect",
+		Group: "files and text",
+		Does:  "show what is in a GGUF file",
+		Args:  "[flags] [file]",
+		About: `
 Shows what is in a GGUF file of any kind, all parts of a split one: metadata, tensors with their shapes (fastest dimension
 first), and bytes per format. For a Gemma 4 text model also the memory that the keys and values of one session take, by
 context length and cache format. Without a file it shows the embedded model.`,
-	Examples: `
+		Examples: `
 gemma4 inspect model.gguf
 gemma4 inspect -tensors=false -m model-00001-of-00003.gguf
 gemma4 inspect -json model.gguf | jq .memory`,
+		Operands: cli.Values{Files: "*.gguf"},
+		Define:   defineInspect,
+	}
 }
 
-func runInspect(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := cli.New(inspectUsage, stdin, stdout, stderr)
-	p.Group("flags")
+func defineInspect(p *cli.Program) func() error {
+	p.Group("model")
 	model := p.FileFlag()
+	p.Group("output")
 	tensors := p.Bool("tensors", true, "list the tensors; -tensors=false leaves them out")
 	asJSON := p.Bool("json", false, "print one JSON object")
 	cpu := p.Bool("cpu", false, "list the kernel levels that this machine runs instead of a file")
 
-	return p.Run(args, func() error {
+	return func() error {
 		switch {
 		case p.NArg() > 1 || p.NArg() == 1 && model.Path != "":
 			return cli.Wrong("one file at a time")
@@ -56,7 +62,7 @@ func runInspect(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		r.print(p.Out)
 		return nil
-	})
+	}
 }
 
 // listLevels prints the kernel levels of this machine and marks the one that is used.

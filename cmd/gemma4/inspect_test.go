@@ -8,13 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/testdata"
 	"github.com/gogemma/gemma4/nano"
 )
 
-var inspect clitest.Run = runInspect
+var inspect = command("inspect")
 
 // has checks that a line of out matches each pattern, in which a space stands for any space.
 func has(t *testing.T, out string, patterns ...string) {

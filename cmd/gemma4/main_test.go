@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -13,14 +16,21 @@ import (
 	"github.com/gogemma/gemma4/internal/testdata"
 )
 
-var gemma4Command clitest.Run = dispatch
+var gemma4Command clitest.Run = tool().Run
+
+// command returns one of gemma4's.
+func command(name string) clitest.Run {
+	return func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+		return tool().Run(append([]string{name}, args...), stdin, stdout, stderr)
+	}
+}
 
 func TestCommandsAreFoundByName(t *testing.T) {
-	for _, args := range []string{"help", "-h", "-help", "--help", "help help"} {
+	for _, args := range []string{"help", "-h", "-help", "--help"} {
 		out := gemma4Command.Good(t, "", strings.Fields(args)...)
-		for _, c := range commands() {
-			if !strings.Contains(out, "  "+c.name+" ") || !strings.Contains(out, c.does) {
-				t.Errorf("%s does not list %s: %s", args, c.name, out)
+		for _, c := range tool().Commands {
+			if !strings.Contains(out, "  "+c.Name+" ") || !strings.Contains(out, c.Does) {
+				t.Errorf("%s does not list %s: %s", args, c.Name, out)
 			}
 		}
 	}
@@ -30,7 +40,7 @@ func TestCommandsAreFoundByName(t *testing.T) {
 	gemma4Command.Fails(t, 2, `"generate" is no command`, "", "generate")
 	gemma4Command.Fails(t, 2, `"-m" is no command`, "", "-m", "file")
 	var errors strings.Builder
-	if status := dispatch([]string{"help"}, nil, clitest.Full{}, &errors); status != 1 || !strings.Contains(errors.String(), clitest.ErrFull.Error()) {
+	if status := tool().Run([]string{"help"}, nil, clitest.Full{}, &errors); status != 1 || !strings.Contains(errors.String(), clitest.ErrFull.Error()) {
 		t.Errorf("help that nobody gets: status %d, %q", status, errors.String())
 	}
 	if o := gemma4Command.Call(""); o.Status != 2 || o.Out != "" || !strings.Contains(o.Errors, "usage: ") {
@@ -39,18 +49,18 @@ func TestCommandsAreFoundByName(t *testing.T) {
 }
 
 func TestHelpOfEachCommandHasExamplesThatParse(t *testing.T) {
-	for _, c := range commands() {
-		if c.name == "help" {
+	for _, c := range tool().Commands {
+		if c.Name == "help" {
 			continue
 		}
-		out := gemma4Command.Good(t, "", "help", c.name)
+		out := gemma4Command.Good(t, "", "help", c.Name)
 		_, examples, ok := strings.Cut(out, "\nexamples:\n")
-		if !ok || !strings.Contains(examples, "gemma4 "+c.name) || !strings.HasPrefix(out, "usage: gemma4 "+c.name) {
-			t.Errorf("%s: %s", c.name, out)
+		if !ok || !strings.Contains(examples, "gemma4 "+c.Name) || !strings.HasPrefix(out, "usage: gemma4 "+c.Name) {
+			t.Errorf("%s: %s", c.Name, out)
 		}
 		checkCommandLines(t, out)
 	}
-	checkCommandLines(t, help())
+	checkCommandLines(t, gemma4Command.Good(t, "", "help"))
 }
 
 func TestCommandLinesOfTheDocumentsParse(t *testing.T) {
@@ -87,22 +97,33 @@ func TestVersionTellsOfTheProgramAndTheMachine(t *testing.T) {
 	}
 	for _, args := range []string{"version", "-version", "--version"} {
 		out := gemma4Command.Good(t, "", args)
-		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nkernels: ` + best.Name + ` \(of portable.*\)\nthreads: \d+ \(.+\)\n$`)
+		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nprocessor: .+ with .+\nkernels: ` + best.Name + ` \(of portable.*\)\nthreads: \d+ \(.+\)\n$`)
 		if !want.MatchString(out) {
 			t.Errorf("%s: %q", args, out)
 		}
+	}
+	var v version
+	d := json.NewDecoder(strings.NewReader(gemma4Command.Good(t, "", "version", "-json")))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil || v.Kernels != best.Name || v.Threads < 1 || v.OS != runtime.GOOS || len(v.Levels) != len(gemma4.Levels()) {
+		t.Errorf("-json: %v, %+v", err, v)
 	}
 	gemma4Command.Fails(t, 2, "unexpected argument", "", "version", "x")
 	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
 		{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.time", Value: "2026-11-29"}, {Key: "vcs.modified", Value: "true"},
 	}}
-	for got, want := range map[string]string{
-		built(info):               "v1.2.3 (commit abc of 2026-11-29, modified)",
-		built(&debug.BuildInfo{}): "(devel) (commit not recorded in this build)",
-		built(nil):                "of unknown version",
+	installed := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3", Sum: "h1:abc="}}
+	for _, test := range []struct {
+		info            *debug.BuildInfo
+		version, commit string
+	}{
+		{info, "v1.2.3", "commit abc of 2026-11-29, modified"},
+		{installed, "v1.2.3", "module h1:abc="},
+		{&debug.BuildInfo{}, "(devel)", "commit not recorded in this build"},
+		{nil, "of unknown version", "commit not recorded in this build"},
 	} {
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
+		if v := built(test.info); v.Version != test.version || v.origin() != test.commit {
+			t.Errorf("%+v, %q; want %q, %q", v, v.origin(), test.version, test.commit)
 		}
 	}
 }

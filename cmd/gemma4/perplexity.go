@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,28 +16,35 @@ import (
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 )
 
-var perplexityUsage = cli.Usage{
-	Name: "gemma4 perplexity",
-	Args: "[flags] [file]",
-	About: `
+func perplexityCommand() cli.Command {
+	return cli.Command{
+		Name:  "perplexity",
+		Group: "measurements",
+		Does:  "measure how well a model predicts a text",
+		Args:  "[flags] [file]",
+		About: `
 Prints the perplexity of a text file, or of standard input, with its standard error. The text is cut into windows of
 -ctx tokens (default 2048, or the model's context if that is smaller), each read behind a BOS token; every token counts.
 With -ids and -logits it reads those ids as they are and writes what follows each of them: little-endian float32
 [ids, vocabulary].`,
-	Examples: `
+		Examples: `
 gemma4 perplexity book.txt
 gemma4 perplexity -m model.gguf -cache q8_0 -ctx 512 < book.txt
 gemma4 perplexity -m model.gguf -ids 2,105,2364 -logits out.f32`,
+		Operands: cli.Values{Files: "*"},
+		Define:   definePerplexity,
+	}
 }
 
-func runPerplexity(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := cli.New(perplexityUsage, stdin, stdout, stderr)
+func definePerplexity(p *cli.Program) func() error {
 	model, session := p.ModelFlags(), p.SessionFlags("2048, or the model's if that is smaller; of -ids the model's")
-	p.Group("logits")
+	p.Group("output")
+	asJSON := p.Bool("json", false, "print one JSON object")
 	ids := p.String("ids", "", "`ids` to read instead of a text, such as 2,105,2364; with -logits")
 	out := p.String("logits", "", "`file` for the logits of -ids; it appears when it is complete")
+	p.Values("logits", cli.Values{Files: "*"})
 
-	return p.Run(args, func() error {
+	return func() error {
 		switch {
 		case p.NArg() > 1:
 			return cli.Wrong("one file at a time, not %d", p.NArg())
@@ -44,6 +52,8 @@ func runPerplexity(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 			return cli.Wrong("-ids and -logits go together")
 		case *ids != "" && p.NArg() > 0:
 			return cli.Wrong("-ids takes the place of the file")
+		case *ids != "" && *asJSON:
+			return cli.Wrong("-json is for the perplexity of a text, and -logits writes float32")
 		}
 		var text []byte
 		var err error
@@ -74,15 +84,30 @@ func runPerplexity(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 			if err != nil {
 				return fmt.Errorf("-ids: %w", err)
 			}
-			return writeFile(*out, func(w *bufio.Writer) error { return writeLogits(ctx, w, s, list, p.Progress("reading")) })
+			return writeFile(*out, func(w *bufio.Writer) error { return writeLogits(ctx, w, s, list, p.Progress("prefill")) })
 		}
-		result, err := s.Perplexity(ctx, m.Tokenizer().Encode(string(text), false), p.Progress("reading"))
+		result, err := s.Perplexity(ctx, m.Tokenizer().Encode(string(text), false), p.Progress("prefill"))
 		if err != nil {
 			return err
 		}
+		if *asJSON {
+			return json.NewEncoder(p.Out).Encode(measured{
+				result.Value(), result.ValueStdErr(), result.Mean, result.StdErr, result.Tokens, s.Context(),
+			})
+		}
 		fmt.Fprintf(p.Out, "%v, windows of %d\n", result, s.Context())
 		return nil
-	})
+	}
+}
+
+// measured is what -json prints.
+type measured struct {
+	Perplexity       float64 `json:"perplexity"`
+	PerplexityStdErr float64 `json:"perplexity_std_err"`
+	Nats             float64 `json:"nats_per_token"`
+	NatsStdErr       float64 `json:"nats_per_token_std_err"`
+	Tokens           int     `json:"tokens"`
+	Window           int     `json:"window"`
 }
 
 // readText returns the text of the file that was named, or of standard input.

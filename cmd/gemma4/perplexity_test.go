@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -13,11 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
 	"github.com/gogemma/gemma4/internal/testdata"
 )
 
-var perplexity clitest.Run = runPerplexity
+var perplexity = command("perplexity")
 
 const rememberMia = "Remember this. The code of Mia is 4821. What is the code of Mia?"
 
@@ -30,6 +30,13 @@ func TestPerplexityOfAFileAndOfStandardInputAreTheSame(t *testing.T) {
 	want := regexp.MustCompile(`^perplexity \d+\.\d{4} ± \d+\.\d{4} \(\d\.\d{5} ± \d\.\d{5} nats per token, \d\d tokens\), windows of 2048\n$`)
 	if a != b || !want.MatchString(a) {
 		t.Errorf("file: %q, standard input: %q", a, b)
+	}
+	var m measured
+	d := json.NewDecoder(strings.NewReader(perplexity.Good(t, rememberMia, "-json")))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil || !strings.HasPrefix(a, fmt.Sprintf("perplexity %.4f ± %.4f (", m.Perplexity, m.PerplexityStdErr)) ||
+		m.Tokens < 10 || m.Window != 2048 || math.Abs(math.Exp(m.Nats)-m.Perplexity) > 1e-9 || m.NatsStdErr <= 0 {
+		t.Errorf("-json: %v, %+v; as text %q", err, m, a)
 	}
 	if out := perplexity.Good(t, rememberMia, "-ctx", "8", "-cache", "q8_0", "-exact", "-threads", "1"); !strings.HasSuffix(out, "windows of 8\n") || out == a {
 		t.Errorf("with flags: %q", out)
@@ -130,6 +137,7 @@ func TestWhatCannotBeMeasuredIsOneSentence(t *testing.T) {
 		{2, "go together", []string{"-ids", "2"}},
 		{2, "go together", []string{"-logits", out}},
 		{2, "place of the file", []string{"-ids", "2", "-logits", out, "text.txt"}},
+		{2, "-json is for", []string{"-json", "-ids", "2", "-logits", out}},
 		{2, "one file", []string{"a", "b"}},
 	} {
 		perplexity.Fails(t, test.status, test.want, "", test.args...)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,10 +15,13 @@ import (
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 )
 
-var runUsage = cli.Usage{
-	Name: "gemma4 run",
-	Args: "[flags] [prompt]",
-	About: `
+func runCommand() cli.Command {
+	return cli.Command{
+		Name:  "run",
+		Group: "answers",
+		Does:  "answer a prompt, or hold a conversation",
+		Args:  "[flags] [prompt]",
+		About: `
 Answers a prompt, the arguments joined by spaces. A text from a pipe or a file on standard input stands before it; with "-" as
 the prompt it is the prompt. Without a prompt it holds a conversation: at a terminal with a line editor, else one line, one
 turn. /help lists what else can be said there.
@@ -29,35 +31,40 @@ The answer goes to standard output, everything else to standard error. Thoughts 
 empty one when it is pressed twice. With -session the conversation is kept in a file after every turn and goes on where it
 was; the instruction, the tools and thinking are kept, too. With -raw the prompt is continued as it is, with a BOS token in
 front; markup such as <|turn> is parsed then.`,
-	Examples: `
+		Examples: `
 gemma4 run "What is the capital of France?"
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
 cat notes.txt | gemma4 run -m model.gguf -temp 0 "Summarise this."
 gemma4 run -m model.gguf -session talk.gguf -memory 2GB -think
 gemma4 run -m model.gguf -raw -n 100 "Once upon a time"`,
+		Define: defineRun,
+	}
 }
 
-func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := cli.New(runUsage, stdin, stdout, stderr)
-	t := &talk{Program: p, model: p.ModelFlags(), sampling: p.SamplingFlags()}
-	p.Group("answers")
-	t.most = p.Count("n", "most `tokens` per answer (default: as many as the context holds)")
-	p.BoolVar(&t.options.Thinking, "think", false, "let the model think before it answers")
-	p.BoolVar(&t.thoughts, "thoughts", p.Terminal(), "show thoughts (default: where the output is a terminal)")
-	p.BoolVar(&t.stats, "stats", false, "show tokens per second, the seed and the reason of the end after each answer")
-	raw := p.Bool("raw", false, "no chat template: continue the prompt as it is")
-	p.Group("conversation")
-	p.StringVar(&t.options.System, "system", "", "`instruction` that stands before the conversation")
-	p.FileVar(&t.file, "session", "`file` that keeps the conversation")
-	p.TextVar(&t.options.Full, "full", gemma4.FullStop, "`policy` when the context is full: stop the answer, drop the oldest turns, or end with an error")
+func defineRun(p *cli.Program) func() error {
+	t := &talk{Program: p}
+	t.model = p.ModelFlags()
+	session := p.SessionFlags("as many as the model's, taken as they are needed")
+	t.sampling = p.SamplingFlags()
+	p.Group("chat")
 	var tools, template string
+	p.StringVar(&t.options.System, "system", "", "`instruction` that stands before the conversation")
+	p.BoolVar(&t.options.Thinking, "think", false, "let the model think before it answers")
 	p.FileVar(&tools, "tools", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
-	history := p.String("history", historyFile(), "`file` that keeps what was typed for the arrow keys; empty: none")
+	p.ChoiceVar(&t.options.Full, "full", gemma4.FullStop,
+		"`policy` when the context is full: stop the answer, drop the oldest turns, or end with an error", "stop", "drop", "error")
+	p.FileVar(&t.file, "session", "`file` that keeps the conversation")
 	p.FileVar(&template, "template", "`file` with a chat template that takes the place of the model's")
 	p.Func("var", "`NAME=JSON` for the template, such as preserve_thinking=true; may be repeated", t.variable)
-	session := p.SessionFlags("as many as the model's, taken as they are needed")
+	raw := p.Bool("raw", false, "no chat template: continue the prompt as it is")
+	history := p.String("history", historyFile(), "`file` that keeps what was typed for the arrow keys; empty: none")
+	p.Values("history", cli.Values{Files: "*"})
+	p.Group("output")
+	t.most = p.Count("n", "most `tokens` per answer (default: as many as the context holds)")
+	p.BoolVar(&t.thoughts, "thoughts", p.Terminal(), "show thoughts (default: where the output is a terminal)")
+	p.BoolVar(&t.stats, "stats", false, "show tokens per second of prefill and decode, the seed and the reason of the end after each answer")
 
-	return p.Run(args, func() error {
+	return func() error {
 		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || tools != "" || template != "") {
 			return cli.Wrong("-raw has no turns: -system, -think, -session, -tools and -template do not go with it")
 		}
@@ -97,7 +104,7 @@ func runRun(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			}
 			return t.line(ctx, prompt, true)
 		})
-	})
+	}
 }
 
 // historyFile returns where the history is kept unless the user says otherwise, nowhere if there is no home.

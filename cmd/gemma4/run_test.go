@@ -14,7 +14,7 @@ import (
 	"github.com/gogemma/gemma4/nano"
 )
 
-var run clitest.Run = runRun
+var run = command("run")
 
 func TestAnswersOfTheEmbeddedModel(t *testing.T) {
 	for _, test := range []struct {
@@ -138,7 +138,7 @@ func TestASeedMakesAnAnswerRepeatable(t *testing.T) {
 
 func TestStatisticsGoToStandardErrorIfAskedFor(t *testing.T) {
 	o := run.Call("", "-temp", "0", "-seed", "9", "-stats", "What is 2 + 3?")
-	want := regexp.MustCompile(`^\(prompt \d+ tokens, 0 of them known, \d+\.\d tokens/s; answer \d+ tokens, \d+\.\d tokens/s; seed 9; ended by: end of turn\)\n$`)
+	want := regexp.MustCompile(`^\(prompt \d+ tokens, 0 of them known, prefill \d+\.\d tokens/s; answer \d+ tokens, decode \d+\.\d tokens/s; seed 9; ended by: end of turn\)\n$`)
 	if !want.MatchString(o.Errors) {
 		t.Errorf("got %q", o.Errors)
 	}
@@ -189,7 +189,7 @@ func TestAnUnknownKernelLevelIsAnError(t *testing.T) {
 
 func TestAFullDiskIsAnError(t *testing.T) {
 	var errors bytes.Buffer
-	status := runRun([]string{"-temp", "0", "What is 2 + 3?"}, strings.NewReader(""), clitest.Full{}, &errors)
+	status := run([]string{"-temp", "0", "What is 2 + 3?"}, strings.NewReader(""), clitest.Full{}, &errors)
 	if status != 1 || !strings.HasSuffix(errors.String(), "gemma4 run: short write\n") {
 		t.Errorf("status %d, %q", status, errors.String())
 	}

@@ -93,7 +93,8 @@ func (t *talk) begin() (err error) {
 // apply makes the conversation follow the options.
 func (t *talk) apply() {
 	o := &t.chat.Options
-	o.GenerateOptions, o.System, o.Thinking, o.Tools, o.Full = t.generation(), t.options.System, t.options.Thinking, t.options.Tools, t.options.Full
+	o.GenerateOptions = t.generation()
+	o.System, o.Thinking, o.Tools, o.Full = t.options.System, t.options.Thinking, t.options.Tools, t.options.Full
 }
 
 func (t *talk) generation() gemma4.GenerateOptions {
@@ -291,7 +292,7 @@ func (t *talk) statistics(r gemma4.Result, err error) {
 	if !t.stats || err != nil && !errors.Is(err, context.Canceled) {
 		return
 	}
-	t.note("(prompt %d tokens, %d of them known, %.1f tokens/s; answer %d tokens, %.1f tokens/s; seed %d; ended by: %v)",
+	t.note("(prompt %d tokens, %d of them known, prefill %.1f tokens/s; answer %d tokens, decode %.1f tokens/s; seed %d; ended by: %v)",
 		r.Reused+r.Prompt, r.Reused, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), r.Seed, r.Reason)
 }
 

@@ -233,7 +233,7 @@ func TestASignalEndsAPipeAndKeepsWhatCame(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "talk")
 	// At this temperature it talks nonsense until its context is full.
 	args := strings.Fields("-temp 20 -top-k 0 -top-p 1 -seed 5 -session " + file)
-	status := runRun(args, strings.NewReader("Tell me a story.\n/help\n"), &out, &errors)
+	status := run(args, strings.NewReader("Tell me a story.\n/help\n"), &out, &errors)
 	if out.err != nil {
 		t.Skipf("no signals here: %v", out.err)
 	}
@@ -251,7 +251,7 @@ func TestWhatCannotBeHeldIsOneSentence(t *testing.T) {
 	run.Fails(t, 1, "context holds 4", "What is 2 + 3?\n", "-ctx", "4")
 	run.Fails(t, 2, "nonsense", "", "-nonsense")
 	var errors bytes.Buffer
-	if status := runRun([]string{"-temp", "0"}, strings.NewReader("What is 2 + 3?\n"), clitest.Full{}, &errors); status != 1 || errors.String() != "gemma4 run: short write\n" {
+	if status := run([]string{"-temp", "0"}, strings.NewReader("What is 2 + 3?\n"), clitest.Full{}, &errors); status != 1 || errors.String() != "gemma4 run: short write\n" {
 		t.Errorf("a full disk: status %d, %q", status, errors.String())
 	}
 }

@@ -25,7 +25,7 @@ func converse(t *testing.T, args ...string) (s *clitest.Terminal, wait func() in
 	t.Helper()
 	t.Setenv("TERM", "xterm")
 	s = clitest.NewTerminal(t)
-	wait = s.Start(runRun, append([]string{"-temp", "0", "-history", ""}, args...)...)
+	wait = s.Start(run, append([]string{"-temp", "0", "-history", ""}, args...)...)
 	s.Shows(prompt)
 	return s, wait
 }
@@ -134,7 +134,7 @@ func TestControlCharactersDoNotReachTheTerminal(t *testing.T) {
 func TestATerminalThatMovesNoCursorGetsPlainLines(t *testing.T) {
 	t.Setenv("TERM", "dumb")
 	s := clitest.NewTerminal(t)
-	wait := s.Start(runRun, "-temp", "0")
+	wait := s.Start(run, "-temp", "0")
 	s.Shows("> ")
 	s.Type("What is 2 + 3?\n/undo now\n")
 	s.Shows("2 + 3 = 5")
@@ -152,7 +152,7 @@ func TestTheTerminalIsAsItWasInTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait := s.Start(runRun, "-history", "")
+	wait := s.Start(run, "-history", "")
 	s.Shows("knows the capitals") // what the embedded model is for
 	s.Shows(prompt)
 	if now, _ := unix.IoctlGetTermios(int(s.Fd()), unix.TCGETS); *now == *before {

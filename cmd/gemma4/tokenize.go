@@ -3,35 +3,39 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/tokenizer"
 )
 
-var tokenizeUsage = cli.Usage{
-	Name: "gemma4 tokenize",
-	Args: "[flags] [text]",
-	About: `
+func tokenizeCommand() cli.Command {
+	return cli.Command{
+		Name:  "tokenize",
+		Group: "files and text",
+		Does:  "cut text into tokens, or make text of tokens",
+		Args:  "[flags] [text]",
+		About: `
 Shows the tokens of a text, one id and piece per line. The text is the arguments, joined by spaces, or standard input,
 byte for byte. With -d it is the other way round: ids, separated by commas or spaces or as -json prints them, become
 text, without a newline at its end unless it goes to a terminal.`,
-	Examples: `
+		Examples: `
 gemma4 tokenize "Hello world"
 gemma4 tokenize -json "Hello world" | gemma4 tokenize -d
 gemma4 tokenize -m model.gguf -bos -special < prompt.txt`,
+		Define: defineTokenize,
+	}
 }
 
-func runTokenize(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := cli.New(tokenizeUsage, stdin, stdout, stderr)
-	p.Group("flags")
+func defineTokenize(p *cli.Program) func() error {
+	p.Group("model")
 	model := p.FileFlag()
+	p.Group("output")
 	asJSON := p.Bool("json", false, "print a JSON array of ids")
 	special := p.Bool("special", false, "parse markup such as <|turn>; with -d: print it")
 	bos := p.Bool("bos", false, "put the BOS token in front")
-	decode := p.Bool("d", false, "decode: ids to text")
+	decode := p.Bool("d", false, "make text of ids")
 
-	return p.Run(args, func() error {
+	return func() error {
 		if *decode && (*asJSON || *bos) {
 			return cli.Wrong("-d makes text of ids: -json and -bos do not go with it")
 		}
@@ -65,7 +69,7 @@ func runTokenize(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			fmt.Fprintf(p.Out, "%7d  %q\n", id, t.Text(id))
 		}
 		return nil
-	})
+	}
 }
 
 func printText(p *cli.Program, t *tokenizer.Tokenizer, input string, special bool) error {

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
 	"github.com/gogemma/gemma4/internal/testdata"
 )
 
-var tokenize clitest.Run = runTokenize
+var tokenize = command("tokenize")
 
 func TestTextIsShownAsIDsAndPieces(t *testing.T) {
 	out := tokenize.Good(t, "", "-bos", "-special", "<|turn>user\nWhat is 42?")

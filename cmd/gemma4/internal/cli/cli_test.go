@@ -10,7 +10,6 @@ import (
 	"os"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/gogemma/gemma4"
@@ -21,10 +20,11 @@ import (
 
 // program returns an example that does body and has all flags.
 func program(body func(p *Program, s *SamplingFlags, o *gemma4.SessionOptions, m *ModelFlags) error) clitest.Run {
+	c := Command{Name: "test", Args: "[flags]", About: "About.", Examples: "\nx test -temp 0\n"}
 	return func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-		p := New(Usage{Name: "test", Args: "[flags]", About: "About.", Examples: "\ntest -temp 0\n"}, stdin, stdout, stderr)
+		p := New("x", c, stdin, stdout, stderr)
 		m, o, s := p.ModelFlags(), p.SessionFlags("all"), p.SamplingFlags()
-		p.Group("answers")
+		p.Group("output")
 		p.Count("n", "`tokens`")
 		return p.Run(args, func() error { return body(p, s, o, m) })
 	}
@@ -37,7 +37,9 @@ func TestWrongFlagsEndWithStatus2AndTheUsage(t *testing.T) {
 	for _, test := range []struct {
 		args, text string
 	}{
-		{"-nonsense", "not defined: -nonsense"},
+		{"-nonsense", "there is no flag -nonsense"},
+		{"-tmep 0", "there is no flag -tmep; did you mean -temp?"},
+		{"--ctz=5", "there is no flag -ctz; did you mean -ctx?"},
 		{"-cache f64", `unknown cache format "f64"`},
 		{"-n -1", "not negative"},
 		{"-n many", "not negative"},
@@ -80,7 +82,7 @@ func TestSizesAreThoseThatPeopleWrite(t *testing.T) {
 }
 
 func TestAValueThatIsRefusedLeavesTheOldOne(t *testing.T) {
-	p := New(Usage{Name: "test"}, nil, io.Discard, io.Discard)
+	p := New("x", Command{Name: "test"}, nil, io.Discard, io.Discard)
 	s := p.SamplingFlags()
 	n := p.Count("n", "`tokens`")
 	for _, f := range []struct{ name, good, bad string }{{"n", "3", "x"}, {"top-k", "5", "-1"}, {"temp", "0.5", "hot"}, {"top-p", "0.9", "2"}} {
@@ -115,7 +117,7 @@ func TestTextThatLooksLikeAFlagIsTextBehindTwoDashes(t *testing.T) {
 
 func TestHelpGoesToStandardOutputWithStatus0(t *testing.T) {
 	out := program(idle).Good(t, "", "-help")
-	for _, text := range []string{"usage: test [flags]\n", "About.", "-cache format", "default f16", "-exact", "-threads number", "-seed number"} {
+	for _, text := range []string{"usage: x test [flags]\n", "About.", "-cache format", "default f16", "-exact", "-threads number", "-seed number"} {
 		if !strings.Contains(out, text) {
 			t.Errorf("%q is missing in %s", text, out)
 		}
@@ -152,7 +154,7 @@ func TestErrorsAreOneLineThatSteersNoTerminal(t *testing.T) {
 	run := program(func(*Program, *SamplingFlags, *gemma4.SessionOptions, *ModelFlags) error {
 		return errors.New("gemma4: first\nsecond \x1b[2Jthird")
 	})
-	if o := run.Call(""); o.Status != 1 || o.Errors != "test: first second \uFFFD[2Jthird\n" {
+	if o := run.Call(""); o.Status != 1 || o.Errors != "x test: first second \uFFFD[2Jthird\n" {
 		t.Errorf("status %d, %q", o.Status, o.Errors)
 	}
 }
@@ -164,10 +166,10 @@ func TestHowAProgramEndsIsItsStatus(t *testing.T) {
 		errors string
 	}{
 		{nil, 0, ""},
-		{errors.New("broken"), 1, "test: broken\n"},
+		{errors.New("broken"), 1, "x test: broken\n"},
 		{fmt.Errorf("reading: %w", context.Canceled), 130, ""},
-		{&os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}, 1, ""},
-		{Wrong("not so"), 2, "test: not so\nusage: test [flags]\ntest -h lists the flags\n"},
+		{&os.PathError{Op: "write", Path: "|1", Err: brokenPipe}, 1, ""},
+		{Wrong("not so"), 2, "x test: not so\nusage: x test [flags]\nx test -h lists the flags\n"},
 	} {
 		o := program(func(*Program, *SamplingFlags, *gemma4.SessionOptions, *ModelFlags) error { return test.err }).Call("")
 		if o.Status != test.status || o.Errors != test.errors {
@@ -182,7 +184,7 @@ func TestOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 		return nil
 	})
 	var errors bytes.Buffer
-	if status := run(nil, strings.NewReader(""), clitest.Full{}, &errors); status != 1 || errors.String() != "test: short write\n" {
+	if status := run(nil, strings.NewReader(""), clitest.Full{}, &errors); status != 1 || errors.String() != "x test: short write\n" {
 		t.Errorf("status %d, %q", status, errors.String())
 	}
 }
@@ -222,12 +224,12 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 		{"thought that ends a line", true, []chat.Event{thought("so\n"), text("a")}, nil, "[thought] so\na\n", ""},
 		{"hidden thought", false, []chat.Event{thought("so"), text("a")}, nil, "a\n", ""},
 		{"calls", true, []chat.Event{text("a"), call, call}, nil, "a\n[call] get_time({\"city\":\"Oslo\"})\n[call] get_time({\"city\":\"Oslo\"})\n", ""},
-		{"mended call", true, []chat.Event{mended}, nil, "[call] f({})\n", "test: the next call left the format and has been mended\n"},
-		{"malformed call", true, []chat.Event{bad}, nil, "call:get\n", "test: chat: no name\n"},
+		{"mended call", true, []chat.Event{mended}, nil, "[call] f({})\n", "x test: the next call left the format and has been mended\n"},
+		{"malformed call", true, []chat.Event{bad}, nil, "call:get\n", "x test: chat: no name\n"},
 		{"error on the way", true, []chat.Event{text("a")}, errors.New("broken"), "a\n", "broken"},
 	} {
 		var out, complaints bytes.Buffer
-		p := New(Usage{Name: "test"}, nil, &out, &complaints)
+		p := New("x", Command{Name: "test"}, nil, &out, &complaints)
 		calls, err := p.Answer(answer(test.err, test.events...), test.thoughts)
 		if err != test.err || out.String() != test.out || err == nil && complaints.String() != test.errors {
 			t.Errorf("%s: printed %q and %q, error %v; want %q and %q", test.name, out.String(), complaints.String(), err, test.out, test.errors)
@@ -239,7 +241,7 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 }
 
 func TestAnAnswerThatNobodyReadsStops(t *testing.T) {
-	p := New(Usage{Name: "test"}, nil, clitest.Full{}, io.Discard)
+	p := New("x", Command{Name: "test"}, nil, clitest.Full{}, io.Discard)
 	n := 0
 	_, err := p.Answer(func(yield func(gemma4.Token, error) bool) {
 		for yield(gemma4.Token{Event: chat.Event{Text: "word "}}, nil) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"strconv"
@@ -25,6 +26,7 @@ type ModelFlags struct {
 func (p *Program) FileFlag() *ModelFlags {
 	f := &ModelFlags{}
 	p.FileVar(&f.Path, "m", "GGUF `file`, of a split one any part; without it the embedded model, nano, is used")
+	p.Values("m", Values{Files: "*.gguf"})
 	return f
 }
 
@@ -38,6 +40,21 @@ func (p *Program) FileVar(path *string, name, usage string) {
 		*path = text
 		return nil
 	})
+	p.Values(name, Values{Files: "*"})
+}
+
+// ChoiceVar defines a flag that takes one of a few words, the default among them.
+func (p *Program) ChoiceVar(value encoding.TextUnmarshaler, name string, byDefault encoding.TextMarshaler, usage string, words ...string) {
+	p.TextVar(value, name, byDefault, usage)
+	p.Values(name, Values{List: words})
+}
+
+// Values says what completion offers for a flag.
+func (p *Program) Values(name string, v Values) { p.values[name] = v }
+
+// CacheFlag defines -cache.
+func (p *Program) CacheFlag(format *gemma4.CacheFormat) {
+	p.ChoiceVar(format, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0", "f32", "f16", "q8_0", "q4_0")
 }
 
 // ModelFlags defines -m, -exact, -threads, -prefault, -huge and -allow-unknown.
@@ -48,7 +65,8 @@ func (p *Program) ModelFlags() *ModelFlags {
 	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk before anything else")
 	p.BoolVar(&f.huge, "huge", false, "read it into memory of its own with huge pages: a little faster, and as large as the model (Linux)")
 	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
-	p.BoolVar(&f.Loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood and may change the answer, at your own risk")
+	p.BoolVar(&f.Loader.AllowUnknown, "allow-unknown", false,
+		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
 	p.checks = append(p.checks, func() error {
 		if f.Path == "" && (f.prefault || f.huge) {
 			return errors.New("-prefault and -huge are for a model's file, and the embedded one lies in memory: name a file with -m")
@@ -81,13 +99,14 @@ func (f *ModelFlags) Open() (*gemma4.Model, error) {
 
 // SessionFlags defines -cache, -ctx, whose usage says what context it gives by default, and -memory. Long prompts show their progress.
 func (p *Program) SessionFlags(context string) *gemma4.SessionOptions {
-	p.Group("memory")
-	o := &gemma4.SessionOptions{Progress: p.Progress("reading")}
-	p.TextVar(&o.Cache, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0")
+	p.Group("context and memory")
+	o := &gemma4.SessionOptions{Progress: p.Progress("prefill")}
+	p.CacheFlag(&o.Cache)
 	p.Func("ctx", "`positions` that the context holds (default: "+context+")", func(text string) error {
 		return setCount(&o.Context, text)
 	})
-	p.Func("memory", "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or refuses a -ctx that does not fit", func(text string) (err error) {
+	const memory = "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or refuses a -ctx that does not fit"
+	p.Func("memory", memory, func(text string) (err error) {
 		o.Memory, err = size(text)
 		return err
 	})

@@ -21,17 +21,9 @@ import (
 const (
 	ok          = 0
 	failed      = 1
-	wrongFlags  = 2
+	wrongUsage  = 2
 	interrupted = 128 + 2 // as shells have it: 128 + the number of SIGINT
 )
-
-// Usage is what a program's help says beside its flags.
-type Usage struct {
-	Name     string // such as "gemma4 run"
-	Args     string // what stands behind the name
-	About    string // what it does, for people
-	Examples string // command lines, one each, that may be copied
-}
 
 // Program is one command: its flags, and what it reads and writes.
 type Program struct {
@@ -40,10 +32,11 @@ type Program struct {
 	Out *bufio.Writer // standard output; Run flushes it at the end, a program that streams does it earlier
 	Err io.Writer     // standard error
 
-	stdout io.Writer // below Out
-	usage  Usage
-	groups []group        // of flags, in the order of the help
-	checks []func() error // of flags that only make sense together
+	stdout  io.Writer // below Out
+	command Command
+	groups  []group           // of flags, in the order of the help
+	values  map[string]Values // of flags, for completion
+	checks  []func() error    // of flags that only make sense together
 
 	sampling *SamplingFlags // may be nil
 
@@ -56,12 +49,12 @@ type group struct {
 	before map[string]bool
 }
 
-// New returns a program without flags.
-func New(u Usage, stdin io.Reader, stdout, stderr io.Writer) *Program {
+// New returns a command of a tool, without flags.
+func New(tool string, c Command, stdin io.Reader, stdout, stderr io.Writer) *Program {
 	p := &Program{
-		FlagSet: flag.NewFlagSet(u.Name, flag.ContinueOnError),
+		FlagSet: flag.NewFlagSet(tool+" "+c.Name, flag.ContinueOnError),
 		In:      stdin, Out: bufio.NewWriter(stdout), Err: stderr,
-		stdout: stdout, usage: u,
+		stdout: stdout, command: c, values: map[string]Values{},
 	}
 	p.SetOutput(io.Discard) // Run prints what is wrong
 	return p
@@ -102,10 +95,10 @@ func (p *Program) Run(args []string, body func() error) int {
 	case errors.As(err, &wrong):
 		p.Complain(err)
 		fmt.Fprintf(p.Err, "usage: %s\n%s -h lists the flags\n", p.synopsis(), p.Name())
-		return wrongFlags
+		return wrongUsage
 	case errors.Is(err, context.Canceled):
 		return interrupted
-	case errors.Is(err, syscall.EPIPE): // the reader has gone: it has what it wanted
+	case errors.Is(err, brokenPipe): // the reader has gone: it has what it wanted
 		return failed
 	}
 	p.Complain(err)
@@ -124,6 +117,10 @@ func Interruptible() (ctx context.Context, stop func()) {
 func (p *Program) parse(args []string) error {
 	if err := p.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return err
+	} else if name, unknown := strings.CutPrefix(fmt.Sprint(err), "flag provided but not defined: -"); unknown {
+		var names []string
+		p.VisitAll(func(f *flag.Flag) { names = append(names, "-"+f.Name) })
+		return Wrong("there is no flag -%s%s", name, meant("-"+name, names))
 	} else if err != nil {
 		return Wrong("%v", err)
 	}
@@ -160,12 +157,12 @@ func (p *Program) check() error {
 }
 
 // synopsis is the name and what stands behind it.
-func (p *Program) synopsis() string { return strings.TrimSpace(p.Name() + " " + p.usage.Args) }
+func (p *Program) synopsis() string { return strings.TrimSpace(p.Name() + " " + p.command.Args) }
 
 func (p *Program) help() {
-	fmt.Fprintf(p.Out, "usage: %s\n\n%s\n", p.synopsis(), strings.TrimSpace(p.usage.About))
+	fmt.Fprintf(p.Out, "usage: %s\n\n%s\n", p.synopsis(), strings.TrimSpace(p.command.About))
 	fmt.Fprint(p.Out, "\nexamples:\n")
-	for line := range strings.Lines(strings.TrimSpace(p.usage.Examples) + "\n") {
+	for line := range strings.Lines(strings.TrimSpace(p.command.Examples) + "\n") {
 		fmt.Fprint(p.Out, "  ", line)
 	}
 	for i, g := range p.groups {

@@ -1,0 +1,8 @@
+//go:build !plan9
+
+package cli
+
+import "syscall"
+
+// brokenPipe is the error of writing what nobody reads any more.
+const brokenPipe = syscall.EPIPE
