@@ -99,7 +99,7 @@ GLOBL fp4<>(SB), (NOPTR|RODATA), $16
 	VPSRLD $4, hi, hi
 
 // SIXBITS sets the 64 bytes at SP to the eight scales and the eight minima of a block of Q4_K or Q5_K, times their
-// halves: sixBitPairs in tensor/decode_k.go.
+// halves: sixBitPairs in tensor/unpack_k.go.
 #define SIXBITS \
 	HALVES((SI)) \
 	MOVL 4(SI), AX \

@@ -1,7 +1,7 @@
 #include "textflag.h"
 #include "decode_amd64.h"
 
-// Decoders of the codebook formats for AVX2 (tensor/decode_iq.go). A codebook's entry, the numbers of eight (or twice four) levels
+// Decoders of the codebook formats for AVX2 (tensor/unpack_iq.go). A codebook's entry, the numbers of eight (or twice four) levels
 // of two (three) bits, goes to all lanes; each lane shifts its own number down and looks the level up among those of the
 // group, in Y14, which are times the group's scale already. The sign bit is shifted up in the same way.
 //

@@ -35,46 +35,22 @@ func newRowCase(t *testing.T, f tensor.Format, rows, blocks, n int, atEnd bool) 
 	return c
 }
 
-// check runs the kernel and compares it with the portable one.
-func (c *rowCase) check(t *testing.T, what string, ref, k *tensor.Kernels) {
+// check runs the kernel and compares it with plain Go.
+func (c *rowCase) check(t *testing.T, what string, k *tensor.Kernels) {
 	t.Helper()
 	units := tensor.Q8Len(c.cols)
 	for i := range c.n {
-		ref.Quantize(c.q[i*units:(i+1)*units], c.x[i*c.cols:(i+1)*c.cols])
+		tensor.Portable().Quantize(c.q[i*units:(i+1)*units], c.x[i*c.cols:(i+1)*c.cols])
 	}
 	want := make([]float32, len(c.got))
 	k.Rows[c.format](c.got, c.stride, c.w, c.size, c.rows, c.q, units, c.n)
-	ref.Rows[c.format](want, c.stride, c.w, c.size, c.rows, c.q, units, c.n)
-	row := make([]float32, c.cols)
-	for r := range c.rows {
-		c.format.Decode(row, c.w[r*c.size:(r+1)*c.size])
-		for i := range c.n {
-			scale := 0.0
-			for j, v := range row {
-				scale += math.Abs(float64(v) * float64(c.x[i*c.cols+j]))
-			}
-			g, w := float64(c.got[i*c.stride+r]), float64(want[i*c.stride+r])
-			if math.IsInf(scale, 0) {
-				continue // weights that no float holds: whether a product is one depends on the order of its factors
-			}
-			if math.IsNaN(w) || math.IsInf(w, 0) { // which of them depends on the order
-				if !math.IsNaN(g) && !math.IsInf(g, 0) {
-					t.Fatalf("%v, %s, %d columns, row %d, token %d: got %g, want %g", c.format, what, c.cols, r, i, g, w)
-				}
-				continue
-			}
-			// As in TestRowKernels.
-			if !(math.Abs(g-w) <= (float64(c.cols)/32+8)*0x1p-23*(scale+32)) {
-				t.Fatalf("%v, %s, %d columns, row %d, token %d of %d: got %g, want %g", c.format, what, c.cols, r, i, c.n, g, w)
-			}
-		}
-	}
+	inOrder(k.Name, c.format)(want, c.stride, c.w, c.size, c.rows, c.q, units, c.n)
+	sameRows(t, what+": "+shape(c.format, c.rows, c.cols, c.n), c.got, want, c.stride, c.rows, c.n)
 }
 
 // TestRowKernelEdgesOfARM: no byte around the arguments is touched, extreme weights and activations do not overflow, and what is
 // not finite stays so.
 func TestRowKernelEdgesOfARM(t *testing.T) {
-	ref := tensor.PortableRows()
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(7, 9))
 		for _, f := range kerneltest.Formats() {
@@ -86,7 +62,7 @@ func TestRowKernelEdgesOfARM(t *testing.T) {
 					c := newRowCase(t, f, 1+r.IntN(3), length, n, (length+n)%2 == 0)
 					copy(c.x, kerneltest.Gaussian(r, len(c.x)))
 					copy(c.w, kerneltest.Blocks(r, f, c.rows, c.cols))
-					c.check(t, "random", ref, k)
+					c.check(t, "random", k)
 				}
 				c := newRowCase(t, f, 2, length, 2, true)
 				for _, weight := range []byte{0, 0xFF, 0x80, 0x7F, 0x08, 0xF0, 0x0F, 0x77} {
@@ -101,14 +77,14 @@ func TestRowKernelEdgesOfARM(t *testing.T) {
 								c.x[i] *= float32(sign)
 							}
 						}
-						c.check(t, fmt.Sprintf("all %#x", weight), ref, k)
+						c.check(t, fmt.Sprintf("all %#x", weight), k)
 					}
 				}
 				// One token with a NaN; one row with an infinite scale, or in MXFP4 the greatest and the least.
 				copy(c.w, kerneltest.Blocks(r, f, c.rows, c.cols))
 				copy(c.x, kerneltest.Gaussian(r, len(c.x)))
 				c.x[c.cols-1] = float32(math.NaN())
-				c.check(t, "NaN", ref, k)
+				c.check(t, "NaN", k)
 				if f == tensor.MXFP4 {
 					for _, e := range []byte{0, 1, 2, 3, 255} {
 						for i := 0; i < len(c.w); i += f.BlockBytes() {
@@ -117,7 +93,7 @@ func TestRowKernelEdgesOfARM(t *testing.T) {
 						for i := range c.x {
 							c.x[i] = float32(math.Exp2(100 - 200*float64(e/255)))
 						}
-						c.check(t, fmt.Sprintf("scale %d", e), ref, k)
+						c.check(t, fmt.Sprintf("scale %d", e), k)
 					}
 					continue
 				}
@@ -131,7 +107,7 @@ func TestRowKernelEdgesOfARM(t *testing.T) {
 				}
 				for _, half := range []uint16{0x7C00, 0xFC00, 0x7E00, 0, 0x8000, 1, 0x3FF, 0x7BFF} {
 					c.w[at], c.w[at+1] = byte(half), byte(half>>8)
-					c.check(t, fmt.Sprintf("scale %#x", half), ref, k)
+					c.check(t, fmt.Sprintf("scale %#x", half), k)
 				}
 			}
 		}

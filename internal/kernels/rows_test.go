@@ -17,8 +17,8 @@ func shifted(b []byte, by int) []byte {
 	return buf[by : by+len(b) : by+len(b)]
 }
 
+// TestRowKernels compares with the algorithm of tensor.PortableRows, in the level's order, bit for bit.
 func TestRowKernels(t *testing.T) {
-	ref := tensor.PortableRows()
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(1, 9))
 		for _, f := range kerneltest.Formats() {
@@ -28,36 +28,20 @@ func TestRowKernels(t *testing.T) {
 			bl := f.BlockLen()
 			for _, c := range []struct{ rows, blocks, n int }{
 				{1, 1, 1}, {2, 1, 2}, {3, 2, 3}, {4, 3, 4}, {5, 5, 5}, {7, 8, 8}, {9, 3, 9}, {16, 4, 16}, {17, 7, 17}, {33, 2, 1},
+				{10, 13, 3}, {2, 21, 1}, {1, 32, 2},
 			} {
 				cols, size := c.blocks*bl, f.RowBytes(c.blocks*bl)
 				w := shifted(kerneltest.Blocks(r, f, c.rows, cols), r.IntN(64))
 				x := kerneltest.Gaussian(r, c.n*cols)
-				units := tensor.Q8Len(cols)
-				q := make([]tensor.Q8, c.n*units)
-				for i := range c.n {
-					ref.Quantize(q[i*units:(i+1)*units], x[i*cols:(i+1)*cols])
-				}
+				q, units := quantized(x, c.n)
 				stride := c.rows + 3
 				got, want := make([]float32, c.n*stride), make([]float32, c.n*stride)
 				k.Rows[f](got, stride, w, size, c.rows, q, units, c.n)
-				ref.Rows[f](want, stride, w, size, c.rows, q, units, c.n)
-
-				row := make([]float32, cols)
+				inOrder(k.Name, f)(want, stride, w, size, c.rows, q, units, c.n)
+				sameRows(t, shape(f, c.rows, cols, c.n), got, want, stride, c.rows, c.n)
 				one := make([]float32, 1)
 				for rr := range c.rows {
-					f.Decode(row, w[rr*size:(rr+1)*size])
 					for i := range c.n {
-						// Each of the cols/4 lane products is rounded a few times, and sums of at most cols/32 of them are
-						// taken per lane: (cols/32 + 8) · 2⁻²⁴ of the sum of magnitudes bounds it amply. Minimums are products
-						// of their own, so their magnitude counts as well.
-						scale := 0.0
-						for j, v := range row {
-							scale += math.Abs(float64(v) * float64(x[i*cols+j]))
-						}
-						tol := (float64(cols)/32 + 8) * 0x1p-23 * (scale + 32)
-						kerneltest.Within(t, fmt.Sprintf("%v, %d rows of %d, row %d, token %d of %d", f, c.rows, cols, rr, i, c.n),
-							float64(got[i*stride+rr]), float64(want[i*stride+rr]), tol)
-						// Alone it has the same bits.
 						k.Rows[f](one, 1, w[rr*size:(rr+1)*size], size, 1, q[i*units:(i+1)*units], units, 1)
 						if math.Float32bits(one[0]) != math.Float32bits(got[i*stride+rr]) {
 							t.Fatalf("%v: row %d, token %d is %v in company and %v alone", f, rr, i, got[i*stride+rr], one[0])
