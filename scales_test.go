@@ -17,7 +17,7 @@ func TestProductsTakeTheTensorsScale(t *testing.T) {
 			pool := tensor.NewPool(2)
 			defer pool.Close()
 			mm := tensor.NewMatMul(pool, k)
-			for _, f := range kerneltest.Formats() {
+			for _, f := range tensor.Formats() {
 				w, err := tensor.New("w", f, kerneltest.Blocks(r, f, rows, cols), rows, cols)
 				if err != nil {
 					t.Fatal(err)

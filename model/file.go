@@ -315,8 +315,8 @@ func (m *Model) readPages(t *Snapshot, head *gguf.File, data []byte, held []int,
 
 // cacheFormat returns the cache format of that name.
 func (c *Config) cacheFormat(name string) (tensor.Format, error) {
-	for f := tensor.F32; f <= tensor.Q2_0; f++ {
-		if f.Valid() && strings.ToLower(f.String()) == name {
+	for _, f := range tensor.Formats() {
+		if strings.ToLower(f.String()) == name {
 			return f, c.checkCache(f)
 		}
 	}

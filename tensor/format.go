@@ -83,6 +83,17 @@ var formats = [...]struct {
 	Q2_0_128: {"Q2_0_128", 128, 34, nil},
 }
 
+// Formats returns all weight formats, by their numbers.
+func Formats() []Format {
+	var list []Format
+	for f := range Format(len(formats)) {
+		if f.Valid() {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
 // Valid reports whether f is one of the formats above.
 func (f Format) Valid() bool { return int64(f) < int64(len(formats)) && formats[f].values != 0 }
 

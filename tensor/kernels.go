@@ -16,7 +16,7 @@ const (
 )
 
 // PerFormat is a table with an entry for each weight format.
-type PerFormat[T any] [Q2_0 + 1]T
+type PerFormat[T any] [len(formats)]T
 
 // Kernels is the table of inner loops. The functions are pure: they keep nothing and may run on any goroutine. Slices of one
 // call have the lengths stated here; a function may rely on that.
@@ -152,8 +152,8 @@ func Portable() *Kernels {
 func PortableRows() *Kernels {
 	k := Portable()
 	k.Name = "portable rows"
-	for f := range k.Rows {
-		if f := Format(f); f.Valid() && f != F32 && f != F16 && f != BF16 {
+	for _, f := range Formats() {
+		if f != F32 && f != F16 && f != BF16 {
 			k.Rows[f] = rowsOf(f)
 		}
 	}

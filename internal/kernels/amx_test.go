@@ -83,7 +83,7 @@ func TestTileWeights(t *testing.T) {
 	panelsAMX(level)
 	k := level.Panels
 	r := rand.New(rand.NewPCG(1, 10))
-	for _, f := range kerneltest.Formats() {
+	for _, f := range tensor.Formats() {
 		for i := range 60 {
 			rows, cols := 1+r.IntN(k.Height), (1+r.IntN(4))*max(32, f.BlockLen())
 			if isFloat(f) {

@@ -37,7 +37,7 @@ func BenchmarkDecode(b *testing.B) {
 	const n = 1536
 	r := rand.New(rand.NewPCG(3, 22))
 	dst := make([]float32, n)
-	for _, f := range kerneltest.Formats() {
+	for _, f := range tensor.Formats() {
 		for _, from := range []struct {
 			name string
 			rows int

@@ -11,7 +11,7 @@ import (
 func TestDecodeKernels(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(9, 21))
-		for _, format := range kerneltest.Formats() {
+		for _, format := range tensor.Formats() {
 			if k.Decode[format] == nil {
 				continue
 			}

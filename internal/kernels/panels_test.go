@@ -214,7 +214,7 @@ func isFloat(f tensor.Format) bool { return f == tensor.F32 || f == tensor.F16 |
 
 // panelFormats are the formats that a kernel is for.
 func (a *panelArithmetic) formats() (list []tensor.Format) {
-	for _, f := range kerneltest.Formats() {
+	for _, f := range tensor.Formats() {
 		if isFloat(f) == (a.name == "float") || a.kernels.PackW[f] != nil {
 			list = append(list, f)
 		}
@@ -553,7 +553,7 @@ func TestPanelVariants(t *testing.T) {
 	panelsAVX2(plain, false)
 	panelsAVX2(vnni, true)
 	r := rand.New(rand.NewPCG(10, 9))
-	for _, f := range kerneltest.Formats() {
+	for _, f := range tensor.Formats() {
 		if isFloat(f) {
 			continue
 		}
@@ -582,7 +582,7 @@ func TestPanelsThroughMatMul(t *testing.T) {
 	defer pool.Close()
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(9, 9))
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if isFloat(f) && k.FloatPanels == nil || !isFloat(f) && k.Panels == nil {
 				continue
 			}

@@ -53,7 +53,7 @@ func (c *rowCase) check(t *testing.T, what string, k *tensor.Kernels) {
 func TestRowKernelEdgesOfARM(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(7, 9))
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.Rows[f] == nil {
 				continue
 			}
@@ -118,7 +118,7 @@ func TestRowKernelEdgesOfARM(t *testing.T) {
 func TestDecodersOfARM(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(13, 9))
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			switch f {
 			case tensor.F32, tensor.F16, tensor.BF16: // no weights of blocks
 				continue
@@ -391,7 +391,7 @@ func TestPanelKernelsOfARM(t *testing.T) {
 		for i := range guards {
 			guards[i] = kerneltest.Pages(t, 1<<20)
 		}
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.Panels.PackW[f] == nil && f != tensor.Q2_K {
 				continue
 			}

@@ -27,7 +27,7 @@ func BenchmarkRows(b *testing.B) {
 	q := make([]tensor.Q8, 8*units)
 	tensor.Portable().Quantize(q, x)
 	for _, k := range levels()[1:] {
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			size := f.RowBytes(cols)
 			if k.Rows[f] == nil && k.FloatRows[f] == nil {
 				continue

@@ -16,7 +16,7 @@ import (
 func TestRowKernelsReadNoFurther(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(1, 31))
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.Rows[f] == nil {
 				continue
 			}
@@ -70,7 +70,7 @@ func TestRowKernelsAtTheEdges(t *testing.T) {
 	}
 	halves := []uint16{0, 0x8000, 1, 0x83FF, 0x0400, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00}
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.Rows[f] == nil {
 				continue
 			}
@@ -120,7 +120,7 @@ func fillScales(f tensor.Format, w []byte, h uint16) {
 func TestFloatRowKernelsReadNoFurther(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(2, 31))
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.FloatRows[f] == nil {
 				continue
 			}
@@ -183,7 +183,7 @@ func TestRowKernelsAllocateNothing(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 31))
 		x, dst := kerneltest.Gaussian(r, n*cols), make([]float32, n*rows)
 		q, units := quantized(x, n)
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.Rows[f] == nil && k.FloatRows[f] == nil {
 				continue
 			}

@@ -21,7 +21,7 @@ func shifted(b []byte, by int) []byte {
 func TestRowKernels(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(1, 9))
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.Rows[f] == nil {
 				continue
 			}
@@ -63,7 +63,7 @@ func TestRowKernels(t *testing.T) {
 func TestFloatRowKernels(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(2, 9))
-		for _, f := range kerneltest.Formats() {
+		for _, f := range tensor.Formats() {
 			if k.FloatRows[f] == nil {
 				continue
 			}

@@ -37,8 +37,8 @@ func mix(name string) (Mix, bool) {
 	if name == "q4_k_m" {
 		return Q4KM, true
 	}
-	for f := range tensor.Q2_0 + 1 {
-		if f.Valid() && strings.ToLower(f.String()) == name {
+	for _, f := range tensor.Formats() {
+		if strings.ToLower(f.String()) == name {
 			return All(f), true
 		}
 	}

@@ -41,10 +41,8 @@ func open(t testing.TB, data []byte) *gguf.File {
 
 // formats returns the names of all weight formats.
 func formats() (names []string) {
-	for f := range tensor.Q2_0 + 1 {
-		if f.Valid() {
-			names = append(names, strings.ToLower(f.String()))
-		}
+	for _, f := range tensor.Formats() {
+		names = append(names, strings.ToLower(f.String()))
 	}
 	return names
 }

@@ -131,16 +131,6 @@ func Tame(f tensor.Format, w []byte, r *rand.Rand) {
 	}
 }
 
-// Formats are all weight formats.
-func Formats() (list []tensor.Format) {
-	for f := tensor.F32; f <= tensor.Q2_0; f++ {
-		if f.Valid() {
-			list = append(list, f)
-		}
-	}
-	return list
-}
-
 // Within fails unless got is want up to the tolerance, NaN being equal to NaN.
 func Within(t *testing.T, what string, got, want, tolerance float64) {
 	t.Helper()
