@@ -13,8 +13,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log"
-	"os"
-	"os/signal"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/nano"
@@ -36,14 +34,12 @@ func main() {
 	}
 	check(err)
 	defer c.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	for tok, err := range c.Ask(ctx, flag.Arg(0)) {
+	for tok, err := range c.Ask(context.Background(), flag.Arg(0)) {
 		check(err)
 		fmt.Print(tok.Text)
 	}
 	fmt.Println()
-	check(c.Update(*talk)) // appends this turn
+	check(c.Update(*talk)) // appends this turn; a program that is killed before loses no other
 }
 
 func check(err error) {
