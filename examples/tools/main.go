@@ -37,7 +37,7 @@ func main() {
 		}
 		messages = nil
 		for _, call := range answer.ToolCalls {
-			result := multiply(call.Arguments)
+			result := run(call)
 			fmt.Printf("%s %s: %s\n", call.Name, call.Arguments, result)
 			messages = append(messages, chat.Message{Role: "tool", ToolCallID: call.ID, Content: result})
 		}
@@ -45,10 +45,10 @@ func main() {
 	log.Fatal("no answer after 5 rounds of calls")
 }
 
-func multiply(arguments json.RawMessage) string {
+func run(call chat.Call) string {
 	var v struct{ A, B int }
-	if err := json.Unmarshal(arguments, &v); err != nil {
-		return "error: " + err.Error() // the model reads it
+	if err := json.Unmarshal(call.Arguments, &v); err != nil || call.Name != "multiply" {
+		return "error: only multiply with two integers is there" // for the model to read
 	}
 	return fmt.Sprint(v.A * v.B)
 }
