@@ -18,18 +18,18 @@ type ChatOptions struct {
 	GenerateOptions
 	// System is the instruction that stands before the conversation, if any.
 	System string
-	// Tools are what the model may call. Calls come as Tokens of the kind [chat.ToolCall]; answer them with messages of the
-	// role "tool" in the next [Chat.Send].
+	// Tools are what the model may call. Calls come as Tokens of the kind [chat.ToolCall]; what the tools return goes into messages of
+	// role tool in the next [Chat.Send].
 	Tools []chat.Tool
 	// Thinking lets the model think before it answers. Thoughts come as Tokens of the kind [chat.Thought].
 	Thinking bool
 	// Template takes the place of the file's template, or of the one built in for files without; nil keeps it.
 	Template *chat.Template
-	// Variables are for the template, beside those that every template has: see [chat.Conversation].
+	// Variables are for the template, besides those that every template has: see [chat.Conversation].
 	Variables map[string]any
 	// Full says what happens when the conversation fills the context.
 	Full Full
-	// Override lets [Model.RestoreChat] take System, Tools and Thinking from these options, empty ones too, instead of from the file.
+	// Override lets [Model.RestoreChat] take System, Tools and Thinking from these options, even empty ones, instead of from the file.
 	Override bool
 }
 
@@ -39,10 +39,10 @@ type Full int
 const (
 	// FullStop ends an answer that finds no more room, with [ReasonContext]. A question that does not fit is a [ContextError].
 	FullStop Full = iota
-	// FullDrop drops the oldest turns, each a user's message with all up to the next, from Chat.Messages, until a quarter of the
-	// context is free; messages before the first user's, and Options.System and Tools, stay. The rest is read on from the longest beginning
-	// that is still valid, in the middle of an answer, too. Result.Dropped counts the messages. When the last turn
-	// alone does not fit, it is as with FullStop.
+	// FullDrop drops the oldest turns from Chat.Messages, each a user's message with all that follows up to the next, until a quarter of
+	// the context is free, even in the middle of an answer. System messages before the first turn stay, and so do Options.System and
+	// Tools. Reading goes on from the longest beginning that is still the same. Result.Dropped counts the dropped messages. If the last
+	// turn alone does not fit, FullDrop is FullStop.
 	FullDrop
 	// FullError ends an answer that finds no more room with a [ContextError].
 	FullError
@@ -78,21 +78,22 @@ func (f *Full) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Chat is a conversation with the model. It keeps what was read between turns and reads only what is new.
+// Chat is a conversation with the model. It keeps what the model has read and reads only what is new.
 //
 // It gives one answer at a time: until the loop over it has ended, another Ask or Send, in the loop's body or on another goroutine, gets
-// [ErrBusy] and leaves Messages as they are, and so do Fork, Save and what else is no plain look. Close never waits, and ends the answer.
+// [ErrBusy] and leaves Messages as they are. So do Fork, Save and all other methods that do more than look. Close never waits, and ends
+// the answer.
 type Chat struct {
-	// Options may be changed between turns. Of the session's only Progress may: the others hold from the beginning, and a turn after they
-	// were changed is an error.
+	// Options may be changed between answers, but of SessionOptions only Progress: the session is made with the others, and once they are
+	// changed the next answer is an error.
 	Options ChatOptions
-	// Messages is the conversation so far, without the system instruction of Options. It may be changed between turns.
+	// Messages is the conversation so far, without the system instruction of Options. It may be changed between answers.
 	Messages []chat.Message
 
 	m       *Model
 	s       *Session
 	markup  map[int32]bool
-	calls   int
+	calls   int // so far, to number them
 	dropped int // messages, for the running answer
 	saved   savedChat
 }
@@ -129,7 +130,7 @@ func (o ChatOptions) check() error {
 	return o.GenerateOptions.check()
 }
 
-// check reports the first option that makes no sense or has been changed without effect.
+// check reports the first option that makes no sense, or whose change has no effect.
 func (c *Chat) check() error {
 	was, now := c.s.options, c.Options.SessionOptions
 	for _, f := range []struct {
@@ -144,7 +145,8 @@ func (c *Chat) check() error {
 		{"Prefixes", was.Prefixes != now.Prefixes},
 	} {
 		if f.changed {
-			return fmt.Errorf("gemma4: %s of the chat's Options was changed: its session keeps what it was made with, another needs another chat", f.name)
+			return fmt.Errorf("gemma4: %s of the chat's Options was changed: its session keeps what it was made with, "+
+				"another needs another chat", f.name)
 		}
 	}
 	return c.Options.check()
@@ -167,8 +169,7 @@ func (c *Chat) Session() *Session { return c.s }
 // Result returns how the last answer went.
 func (c *Chat) Result() Result { return c.s.Result() }
 
-// Fork returns a conversation that goes on from here on its own, with the same options. The two share the memory of what they have in
-// common.
+// Fork returns a second conversation that goes on from here, with the same options. The two share the memory of what they have in common.
 func (c *Chat) Fork() (*Chat, error) {
 	if err := c.s.begin(); err != nil {
 		return nil, err
@@ -199,11 +200,11 @@ func (c *Chat) Ask(ctx context.Context, text string) iter.Seq2[Token, error] {
 	return c.Send(ctx, chat.Message{Role: "user", Content: text})
 }
 
-// Send adds messages to the conversation and yields the model's answer as it is written: pieces of thought and text, and
-// tool calls. What is in a message is text, whatever it looks like: no marker of the chat format is made of it.
+// Send adds messages to the conversation and yields the model's answer as it is written: pieces of thought and text, and tool calls. What
+// a message says is text, whatever it looks like: it never becomes a marker of the chat format.
 //
-// When the answer has ended it is added to c.Messages, also if the loop was left early or ctx ended, as far as it came. If
-// nothing could be read because of an error, the new messages are taken back.
+// The answer is added to c.Messages when it has ended, or as far as it came if the loop is left early or ctx ends. If an error keeps the
+// model from answering, the new messages are taken back.
 func (c *Chat) Send(ctx context.Context, messages ...chat.Message) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		err := c.s.claimed(func() error { return c.send(ctx, messages, func(t Token) bool { return yield(t, nil) }) })
@@ -322,7 +323,7 @@ func textOnly(messages []chat.Message) error {
 	return nil
 }
 
-// Prompt returns the ids of the conversation so far, as the model reads it before it answers. A picture, sound or video is the one
+// Prompt returns the tokens of the conversation so far, as the model reads them before it answers. A picture, a sound or a video is the one
 // token that marks its place.
 func (c *Chat) Prompt(ctx context.Context) ([]int32, error) { return c.prompt(ctx, c.Messages) }
 
@@ -347,12 +348,12 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	}
 	ids := c.m.tok.EncodeLiteral(prompt.Text, prompt.Literal)
 	if i := slices.Index(ids, c.m.tok.BOS()); i > 0 && strings.TrimSpace(c.m.tok.Decode(ids[:i], true)) == "" {
-		ids = ids[i:] // the template leaves space before it
+		ids = ids[i:] // some templates leave white space before it
 	}
 	return c.m.tok.WithBOS(ids), nil
 }
 
-// knows tells of a marker that a template has written and that is mere text in the file's vocabulary.
+// knows reports a marker that the template has written and that the vocabulary of the file has as text, or not at all.
 func (m *Model) knows(p chat.Prompt) error {
 	for _, marker := range m.lacking {
 		for at := 0; ; at++ {
@@ -374,7 +375,7 @@ func (m *Model) knows(p chat.Prompt) error {
 	return nil
 }
 
-// answer generates one answer and hands its events over.
+// answer generates an answer and hands on its events.
 func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) error {
 	o := c.Options.GenerateOptions
 	t := teller{stop: stopper{strings: o.Stop}, calls: &c.calls, yield: yield}
@@ -389,7 +390,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	r := c.s.Result()
 	if err == nil && !t.left && t.found == "" {
 		var events []chat.Event
-		if r.Reason == ReasonEnd { // whichever token it was; a call that it ends is whole
+		if r.Reason == ReasonEnd { // whichever token it was, a call that it ends is whole
 			events = parser.Push("<turn|>", true)
 		}
 		t.end(append(events, parser.Close()...))
@@ -404,7 +405,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	return err
 }
 
-// parser returns the parser of the answer to a prompt, which begins in what the prompt leaves open.
+// parser returns a parser of the answer to a prompt, which goes on with what the prompt leaves open.
 func (c *Chat) parser(prompt []int32) *chat.Parser {
 	p := new(chat.Parser)
 	from := 0
@@ -422,7 +423,7 @@ func (c *Chat) parser(prompt []int32) *chat.Parser {
 	return p
 }
 
-// cut takes a token's text apart: into text, which may come from tokens before it, and its marker, if it is one.
+// cut splits the text of a token into the token's marker, if it is one, and the text before that, which tokens before it have held back.
 func (c *Chat) cut(id int32, s string) (text, marker string) {
 	if c.markup[id] {
 		marker = c.m.tok.Text(id)
@@ -433,16 +434,16 @@ func (c *Chat) cut(id int32, s string) (text, marker string) {
 	return s, ""
 }
 
-// teller hands the events of an answer over, in their order. Text is held back while it may begin a stop string.
+// teller hands on the events of an answer, in their order. Text is held back while it may begin a stop string.
 type teller struct {
 	stop  stopper
 	found string // the stop string, which ends the answer
-	left  bool   // the caller has left
-	calls *int   // of the conversation, to number them
+	left  bool   // the caller has left the loop
+	calls *int   // so far in the conversation, to number them
 	yield func(Token) bool
 }
 
-// tell hands a token with its events over and reports whether the answer goes on.
+// tell hands on a token with its events and reports whether the answer goes on.
 func (t *teller) tell(tok Token, events []chat.Event) bool {
 	told := false
 	send := func(e chat.Event) bool {
@@ -457,7 +458,7 @@ func (t *teller) tell(tok Token, events []chat.Event) bool {
 	for _, e := range events {
 		if e.Kind == chat.Text && e.Err == nil {
 			e.Text, t.found = t.stop.push(e.Text)
-		} else if rest := t.stop.rest; rest != "" { // what it would be the beginning of cannot come any more
+		} else if rest := t.stop.rest; rest != "" { // no stop string any more
 			t.stop.rest = ""
 			if !send(chat.Event{Text: rest}) {
 				return false
@@ -471,10 +472,10 @@ func (t *teller) tell(tok Token, events []chat.Event) bool {
 			return false
 		}
 	}
-	return told || tok.ID == held || send(chat.Event{}) // every token is seen
+	return told || tok.ID == held || send(chat.Event{}) // every token is handed on
 }
 
-// end hands the last events over, and the text that is held back.
+// end hands on the last events, and the text that is held back.
 func (t *teller) end(events []chat.Event) {
 	if t.tell(Token{ID: held}, events) && t.stop.rest != "" {
 		rest := t.stop.rest

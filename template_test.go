@@ -75,7 +75,8 @@ func TestModelsWithoutTemplateHaveTheirOwnFormat(t *testing.T) {
 	const thought = "<|channel>thought\n<channel|>"
 	for kind, end := range map[string]string{"dense": thought, "moe": thought, "e": ""} {
 		for _, template := range []any{nil, "", " \n\t"} {
-			if got := promptOf(t, openWith(t, kind, template), gemma4.ChatOptions{}, user("ab")); got != "<bos><|turn>user\nab<turn|>\n<|turn>model\n"+end {
+			got := promptOf(t, openWith(t, kind, template), gemma4.ChatOptions{}, user("ab"))
+			if got != "<bos><|turn>user\nab<turn|>\n<|turn>model\n"+end {
 				t.Errorf("%s with the template %q: %q", kind, template, got)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/gogemma/gemma4/internal/python"
 )
 
-// The markup of Gemma 4's format, and what else it always writes in the same words.
+// The markers of Gemma 4's format, and the label of its thoughts.
 const (
 	bos           = "<bos>"
 	eos           = "<eos>"
@@ -33,70 +33,69 @@ const (
 
 // Builtin returns the format of Gemma 4 as published in July 2026 for the models of 12B and more, for files without a template.
 // Without [Conversation].Thinking it opens an answer with an empty thought. Of [Conversation].Variables it knows preserve_thinking,
-// which keeps the thoughts of earlier turns that called tools, and empty_thought, which decides about that thought; it ignores others.
+// which keeps the thoughts of earlier messages that called tools, and empty_thought, which says whether to open that thought.
 func Builtin() *Template { return &Template{builtin: &builtin{emptyThought: true}, knows: everything} }
 
 // BuiltinEdge returns the format for E2B and E4B, the models with per-layer embeddings: [Builtin] without the empty thought.
 func BuiltinEdge() *Template { return &Template{builtin: &builtin{}, knows: everything} }
 
 // builtin writes Gemma 4's format. Where the published template writes something odd, such as a declaration without its closing brace
-// when a schema has no type, so does it: models were trained on that. testdata/gemma.jinja says the same in the language of templates.
+// when a schema has no type, so does builtin, for models were trained on that. testdata/gemma.jinja says the same as a template.
 type builtin struct {
 	emptyThought bool // tells large models not to think
 }
 
-// turn is a message with the messages of role tool that answer its calls.
-type turn struct {
+// exchange is a message with the messages of role tool that answer its calls.
+type exchange struct {
 	Message
-	answers []Message
+	responses []Message
 }
 
-// turnsOf puts the answers of tools to the messages that they answer.
-func turnsOf(messages []Message) []turn {
-	turns := make([]turn, 0, len(messages))
+func exchangesOf(messages []Message) []exchange {
+	all := make([]exchange, 0, len(messages))
 	for i := 0; i < len(messages); {
 		from := i
 		for i++; i < len(messages) && messages[i].Role == "tool"; i++ {
 		}
-		turns = append(turns, turn{messages[from], messages[from+1 : i]})
+		all = append(all, exchange{messages[from], messages[from+1 : i]})
 	}
-	return turns
+	return all
 }
 
-func (t turn) answered() bool { return len(t.ToolResponses)+len(t.answers) > 0 }
+func (x exchange) answered() bool { return len(x.ToolResponses)+len(x.responses) > 0 }
 
 // render writes a prompt and tells what in it is text of the conversation.
 func (b *builtin) render(ctx context.Context, in *input) (text string, literal []span, err error) {
 	w := &writer{}
 	w.markup(bos)
-	turns := turnsOf(in.messages)
-	if turns[0].system() || len(in.tools) > 0 || in.thinking {
+	rest := exchangesOf(in.messages)
+	if rest[0].system() || len(in.tools) > 0 || in.thinking {
 		var system Message
-		if turns[0].system() {
-			system, turns = turns[0].Message, turns[1:]
+		if rest[0].system() {
+			system, rest = rest[0].Message, rest[1:]
 		}
 		w.system(system, in.tools, in.thinking)
 	}
-	question := -1 // the last of the user
-	for i, t := range turns {
-		if t.Role == "user" {
+	question := -1 // the user's last
+	for i, x := range rest {
+		if x.Role == "user" {
 			question = i
 		}
 	}
 	preserve, _ := in.variables.Get("preserve_thinking")
-	var before, after turn
-	for i, t := range turns {
+	var before, after exchange
+	for i, x := range rest {
 		if err := cause.Of(ctx); err != nil {
 			return "", nil, err
 		}
-		if after = (turn{}); i+1 < len(turns) {
-			after = turns[i+1]
+		if after = (exchange{}); i+1 < len(rest) {
+			after = rest[i+1]
 		}
-		if i < question && !(truth(preserve) && len(t.ToolCalls) > 0) {
-			t.Reasoning = "" // it has served
+		if i < question && !(truth(preserve) && len(x.ToolCalls) > 0) {
+			x.Reasoning = "" // has served its purpose
 		}
-		w.turn(t, before, after)
-		before = t
+		w.exchange(x, before, after)
+		before = x
 	}
 	if in.generate {
 		empty, given := in.variables.Get("empty_thought")
@@ -128,44 +127,43 @@ func (w *writer) system(m Message, tools []Tool, thinking bool) {
 	w.markup(turnClose, "\n")
 }
 
-// turn writes a turn. Messages of the model that follow each other are one turn; calls of tools, their answers, and what the model says
-// to these are one, too.
-func (w *writer) turn(t, before, after turn) {
+// exchange writes a message with the responses to its calls. Messages of the model that follow each other share one turn.
+func (w *writer) exchange(x, before, after exchange) {
 	switch {
-	case !t.model():
-		w.markup(turnOpen, t.Role, "\n")
+	case !x.model():
+		w.markup(turnOpen, x.Role, "\n")
 	case !before.model():
 		w.markup(turnOpen, "model\n")
 	}
-	if t.Reasoning != "" {
+	if x.Reasoning != "" {
 		w.markup(channelOpen, thoughtLabel)
-		w.text(t.Reasoning)
+		w.text(x.Reasoning)
 		w.markup("\n", channelClose)
 	}
-	for _, c := range t.ToolCalls {
+	for _, c := range x.ToolCalls {
 		w.markup(callOpen, "call:")
 		w.text(c.Name)
 		w.object(w.decodeObject(c.arguments()), false)
 		w.markup(callClose)
 	}
-	for _, r := range t.ToolResponses {
+	for _, r := range x.ToolResponses {
 		w.response(r.Name, w.decode(r.Response))
 	}
-	for _, m := range t.answers {
-		w.answer(m)
+	for _, m := range x.responses {
+		w.toolMessage(m)
 	}
-	said := w.content(t.Message)
+	said := w.content(x.Message)
 	switch {
-	case len(t.ToolCalls) > 0 && !t.answered():
-		w.markup(responseOpen)
-	case t.model() && after.model():
-	case said || !t.answered() || after.Role != "":
+	case len(x.ToolCalls) > 0 && !x.answered():
+		w.markup(responseOpen) // what is to come next
+	case x.model() && after.model():
+	case said || !x.answered() || after.Role != "":
 		w.markup(turnClose, "\n")
 	}
 }
 
-// open begins the model's next turn, or goes on with one that has called tools.
-func (w *writer) open(last turn, thinking, emptyThought bool) {
+// open begins the model's next turn, unless the last message has called tools: then the model goes on in that turn.
+func (w *writer) open(last exchange, thinking, emptyThought bool) {
 	switch {
 	case len(last.ToolCalls) == 0:
 		w.markup(turnOpen, "model\n")
@@ -197,21 +195,20 @@ func (w *writer) content(m Message) bool {
 	return len(w.b) > from
 }
 
-// withoutThoughts takes out what stands between the marks of a thought.
+// withoutThoughts leaves out thoughts that stand in the text of a message.
 func withoutThoughts(s string) string {
 	var kept strings.Builder
-	for piece := range strings.SplitSeq(s, channelClose) {
-		said, _, _ := strings.Cut(piece, channelOpen)
+	for s := range strings.SplitSeq(s, channelClose) {
+		said, _, _ := strings.Cut(s, channelOpen)
 		kept.WriteString(said)
 	}
 	return kept.String()
 }
 
-// media writes the place of a picture, a sound or a video.
+// media marks the place of a picture, a sound or a video.
 func (w *writer) media(part Part) { w.markup("<|", part.Type, "|>") }
 
-// answer writes a message of role tool.
-func (w *writer) answer(m Message) {
+func (w *writer) toolMessage(m Message) {
 	w.response(m.Name, m.text())
 	for _, part := range m.Parts {
 		if part.Type != "text" {
@@ -220,7 +217,7 @@ func (w *writer) answer(m Message) {
 	}
 }
 
-// response writes the answer of a tool, an object or any other value.
+// response writes what a tool has said, an object or any other value.
 func (w *writer) response(name string, v any) {
 	w.markup(responseOpen, "response:")
 	w.text(name)
@@ -234,7 +231,7 @@ func (w *writer) response(name string, v any) {
 	w.markup(responseClose)
 }
 
-// json writes a value of JSON. The keys of its objects are quoted in declarations, and bare in calls and answers.
+// json writes a value of JSON. The keys of its objects are quoted in declarations, and bare in calls and responses.
 func (w *writer) json(v any, quoted bool) {
 	switch v := v.(type) {
 	case nil:
@@ -264,7 +261,7 @@ func (w *writer) object(o object, quoted bool) {
 	})
 }
 
-// entries writes an object whose entries are in the order of their keys, capitals or not.
+// entries writes the entries of an object, sorted by their keys in lower case.
 func (w *writer) entries(o object, entry func(key string, v any)) {
 	o = slices.Clone(o)
 	slices.SortStableFunc(o, func(a, b jinja.Entry) int { return strings.Compare(python.Lower(a.Key), python.Lower(b.Key)) })

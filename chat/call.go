@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// CallError says where a tool call that the model wrote is malformed.
+// CallError tells where a tool call that the model wrote breaks the format.
 type CallError struct {
 	Offset   int    // in bytes, from the <|tool_call> that begins the call
 	Expected string // what could stand there
@@ -18,37 +18,37 @@ func (e *CallError) Error() string {
 	return fmt.Sprintf("chat: tool call: byte %d: expected %s, found %s", e.Offset, e.Expected, e.Found)
 }
 
-// callReader reads a call as Gemma 4 writes it and writes its arguments as JSON:
+// callReader reads a call in Gemma 4's format and writes its arguments as JSON:
 //
 //	call:NAME{key:value,…}
 //
-// A key is bare, a value a string between <|"|> tokens, a JSON number, true, false, null (also None, as older templates
-// write it), an object or an array. What stands between two <|"|> is text, whatever it is.
+// A key is bare; a value is a string between two <|"|>, a JSON number, true, false, null (or None, as older templates write it), an
+// object or an array. Whatever stands between two <|"|> is text.
 //
-// Models leave this format. A lax reader also takes what can only be meant in one way: see mend.go.
+// Models do not always keep to this format. A lax reader also takes what can only be meant in one way: see mend.go.
 type callReader struct {
-	raw   string
-	pos   int
-	marks []int // offsets of the markup in raw that has not been read
-	json  strings.Builder
+	raw     string
+	pos     int
+	markers []int // offsets in raw of the markers that have not been read
+	json    strings.Builder
 
 	lax     bool
 	closed  bool   // by <tool_call|>
 	closers []byte // of the brackets that are open
 }
 
-// readCall reads a call from its <|tool_call> to its end; marks are the offsets of the markup in between, closed says
-// that <tool_call|> ended it. A call that only a lax reader understands is mended. The time is linear.
-func readCall(raw string, marks []int, closed bool) (*Call, error) {
+// readCall reads a call from its <|tool_call> on; markers are the offsets of those after it, and closed says that <tool_call|> ended it. A
+// call that only a lax reader understands is mended. The time is linear.
+func readCall(raw string, markers []int, closed bool) (*Call, error) {
 	if err := validText("call", raw); err != nil {
 		return nil, &CallError{Offset: 0, Expected: "text", Found: err.Error()}
 	}
-	c := &callReader{raw: raw, pos: len(callOpen), marks: marks}
+	c := &callReader{raw: raw, pos: len(callOpen), markers: markers}
 	call, err := c.call()
 	if err == nil {
 		return call, nil
 	}
-	return mendCall(raw, marks, closed)
+	return mendCall(raw, markers, closed)
 }
 
 func (c *callReader) call() (*Call, error) {
@@ -65,7 +65,7 @@ func (c *callReader) call() (*Call, error) {
 	return &Call{Name: name, Arguments: json.RawMessage(c.json.String())}, nil
 }
 
-// missing is the error for what stands at the position.
+// missing is the error that something else stands at the position than expected.
 func (c *callReader) missing(expected string) error {
 	found := "the end"
 	switch {
@@ -83,18 +83,18 @@ func (c *callReader) missing(expected string) error {
 	return &CallError{Offset: c.pos, Expected: expected, Found: found}
 }
 
-func (c *callReader) atMarkup() bool { return len(c.marks) > 0 && c.marks[0] == c.pos }
+func (c *callReader) atMarkup() bool { return len(c.markers) > 0 && c.markers[0] == c.pos }
 
 func (c *callReader) atQuote() bool { return c.atMarkup() && strings.HasPrefix(c.raw[c.pos:], quote) }
 
-// space passes space, which only a lax reader allows.
+// space passes over white space, which only a lax reader allows.
 func (c *callReader) space() {
 	for c.lax && c.pos < len(c.raw) && strings.IndexByte(" \n\r\t", c.raw[c.pos]) >= 0 && !c.atMarkup() {
 		c.pos++
 	}
 }
 
-// accept consumes a character of syntax.
+// accept passes a character of syntax, if it is the next.
 func (c *callReader) accept(char byte) bool {
 	if c.space(); c.pos < len(c.raw) && c.raw[c.pos] == char && !c.atMarkup() {
 		c.pos++
@@ -103,17 +103,17 @@ func (c *callReader) accept(char byte) bool {
 	return false
 }
 
-// plain returns the text from the position to the next markup.
-func (c *callReader) plain() string {
-	if len(c.marks) > 0 {
-		return c.raw[c.pos:c.marks[0]]
+// ahead returns the text from the position to the next marker.
+func (c *callReader) ahead() string {
+	if len(c.markers) > 0 {
+		return c.raw[c.pos:c.markers[0]]
 	}
 	return c.raw[c.pos:]
 }
 
-// word consumes text up to markup or one of the characters that end it.
+// word passes and returns the text up to a marker or one of the characters that end it.
 func (c *callReader) word(end string) string {
-	word := c.plain()
+	word := c.ahead()
 	if i := strings.IndexAny(word, end); i >= 0 {
 		word = word[:i]
 	}
@@ -140,7 +140,7 @@ func (c *callReader) object() error {
 	return c.members('{', '}', c.entry())
 }
 
-// entry returns the reader of one key with its value.
+// entry returns a reader of the entries of one object: a key and its value at each call.
 func (c *callReader) entry() func() error {
 	seen := map[string]bool{}
 	return func() error {
@@ -176,7 +176,7 @@ func (c *callReader) key() (string, error) {
 	return key, nil
 }
 
-// members reads what is behind an opening bracket, with commas in between, up to the closing one.
+// members reads what follows an opening bracket, with commas in between, up to the closing one.
 func (c *callReader) members(opening, closing byte, member func() error) error {
 	if c.closers = append(c.closers, closing); len(c.closers) > maxJSONDepth {
 		return &CallError{Offset: c.pos, Expected: fmt.Sprintf("nesting to %d at most", maxJSONDepth), Found: "more"}
@@ -225,7 +225,7 @@ func (c *callReader) value() error {
 	}
 	at := c.pos
 	word := c.word(",:{}[]")
-	if !c.literal(word) {
+	if !c.constant(word) {
 		if c.pos = at; word == "" {
 			return c.missing("a value")
 		}
@@ -234,8 +234,8 @@ func (c *callReader) value() error {
 	return nil
 }
 
-// literal writes a number or one of the words that stand for a value.
-func (c *callReader) literal(word string) bool {
+// constant writes a number or one of the words that stand for a value.
+func (c *callReader) constant(word string) bool {
 	switch {
 	case word == "None":
 		word = "null"
@@ -249,19 +249,19 @@ func (c *callReader) literal(word string) bool {
 	return true
 }
 
-// text reads a string from its <|"|> to the next; a lax reader, to that which ends it, but over no marker of a call.
+// text reads a string from its <|"|> to the next. A lax reader reads on to the one that ends the string, but over no marker of a call.
 func (c *callReader) text() (string, error) {
 	start := c.pos + len(quote)
 	from := start
 	var s strings.Builder
-	for c.marks = c.marks[1:]; len(c.marks) > 0; {
-		if c.pos = c.marks[0]; !c.atQuote() {
-			c.marks = c.marks[1:]
+	for c.markers = c.markers[1:]; len(c.markers) > 0; {
+		if c.pos = c.markers[0]; !c.atQuote() {
+			c.markers = c.markers[1:]
 			continue
 		}
 		s.WriteString(c.raw[from:c.pos])
 		c.pos += len(quote)
-		c.marks = c.marks[1:]
+		c.markers = c.markers[1:]
 		if !c.lax || c.ends() {
 			if from > start && hasCall(c.raw[start:c.pos]) {
 				break
@@ -271,7 +271,7 @@ func (c *callReader) text() (string, error) {
 		s.WriteByte('"')
 		from = c.pos
 	}
-	if end, ok := c.unclosed(from); ok && len(c.marks) == 0 && !hasCall(c.raw[start:]) {
+	if end, ok := c.unclosed(from); ok && len(c.markers) == 0 && !hasCall(c.raw[start:]) {
 		s.WriteString(c.raw[from:end])
 		c.pos = end
 		return s.String(), nil

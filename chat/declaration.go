@@ -8,8 +8,8 @@ import (
 	"github.com/gogemma/gemma4/internal/python"
 )
 
-// declaration writes a tool. Of a schema it writes what the published template knows, as that writes it: values that make no sense
-// come out as Python's text of them.
+// declaration writes a tool. Of a schema it writes what the published template knows, and as that does: a value of another type than
+// expected becomes what Python's str makes of it.
 func (w *writer) declaration(t Tool) {
 	w.markup("declaration:")
 	w.text(t.Name)
@@ -49,7 +49,7 @@ func (w *writer) properties(o object) {
 	w.entries(o, func(name string, v any) {
 		w.text(name)
 		w.markup(":{")
-		s, _ := v.(object) // what is no schema says nothing
+		s, _ := v.(object) // anything else is an empty schema
 		w.description(s)
 		if v := value(s, "enum"); truth(v) && hasType(s, "STRING") {
 			w.markup("enum:")
@@ -79,13 +79,13 @@ func (w *writer) properties(o object) {
 	})
 }
 
-// withoutSchemaKeys returns the properties of an object that are entries of its schema itself.
+// withoutSchemaKeys returns the properties of an object whose schema has them as its own entries.
 func withoutSchemaKeys(s object) object {
 	keys := []string{"description", "type", "properties", "required", "nullable"}
 	return slices.DeleteFunc(slices.Clone(s), func(e jinja.Entry) bool { return slices.Contains(keys, e.Key) })
 }
 
-// items writes the schema of an array's items, of which every key is known.
+// items writes the schema of an array's items, with all keys that it has.
 func (w *writer) items(s object) {
 	s = slices.DeleteFunc(slices.Clone(s), func(e jinja.Entry) bool { return e.Value == nil })
 	w.entries(s, func(key string, v any) {
@@ -142,7 +142,7 @@ func (w *writer) typed(s object) {
 	w.markup(quote)
 }
 
-// types writes the type of items in capitals, or several in a list.
+// types writes the type of items in capitals, or a list of types.
 func (w *writer) types(v any) {
 	upper := func(v any) {
 		w.markup(quote)
@@ -159,7 +159,7 @@ func (w *writer) types(v any) {
 	}
 }
 
-// each returns what Python goes through in a value: the items of an array, the keys of an object, the characters of a string.
+// each returns what a loop of Python goes through: the items of an array, the keys of an object, the characters of a string.
 func (w *writer) each(field string, v any) []any {
 	var items []any
 	switch v := v.(type) {
@@ -184,7 +184,7 @@ func hasType(s object, name string) bool {
 	return ok && python.Upper(text) == name
 }
 
-// truth is Python's bool of a value.
+// truth is Python's bool.
 func truth(v any) bool {
 	switch v := v.(type) {
 	case bool:
@@ -202,7 +202,7 @@ func truth(v any) bool {
 	return false
 }
 
-// python writes Python's str of a value, its pieces changed by a function.
+// python writes Python's str of a value, with its texts changed by a function.
 func (w *writer) python(v any, change func(string) string) {
 	if s, ok := v.(string); ok {
 		w.text(change(s))
@@ -211,6 +211,7 @@ func (w *writer) python(v any, change func(string) string) {
 	w.repr(v, change)
 }
 
+// repr writes Python's repr of a value, likewise.
 func (w *writer) repr(v any, change func(string) string) {
 	switch v := v.(type) {
 	case nil:

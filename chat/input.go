@@ -2,16 +2,16 @@ package chat
 
 import "strings"
 
-// input is a conversation as a template gets it: with the answers of tools in the form that it understands.
+// input is a conversation as a template gets it: with the responses of tools in the form that it understands.
 type input struct {
 	messages  []Message
 	tools     []Tool
 	variables object
 	thinking  bool
-	generate  bool // the opening of the model's next turn
+	generate  bool // open the model's next turn
 }
 
-// newInput checks a conversation and fits it to a template that knows so much.
+// newInput checks a conversation and fits it to a template.
 func newInput(c Conversation, knows knowledge) (*input, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func newInput(c Conversation, knows knowledge) (*input, error) {
 	return &input{messages, c.Tools, variables, c.Thinking, !c.NoGenerationPrompt}, err
 }
 
-// joined returns the message with its parts of text as one, joined as templates join them, trimmed.
+// joined returns the message with the text of its parts as content, joined as templates join them: each trimmed.
 func (m Message) joined() Message {
 	var text strings.Builder
 	for _, p := range m.Parts {

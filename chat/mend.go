@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// What a lax reader takes beside the format, as models write it:
+// What a lax reader takes besides the format, as models write it:
 //
-//	{key: 1}  {"key":1}  {<|"|>key<|"|>:1}  {key=1}    space, quotes around a key, another sign
+//	{key: 1}  {"key":1}  {<|"|>key<|"|>:1}  {key=1}    white space, quotes around a key, another sign
 //	{key:"text"}  {key:'text'}  {key:text}             other quotes (JSON's escapes between ", none between '), or none
 //	{key:text<|"|>}  {key:<|"|>text}<tool_call|>       the opening or, before the end of the call, the closing one left out
-//	{key:<|"|>a<|"|>b<|"|>}                            a delimiter that ends nothing stands for a quote
-//	{a:<|"|>x<|"|>b:1}  {a:1,}                         a comma too few behind a string, one too many
+//	{key:<|"|>a<|"|>b<|"|>}                            a <|"|> that ends nothing stands for a quote
+//	{a:<|"|>x<|"|>b:1}  {a:1,}                         a comma left out after a string, one too many
 //	{key:True}                                         Python's words
 //	call:f(key:1)  call:f                              round brackets, none
 //	{"name":"f","arguments":{"key":1}}                 the call as JSON
@@ -21,9 +21,9 @@ import (
 // What could be meant in two ways is an error.
 
 // mendCall reads a call with a lax reader.
-func mendCall(raw string, marks []int, closed bool) (*Call, error) {
-	c := &callReader{raw: raw, pos: len(callOpen), marks: marks, lax: true, closed: closed}
-	if len(marks) == 0 {
+func mendCall(raw string, markers []int, closed bool) (*Call, error) {
+	c := &callReader{raw: raw, pos: len(callOpen), markers: markers, lax: true, closed: closed}
+	if len(markers) == 0 {
 		if call := jsonCall(raw[len(callOpen):]); call != nil {
 			return call, nil
 		}
@@ -86,21 +86,21 @@ func (c *callReader) laxCall() (*Call, error) {
 	return &Call{Name: name, Arguments: json.RawMessage(c.json.String())}, nil
 }
 
-// laxKey reads a key, bare or in quotes of any kind, none of which belong to it.
+// laxKey reads a key, bare or in quotes of any kind, which are not part of it.
 func (c *callReader) laxKey() (string, error) {
 	at := c.pos
 	if c.atQuote() {
 		c.pos += len(quote)
-		c.marks = c.marks[1:]
-		key := c.plain()
+		c.markers = c.markers[1:]
+		key := c.ahead()
 		if c.pos += len(key); !c.atQuote() {
 			return "", c.missing(quote)
 		}
 		c.pos += len(quote)
-		c.marks = c.marks[1:]
+		c.markers = c.markers[1:]
 		return key, nil
 	}
-	if text := c.plain(); text != "" && (text[0] == '"' || text[0] == '\'') {
+	if text := c.ahead(); text != "" && (text[0] == '"' || text[0] == '\'') {
 		key, n := quotedText(text, ":=")
 		if n == 0 {
 			return "", c.missing("a key")
@@ -116,8 +116,8 @@ func (c *callReader) laxKey() (string, error) {
 	return key, nil
 }
 
-// quotedText reads a text in " or ' with which s begins and returns how long that is, 0 if it is none. What follows it, behind
-// space, is one of the characters of next, or the end.
+// quotedText reads the text between " or ' with which s begins, and returns how long that is with its quotes, 0 if there is none. After it
+// comes, past white space, one of the characters of next, or the end.
 func quotedText(s, next string) (text string, n int) {
 	follows := func(rest string) bool {
 		rest = strings.TrimLeft(rest, " \n\r\t")
@@ -140,7 +140,7 @@ func quotedText(s, next string) (text string, n int) {
 	return "", 0
 }
 
-// nextKey finds what looks like the beginning of another entry.
+// What looks like the beginning of an entry.
 var (
 	nextKey    = regexp.MustCompile(`^\s*["']?[\p{L}_][\p{L}\p{N}_.-]*["']?\s*[:=]`)
 	commaKey   = regexp.MustCompile(`,\s*["']?[\p{L}_][\p{L}\p{N}_.-]*["']?\s*[:=]`)
@@ -150,10 +150,10 @@ var (
 // closing returns the characters that may end a value.
 func (c *callReader) closing() string { return "," + string(c.closers[len(c.closers)-1]) }
 
-// laxValue reads a value that is no string of the format, object or list.
+// laxValue reads a value that is neither a string of the format nor an object or a list.
 func (c *callReader) laxValue() error {
 	at := c.pos
-	text := c.plain()
+	text := c.ahead()
 	doubt := func() error {
 		return &CallError{Offset: at, Expected: "a value", Found: fmt.Sprintf("%.60q", text)}
 	}
@@ -173,18 +173,18 @@ func (c *callReader) laxValue() error {
 		word = text[:end]
 	}
 	word = strings.TrimSpace(word)
-	if end >= 0 && c.literal(word) {
+	if end >= 0 && c.constant(word) {
 		c.pos += len(word)
 		return nil
 	}
-	if len(c.marks) > 0 && strings.HasPrefix(c.raw[c.marks[0]:], quote) && !strings.ContainsAny(lastOf(text), ":=,[{(") {
-		// The text ends in a delimiter that was not opened.
+	if len(c.markers) > 0 && strings.HasPrefix(c.raw[c.markers[0]:], quote) && !strings.ContainsAny(lastOf(text), ":=,[{(") {
+		// The text ends in a <|"|> without one before it.
 		if commaKey.MatchString(text) || withoutKey.MatchString(text) || strings.ContainsAny(text, "{}[]") ||
 			c.closing() == ",]" && strings.Contains(text, ",") {
 			return doubt()
 		}
-		c.pos = c.marks[0] + len(quote)
-		c.marks = c.marks[1:]
+		c.pos = c.markers[0] + len(quote)
+		c.markers = c.markers[1:]
 		if !c.ends() {
 			return doubt()
 		}
@@ -202,31 +202,30 @@ func (c *callReader) laxValue() error {
 	return nil
 }
 
-// lastOf returns the last character before space, of which it passes a little only.
+// lastOf returns the last character of s that is not white space, if it is among the last 64.
 func lastOf(s string) string {
 	s = strings.TrimRight(s[max(len(s)-64, 0):], " \n\r\t")
 	return s[max(len(s)-1, 0):]
 }
 
-// afterText reports whether what was read last is a string between delimiters.
+// afterText reports whether what was read last is a string between two <|"|>.
 func (c *callReader) afterText() bool {
 	return strings.HasSuffix(strings.TrimRight(c.raw[:c.pos], " \n\r\t"), quote)
 }
 
 // beforeKey reports whether what follows is the key of an entry.
-func (c *callReader) beforeKey() bool { return nextKey.MatchString(c.plain()) }
+func (c *callReader) beforeKey() bool { return nextKey.MatchString(c.ahead()) }
 
-// ends reports whether a delimiter before the position ends a string, by what follows it.
+// ends reports whether the <|"|> before the position ends a string, judged by what follows it.
 func (c *callReader) ends() bool {
-	rest := strings.TrimLeft(c.plain(), " \n\r\t")
+	rest := strings.TrimLeft(c.ahead(), " \n\r\t")
 	if rest == "" {
-		return len(c.marks) == 0
+		return len(c.markers) == 0
 	}
 	return strings.IndexByte(",}])", rest[0]) >= 0 && (rest[0] != ')' || c.closers[0] == ')') || c.beforeKey()
 }
 
-// unclosed finds the end of a string whose closing delimiter was left out at the end of the call: all open brackets are closed
-// behind it.
+// unclosed finds the end of a string whose closing <|"|> was left out at the end of the call, which closes all open brackets.
 func (c *callReader) unclosed(from int) (end int, ok bool) {
 	if !c.lax || !c.closed {
 		return 0, false

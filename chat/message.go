@@ -23,18 +23,18 @@ const maxDigits = 1000
 // chat_template_kwargs. A struct that embeds a Conversation is read as one, by its UnmarshalJSON: decode what else stands in a
 // request into a struct of its own.
 type Conversation struct {
-	Messages []Message
-	Tools    []Tool
+	Messages []Message // at least one
+	Tools    []Tool    // that the model may call
 	// Thinking asks the model to think before it answers.
 	Thinking bool
 	// NoGenerationPrompt leaves out the opening of the model's next turn.
 	NoGenerationPrompt bool
 	// Variables are for the template, beside those that [Parse] names, such as preserve_thinking, which keeps the thoughts of
-	// earlier turns that called tools. A value is what json.Marshal takes.
+	// earlier messages that called tools. A value is what json.Marshal takes. A template that does not know a variable ignores it.
 	Variables map[string]any
 }
 
-// Message is one turn of a conversation, or the answer of a tool.
+// Message is what one role says in a conversation, or the response of a tool.
 //
 // Its JSON is that of the OpenAI chat API: content is a string or a list of parts, in a tool's message also any other value;
 // reasoning may also be called reasoning_content.
@@ -49,16 +49,16 @@ type Message struct {
 	Reasoning string
 	// ToolCalls are the calls that an assistant's message ends in.
 	ToolCalls []Call
-	// ToolResponses are the answers to ToolCalls, where they do not come in messages of role tool.
+	// ToolResponses are the responses to ToolCalls, where they do not come in messages of role tool.
 	ToolResponses []ToolResponse
 	// ToolCallID says, in a tool's message, which call it answers. Without it, the call is the next of its Name, else the next.
 	ToolCallID string
 	// Name is the tool's name where ToolCallID does not give it away.
 	Name string
-	// Response is a tool's answer as a JSON value, in place of Content and Parts.
+	// Response is what a tool returns as a JSON value, in place of Content and Parts.
 	Response json.RawMessage
 
-	answered bool // the answers were ToolResponses: Content comes after them
+	answered bool // the responses were ToolResponses: Content comes after them
 }
 
 func (m Message) model() bool { return m.Role == "assistant" || m.Role == "model" }
@@ -77,19 +77,19 @@ func (m Message) text() string {
 	return text.String()
 }
 
-// ToolResponse is the answer to a call, the next of its name, else the next. Response is a JSON value.
+// ToolResponse is the response to a call: the next of its name, else the next.
 type ToolResponse struct {
-	Name     string          `json:"name"`
-	Response json.RawMessage `json:"response"`
+	Name     string          `json:"name"`     // of the function
+	Response json.RawMessage `json:"response"` // any JSON value
 }
 
 // Call is one tool call.
 type Call struct {
-	ID   string
-	Name string
+	ID   string // which tells calls of a conversation apart; it may be empty
+	Name string // of the function
 	// Arguments is a JSON object; its numbers keep the form in which they are written. Empty means {}.
 	Arguments json.RawMessage
-	// Mended says that the model left the format, and the call is what it could only have meant.
+	// Mended says that the model did not keep to the format, and that the call is the only thing it can have meant.
 	Mended bool
 
 	object bool // MarshalJSON writes Arguments as an object

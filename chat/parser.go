@@ -36,14 +36,14 @@ type Event struct {
 	Err error
 }
 
-// Parser splits what the model writes into thought, text and tool calls, while it is written. The zero value is ready to
-// use, for one answer to a prompt that leaves nothing open; else see [Parser.Prompt].
+// Parser splits an answer into thought, text and tool calls while the model writes it. The zero value is ready to use, for one answer to
+// a prompt that leaves nothing open; else see [Parser.Prompt].
 //
-// A thought stands between <|channel> and <channel|>; its label ("thought" and a line break) and the line break at its
-// end are left out. A call stands between <|tool_call> and <tool_call|>; in a string of its arguments these are text. It
-// ends a thought too. <turn|>, <|tool_response> and <eos> end the answer, and a call in it; what is pushed after them is
-// ignored. Markup of the format has no other meaning and is left out, but for <|"|>, which stands for a quote. Other markup is
-// passed on as text.
+// A thought stands between <|channel> and <channel|>; its label ("thought" and a line break) and the line break at its end are left out.
+// A call stands between <|tool_call> and <tool_call|>, which are text within a string of its arguments; a call also ends a thought.
+// <turn|>, <|tool_response> and <eos> end the answer, and a call in it; what is pushed after them is ignored. Other markers of the
+// format mean nothing in an answer and are left out, but for <|"|>, which stands for a quote. Markers of which the format knows nothing
+// are passed on as text.
 type Parser struct {
 	// InThought says that the prompt has opened a thought, label and all, which the model goes on with.
 	//
@@ -51,7 +51,7 @@ type Parser struct {
 	InThought bool
 
 	mode mode
-	held string // the beginning of a label, or a line break that may end the thought
+	held string // what may be the beginning of a label, or the line break at the end of the thought
 	open int    // calls begun
 	call *writing
 }
@@ -59,28 +59,28 @@ type Parser struct {
 type mode uint8
 
 const (
-	unstarted mode = iota
-	inText         // of the answer
-	inLabel        // of a thought
-	inThought      // behind the label
+	unstarted mode = iota // InThought has not been looked at
+	inText                // of the answer
+	inLabel               // of a thought
+	inThought             // behind the label
 	inCall
 	ended
 )
 
-// formatMarkup is Gemma 4's own markup.
+// formatMarkup are the markers of Gemma 4's format.
 var formatMarkup = []string{
 	bos, eos, turnOpen, turnClose, channelOpen, channelClose, callOpen, callClose, responseOpen, responseClose,
 	toolOpen, toolClose, quote, think, "<|image|>", "<|audio|>", "<|video|>", "<|image>", "<image|>", "<|audio>", "<audio|>",
 }
 
-// Markup returns the texts of Gemma 4's own markup, that of pictures and sounds among it.
+// Markup returns the markers of Gemma 4's format, those of pictures and sounds among them.
 func Markup() []string { return slices.Clone(formatMarkup) }
 
-// Ended reports whether the answer is over: after one of the tokens that end it, or after Close.
+// Ended reports whether the answer is over: after one of the markers that end it, or after Close.
 func (p *Parser) Ended() bool { return p.mode == ended }
 
-// Prompt tells the parser, before the first Push, what it goes on from: the pieces of the prompt, at least from its last <|turn>
-// on, as Push gets those of the answer. What they leave open, a thought or a call, the answer begins in.
+// Prompt takes the pieces of the prompt before the first Push, at least those from its last <|turn> on, as Push takes those of the answer.
+// The answer goes on with what they leave open, a thought or a call.
 func (p *Parser) Prompt(text string, markup bool) {
 	if markup && slices.Contains([]string{turnOpen, turnClose, responseOpen, responseClose, eos}, text) {
 		*p = Parser{}
@@ -90,8 +90,8 @@ func (p *Parser) Prompt(text string, markup bool) {
 	p.open = pick(p.mode == inCall, 1, 0)
 }
 
-// Push takes the next piece of what the model wrote and returns what can be said of it; markup tells that the piece is
-// one token of markup. A piece may be any part of the text, but no less than whole characters.
+// Push takes the next piece of the answer and returns the events that it completes; markup tells that the piece is a marker. A piece may
+// be text of any length, in whole characters.
 func (p *Parser) Push(text string, markup bool) []Event {
 	if p.mode == unstarted {
 		p.mode = pick(p.InThought, inThought, inText)
@@ -145,7 +145,7 @@ func (p *Parser) Push(text string, markup bool) []Event {
 	return p.text(text)
 }
 
-// Close ends the answer and returns what was held back: a call that is cut off comes out as text with an error.
+// Close ends the answer and returns what was held back: a call that is cut off as text with an error.
 func (p *Parser) Close() []Event {
 	var events []Event
 	for p.mode == inCall {
@@ -156,7 +156,7 @@ func (p *Parser) Close() []Event {
 	return events
 }
 
-// text takes text in which no markup has a meaning.
+// text takes text, in which nothing is a marker.
 func (p *Parser) text(text string) []Event {
 	switch p.mode {
 	case inCall:
@@ -189,7 +189,7 @@ func event(k Kind, text string) []Event {
 	return []Event{{Kind: k, Text: text}}
 }
 
-// finish ends a call by what follows it, and a thought; the line break at its end is left out if a marker ends it.
+// finish ends a call, by what follows it, and a thought; the thought's last line break is left out if a marker ends it.
 func (p *Parser) finish(byMarker bool) []Event {
 	var events []Event
 	for p.mode == inCall {
@@ -212,12 +212,12 @@ func (p *Parser) flush() []Event {
 	return events
 }
 
-// endCall ends a call. One that is none may have taken the end of a call, or the next one, for text of a string that was never
-// closed: then what stands behind is read again.
+// endCall ends a call. What is no call may have taken the end of a call, or the beginning of another, for text of a string that was
+// never closed: then what stands behind that is read again.
 func (p *Parser) endCall(by ending) []Event {
 	w := p.call
 	p.mode, p.call = inText, nil
-	call, err := readCall(string(w.raw), w.marks, by == closed)
+	call, err := readCall(string(w.raw), w.markers, by == closed)
 	if err == nil && by == cutOff {
 		err = &CallError{Offset: len(w.raw), Expected: callClose, Found: "the end"}
 	}
@@ -231,14 +231,14 @@ func (p *Parser) endCall(by ending) []Event {
 		return []Event{{Kind: Text, Text: text + pick(by == closed, callClose, ""), Err: err}}
 	}
 	i := w.inner[0]
-	cut := w.marks[i]
+	cut := w.markers[i]
 	if strings.HasPrefix(text[cut:], callClose) {
 		cut, i = w.ends[i], i+1
 	}
 	events := []Event{{Kind: Text, Text: text[:cut], Err: err}}
-	for ; i < len(w.marks); i++ {
-		events = append(events, p.Push(text[cut:w.marks[i]], false)...)
-		events = append(events, p.Push(text[w.marks[i]:w.ends[i]], true)...)
+	for ; i < len(w.markers); i++ {
+		events = append(events, p.Push(text[cut:w.markers[i]], false)...)
+		events = append(events, p.Push(text[w.markers[i]:w.ends[i]], true)...)
 		cut = w.ends[i]
 	}
 	events = append(events, p.Push(text[cut:], false)...)
@@ -248,7 +248,7 @@ func (p *Parser) endCall(by ending) []Event {
 	return events
 }
 
-// ending says what ended a call.
+// ending is what ended a call.
 type ending uint8
 
 const (
@@ -260,9 +260,9 @@ const (
 // writing is a call while it is written.
 type writing struct {
 	raw     []byte // from <|tool_call> on
-	marks   []int  // offsets in raw of the markup after that …
+	markers []int  // offsets in raw of the markup after that …
 	ends    []int  // … and of what follows it
-	inner   []int  // of marks, those of calls in strings
+	inner   []int  // of markers, those of calls in strings
 	quoted  bool   // between two <|"|>
 	depth   int    // of brackets outside of strings
 	thought bool   // it began in one
@@ -285,15 +285,15 @@ func (w *writing) mark(text string) {
 	case quote:
 		w.quoted = !w.quoted
 	case callOpen, callClose:
-		w.inner = append(w.inner, len(w.marks))
+		w.inner = append(w.inner, len(w.markers))
 	}
-	w.marks = append(w.marks, len(w.raw))
+	w.markers = append(w.markers, len(w.raw))
 	w.raw = append(w.raw, text...)
 	w.ends = append(w.ends, len(w.raw))
 }
 
-// holds reports whether a marker of calls that comes next is text of a string: one is open, and unless it holds a marker already, what
-// stands in it so far does not close the brackets, as if its end had been left out.
+// holds reports whether a marker of calls that comes next is text of a string. It is if a string is open and has such a marker already, or
+// if it does not end in the brackets that would close the call: then only its closing <|"|> was left out.
 func (w *writing) holds() bool {
 	if !w.quoted || len(w.inner) > 0 {
 		return w.quoted
@@ -311,8 +311,8 @@ func (w *writing) holds() bool {
 	return false
 }
 
-// ParseText splits a complete answer in which every text of markup is taken for markup; nil means Gemma 4's own. Pieces
-// of one kind that follow each other are one event.
+// ParseText splits a complete answer, in which it takes for a marker whatever reads like one of markup; nil stands for [Markup]. Pieces of
+// one kind that follow each other are one event.
 func ParseText(text string, markup []string) []Event {
 	if markup == nil {
 		markup = formatMarkup
@@ -338,7 +338,7 @@ func ParseText(text string, markup []string) []Event {
 	return join(events)
 }
 
-// join makes one event of pieces of one kind that follow each other.
+// join joins events of one kind that follow each other.
 func join(events []Event) []Event {
 	var joined []Event
 	var text strings.Builder
@@ -356,7 +356,7 @@ func join(events []Event) []Event {
 	return joined
 }
 
-// finder finds the longest of many texts that begins at a place.
+// finder finds the longest of many markers at a place.
 type finder struct {
 	texts   map[string]bool
 	lengths [256][]int // of the texts that begin with a byte, the longest first
@@ -390,7 +390,7 @@ func (f *finder) at(s string) int {
 	return 0
 }
 
-// Answer makes the assistant's message out of the events of an answer.
+// Answer makes the assistant's message of the events of an answer.
 func Answer(events []Event) Message {
 	m := Message{Role: "assistant"}
 	var content, reasoning strings.Builder

@@ -189,15 +189,15 @@ func TestMalformedCallsAreTextWithAnError(t *testing.T) {
 
 // A string that is never closed takes the markers behind it for text, until it is clear that they are none.
 func TestOpenStringsLoseNothing(t *testing.T) {
-	const broken = `<|tool_call>call:f{a:<|"|>x`
+	const broken, end = `<|tool_call>call:f{a:<|"|>x`, `<tool_call|>`
 	for text, want := range map[string]string{
-		broken + `<|tool_call>call:g{a:<|"|>y}<tool_call|>`:                               broken + `![call_2~ g {"a":"y"}]`,
-		broken + `<|tool_call>call:g{a:<|"|>y<|"|>,b:<|"|>z}<tool_call|>`:                 broken + `![call_2~ g {"a":"y","b":"z"}]`,
-		broken + `<tool_call|>y`:                                                          broken + `<tool_call|>!y`,
-		broken + `<tool_call|>y<|tool_call>call:g{}<tool_call|>z`:                         broken + `<tool_call|>!y[call_2 g {}]z`,
-		broken + `<|tool_call>call:g{a:1}<tool_call|>z`:                                   broken + `![call_2 g {"a":1}]z`,
-		broken + `<tool_call|>` + broken + `<tool_call|><|tool_call>call:g{}<tool_call|>`: broken + `<tool_call|>!` + broken + `<tool_call|>![call_3 g {}]`,
-		broken + `<|tool_call>call:g{a:<|"|>y<|"|>}<tool_call|><turn|>`:                   broken + `![call_2 g {"a":"y"}]`,
+		broken + `<|tool_call>call:g{a:<|"|>y}<tool_call|>`:               broken + `![call_2~ g {"a":"y"}]`,
+		broken + `<|tool_call>call:g{a:<|"|>y<|"|>,b:<|"|>z}<tool_call|>`: broken + `![call_2~ g {"a":"y","b":"z"}]`,
+		broken + `<tool_call|>y`:                                          broken + `<tool_call|>!y`,
+		broken + `<tool_call|>y<|tool_call>call:g{}<tool_call|>z`:         broken + `<tool_call|>!y[call_2 g {}]z`,
+		broken + `<|tool_call>call:g{a:1}<tool_call|>z`:                   broken + `![call_2 g {"a":1}]z`,
+		broken + end + broken + end + `<|tool_call>call:g{}<tool_call|>`:  broken + end + "!" + broken + end + "![call_3 g {}]",
+		broken + `<|tool_call>call:g{a:<|"|>y<|"|>}<tool_call|><turn|>`:   broken + `![call_2 g {"a":"y"}]`,
 	} {
 		var got strings.Builder
 		for _, e := range ParseText(text, nil) {

@@ -6,20 +6,23 @@ import (
 	"fmt"
 )
 
-// Part is one piece of a message: its text, or a picture, a sound or a video and where it is found.
+// Part is a part of a message: text, or a picture, a sound or a video and where it is found.
 //
 // Its JSON is that of the OpenAI chat API: {"type": "text", "text": …}, {"type": "image_url", "image_url": {"url": …}},
 // {"type": "input_audio", "input_audio": {"data": …, "format": …}}, and audio_url and video_url by analogy; media of which
 // nothing is known but where they stand are {"type": "image"}, audio or video.
 type Part struct {
-	Type string // text, image, audio or video
-	Text string // of a text
+	// Type is text, image, audio or video.
+	Type string
+	// Text is that of a part of type text.
+	Text string
 	// URL says where a picture, a sound or a video is; it may hold it (data:…).
 	URL string
 	// Detail is the resolution that is asked for a picture: auto, low or high, or empty.
 	Detail string
-	// Data is a sound, in the Format named, such as wav.
-	Data   []byte
+	// Data is a sound.
+	Data []byte
+	// Format is that of Data, such as wav.
 	Format string
 }
 
@@ -50,8 +53,8 @@ func (m *mediaJSON) UnmarshalJSON(data []byte) error {
 	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '"' {
 		return unmarshal(data, &m.URL)
 	}
-	type plain mediaJSON
-	return unmarshal(data, (*plain)(m))
+	type media mediaJSON // without this method
+	return unmarshal(data, (*media)(m))
 }
 
 // MarshalJSON writes the part in the shape of the OpenAI chat API.

@@ -19,7 +19,7 @@ var (
 	ErrRefused = jinja.ErrRefused
 )
 
-// Template renders conversations. It is safe for several goroutines.
+// Template is a chat format: it renders conversations. It is safe for several goroutines.
 type Template struct {
 	program *jinja.Template
 	builtin *builtin // in place of a program
@@ -28,18 +28,18 @@ type Template struct {
 
 // Prompt is a rendered conversation.
 type Prompt struct {
+	// Text is what the model reads, markup and all.
 	Text string
-	// Literal holds, in ascending order, the byte offsets in Text at which the tokenizer must begin no markup token:
-	// where text of the conversation has the first character of some markup, and where it completes markup that begins
-	// in the template's text.
+	// Literal holds, in ascending order, the byte offsets in Text at which the tokenizer must make no marker: where text of the
+	// conversation has the first character of some marker, and where it completes one that begins in the template's text.
 	Literal []int
 }
 
-// Parse reads a Jinja template in the dialect of published chat templates: trim_blocks and lstrip_blocks are on, break
-// and continue are allowed. The variables are messages, tools (a list, or none), add_generation_prompt, enable_thinking,
-// bos_token, eos_token and those of [Conversation].Variables; the functions range, namespace, dict, raise_exception and strftime_now.
+// Parse reads a Jinja template in the dialect of published chat templates: trim_blocks and lstrip_blocks are on, break and continue are
+// allowed. Its variables are messages, tools (a list, or none), add_generation_prompt, enable_thinking, bos_token, eos_token and those of
+// [Conversation].Variables; its functions range, namespace, dict, joiner, cycler, raise_exception and strftime_now.
 //
-// Errors name the line. What a template may not do (include, import, extends …) is an error here already.
+// Errors name the line. What a template may never do (include, import, extends …) is an error already here.
 func Parse(source string) (*Template, error) {
 	p, err := jinja.Parse(source)
 	if err != nil {
@@ -48,13 +48,13 @@ func Parse(source string) (*Template, error) {
 	return &Template{program: p, knows: knowledgeOf(source)}, nil
 }
 
-// Render renders the conversation. markup lists the texts of all markup tokens of the vocabulary, for [Prompt].Literal;
-// with none of them Literal stays empty. Prompt.Text does not depend on markup.
+// Render renders a conversation. markup lists the markers of the vocabulary, for [Prompt].Literal; without any Literal stays empty.
+// Prompt.Text does not depend on markup.
 //
-// Answers of tools reach the template in the form that it mentions (messages of role tool, or tool_responses of the message that
-// calls), with the names of their functions; answers of one function in the order of its calls.
+// Responses of tools reach the template in the form that it mentions (messages of role tool, or tool_responses of the message that
+// calls), with the names of their functions; those of one function in the order of its calls.
 //
-// Errors: a message or tool that is not valid, by its index; what the template does wrong, by its line; the context's.
+// The error names the index of a message or tool that is not valid, or the line of the template that went wrong, or is that of ctx.
 func (t *Template) Render(ctx context.Context, c Conversation, markup []string) (Prompt, error) {
 	if t == nil || t.program == nil && t.builtin == nil {
 		return Prompt{}, errors.New("chat: template: empty, expected one from Parse or Builtin")
@@ -77,7 +77,7 @@ func (t *Template) Render(ctx context.Context, c Conversation, markup []string) 
 	return Prompt{Text: text, Literal: places(text, literal, markup)}, nil
 }
 
-// run runs the program. Of the text of the conversation it knows the characters that are in markup.
+// run runs a program. literal are those characters of the conversation that occur in markup.
 func (t *Template) run(ctx context.Context, in *input, markup []string) (string, []span, error) {
 	variables, err := in.values()
 	if err != nil {

@@ -12,11 +12,12 @@ import (
 // Its JSON is that of the OpenAI chat API, {"type": "function", "function": {name, description, parameters}}, with
 // Gemma's response beside the parameters.
 type Tool struct {
-	Name        string
+	Name string
+	// Description tells the model what the function is for.
 	Description string
 	// Parameters is the JSON schema of the arguments, an object; it may be empty.
 	Parameters json.RawMessage
-	// Response is the JSON schema of the answer, an object; it may be empty.
+	// Response is the JSON schema of what the function returns, an object; it may be empty.
 	Response json.RawMessage
 }
 

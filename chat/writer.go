@@ -5,14 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// writer writes a prompt and keeps apart what in it is markup of the format and what is text of the conversation.
+// writer writes a prompt and keeps apart which of it is markup of the format and which is text of the conversation.
 type writer struct {
 	b       []byte
-	literal []span // what is text
+	literal []span // of b, the text of the conversation
 	err     error  // the first
 }
 
-// span is a piece of a text, in bytes.
+// span is a part of a text, by its offsets in bytes.
 type span struct{ from, to int }
 
 // markup writes what is the format's own.
@@ -36,7 +36,7 @@ func (w *writer) text(s string) {
 	w.literal = append(w.literal, span{from, len(w.b)})
 }
 
-// fail keeps the error of a value that is something else than expected.
+// fail keeps the error that a value is of another type than expected.
 func (w *writer) fail(field string, v any, expected string) {
 	w.keep(fmt.Errorf("%s: a JSON %s, expected %s", field, kindOf(v), expected))
 }

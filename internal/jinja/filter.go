@@ -134,7 +134,7 @@ func prettyPrint(r *run, v value, _ []value) (value, error) {
 }
 
 func attribute(r *run, v value, a []value) (value, error) {
-	name, err := texts("attr", a[0])
+	name, err := textArguments("attr", a[0])
 	if err == nil && !given(v) {
 		err = errors.New(describe(v) + ", and has no attributes")
 	}

@@ -15,7 +15,7 @@ func rangeOf(r *run, a arguments) (value, error) {
 	}
 	var n [3]int64
 	for i, otherwise := range []int64{0, 0, 1} {
-		if n[i], err = count("range", v[i], otherwise); err != nil {
+		if n[i], err = intArgument("range", v[i], otherwise); err != nil {
 			return nil, err
 		}
 	}
@@ -173,7 +173,7 @@ func clock(r *run, a arguments) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	format, err := texts("strftime_now", v[0])
+	format, err := textArguments("strftime_now", v[0])
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,11 @@ func hostileTemplates() map[string]hostile {
 	return all
 }
 
+// often looks ten million times at a text s of ten million bytes.
+func often(expression string) string {
+	return "{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ " + expression + " }}{% endfor %}{% endfor %}"
+}
+
 func nest(open, inside, end string, n int) string {
 	return strings.Repeat(open, n) + inside + strings.Repeat(end, n)
 }
@@ -98,40 +103,44 @@ var greedy = map[string]hostile{
 	"sums of many numbers": {
 		"{% set l = range(100000) | list %}{% for a in range(100000) %}{% set x = l | sum %}{% endfor %}", "steps",
 	},
-	"wide value":               {grow("60", "[0]", "{% set ns.s = [ns.s, ns.s] %}") + "{{ ns.s }}", "more than"},
-	"wide value compared":      {"{% set m = namespace(s=[0]) %}" + grow("60", "[0]", "{% set ns.s = [ns.s, ns.s] %}{% set m.s = [m.s, m.s] %}") + "{{ ns.s == m.s }}", "steps"},
-	"wide value as JSON":       {grow("60", "[0]", "{% set ns.s = [ns.s, ns.s] %}") + "{{ ns.s | tojson }}", "more than"},
-	"much output":              {"{% set s = 'x' * 100000 %}{% for i in range(100000) %}{{ s }}{% endfor %}", "output of more than 16777"},
-	"much data":                {"{% for i in range(100000) %}" + strings.Repeat("x", 10000) + "{% endfor %}", "output of more than 16777"},
-	"many texts":               {grow("100000", "[]", "{% set ns.s = ns.s + ['x' * 1000000 ~ i] %}"), "bytes of memory"},
-	"many macros":              {grow("100000", "[]", "{% macro f() %}{% endmacro %}{% for j in range(100000) %}{% macro f() %}{% endmacro %}{% endfor %}"), "bytes of memory"},
-	"many pieces":              {"{{ ('a ' * 8000000).split(' ') | length }}", "bytes of memory"},
-	"many lines":               {"{{ ('\n' * 16000000).splitlines() | length }}", "bytes of memory"},
-	"many characters":          {"{{ ('a' * 16000000) | list | length }}", "bytes of memory"},
-	"searching":                {"{% set s = 'a' * 8000000 %}{% for i in range(100000) %}{{ 'b' in s }}{% endfor %}", "steps"},
-	"sorting":                  {"{% for i in range(100) %}{{ range(100000) | sort(reverse=true) | first }}{% endfor %}", "more than"},
-	"unique":                   {"{{ range(100000) | unique | list | length }}", "steps"},
-	"stripping":                {"{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{{ s.strip('abcdefgh' * 100) }}{% endfor %}", "steps"},
-	"measuring":                {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s | length }}{% endfor %}{% endfor %}", "more than"},
-	"numbers":                  {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s | int }}{% endfor %}{% endfor %}", "more than"},
-	"padding":                  {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s | center(5) }}{% endfor %}{% endfor %}", "more than"},
-	"testing":                  {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s is upper }}{% endfor %}{% endfor %}", "more than"},
-	"looking up":               {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ messages[0].get(s) }}{% endfor %}{% endfor %}", "more than"},
-	"indexing":                 {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s[0] }}{% endfor %}{% endfor %}", "more than"},
-	"comparing":                {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s == 'b' }}{% endfor %}{% endfor %}", "more than"},
-	"beginning":                {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s.startswith(s) }}{% endfor %}{% endfor %}", "more than"},
-	"counting":                 {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ 'b'.count(s) }}{% endfor %}{% endfor %}", "more than"},
-	"numbering":                {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s is sequence and s is iterable }}{% endfor %}{% endfor %}", ""},
-	"splitting":                {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ s.split('b') | length }}{% endfor %}{% endfor %}", "more than"},
-	"joining":                  {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ [] | join(s) }}{% endfor %}{% endfor %}", "more than"},
-	"following":                {"{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ messages | map(attribute=s) | first }}{% endfor %}{% endfor %}", "more than"},
-	"stripping by a long set":  {"{% set s = 'a' * 4000000 %}{{ s.strip('b' * 4000000 ~ 'a') | length }}", ""},
-	"a long path":              {"{{ messages | map(attribute='.' * 10**7) | first }}", "undefined"},
-	"many parameters":          {"{% macro f(" + numbered("a", 101) + ") %}{% endmacro %}", "more than 100 parameters"},
-	"many named arguments":     {"{{ dict(" + numbered("a", 200, "=1") + ") }}", "more than 100 named arguments"},
-	"many variables":           {"{% set " + numbered("a", 5000) + " = range(5000) %}{% for i in range(100000) %}{{ a4999 }}{% endfor %}", ""},
-	"formatting by many names": {"{% set l %}{% for i in range(60000) %}k{{ i }},{% endfor %}{% endset %}{% set d = dict(l.split(',')[:60000] | batch(2)) %}{{ ('{k59998}' * 20000).format_map(d) | length }}", ""},
-	"many pieces of text":      {"{{ " + strings.Repeat("'a' ", 250000) + " }}", ""},
+	"wide value": {grow("60", "[0]", "{% set ns.s = [ns.s, ns.s] %}") + "{{ ns.s }}", "more than"},
+	"wide value compared": {"{% set m = namespace(s=[0]) %}" +
+		grow("60", "[0]", "{% set ns.s = [ns.s, ns.s] %}{% set m.s = [m.s, m.s] %}") + "{{ ns.s == m.s }}", "steps"},
+	"wide value as JSON": {grow("60", "[0]", "{% set ns.s = [ns.s, ns.s] %}") + "{{ ns.s | tojson }}", "more than"},
+	"much output":        {"{% set s = 'x' * 100000 %}{% for i in range(100000) %}{{ s }}{% endfor %}", "output of more than 16777"},
+	"much data":          {"{% for i in range(100000) %}" + strings.Repeat("x", 10000) + "{% endfor %}", "output of more than 16777"},
+	"many texts":         {grow("100000", "[]", "{% set ns.s = ns.s + ['x' * 1000000 ~ i] %}"), "bytes of memory"},
+	"many macros": {grow("100000", "[]",
+		"{% macro f() %}{% endmacro %}{% for j in range(100000) %}{% macro f() %}{% endmacro %}{% endfor %}"), "bytes of memory"},
+	"many pieces":     {"{{ ('a ' * 8000000).split(' ') | length }}", "bytes of memory"},
+	"many lines":      {"{{ ('\n' * 16000000).splitlines() | length }}", "bytes of memory"},
+	"many characters": {"{{ ('a' * 16000000) | list | length }}", "bytes of memory"},
+	"searching":       {"{% set s = 'a' * 8000000 %}{% for i in range(100000) %}{{ 'b' in s }}{% endfor %}", "steps"},
+	"sorting":         {"{% for i in range(100) %}{{ range(100000) | sort(reverse=true) | first }}{% endfor %}", "more than"},
+	"unique":          {"{{ range(100000) | unique | list | length }}", "steps"},
+	"stripping": {"{% set s = 'a' * 1000000 %}" +
+		"{% for i in range(100000) %}{{ s.strip('abcdefgh' * 100) }}{% endfor %}", "steps"},
+	"measuring":               {often("s | length"), "more than"},
+	"numbers":                 {often("s | int"), "more than"},
+	"padding":                 {often("s | center(5)"), "more than"},
+	"testing":                 {often("s is upper"), "more than"},
+	"looking up":              {often("messages[0].get(s)"), "more than"},
+	"indexing":                {often("s[0]"), "more than"},
+	"comparing":               {often("s == 'b'"), "more than"},
+	"beginning":               {often("s.startswith(s)"), "more than"},
+	"counting":                {often("'b'.count(s)"), "more than"},
+	"numbering":               {often("s is sequence and s is iterable"), ""},
+	"splitting":               {often("s.split('b') | length"), "more than"},
+	"joining":                 {often("[] | join(s)"), "more than"},
+	"following":               {often("messages | map(attribute=s) | first"), "more than"},
+	"stripping by a long set": {"{% set s = 'a' * 4000000 %}{{ s.strip('b' * 4000000 ~ 'a') | length }}", ""},
+	"a long path":             {"{{ messages | map(attribute='.' * 10**7) | first }}", "undefined"},
+	"many parameters":         {"{% macro f(" + numbered("a", 101) + ") %}{% endmacro %}", "more than 100 parameters"},
+	"many named arguments":    {"{{ dict(" + numbered("a", 200, "=1") + ") }}", "more than 100 named arguments"},
+	"many variables":          {"{% set " + numbered("a", 5000) + " = range(5000) %}{% for i in range(100000) %}{{ a4999 }}{% endfor %}", ""},
+	"formatting by many names": {"{% set l %}{% for i in range(60000) %}k{{ i }},{% endfor %}{% endset %}" +
+		"{% set d = dict(l.split(',')[:60000] | batch(2)) %}{{ ('{k59998}' * 20000).format_map(d) | length }}", ""},
+	"many pieces of text": {"{{ " + strings.Repeat("'a' ", 250000) + " }}", ""},
 }
 
 // deep templates nest too deep.
@@ -169,8 +178,9 @@ var deep = map[string]hostile{
 	"deep value in order":   {grow("1000", "[]", "{% set ns.s = [ns.s] %}") + "{{ ns.s < [ns.s] }}", "a value nested deeper than 100"},
 	"deep value as JSON":    {grow("1000", "[]", "{% set ns.s = [ns.s] %}") + "{{ ns.s | tojson }}", "a value nested deeper than 100"},
 	"value in itself":       {"{% set ns = namespace() %}{% set ns.a = [ns] %}{{ ns.a }}", ""},
-	"deep scopes":           {"{% set x = 1 %}" + nest("{% for a in [1] %}{% set b, c, d, e, f = 'abcde' %}", "{% for i in range(100000) %}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{{ x }}{% endfor %}", "{% endfor %}", 98), "steps"},
-	"long source":           {strings.Repeat("x", maxSource+1), "1048577 bytes, more than 1048576"},
+	"deep scopes": {"{% set x = 1 %}" + nest("{% for a in [1] %}{% set b, c, d, e, f = 'abcde' %}",
+		"{% for i in range(100000) %}"+strings.Repeat("{{ x }}", 10)+"{% endfor %}", "{% endfor %}", 98), "steps"},
+	"long source": {strings.Repeat("x", maxSource+1), "1048577 bytes, more than 1048576"},
 }
 
 // malformed templates are none.

@@ -19,7 +19,7 @@ func toJSON(r *run, v value, a []value) (value, error) {
 	if given(a[1]) && a[1] != nil {
 		indent, ok := a[1].(string)
 		if !ok {
-			n, err := count("tojson", a[1], 0)
+			n, err := intArgument("tojson", a[1], 0)
 			if err != nil {
 				return nil, err
 			}
@@ -38,7 +38,7 @@ func toJSON(r *run, v value, a []value) (value, error) {
 		if !ok || len(l.items) != 2 {
 			return nil, errors.New("tojson: expected two separators")
 		}
-		text, err := texts("tojson", l.items...)
+		text, err := textArguments("tojson", l.items...)
 		if err != nil {
 			return nil, err
 		}

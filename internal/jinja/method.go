@@ -28,7 +28,7 @@ func cutMethods() operations {
 	o.text("rstrip", "chars", 0, func(r *run, s string, a []value) (value, error) { return r.strip(s, a[0], false, true) })
 	for _, fromRight := range []bool{false, true} {
 		o.text(pick(fromRight, "rsplit", "split"), "sep maxsplit", 0, func(r *run, s string, a []value) (value, error) {
-			limit, err := count("split", a[1], -1)
+			limit, err := intArgument("split", a[1], -1)
 			if err != nil {
 				return nil, err
 			}
@@ -61,7 +61,7 @@ func searchMethods() operations {
 		for _, must := range []bool{false, true} {
 			name := pick(fromRight, "r", "") + pick(must, "index", "find")
 			o.text(name, "sub start end", 1, func(r *run, s string, a []value) (value, error) {
-				sub, err := texts(name, a[0])
+				sub, err := textArguments(name, a[0])
 				if err != nil {
 					return nil, err
 				}
@@ -86,7 +86,7 @@ func searchMethods() operations {
 		})
 	}
 	o.text("count", "sub start end", 1, func(r *run, s string, a []value) (value, error) {
-		sub, err := texts("count", a[0])
+		sub, err := textArguments("count", a[0])
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func paddingMethods() operations {
 	o := operations{}
 	for i, name := range []string{"ljust", "center", "rjust"} {
 		o.text(name, "width fillchar", 1, func(r *run, s string, a []value) (value, error) {
-			fill, err := texts(name, or(a[1], " "))
+			fill, err := textArguments(name, or(a[1], " "))
 			if err != nil {
 				return nil, err
 			}
@@ -126,7 +126,7 @@ func paddingMethods() operations {
 	}
 	o.text("zfill", "width", 1, zeroFill)
 	o.text("expandtabs", "tabsize", 0, func(r *run, s string, a []value) (value, error) {
-		size, err := count("expandtabs", a[0], 8)
+		size, err := intArgument("expandtabs", a[0], 8)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +172,7 @@ func zeroFill(r *run, s string, a []value) (value, error) {
 	if sign := r.marks.plainRune(first); sign != '+' && sign != '-' {
 		return r.pad(s, a[0], "0", 2)
 	}
-	width, err := count("zfill", a[0], 0)
+	width, err := intArgument("zfill", a[0], 0)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +271,7 @@ func (r *run) affix(s string, v value, end bool) (value, error) {
 	if l, ok := v.(*list); ok && l.tuple {
 		options = l.items
 	}
-	all, err := texts(pick(end, "endswith", "startswith"), options...)
+	all, err := textArguments(pick(end, "endswith", "startswith"), options...)
 	if err != nil {
 		return nil, err
 	}
@@ -291,7 +291,7 @@ func (r *run) affix(s string, v value, end bool) (value, error) {
 }
 
 func (r *run) partition(s string, sep value, fromRight bool) (value, error) {
-	text, err := texts("partition", sep)
+	text, err := textArguments("partition", sep)
 	if err != nil {
 		return nil, err
 	}
@@ -313,11 +313,11 @@ func (r *run) partition(s string, sep value, fromRight bool) (value, error) {
 }
 
 func replaceText(r *run, s string, a []value) (value, error) {
-	text, err := texts("replace", a[0], a[1])
+	text, err := textArguments("replace", a[0], a[1])
 	if err != nil {
 		return nil, err
 	}
-	n, err := count("replace", a[2], -1)
+	n, err := intArgument("replace", a[2], -1)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func absolute(_ *run, v value, _ []value) (value, error) {
 // toInteger is the filter int: what Python's int makes of the value, or its float.
 func toInteger(r *run, v value, a []value) (value, error) {
 	otherwise := pick[value](given(a[0]), a[0], int64(0))
-	base, err := count("int", a[1], 10)
+	base, err := intArgument("int", a[1], 10)
 	if err != nil {
 		return nil, err
 	}
@@ -84,13 +84,13 @@ func round(r *run, v value, a []value) (value, error) {
 	if n.wide != nil {
 		return nil, errOverflow
 	}
-	digits, err := count("round", a[0], 0)
+	digits, err := intArgument("round", a[0], 0)
 	if err != nil {
 		return nil, err
 	}
 	method := "common"
 	if given(a[1]) {
-		text, err := texts("round", a[1])
+		text, err := textArguments("round", a[1])
 		if err != nil {
 			return nil, err
 		}

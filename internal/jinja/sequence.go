@@ -149,7 +149,7 @@ func groupBy(r *run, v value, a []value) (value, error) {
 
 // slice cuts items into so many columns.
 func slice(r *run, items []value, a []value) (value, error) {
-	n, err := count("slice", a[0], 0)
+	n, err := intArgument("slice", a[0], 0)
 	if err != nil {
 		return nil, err
 	}
@@ -346,7 +346,7 @@ func unique(r *run, items []value, a []value) (value, error) {
 }
 
 func batch(r *run, items []value, a []value) (value, error) {
-	n, err := count("batch", a[0], 0)
+	n, err := intArgument("batch", a[0], 0)
 	if err != nil {
 		return nil, err
 	}

@@ -104,8 +104,8 @@ func given(v value) bool {
 // or returns an optional argument.
 func or(v, otherwise value) value { return pick(given(v), v, otherwise) }
 
-// count returns an optional integer argument.
-func count(what string, v value, otherwise int64) (int64, error) {
+// intArgument returns an optional integer argument.
+func intArgument(what string, v value, otherwise int64) (int64, error) {
 	if !given(v) || v == nil {
 		return otherwise, nil
 	}
@@ -116,8 +116,8 @@ func count(what string, v value, otherwise int64) (int64, error) {
 	return n, nil
 }
 
-// texts returns arguments that must be strings.
-func texts(what string, a ...value) ([]string, error) {
+// textArguments returns arguments that must be strings.
+func textArguments(what string, a ...value) ([]string, error) {
 	out := make([]string, len(a))
 	for i, v := range a {
 		s, ok := v.(string)

@@ -417,7 +417,7 @@ func printFormat(r *run, v value, a arguments) (value, error) {
 }
 
 func truncateText(r *run, v value, a []value) (value, error) {
-	text, err := texts("truncate", v)
+	text, err := textArguments("truncate", v)
 	if err != nil {
 		return nil, err
 	}
@@ -426,17 +426,17 @@ func truncateText(r *run, v value, a []value) (value, error) {
 
 // truncate cuts s to a length, between words unless they may be killed, and puts an end behind it.
 func (r *run) truncate(s string, a []value) (value, error) {
-	length, err := count("truncate", a[0], 255)
+	length, err := intArgument("truncate", a[0], 255)
 	if err != nil {
 		return nil, err
 	}
-	leeway, err := count("truncate", a[3], 5)
+	leeway, err := intArgument("truncate", a[3], 5)
 	if err != nil {
 		return nil, err
 	}
 	end := "..."
 	if given(a[2]) {
-		text, err := texts("truncate", a[2])
+		text, err := textArguments("truncate", a[2])
 		if err != nil {
 			return nil, err
 		}

@@ -10,7 +10,7 @@ import (
 // IsSpace reports whether str.strip removes a character.
 func IsSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-// IsDigit reports whether a character is a digit; it also holds for digits that are no part of a number, such as ²; IsNumeric for characters that are numbers, too.
+// IsDigit reports whether a character is a digit, such as ², too, which is no part of a number; IsNumeric, whether it is any number.
 func IsDigit(c rune) bool   { return unicode.IsDigit(c) || unicode.Is(superscripts, c) }
 func IsNumeric(c rune) bool { return unicode.IsNumber(c) || strings.ContainsRune(ideographs, c) }
 

@@ -34,8 +34,10 @@ func TestAnswersAreAttachedToTheirCalls(t *testing.T) {
 		{"calls without ids", none, `{"role":"tool","content":"x"},{"role":"tool","content":"y"}`, text("f", "x") + " " + text("g", "y")},
 		{"ids that the calls have not", none, `{"role":"tool","tool_call_id":"9","content":"x"}`, text("f", "x")},
 		{"one id for two calls", strings.ReplaceAll(two, `"2"`, `"1"`),
-			`{"role":"tool","tool_call_id":"1","content":"x"},{"role":"tool","tool_call_id":"1","content":"y"}`, text("f", "x") + " " + text("g", "y")},
-		{"one function in another order", same, `{"role":"tool","tool_call_id":"2","content":"Rome"},{"role":"tool","tool_call_id":"1","content":"Oslo"}`,
+			`{"role":"tool","tool_call_id":"1","content":"x"},{"role":"tool","tool_call_id":"1","content":"y"}`,
+			text("f", "x") + " " + text("g", "y")},
+		{"one function in another order", same, `{"role":"tool","tool_call_id":"2","content":"Rome"},` +
+			`{"role":"tool","tool_call_id":"1","content":"Oslo"}`,
 			text("w", "Oslo") + " " + text("w", "Rome")},
 		{"by name before an id", same, `{"role":"tool","name":"w","content":"Rome"},{"role":"tool","tool_call_id":"1","content":"Oslo"}`,
 			text("w", "Oslo") + " " + text("w", "Rome")},
@@ -48,7 +50,8 @@ func TestAnswersAreAttachedToTheirCalls(t *testing.T) {
 		{"an object", two, `{"role":"tool","tool_call_id":"2","content":{"b":[1,null],"a":"x"}}`, `response:g{a:<|"|>x<|"|>,b:[1,null]}`},
 		{"a number", two, `{"role":"tool","tool_call_id":"2","content":2.50}`, `response:g{value:2.50}`},
 		{"a list", two, `{"role":"tool","tool_call_id":"2","content":[1,{"type":"x"}]}`, `response:g{value:[1,{type:<|"|>x<|"|>}]}`},
-		{"an object beside text", two, `{"role":"tool","tool_call_id":"2","content":{"a":1}},{"role":"tool","content":[{"type":"text","text":"x"}]}`,
+		{"an object beside text", two, `{"role":"tool","tool_call_id":"2","content":{"a":1}},` +
+			`{"role":"tool","content":[{"type":"text","text":"x"}]}`,
 			`response:g{a:1} ` + text("f", "x")},
 	} {
 		for name, tpl := range map[string]*Template{
@@ -202,7 +205,8 @@ func TestVariablesReachTheTemplate(t *testing.T) {
 	if err := json.Unmarshal(data, &again); err != nil || render(t, tpl, again, nil).Text != "<bos>7<|turn>1" {
 		t.Errorf("%s: %+v, %v", data, again, err)
 	}
-	if err := json.Unmarshal([]byte(`{"messages":[],"chat_template_kwargs":{"enable_thinking":true}}`), &again); err != nil || !again.Thinking {
+	err = json.Unmarshal([]byte(`{"messages":[],"chat_template_kwargs":{"enable_thinking":true}}`), &again)
+	if err != nil || !again.Thinking {
 		t.Errorf("%+v, %v", again, err)
 	}
 	for _, v := range []map[string]any{{"messages": 1}, {"bos_token": ""}, {"x": func() {}}} {

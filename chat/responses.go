@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// knowledge is what a template understands, judged by what its text mentions. Revisions of Gemma's format differ in it.
+// knowledge is what a template understands, judged by what its source mentions. The revisions of Gemma's template differ in it.
 type knowledge struct {
 	toolRole      bool // messages of role tool
 	toolResponses bool // the list of a message that calls
@@ -34,49 +34,49 @@ func knowledgeOf(source string) knowledge {
 	return k
 }
 
-// attach makes messages of all answers of tools, each with the id and the name of the call that it answers: the one that has its
-// id, else the next of its name, else the next; where there are more answers than calls, one with a name stands for itself. Markup
-// has no ids, so that answers of one function are told apart by their place alone: they are put in the order of their calls.
+// attach turns all responses of tools into messages, each with the id and the name of the call that it answers: the call with its id,
+// else the next of its name, else the next; where there are more responses than calls, one with a name stands for itself. Gemma's format
+// has no ids, so that only their places tell the responses of one function apart: they are put in the order of their calls.
 func attach(messages []Message) ([]Message, error) {
 	var out []Message
 	for i := 0; i < len(messages); {
 		m := messages[i]
 		if m.Role == "tool" {
-			return nil, fmt.Errorf("chat: message %d: a tool's answer without a call, expected an assistant message with "+
+			return nil, fmt.Errorf("chat: message %d: a tool's response without a call, expected an assistant message with "+
 				"tool_calls before it", i)
 		}
-		var answers []Message
+		var responses []Message
 		var from []int // their messages
 		for _, r := range m.ToolResponses {
-			answers, from = append(answers, Message{Role: "tool", Name: r.Name, Response: r.Response}), append(from, i)
+			responses, from = append(responses, Message{Role: "tool", Name: r.Name, Response: r.Response}), append(from, i)
 		}
 		for i++; len(m.ToolCalls) > 0 && i < len(messages) && messages[i].Role == "tool"; i++ {
-			answers, from = append(answers, messages[i]), append(from, i)
+			responses, from = append(responses, messages[i]), append(from, i)
 		}
 		var at int
 		var err error
-		if m.ToolCalls, at, err = match(m.ToolCalls, answers); err != nil {
+		if m.ToolCalls, at, err = match(m.ToolCalls, responses); err != nil {
 			return nil, fmt.Errorf("chat: message %d: %w", from[at], err)
 		}
 		m.answered, m.ToolResponses = len(m.ToolResponses) > 0, nil
-		out = append(append(out, m), answers...)
+		out = append(append(out, m), responses...)
 	}
 	return out, nil
 }
 
-// match gives the answers the ids and names of their calls, and their order to those of one function. Where ids of calls are
-// missing or not unique it returns calls with ids of its own. at is the answer that an error is about.
-func match(calls []Call, answers []Message) (identified []Call, at int, err error) {
-	if len(answers) == 0 {
+// match gives responses the ids and names of their calls, and puts those of one function in the order of its calls. It returns the
+// calls, with ids of its own where theirs are missing or not unique. at is the response that an error is about.
+func match(calls []Call, responses []Message) (identified []Call, at int, err error) {
+	if len(responses) == 0 {
 		return calls, 0, nil
 	}
-	which, at, err := newMatcher(calls).match(answers)
+	which, at, err := newMatcher(calls).match(responses)
 	if err != nil {
 		return nil, at, err
 	}
 	identified = identify(calls)
-	for at := range answers {
-		a := &answers[at]
+	for at := range responses {
+		a := &responses[at]
 		if i := which[at]; i < len(calls) {
 			a.ToolCallID, a.Name = identified[i].ID, identified[i].Name
 		}
@@ -87,11 +87,11 @@ func match(calls []Call, answers []Message) (identified []Call, at int, err erro
 			a.Response = nil
 		}
 	}
-	order(answers, which)
+	order(responses, which)
 	return identified, 0, nil
 }
 
-// identify returns calls that all have ids of their own.
+// identify returns the calls, with new ids unless each has one of its own.
 func identify(calls []Call) []Call {
 	ids := map[string]bool{}
 	for _, c := range calls {
@@ -107,28 +107,28 @@ func identify(calls []Call) []Call {
 	return calls
 }
 
-// order puts the answers of each function, in the places that they have, in the order of its calls; which has the call of each answer.
-func order(answers []Message, which []int) {
+// order sorts the responses of each function, within the places that they have, by the calls that which gives for them.
+func order(responses []Message, which []int) {
 	places := map[string][]int{}
-	for at, a := range answers {
+	for at, a := range responses {
 		places[a.Name] = append(places[a.Name], at)
 	}
-	unordered := slices.Clone(answers)
+	unordered := slices.Clone(responses)
 	for _, at := range places {
 		sorted := slices.Clone(at)
 		slices.SortStableFunc(sorted, func(a, b int) int { return which[a] - which[b] })
 		for i, to := range at {
-			answers[to] = unordered[sorted[i]]
+			responses[to] = unordered[sorted[i]]
 		}
 	}
 }
 
-// matcher finds the calls of answers.
+// matcher finds the call that each of some responses answers.
 type matcher struct {
 	calls    []Call
 	ids      bool // some call has one
 	first    map[string]int
-	byID     map[string][]int // calls that may have no answer yet
+	byID     map[string][]int // calls that may have no response yet
 	byName   map[string][]int
 	all      []int
 	answered []bool
@@ -148,13 +148,13 @@ func newMatcher(calls []Call) *matcher {
 	return m
 }
 
-// match returns the call of each answer, one beyond the last for an answer that stands for itself: first of those that have an id, then
-// of those with the name of a call, then of the rest.
-func (m *matcher) match(answers []Message) (which []int, at int, err error) {
+// match returns the call of each response, or the number of calls for one that stands for itself. Responses with an id choose first, then
+// those with the name of a call, then the rest.
+func (m *matcher) match(responses []Message) (which []int, at int, err error) {
 	const none = -1
-	which = slices.Repeat([]int{none}, len(answers))
+	which = slices.Repeat([]int{none}, len(responses))
 	for _, find := range []func(Message) (int, error){m.ofID, m.ofName, m.ofOrder} {
-		for at, a := range answers {
+		for at, a := range responses {
 			if which[at] != none {
 				continue
 			}
@@ -170,7 +170,7 @@ func (m *matcher) match(answers []Message) (which []int, at int, err error) {
 	return which, 0, nil
 }
 
-// next returns the first call that has no answer, -1 for none, and the calls from there on.
+// next returns the first call that has no response, -1 for none, and the calls from there on.
 func (m *matcher) next(calls []int) (i int, rest []int) {
 	for len(calls) > 0 && m.answered[calls[0]] {
 		calls = calls[1:]
@@ -181,7 +181,7 @@ func (m *matcher) next(calls []int) (i int, rest []int) {
 	return calls[0], calls
 }
 
-// ofID finds the call with the id of an answer, if it has one: the next of several, or, for another answer to one call, that call.
+// ofID finds the call with the id of a response, if it has one: the next of several, or, for another response to one call, that call.
 func (m *matcher) ofID(a Message) (i int, err error) {
 	if !m.ids || a.ToolCallID == "" {
 		return -1, nil
@@ -195,38 +195,38 @@ func (m *matcher) ofID(a Message) (i int, err error) {
 	return 0, fmt.Errorf("tool_call_id %.60q, expected the id of a call in the assistant message before it", a.ToolCallID)
 }
 
-// ofName finds the next call of an answer's name.
+// ofName finds the next call of a response's name.
 func (m *matcher) ofName(a Message) (i int, err error) {
 	i, m.byName[a.Name] = m.next(m.byName[a.Name])
 	return i, nil
 }
 
-// ofOrder finds the next call; without one an answer with a name stands for itself.
+// ofOrder finds the next call; without one a response with a name stands for itself.
 func (m *matcher) ofOrder(a Message) (i int, err error) {
 	if i, m.all = m.next(m.all); i >= 0 {
 		return i, nil
 	}
 	if a.Name == "" {
-		return 0, fmt.Errorf("a tool's answer too many without a name, expected one for each of %d calls", len(m.calls))
+		return 0, fmt.Errorf("a tool's response too many without a name, expected one for each of %d calls", len(m.calls))
 	}
 	return len(m.calls), nil
 }
 
-// fold turns answers of tools, attached, into what a template understands. A template of the role tool understands text; one of
-// tool_responses takes any value there. One that knows only tool_responses is given answers that are JSON as values, and goes on
-// with the next message's content where it has that of the message that calls, unless the answers came there.
+// fold brings attached responses of tools into the form that a template understands: text in messages of role tool, any value in
+// tool_responses. A template that knows only tool_responses gets responses that are JSON as values, and the content of the message that
+// follows them in the message that calls, unless the responses came in that one.
 func (k knowledge) fold(messages []Message) ([]Message, error) {
 	var out []Message
 	for i := 0; i < len(messages); {
 		m := messages[i]
-		var answers []Message
+		var responses []Message
 		values := false
 		for i++; i < len(messages) && messages[i].Role == "tool"; i++ {
-			answers = append(answers, messages[i])
+			responses = append(responses, messages[i])
 			values = values || len(messages[i].Response) > 0
 		}
-		if len(answers) > 0 && k.toolResponses && (!k.toolRole || values) {
-			for _, a := range answers {
+		if len(responses) > 0 && k.toolResponses && (!k.toolRole || values) {
+			for _, a := range responses {
 				response, err := a.response(k.toolRole)
 				if err != nil {
 					return nil, err
@@ -237,19 +237,19 @@ func (k knowledge) fold(messages []Message) ([]Message, error) {
 				m.Content, m.Parts = messages[i].Content, messages[i].Parts
 				i++
 			}
-			answers = nil
+			responses = nil
 		}
-		for j := range answers {
-			if a := &answers[j]; len(a.Response) > 0 {
+		for j := range responses {
+			if a := &responses[j]; len(a.Response) > 0 {
 				a.Content, a.Response = string(a.Response), nil
 			}
 		}
-		out = append(append(out, m), answers...)
+		out = append(append(out, m), responses...)
 	}
 	return out, nil
 }
 
-// response returns a tool's answer as a value: text stays text if asText, else it may be JSON, and parts are a list.
+// response returns what a tool says as a JSON value: text stays text if asText is set, else it may be JSON, and parts are a list.
 func (m Message) response(asText bool) (json.RawMessage, error) {
 	switch {
 	case len(m.Response) > 0:
@@ -259,7 +259,7 @@ func (m Message) response(asText bool) (json.RawMessage, error) {
 	case len(m.Parts) > 0:
 		for _, p := range m.Parts {
 			if p.Type != "text" {
-				return nil, fmt.Errorf("chat: answer of tool %.60q: parts other than text beside an answer that is a JSON value: "+
+				return nil, fmt.Errorf("chat: response of tool %.60q: parts other than text beside a response that is a JSON value: "+
 					"the template cannot hold both", m.Name)
 			}
 		}
