@@ -130,7 +130,8 @@ func equal(t testing.TB, got, want *gguf.File) {
 	for i, w := range want.Tensors {
 		g := got.Tensors[i]
 		if g.Name != w.Name || g.Type != w.Type || !slices.Equal(g.Dims, w.Dims) || g.Size != w.Size || block(g) != block(w) {
-			t.Errorf("tensor %d is %s %s %d, %d bytes, want %s %s %d, %d bytes", i, g.Name, g.Type, g.Dims, g.Size, w.Name, w.Type, w.Dims, w.Size)
+			t.Errorf("tensor %d is %s %s %d, %d bytes, want %s %s %d, %d bytes", i, g.Name, g.Type, g.Dims, g.Size,
+				w.Name, w.Type, w.Dims, w.Size)
 			continue
 		}
 		if got.Tensor(w.Name) != g {

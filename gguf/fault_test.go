@@ -48,7 +48,8 @@ func TestFileCutWhileOpenIsAnError(t *testing.T) {
 	if other := errors.New("another"); f.Locate(other) != other || f.Locate(nil) != nil {
 		t.Error("errors that are no faults are changed")
 	}
-	if err := f.Locate(err); err == nil || err.Error() != "gguf: "+path+": tensor t: the mapped file cannot be read any more, it was cut short or its disk fails" {
+	if err := f.Locate(err); err == nil ||
+		err.Error() != "gguf: "+path+": tensor t: the mapped file cannot be read any more, it was cut short or its disk fails" {
 		t.Errorf("located: %v", err)
 	}
 	_, err = f.Tensors[0].ReadAt(make([]byte, 100), 1<<19)

@@ -72,7 +72,8 @@ func TestVersion2IsReadAsVersion3(t *testing.T) {
 
 func TestIntegerKeysOfTheFormatMayHaveAnyWidth(t *testing.T) {
 	file := head(1, 4).key("general.alignment", gguf.ValueInt64).u64(64).
-		key("split.count", gguf.ValueUint8).u8(1).key("split.no", gguf.ValueInt32).u32(0).key("split.tensors.count", gguf.ValueUint64).u64(1).
+		key("split.count", gguf.ValueUint8).u8(1).key("split.no", gguf.ValueInt32).u32(0).
+		key("split.tensors.count", gguf.ValueUint64).u64(1).
 		tensor("t", gguf.F32, 64, 2)
 	file = append(file, make([]byte, (64-len(file)%64)%64+72)...)
 	f, err := gguf.OpenBytes(file)
@@ -87,7 +88,8 @@ func TestIntegerKeysOfTheFormatMayHaveAnyWidth(t *testing.T) {
 // The reference files were written by another program; writing what was read gives their bytes.
 func TestReferenceFilesAreReadAndWrittenBack(t *testing.T) {
 	var paths []string
-	for _, pattern := range []string{"golden/text/*.gguf", "golden/mm/*.gguf", "golden/draft/*.gguf", "golden/tokenizer/*.gguf", "nano/*.gguf"} {
+	for _, pattern := range []string{"golden/text/*.gguf", "golden/mm/*.gguf", "golden/draft/*.gguf", "golden/tokenizer/*.gguf",
+		"nano/*.gguf"} {
 		found, err := filepath.Glob(filepath.Join(testdata.Shared(t), filepath.FromSlash(pattern)))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %d files, %v", pattern, len(found), err)
@@ -153,7 +155,8 @@ func TestTensorsAreReadInPieces(t *testing.T) {
 			want string
 			err  error
 		}{
-			{0, 4, "0123", nil}, {10, 6, "abcdef", nil}, {28, 4, "stuv", nil}, {30, 4, "uv", io.EOF}, {32, 1, "", io.EOF}, {1 << 62, 1, "", io.EOF},
+			{0, 4, "0123", nil}, {10, 6, "abcdef", nil}, {28, 4, "stuv", nil}, {30, 4, "uv", io.EOF}, {32, 1, "", io.EOF},
+			{1 << 62, 1, "", io.EOF},
 		} {
 			b := make([]byte, c.n)
 			n, err := tensor.ReadAt(b, c.off)
@@ -355,7 +358,8 @@ func (f failing) ReadAt(p []byte, off int64) (int, error) {
 
 func TestErrorsOfTheReaderArePassedOn(t *testing.T) {
 	m := new(gguf.Metadata)
-	if err := errors.Join(m.Set("long", make([]uint64, 20_000)), m.Set("s", strings.Repeat("s", 100_000)), m.Set("n", uint8(1))); err != nil {
+	if err := errors.Join(m.Set("long", make([]uint64, 20_000)), m.Set("s", strings.Repeat("s", 100_000)),
+		m.Set("n", uint8(1))); err != nil {
 		t.Fatal(err)
 	}
 	whole := encode(t, m, []gguf.Source{gguf.NewSource("t", gguf.F32, []int{50_000}, make([]byte, 200_000))})
@@ -404,7 +408,8 @@ func (c *changing) ReadAt(p []byte, off int64) (int, error) {
 func TestArraysThatChangeWhileTheyAreReadEndEarly(t *testing.T) {
 	m := new(gguf.Metadata)
 	inner := must(gguf.NewArray([]uint8{1}))
-	if err := errors.Join(m.Set("strings", []string{strings.Repeat("a", 20), "b"}), m.Set("arrays", []*gguf.Array{inner, inner})); err != nil {
+	if err := errors.Join(m.Set("strings", []string{strings.Repeat("a", 20), "b"}),
+		m.Set("arrays", []*gguf.Array{inner, inner})); err != nil {
 		t.Fatal(err)
 	}
 	whole := encode(t, m, nil)
@@ -417,7 +422,8 @@ func TestArraysThatChangeWhileTheyAreReadEndEarly(t *testing.T) {
 		{[]byte{28 /* as a string's length leaves one byte for the next */}, 1, 0},
 		{[]byte{0, 0, 0, 0, 13 /* as an array's length leaves one byte for the next */}, 0, 1},
 	} {
-		f, err := gguf.OpenReaderAt(gguf.Part{Name: "m", ReaderAt: &changing{r: bytes.NewReader(whole), bytes: c.bytes}, Size: int64(len(whole))})
+		f, err := gguf.OpenReaderAt(gguf.Part{Name: "m", ReaderAt: &changing{r: bytes.NewReader(whole), bytes: c.bytes},
+			Size: int64(len(whole))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -496,7 +502,8 @@ func TestOpeningStaysWithinItsMemory(t *testing.T) {
 		{"endless array", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueFloat64)).u64(1 << 36), 1 << 40, false},
 		{"endless bools", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueBool)).u64(1 << 36), 1 << 40, false},
 		{"endless strings", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueString)).u64(1 << 36), 1 << 40, false},
-		{"strings beyond the bound", head(0, 1).key("k", gguf.ValueArray).u32(uint32(gguf.ValueString)).u64(20_000).u64(256<<20 - 100_000), 1 << 40, false},
+		{"strings beyond the bound", head(0, 1).key("k", gguf.ValueArray).
+			u32(uint32(gguf.ValueString)).u64(20_000).u64(256<<20 - 100_000), 1 << 40, false},
 		{"endless key", head(0, 1).u64(1 << 39), 1 << 40, false},
 		{"endless table", head(1<<16, 0), 1 << 40, false},
 	} {
@@ -524,7 +531,8 @@ func TestOpeningStaysWithinItsMemory(t *testing.T) {
 }
 
 func TestTensorsOfUnknownTypesReachToTheNext(t *testing.T) {
-	b := head(4, 0).tensor("last", 300, 192, 3).tensor("a", gguf.F32, 0, 8).tensor("b", 137, 32, 256, 2).tensor("c", gguf.I32, 160, 8).data(192 + 50)
+	b := head(4, 0).tensor("last", 300, 192, 3).tensor("a", gguf.F32, 0, 8).tensor("b", 137, 32, 256, 2).
+		tensor("c", gguf.I32, 160, 8).data(192 + 50)
 	for how, f := range opened(t, b) {
 		for _, want := range []struct {
 			name, kind string
@@ -559,7 +567,8 @@ func TestBlocksOfQ2_0FollowFromItsSize(t *testing.T) {
 				x := f.Tensors[i]
 				values, size := x.Block()
 				if values != want || size != map[int]int{64: 18, 128: 34}[want] || x.Size != int64(x.Dims[0]/values*size) {
-					t.Errorf("%s: %s: %s has blocks of %d values in %d bytes and %d bytes, want blocks of %d", c.name, how, x.Name, values, size, x.Size, want)
+					t.Errorf("%s: %s: %s has blocks of %d values in %d bytes and %d bytes, want blocks of %d", c.name, how, x.Name,
+						values, size, x.Size, want)
 				}
 			}
 		}

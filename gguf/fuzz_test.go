@@ -21,7 +21,8 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Add(must(os.ReadFile(paths[1])), must(os.ReadFile(paths[0])))
 	f.Add([]byte(head(1, 1).key("general.alignment", gguf.ValueUint32).u32(8).tensor("t", gguf.F32, 8, 2).data(16)), []byte(nil))
-	f.Add([]byte(head(2, 1).key("general.alignment", gguf.ValueUint32).u32(8).tensor("t", 300, 0, 2).tensor("u", gguf.Q2_0, 16, 1<<14).data(16+4352)), []byte(nil))
+	f.Add([]byte(head(2, 1).key("general.alignment", gguf.ValueUint32).u32(8).tensor("t", 300, 0, 2).
+		tensor("u", gguf.Q2_0, 16, 1<<14).data(16+4352)), []byte(nil))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		parts := [][]byte{a}
 		if len(b) > 0 {

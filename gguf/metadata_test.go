@@ -102,7 +102,8 @@ func TestEveryValueComesBackWithItsType(t *testing.T) {
 func TestAccessorsAcceptEveryWidthThatHoldsTheValue(t *testing.T) {
 	m := new(gguf.Metadata)
 	for key, v := range map[string]any{
-		"u8": uint8(7), "i8": int8(7), "u16": uint16(7), "i16": int16(7), "u32": uint32(7), "i32": int32(7), "u64": uint64(7), "i64": int64(7),
+		"u8": uint8(7), "i8": int8(7), "u16": uint16(7), "i16": int16(7), "u32": uint32(7), "i32": int32(7), "u64": uint64(7),
+		"i64": int64(7),
 	} {
 		if err := m.Set(key, v); err != nil {
 			t.Fatal(err)
@@ -185,7 +186,8 @@ func TestAccessorsAcceptEveryWidthThatHoldsTheValue(t *testing.T) {
 func TestAccessorErrorsNameFileKeyAndExpectation(t *testing.T) {
 	m, _ := everything()
 	memory := m
-	f, err := gguf.OpenReaderAt(gguf.Part{Name: "dir/m.gguf", ReaderAt: strings.NewReader(string(encode(t, m, nil))), Size: int64(len(encode(t, m, nil)))})
+	f, err := gguf.OpenReaderAt(gguf.Part{Name: "dir/m.gguf", ReaderAt: strings.NewReader(string(encode(t, m, nil))),
+		Size: int64(len(encode(t, m, nil)))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +300,8 @@ func TestTypesHaveNames(t *testing.T) {
 		got  fmt.Stringer
 		want string
 	}{
-		{gguf.Q4_K, "Q4_K"}, {gguf.BF16, "BF16"}, {gguf.Type(4), "Q4_2"}, {gguf.Type(43), "F8_E4M3"}, {gguf.Type(137), "IQ2_K"}, {gguf.Type(399), "Q8_K_R8"}, {gguf.Type(300), "type 300"},
+		{gguf.Q4_K, "Q4_K"}, {gguf.BF16, "BF16"}, {gguf.Type(4), "Q4_2"}, {gguf.Type(43), "F8_E4M3"}, {gguf.Type(137), "IQ2_K"},
+		{gguf.Type(399), "Q8_K_R8"}, {gguf.Type(300), "type 300"},
 		{gguf.Type(math.MaxUint32), "type 4294967295"},
 		{gguf.ValueFloat32, "float32"}, {gguf.ValueArray, "array"}, {gguf.ValueType(13), "value type 13"},
 		{gguf.ValueType(math.MaxUint32), "value type 4294967295"},

@@ -174,7 +174,8 @@ func TestWhatLiesInMemoryNeedsNoPrefault(t *testing.T) {
 		if err := f.Prefault(context.Background(), gguf.PrefaultOptions{}); err != nil {
 			t.Error(err)
 		}
-		if err := f.Prefault(context.Background(), gguf.PrefaultOptions{HugePages: true}); err == nil || !strings.Contains(err.Error(), "no tensor") {
+		if err := f.Prefault(context.Background(), gguf.PrefaultOptions{HugePages: true}); err == nil ||
+			!strings.Contains(err.Error(), "no tensor") {
 			t.Errorf("huge pages for what is not mapped: %v", err)
 		}
 		if err := f.Close(); err != nil {

@@ -44,19 +44,22 @@ func TestSplitFileIsOneFile(t *testing.T) {
 					t.Errorf("%d parts: %d keys, want %d", parts, got, want)
 				}
 				only := f.Metadata.Clone()
-				for key, want := range map[string]int64{"split.no": 0, "split.count": int64(parts), "split.tensors.count": int64(len(sources))} {
+				for key, want := range map[string]int64{"split.no": 0, "split.count": int64(parts),
+					"split.tensors.count": int64(len(sources))} {
 					if got, err := only.Int(key); got != want || err != nil {
 						t.Errorf("%d parts: %s is %d, %v, want %d", parts, key, got, err, want)
 					}
 					only.Delete(key)
 				}
 				equalMetadata(t, only, m)
-				if !slices.IsSortedFunc(f.Tensors, func(a, b *gguf.Tensor) int { return a.Part - b.Part }) || f.Tensors[len(sources)-1].Part != parts-1 {
+				if !slices.IsSortedFunc(f.Tensors, func(a, b *gguf.Tensor) int { return a.Part - b.Part }) ||
+					f.Tensors[len(sources)-1].Part != parts-1 {
 					t.Errorf("%d parts: tensors are not in the order of the parts", parts)
 				}
 				for _, tensor := range f.Tensors {
 					if tensor.Offset%int64(alignment) != 0 {
-						t.Errorf("%d parts: tensor %s of part %d at %d, want a multiple of %d", parts, tensor.Name, tensor.Part, tensor.Offset, alignment)
+						t.Errorf("%d parts: tensor %s of part %d at %d, want a multiple of %d", parts, tensor.Name, tensor.Part,
+							tensor.Offset, alignment)
 					}
 				}
 				f.Metadata = whole.Metadata
@@ -154,7 +157,8 @@ func TestBrokenSplitsSayWhatIsWrong(t *testing.T) {
 		is    error
 	}{
 		{"part missing", map[string][]byte{"m-00001-of-00003.gguf": part(0, 3, 3, "a"), "m-00002-of-00003.gguf": part(1, 3, 3, "b")},
-			[]string{"m-00002-of-00003.gguf"}, "m-00003-of-00003.gguf: part 3 of 3 is missing beside DIR/m-00002-of-00003.gguf", fs.ErrNotExist},
+			[]string{"m-00002-of-00003.gguf"}, "m-00003-of-00003.gguf: part 3 of 3 is missing beside DIR/m-00002-of-00003.gguf",
+			fs.ErrNotExist},
 		{"first part missing", map[string][]byte{"m-00002-of-00002.gguf": part(1, 2, 2, "b")},
 			[]string{"m-00002-of-00002.gguf"}, "DIR/m-00001-of-00002.gguf: part 1 of 2 is missing", fs.ErrNotExist},
 		{"part is no GGUF file", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": []byte("<html>")},
@@ -171,18 +175,25 @@ func TestBrokenSplitsSayWhatIsWrong(t *testing.T) {
 			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00001-of-00002.gguf: has 2 parts by its name, 3 by split.count", nil},
 		{"number differs from the name", map[string][]byte{"m-00001-of-00002.gguf": part(1, 2, 2, "a")},
 			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00001-of-00002.gguf: is part 1 by its name, part 2 by split.no (1)", nil},
-		{"second part is the first again", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(0, 2, 2, "a")},
+		{"second part is the first again", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+			"m-00002-of-00002.gguf": part(0, 2, 2, "a")},
 			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00002-of-00002.gguf: is part 2 by its name, part 1 by split.no (0)", nil},
 		{"second part is of no split", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": plain},
 			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00002-of-00002.gguf: is part 2 by its name, part 1 by split.no (0)", nil},
-		{"second part is of another split", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(1, 4, 2, "b")},
-			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00002-of-00002.gguf: split.count is 4, expected 2 as in DIR/m-00001-of-00002.gguf", nil},
-		{"tensor in two parts", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 3, "a", "b"), "m-00002-of-00002.gguf": part(1, 2, 3, "b")},
+		{"second part is of another split", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+			"m-00002-of-00002.gguf": part(1, 4, 2, "b")},
+			[]string{"m-00001-of-00002.gguf"},
+			"DIR/m-00002-of-00002.gguf: split.count is 4, expected 2 as in DIR/m-00001-of-00002.gguf", nil},
+		{"tensor in two parts", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 3, "a", "b"),
+			"m-00002-of-00002.gguf": part(1, 2, 3, "b")},
 			[]string{"m-00002-of-00002.gguf"}, "DIR/m-00002-of-00002.gguf: tensor b: is in DIR/m-00001-of-00002.gguf, too", nil},
 		{"too few tensors", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 9, "a"), "m-00002-of-00002.gguf": part(1, 2, 9, "b")},
-			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00001-of-00002.gguf: split.tensors.count is 9, but all parts together have 2 tensors", nil},
-		{"parts disagree on the tensors", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"), "m-00002-of-00002.gguf": part(1, 2, 3, "b")},
-			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00002-of-00002.gguf: split.tensors.count is 3, but all parts together have 2 tensors", nil},
+			[]string{"m-00001-of-00002.gguf"},
+			"DIR/m-00001-of-00002.gguf: split.tensors.count is 9, but all parts together have 2 tensors", nil},
+		{"parts disagree on the tensors", map[string][]byte{"m-00001-of-00002.gguf": part(0, 2, 2, "a"),
+			"m-00002-of-00002.gguf": part(1, 2, 3, "b")},
+			[]string{"m-00001-of-00002.gguf"},
+			"DIR/m-00002-of-00002.gguf: split.tensors.count is 3, but all parts together have 2 tensors", nil},
 		{"tensors not counted", map[string][]byte{"m-00001-of-00002.gguf": uncounted, "m-00002-of-00002.gguf": part(1, 2, 1, "b")},
 			[]string{"m-00001-of-00002.gguf"}, "DIR/m-00001-of-00002.gguf: metadata key split.tensors.count: missing", gguf.ErrMissing},
 		{"one file given twice", map[string][]byte{"a": part(0, 2, 2, "a")},

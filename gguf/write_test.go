@@ -98,19 +98,33 @@ func TestWriteRefusesWhatAReaderWould(t *testing.T) {
 		{"too many keys", keys, nil, "gguf: 65537 metadata keys, expected at most 65536", false},
 		{"too many tensors", nil, make([]gguf.Source, 65537), "gguf: 65537 tensors, expected at most 65536", false},
 		{"no name", nil, []gguf.Source{source("", gguf.F32, 4, 1)}, `gguf: tensor "": empty name`, false},
-		{"two of one name", nil, []gguf.Source{source("a", gguf.F32, 4, 1), source("a", gguf.F32, 4, 1)}, "gguf: tensor a: appears twice", false},
-		{"unknown type", nil, []gguf.Source{{Name: "a", Type: 5, Dims: []int{1}, Write: func(io.Writer) error { return nil }}}, "gguf: tensor a: Q4_3 of 0 bytes, expected a type that this package knows", false},
+		{"two of one name", nil, []gguf.Source{source("a", gguf.F32, 4, 1), source("a", gguf.F32, 4, 1)},
+			"gguf: tensor a: appears twice", false},
+		{"unknown type", nil, []gguf.Source{{Name: "a", Type: 5, Dims: []int{1}, Write: func(io.Writer) error { return nil }}},
+			"gguf: tensor a: Q4_3 of 0 bytes, expected a type that this package knows", false},
 		{"no dimensions", nil, []gguf.Source{source("a", gguf.F32, 4)}, "gguf: tensor a: 0 dimensions, expected 1 to 4", false},
-		{"5 dimensions", nil, []gguf.Source{source("a", gguf.F32, 4, 1, 1, 1, 1, 1)}, "gguf: tensor a: 5 dimensions, expected 1 to 4", false},
-		{"dimension -1", nil, []gguf.Source{source("a", gguf.F32, 4, 1, -1)}, "gguf: tensor a: dimensions [1 0], expected none of them 0", false},
-		{"part of a block", nil, []gguf.Source{source("a", gguf.Q8_0, 34, 33)}, "expected the first to be a multiple of 32, the block of Q8_0", false},
-		{"larger than any file", nil, []gguf.Source{source("a", gguf.F32, 0, 1<<30, 1<<28), source("b", gguf.F32, 0, 1<<30, 1<<28)}, "gguf: tensor b: the file gets larger", false},
-		{"too few bytes", nil, []gguf.Source{source("a", gguf.F32, 7, 2)}, "gguf: tensor a: 7 bytes, but F32 with dimensions [2] takes 8", false},
-		{"Q2_0 that is neither", nil, []gguf.Source{source("a", gguf.Q2_0, 4353, 1<<14)}, "gguf: tensor a: 4353 bytes, but Q2_0 with dimensions [16384] takes 4608", false},
-		{"Q2_0 too small to tell", nil, []gguf.Source{source("a", gguf.Q2_0, 34, 128)}, "gguf: tensor a: 34 bytes, but Q2_0 with dimensions [128] takes 36", false},
-		{"too many bytes", nil, []gguf.Source{source("a", gguf.F32, 9, 2)}, "gguf: tensor a: 9 bytes, but F32 with dimensions [2] takes 8", false},
-		{"source fails", nil, []gguf.Source{{Name: "a", Dims: []int{2}, Write: func(io.Writer) error { return ownErr }}}, "gguf: tensor a: no weights", true},
-		{"source hides an error", nil, []gguf.Source{{Name: "a", Dims: []int{2}, Write: func(w io.Writer) error { w.Write(make([]byte, 9)); return nil }}}, "gguf: tensor a: source wrote 0 bytes, expected 8", true},
+		{"5 dimensions", nil, []gguf.Source{source("a", gguf.F32, 4, 1, 1, 1, 1, 1)},
+			"gguf: tensor a: 5 dimensions, expected 1 to 4", false},
+		{"dimension -1", nil, []gguf.Source{source("a", gguf.F32, 4, 1, -1)},
+			"gguf: tensor a: dimensions [1 0], expected none of them 0", false},
+		{"part of a block", nil, []gguf.Source{source("a", gguf.Q8_0, 34, 33)},
+			"expected the first to be a multiple of 32, the block of Q8_0", false},
+		{"larger than any file", nil, []gguf.Source{source("a", gguf.F32, 0, 1<<30, 1<<28), source("b", gguf.F32, 0, 1<<30, 1<<28)},
+			"gguf: tensor b: the file gets larger", false},
+		{"too few bytes", nil, []gguf.Source{source("a", gguf.F32, 7, 2)},
+			"gguf: tensor a: 7 bytes, but F32 with dimensions [2] takes 8", false},
+		{"Q2_0 that is neither", nil, []gguf.Source{source("a", gguf.Q2_0, 4353, 1<<14)},
+			"gguf: tensor a: 4353 bytes, but Q2_0 with dimensions [16384] takes 4608", false},
+		{"Q2_0 too small to tell", nil, []gguf.Source{source("a", gguf.Q2_0, 34, 128)},
+			"gguf: tensor a: 34 bytes, but Q2_0 with dimensions [128] takes 36", false},
+		{"too many bytes", nil, []gguf.Source{source("a", gguf.F32, 9, 2)},
+			"gguf: tensor a: 9 bytes, but F32 with dimensions [2] takes 8", false},
+		{"source fails", nil, []gguf.Source{{Name: "a", Dims: []int{2}, Write: func(io.Writer) error { return ownErr }}},
+			"gguf: tensor a: no weights", true},
+		{"source hides an error", nil, []gguf.Source{{Name: "a", Dims: []int{2}, Write: func(w io.Writer) error {
+			w.Write(make([]byte, 9))
+			return nil
+		}}}, "gguf: tensor a: source wrote 0 bytes, expected 8", true},
 		{"source without a function", nil, []gguf.Source{{Name: "a", Dims: []int{2}}}, "gguf: tensor a: no function that writes it", false},
 	} {
 		var b bytes.Buffer
@@ -184,14 +198,16 @@ func TestWriteSplitLeavesNothingAfterAnError(t *testing.T) {
 		{Name: "b", Dims: []int{1}, Write: func(w io.Writer) error { _, err := w.Write([]byte("22")); return err }},
 	}
 	paths, err := gguf.WriteSplit(filepath.Join(dir, "m.gguf"), 2, nil, sources)
-	if err == nil || paths != nil || !strings.Contains(err.Error(), "m-00002-of-00002.gguf") || !strings.Contains(err.Error(), "tensor b: source wrote 2 bytes, expected 4") {
+	if err == nil || paths != nil || !strings.Contains(err.Error(), "m-00002-of-00002.gguf") ||
+		!strings.Contains(err.Error(), "tensor b: source wrote 2 bytes, expected 4") {
 		t.Errorf("paths %q, error %v", paths, err)
 	}
 	if left := must(os.ReadDir(dir)); len(left) > 0 {
 		t.Errorf("%s is left behind", left[0].Name())
 	}
 	for _, parts := range []int{-1, 0, 3, 1 << 20} {
-		if _, err := gguf.WriteSplit(filepath.Join(dir, "m.gguf"), parts, nil, sources); err == nil || !strings.Contains(err.Error(), "parts, expected 1 to 2 with 2 tensors") {
+		if _, err := gguf.WriteSplit(filepath.Join(dir, "m.gguf"), parts, nil, sources); err == nil ||
+			!strings.Contains(err.Error(), "parts, expected 1 to 2 with 2 tensors") {
 			t.Errorf("%d parts: error %v", parts, err)
 		}
 	}
@@ -199,14 +215,15 @@ func TestWriteSplitLeavesNothingAfterAnError(t *testing.T) {
 
 func TestSourcesMayWriteInSmallPieces(t *testing.T) {
 	want := bytes.Repeat([]byte("abcdefg"), 40000)
-	f, err := gguf.OpenBytes(encode(t, nil, []gguf.Source{{Name: "a", Type: gguf.F16, Dims: []int{len(want) / 2}, Write: func(w io.Writer) error {
-		for piece := range slices.Chunk(want, 7) {
-			if _, err := w.Write(piece); err != nil {
-				return err
+	f, err := gguf.OpenBytes(encode(t, nil, []gguf.Source{{Name: "a", Type: gguf.F16, Dims: []int{len(want) / 2},
+		Write: func(w io.Writer) error {
+			for piece := range slices.Chunk(want, 7) {
+				if _, err := w.Write(piece); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	}}}))
+			return nil
+		}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
