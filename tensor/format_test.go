@@ -312,15 +312,15 @@ func TestCodebooksAreThoseOfTheReference(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		book          []uint16
-		levels        []byte
+		choices       []byte
 		values, width int
 	}{
 		{"iq1s_grid", iq1sGrid[:], []byte{0xFF, 0, 1}, 8, 2},
-		{"iq2xxs_grid", iq2xxsGrid[:], iq2Levels, 8, 2},
-		{"iq2xs_grid", iq2xsGrid[:], iq2Levels, 8, 2},
-		{"iq2s_grid", iq2sGrid[:], iq2Levels, 8, 2},
-		{"iq3xxs_grid", iq3xxsGrid[:], iq3xxsLevels, 4, 3},
-		{"iq3s_grid", iq3sGrid[:], iq3sLevels, 4, 3},
+		{"iq2xxs_grid", iq2xxsGrid[:], iq2Values, 8, 2},
+		{"iq2xs_grid", iq2xsGrid[:], iq2Values, 8, 2},
+		{"iq2s_grid", iq2sGrid[:], iq2Values, 8, 2},
+		{"iq3xxs_grid", iq3xxsGrid[:], iq3xxsValues, 4, 3},
+		{"iq3s_grid", iq3sGrid[:], iq3sValues, 4, 3},
 	} {
 		var digits string
 		if err := json.Unmarshal(grids[c.name], &digits); err != nil {
@@ -332,7 +332,7 @@ func TestCodebooksAreThoseOfTheReference(t *testing.T) {
 		}
 		for i, v := range want {
 			code := c.book[i/c.values] >> (i % c.values * c.width) & (1<<c.width - 1)
-			if got := c.levels[code]; got != v {
+			if got := c.choices[code]; got != v {
 				t.Fatalf("%s: value %d is %d, want %d", c.name, i, int8(got), int8(v))
 			}
 		}

@@ -7,41 +7,41 @@ import "sync"
 // in the weights of trained models; no rule generates them. Those of IQ1 have values -1, 0 and 1, those of IQ2 and IQ3
 // magnitudes, whose signs are stored beside the index.
 //
-// An entry holds the number of each value's level, the first value in the lowest bits.
+// An entry holds the numbers of its values, the first in the lowest bits.
 
-// The levels of the codebooks, those of IQ1 times 8 and plus 9.
+// The values of the codebooks, those of IQ1 times 8 and plus 9.
 var (
-	iq1Levels    = []byte{1, 9, 17}
-	iq2Levels    = []byte{8, 25, 43}
-	iq3xxsLevels = []byte{4, 12, 20, 28, 36, 44, 52, 62}
-	iq3sLevels   = []byte{1, 3, 5, 7, 9, 11, 13, 15}
+	iq1Values    = []byte{1, 9, 17}
+	iq2Values    = []byte{8, 25, 43}
+	iq3xxsValues = []byte{4, 12, 20, 28, 36, 44, 52, 62}
+	iq3sValues   = []byte{1, 3, 5, 7, 9, 11, 13, 15}
 )
 
 // iq4Values are what four bits stand for in IQ4.
 var iq4Values = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
 
-// The codebooks with the levels themselves, a byte each, made when they are first needed.
+// The codebooks with the values themselves, a byte each, made when they are first needed.
 var (
-	iq1sBook   = sync.OnceValue(func() []uint64 { return book(iq1sGrid[:], iq1Levels, 2) })
-	iq2xxsBook = sync.OnceValue(func() []uint64 { return book(iq2xxsGrid[:], iq2Levels, 2) })
-	iq2xsBook  = sync.OnceValue(func() []uint64 { return book(iq2xsGrid[:], iq2Levels, 2) })
-	iq2sBook   = sync.OnceValue(func() []uint64 { return book(iq2sGrid[:], iq2Levels, 2) })
-	iq3xxsBook = sync.OnceValue(func() []uint64 { return book(iq3xxsGrid[:], iq3xxsLevels, 3) })
-	iq3sBook   = sync.OnceValue(func() []uint64 { return book(iq3sGrid[:], iq3sLevels, 3) })
+	iq1sBook   = sync.OnceValue(func() []uint64 { return book(iq1sGrid[:], iq1Values, 2) })
+	iq2xxsBook = sync.OnceValue(func() []uint64 { return book(iq2xxsGrid[:], iq2Values, 2) })
+	iq2xsBook  = sync.OnceValue(func() []uint64 { return book(iq2xsGrid[:], iq2Values, 2) })
+	iq2sBook   = sync.OnceValue(func() []uint64 { return book(iq2sGrid[:], iq2Values, 2) })
+	iq3xxsBook = sync.OnceValue(func() []uint64 { return book(iq3xxsGrid[:], iq3xxsValues, 3) })
+	iq3sBook   = sync.OnceValue(func() []uint64 { return book(iq3sGrid[:], iq3sValues, 3) })
 )
 
-// book looks the levels up whose numbers, of so many bits each, are the entries of a grid: eight of 2 bits or four of 3.
-func book(grid []uint16, levels []byte, bits int) []uint64 {
+// book looks the values up whose numbers, of so many bits each, are the entries of a grid: eight of 2 bits or four of 3.
+func book(grid []uint16, values []byte, bits int) []uint64 {
 	b := make([]uint64, len(grid))
 	for i, codes := range grid {
 		for j := range 16 / bits &^ 3 {
-			b[i] |= uint64(levels[codes>>(bits*j)&(1<<bits-1)]) << (8 * j)
+			b[i] |= uint64(values[codes>>(bits*j)&(1<<bits-1)]) << (8 * j)
 		}
 	}
 	return b
 }
 
-// iq2xxsGrid: 8 × 2 bits, numbers of iq2Levels.
+// iq2xxsGrid: 8 × 2 bits, numbers of iq2Values.
 var iq2xxsGrid = [256]uint16{
 	0x0000, 0x0002, 0x0005, 0x0008, 0x000A, 0x0011, 0x0014, 0x0020, 0x0022, 0x0028, 0x002A, 0x0041, 0x0044, 0x0050, 0x0058, 0x0061,
 	0x0064, 0x0080, 0x0082, 0x008A, 0x00A2, 0x0101, 0x0104, 0x0110, 0x0115, 0x0140, 0x0184, 0x0198, 0x0200, 0x0202, 0x0222, 0x0282,
@@ -61,7 +61,7 @@ var iq2xxsGrid = [256]uint16{
 	0x9180, 0x9245, 0x9400, 0x9422, 0x9444, 0x9551, 0x9881, 0x9920, 0xA002, 0xA050, 0xA085, 0xA109, 0xA200, 0xA418, 0xA850, 0xA904,
 }
 
-// iq2xsGrid: 8 × 2 bits, numbers of iq2Levels.
+// iq2xsGrid: 8 × 2 bits, numbers of iq2Values.
 var iq2xsGrid = [512]uint16{
 	0x0000, 0x0002, 0x0005, 0x0008, 0x000A, 0x0011, 0x0014, 0x0016, 0x0019, 0x0020, 0x0022, 0x0025, 0x0028, 0x0041, 0x0044, 0x0046,
 	0x0049, 0x0050, 0x0052, 0x0055, 0x0058, 0x0061, 0x0064, 0x0080, 0x0082, 0x0085, 0x0088, 0x0091, 0x0094, 0x0099, 0x00A0, 0x0101,
@@ -97,7 +97,7 @@ var iq2xsGrid = [512]uint16{
 	0xA495, 0xA665, 0xA698, 0xA80A, 0xA820, 0xA822, 0xA828, 0xA8A0, 0xA8A8, 0xA904, 0xA984, 0xA986, 0xAA28, 0xAA2A, 0xAA91, 0xAAAA,
 }
 
-// iq2sGrid: 8 × 2 bits, numbers of iq2Levels.
+// iq2sGrid: 8 × 2 bits, numbers of iq2Values.
 var iq2sGrid = [1024]uint16{
 	0x0000, 0x0002, 0x0005, 0x0008, 0x000A, 0x0011, 0x0014, 0x0016, 0x0019, 0x0020, 0x0022, 0x0025, 0x0028, 0x0041, 0x0044, 0x0046,
 	0x0049, 0x0050, 0x0052, 0x0055, 0x0058, 0x0061, 0x0064, 0x0066, 0x0069, 0x0080, 0x0082, 0x0085, 0x0088, 0x0091, 0x0094, 0x00A0,
@@ -165,7 +165,7 @@ var iq2sGrid = [1024]uint16{
 	0xA4A4, 0xA500, 0xA519, 0xA651, 0xA80A, 0xA828, 0xA8A2, 0xA954, 0xA986, 0xAA08, 0xAA0A, 0xAA20, 0xAA22, 0xAA28, 0xAA88, 0xAAAA,
 }
 
-// iq3xxsGrid: 4 × 3 bits, numbers of iq3xxsLevels.
+// iq3xxsGrid: 4 × 3 bits, numbers of iq3xxsValues.
 var iq3xxsGrid = [256]uint16{
 	0x0000, 0x0002, 0x0004, 0x0009, 0x000B, 0x000F, 0x0010, 0x0012, 0x0019, 0x0022, 0x003B, 0x003D, 0x0041, 0x0043, 0x0048, 0x004A,
 	0x0051, 0x0055, 0x0058, 0x005A, 0x0061, 0x006C, 0x0078, 0x0080, 0x0082, 0x0084, 0x0089, 0x0090, 0x0092, 0x0099, 0x009B, 0x009F,
@@ -185,7 +185,7 @@ var iq3xxsGrid = [256]uint16{
 	0x0E2A, 0x0E56, 0x0E60, 0x0E8A, 0x0EA5, 0x0EAA, 0x0EC0, 0x0ECD, 0x0EDB, 0x0EF0, 0x0F11, 0x0F21, 0x0F40, 0x0F42, 0x0F54, 0x0F98,
 }
 
-// iq3sGrid: 4 × 3 bits, numbers of iq3sLevels.
+// iq3sGrid: 4 × 3 bits, numbers of iq3sValues.
 var iq3sGrid = [512]uint16{
 	0x0000, 0x0001, 0x0002, 0x0005, 0x0007, 0x0008, 0x0009, 0x000A, 0x000C, 0x000E, 0x0010, 0x0011, 0x0015, 0x001B, 0x0020, 0x0022,
 	0x0025, 0x0027, 0x0029, 0x002B, 0x0030, 0x0032, 0x0039, 0x003C, 0x003F, 0x0040, 0x0041, 0x0042, 0x0044, 0x0048, 0x0049, 0x004D,
@@ -221,7 +221,7 @@ var iq3sGrid = [512]uint16{
 	0x0E98, 0x0EA9, 0x0EC2, 0x0EDA, 0x0EDD, 0x0EEB, 0x0F01, 0x0F05, 0x0F0B, 0x0F10, 0x0F28, 0x0F52, 0x0F62, 0x0F82, 0x0F99, 0x0FC0,
 }
 
-// iq1sGrid: 8 × 2 bits, numbers of iq1Levels; serves IQ1_M too.
+// iq1sGrid: 8 × 2 bits, numbers of iq1Values; serves IQ1_M too.
 var iq1sGrid = [2048]uint16{
 	0x0000, 0x0002, 0x0005, 0x0008, 0x000A, 0x0011, 0x0015, 0x0020, 0x0022, 0x0028, 0x002A, 0x0045, 0x0051, 0x0054, 0x0056, 0x0065,
 	0x0080, 0x0082, 0x0088, 0x008A, 0x0095, 0x00A0, 0x00A2, 0x00A8, 0x00AA, 0x0104, 0x0105, 0x0111, 0x0114, 0x0116, 0x0119, 0x011A,
@@ -353,8 +353,8 @@ var iq1sGrid = [2048]uint16{
 	0xAA20, 0xAA22, 0xAA28, 0xAA2A, 0xAA51, 0xAA54, 0xAA56, 0xAA80, 0xAA82, 0xAA88, 0xAA8A, 0xAA95, 0xAAA0, 0xAAA2, 0xAAA8, 0xAAAA,
 }
 
-// Codebook returns the codebook of an IQ1, IQ2 or IQ3 format, which must not be changed: for each index the numbers of eight levels of two bits
-// each, or in IQ3 of four levels of three bits. Other formats have none: nil.
+// Codebook returns the codebook of an IQ1, IQ2 or IQ3 format, which must not be changed: for each index the numbers of eight values, of
+// two bits each, or in IQ3 of four, of three bits. Other formats have none: nil.
 func Codebook(f Format) []uint16 {
 	switch f {
 	case IQ1_S, IQ1_M:

@@ -1,17 +1,17 @@
 package tensor
 
-// Arithmetic is how a product of weights and activations is computed. Which one is taken depends on what a token is, never
-// on how many go together, so that the same text gives the same bytes however it is grouped.
+// Arithmetic is how a product of weights and activations is computed. Which one is taken depends on a token's role, prefill or decode,
+// and never on how many go together, so that the same text gives the same bytes however it is grouped.
 type Arithmetic int
 
 const (
 	// Exact multiplies float32 activations with decoded weights. It is the reference.
 	Exact Arithmetic = iota
-	// Rows is for tokens that are written: weights as they lie in the file, activations in 8 bits (Q8); weights that are
+	// Rows is the arithmetic of decode: weights as they lie in the file, activations in 8 bits (Q8); weights that are
 	// floats are multiplied exactly.
 	Rows
-	// Panels is for tokens that are read: a few rows of weights are decoded once for all tokens, in a form and with a
-	// rounding that is the level's own.
+	// Panels is the arithmetic of prefill: a few rows of weights are unpacked once for all tokens, in a form and with a
+	// rounding that are the level's own.
 	Panels
 )
 
@@ -53,13 +53,15 @@ type Kernels struct {
 	// power of two below that divides len(x).
 	Hadamard func(x []float32)
 
-	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16, Q8_0 and Q4_0. For queries q [n, dim] and
-	// keys [count, dim], rowBytes from one to the next, Scores adds q[i] · key j to dst[i·stride + j]; count is even. For sums
-	// dst [n, dim] and values [count, dim], Weigh adds Σj w[i·stride + j] · value j to dst[i], value by value from the first. A result has
-	// the same bits whatever n and count are. What will be needed after them begins at next, unless that is empty: so many bytes are
+	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16, Q8_0 and Q4_0. A result has the
+	// same bits whatever n and count are. What will be needed after them begins at next, unless that is empty: so many bytes are
 	// fetched into the processor's cache in passing.
+
+	// Scores adds q[i] · key j to dst[i·stride + j], for queries q [n, dim] and keys [count, dim], rowBytes from one to the next;
+	// count is even.
 	Scores PerFormat[func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte)]
-	Weigh  PerFormat[func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte)]
+	// Weigh adds Σj w[i·stride + j] · value j to dst[i], value by value from the first, for sums dst [n, dim] and values [count, dim].
+	Weigh PerFormat[func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte)]
 
 	// Quantize sets dst to x in 8 bits, filled up with zeros; len(dst) == Q8Len(len(x)).
 	Quantize func(dst []Q8, x []float32)
@@ -68,10 +70,10 @@ type Kernels struct {
 	// FloatRows does the same for F16 and BF16, with activations as they are.
 	FloatRows PerFormat[FloatRowKernel]
 
-	// Sum reads all of b, in the way that is fastest, and returns a checksum: the roofline of writing tokens.
+	// Sum reads all of b, in the way that is fastest, and returns a checksum: the roofline of decode.
 	Sum func(b []byte) uint64
 	// Burn does rounds of the widest multiply-add of the panels on registers alone and returns how many multiply-adds these were:
-	// the roofline of reading tokens.
+	// the roofline of prefill.
 	Burn func(rounds int) int64
 
 	// Panels is the panel arithmetic of quantised formats, and of F16 and BF16 where it packs them; FloatPanels is that of other floats.
@@ -98,7 +100,8 @@ func (k *Kernels) EncodeRow(f Format, dst []byte, x []float32) error {
 }
 
 // RowKernel computes dst[t·stride + r] = row r of w · activations of token t, for all rows r and n tokens. w holds rows of
-// rowBytes bytes each, and nothing behind them may be read; x holds n · units Q8. Every product is the same whatever rows and n are.
+// rowBytes bytes each, and nothing behind them may be read; x holds units Q8 for each token. A product has the same bits whatever rows
+// and n are.
 type RowKernel func(dst []float32, stride int, w []byte, rowBytes, rows int, x []Q8, units, n int)
 
 // FloatRowKernel is a RowKernel over activations x [n, cols].
@@ -108,18 +111,19 @@ type FloatRowKernel func(dst []float32, stride int, w []byte, rowBytes, rows int
 type PanelKernels struct {
 	// Height is the number of rows of a panel.
 	Height int
-	// XBytes returns the room that n tokens of cols activations take once packed, and PackX packs them, tokens from to to-1
-	// (multiples of XTile, but for the last).
+	// XBytes returns the bytes that n tokens of cols activations take once packed.
 	XBytes func(n, cols int) int
-	PackX  func(dst []byte, x []float32, n, cols, from, to int)
+	// PackX packs tokens from to to-1 of x [n, cols]. Both are multiples of XTile, but for to where it is n.
+	PackX func(dst []byte, x []float32, n, cols, from, to int)
 	// XTile is the number of tokens that are packed together.
 	XTile int
-	// WBytes returns the room that a panel takes. PackW packs up to Height rows of a format as they lie in a file; where it
-	// is nil, the rows are decoded and PackFloats packs them. Rows that are missing at the end become zeros.
-	WBytes     func(cols int) int
-	PackW      PerFormat[func(dst []byte, w []byte, rowBytes, rows, cols int)]
+	// WBytes returns the bytes that a panel takes.
+	WBytes func(cols int) int
+	// PackW packs up to Height rows of a format as they lie in a file. Rows that are missing at the end become zeros.
+	PackW PerFormat[func(dst []byte, w []byte, rowBytes, rows, cols int)]
+	// PackFloats packs rows that were decoded, where PackW has no function for their format.
 	PackFloats func(dst []byte, w []float32, rows, cols int)
-	// Multiply computes dst[t·stride + r] for the rows of one panel and n packed tokens. Every product is the same
+	// Multiply computes dst[t·stride + r] for the rows of one panel and n packed tokens. A product has the same bits
 	// whatever rows and n are.
 	Multiply func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int)
 }

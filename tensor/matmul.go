@@ -4,11 +4,11 @@ import "sync/atomic"
 
 // Product is one matrix product of a region: Dst [N, rows] = X [N, cols] · Wᵀ · W.Scale, all row-major.
 type Product struct {
-	Dst    []float32
-	X      []float32
-	N      int     // rows of X: tokens
-	W      *Tensor // [rows, cols]
-	Stride int     // from one row of Dst to the next; 0 stands for rows
+	Dst    []float32 // [N, rows], Stride from one token to the next
+	X      []float32 // [N, cols]
+	N      int       // tokens
+	W      *Tensor   // [rows, cols]
+	Stride int       // floats from one token's outputs to the next in Dst; 0 stands for rows
 }
 
 // MatMul runs products over a pool. It owns the scratch they need, so it serves one caller at a time and allocates
@@ -58,10 +58,10 @@ const (
 )
 
 const (
-	decodedRows = 8       // rows decoded together, so that the tokens are read once for all of them
+	decodedRows = 8       // rows decoded together, so that activations are loaded once for all of them
 	kernelRows  = 32      // least rows for a row kernel, which rearranges the activations once per call
 	leastOps    = 1 << 17 // multiply-adds of a chunk at least: far above the hand-off
-	mostOps     = 1 << 24 // and at most, unless one unit of rows has more: workers finish together
+	mostOps     = 1 << 24 // and at most, unless the fewest rows have more: workers finish together
 	mostWeights = 1 << 20 // of a chunk: the longer a worker reads on, the nearer it comes to the memory's speed
 	workerParts = 4       // chunks per worker and product, for cores that are not equally fast
 	packTokens  = 16      // tokens that a chunk packs; a multiple of every XTile
@@ -144,17 +144,17 @@ func (m *MatMul) panelKernels(w way) *PanelKernels {
 
 // chunkRows returns how many rows of a product make a chunk.
 func (m *MatMul) chunkRows(p *product) int {
-	unit := decodedRows
+	fewest := decodedRows
 	switch p.way {
 	case byRows, byFloatRows:
-		unit = kernelRows
+		fewest = kernelRows
 	case byPanels, byFloatPanels:
-		unit = m.panelKernels(p.way).Height
+		fewest = m.panelKernels(p.way).Height
 	}
 	rows, cols := p.W.Rows(), max(1, p.W.Cols())
 	share := int64(rows) * int64(cols) / int64(workerParts*m.pool.Workers())
 	weights := int(min(share, mostWeights, int64(mostOps/p.N)))
-	return unit * max(1, max(weights, leastOps/p.N)/(unit*cols))
+	return fewest * max(1, max(weights, leastOps/p.N)/(fewest*cols))
 }
 
 // PieceBytes returns how much memory each worker takes at most, about, for products with a tensor whose rows are read when they are needed.

@@ -2,19 +2,18 @@ package tensor
 
 import "math"
 
-// Q8 is 64 activations in 8 bits, as two blocks of 32 with a scale each: the operand of the rows arithmetic. What is not the
-// values is spread over lanes of four values, as the dot-product instructions of all machines have them: a lane's product is
-// float(Σ w·q) · scale of the weights · Scale.
+// Q8 is 64 activations in 8 bits, a unit, as two halves of 32 with a scale each: the operand of the rows arithmetic. What is not
+// the values is there for each four of them, since that is what the dot-product instructions of all machines add up.
 type Q8 struct {
 	Q      [64]int8    // −127 … 127
-	Scale  [16]float32 // of lane i: the largest magnitude of its block over 127
+	Scale  [16]float32 // of Q[4i] … Q[4i+3]: the largest magnitude of their half over 127
 	NegSum [16]int32   // −(Q[4i] + … + Q[4i+3]): what weights with an offset have to be corrected by
 }
 
 // Q8Len returns how many Q8 hold a row of n activations.
 func Q8Len(n int) int { return (n + 63) / 64 }
 
-// quantize sets dst to x, filled up with zeros. A block of 32 is scaled by its largest magnitude and rounded to even; one whose
+// quantize sets dst to x, filled up with zeros. A half is scaled by its largest magnitude and rounded to even; one whose
 // largest magnitude is below 2⁻¹⁰⁰ becomes zeros with scale 0, one with a value that is not finite has the scale NaN.
 func quantize(dst []Q8, x []float32) {
 	for i := range dst[:Q8Len(len(x))] {

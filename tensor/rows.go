@@ -18,8 +18,8 @@ import "math"
 // The levels avx2 and AVX-VNNI compute exactly what is here. avx512 has sixteen lanes, and sums a part of 32 as two of 16; neon and
 // those above it have four for every 64 columns, and multiply by d before dx.
 
-// rowParts returns how many columns of a row share a product of integers: 16 in formats with a scale for 16, and in those that are looked up
-// or computed, 32 in the others.
+// rowParts returns how many columns a part has: 32 in formats of nibbles and bytes that give a scale to 32 columns, 16 in those with
+// scales for fewer, and in those whose weights are looked up in a codebook or computed.
 func (f Format) rowParts() int {
 	switch f {
 	case Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, IQ4_NL, IQ4_XS, MXFP4, Q1_0, Q2_0, Q2_0_128:

@@ -108,7 +108,8 @@ func TestRowsAreTheProductOfWeightsAndActivations(t *testing.T) {
 						}
 						want += float64(v) * float64(act[l])
 						g := l % 256 / 16
-						magnitude += (math.Abs(float64(s.Scale[g])*float64(s.Q[l%256])) + math.Abs(float64(s.Min[g]))) * math.Abs(float64(act[l]))
+						weight := math.Abs(float64(s.Scale[g])*float64(s.Q[l%256])) + math.Abs(float64(s.Min[g]))
+						magnitude += weight * math.Abs(float64(act[l]))
 					}
 					v := got[i*stride+j]
 					if bound := magnitude * 0x1p-24 * (float64(cols)/32 + 8); !(math.Abs(float64(v)-want) <= bound) && bound < 0x1p100 {

@@ -9,8 +9,8 @@ import (
 
 // Tensor is a weight: values of one format, row-major, in the bytes of a file.
 type Tensor struct {
-	Name   string
-	Format Format
+	Name   string  // as in the file; errors give it
+	Format Format  // of all values
 	Shape  []int   // slowest dimension first: [rows, cols] for a matrix, [experts, rows, cols] for a stack of them
 	Data   []byte  // every row starts at a multiple of Format.RowBytes(cols); nil where rows are read when they are needed
 	Scale  float32 // factor of every product with this tensor, 1 unless the file says otherwise

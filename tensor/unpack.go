@@ -9,8 +9,8 @@ import (
 // arithmetic in integers; most formats give one scale to 32 weights or more, which is repeated here.
 type SuperBlock struct {
 	Q     [256]int8
-	Scale [16]float32
-	Min   [16]float32
+	Scale [16]float32 // of each group of 16
+	Min   [16]float32 // likewise; 0 in formats that have none
 }
 
 // bytes returns Q for work on eight of them at once.

@@ -5,10 +5,10 @@ import (
 	"math/bits"
 )
 
-// The codebook formats, see grids.go. Super-blocks of 256 weights; scales belong to 8, 16 or 32 weights. Signs are stored
+// The codebook formats, see grids.go. Blocks of 256 weights; scales belong to 16 or 32 weights. Signs are stored
 // as a bit each, or seven bits for eight signs: the eighth is such that an even number of them is negative.
 //
-// In IQ2 and IQ3_XXS the scale of a group is a half of an odd number.
+// In IQ2 and IQ3_XXS a scale is a half of an odd number, times a half of the block.
 
 func unpackIQ2_XXS(s *SuperBlock, src []byte) {
 	book := iq2xxsBook()
@@ -146,7 +146,7 @@ func (s *SuperBlock) setSigned(i int, magnitudes uint64, signs byte) {
 	binary.LittleEndian.PutUint64(s.bytes()[i:], (magnitudes^0xFF*minus)+minus)
 }
 
-// setShifted sets eight weights from the i-th to the bytes of levels less 9, plus 1, or minus 1 if the sign is 1.
-func (s *SuperBlock) setShifted(i int, levels uint64, sign uint32) {
-	binary.LittleEndian.PutUint64(s.bytes()[i:], less(levels, 8+2*uint64(sign)))
+// setShifted sets eight weights from the i-th to the bytes of values less 9, plus 1, or minus 1 if the sign is 1.
+func (s *SuperBlock) setShifted(i int, values uint64, sign uint32) {
+	binary.LittleEndian.PutUint64(s.bytes()[i:], less(values, 8+2*uint64(sign)))
 }

@@ -2,7 +2,7 @@ package tensor
 
 import "encoding/binary"
 
-// Super-blocks of 256 weights, cut into groups of 16 or 32 with a small integer scale (and minimum) each, which one half
+// Blocks of 256 weights, of which each 16 or 32 have a small integer as scale, and some another as minimum, which a half of the block
 // multiplies. The bits of the weights lie in planes, see planes.
 
 func unpackQ2_K(s *SuperBlock, src []byte) {
