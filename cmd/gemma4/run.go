@@ -29,8 +29,8 @@ turn. /help lists what else can be said there.
 The answer goes to standard output, everything else to standard error. Thoughts (-think) are shown dimmed, tool calls as
 [call] name(arguments): what is said next is what the tool returns. Ctrl-C stops an answer, clears a line, and leaves on an
 empty one when it is pressed twice. With -session the conversation is kept in a file after every turn and goes on where it
-was; the instruction, the tools and thinking are kept, too. With -raw the prompt is continued as it is, with a BOS token in
-front; markup such as <|turn> is parsed then.`,
+was; the instruction, the tools and thinking are kept, too; what another program has written there meanwhile is never replaced.
+With -raw the prompt is continued as it is, with a BOS token in front; markup such as <|turn> is parsed then.`,
 		Examples: `
 gemma4 run "What is the capital of France?"
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf

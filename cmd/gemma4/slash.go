@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -181,6 +182,9 @@ func (t *talk) change(name, value string) error {
 func (t *talk) saveAs(_ context.Context, file string) error {
 	if err := t.chat.Save(file); err != nil {
 		return err
+	}
+	if file == t.file {
+		t.left, _ = os.Stat(file)
 	}
 	t.note("(%s holds %d messages)", file, len(t.chat.Messages))
 	return nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/gogemma/gemma4"
@@ -25,6 +26,7 @@ type talk struct {
 	options  gemma4.ChatOptions // as the user wants them
 	most     *int               // tokens of an answer
 	file     string             // that keeps the conversation, may be empty
+	left     fs.FileInfo        // of the file as it was read or written last, nil if there was none
 	updated  bool               // it has been
 	thoughts bool               // are shown
 	stats    bool               // are shown after an answer
@@ -53,7 +55,7 @@ func (t *talk) open(body func() error) (err error) {
 	defer t.m.Close()
 	defer func() {
 		if t.updated { // its segments become one
-			err = cmp.Or(err, t.chat.Save(t.file))
+			err = cmp.Or(err, t.keep(t.chat.Save))
 		}
 		if t.chat != nil {
 			t.chat.Close()
@@ -66,6 +68,7 @@ func (t *talk) open(body func() error) (err error) {
 func (t *talk) begin() (err error) {
 	if t.file != "" {
 		given := t.options
+		t.left, _ = os.Stat(t.file)
 		if err := t.restore(t.file); err == nil {
 			t.Visit(func(f *flag.Flag) { // what the user says now counts more than what the file holds
 				switch f.Name {
@@ -126,7 +129,18 @@ func (t *talk) save() error {
 		return nil
 	}
 	t.updated = true
-	return t.chat.Update(t.file)
+	return t.keep(t.chat.Update)
+}
+
+// keep writes the conversation to its file. Another one that a program has written there meanwhile is not lost: that is an error.
+func (t *talk) keep(write func(path string) error) error {
+	now, err := os.Stat(t.file)
+	if err == nil && (t.left == nil || !os.SameFile(now, t.left) || now.Size() != t.left.Size() || !now.ModTime().Equal(t.left.ModTime())) {
+		return fmt.Errorf("%s: another program has written to it: this conversation is not kept; /save FILE keeps it, there or elsewhere", t.file)
+	}
+	err = write(t.file)
+	t.left, _ = os.Stat(t.file)
+	return err
 }
 
 // note tells the user something that is no part of the conversation.

@@ -210,6 +210,46 @@ func TestASessionFileThatDoesNotFitIsOneSentenceAndStays(t *testing.T) {
 	run.Fails(t, 1, "missing", "What is 2 + 3?\n", "-session", filepath.Join(dir, "missing", "talk"))
 }
 
+// meanwhile does something when the first text reaches it.
+type meanwhile struct {
+	bytes.Buffer
+	once sync.Once
+	do   func()
+}
+
+func (w *meanwhile) Write(b []byte) (int, error) {
+	w.once.Do(w.do)
+	return w.Buffer.Write(b)
+}
+
+func TestTwoProgramsDoNotLoseEachOthersConversation(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "talk")
+	args := []string{"-temp", "0", "-session", file}
+	for _, before := range []string{"", "What is the capital of Peru?\n"} { // a file that is new, and one that both have read
+		if before != "" {
+			run.Good(t, before, args...)
+		}
+		out := meanwhile{do: func() { run.Good(t, "What is 12 + 7?\n", args...) }}
+		var errors bytes.Buffer
+		status := run(args, strings.NewReader("What is 2 + 3?\nWhat is 9 + 9?\n"), &out, &errors)
+		if status != 1 || out.String() != "2 + 3 = 5\n" || !strings.Contains(errors.String(), "talk: another program has written to it") {
+			t.Errorf("status %d, %q, %q", status, out.String(), errors.String())
+		}
+		shown := run.Call("/show messages\n", args...).Errors
+		if !strings.HasSuffix(shown, "user: What is 12 + 7?\nassistant: 12 + 7 = 19\n") || strings.Contains(shown, "2 + 3") {
+			t.Errorf("kept is %q", shown)
+		}
+	}
+	run.Good(t, "/clear\n", args...)
+	out := meanwhile{do: func() { os.Remove(file) }} // nothing to lose
+	if status := run(args, strings.NewReader("What is 2 + 3?\n"), &out, new(bytes.Buffer)); status != 0 {
+		t.Errorf("a file that is gone: status %d", status)
+	}
+	if shown := run.Call("/show messages\n", args...).Errors; shown != "user: What is 2 + 3?\nassistant: 2 + 3 = 5\n" {
+		t.Errorf("kept is %q", shown)
+	}
+}
+
 // interrupter presses Ctrl-C when the first text reaches it.
 type interrupter struct {
 	bytes.Buffer

@@ -222,3 +222,28 @@ func TestASessionsFileHasEachTurnAtOnceAndIsMergedInTheEnd(t *testing.T) {
 		t.Errorf("%d bytes, %d before the end", merged, segments)
 	}
 }
+
+func TestAConversationIsKeptElsewhereOrInPlaceOfAnothers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "talk")
+	s, wait := converse(t, "-session", file)
+	s.Type("What is 2 + 3?\r")
+	s.Shows("2 + 3 = 5")
+	s.Shows(prompt)
+	run.Good(t, "What is 12 + 7?\n", "-temp", "0", "-session", file)
+	s.Type("What is 9 + 9?\r")
+	s.Shows("another program has written to it")
+	s.Shows(prompt)
+	s.Type("/save " + file + "\r")
+	s.Shows("holds 4 messages")
+	s.Shows(prompt)
+	s.Type("What is 4 + 4?\r")
+	s.Shows("4 + 4 = 8")
+	s.Shows(prompt)
+	s.Type("/bye\r")
+	if status := wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if o := run.Call("/show messages\n", "-session", file); strings.Count(o.Errors, "user: ") != 3 || strings.Contains(o.Errors, "12 + 7") {
+		t.Errorf("kept is %q", o.Errors)
+	}
+}
