@@ -16,7 +16,7 @@ import (
 type ChatOptions struct {
 	SessionOptions
 	GenerateOptions
-	// System is the instruction that stands before the conversation, if any.
+	// System is the instruction that comes before the conversation, if any.
 	System string
 	// Tools are what the model may call. Calls come as Tokens of the kind [chat.ToolCall]; what the tools return goes into messages of
 	// role tool in the next [Chat.Send].

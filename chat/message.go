@@ -20,7 +20,7 @@ const maxDigits = 1000
 // Conversation is what a template renders: the messages so far and how to ask for the next one.
 //
 // Its JSON has the keys messages, tools, enable_thinking, add_generation_prompt (true where it is missing) and
-// chat_template_kwargs. A struct that embeds a Conversation is read as one, by its UnmarshalJSON: decode what else stands in a
+// chat_template_kwargs. A struct that embeds a Conversation is read as one, by its UnmarshalJSON: decode what else is in a
 // request into a struct of its own.
 type Conversation struct {
 	Messages []Message // at least one
@@ -29,7 +29,7 @@ type Conversation struct {
 	Thinking bool
 	// NoGenerationPrompt leaves out the opening of the model's next turn.
 	NoGenerationPrompt bool
-	// Variables are for the template, beside those that [Parse] names, such as preserve_thinking, which keeps the thoughts of
+	// Variables are for the template, besides those that [Parse] names, such as preserve_thinking, which keeps the thoughts of
 	// earlier messages that called tools. A value is what json.Marshal takes. A template that does not know a variable ignores it.
 	Variables map[string]any
 }

@@ -62,7 +62,7 @@ const (
 	unstarted mode = iota // InThought has not been looked at
 	inText                // of the answer
 	inLabel               // of a thought
-	inThought             // behind the label
+	inThought             // after the label
 	inCall
 	ended
 )
@@ -213,7 +213,7 @@ func (p *Parser) flush() []Event {
 }
 
 // endCall ends a call. What is no call may have taken the end of a call, or the beginning of another, for text of a string that was
-// never closed: then what stands behind that is read again.
+// never closed: then what follows that is read again.
 func (p *Parser) endCall(by ending) []Event {
 	w := p.call
 	p.mode, p.call = inText, nil
@@ -253,7 +253,7 @@ type ending uint8
 
 const (
 	closed   ending = iota // its closing marker
-	followed               // a marker that can only stand behind a call
+	followed               // a marker that can only follow a call
 	cutOff
 )
 

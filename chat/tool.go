@@ -10,7 +10,7 @@ import (
 // Tool declares a function that the model may call.
 //
 // Its JSON is that of the OpenAI chat API, {"type": "function", "function": {name, description, parameters}}, with
-// Gemma's response beside the parameters.
+// Gemma's response besides the parameters.
 type Tool struct {
 	Name string
 	// Description tells the model what the function is for.

@@ -26,7 +26,7 @@ func (r *run) swapCase(s string) (string, error) {
 	})
 }
 
-// recase makes s lower, its first character a capital if first is set, and so the characters behind those for which apart holds.
+// recase makes s lower, but a capital of its first character if first is set, and of every character after one for which apart holds.
 func (r *run) recase(s string, first bool, apart func(rune) bool) (string, error) {
 	lower, err := r.lowerAt(s)
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *run) recase(s string, first bool, apart func(rune) bool) (string, error
 	})
 }
 
-// words is the filter title: what begins a word, behind a space or an opening sign, is a capital, and the rest of it is lower.
+// words is the filter title: a word, which follows a space or an opening sign, begins with a capital, and the rest of it is lower.
 func (r *run) words(s string) (string, error) {
 	b := &buffer{run: r}
 	for s != "" {
@@ -81,7 +81,7 @@ func (r *run) lowerAt(s string) (func(rune) string, error) {
 	return python.Lowering(r.marks.plain(s)), nil
 }
 
-// What stands before a word, for the method title and for the filter of that name; nothing does.
+// What comes before a word, for the method title and for the filter of that name; nothing does.
 func uncased(c rune) bool   { return !python.IsCased(c) }
 func separator(c rune) bool { return python.IsSpace(c) || strings.ContainsRune("-({[<", c) }
 func nothing(rune) bool     { return false }

@@ -1,9 +1,9 @@
 // Package jinja runs the chat templates of models: programs by strangers, in the language of Jinja 3 as the transformers library
 // sets it up (an immutable sandbox, trim_blocks, lstrip_blocks, loop controls, its own tojson).
 //
-// [Parse] reads a template, [Template.Run] runs it with variables. Files follow the template's way: the lexer cuts it into tokens,
-// the parser finds the blocks, expression.go reads what stands inside of tags, and what it makes is run by closures over values
-// (value.go) in scopes (sandbox.go).
+// [Parse] reads a template, [Template.Run] runs it with variables. The files follow its way: the lexer cuts a template into tokens, the
+// parser finds the tags and their bodies, expression.go reads the expressions in them, and all become closures over values (value.go)
+// in scopes (sandbox.go).
 //
 // # The language
 //
@@ -14,9 +14,9 @@
 // bits: one that does not fit is an error. A number that came as JSON keeps the form in which it was written.
 //
 // Of Jinja's own it lacks what is of no use in a prompt: the filters for HTML and chance (striptags, urlize, xmlattr, wordwrap, random),
-// lipsum, autoescape, casefold, translate, encode, keys that are tuples, pprint of more than a line, and text of functions and loops.
+// lipsum, autoescape, casefold, translate, encode, keys that are tuples, pprint of more than a line, and the text of functions and loops.
 // These are errors. Known to differ without one: safe leaves no trace for escape to see, a slice of a range prints as a list, and there
-// is no self. testdata/jinja.json holds what Jinja itself makes of thousands of snippets, and where an error stands in its place.
+// is no self. testdata/jinja.json holds what Jinja itself makes of thousands of snippets, and where that is an error here.
 //
 // # What it refuses
 //

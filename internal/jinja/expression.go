@@ -407,7 +407,7 @@ func (p *parser) dict() (expression, error) {
 	}, append(keys, values...)...)
 }
 
-// postfix parses attributes, items, slices and calls behind a value.
+// postfix parses attributes, items, slices and calls after a value.
 func (p *parser) postfix(e expression) (expression, error) {
 	var err error
 	for err == nil {
@@ -572,7 +572,7 @@ func (a callArguments) unpack(r *run, s *scope, to arguments) (arguments, error)
 	return to, nil
 }
 
-// arguments parses what stands behind an opening parenthesis, up to the closing one.
+// arguments parses what follows an opening parenthesis, up to the closing one.
 func (p *parser) arguments() (callArguments, error) {
 	var a callArguments
 	for first := true; !p.accept(")"); first = false {
@@ -640,7 +640,7 @@ func (p *parser) call(f expression) (expression, error) {
 	}, append(args.all(), f)...)
 }
 
-// filter parses the name and the arguments of a filter behind "|".
+// filter parses the name and the arguments of a filter after "|".
 func (p *parser) filter(x expression) (expression, error) {
 	name, err := p.word("the name of a filter")
 	if err != nil {
@@ -669,7 +669,7 @@ func (p *parser) filter(x expression) (expression, error) {
 	}, append(args.all(), x)...)
 }
 
-// test parses the name and the arguments of a test behind "is".
+// test parses the name and the arguments of a test after "is".
 func (p *parser) test(x expression) (expression, error) {
 	negated := p.accept("not")
 	name, err := p.word("the name of a test")

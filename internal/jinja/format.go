@@ -34,7 +34,7 @@ func (r *run) size(s string) (n int64, rest string, err error) {
 	return n, rest, nil
 }
 
-// precise reads a precision behind its dot.
+// precise reads a precision after its dot.
 func (r *run) precise(s string) (n int64, rest string, err error) {
 	if n, rest, err = r.size(s); err == nil && n > maxPrecision {
 		err = r.limit("a precision of %d digits, more than %d", n, maxPrecision)
@@ -94,7 +94,7 @@ func (r *run) printf(s string, v value) (value, error) {
 	return b.String(), err
 }
 
-// directive is what stands behind a % in a format.
+// directive is what follows a % in a format.
 type directive struct {
 	spec
 	value value
@@ -293,7 +293,7 @@ func (f *formatter) expand(s string, depth int) (string, error) {
 	return b.String(), err
 }
 
-// fieldLength is the length of what stands in the braces with which s begins, -1 if they do not close.
+// fieldLength is the length of what is in the braces with which s begins, -1 if they do not close.
 func fieldLength(s string) int {
 	depth := 0
 	for i := range len(s) {
@@ -311,7 +311,7 @@ func fieldLength(s string) int {
 	return -1
 }
 
-// field writes the field that stands in a.plain[from:to], of the form name!conversion:specification.
+// field writes the field a.plain[from:to], of the form name!conversion:specification.
 func (f *formatter) field(b *buffer, a aligned, from, to, depth int) error {
 	name := a.plain[from:to]
 	specification := ""
@@ -351,7 +351,7 @@ func (f *formatter) field(b *buffer, a aligned, from, to, depth int) error {
 	return f.print(b, v, specification)
 }
 
-// lookUp returns the value of a field: 0, name, or nothing for the next, with .attribute and [item] behind it.
+// lookUp returns the value of a field: 0, name, or nothing for the next, followed by .attribute and [item].
 func (f *formatter) lookUp(name string) (value, error) {
 	end := strings.IndexAny(name, ".[")
 	if end < 0 {
@@ -663,7 +663,7 @@ func (r *run) printFloat(b *buffer, sp spec, f float64) error {
 	return r.printDigits(b, sp, sp.head(negative), digits[:end], digits[end:]+rest, 3)
 }
 
-// general is C's %g of a number that is not negative; with point set there is a digit behind the point, as in Python's str.
+// general is C's %g of a number that is not negative; with point set there is a digit after the point, as in Python's str.
 func general(f float64, precision int, point, alternate bool) string {
 	precision = max(precision, 1)
 	scientific := strconv.FormatFloat(f, 'e', precision-1, 64)

@@ -12,7 +12,7 @@ import (
 	"github.com/gogemma/gemma4/internal/python"
 )
 
-// token is a piece of a tag, or the text between two. A tag's tokens lie between kindOpen and kindClose.
+// token is a part of a tag, or the text between two tags. The tokens of a tag lie between kindOpen and kindClose.
 type token struct {
 	kind kind
 	text string
@@ -24,7 +24,7 @@ type kind uint8
 const (
 	kindEnd kind = iota // of the template
 	kindText
-	kindOpen // text is the name of the block that {{ … }} becomes, else empty
+	kindOpen // text is outputTag for {{ … }}, else empty
 	kindClose
 	kindName
 	kindOperator // a sign, or one of the words that are operators
@@ -34,7 +34,7 @@ const (
 )
 
 // lexer cuts a template into tokens, by the rules of Jinja 3 with trim_blocks and lstrip_blocks. Comments, raw blocks and
-// the signs of whitespace control are gone after it, and {{ … }} has become a block named outputTag.
+// the signs of white space control are gone after it, and {{ … }} has become a tag named outputTag.
 type lexer struct {
 	source string
 	pos    int
@@ -45,7 +45,7 @@ type lexer struct {
 	used   map[rune]bool // runes of texts that marks must keep away from
 }
 
-// outputTag is the name of the block that {{ … }} becomes: no name that a template could write.
+// outputTag is the name of the tag that {{ … }} becomes: no name that a template could write.
 const outputTag = "{{"
 
 func lex(source string) (*lexer, error) {
@@ -82,7 +82,7 @@ func (l *lexer) emit(k kind, text string, pos int) {
 	l.tokens = append(l.tokens, token{k, text, l.lineAt(pos)})
 }
 
-// data emits text between tags.
+// data emits the text between two tags.
 func (l *lexer) data(text string, pos int) {
 	if text != "" {
 		note(text, l.used)
@@ -140,7 +140,7 @@ func nextTag(s string) int {
 	}
 }
 
-// control consumes the sign of whitespace control at the beginning of a tag.
+// control passes the sign of white space control at the beginning of a tag.
 func (l *lexer) control() byte {
 	if l.pos < len(l.source) && (l.source[l.pos] == '-' || l.source[l.pos] == '+') {
 		l.pos++
@@ -164,7 +164,7 @@ func stripBefore(text string, sign byte, block, lineStart bool) string {
 	return text
 }
 
-// end consumes the end of a tag if it is here, and what its sign or trim_blocks removes after it.
+// end passes the end of a tag if it is here, and what its sign or trim_blocks removes after it.
 func (l *lexer) close(mark string) bool {
 	rest := l.source[l.pos:]
 	switch {
@@ -197,7 +197,7 @@ func (l *lexer) comment() error {
 	return nil
 }
 
-// raw consumes a raw block if one begins here, behind {%.
+// raw emits the text of a raw block if one begins here, after {%.
 func (l *lexer) raw() (bool, error) {
 	start := l.pos
 	if l.skipSpace(); l.name() != "raw" {
@@ -252,7 +252,7 @@ func isOperator(word string) bool {
 	return slices.Contains([]string{"and", "or", "not", "in", "is"}, word)
 }
 
-// expression emits a tag's tokens up to its end as a block; tag is the block's name where the source has none.
+// expression emits the tokens of a tag up to its end; tag is its name where the source has none.
 func (l *lexer) expression(tag, end string) error {
 	l.emit(kindOpen, tag, l.pos)
 	l.closed = l.closed[:0]
@@ -347,7 +347,7 @@ func (l *lexer) digits() {
 	}
 }
 
-// text emits a string literal without its quotes and escapes.
+// text emits a string without its quotes and escapes.
 func (l *lexer) text(quote byte) error {
 	start := l.pos
 	for i := start + 1; i < len(l.source); i++ {

@@ -10,8 +10,8 @@ type forLoop struct {
 	over      expression
 	condition expression // eval is nil without one
 	recursive bool
-	body      block
-	other     block // for a loop of which no round came to its end: as in Jinja, one left by break or continue does not count
+	body      statements
+	other     statements // runs if no round came to its end: as in Jinja, one left by break or continue does not count
 }
 
 // loop is the variable of that name in the body of a for.

@@ -62,7 +62,7 @@ type signature struct {
 	extras
 }
 
-// extras are the variables of a macro beside its parameters, where its body names them: what no parameter takes goes there.
+// extras are the variables of a macro besides its parameters, if its body names them: they hold what no parameter takes.
 type extras struct{ varargs, kwargs, caller bool }
 
 func (e *extras) note(name string) {
@@ -76,7 +76,7 @@ func (e *extras) note(name string) {
 	}
 }
 
-// signature parses what stands behind an opening parenthesis, up to the closing one.
+// signature parses what follows an opening parenthesis, up to the closing one.
 func (p *parser) signature() (signature, error) {
 	var sig signature
 	for !p.accept(")") {
@@ -109,7 +109,7 @@ func (p *parser) signature() (signature, error) {
 }
 
 // definition parses the body of a macro and completes its signature.
-func (p *parser) definition(sig *signature, open, end string) (block, error) {
+func (p *parser) definition(sig *signature, open, end string) (statements, error) {
 	if err := p.close(); err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (p *parser) definition(sig *signature, open, end string) (block, error) {
 }
 
 // macro makes the function that runs a body with parameters, in scopes within the one where it was defined.
-func (sig signature) macro(name string, body block, around *scope) *function {
+func (sig signature) macro(name string, body statements, around *scope) *function {
 	return &function{name: "macro " + name, call: func(r *run, a arguments) (value, error) {
 		if err := r.enter(); err != nil {
 			return nil, err

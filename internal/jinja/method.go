@@ -166,7 +166,7 @@ func formatText(r *run, v value, a arguments) (value, error) {
 	return r.format(v.(string), a.positional, named.(*dict))
 }
 
-// zeroFill puts zeros before a number, behind its sign.
+// zeroFill puts zeros between the sign of a number and its digits.
 func zeroFill(r *run, s string, a []value) (value, error) {
 	first, n := utf8.DecodeRuneInString(s)
 	if sign := r.marks.plainRune(first); sign != '+' && sign != '-' {

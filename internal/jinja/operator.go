@@ -341,9 +341,6 @@ func (r *run) member(v value, name string) (value, bool) {
 		_, missing := item.(undefined)
 		return item, !missing
 	}
-	if r.tables == nil {
-		return nil, false // the built-in template has no use for methods
-	}
 	m, ok := r.tables.methods[typeName(v)][name]
 	if !ok {
 		return nil, false

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// parser is a cursor over the tokens of a template. It reads the blocks; grammar.go reads what stands inside of tags.
+// parser is a cursor over the tokens of a template. It reads the tags with their bodies; expression.go reads the expressions inside of
+// tags.
 type parser struct {
 	tokens []token
 	pos    int
@@ -29,7 +30,7 @@ func (p *parser) at(words ...string) bool {
 	return (t.kind == kindOperator || t.kind == kindName) && slices.Contains(words, t.text)
 }
 
-// accept consumes the current token if it is one of the signs or words.
+// accept passes the current token if it is one of the signs or words.
 func (p *parser) accept(words ...string) bool {
 	ok := p.at(words...)
 	if ok {
@@ -45,7 +46,7 @@ func (p *parser) expect(word string) error {
 	return nil
 }
 
-// word consumes a name, one that is an operator elsewhere among them.
+// word passes a name, even one that is an operator elsewhere.
 func (p *parser) word(expected string) (string, error) {
 	t := p.current()
 	if t.kind != kindName && !(t.kind == kindOperator && isOperator(t.text)) {
@@ -55,7 +56,7 @@ func (p *parser) word(expected string) (string, error) {
 	return t.text, nil
 }
 
-// name consumes a name.
+// name passes a name.
 func (p *parser) name(expected string) (string, error) {
 	t := p.current()
 	if t.kind != kindName {
@@ -67,7 +68,7 @@ func (p *parser) name(expected string) (string, error) {
 
 func (p *parser) atClose() bool { return p.current().kind == kindClose }
 
-// close consumes the end of a tag.
+// close passes the end of a tag.
 func (p *parser) close() error {
 	if !p.atClose() {
 		return p.missing("the end of the tag")
@@ -76,7 +77,7 @@ func (p *parser) close() error {
 	return nil
 }
 
-// missing is the error for a token that cannot stand where it does.
+// missing is the error for a token that does not belong where it is.
 func (p *parser) missing(expected string) error {
 	t := p.current()
 	if t.kind == kindClose {
@@ -87,13 +88,13 @@ func (p *parser) missing(expected string) error {
 
 // body parses statements up to a tag of one of the names, and returns that name; its tag is open then. open is the tag that the
 // body belongs to. Without names it is the whole template.
-func (p *parser) body(open string, ends ...string) (block, string, error) {
+func (p *parser) body(open string, ends ...string) (statements, string, error) {
 	line := p.current().line
 	if p.blocks++; p.blocks > maxNesting {
 		return nil, "", fmt.Errorf("%w: blocks nested deeper than %d", ErrLimit, maxNesting)
 	}
 	defer func() { p.blocks-- }()
-	var b block
+	var b statements
 	for {
 		t := p.current()
 		p.next()
@@ -125,7 +126,7 @@ func (p *parser) body(open string, ends ...string) (block, string, error) {
 	}
 }
 
-// statement parses the tag of that name, and the block that it opens.
+// statement parses the tag of a name, with its bodies.
 func (p *parser) statement(name string) (action, error) {
 	switch name {
 	case outputTag:
@@ -157,7 +158,7 @@ func (p *parser) statement(name string) (action, error) {
 }
 
 // whole parses the body of a tag with one end that takes no arguments.
-func (p *parser) whole(open, end string) (block, error) {
+func (p *parser) whole(open, end string) (statements, error) {
 	b, _, err := p.body(open, end)
 	if err != nil {
 		return nil, err
@@ -166,7 +167,7 @@ func (p *parser) whole(open, end string) (block, error) {
 }
 
 // apart is whole for a body whose text is kept apart: no break leads out of it.
-func (p *parser) apart(open, end string) (block, error) {
+func (p *parser) apart(open, end string) (statements, error) {
 	loops := p.loops
 	p.loops = 0
 	b, err := p.whole(open, end)

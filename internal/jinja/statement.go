@@ -4,7 +4,7 @@ import (
 	"fmt"
 )
 
-// statement is a piece of a template: text, an output or a block.
+// statement is a part of a template: text, or a tag with what belongs to it.
 type statement interface {
 	exec(r *run, s *scope) (flow, error)
 }
@@ -18,10 +18,10 @@ const (
 	continueLoop
 )
 
-// block is a sequence of statements.
-type block []statement
+// statements are the body of a tag, or a whole template.
+type statements []statement
 
-func (b block) exec(r *run, s *scope) (flow, error) {
+func (b statements) exec(r *run, s *scope) (flow, error) {
 	for _, st := range b {
 		if err := r.step(); err != nil {
 			return proceed, err
@@ -75,10 +75,10 @@ func (p *parser) output() (action, error) {
 func (p *parser) conditional() (action, error) {
 	type branch struct {
 		condition expression
-		body      block
+		body      statements
 	}
 	var branches []branch
-	var other block
+	var other statements
 	for end := "elif"; end != "endif"; {
 		var b branch
 		var err error
@@ -225,7 +225,7 @@ func (p *parser) set() (action, error) {
 	}
 	body, err := p.apart("set", "endset")
 	return func(r *run, s *scope) (flow, error) {
-		v, err := captureBlock(r, s, body, filters)
+		v, err := captureBody(r, s, body, filters)
 		if err != nil {
 			return proceed, err
 		}
@@ -251,7 +251,7 @@ func (p *parser) filters(any bool) (expression, error) {
 	return e, p.close()
 }
 
-func captureBlock(r *run, s *scope, body block, filters expression) (value, error) {
+func captureBody(r *run, s *scope, body statements, filters expression) (value, error) {
 	inner := s.inner()
 	text, err := r.capture(func() error {
 		_, err := body.exec(r, inner)
@@ -271,7 +271,7 @@ func (p *parser) filterBlock() (action, error) {
 	}
 	body, err := p.apart("filter", "endfilter")
 	return func(r *run, s *scope) (flow, error) {
-		v, err := captureBlock(r, s, body, filters)
+		v, err := captureBody(r, s, body, filters)
 		if err != nil {
 			return proceed, err
 		}

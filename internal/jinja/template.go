@@ -16,7 +16,7 @@ var ErrRefused = errors.New("refused")
 
 // Template is a parsed template. It is safe for several goroutines.
 type Template struct {
-	body   block
+	body   statements
 	tables *tables
 	used   map[rune]bool // runes of the template that cannot mark text
 }

@@ -86,7 +86,7 @@ func (r *run) split(s string, sep value, limit int64, fromRight bool) (value, er
 	return l, nil
 }
 
-// splitText calls cut for the pieces of s between separators, from the chosen end.
+// splitText calls cut for what is between the separators in s, from the chosen end.
 func splitText(s, sep string, limit int64, fromRight bool, cut func(from, to int) error) error {
 	from, to := 0, len(s)
 	for ; limit > 0; limit-- {
@@ -424,7 +424,7 @@ func truncateText(r *run, v value, a []value) (value, error) {
 	return r.truncate(text[0], a)
 }
 
-// truncate cuts s to a length, between words unless they may be killed, and puts an end behind it.
+// truncate cuts s to a length, between words unless they may be killed, and adds an end.
 func (r *run) truncate(s string, a []value) (value, error) {
 	length, err := intArgument("truncate", a[0], 255)
 	if err != nil {
