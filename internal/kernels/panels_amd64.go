@@ -425,11 +425,11 @@ func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, co
 //go:noescape
 func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
-// packTokenInt8AVX512 rounds parts of 512 activations; they are step bytes apart in dst.
-//
 //go:noescape
 func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
+// packTokenInt8AVX512 rounds parts of 512 activations; they are step bytes apart in dst.
+//
 //go:noescape
 func packTokenInt8AVX512(dst *byte, step int, x *float32, parts int)
 

@@ -9,12 +9,12 @@ import (
 // rowsAVX2 fills in the rows arithmetic for AVX2, with the dot product instruction of AVX-VNNI where the machine has it. Both
 // give the same bits.
 func rowsAVX2(k *tensor.Kernels, vnni bool) {
-	kind := 0
+	kind := 0 // the assembly's table has the formats twice, for AVX2 and for AVX-VNNI
 	if vnni {
-		kind = len(rowKindsAVX2)
+		kind = len(rowFormats)
 	}
-	for i, f := range rowKindsAVX2 {
-		k.Rows[f] = rowKernelAVX2(f, kind+i)
+	for i, f := range rowFormats {
+		k.Rows[f.format] = rowKernelAVX2(f, kind+i)
 	}
 	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
 		floatRowKernelAVX2(rowsF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
@@ -22,14 +22,6 @@ func rowsAVX2(k *tensor.Kernels, vnni bool) {
 	k.FloatRows[tensor.BF16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
 		floatRowKernelAVX2(rowsBF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
 	}
-}
-
-// rowKindsAVX2 are the formats of the assembly's table, in its order. The table has them twice, for AVX2 and for AVX-VNNI.
-var rowKindsAVX2 = [...]tensor.Format{
-	tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q2_K, tensor.Q3_K,
-	tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
-	tensor.IQ1_S, tensor.IQ1_M, tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S, tensor.IQ3_XXS, tensor.IQ3_S,
-	tensor.TQ1_0, tensor.TQ2_0, tensor.NVFP4,
 }
 
 const (
@@ -42,12 +34,11 @@ const (
 
 // rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at
 // once. One or two tokens, and very few rows, go token by token; the bits are the same.
-func rowKernelAVX2(f tensor.Format, kind int) tensor.RowKernel {
-	superBytes, shareBytes := 256/f.BlockLen()*f.BlockBytes(), 32
-	switch f {
-	case tensor.Q2_K, tensor.Q3_K, tensor.Q6_K, tensor.IQ1_S, tensor.IQ1_M, tensor.IQ2_XXS, tensor.IQ2_XS, tensor.IQ2_S,
-		tensor.IQ3_XXS, tensor.IQ3_S, tensor.TQ1_0, tensor.TQ2_0, tensor.NVFP4:
-		shareBytes = 64 // a scale for 16 columns
+func rowKernelAVX2(format rowFormat, kind int) tensor.RowKernel {
+	f := format.format
+	superBytes, shareBytes := f.RowBytes(256), 32
+	if format.halves {
+		shareBytes = 64
 	}
 	table := unsafe.SliceData(tableAVX2(f))
 	wide := tensor.PortableRows().Rows[f]

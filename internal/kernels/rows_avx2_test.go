@@ -42,7 +42,8 @@ func TestRowVariantsOfAVX2Agree(t *testing.T) {
 		func(i int) float32 { return float32(i % 33 * (i % 5)) },
 		func(int) float32 { return kerneltest.Edges[r.IntN(len(kerneltest.Edges))] },
 	}
-	for _, f := range rowKindsAVX2 {
+	for _, format := range rowFormats {
+		f := format.format
 		for _, c := range []struct{ rows, blocks, n int }{
 			{1, 1, 1}, {3, 2, 2}, {8, 3, 3}, {17, 8, 4}, {9, 9, 5}, {5, 13, 6}, {7, 16, 7}, {16, 7, 8}, {23, 10, 12}, {6, 5, 16}, {12, 4, 19}, {2, 96, 3},
 		} {
@@ -94,7 +95,8 @@ func TestRowKernelsAreExactInIntegers(t *testing.T) {
 	}
 	ref := tensor.PortableRows()
 	r := rand.New(rand.NewPCG(6, 9))
-	for _, f := range rowKindsAVX2 {
+	for _, format := range rowFormats {
+		f := format.format
 		const rows, n = 9, 5
 		cols := 3 * 256
 		if f.BlockLen() == 32 {
@@ -173,7 +175,10 @@ func BenchmarkRowVariantsOfAVX2(b *testing.B) {
 		if k == vnni && !cpuid.CPU.Supports(cpuid.AVXVNNI) {
 			continue
 		}
-		for _, f := range append([]tensor.Format{tensor.F16, tensor.BF16}, rowKindsAVX2[:]...) {
+		for _, f := range tensor.Formats() {
+			if k.Rows[f] == nil && k.FloatRows[f] == nil {
+				continue
+			}
 			size := f.RowBytes(cols)
 			w := kerneltest.Blocks(r, f, rows, cols)
 			for _, n := range []int{1, 2, 4, 8, 16} {

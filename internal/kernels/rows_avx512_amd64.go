@@ -7,8 +7,8 @@ import (
 )
 
 func rowsAVX512(k *tensor.Kernels) {
-	for i, f := range rows512Formats {
-		k.Rows[f.format] = rowKernel512(i)
+	for i, f := range rowFormats {
+		k.Rows[f.format] = rowKernel512(f, i)
 	}
 	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
 		floatRowKernel512(dst, stride, w, rowBytes, rows, x, cols, n, 0)
@@ -18,20 +18,7 @@ func rowsAVX512(k *tensor.Kernels) {
 	}
 }
 
-// rows512Formats are the formats in the order of kernels in rows_avx512_amd64.s, with the offset that makes their values
-// unsigned there. Those with a minimum are unsigned, and have 1.
-var rows512Formats = [...]struct {
-	format tensor.Format
-	offset byte
-}{
-	{tensor.Q4_0, 8}, {tensor.Q4_1, 1}, {tensor.Q5_0, 16}, {tensor.Q5_1, 1}, {tensor.Q8_0, 128},
-	{tensor.Q2_K, 1}, {tensor.Q3_K, 4}, {tensor.Q4_K, 1}, {tensor.Q5_K, 1}, {tensor.Q6_K, 32},
-	{tensor.IQ4_NL, 128}, {tensor.IQ4_XS, 128}, {tensor.TQ2_0, 1}, {tensor.MXFP4, 16}, {tensor.NVFP4, 16},
-	{tensor.TQ1_0, 1}, {tensor.IQ1_S, 16}, {tensor.IQ1_M, 16}, {tensor.IQ2_XXS, 64}, {tensor.IQ2_XS, 64}, {tensor.IQ2_S, 64},
-	{tensor.IQ3_XXS, 64}, {tensor.IQ3_S, 64},
-}
-
-// rows512 is a call of multiplyRows512, which uses it up.
+// rows512 is a call of multiplyRows512.
 type rows512 struct {
 	dst            *float32
 	stride         int // floats from one token's results to the next
@@ -42,7 +29,7 @@ type rows512 struct {
 
 	table  *byte // see table512
 	kernel int   // index of the format
-	offset byte  // see rows512Formats
+	offset byte  // see rowFormat
 	size   int   // bytes of a super, 256 columns
 	full   int   // supers of a row
 	tail   int   // bytes of a row behind them
@@ -76,9 +63,9 @@ const (
 )
 
 // rowKernel512 returns the kernel of a format.
-func rowKernel512(kernel int) tensor.RowKernel {
-	f, table := rows512Formats[kernel].format, table512(rows512Formats[kernel].format)
-	size := 256 / f.BlockLen() * f.BlockBytes()
+func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
+	f, table := format.format, table512(format.format)
+	size := f.RowBytes(256)
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows == 0 || n == 0 {
 			return
@@ -96,7 +83,7 @@ func rowKernel512(kernel int) tensor.RowKernel {
 		}
 		c := rows512{
 			stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(tensor.Q8{})),
-			table: unsafe.SliceData(table), kernel: kernel, offset: rows512Formats[kernel].offset, size: size, tail: tail, xtail: xtail,
+			table: unsafe.SliceData(table), kernel: kernel, offset: format.offset512, size: size, full: full, tail: tail, xtail: xtail,
 		}
 		for t := 0; t < n; t += c.n {
 			c.n, c.depth, c.ahead = min(n-t, 8), rows512Several, rows512Rows*rowBytes
@@ -109,7 +96,7 @@ func rowKernel512(kernel int) tensor.RowKernel {
 			}
 			for r := 0; r < rows; r += step {
 				c.dst, c.w, c.x = &dst[t*stride+r], &w[r*rowBytes], &x[t*units]
-				c.rows, c.full = min(step, rows-r), full
+				c.rows = min(step, rows-r)
 				c.burst = min(rows512Ahead, c.rows*rowBytes)
 				multiplyRows512(&c)
 			}
@@ -162,7 +149,7 @@ func table512(f tensor.Format) []byte {
 	return table
 }
 
-// floatRows512 is a call of multiplyFloatRows512, which uses it up.
+// floatRows512 is a call of multiplyFloatRows512.
 type floatRows512 struct {
 	dst            *float32
 	stride         int // floats from one token's results to the next
@@ -196,7 +183,7 @@ func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, 
 	}
 	_ = w[2*cols-1]
 	full := cols / 32
-	c := floatRows512{stride: stride, rowBytes: rowBytes, xBytes: 4 * cols, bf16: bf16, tail: cols % 32}
+	c := floatRows512{stride: stride, rowBytes: rowBytes, xBytes: 4 * cols, bf16: bf16, full: full, tail: cols % 32}
 	for t := 0; t < n; t += c.n {
 		c.n, c.depth, c.ahead = min(n-t, 8), full, rows512Ahead
 		step := max(1, rows512ByCall/rowBytes)
@@ -211,7 +198,7 @@ func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, 
 		}
 		for r := 0; r < rows; r += step {
 			c.dst, c.w, c.x = &dst[t*stride+r], &w[r*rowBytes], &x[t*cols]
-			c.rows, c.full = min(step, rows-r), full
+			c.rows = min(step, rows-r)
 			c.burst = min(rows512Ahead, c.rows*rowBytes)
 			multiplyFloatRows512(&c)
 		}

@@ -1,7 +1,7 @@
 // Command asm writes the assembly that is one line many times over, from the tables here. A test says when what lies in the folders of the
 // kernels is not what it writes.
 //
-//	go run ./internal/cmd/asm
+//	go generate ./internal/kernels
 package main
 
 import (
@@ -23,6 +23,9 @@ var files = []struct {
 }{
 	{"kernels_arm64.h", "words_arm64.h.tmpl", words},
 	{"internal/kernels/words_arm64.h", "words_arm64.h.tmpl", words},
+	{"internal/kernels/rows_avx2_formats_amd64.h", "rows_avx2_formats_amd64.h.tmpl", rowFormats},
+	{"internal/kernels/rows_avx512_formats_amd64.h", "rows_avx512_formats_amd64.h.tmpl", rowFormats},
+	{"internal/kernels/rows_formats_amd64.go", "rows_formats_amd64.go.tmpl", rowFormats},
 	{"internal/kernels/amx_amd64.h", "amx_amd64.h.tmpl", nil},
 	{"internal/cmd/tiles/testdata/probe/amx_amd64.h", "amx_amd64.h.tmpl", nil},
 }
@@ -41,7 +44,7 @@ func main() {
 }
 
 func write(name string, data any) ([]byte, error) {
-	t, err := template.ParseFS(templates, name)
+	t, err := template.New(name).Funcs(template.FuncMap{"tiles": rowTiles}).ParseFS(templates, name)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func TestFilesAreCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(filepath.Join(testdata.Root(t), f.path)); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not what go run ./internal/cmd/asm writes (%v)", f.path, err)
+			t.Errorf("%s is not what go generate ./internal/kernels writes (%v)", f.path, err)
 		}
 	}
 }

@@ -1,0 +1,292 @@
+package main
+
+import "github.com/gogemma/gemma4/tensor"
+
+// rowFormat is what the row kernels of x86 have to know of a format. The macros and functions of its own that it names stand beside the
+// kernels in internal/kernels/rows_avx2_*.h and rows_avx512_*.h.
+type rowFormat struct {
+	tensor.Format
+	// Values is what they are at avx2: u4, u5 or u6, unsigned of so many bits once Offset is added, or s8, signed bytes.
+	Values string
+	Offset int
+	// Minimum: that it is subtracted, MINUS, or added, PLUS. None: there is none.
+	Minimum string
+	// Groups: a scale belongs to 16 columns, not to 32.
+	Groups bool
+	// Offset512 is the offset of avx512.
+	Offset512 int
+
+	// What rows of avx2 begin with, then with AVX-VNNI; nothing: the same.
+	Constants, ConstantsVNNI string
+	// Units: each of the four units of a super-block is unpacked by a macro of its own. UnpackVNNI is what it is called with AVX-VNNI,
+	// behind the name.
+	Units      bool
+	UnpackVNNI string
+	// Sums16: with AVX-VNNI the sums of B are 16 times too large.
+	Sums16 bool
+	// Scales is the format whose scales have the same layout; ScalesMacro is that of rows, if it is another than the scales routine's.
+	Scales, ScalesMacro string
+	// What a scales routine begins with.
+	ScalesConstants []string
+
+	// Wide formats are expanded first at avx2. Entries are the arguments of EACH_BLOCK, where there is a codebook.
+	Wide    bool
+	Entries string
+	// Find are the arguments of FIND at avx512, where indices are stored before they are used.
+	Find string
+}
+
+// rowFormats are in the order of the assembly's tables.
+var rowFormats = []rowFormat{
+	{Format: tensor.Q4_0, Values: "u4", Offset: 8, Offset512: 8},
+	{Format: tensor.Q4_1, Values: "u4", Minimum: "PLUS", Offset512: 1},
+	{Format: tensor.Q5_0, Values: "u5", Offset: 16, Offset512: 16, Constants: "FIFTH_BITS_READY"},
+	{Format: tensor.Q5_1, Values: "u5", Minimum: "PLUS", Offset512: 1, Constants: "FIFTH_BITS_READY"},
+	{Format: tensor.Q8_0, Values: "s8", Offset512: 128, ConstantsVNNI: "VMOVDQU bytes128<>(SB), Y15", UnpackVNNI: "_UP"},
+	{Format: tensor.Q2_K, Values: "u6", Minimum: "MINUS", Groups: true, Offset512: 1, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true,
+		ScalesConstants: []string{"NIBBLES"}},
+	{Format: tensor.Q3_K, Values: "u6", Offset: 4, Groups: true, Offset512: 4, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true,
+		ScalesConstants: []string{"NIBBLES", "VMOVDQU bytes3<>(SB), Y15"}},
+	{Format: tensor.Q4_K, Values: "u4", Minimum: "MINUS", Offset512: 1, Constants: "VMOVDQU shifts_0_4<>(SB), Y15",
+		ConstantsVNNI: "VMOVDQU nibbles<>(SB), Y15", UnpackVNNI: "_16", Sums16: true},
+	{Format: tensor.Q5_K, Values: "u5", Minimum: "MINUS", Offset512: 1, Constants: "VMOVDQU shifts_0_4<>(SB), Y15", Units: true,
+		Scales: "Q4_K", ScalesMacro: "Q5_K"},
+	{Format: tensor.Q6_K, Values: "u6", Offset: 32, Groups: true, Offset512: 32, Constants: "VMOVDQU bytes48<>(SB), Y15", Units: true},
+	{Format: tensor.IQ4_NL, Values: "s8", Offset512: 128, Constants: "VMOVDQU iq4<>(SB), Y15", ConstantsVNNI: "VMOVDQU iq4Up<>(SB), Y15",
+		Scales: "Q4_0"},
+	{Format: tensor.IQ4_XS, Values: "s8", Offset512: 128, Constants: "VMOVDQU iq4<>(SB), Y15", ConstantsVNNI: "VMOVDQU iq4Up<>(SB), Y15",
+		ScalesConstants: []string{"NIBBLES"}},
+	{Format: tensor.MXFP4, Values: "u5", Offset: 12, Offset512: 16, Constants: "VMOVDQU fp4Up<>(SB), Y15"},
+	{Format: tensor.IQ1_S, Values: "u6", Offset: 9, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8", Find: "2, 34"},
+	{Format: tensor.IQ1_M, Values: "u6", Offset: 9, Groups: true, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
+		Find: "0, 32"},
+	{Format: tensor.IQ2_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "OCTETS, MOVBLZX, 2, SI, 1, 8"},
+	{Format: tensor.IQ2_XS, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8"},
+	{Format: tensor.IQ2_S, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8"},
+	{Format: tensor.IQ3_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "QUADS, MOVBLZX, 2, SI, 1, 8"},
+	{Format: tensor.IQ3_S, Values: "s8", Offset512: 64, Wide: true, Entries: "QUADS, MOVWLZX, 352, R14, 2, 16"},
+	{Format: tensor.TQ1_0, Values: "u6", Offset: 1, Offset512: 1, Wide: true},
+	{Format: tensor.TQ2_0, Values: "u6", Offset: 1, Groups: true, Offset512: 1, Wide: true},
+	{Format: tensor.NVFP4, Values: "u6", Offset: 12, Groups: true, Offset512: 16, Wide: true},
+}
+
+// Bytes returns those of a super-block, 256 columns.
+func (f rowFormat) Bytes() int { return f.RowBytes(256) }
+
+// Lines returns how many lines of 64 bytes are prefetched with one.
+func (f rowFormat) Lines() int { return (f.Bytes() + 63) / 64 }
+
+// Lines512 does so for avx512.
+func (f rowFormat) Lines512() int { return max(2, f.Lines()) }
+
+func (f rowFormat) Signed() bool { return f.Values == "s8" }
+
+// Halves: at avx2 the sums of halves of blocks have scales of their own.
+func (f rowFormat) Halves() bool { return f.Groups || f.Wide }
+
+// ScalesOf returns the format whose scales routine is taken.
+func (f rowFormat) ScalesOf() string {
+	if f.Scales != "" {
+		return f.Scales
+	}
+	return f.String()
+}
+
+// A row is the row routine of a format, without AVX-VNNI or with it.
+type row struct {
+	rowFormat
+	VNNI bool
+}
+
+// Rows are the row routines of formats that are not wide; wide ones have the same with AVX-VNNI.
+func (f rowFormat) Rows() []row {
+	if f.Wide {
+		return nil
+	}
+	return []row{{f, false}, {f, true}}
+}
+
+// Kinds are what is known of the format, without AVX-VNNI and with it.
+func (f rowFormat) Kinds() []row { return []row{{f, false}, {f, true}} }
+
+func (r row) suffix() string {
+	if r.VNNI {
+		return "VNNI"
+	}
+	return ""
+}
+
+func (r row) Name() string { return r.String() + r.suffix() }
+
+// Row returns the name of the routine.
+func (r row) Row() string {
+	if r.Wide {
+		return r.String()
+	}
+	return r.Name()
+}
+
+func (r row) Begin() string {
+	if r.VNNI && r.ConstantsVNNI != "" {
+		return r.ConstantsVNNI
+	}
+	return r.Constants
+}
+
+// Unpack returns the macro for unit j.
+func (r row) Unpack(j int) string {
+	name := "UNPACK_" + r.String()
+	switch {
+	case r.Units:
+		return name + "_" + string(rune('0'+j))
+	case r.VNNI:
+		return name + r.UnpackVNNI
+	}
+	return name
+}
+
+// ScalesIn returns the macro for the scales.
+func (r row) ScalesIn() string {
+	if r.ScalesMacro != "" {
+		return "SCALES_" + r.ScalesMacro
+	}
+	return "SCALES_" + r.ScalesOf()
+}
+
+// Products returns the macro that multiplies a unit.
+func (r row) Products() string {
+	switch {
+	case r.Halves() && r.VNNI:
+		return "HALVES_VNNI"
+	case r.Halves():
+		return "HALVES_U6"
+	case r.VNNI:
+		return "PAIR_VNNI"
+	case r.Signed():
+		return "PAIR_S8"
+	}
+	return "PAIR_U5"
+}
+
+// Sum returns the macro that adds sums of four: in words, where they fit.
+func (r row) Sum() string {
+	if r.Signed() || r.Sums16 && r.VNNI {
+		return "TREE"
+	}
+	return "TREE_WORDS"
+}
+
+func (r row) End() string {
+	switch {
+	case r.Sums16 && r.VNNI:
+		return "END_MIN_16"
+	case r.Minimum != "":
+		return "END_MIN"
+	case r.Signed() && !r.VNNI:
+		return "END_PLAIN"
+	}
+	return "END_OFFSET"
+}
+
+// Weights returns the routine that makes panels: signed bytes are moved up for AVX-VNNI.
+func (r row) Weights() string {
+	switch {
+	case r.Wide:
+		return "Wide"
+	case r.Signed():
+		return r.String() + map[bool]string{true: "Up"}[r.VNNI]
+	}
+	return r.String()
+}
+
+// Factor returns what the sums of activations are multiplied with.
+func (r row) Factor() any {
+	switch {
+	case r.Minimum != "":
+		return r.Minimum
+	case r.Signed() && !r.Wide && r.VNNI:
+		return 128
+	}
+	return r.Offset
+}
+
+// Tile returns the tile routine.
+func (r row) Tile() tile {
+	vnni := r.VNNI && !(r.Wide && r.Signed()) // the formats with signs have the same tiles
+	return tile{r.Values, r.Halves(), r.Minimum != "", vnni}
+}
+
+// tile is a pair of tile routines, for four tokens and for two.
+type tile struct {
+	values            string
+	Halves, min, vnni bool
+}
+
+func (t tile) Name() string {
+	name := "tile"
+	if t.Halves {
+		name += "Halves"
+	}
+	switch {
+	case t.vnni:
+		if t.min {
+			name += "Min"
+		}
+		return name + "VNNI"
+	case t.values == "s8":
+		return name + "S8_"
+	case !t.Halves:
+		name += map[string]string{"u4": "U4", "u5": "U5"}[t.values]
+	}
+	switch {
+	case t.min:
+		return name + "Min"
+	case !t.Halves:
+		return name + "_"
+	}
+	return name
+}
+
+// Body returns the macro for a block, or half of one.
+func (t tile) Body() string {
+	name := "BODY_"
+	if t.Halves {
+		name = "HALF_"
+	}
+	if t.vnni {
+		return name + "VNNI"
+	}
+	return name + map[string]string{"u4": "U4", "u5": "U5", "u6": "U6", "s8": "S8"}[t.values]
+}
+
+// Start and Finish return the macros around it. The sums of u4 are words at first, so that their offset is added in the end.
+func (t tile) Start() string {
+	if t.min || !t.vnni && (t.values == "s8" || t.values == "u4") {
+		return "START_ZERO"
+	}
+	return "START_OFFSET"
+}
+
+func (t tile) Finish() string {
+	switch {
+	case t.min:
+		return "FINISH_MIN"
+	case !t.vnni && t.values == "u4":
+		return "FINISH_OFFSET"
+	}
+	return "FINISH"
+}
+
+// rowTiles returns each pair of tile routines once.
+func rowTiles(formats []rowFormat) (tiles []tile) {
+	seen := map[string]bool{}
+	for _, f := range formats {
+		for _, r := range f.Kinds() {
+			if t := r.Tile(); !seen[t.Name()] {
+				seen[t.Name()] = true
+				tiles = append(tiles, t)
+			}
+		}
+	}
+	return tiles
+}

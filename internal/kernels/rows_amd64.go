@@ -1,0 +1,12 @@
+package kernels
+
+import "github.com/gogemma/gemma4/tensor"
+
+//go:generate go -C ../.. run ./internal/cmd/asm
+
+// rowFormat is a format of the row kernels.
+type rowFormat struct {
+	format    tensor.Format
+	halves    bool // at avx2: halves of 32 columns have scales of their own
+	offset512 byte // at avx512: makes values unsigned; 1 where they are, as with a minimum
+}

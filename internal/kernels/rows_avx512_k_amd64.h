@@ -1,0 +1,298 @@
+// Formats of super-blocks of 256 columns for rows_avx512_amd64.s: the K formats, IQ4_XS and TQ2_0.
+
+#define SIX_BIT_CONSTANTS \
+	VMOVDQU64 sixLow<>(SB), X27; \
+	VMOVDQU64 sixHigh<>(SB), X28; \
+	VMOVDQU64 scaleSlots<>(SB), Z29; \
+	VMOVDQU64 leastSlots<>(SB), Z30; \
+	MOVQ      $0x1111111111111111, AX; \
+	KMOVQ     AX, K1
+
+// Q4_K: d, dmin, 12 bytes of 6-bit scales and minimums, 128 bytes of nibbles. The low nibbles of 32 bytes are a block, the high ones
+// the next. So qword i of Wj comes from qword j of its 32 bytes, shifted by 4 in blocks that are odd.
+TEXT constantsQ4_K<>(SB), NOSPLIT, $0
+	SIX_BIT_CONSTANTS
+	VMOVDQU64 odd4<>(SB), Z22
+	VMOVDQU64 unit0<>(SB), Z23
+	VMOVDQU64 unit1<>(SB), Z24
+	VMOVDQU64 unit2<>(SB), Z25
+	VMOVDQU64 unit3<>(SB), Z26
+	BYTES(15, Z21)
+	RET
+
+// SIX_BITS sets Z14 to d · scales and Z15 to dmin · minimums, by unpacking 8 and 8 bytes of them.
+#define SIX_BITS \
+	VMOVDQU64 (SI), X16; \
+	VPBROADCASTD   (SI), Y17; \
+	VPSHUFB        sixBytes<>(SB), X16, X16; \
+	VPMULTISHIFTQB X16, X27, X18; \
+	VPMULTISHIFTQB X16, X28, X19; \
+	VPANDD         sixLowMask<>(SB), X18, X18; \
+	VPTERNLOGD     $0xf8, sixHighMask<>(SB), X19, X18; \
+	VPERMB.Z       Z18, Z29, K1, Z14; \
+	VPERMB.Z       Z18, Z30, K1, Z15; \
+	VCVTPH2PS      Y17, Z17; \
+	VCVTDQ2PS      Z14, Z14; \
+	VCVTDQ2PS      Z15, Z15; \
+	VMOVSLDUP      Z17, Z18; \
+	VMOVSHDUP      Z17, Z19; \
+	VMULPS         Z18, Z14, Z14; \
+	VMULPS         Z19, Z15, Z15
+
+// UNIT sets Wj to the nibbles of the 128 bytes in Z16 and Z17.
+#define UNIT(index, w) \
+	VMOVDQA64 index, w; \
+	VPERMI2Q  Z17, Z16, w; \
+	VPSRLVW   Z22, w, w; \
+	VPANDD    Z21, w, w
+
+#define UNPACK_Q4_K \
+	SIX_BITS; \
+	VMOVDQU64 16(SI), Z16; \
+	VMOVDQU64 80(SI), Z17; \
+	UNIT(Z23, Z10); \
+	UNIT(Z24, Z11); \
+	UNIT(Z25, Z12); \
+	UNIT(Z26, Z13)
+
+VECTOR2(sixBytes, 0x0f0e0d0c07060504, 0x0f0e0d0c0b0a0908)
+VECTOR2(sixLow, 0x3828302018081000, 0x3c2c342418081000)
+VECTOR2(sixLowMask, 0x0f0f0f0f3f3f3f3f, 0x0f0f0f0f3f3f3f3f)
+VECTOR2(sixHigh, 0x1a0a120200000000, 0x1a0a120200000000)
+VECTOR2(sixHighMask, 0x3030303000000000, 0x3030303000000000)
+VECTOR(scaleSlots, 0xffffff00ffffff00, 0xffffff01ffffff01, 0xffffff02ffffff02, 0xffffff03ffffff03, 0xffffff04ffffff04, 0xffffff05ffffff05, 0xffffff06ffffff06, 0xffffff07ffffff07)
+VECTOR(leastSlots, 0xffffff08ffffff08, 0xffffff09ffffff09, 0xffffff0affffff0a, 0xffffff0bffffff0b, 0xffffff0cffffff0c, 0xffffff0dffffff0d, 0xffffff0effffff0e, 0xffffff0fffffff0f)
+VECTOR4(odd4, 0, 0, 0x0004000400040004, 0x0004000400040004)
+VECTOR(unit0, 0, 4, 0, 4, 8, 0x000000000000000c, 8, 0x000000000000000c)
+VECTOR(unit1, 1, 5, 1, 5, 9, 0x000000000000000d, 9, 0x000000000000000d)
+VECTOR(unit2, 2, 6, 2, 6, 0x000000000000000a, 0x000000000000000e, 0x000000000000000a, 0x000000000000000e)
+VECTOR(unit3, 3, 7, 3, 7, 0x000000000000000b, 0x000000000000000f, 0x000000000000000b, 0x000000000000000f)
+
+// Q5_K: Q4_K with 32 bytes of fifth bits before the nibbles: bit b of byte i belongs to value i of block b.
+TEXT constantsQ5_K<>(SB), NOSPLIT, $0
+	SIX_BIT_CONSTANTS
+	VMOVDQU64 odd4<>(SB), Z22
+	VMOVDQU64 unit0<>(SB), Z23
+	VMOVDQU64 unit1<>(SB), Z24
+	VMOVDQU64 unit2<>(SB), Z25
+	VMOVDQU64 unit3<>(SB), Z26
+	VMOVDQU64 fifthTurn<>(SB), Z31
+	BYTES(15, Z21)
+	BYTES(16, Z20)
+	RET
+
+#define FIFTH_K(at, w) \
+	VPBROADCASTQ at(SI), Z18; \
+	VPROLVQ      Z31, Z18, Z18; \
+	VPTERNLOGD   $0xf8, Z20, Z18, w
+
+#define UNPACK_Q5_K \
+	SIX_BITS; \
+	VMOVDQU64 48(SI), Z16; \
+	VMOVDQU64 112(SI), Z17; \
+	UNIT(Z23, Z10); \
+	UNIT(Z24, Z11); \
+	UNIT(Z25, Z12); \
+	UNIT(Z26, Z13); \
+	FIFTH_K(16, Z10); \
+	FIFTH_K(24, Z11); \
+	FIFTH_K(32, Z12); \
+	FIFTH_K(40, Z13)
+
+VECTOR(fifthTurn, 4, 2, 3, 1, 0, 0x000000000000003e, 0x000000000000003f, 0x000000000000003d)
+
+// IQ4_XS: d, 16 upper and 32 lower bits of 6-bit scales, 128 bytes of nibbles as in IQ4_NL.
+TEXT constantsIQ4_XS<>(SB), NOSPLIT, $0
+	BYTES(15, Z21)
+	VMOVDQU64    iq4Values<>(SB), Z20
+	VMOVDQU64    firstHalf<>(SB), Z22
+	VMOVDQU64    secondHalf<>(SB), Z23
+	VMOVDQU64    xsLow<>(SB), Z24
+	VMOVDQU64    xsHigh<>(SB), Z25
+	MOVL         $0x0f, AX
+	VPBROADCASTD AX, Z26
+	MOVL         $0x30, AX
+	VPBROADCASTD AX, Z27
+	MOVL         $32, AX
+	VPBROADCASTD AX, Z28
+	RET
+
+#define UNPACK_IQ4_XS \
+	VPBROADCASTQ   (SI), Z14; \
+	VMOVDQU64      8(SI), Z16; \
+	VMOVDQU64      72(SI), Z17; \
+	VMOVDQA64      Z22, Z12; \
+	VMOVDQA64      Z23, Z13; \
+	VPERMI2Q       Z17, Z16, Z12; \
+	VPERMI2Q       Z17, Z16, Z13; \
+	SPLIT; \
+	LOOKUP; \
+	VPBROADCASTD   (SI), Y16; \
+	VPMULTISHIFTQB Z14, Z24, Z15; \
+	VPMULTISHIFTQB Z14, Z25, Z14; \
+	VPANDD         Z26, Z15, Z15; \
+	VPTERNLOGD     $0xf8, Z27, Z14, Z15; \
+	VCVTPH2PS      Y16, Z16; \
+	VPSUBD         Z28, Z15, Z15; \
+	VMOVSLDUP      Z16, Z16; \
+	VCVTDQ2PS      Z15, Z15; \
+	VMULPS         Z16, Z15, Z14
+
+VECTOR(firstHalf, 0, 4, 2, 6, 8, 0x000000000000000c, 0x000000000000000a, 0x000000000000000e)
+VECTOR(secondHalf, 1, 5, 3, 7, 9, 0x000000000000000d, 0x000000000000000b, 0x000000000000000f)
+VECTOR(xsLow, 0x0000002000000020, 0x0000002800000028, 0x0000002400000024, 0x0000002c0000002c, 0x0000003000000030, 0x0000003800000038, 0x0000003400000034, 0x0000003c0000003c)
+VECTOR(xsHigh, 0x0000000c0000000c, 0x0000001000000010, 0x0000000e0000000e, 0x0000001200000012, 0x0000001400000014, 0x0000001800000018, 0x0000001600000016, 0x0000001a0000001a)
+
+// Q6_K: 128 bytes of nibbles, 64 of upper bits, 16 scales of 16 values (signed bytes), d; offset 32. The low nibbles of 64 bytes are 64
+// values, the high ones the next; each two bits of 32 bytes belong to 32 values.
+TEXT constantsQ6_K<>(SB), NOSPLIT, $0
+	BYTES(0x0f, Z21)
+	BYTES(0x3f, Z22)
+	VMOVDQU64 upFour<>(SB), Z23
+	VMOVDQU64 downTwo<>(SB), Z24
+	VMOVDQU64 group16<>(SB), X25
+	RET
+
+#define HALF_Q6_K(low, high, a, b) \
+	VMOVDQU64       low(SI), Z16; \
+	VBROADCASTI64X4 high(SI), Z17; \
+	VPSLLVW         Z23, Z17, a; \
+	VPSRLVW         Z24, Z17, b; \
+	VPTERNLOGD      $0xd8, Z21, Z16, a; \
+	VPSRLW          $4, Z16, Z16; \
+	VPTERNLOGD      $0xd8, Z21, Z16, b; \
+	VPANDD          Z22, a, a; \
+	VPANDD          Z22, b, b
+
+#define UNPACK_Q6_K \
+	HALF_Q6_K(0, 128, Z10, Z11); \
+	HALF_Q6_K(64, 160, Z12, Z13); \
+	ARRANGE_GROUPS(Z10, Z11, Z12, Z13); \
+	VMOVDQU64 192(SI), X14; \
+	VPBROADCASTW 208(SI), Y16; \
+	VPSHUFB      X25, X14, X14; \
+	VPMOVSXBD    X14, Z14; \
+	VCVTPH2PS    Y16, Z16; \
+	VCVTDQ2PS    Z14, Z14; \
+	VMULPS       Z16, Z14, Z14
+
+VECTOR(upFour, 0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0x0004000400040004, 0x0002000200020002, 0x0002000200020002, 0x0002000200020002, 0x0002000200020002)
+VECTOR(downTwo, 0, 0, 0, 0, 0x0002000200020002, 0x0002000200020002, 0x0002000200020002, 0x0002000200020002)
+VECTOR2(group16, 0x0d0905010c080400, 0x0f0b07030e0a0602)
+
+#define TWO_BIT_CONSTANTS \
+	BYTES(3, Z21); \
+	VMOVDQU64 planeShift<>(SB), Z22; \
+	VMOVDQU64 plane0<>(SB), Z23; \
+	VMOVDQU64 plane1<>(SB), Z24; \
+	VMOVDQU64 plane2<>(SB), Z25; \
+	VMOVDQU64 plane3<>(SB), Z26
+
+// Q3_K: 32 bytes of third bits, 64 of the lower two, 12 of 6-bit scales of 16 values, d; offset 4. Bit b of a byte of the first, and two
+// bits of one of the others, belong to a value of block b.
+TEXT constantsQ3_K<>(SB), NOSPLIT, $0
+	TWO_BIT_CONSTANTS
+	VMOVDQU64    third0<>(SB), Z27
+	VMOVDQU64    third1<>(SB), Z28
+	VMOVDQU64    third2<>(SB), Z29
+	VMOVDQU64    third3<>(SB), Z30
+	VMOVDQU64    thirdTurn<>(SB), Z31
+	BYTES(4, Z20)
+	RET
+
+// PLANE sets Wj to two bits of each value, of the 64 bytes in Z16.
+#define PLANE(index, w) \
+	VPERMD  Z16, index, w; \
+	VPSRLVD Z22, w, w; \
+	VPANDD  Z21, w, w
+
+// THIRD adds the upper bit, of the 32 bytes in Z17, to Wj.
+#define THIRD(index, w) \
+	VPERMD     Z17, index, Z18; \
+	VPROLVD    Z31, Z18, Z18; \
+	VPTERNLOGD $0xf8, Z20, Z18, w
+
+#define UNPACK_Q3_K \
+	VMOVDQU64       32(SI), Z16; \
+	VMOVDQU64 (SI), Y17; \
+	PLANE(Z23, Z10); \
+	PLANE(Z24, Z11); \
+	PLANE(Z25, Z12); \
+	PLANE(Z26, Z13); \
+	THIRD(Z27, Z10); \
+	THIRD(Z28, Z11); \
+	THIRD(Z29, Z12); \
+	THIRD(Z30, Z13); \
+	VMOVDQU64 94(SI), X14; \
+	VPBROADCASTW    108(SI), Y16; \
+	VPSHUFB         threeBytes<>(SB), X14, X14; \
+	VMOVDQU64 threeLow<>(SB), X15; \
+	VMOVDQU64 threeHigh<>(SB), X17; \
+	VPMULTISHIFTQB  X14, X15, X15; \
+	VPMULTISHIFTQB  X14, X17, X17; \
+	VPANDD          threeLowMask<>(SB), X15, X15; \
+	VPTERNLOGD      $0xf8, threeHighMask<>(SB), X17, X15; \
+	VPSUBB          threeOffset<>(SB), X15, X15; \
+	VPMOVSXBD       X15, Z14; \
+	VCVTPH2PS       Y16, Z16; \
+	VCVTDQ2PS       Z14, Z14; \
+	VMULPS          Z16, Z14, Z14
+
+VECTOR4(plane0, 0, 0x0000000800000008, 0x0000000400000004, 0x0000000c0000000c)
+VECTOR4(plane1, 0x0000000100000001, 0x0000000900000009, 0x0000000500000005, 0x0000000d0000000d)
+VECTOR4(plane2, 0x0000000200000002, 0x0000000a0000000a, 0x0000000600000006, 0x0000000e0000000e)
+VECTOR4(plane3, 0x0000000300000003, 0x0000000b0000000b, 0x0000000700000007, 0x0000000f0000000f)
+VECTOR(planeShift, 0x0000000400000000, 0x0000000400000000, 0x0000000400000000, 0x0000000400000000, 0x0000000600000002, 0x0000000600000002, 0x0000000600000002, 0x0000000600000002)
+VECTOR4(third0, 0, 0, 0x0000000400000004, 0x0000000400000004)
+VECTOR4(third1, 0x0000000100000001, 0x0000000100000001, 0x0000000500000005, 0x0000000500000005)
+VECTOR4(third2, 0x0000000200000002, 0x0000000200000002, 0x0000000600000006, 0x0000000600000006)
+VECTOR4(third3, 0x0000000300000003, 0x0000000300000003, 0x0000000700000007, 0x0000000700000007)
+VECTOR(thirdTurn, 2, 0x0000001c0000001e, 2, 0x0000001c0000001e, 0x0000001f00000001, 0x0000001b0000001d, 0x0000001f00000001, 0x0000001b0000001d)
+VECTOR2(threeBytes, 0x02020b0a07030602, 0x02020d0c09050804)
+VECTOR2(threeLow, 0x1c1418100c040800, 0x1c1418100c040800)
+VECTOR2(threeHigh, 0x2a28262422201e1c, 0x2a28262422201e1c)
+VECTOR2(threeLowMask, 0x0f0f0f0f0f0f0f0f, 0x0f0f0f0f0f0f0f0f)
+VECTOR2(threeHighMask, 0x3030303030303030, 0x3030303030303030)
+VECTOR2(threeOffset, 0x2020202020202020, 0x2020202020202020)
+
+// Q2_K: 16 bytes of nibbles, a scale and a minimum of 16 values each, 64 bytes of two bits, d, dmin.
+TEXT constantsQ2_K<>(SB), NOSPLIT, $0
+	TWO_BIT_CONSTANTS
+	VMOVDQU64 group16<>(SB), X27
+	MOVL         $15, AX
+	VPBROADCASTD AX, Z28
+	RET
+
+#define UNPACK_Q2_K \
+	VMOVDQU64    16(SI), Z16; \
+	PLANE(Z23, Z10); \
+	PLANE(Z24, Z11); \
+	PLANE(Z25, Z12); \
+	PLANE(Z26, Z13); \
+	VMOVDQU64 (SI), X14; \
+	VPBROADCASTD 80(SI), Y16; \
+	VPSHUFB      X27, X14, X14; \
+	VPMOVZXBD    X14, Z14; \
+	VCVTPH2PS    Y16, Z16; \
+	VPSRLD       $4, Z14, Z15; \
+	VPANDD       Z28, Z14, Z14; \
+	VMOVSLDUP    Z16, Z17; \
+	VMOVSHDUP    Z16, Z18; \
+	VCVTDQ2PS    Z14, Z14; \
+	VCVTDQ2PS    Z15, Z15; \
+	VMULPS       Z17, Z14, Z14; \
+	VMULPS       Z18, Z15, Z15
+
+// TQ2_0: 64 bytes of two bits, d; offset 1.
+TEXT constantsTQ2_0<>(SB), NOSPLIT, $0
+	TWO_BIT_CONSTANTS
+	RET
+
+#define UNPACK_TQ2_0 \
+	VMOVDQU64    (SI), Z16; \
+	VPBROADCASTW 64(SI), Y14; \
+	PLANE(Z23, Z10); \
+	PLANE(Z24, Z11); \
+	PLANE(Z25, Z12); \
+	PLANE(Z26, Z13); \
+	VCVTPH2PS    Y14, Z14
