@@ -64,7 +64,7 @@ func TestHelpOfEachCommandHasExamplesThatParse(t *testing.T) {
 }
 
 func TestCommandLinesOfTheDocumentsParse(t *testing.T) {
-	for _, name := range []string{"README.md", "BENCHMARKS.md", "doc.go", ".ci/run"} {
+	for _, name := range []string{"README.md", "BENCHMARKS.md", "CONTRIBUTING.md", "doc.go", ".ci/run"} {
 		text, err := os.ReadFile(filepath.Join(testdata.Root(t), name))
 		if err != nil {
 			t.Fatal(err)

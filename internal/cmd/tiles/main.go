@@ -3,7 +3,7 @@
 // Command tiles runs a program on a Linux machine without AMX: the program's tile instructions trap, and are carried out here. It knows
 // LDTILECFG, STTILECFG, TILERELEASE, TILEZERO, TILELOADD, TILELOADDT1, TILESTORED and TDPBF16PS.
 //
-//	go test -short -exec "go run ./internal/cmd/tiles" -run Tile ./internal/kernels
+//	go build -o /tmp/tiles ./internal/cmd/tiles && go test -exec /tmp/tiles -run Tile ./internal/kernels
 //
 // Processor flags cannot be faked, so the environment variable GEMMA4_TILES tells the program, "emulated". Each thread has its own tiles.
 // What the unit refuses raises the signal that it would raise. A thread that ends without TILERELEASE is reported, and makes the run fail.
