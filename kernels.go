@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -13,7 +14,7 @@ var levelNames = []string{"portable", "avx2", "avx512", "amx", "neon", "dotprod"
 
 // Levels returns the tables of inner loops that this machine runs, the slowest first. The first is tensor.Portable().
 func Levels() []*tensor.Kernels {
-	return append([]*tensor.Kernels{tensor.Portable()}, machineLevels()...)
+	return append([]*tensor.Kernels{tensor.Portable()}, levelsWith(machine.Supports)...)
 }
 
 // BestKernels returns the fastest inner loops that this machine runs. The environment variable GEMMA4_CPU caps the choice at

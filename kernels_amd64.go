@@ -11,26 +11,21 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// machineLevels returns the levels above the portable one, in ascending order. A feature counts only if
-// the operating system saves the registers it needs.
-func machineLevels() []*tensor.Kernels {
+// levelsWith returns the levels above the portable one that run where there are these features, in ascending order. A feature counts only
+// if the operating system saves the registers it needs.
+func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 	var levels []*tensor.Kernels
-	if !machine.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2) {
+	if !supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2) {
 		return nil
 	}
 	levels = append(levels, avx2())
-	if machine.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI) {
+	if supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI) {
 		levels = append(levels, avx512())
-		if supportsAMX() {
+		if supports(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16, cpuid.BMI2) && machine.PermitTiles() {
 			levels = append(levels, amx())
 		}
 	}
 	return levels
-}
-
-// supportsAMX reports whether the processor has tiles of bf16 and this process may use them.
-func supportsAMX() bool {
-	return machine.Supports(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16, cpuid.BMI2) && machine.PermitTiles()
 }
 
 // avx2 is the level of x86 since 2013: AVX2, FMA and F16C.

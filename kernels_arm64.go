@@ -7,16 +7,15 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/gogemma/gemma4/internal/kernels"
-	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// machineLevels returns the levels above the portable one, in ascending order.
-func machineLevels() []*tensor.Kernels {
+// levelsWith returns the levels above the portable one that run where there are these features, in ascending order.
+func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 	levels := []*tensor.Kernels{neon()}
-	if machine.Supports(cpuid.ASIMDDP) {
+	if supports(cpuid.ASIMDDP) {
 		levels = append(levels, dotprod())
-		if machine.Supports(cpuid.I8MM, cpuid.BF16) {
+		if supports(cpuid.I8MM, cpuid.BF16) {
 			levels = append(levels, i8mm())
 		}
 	}

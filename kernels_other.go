@@ -2,7 +2,11 @@
 
 package gemma4
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"github.com/klauspost/cpuid/v2"
 
-// machineLevels: where there is no assembly the portable loops are all there is.
-func machineLevels() []*tensor.Kernels { return nil }
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// levelsWith: where there is no assembly the portable loops are all there is.
+func levelsWith(func(...cpuid.FeatureID) bool) []*tensor.Kernels { return nil }

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
 
 	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
 	"github.com/gogemma/gemma4/tensor"
@@ -31,6 +35,49 @@ func levels() []*tensor.Kernels {
 func aboveLevels(t *testing.T, test func(t *testing.T, k *tensor.Kernels)) {
 	for _, k := range levels()[1:] {
 		t.Run(k.Name, func(t *testing.T) { test(t, k) })
+	}
+}
+
+func TestFeaturesDecideTheLevels(t *testing.T) {
+	const (
+		vnni, vbmi, gfni   = cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI
+		dot, int8s, halves = cpuid.ASIMDDP, cpuid.I8MM, cpuid.BF16
+	)
+	old := []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2}
+	wide := append(old[:4:4], cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ)
+	for _, test := range []struct {
+		arch  string
+		found []cpuid.FeatureID
+		want  string
+	}{
+		{"amd64", nil, ""},
+		{"amd64", old[:3], ""},
+		{"amd64", append(wide[3:8:8], vnni, vbmi, gfni), ""},
+		{"amd64", old, "avx2"},
+		{"amd64", append(wide[:8:8], vbmi, gfni), "avx2"},
+		{"amd64", append(wide[:8:8], vnni, gfni), "avx2"},
+		{"amd64", append(wide[:8:8], vnni, vbmi), "avx2"},
+		{"amd64", append(wide[:8:8], vnni, vbmi, gfni), "avx2 avx512"},
+		{"arm64", nil, "neon"},
+		{"arm64", []cpuid.FeatureID{int8s, halves}, "neon"},
+		{"arm64", []cpuid.FeatureID{dot}, "neon dotprod"},
+		{"arm64", []cpuid.FeatureID{dot, int8s}, "neon dotprod"},
+		{"arm64", []cpuid.FeatureID{dot, halves}, "neon dotprod"},
+		{"arm64", []cpuid.FeatureID{dot, int8s, halves}, "neon dotprod i8mm"},
+		{"riscv64", append(wide, dot, int8s, halves), ""},
+	} {
+		if test.arch != runtime.GOARCH {
+			continue
+		}
+		var names []string
+		for _, k := range levelsWith(func(need ...cpuid.FeatureID) bool {
+			return !slices.ContainsFunc(need, func(f cpuid.FeatureID) bool { return !slices.Contains(test.found, f) })
+		}) {
+			names = append(names, k.Name)
+		}
+		if got := strings.Join(names, " "); got != test.want {
+			t.Errorf("%v: levels %q, want %q", test.found, got, test.want)
+		}
 	}
 }
 

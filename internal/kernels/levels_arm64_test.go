@@ -3,6 +3,7 @@ package kernels
 import (
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -15,8 +16,8 @@ func machineLevels() (levels []*tensor.Kernels) {
 		fill func(*tensor.Kernels)
 	}{
 		{"neon", true, NEON},
-		{"dotprod", cpuid.CPU.Supports(cpuid.ASIMDDP), Dotprod},
-		{"i8mm", cpuid.CPU.Supports(cpuid.I8MM, cpuid.BF16), I8MM},
+		{"dotprod", machine.Supports(cpuid.ASIMDDP), Dotprod},
+		{"i8mm", machine.Supports(cpuid.I8MM, cpuid.BF16), I8MM},
 	} {
 		if !s.runs {
 			break

@@ -11,7 +11,14 @@ var asked = []cpuid.FeatureID{
 }
 
 // Supports reports whether the processor has all of these features, and the system saves the registers that they need.
-func Supports(features ...cpuid.FeatureID) bool { return cpuid.CPU.Supports(features...) }
+func Supports(features ...cpuid.FeatureID) bool {
+	for _, f := range features {
+		if !supports(f) {
+			return false
+		}
+	}
+	return true
+}
 
 // Features returns the names of the features that kernels ask for and this machine has.
 func Features() (names []string) {
