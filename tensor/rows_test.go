@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -19,14 +20,18 @@ func TestFMARoundsOnce(t *testing.T) {
 			t.Fatalf("%x·%x + %x is %x, want %x", x, y, z, got, want)
 		}
 	}
-	check(1+0x1p-23, 0x1p-24, 1)              // just above a tie
-	check(1-0x1p-24, 0x1p-24, 1+0x1p-23)      // just below
-	check(1+0x1p-23, 0x1p-150, 0x1p-126)      // where floats are subnormal
-	check(-1-0x1p-23, 0x1p-24, -1)            // the same with the other sign
-	check(0x1p100, 0x1p20, -0x1p120)          // nothing is left
-	check(1+0x1p-23, 1-0x1p-23, -1)           // but what was lost
-	check(math.MaxFloat32, 1, 0x1.ffp102)     // stays finite
-	check(math.MaxFloat32, 1, 0x1.000002p103) // does not
+	const a, b = 8384513, 8392705 // a·b = 2⁴⁶ + 1
+	for _, sign := range []float32{1, -1} {
+		check(sign*a, 0x1p-70*b, sign)                              // a little above a tie of 1 and the next float
+		check(sign*8391460, 0x1p-70*8385757, sign)                  // so little that in 53 bits it is the last one, rounded up
+		check(sign*0x1.000002p-24, 0x1.fffffcp-1, sign*(1+0x1p-23)) // a little below
+		check(sign*a, -0x1p-70*b, sign*(1+0x1p-23))                 // above, from the other side
+		check(sign*0x1p-98*a, 0x1p-98*b, sign*0x1p-126)             // where floats are subnormal
+		check(sign*0x1p100, 0x1p20, -sign*0x1p120)                  // nothing is left
+		check(sign*(1+0x1p-23), 1-0x1p-23, -sign)                   // but what no float32 product has
+		check(sign*math.MaxFloat32, 1, sign*0x1.ffp102)             // stays finite
+		check(sign*math.MaxFloat32, 1, sign*0x1.000002p103)         // does not
+	}
 	r := rand.New(rand.NewPCG(3, 1))
 	finite := func() float32 {
 		for {
@@ -124,6 +129,47 @@ func TestRowsAreTheProductOfWeightsAndActivations(t *testing.T) {
 					t.Fatalf("%v: wrote behind %d rows", f, c.rows)
 				}
 			}
+		}
+	}
+}
+
+// rowSums are checksums of the bits of products of splitmixed blocks (see mix), recorded: what compares them with assembly is in
+// internal/kernels.
+var rowSums = map[Format]uint32{
+	Q4_0: 0xEC3E0BCC, Q4_1: 0x8E583997, Q5_0: 0x8892F2D6, Q5_1: 0xEA99D242, Q8_0: 0x4E471C71, Q2_K: 0xC5C97FAC,
+	Q3_K: 0xDA5F8E6E, Q4_K: 0x381D81B2, Q5_K: 0x8335A608, Q6_K: 0x9F8A5135, IQ2_XXS: 0xD43EEB8B, IQ2_XS: 0x63F114AF,
+	IQ3_XXS: 0x33AED3F5, IQ1_S: 0xF0E2FECA, IQ4_NL: 0x92E771C4, IQ3_S: 0x490507C3, IQ2_S: 0xCB33CE99, IQ4_XS: 0xA033FEE7,
+	IQ1_M: 0x1ABD9FD7, TQ1_0: 0xDA35CE63, TQ2_0: 0x02FA0640, MXFP4: 0x58F2E218, NVFP4: 0x690771A2, Q1_0: 0x46DFC572,
+	Q2_0: 0x0ACB87E5, Q2_0_128: 0x35090318,
+}
+
+// TestRowsHaveTheSameBitsEverywhere takes rows of a little more than three super-blocks. Whatever is not finite counts as one NaN.
+func TestRowsHaveTheSameBitsEverywhere(t *testing.T) {
+	k := PortableRows()
+	for _, f := range quantised() {
+		const rows = 64
+		cols := 768 + f.BlockLen()
+		size, units := f.RowBytes(cols), Q8Len(cols)
+		w, x, q := make([]byte, rows*size), make([]float32, cols), make([]Q8, units)
+		mix(w, uint64(f))
+		noise := make([]byte, cols)
+		mix(noise, 1)
+		for i, v := range noise {
+			x[i] = float32(int8(v)) * float32(1+i/32)
+		}
+		k.Quantize(q, x)
+		y := make([]float32, rows)
+		k.Rows[f](y, rows, w, size, rows, q, units, 1)
+		sum := crc32.NewIEEE()
+		for _, v := range y {
+			bits := math.Float32bits(v)
+			if bits&0x7F800000 == 0x7F800000 {
+				bits = 0x7FC00000
+			}
+			sum.Write(binary.LittleEndian.AppendUint32(nil, bits))
+		}
+		if got := sum.Sum32(); got != rowSums[f] {
+			t.Errorf("%v: sum %#08X, want %#08X", f, got, rowSums[f])
 		}
 	}
 }

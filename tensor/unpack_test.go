@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"bytes"
 	"math"
 	"testing"
 )
@@ -42,12 +43,17 @@ func TestUnpackedWeightsAreTheDecodedOnes(t *testing.T) {
 				}
 			}
 		}
-		s := SuperBlock{Q: [256]int8{255: 1}, Scale: [16]float32{15: 1}, Min: [16]float32{15: 1}}
-		if f.BlockLen() < 256 {
-			f.Unpack(&s, make([]byte, f.BlockBytes()))
-			if s.Q[255] != 0 || s.Scale[15] != 0 || s.Min[15] != 0 {
-				t.Errorf("%v: one block leaves the weights behind it as they were", f)
+		var used, fresh SuperBlock
+		Q5_1.Unpack(&used, bytes.Repeat([]byte{0x3C}, Q5_1.RowBytes(256)))
+		for _, n := range []int{256, f.BlockLen()} { // what was there before leaves nothing
+			src := make([]byte, f.RowBytes(n))
+			f.Unpack(&used, src)
+			f.Unpack(&fresh, src)
+			if used != fresh {
+				t.Errorf("%v: %d weights in a super-block that was used before: %v, want %v", f, n, used, fresh)
 			}
+			Q5_1.Unpack(&used, bytes.Repeat([]byte{0x3C}, Q5_1.RowBytes(256)))
+			fresh = SuperBlock{}
 		}
 	}
 }
