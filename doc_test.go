@@ -12,7 +12,7 @@ import (
 // TestEveryExportedNameHasADocComment holds the packages that users import to it: names, methods and fields. A comment over a group of
 // constants, variables or fields that stand without a blank line between them is the comment of each.
 func TestEveryExportedNameHasADocComment(t *testing.T) {
-	for _, folder := range []string{".", "gguf", "tokenizer", "sampler", "nano"} {
+	for _, folder := range []string{".", "gguf", "tensor", "tokenizer", "model", "sampler", "chat", "nano"} {
 		paths, err := filepath.Glob(filepath.Join(folder, "*.go"))
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("%s has %d files, %v", folder, len(paths), err)

@@ -27,6 +27,7 @@ func (k Kind) String() string {
 
 // Event is a piece of what the model wrote.
 type Event struct {
+	// Kind says which of the other fields holds something.
 	Kind Kind
 	// Text is the piece, for Text and Thought.
 	Text string

@@ -12,6 +12,7 @@ import (
 // Its JSON is that of the OpenAI chat API, {"type": "function", "function": {name, description, parameters}}, with
 // Gemma's response besides the parameters.
 type Tool struct {
+	// Name is by what the model calls the function.
 	Name string
 	// Description tells the model what the function is for.
 	Description string

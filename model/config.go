@@ -24,7 +24,7 @@ type Config struct {
 	ExpertsUsed int // experts that each token goes through
 	ExpertWidth int // width of one expert's MLP
 
-	Layers []LayerConfig
+	Layers []LayerConfig // in the order of the graph
 }
 
 // LayerConfig is the shape of one layer.

@@ -23,8 +23,8 @@ type Input struct {
 
 // Chunk is what one sequence brings to a pass: the positions that follow its text, and what is wanted of them.
 type Chunk struct {
-	Sequence *Sequence
-	Input    []Input
+	Sequence *Sequence // in no other chunk of the pass
+	Input    []Input   // in the order of the text
 	// Want, if set, chooses the positions of which the logits of what follows are wanted. The others skip the head, and the layers
 	// behind the last one that keeps keys and values.
 	Want func(pos int) bool

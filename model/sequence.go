@@ -157,7 +157,9 @@ func (s *Sequence) Close() {
 }
 
 // ContextError is returned when a text does not fit the sequence's context.
-type ContextError struct{ Need, Limit int }
+type ContextError struct {
+	Need, Limit int // positions
+}
 
 func (e *ContextError) Error() string {
 	return fmt.Sprintf("model: the text needs %d positions, the context holds %d", e.Need, e.Limit)

@@ -8,7 +8,7 @@ import (
 // SuperBlock is 256 weights of a row as integers: weight i is Scale[i/16]·Q[i] − Min[i/16]. It is how every quantised format is seen by
 // arithmetic in integers; most formats give one scale to 32 weights or more, which is repeated here.
 type SuperBlock struct {
-	Q     [256]int8
+	Q     [256]int8   // a row's next weights, 0 behind its end
 	Scale [16]float32 // of each group of 16
 	Min   [16]float32 // likewise; 0 in formats that have none
 }
