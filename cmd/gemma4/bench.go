@@ -51,7 +51,7 @@ func defineBench(p *cli.Program) func() error {
 	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, repetitions: 5}
 	var sources []source
 	p.Group("model")
-	p.Func("m", "GGUF `file`, of a split one any part; may be repeated", func(path string) error {
+	p.Func("m", "GGUF `file` (any part of a split one); may be repeated", func(path string) error {
 		sources = append(sources, source{name: filepath.Base(path), path: path})
 		return nil
 	})
@@ -62,13 +62,13 @@ func defineBench(p *cli.Program) func() error {
 		return err
 	})
 	p.Values("synth", cli.Values{List: specs()})
-	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of threads that compute (default: one per core, fewer in a CPU quota)")
-	p.BoolVar(&plan.huge, "huge", false, "weights in memory of their own with huge pages (Linux)")
-	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
+	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of computing threads (default: one per core, fewer under a CPU quota)")
+	p.BoolVar(&plan.huge, "huge", false, "copy the weights into huge pages (Linux)")
+	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
 	p.BoolVar(&plan.loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood")
 	p.Group("context and memory")
 	p.CacheFlag(&plan.cache)
-	numbers(p, "d", "`depths`: tokens that stand before the test, separated by commas (default 0)", 0, &plan.depths)
+	numbers(p, "d", "`depths`: tokens in the context before the test, separated by commas (default 0)", 0, &plan.depths)
 	p.Group("tests")
 	p.IntVar(&plan.prompt, "p", plan.prompt, "`tokens` of the prompt, 0: no test of prefill")
 	p.IntVar(&plan.written, "n", plan.written, "`tokens` to write, 0: no test of decode")

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -187,4 +188,21 @@ func TestEachShellHasItsScript(t *testing.T) {
 	}
 	gemma4Command.Fails(t, 2, "expected bash, zsh, fish or powershell", "", "completion")
 	gemma4Command.Fails(t, 2, "expected bash, zsh, fish or powershell", "", "completion", "csh")
+}
+
+func TestFlagsForFilesAndWordsAreCompleted(t *testing.T) {
+	flag := regexp.MustCompile(`(?m)^  (-[a-z-]+) (file|format|policy|PRESET:FORMAT)$`)
+	found := 0
+	for _, c := range tool().Commands {
+		for _, m := range flag.FindAllStringSubmatch(gemma4Command.Good(t, "", "help", c.Name), -1) {
+			out := gemma4Command.Good(t, "", "completion", "fish", c.Name, m[1], "")
+			if files := strings.HasPrefix(out, ":files "); out == "" || files != (m[2] == "file") {
+				t.Errorf("%s %s %s: %q", c.Name, m[1], m[2], out)
+			}
+			found++
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d flags", found)
+	}
 }

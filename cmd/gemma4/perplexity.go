@@ -24,7 +24,7 @@ func perplexityCommand() cli.Command {
 		Args:  "[flags] [file]",
 		About: `
 Prints the perplexity of a text file, or of standard input, with its standard error. The text is cut into windows of
--ctx tokens (default 2048, or the model's context if that is smaller), each read behind a BOS token; every token counts.
+-ctx tokens (default 2048, or the model's context if that is smaller), each after a BOS token; every token counts.
 With -ids and -logits it reads those ids as they are and writes what follows each of them: little-endian float32
 [ids, vocabulary].`,
 		Examples: `
@@ -37,11 +37,11 @@ gemma4 perplexity -m model.gguf -ids 2,105,2364 -logits out.f32`,
 }
 
 func definePerplexity(p *cli.Program) func() error {
-	model, session := p.ModelFlags(), p.SessionFlags("2048, or the model's if that is smaller; of -ids the model's")
+	model, session := p.ModelFlags(), p.SessionFlags("2048, or the model's if that is smaller; with -ids the model's")
 	p.Group("output")
 	asJSON := p.Bool("json", false, "print one JSON object")
 	ids := p.String("ids", "", "`ids` to read instead of a text, such as 2,105,2364; with -logits")
-	out := p.String("logits", "", "`file` for the logits of -ids; it appears when it is complete")
+	out := p.String("logits", "", "`file` for the logits of -ids; it appears once it is complete")
 	p.Values("logits", cli.Values{Files: "*"})
 
 	return func() error {

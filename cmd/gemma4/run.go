@@ -22,15 +22,17 @@ func runCommand() cli.Command {
 		Does:  "answer a prompt, or hold a conversation",
 		Args:  "[flags] [prompt]",
 		About: `
-Answers a prompt, the arguments joined by spaces. A text from a pipe or a file on standard input stands before it; with "-" as
-the prompt it is the prompt. Without a prompt it holds a conversation: at a terminal with a line editor, else one line, one
-turn. /help lists what else can be said there.
+Answers a prompt: the arguments, joined by spaces. Text from a pipe or a file on standard input goes before it; if the prompt is
+"-", that text is the prompt. Without a prompt it holds a conversation: with a line editor at a terminal, otherwise one turn per
+line. /help lists the commands of a conversation.
 
-The answer goes to standard output, everything else to standard error. Thoughts (-think) are shown dimmed, tool calls as
-[call] name(arguments): what is said next is what the tool returns. Ctrl-C stops an answer, clears a line, and leaves on an
-empty one when it is pressed twice. With -session the conversation is kept in a file after every turn and goes on where it
-was; the instruction, the tools and thinking are kept, too; what another program has written there meanwhile is never replaced.
-With -raw the prompt is continued as it is, with a BOS token in front; markup such as <|turn> is parsed then.`,
+The answer goes to standard output, everything else to standard error. Thoughts (-think) are dimmed. A tool call is shown as
+[call] name(arguments), and the next line is taken for what the tool returns. Ctrl-C stops an answer or clears the line; twice on
+an empty line it quits.
+
+With -session the conversation is saved to a file after every turn and resumed from it, with its instruction, tools and thinking;
+what another program has written there meanwhile is never overwritten. With -raw the prompt is continued as it stands, after a BOS
+token, and markup such as <|turn> is parsed.`,
 		Examples: `
 gemma4 run "What is the capital of France?"
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
@@ -44,25 +46,25 @@ gemma4 run -m model.gguf -raw -n 100 "Once upon a time"`,
 func defineRun(p *cli.Program) func() error {
 	t := &talk{Program: p}
 	t.model = p.ModelFlags()
-	session := p.SessionFlags("as many as the model's, taken as they are needed")
+	session := p.SessionFlags("the model's, allocated as needed")
 	t.sampling = p.SamplingFlags()
 	p.Group("chat")
 	var tools, template string
-	p.StringVar(&t.options.System, "system", "", "`instruction` that stands before the conversation")
+	p.StringVar(&t.options.System, "system", "", "`instruction` before the conversation")
 	p.BoolVar(&t.options.Thinking, "think", false, "let the model think before it answers")
 	p.FileVar(&tools, "tools", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
 	p.ChoiceVar(&t.options.Full, "full", gemma4.FullStop,
-		"`policy` when the context is full: stop the answer, drop the oldest turns, or end with an error", "stop", "drop", "error")
-	p.FileVar(&t.file, "session", "`file` that keeps the conversation")
-	p.FileVar(&template, "template", "`file` with a chat template that takes the place of the model's")
+		"`policy` when the context is full: stop the answer, drop the oldest turns, or fail with an error", "stop", "drop", "error")
+	p.FileVar(&t.file, "session", "`file` that the conversation is saved to and resumed from")
+	p.FileVar(&template, "template", "`file` with a chat template to use instead of the model's")
 	p.Func("var", "`NAME=JSON` for the template, such as preserve_thinking=true; may be repeated", t.variable)
-	raw := p.Bool("raw", false, "no chat template: continue the prompt as it is")
-	history := p.String("history", historyFile(), "`file` that keeps what was typed for the arrow keys; empty: none")
+	raw := p.Bool("raw", false, "no chat template: continue the prompt as it stands")
+	history := p.String("history", historyFile(), "`file` that keeps what was typed, for the arrow keys; empty: none")
 	p.Values("history", cli.Values{Files: "*"})
 	p.Group("output")
-	t.most = p.Count("n", "most `tokens` per answer (default: as many as the context holds)")
-	p.BoolVar(&t.thoughts, "thoughts", p.Terminal(), "show thoughts (default: where the output is a terminal)")
-	p.BoolVar(&t.stats, "stats", false, "show tokens per second of prefill and decode, the seed and the reason of the end after each answer")
+	t.most = p.Count("n", "maximum `tokens` per answer (default: what the context holds)")
+	p.BoolVar(&t.thoughts, "thoughts", p.Terminal(), "show thoughts (default: only if the output is a terminal)")
+	p.BoolVar(&t.stats, "stats", false, "after each answer show the speed of prefill and decode, the seed, and why it ended")
 
 	return func() error {
 		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || tools != "" || template != "") {

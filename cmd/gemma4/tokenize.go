@@ -12,12 +12,12 @@ func tokenizeCommand() cli.Command {
 	return cli.Command{
 		Name:  "tokenize",
 		Group: "files and text",
-		Does:  "cut text into tokens, or make text of tokens",
+		Does:  "split text into tokens, or join tokens into text",
 		Args:  "[flags] [text]",
 		About: `
 Shows the tokens of a text, one id and piece per line. The text is the arguments, joined by spaces, or standard input,
 byte for byte. With -d it is the other way round: ids, separated by commas or spaces or as -json prints them, become
-text, without a newline at its end unless it goes to a terminal.`,
+text, with no newline added unless it goes to a terminal.`,
 		Examples: `
 gemma4 tokenize "Hello world"
 gemma4 tokenize -json "Hello world" | gemma4 tokenize -d
@@ -33,7 +33,7 @@ func defineTokenize(p *cli.Program) func() error {
 	asJSON := p.Bool("json", false, "print a JSON array of ids")
 	special := p.Bool("special", false, "parse markup such as <|turn>; with -d: print it")
 	bos := p.Bool("bos", false, "put the BOS token in front")
-	decode := p.Bool("d", false, "make text of ids")
+	decode := p.Bool("d", false, "decode: join ids into text")
 
 	return func() error {
 		if *decode && (*asJSON || *bos) {

@@ -25,7 +25,7 @@ type ModelFlags struct {
 // FileFlag defines -m alone.
 func (p *Program) FileFlag() *ModelFlags {
 	f := &ModelFlags{}
-	p.FileVar(&f.Path, "m", "GGUF `file`, of a split one any part; without it the embedded model, nano, is used")
+	p.FileVar(&f.Path, "m", "GGUF `file` (any part of a split one); without it the embedded model, nano, is used")
 	p.Values("m", Values{Files: "*.gguf"})
 	return f
 }
@@ -62,9 +62,9 @@ func (p *Program) ModelFlags() *ModelFlags {
 	p.Group("model")
 	f := p.FileFlag()
 	f.progress = p.loading()
-	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk before anything else")
-	p.BoolVar(&f.huge, "huge", false, "read it into memory of its own with huge pages: a little faster, and as large as the model (Linux)")
-	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at any kernel level")
+	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk first")
+	p.BoolVar(&f.huge, "huge", false, "copy the weights into huge pages: a little faster, for as much memory as the model has bytes (Linux)")
+	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
 	p.BoolVar(&f.Loader.AllowUnknown, "allow-unknown", false,
 		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
 	p.checks = append(p.checks, func() error {
@@ -73,7 +73,7 @@ func (p *Program) ModelFlags() *ModelFlags {
 		}
 		return nil
 	})
-	p.Func("threads", "`number` of threads that compute (default: one per core, fewer in a CPU quota)", func(text string) error {
+	p.Func("threads", "`number` of computing threads (default: one per core, fewer under a CPU quota)", func(text string) error {
 		return setCount(&f.Loader.Threads, text)
 	})
 	return f
@@ -102,10 +102,10 @@ func (p *Program) SessionFlags(context string) *gemma4.SessionOptions {
 	p.Group("context and memory")
 	o := &gemma4.SessionOptions{Progress: p.Progress("prefill")}
 	p.CacheFlag(&o.Cache)
-	p.Func("ctx", "`positions` that the context holds (default: "+context+")", func(text string) error {
+	p.Func("ctx", "`positions` in the context (default: "+context+")", func(text string) error {
 		return setCount(&o.Context, text)
 	})
-	const memory = "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or refuses a -ctx that does not fit"
+	const memory = "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or rejects a -ctx that does not fit"
 	p.Func("memory", memory, func(text string) (err error) {
 		o.Memory, err = size(text)
 		return err
@@ -145,19 +145,19 @@ func (p *Program) SamplingFlags() *SamplingFlags {
 			return nil
 		})
 	}
-	number("temp", "`temperature`: 0 always takes the most likely token (default: the file's advice, else 1)", &f.Temperature)
-	number("top-p", "`share` of the probability that likely tokens must reach, 1: off (default: the file's advice, else 0.95)", &f.TopP)
-	number("min-p", "least `probability`, relative to the most likely token, 0: off", &f.MinP)
-	number("typical", "`share` of the probability that typical tokens must reach, 1: off", &f.Typical)
-	number("repeat-penalty", "`factor` against recent tokens, 1: off", &f.RepeatPenalty)
-	number("frequency-penalty", "`number` taken off a logit for each recent occurrence, 0: off", &f.FrequencyPenalty)
-	number("presence-penalty", "`number` taken off the logit of recent tokens, 0: off", &f.PresencePenalty)
-	p.Func("top-k", "`number` of most likely tokens to choose from, 0: all (default: the file's advice, else 64)", func(text string) error {
+	number("temp", "`temperature`: 0 always takes the most likely token (default: the model's, else 1)", &f.Temperature)
+	number("top-p", "sample from the likeliest tokens that reach this `share` of the probability; 1: off (default: the model's, else 0.95)", &f.TopP)
+	number("min-p", "minimum `probability`, relative to the most likely token; 0: off", &f.MinP)
+	number("typical", "sample from the most typical tokens that reach this `share` of the probability; 1: off", &f.Typical)
+	number("repeat-penalty", "`factor` against recent tokens; 1: off", &f.RepeatPenalty)
+	number("frequency-penalty", "`number` subtracted from a logit for each recent occurrence; 0: off", &f.FrequencyPenalty)
+	number("presence-penalty", "`number` subtracted from the logits of recent tokens; 0: off", &f.PresencePenalty)
+	p.Func("top-k", "`number` of most likely tokens to sample from; 0: all (default: the model's, else 64)", func(text string) error {
 		k := new(int)
 		f.TopK = k
 		return setCount(k, text)
 	})
-	p.Func("seed", "`number` that makes the choice repeatable (default: another one each time)", func(text string) error {
+	p.Func("seed", "`number` that makes sampling repeatable (default: a new one each time)", func(text string) error {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			return errors.New("expected a whole number from 0 to 18446744073709551615")
