@@ -28,7 +28,8 @@ func TestBenchPrintsRows(t *testing.T) {
 		if r.Test != want || r.Depth != i/3*8 || r.Model != "nano" || r.Level == "" || r.Threads < 1 {
 			t.Errorf("row %d is %+v", i, r)
 		}
-		if !(r.TokensPerSecond > 0 && r.FlopsPerToken > 0 && r.TFLOPS > 0 && r.PeakTFLOPS > 0 && r.MultiplyShare > 0 && r.LoadSeconds > 0 && r.FirstTokenSeconds > 0) {
+		if !(r.TokensPerSecond > 0 && r.FlopsPerToken > 0 && r.TFLOPS > 0 && r.PeakTFLOPS > 0 && r.MultiplyShare > 0 &&
+			r.LoadSeconds > 0 && r.FirstTokenSeconds > 0) {
 			t.Errorf("row %d lacks a figure: %+v", i, r)
 		}
 		if written := r.Test == "decode"; written != (r.BytesPerToken > 0 && r.ReadGBps > 0 && r.ReadShare > 0) {
@@ -53,7 +54,8 @@ func TestBenchPrintsTables(t *testing.T) {
 }
 
 func TestBenchRefusesWrongFlags(t *testing.T) {
-	for _, args := range [][]string{{"-d", "x"}, {"-b", "0"}, {"-r", "0"}, {"-p", "-1"}, {"-synth", "e9b:q4_0"}, {"-synth", "e2b:q9"}, {"file"}} {
+	for _, args := range [][]string{{"-d", "x"}, {"-b", "0"}, {"-r", "0"}, {"-p", "-1"}, {"-synth", "e9b:q4_0"}, {"-synth", "e2b:q9"},
+		{"file"}} {
 		var out, errs bytes.Buffer
 		if status := measure(args, nil, &out, &errs); status != 2 || errs.Len() == 0 {
 			t.Errorf("%v: status %d, %q", args, status, errs.String())

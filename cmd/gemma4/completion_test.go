@@ -150,7 +150,8 @@ func TestZshCompletes(t *testing.T) {
 			w = strings.ReplaceAll(w, " ", `\ `)
 			inserted := len(test.want) == 1 && strings.Contains(shown[i], "<"+test.line[:begin]+w+" >")
 			listed := len(test.want) > 1 && strings.Contains(shown[i], w)
-			if common := shared(test.want); !inserted && !listed && (common == test.line[begin:] || !strings.Contains(shown[i], common+">")) {
+			common := shared(test.want)
+			if !inserted && !listed && (common == test.line[begin:] || !strings.Contains(shown[i], common+">")) {
 				t.Errorf("%q: no %q in %q", test.line, w, shown[i])
 			}
 		}

@@ -114,7 +114,8 @@ func TestTensorsOfUnknownTypesAreShown(t *testing.T) {
 	unknown := func(name string, kind gguf.Type, size int) gguf.Source {
 		return gguf.NewSource(name, kind, []int{256, 2}, make([]byte, size))
 	}
-	path := write(t, []gguf.Source{unknown("a", 137, 160), unknown("b", 43, 512), unknown("c", 300, 96), gguf.NewSource("d", gguf.I32, []int{8}, make([]byte, 32))},
+	path := write(t, []gguf.Source{unknown("a", 137, 160), unknown("b", 43, 512), unknown("c", 300, 96),
+		gguf.NewSource("d", gguf.I32, []int{8}, make([]byte, 32))},
 		"general.architecture", "another")
 	has(t, inspect.Good(t, "", path), "tensors: 4", `a IQ2_K 256 2 160 B`, `b F8_E4M3 256 2 512 B`, `c type 300 256 2 96 B`, `d I32 8 32 B`,
 		`IQ2_K 1 512 160 B 2\.50`)
@@ -150,7 +151,8 @@ func TestNumbersThatJSONHasNotAreText(t *testing.T) {
 
 func TestKernelLevelsAreListed(t *testing.T) {
 	t.Setenv("GEMMA4_CPU", "")
-	if out := inspect.Good(t, "", "-cpu"); !strings.HasPrefix(out, "portable") || strings.Count(out, "(used)") != 1 || !strings.HasSuffix(out, "(used)\n") {
+	if out := inspect.Good(t, "", "-cpu"); !strings.HasPrefix(out, "portable") || strings.Count(out, "(used)") != 1 ||
+		!strings.HasSuffix(out, "(used)\n") {
 		t.Errorf("got %q", out)
 	}
 	t.Setenv("GEMMA4_CPU", "portable")
@@ -192,5 +194,6 @@ func TestPartsUnderOtherNamesSayWhatTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	inspect.Fails(t, 1, parts[1]+": part 2 of 2 is missing beside "+parts[0], "", parts[0])
-	inspect.Fails(t, 1, "other.gguf: is part 2 of 2, expected a name that ends in -00002-of-00002.gguf: give all parts such names", "", other)
+	const want = "other.gguf: is part 2 of 2, expected a name that ends in -00002-of-00002.gguf: give all parts such names"
+	inspect.Fails(t, 1, want, "", other)
 }

@@ -40,7 +40,8 @@ func TestCommandsAreFoundByName(t *testing.T) {
 	gemma4Command.Fails(t, 2, `"generate" is no command`, "", "generate")
 	gemma4Command.Fails(t, 2, `"-m" is no command`, "", "-m", "file")
 	var errors strings.Builder
-	if status := tool().Run([]string{"help"}, nil, clitest.Full{}, &errors); status != 1 || !strings.Contains(errors.String(), clitest.ErrFull.Error()) {
+	if status := tool().Run([]string{"help"}, nil, clitest.Full{}, &errors); status != 1 ||
+		!strings.Contains(errors.String(), clitest.ErrFull.Error()) {
 		t.Errorf("help that nobody gets: status %d, %q", status, errors.String())
 	}
 	if o := gemma4Command.Call(""); o.Status != 2 || o.Out != "" || !strings.Contains(o.Errors, "usage: ") {
@@ -97,7 +98,8 @@ func TestVersionTellsOfTheProgramAndTheMachine(t *testing.T) {
 	}
 	for _, args := range []string{"version", "-version", "--version"} {
 		out := gemma4Command.Good(t, "", args)
-		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nprocessor: .+ with .+\nkernels: ` + best.Name + ` \(of portable.*\)\nthreads: \d+ \(.+\)\n$`)
+		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nprocessor: .+ with .+\nkernels: ` + best.Name +
+			` \(of portable.*\)\nthreads: \d+ \(.+\)\n$`)
 		if !want.MatchString(out) {
 			t.Errorf("%s: %q", args, out)
 		}
@@ -105,7 +107,8 @@ func TestVersionTellsOfTheProgramAndTheMachine(t *testing.T) {
 	var v version
 	d := json.NewDecoder(strings.NewReader(gemma4Command.Good(t, "", "version", "-json")))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&v); err != nil || v.Kernels != best.Name || v.Threads < 1 || v.OS != runtime.GOOS || len(v.Levels) != len(gemma4.Levels()) {
+	if err := d.Decode(&v); err != nil || v.Kernels != best.Name || v.Threads < 1 || v.OS != runtime.GOOS ||
+		len(v.Levels) != len(gemma4.Levels()) {
 		t.Errorf("-json: %v, %+v", err, v)
 	}
 	gemma4Command.Fails(t, 2, "unexpected argument", "", "version", "x")

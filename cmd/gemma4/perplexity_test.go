@@ -27,18 +27,21 @@ func TestPerplexityOfAFileAndOfStandardInputAreTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := perplexity.Good(t, "", path), perplexity.Good(t, rememberMia)
-	want := regexp.MustCompile(`^perplexity \d+\.\d{4} ± \d+\.\d{4} \(\d\.\d{5} ± \d\.\d{5} nats per token, \d\d tokens\), windows of 2048\n$`)
+	want := regexp.MustCompile(`^perplexity \d+\.\d{4} ± \d+\.\d{4} ` +
+		`\(\d\.\d{5} ± \d\.\d{5} nats per token, \d\d tokens\), windows of 2048\n$`)
 	if a != b || !want.MatchString(a) {
 		t.Errorf("file: %q, standard input: %q", a, b)
 	}
 	var m measured
 	d := json.NewDecoder(strings.NewReader(perplexity.Good(t, rememberMia, "-json")))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&m); err != nil || !strings.HasPrefix(a, fmt.Sprintf("perplexity %.4f ± %.4f (", m.Perplexity, m.PerplexityStdErr)) ||
+	if err := d.Decode(&m); err != nil ||
+		!strings.HasPrefix(a, fmt.Sprintf("perplexity %.4f ± %.4f (", m.Perplexity, m.PerplexityStdErr)) ||
 		m.Tokens < 10 || m.Window != 2048 || math.Abs(math.Exp(m.Nats)-m.Perplexity) > 1e-9 || m.NatsStdErr <= 0 {
 		t.Errorf("-json: %v, %+v; as text %q", err, m, a)
 	}
-	if out := perplexity.Good(t, rememberMia, "-ctx", "8", "-cache", "q8_0", "-exact", "-threads", "1"); !strings.HasSuffix(out, "windows of 8\n") || out == a {
+	out := perplexity.Good(t, rememberMia, "-ctx", "8", "-cache", "q8_0", "-exact", "-threads", "1")
+	if !strings.HasSuffix(out, "windows of 8\n") || out == a {
 		t.Errorf("with flags: %q", out)
 	}
 }
@@ -59,7 +62,8 @@ func TestLogitsAreThoseOfTheReference(t *testing.T) {
 	}
 	ids, _ := json.Marshal(reference.IDs)
 	path := filepath.Join(t.TempDir(), "out.f32")
-	out := perplexity.Good(t, "", "-m", filepath.Join(golden, "micro-e.gguf"), "-cache", "f32", "-ids", strings.Trim(string(ids), "[]"), "-logits", path)
+	list := strings.Trim(string(ids), "[]")
+	out := perplexity.Good(t, "", "-m", filepath.Join(golden, "micro-e.gguf"), "-cache", "f32", "-ids", list, "-logits", path)
 	if out != "" {
 		t.Errorf("printed %q", out)
 	}

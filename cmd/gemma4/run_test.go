@@ -52,7 +52,8 @@ func TestThePromptComesFromArgumentsAndStandardInput(t *testing.T) {
 			t.Errorf("%q behind %q: %q, want %q", test.args, test.stdin, got, test.want)
 		}
 	}
-	if got := run.Good(t, "<|turn>user\nWhat is 2 + 3?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>", "-temp", "0", "-raw"); got != "2 + 3 = 5\n" {
+	const turn = "<|turn>user\nWhat is 2 + 3?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>"
+	if got := run.Good(t, turn, "-temp", "0", "-raw"); got != "2 + 3 = 5\n" {
 		t.Errorf("-raw from standard input: %q", got)
 	}
 }
@@ -138,7 +139,8 @@ func TestASeedMakesAnAnswerRepeatable(t *testing.T) {
 
 func TestStatisticsGoToStandardErrorIfAskedFor(t *testing.T) {
 	o := run.Call("", "-temp", "0", "-seed", "9", "-stats", "What is 2 + 3?")
-	want := regexp.MustCompile(`^\(prompt \d+ tokens, 0 of them known, prefill \d+\.\d tokens/s; answer \d+ tokens, decode \d+\.\d tokens/s; seed 9; ended by: end of turn\)\n$`)
+	want := regexp.MustCompile(`^\(prompt \d+ tokens, 0 of them known, prefill \d+\.\d tokens/s; ` +
+		`answer \d+ tokens, decode \d+\.\d tokens/s; seed 9; ended by: end of turn\)\n$`)
 	if !want.MatchString(o.Errors) {
 		t.Errorf("got %q", o.Errors)
 	}

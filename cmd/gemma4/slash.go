@@ -27,7 +27,7 @@ type slash struct {
 func slashes() []slash {
 	return []slash{
 		{"help ?", "", "this list", (*talk).listCommands},
-		{"bye quit exit", "", "leave; so do Ctrl-D, and Ctrl-C twice on an empty line", func(*talk, context.Context, string) error { return errBye }},
+		{"bye quit exit", "", "leave; so do Ctrl-D, and Ctrl-C twice on an empty line", (*talk).bye},
 		{"clear", "", "forget the conversation", (*talk).clear},
 		{"undo", "", "forget the last turn", (*talk).undo},
 		{"regenerate", "", "forget the last answer, and answer again", (*talk).regenerate},
@@ -68,6 +68,8 @@ func (t *talk) listCommands(context.Context, string) error {
 	t.note("A line that begins with a space is never a command.\n%s begins a text of several lines, and ends it.", fence)
 	return nil
 }
+
+func (t *talk) bye(context.Context, string) error { return errBye }
 
 func (t *talk) clear(context.Context, string) error {
 	t.chat.Messages, t.calls, t.results = nil, nil, nil

@@ -13,14 +13,17 @@ func TestCommandsChangeTheConversation(t *testing.T) {
 	for _, test := range []struct{ name, lines, out, errors string }{
 		{"undo", "What is 2 + 3?\nWhat is 12 + 7?\n/undo\n/show messages\n", "2 + 3 = 5\n12 + 7 = 19\n",
 			"(forgotten: \"What is 12 + 7?\")\nuser: What is 2 + 3?\nassistant: 2 + 3 = 5\n"},
-		{"regenerate", "What is 2 + 3?\n/regenerate\n/show messages\n", "2 + 3 = 5\n2 + 3 = 5\n", "user: What is 2 + 3?\nassistant: 2 + 3 = 5\n"},
-		{"regenerate what was changed", "What is the capital of Peru?\n/set n 3\n/regenerate\n", "The capital of Peru is Lima.\nThe capital of\n", "(ended by: length)\n"},
+		{"regenerate", "What is 2 + 3?\n/regenerate\n/show messages\n", "2 + 3 = 5\n2 + 3 = 5\n",
+			"user: What is 2 + 3?\nassistant: 2 + 3 = 5\n"},
+		{"regenerate what was changed", "What is the capital of Peru?\n/set n 3\n/regenerate\n",
+			"The capital of Peru is Lima.\nThe capital of\n", "(ended by: length)\n"},
 		{"regenerate with a seed", "/set seed 7\nWhat is 2 + 3?\n/regenerate\n", "2 + 3 = 5\n2 + 3 = 5\n",
 			"(a seed gives the same answer again; /set seed changes it)\n"},
 		{"set", "/set think on\n/set thoughts on\n/set -system Be brief.\nWhat is the capital of Peru?\n/show system\n",
 			"[thought] I know this one.\nThe capital of Peru is Lima.\n", "Be brief.\n"},
 		{"system", "/system Be brief.\n/show system\n/system\n/show system\n", "", "Be brief.\n\n"},
-		{"save and load", "What is 2 + 3?\n/save " + saved + "\n/clear\n/show messages\n/load " + saved + "\n/show messages\n", "2 + 3 = 5\n",
+		{"save and load", "What is 2 + 3?\n/save " + saved + "\n/clear\n/show messages\n/load " + saved + "\n/show messages\n",
+			"2 + 3 = 5\n",
 			strings.Repeat("("+saved+" holds 2 messages)\n", 2) + "user: What is 2 + 3?\nassistant: 2 + 3 = 5\n"},
 	} {
 		o := run.Call(test.lines, "-temp", "0")
@@ -69,7 +72,8 @@ func TestSettingsAreFlags(t *testing.T) {
 
 func TestShowTellsOfTheModelAndTheSession(t *testing.T) {
 	o := run.Call("What is 2 + 3?\n/show\n/show template\n", "-temp", "0")
-	for _, want := range []string{"7.0 million parameters", "Q4_0", "kernels", "2 messages", "of 4096 positions", "the built-in one is used"} {
+	for _, want := range []string{"7.0 million parameters", "Q4_0", "kernels", "2 messages", "of 4096 positions",
+		"the built-in one is used"} {
 		if !strings.Contains(o.Errors, want) {
 			t.Errorf("no %q in %s", want, o.Errors)
 		}

@@ -136,7 +136,7 @@ func (t *talk) save() error {
 func (t *talk) keep(write func(path string) error) error {
 	now, err := os.Stat(t.file)
 	if err == nil && (t.left == nil || !os.SameFile(now, t.left) || now.Size() != t.left.Size() || !now.ModTime().Equal(t.left.ModTime())) {
-		return fmt.Errorf("%s: another program has written to it: this conversation is not kept; /save FILE keeps it, there or elsewhere", t.file)
+		return fmt.Errorf("%s: another program has written to it, and this conversation is not kept there; /save FILE keeps it", t.file)
 	}
 	err = write(t.file)
 	t.left, _ = os.Stat(t.file)

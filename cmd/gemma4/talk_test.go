@@ -29,11 +29,14 @@ func TestTurnsFromAPipe(t *testing.T) {
 		{"empty lines", "", "\n \n", "", ""},
 		{"no newline at the end", "-exact -threads 1", "What is 9 + 9?", "9 + 9 = 18\n", ""},
 		{"two turns", "-cache q8_0", remember + recall, "The code of Mia is 4821.\nThe code of Ada is 1956.\n", ""},
-		{"thought by command", "-thoughts", "/think\nWhat is the capital of Peru?\n", "[thought] I know this one.\nThe capital of Peru is Lima.\n", "thinking: true\n"},
+		{"thought by command", "-thoughts", "/think\nWhat is the capital of Peru?\n",
+			"[thought] I know this one.\nThe capital of Peru is Lima.\n", "thinking: true\n"},
 		{"commands", "-think", "/nonsense\n/think\nWhat is 2 + 3?\n/bye\nWhat is 12 + 7?\n", "2 + 3 = 5\n",
 			"/nonsense is no command; /help lists them, and a space before the line makes text of it\nthinking: false\n"},
 		{"spaces", "", "/think off \n/think  on\t\n/quit  \n", "", "thinking: false\nthinking: true\n"},
-		{"several lines", "", "\"\"\"Remember this. The code of Mia is 4821.\nThe code of Leo is 7730.\n\nWhat is the code of Mia?\"\"\" \n", "The code of Mia is 4821.\n", ""},
+		{"several lines", "",
+			"\"\"\"Remember this. The code of Mia is 4821.\nThe code of Leo is 7730.\n\nWhat is the code of Mia?\"\"\" \n",
+			"The code of Mia is 4821.\n", ""},
 		{"several lines on one", "", "\"\"\"What is 2 + 3?\"\"\"\n", "2 + 3 = 5\n", ""},
 		{"lines of Windows", "", "What is 2 + 3?\r\n/bye\r\n", "2 + 3 = 5\n", ""},
 		{"system turn", "", "/system Be brief.\nWhat is your name?\n", "My name is Nano.\n", ""},
@@ -291,7 +294,8 @@ func TestWhatCannotBeHeldIsOneSentence(t *testing.T) {
 	run.Fails(t, 1, "context holds 4", "What is 2 + 3?\n", "-ctx", "4")
 	run.Fails(t, 2, "nonsense", "", "-nonsense")
 	var errors bytes.Buffer
-	if status := run([]string{"-temp", "0"}, strings.NewReader("What is 2 + 3?\n"), clitest.Full{}, &errors); status != 1 || errors.String() != "gemma4 run: short write\n" {
+	if status := run([]string{"-temp", "0"}, strings.NewReader("What is 2 + 3?\n"), clitest.Full{}, &errors); status != 1 ||
+		errors.String() != "gemma4 run: short write\n" {
 		t.Errorf("a full disk: status %d, %q", status, errors.String())
 	}
 }

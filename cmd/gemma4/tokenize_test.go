@@ -39,7 +39,8 @@ func TestMarkupIsTextUnlessItIsAskedFor(t *testing.T) {
 }
 
 func TestStandardInputIsTakenAsItIsAndComesBack(t *testing.T) {
-	for _, text := range []string{"", "Hello", "Hello world\n", "  two  spaces \n\n\n", "tabs\t\t\r\n", "größer 日本 🙂", "a\x00b", strings.Repeat("ab ", 5000)} {
+	for _, text := range []string{"", "Hello", "Hello world\n", "  two  spaces \n\n\n", "tabs\t\t\r\n", "größer 日本 🙂", "a\x00b",
+		strings.Repeat("ab ", 5000)} {
 		ids := tokenize.Good(t, text, "-json")
 		if !json.Valid([]byte(ids)) || text == "" && ids != "[]\n" {
 			t.Errorf("%.40q: no JSON array: %.80s", text, ids)

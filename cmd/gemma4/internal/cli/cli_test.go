@@ -85,7 +85,9 @@ func TestAValueThatIsRefusedLeavesTheOldOne(t *testing.T) {
 	p := New("x", Command{Name: "test"}, nil, io.Discard, io.Discard)
 	s := p.SamplingFlags()
 	n := p.Count("n", "`tokens`")
-	for _, f := range []struct{ name, good, bad string }{{"n", "3", "x"}, {"top-k", "5", "-1"}, {"temp", "0.5", "hot"}, {"top-p", "0.9", "2"}} {
+	for _, f := range []struct{ name, good, bad string }{
+		{"n", "3", "x"}, {"top-k", "5", "-1"}, {"temp", "0.5", "hot"}, {"top-p", "0.9", "2"},
+	} {
 		if err := p.Change(f.name, f.good); err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +119,8 @@ func TestTextThatLooksLikeAFlagIsTextBehindTwoDashes(t *testing.T) {
 
 func TestHelpGoesToStandardOutputWithStatus0(t *testing.T) {
 	out := program(idle).Good(t, "", "-help")
-	for _, text := range []string{"usage: x test [flags]\n", "About.", "-cache format", "default f16", "-exact", "-threads number", "-seed number"} {
+	for _, text := range []string{"usage: x test [flags]\n", "About.", "-cache format", "default f16", "-exact", "-threads number",
+		"-seed number"} {
 		if !strings.Contains(out, text) {
 			t.Errorf("%q is missing in %s", text, out)
 		}
@@ -129,7 +132,8 @@ func TestOnlyFlagsThatAreSetChangeTheModelsSampling(t *testing.T) {
 	var got []sampler.Options
 	run := program(func(_ *Program, s *SamplingFlags, o *gemma4.SessionOptions, m *ModelFlags) error {
 		got = append(got, advice.With(s.Overrides))
-		if o.Cache != gemma4.CacheQ8 || o.Context != 64 || o.Memory != 1500000 || m.Loader.Threads != 3 || !m.Loader.Exact || m.Path != "x.gguf" {
+		if o.Cache != gemma4.CacheQ8 || o.Context != 64 || o.Memory != 1500000 || m.Loader.Threads != 3 || !m.Loader.Exact ||
+			m.Path != "x.gguf" {
 			t.Errorf("session %+v, model %+v", o, m)
 		}
 		return nil
@@ -139,7 +143,8 @@ func TestOnlyFlagsThatAreSetChangeTheModelsSampling(t *testing.T) {
 	run.Good(t, "", append(common, strings.Fields("-top-k 3 -top-p 1 -min-p 0 -repeat-penalty 1.5 -presence-penalty 2")...)...)
 	run.Good(t, "", common...)
 	a, b, c := got[0], got[1], got[2]
-	if a.Temperature != 0 || a.Seed != 5 || a.Typical != 0.5 || a.FrequencyPenalty != -1 || a.TopK != 40 || a.TopP != 0.9 || a.MinP != 0.1 || len(a.Suppress) != 1 {
+	if a.Temperature != 0 || a.Seed != 5 || a.Typical != 0.5 || a.FrequencyPenalty != -1 || a.TopK != 40 || a.TopP != 0.9 ||
+		a.MinP != 0.1 || len(a.Suppress) != 1 {
 		t.Errorf("got %+v", a)
 	}
 	if b.TopK != 3 || b.TopP != 1 || b.MinP != 0 || b.RepeatPenalty != 1.5 || b.PresencePenalty != 2 || b.Temperature != 0.7 {
@@ -223,7 +228,8 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 		{"thought", true, []chat.Event{thought("so"), {}, thought(" so"), text("a")}, nil, "[thought] so so\na\n", ""},
 		{"thought that ends a line", true, []chat.Event{thought("so\n"), text("a")}, nil, "[thought] so\na\n", ""},
 		{"hidden thought", false, []chat.Event{thought("so"), text("a")}, nil, "a\n", ""},
-		{"calls", true, []chat.Event{text("a"), call, call}, nil, "a\n[call] get_time({\"city\":\"Oslo\"})\n[call] get_time({\"city\":\"Oslo\"})\n", ""},
+		{"calls", true, []chat.Event{text("a"), call, call}, nil,
+			"a\n[call] get_time({\"city\":\"Oslo\"})\n[call] get_time({\"city\":\"Oslo\"})\n", ""},
 		{"mended call", true, []chat.Event{mended}, nil, "[call] f({})\n", "x test: the next call left the format and has been mended\n"},
 		{"malformed call", true, []chat.Event{bad}, nil, "call:get\n", "x test: chat: no name\n"},
 		{"error on the way", true, []chat.Event{text("a")}, errors.New("broken"), "a\n", "broken"},
@@ -232,7 +238,8 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 		p := New("x", Command{Name: "test"}, nil, &out, &complaints)
 		calls, err := p.Answer(answer(test.err, test.events...), test.thoughts)
 		if err != test.err || out.String() != test.out || err == nil && complaints.String() != test.errors {
-			t.Errorf("%s: printed %q and %q, error %v; want %q and %q", test.name, out.String(), complaints.String(), err, test.out, test.errors)
+			t.Errorf("%s: printed %q and %q, error %v; want %q and %q", test.name, out.String(), complaints.String(), err, test.out,
+				test.errors)
 		}
 		if want := strings.Count(test.out, "[call]"); len(calls) != want {
 			t.Errorf("%s: %d calls, want %d", test.name, len(calls), want)
@@ -277,7 +284,8 @@ func TestIDsAreReadInAllTheirForms(t *testing.T) {
 }
 
 func TestBytesAreWrittenForPeople(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1500: "1.5 kB", 4500000: "4.5 MB", 818000000: "0.82 GB", 15e9: "15.00 GB"} {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1500: "1.5 kB", 4500000: "4.5 MB", 818000000: "0.82 GB",
+		15e9: "15.00 GB"} {
 		if got := Bytes(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}

@@ -63,7 +63,7 @@ func (p *Program) ModelFlags() *ModelFlags {
 	f := p.FileFlag()
 	f.progress = p.loading()
 	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk first")
-	p.BoolVar(&f.huge, "huge", false, "copy the weights into huge pages: a little faster, for as much memory as the model has bytes (Linux)")
+	p.BoolVar(&f.huge, "huge", false, "copy the weights into huge pages: a little faster, for as much memory as the file (Linux)")
 	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
 	p.BoolVar(&f.Loader.AllowUnknown, "allow-unknown", false,
 		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
@@ -146,9 +146,11 @@ func (p *Program) SamplingFlags() *SamplingFlags {
 		})
 	}
 	number("temp", "`temperature`: 0 always takes the most likely token (default: the model's, else 1)", &f.Temperature)
-	number("top-p", "sample from the likeliest tokens that reach this `share` of the probability; 1: off (default: the model's, else 0.95)", &f.TopP)
+	number("top-p",
+		"sample from the likeliest tokens that add up to this `share` of the probability; 1: off (default: the model's, else 0.95)",
+		&f.TopP)
 	number("min-p", "minimum `probability`, relative to the most likely token; 0: off", &f.MinP)
-	number("typical", "sample from the most typical tokens that reach this `share` of the probability; 1: off", &f.Typical)
+	number("typical", "sample from the most typical tokens that add up to this `share` of the probability; 1: off", &f.Typical)
 	number("repeat-penalty", "`factor` against recent tokens; 1: off", &f.RepeatPenalty)
 	number("frequency-penalty", "`number` subtracted from a logit for each recent occurrence; 0: off", &f.FrequencyPenalty)
 	number("presence-penalty", "`number` subtracted from the logits of recent tokens; 0: off", &f.PresencePenalty)

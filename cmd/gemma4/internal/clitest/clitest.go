@@ -40,7 +40,8 @@ func (run Run) Fails(t *testing.T, status int, text, stdin string, args ...strin
 	t.Helper()
 	o := run.Call(stdin, args...)
 	line, rest, _ := strings.Cut(o.Errors, "\n")
-	if o.Status != status || !strings.Contains(line, text) || strings.Contains(rest, "usage: ") != (status == 2) || status == 1 && rest != "" {
+	if o.Status != status || !strings.Contains(line, text) ||
+		strings.Contains(rest, "usage: ") != (status == 2) || status == 1 && rest != "" {
 		t.Errorf("%q: status %d, errors %q; want status %d and %q", args, o.Status, o.Errors, status, text)
 	}
 }

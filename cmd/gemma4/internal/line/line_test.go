@@ -294,7 +294,8 @@ func TestALineIsDrawnOverItsRowsAsANarrowerTerminalBreaksThem(t *testing.T) {
 
 func FuzzKeys(f *testing.F) {
 	for _, keys := range []string{
-		"hello\r\x10\x10!\r", "\x1b[200~a\r\nb\x1b[201~\x17\x19\x19\r", "日本e\u0301👨\u200d👩\u200d👧\x1b[D\x7f\r", "one\r\x12o\x12\x07\x12n\r", "\x1b[200~never ends",
+		"hello\r\x10\x10!\r", "\x1b[200~a\r\nb\x1b[201~\x17\x19\x19\r", "日本e\u0301👨\u200d👩\u200d👧\x1b[D\x7f\r",
+		"one\r\x12o\x12\x07\x12n\r", "\x1b[200~never ends",
 		strings.Repeat("long", 200) + "\x01\x06\x0c\x0b\x19\x15\r", "\t\x1b\x1b[1;5D\x1bb\x1bd\x1b\x7f\xff\xe6\r",
 	} {
 		f.Add(keys)
