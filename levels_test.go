@@ -389,3 +389,117 @@ func TestWeightsReadWhenNeededAtEveryLevel(t *testing.T) {
 		})
 	}
 }
+
+// TestCompanyChangesNothing takes seven texts of different lengths, depths and cache formats through a model, each alone and all in common
+// passes: prompts of three in a prefill, all in a decode. Models keep keys and values whole, tied or shared, or have experts.
+func TestCompanyChangesNothing(t *testing.T) {
+	for _, spec := range []string{"tiny-e:q4_0", "tiny-moe:q4_0", "tiny-dense:q8_0", "26b-narrow:q4_0"} {
+		t.Run(spec, func(t *testing.T) {
+			skipShort(t, spec, "tiny-moe:q4_0")
+			c, err := synth.Parse(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Width = 64 // with heads as they are
+			for i := range c.MLP {
+				c.MLP[i] = 64
+			}
+			if c.Layers > 12 { // one of each kind
+				c.Layers = slices.Index(c.Sliding, false) + 1
+				c.Sliding, c.KVHeads = c.Sliding[:c.Layers], c.KVHeads[:c.Layers]
+			}
+			data := synth.Bytes(c)
+			for _, k := range levels() {
+				if k.Name == "portable" && c.HeadSize > 128 {
+					continue // takes a minute
+				}
+				t.Run(k.Name, func(t *testing.T) {
+					var want [][]float32
+					for _, workers := range []int{1, 3} {
+						f, err := gguf.OpenBytes(data)
+						if err != nil {
+							t.Fatal(err)
+						}
+						m, err := model.New(f, model.Options{Kernels: k, Workers: workers})
+						if err != nil {
+							t.Fatal(err)
+						}
+						defer m.Close()
+						if want == nil {
+							want = company(t, m, 1)
+						}
+						got := company(t, m, 7)
+						for i := range want {
+							if !sameBits(got[i], want[i]) {
+								t.Errorf("%d workers: text %d has other bits in company than alone with one", workers, i)
+							}
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// company takes the texts through the model, so many at a time, and returns of each all logits and hidden states that it wanted.
+func company(t *testing.T, m *model.Model, together int) (out [][]float32) {
+	lengths := []int{1, 40, 7, 530, 3, 270, 18}
+	image := make([]float32, 9*m.Width)
+	for i := range image {
+		image[i] = float32(i%7) - 3
+	}
+	texts := make([]*model.Chunk, len(lengths))
+	for i := range texts {
+		s, err := m.NewSequence(model.SequenceOptions{Cache: []tensor.Format{tensor.F16, tensor.Q8_0, tensor.F32, tensor.Q4_0}[i%4]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		texts[i] = &model.Chunk{Sequence: s}
+	}
+	out = make([][]float32, len(texts))
+	p := m.NewPass()
+	// step gives each text so many tokens and takes them through the model, at most so many texts at a time.
+	step := func(pass func(context.Context, ...*model.Chunk) error, most int, count func(i int) int, want func(i, left int) bool) {
+		t.Helper()
+		for i, c := range texts {
+			var ids []int32
+			n := count(i)
+			for j := range n {
+				ids = append(ids, int32((i*131+c.Sequence.Len()*7+j*29)%m.Vocabulary))
+			}
+			end := c.Sequence.Len() + n
+			c.Input = []model.Input{{Tokens: ids}}
+			if n == 40 {
+				c.Input = []model.Input{{Tokens: ids[:20]}, {Embeddings: image, Image: true}, {Tokens: ids[20:]}}
+				end += 9
+			}
+			c.Want = func(pos int) bool { return want(i, end-1-pos) }
+		}
+		for from := 0; from < len(texts); from += most {
+			to := min(from+most, len(texts))
+			if err := pass(context.Background(), texts[from:to]...); err != nil {
+				t.Fatal(err)
+			}
+			for i, c := range texts[from:to] {
+				if c.Err != nil {
+					t.Fatal(c.Err)
+				}
+				out[from+i] = append(append(out[from+i], c.Logits...), c.Hidden...)
+			}
+		}
+	}
+	all := func(int, int) bool { return true }
+	last := func(_, left int) bool { return left == 0 }
+	one := func(int) int { return 1 }
+	prompts := min(together, 3)
+	step(p.Prefill, prompts, func(i int) int { return lengths[i] }, last)
+	step(p.Decode, together, one, all)
+	step(p.Decode, together, func(i int) int { return 1 + i*2%5 }, func(i, left int) bool { return i != 2 && left%2 == 0 })
+	for i, c := range texts {
+		c.Sequence.Truncate(c.Sequence.Len() - i%3)
+	}
+	step(p.Prefill, prompts, func(i int) int { return 2 + i*5%9 }, all)
+	step(p.Decode, together, one, all)
+	return out
+}
