@@ -185,6 +185,9 @@ func (p *Pass) step(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk
 		return cause.Of(ctx)
 	}
 	if err := p.forward(ctx); err != nil {
+		for _, c := range p.chunks {
+			c.Logits, c.Hidden = nil, nil
+		}
 		return p.m.file.Locate(err)
 	}
 	p.commit()
@@ -275,6 +278,7 @@ func (p *Pass) commit() {
 	}
 	for _, c := range p.chunks {
 		if c.Err != nil {
+			c.Logits, c.Hidden = nil, nil
 			continue
 		}
 		if c.Done != nil {

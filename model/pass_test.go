@@ -1,0 +1,392 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gogemma/gemma4/tensor"
+)
+
+// chunk returns a chunk of tokens.
+func (s *session) chunk(want func(int) bool, ids ...int32) *Chunk {
+	return &Chunk{Sequence: s.Sequence, Input: []Input{{Tokens: ids}}, Want: want}
+}
+
+// TestUnwantedTokensMultiplyNoHead: neither the head nor the layers that keep nothing, and what is wanted has the same bits.
+func TestUnwantedTokensMultiplyNoHead(t *testing.T) {
+	for _, name := range []string{"micro-e", "micro-moe", "micro-dense"} {
+		g := readGolden(t, name)
+		m := openModel(t, g.model, 2)
+		text := randomText(60, g.Vocab, 3)
+		ops := func(want func(pos int) bool) (*Chunk, *session, int64) {
+			s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+			readTokens(t, s, text[:50])
+			before := s.Ops()
+			c := s.chunk(want, text[50:56]...)
+			if err := c.failed(s.pass.Decode(ctx, c)); err != nil {
+				t.Fatal(err)
+			}
+			return c, s, s.Ops() - before
+		}
+		all, _, allOps := ops(every)
+		none, fresh, noneOps := ops(nil)
+		two, s, twoOps := ops(func(pos int) bool { return pos == 52 || pos == 55 })
+		head := int64(m.head.Rows() * m.head.Cols())
+		behind := int64(0) // of a token in the layers that keep nothing: all but norms
+		for i := m.Owners; i < len(m.Layers); i++ {
+			l := &m.layers[i]
+			for _, w := range []*tensor.Tensor{l.q, l.attnOut, l.gate, l.up, l.down, l.perLayerGate, l.perLayerOut} {
+				if w != nil {
+					behind += int64(w.Rows() * w.Cols())
+				}
+			}
+		}
+		if len(none.Logits) != 0 || len(none.Hidden) != 0 || noneOps > allOps-6*(head+behind) {
+			t.Errorf("%s: %d logits and %d multiply-adds for no position, %d for six, of which heads are %d", name, len(none.Logits), noneOps, allOps, 6*head)
+		}
+		if !(noneOps+2*head <= twoOps && twoOps <= allOps-4*(head+behind)) {
+			t.Errorf("%s: %d multiply-adds for no position, %d for two, %d for six; the head is %d", name, noneOps, twoOps, allOps, head)
+		}
+		for i, at := range []int{2, 5} {
+			if worst(two.Logits[i*g.Vocab:(i+1)*g.Vocab], all.Logits[at*g.Vocab:(at+1)*g.Vocab]) != 0 ||
+				worst(two.Hidden[i*m.Width:(i+1)*m.Width], all.Hidden[at*m.Width:(at+1)*m.Width]) != 0 {
+				t.Errorf("%s: position %d has other logits or another state where two are wanted than where all are", name, 50+at)
+			}
+		}
+		expectAlike(t, name, fresh, s, text[56:])
+	}
+}
+
+// expectAlike writes the same to two sequences and compares the logits.
+func expectAlike(t *testing.T, what string, a, b *session, ids []int32) {
+	t.Helper()
+	x, err := a.Write(ctx, ids...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := b.Write(ctx, ids...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := worst(x, y); w != 0 {
+		t.Errorf("%s: logits differ by %g", what, w)
+	}
+}
+
+// TestHiddenStatesAreWhatTheHeadIsMultipliedWith, whether logits are kept, handed over or not asked for.
+func TestHiddenStatesAreWhatTheHeadIsMultipliedWith(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	for _, prefill := range []bool{true, false} {
+		var texts []*session
+		var chunks []*Chunk
+		yielded := map[int][]float32{}
+		for i := range 4 {
+			s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
+			c := s.chunk(func(pos int) bool { return pos%4 != i }, g.IDs...)
+			c.NoLogits = i == 1
+			if i == 2 {
+				c.Yield = func(pos int, logits []float32) error {
+					yielded[pos] = slices.Clone(logits)
+					return nil
+				}
+			}
+			texts, chunks = append(texts, s), append(chunks, c)
+		}
+		p := m.NewPass()
+		pass := p.Decode
+		if prefill {
+			pass = p.Prefill
+		}
+		if err := pass(ctx, chunks...); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range chunks {
+			if c.Err != nil {
+				t.Fatal(c.Err)
+			}
+			n := 0
+			for pos := range g.IDs {
+				if !c.Want(pos) {
+					continue
+				}
+				logits := make([]float32, g.Vocab)
+				mm := tensor.NewMatMul(m.pool, m.kernels)
+				if err := mm.Run(p.role, tensor.Product{Dst: logits, X: c.Hidden[n*m.Width:], N: 1, W: m.head}); err != nil {
+					t.Fatal(err)
+				}
+				if m.SoftCap > 0 {
+					m.kernels.SoftCap(logits, m.SoftCap)
+				}
+				got := yielded[pos]
+				switch i {
+				case 0, 3:
+					got = c.Logits[n*g.Vocab : (n+1)*g.Vocab]
+				case 1:
+					got = logits
+				}
+				if worst(got, logits) != 0 || worst(logits, g.logits[pos*g.Vocab:(pos+1)*g.Vocab]) > 1e-3 {
+					t.Errorf("text %d, position %d: the logits are not those of the hidden state, or wrong", i, pos)
+				}
+				n++
+			}
+			if len(c.Hidden) != n*m.Width || (len(c.Logits) == 0) != (i == 1 || i == 2) {
+				t.Errorf("text %d: %d values of %d states, %d logits", i, len(c.Hidden), n, len(c.Logits))
+			}
+			if texts[i].Len() != len(g.IDs) {
+				t.Errorf("text %d has %d positions", i, texts[i].Len())
+			}
+		}
+	}
+}
+
+// TestWhatFailsInOneSequenceLeavesTheOthers: each failure names itself, and everybody else keeps the step.
+func TestWhatFailsInOneSequenceLeavesTheOthers(t *testing.T) {
+	refused := errors.New("refused")
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	other := openModel(t, g.model, 1)
+	text := randomText(60, g.Vocab, 5)
+	bad := make([]float32, m.Width)
+	bad[3] = float32(math.NaN())
+	for name, c := range map[string]struct {
+		spoil func(s *session, c *Chunk)
+		want  string
+	}{
+		"full":       {func(s *session, c *Chunk) { s.limit = 52 }, "the text needs 53 positions, the context holds 52"},
+		"id":         {func(s *session, c *Chunk) { c.Input[0].Tokens[1] = int32(g.Vocab) }, "id 512 is outside the vocabulary of 512"},
+		"NaN":        {func(s *session, c *Chunk) { c.Input = append(c.Input, Input{Embeddings: bad}) }, "the logit of id 0 behind position 53 is NaN"},
+		"unread NaN": {func(s *session, c *Chunk) { c.Input, c.Want = append(c.Input, Input{Embeddings: bad}), nil }, ""},
+		"yield": {func(s *session, c *Chunk) {
+			c.Yield = func(pos int, _ []float32) error {
+				if pos == 51 {
+					return refused
+				}
+				return nil
+			}
+		}, "refused"},
+		"no sequence": {func(s *session, c *Chunk) { c.Sequence = nil }, "without a sequence of the pass's model"},
+		"other model": {func(s *session, c *Chunk) { c.Sequence.m = other }, "without a sequence of the pass's model"},
+		"closed":      {func(s *session, c *Chunk) { s.Close() }, "the context holds 0"},
+	} {
+		for _, prefill := range []bool{false, true} {
+			p := m.NewPass()
+			pass := p.Decode
+			if prefill {
+				pass = p.Prefill
+			}
+			var texts []*session
+			var chunks []*Chunk
+			for i := range 3 {
+				s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+				readTokens(t, s, text[i:50])
+				chunk := s.chunk(every, slices.Clone(text[50:53+i])...)
+				chunk.Sequence = s.Sequence
+				texts, chunks = append(texts, s), append(chunks, chunk)
+			}
+			readTokens(t, texts[1], text[:1])
+			chunks[1].Input[0].Tokens = chunks[1].Input[0].Tokens[:3]
+			before := shape(texts[1])
+			c.spoil(texts[1], chunks[1])
+			if err := pass(ctx, chunks...); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			for i, chunk := range chunks {
+				if i == 1 && c.want != "" {
+					if chunk.Err == nil || !strings.Contains(chunk.Err.Error(), c.want) {
+						t.Errorf("%s: error %v, want %q", name, chunk.Err, c.want)
+					}
+					if after := shape(texts[1]); name != "closed" && name != "other model" && after != before {
+						t.Errorf("%s: the sequence was\n%s and is\n%s", name, before, after)
+					}
+					continue
+				}
+				if chunk.Err != nil {
+					t.Errorf("%s: text %d: %v", name, i, chunk.Err)
+				}
+				if i == 1 {
+					continue
+				}
+				fresh := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+				readTokens(t, fresh, text[i:50])
+				alone := fresh.chunk(every, text[50:53+i]...)
+				if err := alone.failed(pass(ctx, alone)); err != nil {
+					t.Fatal(err)
+				}
+				want := slices.Clone(alone.Logits)
+				if texts[i].Len() != 53 || len(want) != (3+i)*g.Vocab {
+					t.Errorf("%s: text %d has %d positions, %d logits", name, i, texts[i].Len(), len(want))
+				}
+				expectAlike(t, fmt.Sprintf("%s, text %d", name, i), texts[i], fresh, text[55:])
+			}
+			texts[1].m = m
+		}
+	}
+}
+
+// TestLogitsOfTheOthersStay: those of a chunk behind one that fails have the bits of a pass without it.
+func TestLogitsOfTheOthersStay(t *testing.T) {
+	g := readGolden(t, "micro-moe")
+	m := openModel(t, g.model, 2)
+	bad := make([]float32, m.Width)
+	bad[0] = float32(math.NaN())
+	p := m.NewPass()
+	run := func(with bool) []float32 {
+		a := newSession(t, m, SequenceOptions{Cache: tensor.F16}).chunk(every, g.IDs[:5]...)
+		b := newSession(t, m, SequenceOptions{Cache: tensor.F16}).chunk(every, g.IDs[:3]...)
+		b.Input[0] = Input{Embeddings: bad}
+		c := newSession(t, m, SequenceOptions{Cache: tensor.F16}).chunk(every, g.IDs[7:12]...)
+		chunks := []*Chunk{a, b, c}
+		if !with {
+			chunks = []*Chunk{a, c}
+		}
+		if err := p.Prefill(ctx, chunks...); err != nil || a.Err != nil || c.Err != nil || (b.Err != nil) != with || b.Logits != nil || b.Hidden != nil {
+			t.Fatalf("errors %v, %v, %v, %v; %d logits and %d values of the one that fails", err, a.Err, b.Err, c.Err, len(b.Logits), len(b.Hidden))
+		}
+		return slices.Concat(a.Logits, a.Hidden, c.Logits, c.Hidden)
+	}
+	if w := worst(run(true), run(false)); w != 0 {
+		t.Errorf("beside a text that is no number logits differ by %g", w)
+	}
+}
+
+func TestASequenceIsOnceInAPass(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 1)
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+	a, b := s.chunk(every, 1, 2), s.chunk(every, 3)
+	if err := s.pass.Decode(ctx, a, b); err != nil || a.Err != nil || b.Err == nil || s.Len() != 2 {
+		t.Errorf("errors %v, %v, %v, %d positions", err, a.Err, b.Err, s.Len())
+	}
+}
+
+// TestAPassCountsWholeOrNotAtAll ends a pass of three at every check of the context, and by panics. Nobody keeps anything, and the same
+// pass goes on.
+func TestAPassCountsWholeOrNotAtAll(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	text := randomText(300, g.Vocab, 8)
+	p := m.NewPass()
+	var texts []*session
+	var before []string
+	for i, n := range []int{250, 127, 3} { // the second begins a page
+		s := newSession(t, m, SequenceOptions{Cache: []tensor.Format{tensor.F16, tensor.F32}[i%2]})
+		readTokens(t, s, text[:n])
+		texts, before = append(texts, s), append(before, shape(s))
+	}
+	for _, pass := range []func(context.Context, ...*Chunk) error{p.Prefill, p.Decode} {
+		chunks := func() (out []*Chunk) {
+			for _, s := range texts {
+				out = append(out, s.chunk(every, text[270:275]...))
+			}
+			return out
+		}
+		unchanged := func(how string) {
+			t.Helper()
+			for i, s := range texts {
+				if after := shape(s); after != before[i] {
+					t.Errorf("%s: text %d was\n%s and is\n%s", how, i, before[i], after)
+				}
+			}
+		}
+		for left := 0; ; left++ {
+			err := pass(&countdown{Context: ctx, left: left}, chunks()...)
+			if err == nil {
+				if left < len(m.Layers) {
+					t.Errorf("the context was asked %d times in %d layers", left, len(m.Layers))
+				}
+				break
+			}
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			unchanged(fmt.Sprintf("ended at check %d", left))
+		}
+		for i, s := range texts { // one is taken back further, and all go on as if they had been alone
+			if s.Len() != []int{255, 132, 8}[i] {
+				t.Errorf("text %d has %d positions", i, s.Len())
+			}
+			s.Truncate(s.Len() - 5)
+		}
+		for i := range before {
+			before[i] = shape(texts[i])
+		}
+		panicked := errors.New("panicked")
+		for at := range texts {
+			list := chunks()
+			list[at].Yield = func(int, []float32) error { panic(panicked) }
+			if err := recovered(func() error { return pass(ctx, list...) }); !errors.Is(err, panicked) {
+				t.Errorf("a panic became %v", err)
+			}
+			unchanged("panicked")
+		}
+	}
+	for i, s := range texts {
+		n := []int{250, 127, 3}[i]
+		fresh := newSession(t, m, SequenceOptions{Cache: s.format})
+		readTokens(t, fresh, text[:n])
+		s.Truncate(n - i)
+		fresh.Truncate(n - i)
+		expectAlike(t, fmt.Sprint("text ", i), s, fresh, text[280:284])
+	}
+}
+
+func TestCut(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 1)
+	soft := func(n int, image bool) Input { return Input{Embeddings: make([]float32, n*m.Width), Image: image} }
+	tokens := func(n int) Input { return Input{Tokens: make([]int32, n)} }
+	in := []Input{tokens(5), {}, soft(3, false), soft(6, true), tokens(1), soft(20, true), {}, soft(2, true), tokens(4)}
+	for n, want := range map[int]string{
+		1:  "1 1 1 1 1 1 1 1 6 1 20 2 1 1 1 1",
+		4:  "4 4 6 1 20 4 2",
+		7:  "7 7 1 20 6",
+		14: "14 1 20 6", 100: "41",
+	} {
+		var got []string // positions of each piece; an image is not cut
+		for rest := in; len(rest) > 0; {
+			var first []Input
+			first, rest = m.Cut(rest, n)
+			sum := 0
+			for _, x := range first {
+				sum += m.count(x)
+			}
+			got = append(got, fmt.Sprint(sum))
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("in pieces of %d: %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestDecodingManyAllocatesNothing(t *testing.T) {
+	g := readGolden(t, "micro-moe")
+	m := openModel(t, g.model, 2)
+	p := m.NewPass()
+	var chunks []*Chunk
+	for i := range 5 {
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+		readTokens(t, s, g.IDs[:5+i])
+		chunks = append(chunks, s.chunk(every, 7, 8))
+	}
+	decode := func() {
+		if err := p.Decode(ctx, chunks...); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range chunks {
+			if c.Err != nil {
+				t.Fatal(c.Err)
+			}
+			c.Sequence.Truncate(c.Sequence.Len() - 2)
+		}
+	}
+	decode()
+	if n := testing.AllocsPerRun(50, decode); n != 0 {
+		t.Errorf("%v allocations per pass, want 0", n)
+	}
+}
