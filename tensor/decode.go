@@ -22,6 +22,10 @@ func (f Format) decode(dst []float32, src []byte) {
 		decodeQ4_0(dst, src)
 	case Q4_1:
 		decodeQ4_1(dst, src)
+	case IQ4_NL:
+		decodeIQ4_NL(dst, src)
+	case IQ4_XS:
+		decodeIQ4_XS(dst, src)
 	default:
 		f.decodeIntegers(dst, src)
 	}
@@ -109,5 +113,33 @@ func decodeQ4_1(dst []float32, src []byte) {
 			y[i] = float32(d*float32(q&15)) + m
 			y[i+16] = float32(d*float32(q>>4)) + m
 		}
+	}
+}
+
+func decodeIQ4_NL(dst []float32, src []byte) {
+	for ; len(dst) >= 32; dst, src = dst[32:], src[18:] {
+		decodeNibbles((*[32]float32)(dst), (*[16]byte)(src[2:]), f16(src))
+	}
+}
+
+func decodeIQ4_XS(dst []float32, src []byte) {
+	var s SuperBlock
+	for ; len(dst) >= 256; dst, src = dst[256:], src[136:] {
+		scalesIQ4_XS(&s, src)
+		for g := range 8 {
+			decodeNibbles((*[32]float32)(dst[32*g:]), (*[16]byte)(src[8+16*g:]), s.Scale[2*g])
+		}
+	}
+}
+
+// decodeNibbles sets y to d times the values of the low four bits of all bytes of q in IQ4's table, then of the high ones.
+func decodeNibbles(y *[32]float32, q *[16]byte, d float32) {
+	var table [16]float32
+	for i, v := range iq4Values {
+		table[i] = d * float32(v)
+	}
+	for i, v := range q {
+		y[i] = table[v&15]
+		y[i+16] = table[v>>4]
 	}
 }

@@ -122,12 +122,19 @@ func unpackIQ4_NL(s *SuperBlock, src []byte) {
 
 func unpackIQ4_XS(s *SuperBlock, src []byte) {
 	for ; len(src) >= 136; src = src[136:] {
-		d, high := f16(src), binary.LittleEndian.Uint16(src[2:])
-		for g := range 8 { // 6-bit scales: the upper two bits of all of them, then the low nibbles
-			scale := int32(nibble(src[4:8], g)) | int32(high>>(2*g&15)&3)<<4
-			s.setScale(32*g, 32, d*float32(scale-32))
+		scalesIQ4_XS(s, src)
+		for g := range 8 {
 			lookupNibbles(s.Q[32*g:32*g+32], src[8+16*g:24+16*g], &iq4Values)
 		}
+	}
+}
+
+// scalesIQ4_XS sets the scales of a block: six bits less 32, first the upper two of all of them, then the low nibbles.
+func scalesIQ4_XS(s *SuperBlock, src []byte) {
+	d, high := f16(src), binary.LittleEndian.Uint16(src[2:])
+	for g := range 8 {
+		scale := int32(nibble(src[4:8], g)) | int32(high>>(2*g&15)&3)<<4
+		s.setScale(32*g, 32, d*float32(scale-32))
 	}
 }
 
