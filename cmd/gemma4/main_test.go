@@ -98,7 +98,7 @@ func TestVersionTellsOfTheProgramAndTheMachine(t *testing.T) {
 	}
 	for _, args := range []string{"version", "-version", "--version"} {
 		out := gemma4Command.Good(t, "", args)
-		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nprocessor: .+ with .+\nkernels: ` + best.Name +
+		want := regexp.MustCompile(`^gemma4 .*commit .*\ngo1\.\d+.* \w+/\w+\nprocessor: .+\nfeatures: .+\nkernels: ` + best.Name +
 			` \(of portable.*\)\nthreads: \d+ \(.+\)\n$`)
 		if !want.MatchString(out) {
 			t.Errorf("%s: %q", args, out)

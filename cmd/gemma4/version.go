@@ -80,8 +80,8 @@ func defineVersion(p *cli.Program) func() error {
 
 func (v *version) print(w io.Writer) {
 	fmt.Fprintf(w, "gemma4 %s (%s)\n%s %s/%s\n", v.Version, v.origin(), v.Go, v.OS, v.Arch)
-	fmt.Fprintf(w, "processor: %s with %s\n", cmp.Or(v.Processor, "one without a name"),
-		cmp.Or(strings.Join(v.Features, " "), "no feature that kernels ask for"))
+	fmt.Fprintf(w, "processor: %s\n", cmp.Or(v.Processor, "not named"))
+	fmt.Fprintf(w, "features: %s\n", cmp.Or(strings.Join(v.Features, ", "), "none that kernels use"))
 	capped := ""
 	if name := os.Getenv("GEMMA4_CPU"); name != "" {
 		capped = ", GEMMA4_CPU is " + name
