@@ -296,7 +296,7 @@ func ulps(got float32, want float64) float64 {
 
 func sweepLen() uint32 {
 	if testing.Short() {
-		return 1 << 17
+		return 1 << 15
 	}
 	return 1 << 21
 }
