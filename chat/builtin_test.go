@@ -27,6 +27,10 @@ func TestBuiltinRendersOddSchemas(t *testing.T) {
 			"properties": {"b": {"type": "integer"}}, "required": ["b"]}}}}`, ``,
 			`a:{items:{default:{<|"|>k<|"|>:[1,null]},properties:{b:{type:<|"|>INTEGER<|"|>}},required:[<|"|>b<|"|>],` +
 				`type:<|"|>OBJECT<|"|>},type:<|"|>ARRAY<|"|>}`},
+		{"items of no schema", `{"properties": {"a": {"type": "array", "items": {}}}}`, ``, `a:{type:<|"|>ARRAY<|"|>}`},
+		{"items with null", `{"properties": {"a": {"type": "array", "items": {"default": null, "type": "string"}}}}`, ``,
+			`a:{items:{type:<|"|>STRING<|"|>},type:<|"|>ARRAY<|"|>}`},
+		{"numbers that are nothing", `{"properties": {"a": {"nullable": 0.0, "description": 0, "enum": -0e7}}}`, ``, `a:{type:<|"|><|"|>}`},
 		{"object without properties", `{"properties": {"a": {"type": "object", "title": {"type": "string", "enum": ["x"]}}}}`, ``,
 			`a:{properties:{title:{enum:[<|"|>x<|"|>],type:<|"|>STRING<|"|>}},type:<|"|>OBJECT<|"|>}`},
 		{"response", `{"type": "object"}`, `{"type": "object", "description": "d"}`,
@@ -52,6 +56,27 @@ func TestBuiltinRendersOddSchemas(t *testing.T) {
 		if _, err := Builtin().Render(context.Background(), c, nil); err == nil {
 			t.Errorf("%s: no error", parameters)
 		}
+	}
+}
+
+// Keys that differ in capitals alone stay in their order, however many there are.
+func TestBuiltinSortsKeysLikeATemplate(t *testing.T) {
+	var arguments []string
+	for i := range 40 {
+		key := []byte("abcdef")
+		for bit := range key {
+			if i*7>>bit&1 == 1 {
+				key[bit] -= 'a' - 'A'
+			}
+		}
+		arguments = append(arguments, quoted(string(key))+":1")
+	}
+	c := Conversation{Messages: []Message{
+		{Role: "user", Content: "x"},
+		{Role: "assistant", ToolCalls: []Call{{Name: "f", Arguments: json.RawMessage("{" + strings.Join(arguments, ",") + `,"ab":2,"AZ":3,"É":4,"e\u0301":5}`)}}},
+	}}
+	if difference := differs(BuiltinEdge(), oracle(t), c, c); difference != "" {
+		t.Error(difference)
 	}
 }
 

@@ -183,3 +183,15 @@ func TestMarkupWithoutCharactersIsIgnored(t *testing.T) {
 		t.Errorf("%q %v", p.Text, p.Literal)
 	}
 }
+
+// Characters that share their first byte with a marker's are not its own.
+func TestMarkersMayBeginWithAnyCharacter(t *testing.T) {
+	c := Conversation{Messages: []Message{{Role: "user", Content: "é è 日 旧 <"}}}
+	for name, tpl := range map[string]*Template{"built in": Builtin(), "template": oracle(t)} {
+		p := render(t, tpl, c, []string{"èx", "日x"})
+		want := []int{strings.Index(p.Text, "è"), strings.Index(p.Text, "日")}
+		if !slices.Equal(p.Literal, want) {
+			t.Errorf("%s: %q: %v, want %v", name, p.Text, p.Literal, want)
+		}
+	}
+}
