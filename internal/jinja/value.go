@@ -324,6 +324,9 @@ func (b *buffer) reprList(l *list, depth int) error {
 
 // quotePython is Python's repr of a string: what stands for itself there keeps its mark.
 func (m *marks) quotePython(s string) string {
+	if !hasMarkLead(s) {
+		return python.Quote(s)
+	}
 	quote := python.QuoteFor(m.plain(s))
 	var b strings.Builder
 	b.WriteRune(quote)

@@ -1,7 +1,6 @@
 package python
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -59,11 +58,17 @@ func ASCII(s string) string {
 
 // code writes a character by its number.
 func code(r rune) string {
+	kind, digits := 'x', 2
 	switch {
-	case r <= 0xff:
-		return fmt.Sprintf(`\x%02x`, r)
-	case r <= 0xffff:
-		return fmt.Sprintf(`\u%04x`, r)
+	case r > 0xffff:
+		kind, digits = 'U', 8
+	case r > 0xff:
+		kind, digits = 'u', 4
 	}
-	return fmt.Sprintf(`\U%08x`, r)
+	b := make([]byte, 2, 10)
+	b[0], b[1] = '\\', byte(kind)
+	for digits--; digits >= 0; digits-- {
+		b = append(b, "0123456789abcdef"[r>>(4*digits)&0xf])
+	}
+	return string(b)
 }
