@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/gogemma/gemma4/internal/mmap"
 )
@@ -62,6 +63,11 @@ func openMapping(path string) (*mapping, os.FileInfo, error) {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, info, nil
+}
+
+// contains reports whether an address lies among the bytes.
+func (f *mapping) contains(addr uintptr) bool {
+	return addr-uintptr(unsafe.Pointer(unsafe.SliceData(f.data))) < uintptr(len(f.data))
 }
 
 func (f *mapping) release() {

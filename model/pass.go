@@ -53,7 +53,8 @@ type Chunk struct {
 //
 // The chunks of a pass count each whole or not at all. The error returned is that of the pass: no chunk of it counts. What concerns one
 // sequence alone is the Err of its chunk: a context that is full, an input that makes no sense, a page of a saved text that cannot be read,
-// a logit that is NaN, an error of Yield. The others keep their step. No chunk counts either when a callback panics before Done.
+// a logit that is NaN, an error of Yield. The others keep their step. If a saved text becomes unreadable within the layers, the pass fails,
+// and its chunk has an Err, too: without it the others can be tried again. No chunk counts when a callback panics before Done.
 type Pass struct {
 	m *Model
 	scratch
@@ -188,7 +189,7 @@ func (p *Pass) step(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk
 		for _, c := range p.chunks {
 			c.Logits, c.Hidden = nil, nil
 		}
-		return p.m.file.Locate(err)
+		return p.m.file.Locate(p.blame(err))
 	}
 	p.commit()
 	return nil
@@ -290,6 +291,25 @@ func (p *Pass) commit() {
 		}
 		c.Sequence.forget(back)
 	}
+}
+
+// blame gives the error of a pass to chunks that it is the fault of: those whose text lies in a file that cannot be read any more.
+func (p *Pass) blame(err error) error {
+	var fault interface {
+		error
+		Addr() uintptr
+	}
+	if !errors.As(err, &fault) {
+		return err
+	}
+	all := err
+	for _, c := range p.chunks {
+		if c.Sequence.liesAt(fault.Addr()) {
+			c.Err = fmt.Errorf("model: a saved text: %w", err)
+			all = c.Err
+		}
+	}
+	return all
 }
 
 // end gives up room that was not filled and holds on to no caller's memory.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -252,6 +254,47 @@ func TestLogitsOfTheOthersStay(t *testing.T) {
 	}
 	if w := worst(run(true), run(false)); w != 0 {
 		t.Errorf("beside a text that is no number logits differ by %g", w)
+	}
+}
+
+// TestASavedTextThatIsCutNamesItsChunk: whether it is missed when room is made for the chunk, or within the layers.
+func TestASavedTextThatIsCutNamesItsChunk(t *testing.T) {
+	if runtime.GOARCH != "amd64" || runtime.GOOS != "linux" {
+		t.Skip("not every system and emulator tells where a fault was")
+	}
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	text := randomText(300, g.Vocab, 8)
+	for _, n := range []int{200, 256} { // the last page is copied, or all are full
+		p := m.NewPass()
+		var chunks []*Chunk
+		for i := range 3 {
+			s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+			readTokens(t, s, text[:n])
+			if i == 1 {
+				path := write(t, saved(t, s))
+				s = reopened(t, m, path, SequenceOptions{Cache: tensor.F16})
+				if err := os.Truncate(path, 4096); err != nil {
+					t.Fatal(err)
+				}
+			}
+			chunks = append(chunks, s.chunk(every, text[n:n+2]...))
+		}
+		err := p.Decode(ctx, chunks...)
+		if n == 200 && err != nil || n == 256 && !errors.Is(err, tensor.ErrFault) {
+			t.Errorf("behind %d positions: error %v of the pass", n, err)
+		}
+		if chunks[0].Err != nil || chunks[1].Err == nil || chunks[2].Err != nil {
+			t.Errorf("behind %d positions: errors %v, %v, %v of the chunks", n, chunks[0].Err, chunks[1].Err, chunks[2].Err)
+		}
+		if err != nil {
+			if err := p.Decode(ctx, chunks[0], chunks[2]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if worst(chunks[0].Logits, chunks[2].Logits) != 0 || len(chunks[0].Logits) != 2*g.Vocab || chunks[1].Sequence.Len() != n {
+			t.Errorf("behind %d positions: the others have other logits, or the broken text %d positions", n, chunks[1].Sequence.Len())
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/gogemma/gemma4/internal/machine"
@@ -138,6 +139,13 @@ func (s *Sequence) commit(p *position, role tensor.Arithmetic) {
 	if s.endsTurn != nil && s.endsTurn(p.id) {
 		s.mark(s.n)
 	}
+}
+
+// liesAt reports whether pages of the sequence lie in a file that is mapped around an address.
+func (s *Sequence) liesAt(addr uintptr) bool {
+	return slices.ContainsFunc(s.owned(), func(c *kv) bool {
+		return slices.ContainsFunc(c.pages, func(p *page) bool { return p != nil && p.file != nil && p.file.contains(addr) })
+	})
 }
 
 // settle gives up the room that reserve made and that no text came to fill.
