@@ -844,3 +844,52 @@ func TestTextHeldBackIsNotLost(t *testing.T) {
 		}
 	}
 }
+
+// TestIdleSessionsHoldNoScratch: what a session takes between calls is its keys, values and logits, though each has read 200 tokens at once.
+func TestIdleSessionsHoldNoScratch(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // passes go with the second
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int64(s.HeapAlloc)
+	}
+	before := heap()
+	held, n := int64(0), 30
+	for range n {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		if err := s.Read(ctx, gemma4.Input{Tokens: words(200, 1)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write(ctx, 1000); err != nil {
+			t.Fatal(err)
+		}
+		held += s.CacheBytes() + int64(3*4*m.Config().Vocabulary) // what follows, room for the next, what Write returned
+	}
+	grown := heap() - before
+	t.Logf("%d sessions take %d bytes, %d of them keys, values and logits", n, grown, held)
+	if grown > held+int64(n)*20<<10 {
+		t.Errorf("%d sessions take %d bytes, of which %d are keys, values and logits", n, grown, held)
+	}
+}
+
+// TestLogitsOfWriteOutliveOtherSessions: they are valid until the next call of their own session, whatever the others do.
+func TestLogitsOfWriteOutliveOtherSessions(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	a, b := newSession(t, m, gemma4.SessionOptions{}), newSession(t, m, gemma4.SessionOptions{})
+	logits, err := a.Write(ctx, 1000, 1001)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, ops := slices.Clone(logits), a.Ops()
+	if _, err := b.Write(ctx, 7, 8, 9); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(logits, want) {
+		t.Error("another session has overwritten the logits")
+	}
+	if a.Ops() != ops || b.Ops()*2 != ops*3 {
+		t.Errorf("%d multiply-adds of two tokens, then %d, and %d of three", ops, a.Ops(), b.Ops())
+	}
+}
