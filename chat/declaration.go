@@ -110,9 +110,9 @@ func (w *writer) items(s object) {
 
 func (w *writer) description(s object) {
 	if v := value(s, "description"); truth(v) {
-		w.markup("description:", quote)
-		w.python(v, same)
-		w.markup(quote, ",")
+		w.markup("description:")
+		w.str(v, same)
+		w.markup(",")
 	}
 }
 
@@ -126,29 +126,22 @@ func (w *writer) required(s object) {
 
 // texts writes a list of strings.
 func (w *writer) texts(field string, v any) {
-	w.list(w.each(field, v), func(item any) {
-		w.markup(quote)
-		w.python(item, same)
-		w.markup(quote)
-	})
+	w.list(w.each(field, v), func(item any) { w.str(item, same) })
 }
 
 // typed writes the type of a schema in capitals.
 func (w *writer) typed(s object) {
-	w.markup("type:", quote)
-	if v, ok := s.Get("type"); ok {
-		w.python(v, python.Upper)
+	v, ok := s.Get("type")
+	if !ok {
+		v = ""
 	}
-	w.markup(quote)
+	w.markup("type:")
+	w.str(v, python.Upper)
 }
 
 // types writes the type of items in capitals, or a list of types.
 func (w *writer) types(v any) {
-	upper := func(v any) {
-		w.markup(quote)
-		w.python(v, python.Upper)
-		w.markup(quote)
-	}
+	upper := func(v any) { w.str(v, python.Upper) }
 	switch {
 	case kindOf(v) == "string":
 		upper(v)
@@ -202,13 +195,15 @@ func truth(v any) bool {
 	return false
 }
 
-// python writes Python's str of a value, with its texts changed by a function.
-func (w *writer) python(v any, change func(string) string) {
+// str writes Python's str of a value in quotes, with its texts changed by a function.
+func (w *writer) str(v any, change func(string) string) {
+	w.markup(quote)
 	if s, ok := v.(string); ok {
 		w.text(change(s))
-		return
+	} else {
+		w.repr(v, change)
 	}
-	w.repr(v, change)
+	w.markup(quote)
 }
 
 // repr writes Python's repr of a value, likewise.

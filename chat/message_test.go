@@ -240,7 +240,7 @@ func TestModelIsTheAssistant(t *testing.T) {
 	}
 }
 
-func TestAnswersOfToolsSurviveJSON(t *testing.T) {
+func TestResponsesOfToolsSurviveJSON(t *testing.T) {
 	for _, response := range []string{"null", "1", "[]", `{"a":[null]}`, "true"} {
 		m := Message{Role: "tool", ToolCallID: "1", Response: json.RawMessage(response)}
 		data, err := json.Marshal(m)

@@ -10,13 +10,29 @@ import (
 	"time"
 )
 
-// answersOf returns what a prompt holds of answers of tools.
-func answersOf(text string) string {
+// responsesIn returns what a prompt holds of responses of tools.
+func responsesIn(text string) string {
 	return strings.Join(regexp.MustCompile(`response:[^<]*(?:<\|"\|>[^<]*)*`).FindAllString(text, -1), " ")
 }
 
-// Every way to send an answer comes to the call that it answers, in every format that templates know.
-func TestAnswersAreAttachedToTheirCalls(t *testing.T) {
+// asToolResponses returns messages of role tool as tool_responses, which have neither ids nor parts: nil where the messages have.
+func asToolResponses(t *testing.T, messages []Message) (all []ToolResponse) {
+	t.Helper()
+	for _, m := range messages {
+		if m.ToolCallID != "" || len(m.Parts) > 0 {
+			return nil
+		}
+		r, err := m.response(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, ToolResponse{Name: m.Name, Response: r})
+	}
+	return all
+}
+
+// Every way to send a response finds the call that it answers, in every format that templates know.
+func TestResponsesAreAttachedToTheirCalls(t *testing.T) {
 	two := `{"id":"1","function":{"name":"f","arguments":{}}},{"id":"2","function":{"name":"g","arguments":{}}}`
 	none := `{"function":{"name":"f","arguments":{}}},{"function":{"name":"g","arguments":{}}}`
 	same := `{"id":"1","function":{"name":"w","arguments":{"city":"Oslo"}}},{"id":"2","function":{"name":"w","arguments":{"city":"Rome"}}}`
@@ -72,26 +88,15 @@ func TestAnswersAreAttachedToTheirCalls(t *testing.T) {
 			if name == "first" {
 				want = strings.ReplaceAll(want, "null", "None")
 			}
-			if got := answersOf(render(t, tpl, c, nil).Text); got != want {
+			if got := responsesIn(render(t, tpl, c, nil).Text); got != want {
 				t.Errorf("%s, %s:\n got %s\nwant %s", test.name, name, got, want)
 			}
 			// The same as tool_responses of the message that calls.
-			var with []ToolResponse
-			for _, m := range c.Messages[2:] {
-				if m.ToolCallID != "" || len(m.Parts) > 0 {
-					with = nil
-					break
-				}
-				r, err := m.response(true)
-				if err != nil {
-					t.Fatal(err)
-				}
-				with = append(with, ToolResponse{Name: m.Name, Response: r})
-			}
+			with := asToolResponses(t, c.Messages[2:])
 			if with != nil {
 				c.Messages = slices.Clone(c.Messages[:2])
 				c.Messages[1].ToolResponses = with
-				if got := answersOf(render(t, tpl, c, nil).Text); got != want {
+				if got := responsesIn(render(t, tpl, c, nil).Text); got != want {
 					t.Errorf("%s as tool_responses, %s:\n got %s\nwant %s", test.name, name, got, want)
 				}
 			}
@@ -115,7 +120,7 @@ func TestContentFollowsToolResponses(t *testing.T) {
 }
 
 // A template that knows neither role nor list gets text.
-func TestAnswersReachOtherTemplatesAsText(t *testing.T) {
+func TestResponsesReachOtherTemplatesAsText(t *testing.T) {
 	tpl, err := Parse("{% for m in messages %}{{ m.role }}:{{ m.name }}:{{ m.content }} {% endfor %}")
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +223,7 @@ func TestVariablesReachTheTemplate(t *testing.T) {
 }
 
 // A request may hold as many calls and answers as its size allows.
-func TestManyAnswersTakeLinearTime(t *testing.T) {
+func TestManyResponsesTakeLinearTime(t *testing.T) {
 	const n = 50000
 	m := Message{Role: "assistant"}
 	messages := []Message{{Role: "user"}, m}

@@ -129,6 +129,9 @@ func manyTurns(n int) Conversation {
 func TestLongConversationsStayWithinTheBounds(t *testing.T) {
 	c := manyTurns(1000)
 	want := render(t, Builtin(), c, nil).Text
+	if got := render(t, oracle(t), c.with("empty_thought", true), nil).Text; got != want {
+		t.Error("its template makes another text")
+	}
 	if got := render(t, published(t), c, nil).Text; got != want {
 		t.Error("the published template makes another text")
 	}

@@ -93,6 +93,9 @@ func IsLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Othe
 
 // Upper is str.upper.
 func Upper(s string) string {
+	if isASCII(s) {
+		return strings.ToUpper(s)
+	}
 	var b strings.Builder
 	for _, r := range s {
 		b.WriteString(UpperRune(r))
@@ -102,12 +105,24 @@ func Upper(s string) string {
 
 // Lower is str.lower.
 func Lower(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
 	lower := Lowering(s)
 	var b strings.Builder
 	for _, r := range s {
 		b.WriteString(lower(r))
 	}
 	return b.String()
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // Lowering returns the function that makes the characters of s lower, called with each in its turn: a Σ at the end of a word becomes a ς.

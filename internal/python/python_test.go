@@ -9,6 +9,8 @@ func TestTextIsAsPythonHasIt(t *testing.T) {
 		s, result string
 	}{
 		{"upper", Upper, "straße ŉ ﬁ", "STRASSE ʼN FI"},
+		{"upper", Upper, "aZ1_", "AZ1_"},
+		{"lower", Lower, "aZ1_", "az1_"},
 		{"lower", Lower, "ΑΣ ΑΣΑ Σ İ", "ας ασα σ i\u0307"},
 		{"repr", Quote, "a'b\n\\\x00é\u200b\U000e0001", `"a'b\n\\\x00é\u200b\U000e0001"`},
 		{"repr", Quote, `'"`, `'\'"'`},
