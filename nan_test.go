@@ -78,6 +78,8 @@ func TestTheFirstLogitThatIsNaNIsAnError(t *testing.T) {
 			}
 			_, err = s.Perplexity(ctx, ids, nil)
 			expect("foretold", err)
+			_, err = s.Embed(ctx, ids)
+			expect("embedded", err)
 		}
 		m.Close()
 	}

@@ -6,6 +6,7 @@
 //	stream     answers over HTTP, as server-sent events
 //	tools      a function that the model calls
 //	classify   one of several answers, by their probabilities
+//	embed      how near texts are to one another
 //	summarise  a text that is longer than the context
 //	save       a conversation that goes on when the program is run again
 //	nanotest   a test of code that uses a model
