@@ -99,8 +99,8 @@ func TestPrefaultStops(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || calls != 1 {
 		t.Errorf("after %d blocks: %v", calls, err)
 	}
-	if runtime.GOARCH != "amd64" {
-		return // emulators do not tell where a fault was
+	if runtime.GOARCH != "amd64" || runtime.GOOS == "windows" {
+		return // emulators do not tell where a fault was, and Windows cuts no file that is mapped
 	}
 	if err := os.Truncate(path, 34<<20); err != nil {
 		t.Fatal(err)

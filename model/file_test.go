@@ -274,7 +274,9 @@ func TestTextsAreRestoredWhileOthersAreSaved(t *testing.T) {
 		all.Go(func() {
 			for range 20 {
 				snapshot, err := m.OpenSnapshot(ctx, path)
-				if err != nil {
+				if err != nil && runtime.GOOS == "windows" {
+					continue // it refuses to open what is being replaced, and to replace what is open
+				} else if err != nil {
 					t.Error(err)
 					return
 				}
@@ -297,7 +299,7 @@ func TestTextsAreRestoredWhileOthersAreSaved(t *testing.T) {
 		if err := os.WriteFile(next, files[i%2], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Rename(next, path); err != nil && runtime.GOOS != "windows" { // which refuses it while somebody reads
+		if err := os.Rename(next, path); err != nil && runtime.GOOS != "windows" {
 			t.Fatal(err)
 		}
 	}

@@ -28,7 +28,6 @@ func OpenHistory(path string) (*History, error) {
 	} else if err != nil {
 		return h, err
 	}
-	defer f.Close()
 	lines := 0
 	for s := bufio.NewScanner(f); s.Scan(); lines++ { // up to a line that is too long: it is none of ours
 		var text string
@@ -36,6 +35,7 @@ func OpenHistory(path string) (*History, error) {
 			h.remember(text)
 		}
 	}
+	f.Close() // Windows replaces no open file
 	if lines > 2*keptEntries {
 		return h, h.rewrite()
 	}
