@@ -21,7 +21,7 @@
 //	}
 //
 // [Open] maps the file into memory and checks all of it that is not weights: that takes milliseconds and the size of the
-// vocabulary. A [Chat] renders the conversation with the template of the file, keeps what was read between turns, and yields
+// vocabulary. A [Chat] renders the conversation with the template of the file, keeps what the model has read, and yields
 // a [Token] per step: answer, thought or tool call. Errors say which file, tensor or key is wrong and what was expected.
 //
 // [Chat.Answer] returns the whole answer for those who do not need it while it is written, and [Collect] makes a message of any tokens.

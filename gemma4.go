@@ -147,8 +147,8 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 	return m, nil
 }
 
-// template returns the file's chat template, or the built-in one of the models of its kind if there is none. A model whose
-// template is an error still reads and writes text.
+// template returns the file's chat template, or the built-in format of models of its kind if there is none. A model whose template is an
+// error still reads and writes text.
 func template(m *gguf.Metadata, edge bool) (*chat.Template, error) {
 	const key = "tokenizer.chat_template"
 	source, err := m.Text(key)
