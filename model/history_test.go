@@ -198,7 +198,7 @@ func TestAdoptRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestPureIsWhatWasReadAsTokens(t *testing.T) {
+func TestPureIsWhatWasReadWithAnIdentity(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 1)
 	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 7})
@@ -222,10 +222,16 @@ func TestPureIsWhatWasReadAsTokens(t *testing.T) {
 	s.Truncate(18)
 	readTokens(t, s, randomText(5, g.Vocab, 1))
 	expect(23)
-	if err := s.Read(ctx, []Input{{Embeddings: make([]float32, 2*m.Width)}, {Tokens: []int32{1, 2}}}, nil, nil); err != nil {
+	soft := make([]float32, 8*m.Width)
+	in := []Input{{Embeddings: soft, Image: true, ID: 1}, {Tokens: []int32{1, 2}}, {Embeddings: soft, ID: 2}}
+	if err := s.Read(ctx, in, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	expect(23)
+	expect(41)
+	if err := s.Read(ctx, []Input{{Embeddings: soft}, {Tokens: []int32{1, 2}}, {Embeddings: soft, ID: 3}}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	expect(41)
 	for _, n := range []int{43, 21, 10} {
 		if _, err := s.Adopt(snapshot, n); err != nil {
 			t.Fatal(err)

@@ -19,6 +19,9 @@ type Input struct {
 	Tokens     []int32   // ids
 	Embeddings []float32 // [positions, width], used if Tokens is empty
 	Image      bool      // the embeddings are one image, whose positions see each other where the model is made so
+	// ID says what the embeddings are of: a hash of the picture or sound, of how it was prepared, and of the tower that made them. Inputs
+	// with one ID have the same embeddings as far as both go. 0: unknown, so that they are like no others, not even themselves.
+	ID uint64
 }
 
 // Chunk is what one sequence brings to a pass: the positions that follow its text, and what is wanted of them.
@@ -73,6 +76,7 @@ type position struct {
 	chunk *Chunk
 	id    int32     // token, or padding (0) for an embedding
 	soft  []float32 // the embedding, nil for a token
+	known bool      // the identity tells what it is
 	pos   int       // in the sequence
 	end   int       // a sliding layer sees positions below this: the next one, or the end of the image
 	want  bool      // it goes through all layers
@@ -143,7 +147,7 @@ func (c *Chunk) failed(pass error) error {
 }
 
 // Cut returns the first n positions of an input, or fewer where an image begins, which is never cut, and the rest. An image longer than n
-// comes alone.
+// comes alone. The identities are those of the whole: where embeddings are cut, the rest has another ID.
 func (m *Model) Cut(in []Input, n int) (first, rest []Input) {
 	have := 0
 	for i, x := range in {
@@ -160,11 +164,20 @@ func (m *Model) Cut(in []Input, n int) (first, rest []Input) {
 		if k := n - have; len(x.Tokens) > 0 {
 			before.Tokens, behind.Tokens = x.Tokens[:k], x.Tokens[k:]
 		} else {
-			before.Embeddings, behind.Embeddings = x.Embeddings[:k*m.Width], x.Embeddings[k*m.Width:]
+			before.Embeddings = x.Embeddings[:k*m.Width]
+			behind.skip(k, m.Width)
 		}
 		return append(first, before), append([]Input{behind}, in[i+1:]...)
 	}
 	return first, nil
+}
+
+// Positions returns how many positions a prompt has.
+func (m *Model) Positions(in ...Input) (n int) {
+	for _, x := range in {
+		n += m.count(x)
+	}
+	return n
 }
 
 // count returns the number of positions of an input.
@@ -258,14 +271,14 @@ func (p *Pass) take(c *Chunk) {
 	}
 	for _, x := range c.Input {
 		for _, id := range x.Tokens {
-			add(position{id: id})
+			add(position{id: id, known: true})
 		}
 		end := 0
 		if x.Image && p.m.PerLayer == 0 { // models with per-layer embeddings stay causal
 			end = pos + len(x.Embeddings)/d
 		}
 		for e := x.Embeddings; len(e) > 0; e = e[d:] {
-			add(position{soft: e[:d], end: end})
+			add(position{soft: e[:d], end: end, known: x.ID != 0})
 		}
 	}
 }

@@ -41,7 +41,7 @@ type Sequence struct {
 	cache    []*kv // per layer; those that share have their source's
 
 	n       int // positions held
-	pure    int // leading ones that are tokens and were read: what is kept of them depends on their ids alone
+	pure    int // leading ones that were read and have a known identity: what is kept of them depends on their identities alone
 	kept    int // leading ones that have stayed since Keep
 	history history
 }
@@ -98,8 +98,8 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 // Len returns the number of positions that the sequence holds.
 func (s *Sequence) Len() int { return s.n }
 
-// Pure returns how many positions at the beginning of the text are tokens that were read, not written: every sequence that reads them
-// has the same keys and values of them.
+// Pure returns how many positions at the beginning of the text were read, not written, and are tokens or embeddings with an ID: every
+// sequence that reads the same identities has the same keys and values of them.
 func (s *Sequence) Pure() int { return s.pure }
 
 // Limit returns the most positions that the sequence may hold.
@@ -130,13 +130,10 @@ func (s *Sequence) reserve(n int) error {
 // commit makes a position that went through the model part of the text.
 func (s *Sequence) commit(p *position, role tensor.Arithmetic) {
 	s.n = p.pos + 1
-	if p.soft != nil {
-		return
-	}
-	if p.pos == s.pure && role == tensor.Panels {
+	if p.pos == s.pure && p.known && role == tensor.Panels {
 		s.pure++
 	}
-	if s.endsTurn != nil && s.endsTurn(p.id) {
+	if p.soft == nil && s.endsTurn != nil && s.endsTurn(p.id) {
 		s.mark(s.n)
 	}
 }

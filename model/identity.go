@@ -1,0 +1,72 @@
+package model
+
+// Identity is what a text has at a position, so that texts can be compared: the id of a token, or below 0 an embedding identity, which is
+// made of what its input is of ([Input].ID) and of where in it the position lies. Where two texts have the same identities from the
+// beginning on, and were read, they have the same keys and values.
+type Identity int64
+
+// Unknown is the identity of an embedding whose input has no ID. It is like nothing else, not even itself.
+const Unknown Identity = -1
+
+// Token returns the id of a token; an embedding is none.
+func (i Identity) Token() (id int32, ok bool) { return int32(i), i >= 0 }
+
+// Identities appends those of the positions of an input to dst.
+func (m *Model) Identities(dst []Identity, in ...Input) []Identity {
+	for _, x := range in {
+		for _, id := range x.Tokens {
+			dst = append(dst, Identity(id))
+		}
+		if len(x.Tokens) > 0 {
+			continue
+		}
+		n := m.count(x)
+		for i := range n {
+			dst = append(dst, x.identity(i, n))
+		}
+	}
+	return dst
+}
+
+// identity returns that of embedding i of n. The positions of an image may see each other: the identity of each is that of the whole.
+func (x Input) identity(i, n int) Identity {
+	if x.ID == 0 {
+		return Unknown
+	}
+	h := scramble(x.ID + uint64(i)*stride)
+	if x.Image {
+		h = scramble(h ^ scramble(x.ID+uint64(n)))
+	}
+	return ^Identity(h >> 1) // Unknown once in 2⁶³
+}
+
+// stride is how far the identities of neighbours are apart before they are scrambled, so that the rest of what is cut has the ID that lies
+// that much further. It is 2⁶⁴ divided by the golden ratio: its multiples keep far away from each other.
+const stride = 0x9e3779b97f4a7c15
+
+// scramble is the function that SplitMix64 ends with (Steele, Lea, Flood: Fast splittable pseudorandom number generators): one to one, and
+// every bit that comes in changes half of those that go out.
+func scramble(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// skip makes an input of embeddings the rest of it behind the first k, whose identities stay as they were.
+func (x *Input) skip(k, width int) {
+	x.Embeddings = x.Embeddings[k*width:]
+	if x.ID != 0 {
+		x.ID += uint64(k) * stride
+	}
+}
+
+// CommonLen returns how many positions at the beginning of two texts are the same.
+func CommonLen(a, b []Identity) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] || a[i] == Unknown {
+			return i
+		}
+	}
+	return n
+}
