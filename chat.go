@@ -381,9 +381,9 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	t := teller{stop: stopper{strings: o.Stop}, calls: &c.calls, yield: yield}
 	o.Stop, o.Markup = nil, true
 	parser := c.parser(ids)
-	n := c.s.reuse(ids, c.dropped > 0)
+	rest := c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
 	full := func(generated int) ([]int32, error) { return c.full(ctx, generated) }
-	err := c.s.generate(ctx, []Input{{Tokens: ids[n:]}}, o, full, func(tok Token) bool {
+	err := c.s.generate(ctx, rest, o, full, func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)
 		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -501,6 +502,41 @@ func TestReuseKeepsTheCommonPrefix(t *testing.T) {
 	for _, err := range s.Generate(ctx, nil, gemma4.GenerateOptions{}) {
 		if err == nil || !strings.Contains(err.Error(), "nothing to continue") {
 			t.Errorf("continuing nothing: %v", err)
+		}
+	}
+}
+
+func TestReuseKeepsATokenJustGenerated(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	text := m.Tokenizer().Encode(question, true)
+	n := len(text) + 3
+	s := newSession(t, m, gemma4.SessionOptions{})
+	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: text}}, gemma4.GenerateOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text = append(text, tok.ID); len(text) == n {
+			break // the token has not gone through the model yet
+		}
+	}
+	if kept := reuse(t, s, append(text, 1)); kept != n {
+		t.Errorf("%d positions reused, want all %d", kept, n)
+	}
+}
+
+func TestIDsOutsideTheVocabularyAreRefused(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	s := newSession(t, m, gemma4.SessionOptions{})
+	if err := s.Read(ctx, prompt(m, question)...); err != nil {
+		t.Fatal(err)
+	}
+	before := state(s)
+	for _, id := range []int32{-1, -2, math.MinInt32, int32(m.Config().Vocabulary)} {
+		_, written := s.Write(ctx, 5, id)
+		for _, err := range []error{written, s.Read(ctx, gemma4.Input{Tokens: []int32{5, id}}), s.AllLogits(ctx, []int32{5, id}, nil)} {
+			if want := fmt.Sprintf("id %d is outside the vocabulary", id); err == nil || !strings.Contains(err.Error(), want) || state(s) != before {
+				t.Errorf("error %v, want %q; the session is %s, was %s", err, want, state(s), before)
+			}
 		}
 	}
 }

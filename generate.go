@@ -234,7 +234,7 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 func (g *generation) accept() {
 	g.sampler.Reset()
 	for _, id := range g.s.ids {
-		if id != embedded {
+		if id, ok := id.Token(); ok {
 			g.sampler.Accept(id)
 		}
 	}
@@ -251,9 +251,8 @@ func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 		return false, err
 	}
 	began := time.Now()
-	g.first, prompt = len(prompt), append(prompt, s.ids[g.first:]...)
-	n := s.reuse(prompt, true)
-	reused, err := s.read(ctx, []Input{{Tokens: prompt[n:]}})
+	g.first, prompt = len(prompt), appendTokens(prompt, s.ids[g.first:])
+	reused, err := s.read(ctx, s.reuse([]Input{{Tokens: prompt}}, true))
 	g.result.Reused += reused
 	g.result.Prompt += len(s.ids) - reused
 	g.result.PromptTime += time.Since(began)
@@ -307,7 +306,7 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	g.sampler.Accept(id)
 	g.result.Generated++
 	s.mu.Lock()
-	s.ids, s.drawn = append(s.ids, id), true
+	s.ids, s.drawn = append(s.ids, identity(id)), true
 	s.mu.Unlock()
 	tok.ID = id
 	if g.o.LogProbs > 0 {

@@ -18,9 +18,10 @@ const worthwhile = 16
 // different. Give it to sessions as SessionOptions.Prefixes; any number may share it, those of several models and cache formats
 // too, which keep their texts apart. Results have the same bytes as without it.
 //
-// What is kept: a prompt as it was read, up to the first token that was written or embedding; the end of its first turn, so that an
-// instruction is available as soon as it was read; and the places where texts part. Sessions that want to read the same beginning at the
-// same time wait for the first of them. The texts that were not used for longest make room for others.
+// What is kept: a prompt as it was read, up to the first token that was written or embedding without an ID; the end of its first turn, so
+// that an instruction is available as soon as it was read; and the places where texts part. Sessions that want to read the same beginning
+// at the same time wait for the first of them. No session begins within an image. The texts that were not used for longest make room for
+// others.
 type PrefixCache struct {
 	limit int64
 
@@ -37,7 +38,7 @@ type PrefixCache struct {
 // PrefixStats tells what a [PrefixCache] has done and holds.
 type PrefixStats struct {
 	Hits     int64 // how often a session began with what another had read
-	Reused   int64 // tokens that were not read because of it
+	Reused   int64 // positions that were not read because of it
 	Computed int64 // positions that were read
 	Texts    int   // held now; they share their beginnings
 	Bytes    int64 // that their keys and values take
@@ -52,7 +53,7 @@ type prefixKind struct {
 // cachedText is a text that sessions may begin with.
 type cachedText struct {
 	prefixKind
-	ids  []int32
+	ids  []identity
 	text *model.Snapshot
 	used int64 // when, by the cache's clock
 }
@@ -60,7 +61,7 @@ type cachedText struct {
 // reading is a prompt that a session is about to read.
 type reading struct {
 	prefixKind
-	text  []int32
+	text  prompt        // as far as its identities are known
 	from  int           // where it began
 	at    int           // how far it is
 	keep  []int         // positions to be kept when it gets there
@@ -132,11 +133,13 @@ func (p *PrefixCache) drop(which func(*cachedText) bool) {
 // session to the longest beginning that is cached, and returns what is left to read. end must follow unless it fails.
 func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Input, error) {
 	have, kind := len(s.ids), prefixKind{s.m.engine, s.options.Cache}
-	text, total := s.with(in)
-	if s.seq.Pure() < have || len(text) == have || total > s.seq.Limit() {
+	text := s.m.prompt(s.ids, in)
+	total, known := len(text.ids), text.known()
+	if s.seq.Pure() < have || known <= have || total > s.seq.Limit() {
 		return in, nil
 	}
-	most := min(len(text), total-1) // the logits of the last position are wanted
+	text.ids = text.ids[:known]
+	most := min(known, total-1) // the logits of the last position are wanted
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.closed {
@@ -165,14 +168,14 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			if _, err := s.seq.Adopt(best.text, n); err != nil {
 				return nil, wrap(err)
 			}
-			s.commit(append(s.ids[:have], text[have:n]...), nil)
+			s.commit(append(s.ids[:have], text.ids[have:n]...), nil)
 			p.touch(best)
 			p.stats.Hits++
 			p.stats.Reused += int64(n - have)
-			in = after(in, n-have)
+			in = s.m.behind(in, n-have)
 		}
-		s.reading = &reading{prefixKind: kind, text: text, from: n, at: n, moved: make(chan struct{}), keep: []int{common, len(text)}}
-		if i := slices.IndexFunc(text, s.m.tok.IsEnd); i >= 0 {
+		s.reading = &reading{prefixKind: kind, text: text, from: n, at: n, moved: make(chan struct{}), keep: []int{common, known}}
+		if i := slices.IndexFunc(text.ids, s.m.endsTurn); i >= 0 {
 			s.reading.keep = append(s.reading.keep, i+1)
 		}
 		p.readings = append(p.readings, s.reading)
@@ -181,53 +184,30 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 	return in, nil
 }
 
-// with returns the session's ids and those of a prompt up to its first embedding, and the number of positions in all.
-func (s *Session) with(in []Input) (text []int32, total int) {
-	text, total = slices.Clone(s.ids), len(s.ids)
-	for _, x := range in {
-		if len(text) == total {
-			text = append(text, x.Tokens...)
-		}
-		total += len(x.Tokens) + len(x.Embeddings)/s.m.graph.Width
-	}
-	return text, total
-}
-
-// after returns what is left of a prompt behind its first n tokens.
-func after(in []Input, n int) []Input {
-	in = slices.Clone(in)
-	for i := 0; n > 0; i++ {
-		k := min(n, len(in[i].Tokens))
-		in[i].Tokens = in[i].Tokens[k:]
-		n -= k
-	}
-	return in
-}
-
-// find returns the text with which the longest beginning of another is cached, how long that is, most at most, and how many ids are
-// common to it and any cached text, whether a session can begin there or not.
-func (p *PrefixCache) find(kind prefixKind, text []int32, most int) (best *cachedText, n, common int) {
+// find returns the text with which the longest beginning of another is cached, how long that is, most at most, and how many positions are
+// common to it and any cached text, whether keys and values of them are held or not.
+func (p *PrefixCache) find(kind prefixKind, text prompt, most int) (best *cachedText, n, common int) {
 	for _, t := range p.texts {
 		if t.prefixKind != kind {
 			continue
 		}
-		c := min(commonLen(t.ids, text), most)
+		c := text.border(min(model.CommonLen(t.ids, text.ids), most))
 		common = max(common, c)
 		// Of equal ones the shortest, so that long ones grow old when only their beginnings are used.
-		if r := t.text.Reach(c); r > n || r == n && best != nil && len(t.ids) < len(best.ids) {
+		if r := text.begin(c, t.text.Reach); r > n || r == n && best != nil && len(t.ids) < len(best.ids) {
 			best, n = t, r
 		}
 	}
 	return best, n, common
 }
 
-// ahead returns the reading that will soonest cover more of a text than its first n tokens, and how much.
-func (p *PrefixCache) ahead(kind prefixKind, text []int32, n, most int) (best *reading, common int) {
+// ahead returns the reading that will soonest cover more of a text than its first n positions, and how much.
+func (p *PrefixCache) ahead(kind prefixKind, text prompt, n, most int) (best *reading, common int) {
 	for _, r := range p.readings {
 		if r.prefixKind != kind || r.at < n {
 			continue
 		}
-		c := min(commonLen(r.text, text), most)
+		c := text.border(min(model.CommonLen(r.text.ids, text.ids), most))
 		if c-n >= worthwhile && c > r.at && c > common && kind.m.fits(c, kind.cache, p.limit) {
 			best, common = r, c
 		}
@@ -245,18 +225,6 @@ func (m *engine) fits(n int, c CacheFormat, limit int64) bool {
 func (p *PrefixCache) touch(t *cachedText) {
 	p.clock++
 	t.used = p.clock
-}
-
-// commonLen returns how many ids at the beginning are the same. An embedding is not even the same as itself: the text does not tell which
-// one it was.
-func commonLen(a, b []int32) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] || a[i] == embedded {
-			return i
-		}
-	}
-	return n
 }
 
 // advance notes how far a reading is and wakes those who wait for it.
@@ -291,15 +259,15 @@ func (p *PrefixCache) end(s *Session) {
 	p.stats.Computed += int64(s.seq.Len() - r.from)
 	p.add(r, s.seq, s.seq.Pure())
 	p.readings = slices.DeleteFunc(p.readings, func(x *reading) bool { return x == r })
-	r.advance(len(r.text))
+	r.advance(len(r.text.ids))
 }
 
-// add keeps the first n tokens of a text that was read, if that is worth it.
+// add keeps the first n positions of a text that was read, if that is worth it.
 func (p *PrefixCache) add(r *reading, g *model.Sequence, n int) {
-	if _, cached, _ := p.find(r.prefixKind, r.text[:n], n); p.closed || n-cached < worthwhile || g.Reach(n) < n {
+	if _, cached, _ := p.find(r.prefixKind, r.text, n); p.closed || n-cached < worthwhile || g.Reach(n) < n {
 		return
 	}
-	t := &cachedText{prefixKind: r.prefixKind, ids: r.text[:n], text: g.SnapshotOf(n)}
+	t := &cachedText{prefixKind: r.prefixKind, ids: r.text.ids[:n], text: g.SnapshotOf(n)}
 	if t.text.Bytes() > p.limit {
 		t.text.Release()
 		return

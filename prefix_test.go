@@ -44,9 +44,13 @@ type outcome struct {
 	last   []float32
 }
 
-func outcomeOf(s *gemma4.Session, ids []int32) (o outcome, err error) {
+func outcomeOf(s *gemma4.Session, ids []int32) (outcome, error) {
+	return outcomeOfInput(s, gemma4.Input{Tokens: ids})
+}
+
+func outcomeOfInput(s *gemma4.Session, in ...gemma4.Input) (o outcome, err error) {
 	options := gemma4.GenerateOptions{Sampling: greedy, MaxTokens: 4, Markup: true}
-	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: ids}}, options) {
+	for tok, err := range s.Generate(ctx, in, options) {
 		if err != nil {
 			return o, err
 		}

@@ -26,8 +26,8 @@ var (
 )
 
 // TestRandomOperations does random things with sessions of one model, among them what goes wrong: contexts that end at any of the graph's
-// checks, callbacks that panic, and a file that loses its end under the running model. Whatever happens, a session is what its ids say: after
-// every operation it is compared, bit for bit, with a new one that takes the same ids in the same roles.
+// checks, callbacks that panic, and a file that loses its end under the running model. Whatever happens, a session is what its text says: after
+// every operation it is compared, bit for bit, with a new one that takes the same tokens and embeddings in the same roles.
 //
 //	go test -run RandomOperations -random 10m -v .
 func TestRandomOperations(t *testing.T) {
@@ -67,12 +67,14 @@ type world struct {
 	data     []byte // what is in it
 	m        *Model
 	prefixes *PrefixCache
+	soft     []*Input              // pictures and sounds, some of them without an ID
+	known    map[identity]position // which of their embeddings has it
 	texts    []*text
 	done     map[string]int
 	log      string
 }
 
-// text is a session, and the naive notion of it: a list of ids.
+// text is a session, and the naive notion of it: a list of tokens and embeddings.
 type text struct {
 	s    *Session
 	o    SessionOptions
@@ -84,6 +86,16 @@ type text struct {
 type position struct {
 	id      int32
 	written bool
+	soft    *Input // that the position is an embedding of, nil for a token
+	at      int    // which
+}
+
+// tokens returns the positions of ids.
+func tokens(ids []int32, written bool) (ps []position) {
+	for _, id := range ids {
+		ps = append(ps, position{id: id, written: written})
+	}
+	return ps
 }
 
 const randomContext = 96
@@ -95,7 +107,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, seed: seed, rand: r, path: filepath.Join(t.TempDir(), "model.gguf"), data: synth.Bytes(config), done: map[string]int{}}
+	w := &world{t: t, seed: seed, rand: r, path: filepath.Join(t.TempDir(), "model.gguf"), data: synth.Bytes(config),
+		known: map[identity]position{}, done: map[string]int{}}
 	if err := os.WriteFile(w.path, w.data, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +117,15 @@ func newWorld(t *testing.T, seed uint64) *world {
 	}
 	w.prefixes = NewPrefixCache([]int64{0, 100 << 10, 1 << 30}[r.IntN(3)])
 	w.note("%s, %d threads", spec, w.m.graph.Workers())
+	for _, x := range []struct {
+		Input
+		n int
+	}{{Input{ID: 1, Image: true}, 20}, {Input{ID: 2, Image: true}, 20}, {Input{Image: true}, 9}, {Input{ID: 3}, 20}, {Input{}, 5}} {
+		for range x.n * w.m.graph.Width {
+			x.Embeddings = append(x.Embeddings, float32(r.NormFloat64()))
+		}
+		w.soft = append(w.soft, &x.Input)
+	}
 	w.create()
 	return w
 }
@@ -148,6 +170,67 @@ func (w *world) ids(most int) []int32 {
 		}
 	}
 	return ids
+}
+
+// prompt returns a few ids, and often a picture or sound among them.
+func (w *world) prompt(most int) (in []Input, ps []position) {
+	before, after := w.ids(most/2), w.ids(most/2)
+	in, ps = []Input{{Tokens: before}}, tokens(before, false)
+	if w.rand.IntN(2) == 0 {
+		soft := w.soft[w.rand.IntN(len(w.soft))]
+		in = append(in, *soft)
+		for i := range len(soft.Embeddings) / w.m.graph.Width {
+			ps = append(ps, position{soft: soft, at: i})
+		}
+	}
+	return append(in, Input{Tokens: after}), append(ps, tokens(after, false)...)
+}
+
+// piece is the tokens of one role, a sound as far as positions go, or a picture of which they are the first.
+type piece struct {
+	Input
+	held []position
+}
+
+func (w *world) pieces(ps []position) (all []piece) {
+	for i, p := range ps {
+		if p.soft != nil && p.at == 0 || p.soft == nil && (i == 0 || ps[i-1].soft != nil || ps[i-1].written != p.written) {
+			all = append(all, piece{})
+		}
+		x := &all[len(all)-1]
+		x.held = append(x.held, p)
+		switch {
+		case p.soft == nil:
+			x.Tokens = append(x.Tokens, p.id)
+		case p.soft.Image:
+			x.Input = *p.soft
+		default:
+			x.Input = *p.soft
+			x.Embeddings = x.Embeddings[:len(x.held)*w.m.graph.Width]
+		}
+	}
+	return all
+}
+
+// kept returns how many positions of its text a session should keep for an input.
+func (w *world) kept(x *text, in []Input) (n int) {
+	var ps []position
+	for _, x := range in {
+		ps = append(ps, tokens(x.Tokens, false)...)
+		for i := range len(x.Embeddings) / w.m.graph.Width {
+			ps = append(ps, position{soft: &x, at: i})
+		}
+	}
+	for ; n < min(len(ps)-1, len(x.held)); n++ {
+		a, b := ps[n], x.held[n]
+		if (a.soft == nil) != (b.soft == nil) || a.soft == nil && a.id != b.id || a.soft != nil && (a.soft.ID == 0 || a.soft.ID != b.soft.ID || a.at != b.at) {
+			break
+		}
+	}
+	if p := ps[n]; p.soft != nil && p.soft.Image {
+		n -= p.at
+	}
+	return n
 }
 
 // countdown is a context that ends when it was asked a number of times.
@@ -272,10 +355,8 @@ func (w *world) expected(h hazard, what string, err error) {
 }
 
 // took takes note of what a session has of what it was given.
-func (x *text) took(ids []int32, written bool) {
-	for _, id := range ids[:min(len(ids), max(0, x.s.Len()-len(x.held)))] {
-		x.held = append(x.held, position{id, written})
-	}
+func (x *text) took(ps []position) {
+	x.held = append(x.held, ps[:min(len(ps), max(0, x.s.Len()-len(x.held)))]...)
 }
 
 // operate does one thing, and compares.
@@ -289,22 +370,22 @@ func (w *world) operate() {
 	before := len(x.held)
 	switch what {
 	case "read":
-		ids := w.ids(40)
+		in, ps := w.prompt(40)
 		x.s.options.Progress = nil
 		err := w.attempt(h, x, func(callback func()) error {
 			x.s.options.Progress = func(int, int) { callback() }
-			return x.s.Read(h.ctx, Input{Tokens: ids})
+			return x.s.Read(h.ctx, in...)
 		})
 		x.s.options.Progress = nil
-		x.took(ids, false)
+		x.took(ps)
 		w.expected(h, what, err)
-		if err == nil && len(x.held) != before+len(ids) {
-			w.t.Errorf("read %d of %d ids without an error", len(x.held)-before, len(ids))
+		if err == nil && len(x.held) != before+len(ps) {
+			w.t.Errorf("read %d of %d positions without an error", len(x.held)-before, len(ps))
 		}
 	case "write":
 		ids := w.ids(6)
 		err := w.attempt(h, x, func(func()) error { _, err := x.s.Write(h.ctx, ids...); return err })
-		x.took(ids, true)
+		x.took(tokens(ids, true))
 		w.expected(h, what, err)
 		if n := len(x.held) - before; n != 0 && n != len(ids) {
 			w.t.Errorf("wrote %d of %d ids", n, len(ids))
@@ -321,26 +402,37 @@ func (w *world) operate() {
 				return nil
 			})
 		})
-		x.took(ids, false)
+		x.took(tokens(ids, false))
 		w.expected(h, what, err)
 		if err == nil && len(ids) > 0 && !sameBits(at, w.naive(x)) {
 			w.t.Error("other logits than a new session's")
 		}
 	case "rewind", "reuse":
 		n := w.rand.IntN(len(x.held) + 2)
-		ids := make([]int32, min(n, len(x.held)))
-		for i := range ids {
-			ids[i] = x.held[i].id
-		}
-		var left int
+		left, want := 0, min(n, len(x.held))
 		var err error
 		if what == "rewind" {
 			left, err = x.s.Rewind(n)
 		} else {
-			left, err = x.s.Reuse(append(ids, 7))
+			var in []Input
+			for _, p := range w.pieces(x.held[:want]) {
+				in = append(in, p.Input)
+			}
+			in = append(in, Input{Tokens: []int32{7}})
+			if w.rand.IntN(2) == 0 {
+				in = append(in, *w.soft[w.rand.IntN(len(w.soft))])
+			}
+			all := w.m.graph.Identities(nil, in...)
+			want = w.kept(x, in)
+			var rest []Input
+			rest, err = x.s.ReuseInput(in...)
+			left = x.s.Len()
+			if !slices.Equal(w.m.graph.Identities(nil, rest...), all[left:]) {
+				w.t.Errorf("reuse of %d positions leaves others to read than those that follow", left)
+			}
 		}
-		if err != nil || left > n || left > len(x.held) || left != x.s.Len() {
-			w.t.Errorf("%s to %d of %d: %d are left, error %v", what, n, len(x.held), left, err)
+		if err != nil || left != want || left != x.s.Len() {
+			w.t.Errorf("%s to %d of %d: %d are left, expected %d, error %v", what, n, len(x.held), left, want, err)
 			return
 		}
 		x.held = x.held[:left]
@@ -443,10 +535,11 @@ func (w *world) add(x *text) {
 
 // generate lets a session generate, and a new one the same.
 func (w *world) generate(h hazard, x *text) {
-	prompt, seed, most, leave := w.ids(20), w.rand.Uint64(), 1+w.rand.IntN(12), w.rand.IntN(20)
+	prompt, ps := w.prompt(20)
+	seed, most, leave := w.rand.Uint64(), 1+w.rand.IntN(12), w.rand.IntN(20)
 	o := GenerateOptions{MaxTokens: most, Sampling: sampler.Overrides{Seed: &seed}}
 	run := func(ctx context.Context, s *Session, callback func()) (got []int32, err error) {
-		for tok, err := range s.Generate(ctx, []Input{{Tokens: prompt}}, o) {
+		for tok, err := range s.Generate(ctx, prompt, o) {
 			if err != nil {
 				return got, err
 			}
@@ -478,11 +571,11 @@ func (w *world) generate(h hazard, x *text) {
 		return
 	}
 	w.expected(h, "generate", err)
-	x.took(prompt, false)
+	x.took(ps)
 	for i := len(x.held); i < x.s.Len(); i++ {
-		x.held = append(x.held, position{x.s.ids[i], true})
+		x.held = append(x.held, position{id: int32(x.s.ids[i]), written: true})
 	}
-	if len(x.held) < began+len(prompt) {
+	if len(x.held) < began+len(ps) {
 		return
 	}
 	want, err2 := run(context.Background(), twin, func() {})
@@ -491,7 +584,7 @@ func (w *world) generate(h hazard, x *text) {
 	}
 	if err != nil { // of an error the last token is not known here
 		got = nil
-		for _, p := range x.held[began+len(prompt):] {
+		for _, p := range x.held[began+len(ps):] {
 			got = append(got, p.id)
 		}
 	}
@@ -500,21 +593,22 @@ func (w *world) generate(h hazard, x *text) {
 	}
 }
 
-// twin returns a new session that takes the same ids in the same roles.
+// twin returns a new session that takes the same tokens and embeddings in the same roles. What there is of a picture that was not kept whole
+// has seen all of it.
 func (w *world) twin(x *text) *Session {
 	s, err := w.m.NewSession(SessionOptions{Context: randomContext, Cache: x.o.Cache})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for from, to := 0, 0; from < len(x.held); from = to {
-		var ids []int32
-		for to = from; to < len(x.held) && x.held[to].written == x.held[from].written; to++ {
-			ids = append(ids, x.held[to].id)
-		}
-		if x.held[from].written {
-			_, err = s.Write(context.Background(), ids...)
+	for _, p := range w.pieces(x.held) {
+		before := s.Len()
+		if p.held[0].written {
+			_, err = s.Write(context.Background(), p.Tokens...)
 		} else {
-			err = s.Read(context.Background(), Input{Tokens: ids})
+			err = s.Read(context.Background(), p.Input)
+		}
+		if err == nil {
+			_, err = s.Rewind(before + len(p.held))
 		}
 		if err != nil {
 			w.t.Fatal(err)
@@ -533,9 +627,12 @@ func (w *world) naive(x *text) []float32 {
 // compare compares a session with a new one: ids, logits if it has any, and those of a token read behind its text.
 func (w *world) compare(x *text) {
 	w.t.Helper()
-	ids := make([]int32, len(x.held))
+	ids := make([]identity, len(x.held))
 	for i, p := range x.held {
-		ids[i] = p.id
+		ids[i] = identity(p.id)
+		if p.soft != nil && i < len(x.s.ids) {
+			ids[i] = w.identity(x.s.ids[i], p)
+		}
 	}
 	if x.s.Len() != len(ids) || !slices.Equal(x.s.ids, ids) {
 		w.t.Errorf("the session holds %d, expected %d", x.s.ids, ids)
@@ -562,6 +659,24 @@ func (w *world) compare(x *text) {
 	if !sameBits(fork.Logits(nil), twin.Logits(nil)) {
 		w.t.Error("a token later the session's logits are not those of a new one")
 	}
+}
+
+// identity returns what an embedding's identity should be: the one seen first, which no other has.
+func (w *world) identity(seen identity, p position) identity {
+	if p.soft.ID == 0 {
+		return -1
+	}
+	p = position{soft: p.soft, at: p.at}
+	for id, q := range w.known {
+		if q == p {
+			return id
+		}
+	}
+	if _, taken := w.known[seen]; taken || seen >= -1 {
+		return 0
+	}
+	w.known[seen] = p
+	return seen
 }
 
 // TestRandomConversations does random things with conversations: turns that end in every way, messages that are changed, forks, files. Whatever

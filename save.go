@@ -25,17 +25,22 @@ var ErrOtherModel = model.ErrOtherModel
 // What a saved session holds beside the text in the graph. A segment holds the ids behind the positions that it keeps, and of a
 // chat the messages behind those that stay; the instruction and tools only if they have changed.
 //
-// The identities of embeddings, which the ids do not tell apart, have their place in two arrays of equal length, gemma4.session.embeddings
-// (uint32, ascending positions) and gemma4.session.identities (uint64): this version writes none and reads over them.
+// The embedding identities, which the ids do not tell, are in two arrays of equal length, if there are any: in files without, embeddings are
+// unknown. A program that makes other identities of the same pictures finds none of them again, and nothing wrong.
 const (
 	savedNumber       = "gemma4.session.file"         // uint64: drawn for each file
 	savedIDs          = "gemma4.session.ids"          // array of int32: ids, or −1 for embeddings
+	savedEmbeddings   = "gemma4.session.embeddings"   // array of uint32: positions, from the file's or segment's first on, ascending
+	savedIdentities   = "gemma4.session.identities"   // array of uint64: embedding identities there, the bits inverted: 1 to 2⁶³−1
 	savedConversation = "gemma4.session.conversation" // of a chat: JSON
 	savedSystem       = "gemma4.session.system"       // of a chat: the instruction before it
 	savedCalls        = "gemma4.session.calls"        // of a chat: tool calls numbered so far
 	savedMessages     = "gemma4.session.messages"     // of a chat's segment: messages before that stay
 	savedLogits       = "logits"                      // tensor [vocabulary], if they are known
 )
+
+// embedded stands in savedIDs for an embedding.
+const embedded = -1
 
 // savedFile is a file that holds what its session held at some moment.
 type savedFile struct {
@@ -47,9 +52,9 @@ type savedFile struct {
 // on the disk: however the program or the machine ends, the file is the old one or the new one, and what is left of the attempt,
 // PATH.NUMBER.part, goes with a later Save to the same path. Only the user may read it. It is about as large as CacheBytes.
 //
-// The file holds the text as ids, keys, values and logits, and how far it can be taken back, for the model with these weights and
-// this tokenizer ([Model.Fingerprint]); tokens that were rewound are not in it. A session with the same text restored on the same
-// kernels goes on with the same bytes. Sampling, statistics and options are not saved.
+// The file holds the text as ids and embedding identities, keys, values and logits, and how far it can be taken back, for the model with
+// these weights and this tokenizer ([Model.Fingerprint]); tokens that were rewound are not in it. A session with the same text restored on
+// the same kernels goes on with the same bytes. Sampling, statistics and options are not saved.
 func (s *Session) Save(path string) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -105,7 +110,24 @@ func (s *Session) writeTo(w io.Writer, head *gguf.Metadata) (*model.Written, err
 
 // describe puts what is known of the text from a position on into a head, and returns the tensors that belong to it.
 func (s *Session) describe(head *gguf.Metadata, from int) (tensors []gguf.Source, err error) {
-	if err := head.Set(savedIDs, s.ids[from:]); err != nil {
+	var ids []int32
+	var at []uint32
+	var identities []uint64
+	for i, x := range s.ids[from:] {
+		id, ok := x.Token()
+		if !ok {
+			id = embedded
+			if x != model.Unknown {
+				at, identities = append(at, uint32(from+i)), append(identities, uint64(^x))
+			}
+		}
+		ids = append(ids, id)
+	}
+	err = head.Set(savedIDs, ids)
+	if len(at) > 0 {
+		err = cmp.Or(err, head.Set(savedEmbeddings, at), head.Set(savedIdentities, identities))
+	}
+	if err != nil {
 		return nil, err
 	}
 	if len(s.logits) > 0 {
@@ -221,8 +243,8 @@ func (m *Model) Fingerprint(ctx context.Context) (string, error) {
 // format or with a context that is too small. What an Update has not finished is left out. Files of earlier versions are read, by the
 // weaker fingerprint that they have. A saved [Chat] can be restored as the session that it is.
 //
-// A [PrefixCache] takes nothing of what was restored: it may be the work of other kernels, or have been written. Positions that are
-// embeddings are not reused for others: the file does not tell which they were.
+// A [PrefixCache] takes nothing of what was restored: it may be the work of other kernels, or have been written. Embeddings are known again
+// by their Input.ID; of those without, and in files of earlier versions, nobody knows what they were.
 func (m *Model) Restore(path string, o SessionOptions) (*Session, error) {
 	return m.restore(o, func(s *Session) error { _, err := s.restore(path, nil); return err })
 }
@@ -267,7 +289,7 @@ func (s *Session) restore(path string, r io.Reader) ([]*gguf.File, error) {
 		return nil, wrapFile(path, err)
 	}
 	defer text.Release()
-	var ids []int32
+	var ids []identity
 	for i, head := range text.Heads {
 		if ids, err = s.restoreIDs(ids, head, i > 0); err != nil {
 			return nil, wrapFile(path, err)
@@ -299,8 +321,8 @@ func wrapFile(path string, err error) error {
 	return fmt.Errorf("gemma4: %w", err)
 }
 
-// restoreIDs returns the ids after a file, or a segment that goes on from those before.
-func (s *Session) restoreIDs(ids []int32, head *gguf.File, segment bool) ([]int32, error) {
+// restoreIDs returns the text after a file, or a segment that goes on from the one before.
+func (s *Session) restoreIDs(ids []identity, head *gguf.File, segment bool) ([]identity, error) {
 	positions, err := head.Metadata.Int("gemma4.session.positions") // the graph has checked these two
 	kept := int64(0)
 	if err == nil && segment {
@@ -309,10 +331,9 @@ func (s *Session) restoreIDs(ids []int32, head *gguf.File, segment bool) ([]int3
 	if err != nil {
 		return nil, err
 	}
-	value, _ := head.Metadata.Value(savedIDs)
-	array, ok := value.(*gguf.Array)
-	if n := int(positions - kept); ok && (array.Len() < n || array.Len() > n+1) { // one may just have been generated
-		return nil, fmt.Errorf("%s has %d elements, expected %d or one more", savedIDs, array.Len(), n)
+	n := int(positions - kept)
+	if have, ok := arrayLen(head, savedIDs); ok && (have < n || have > n+1) { // one may just have been generated
+		return nil, fmt.Errorf("%s has %d elements, expected %d or one more", savedIDs, have, n)
 	}
 	list, err := head.Metadata.Ints(savedIDs)
 	if err != nil {
@@ -323,9 +344,54 @@ func (s *Session) restoreIDs(ids []int32, head *gguf.File, segment bool) ([]int3
 		if id < embedded || id >= int64(s.m.graph.Vocabulary) || id == embedded && len(ids) >= int(positions) {
 			return nil, fmt.Errorf("%s has %d as element %d, which is outside the vocabulary of %d", savedIDs, id, i, s.m.graph.Vocabulary)
 		}
-		ids = append(ids, int32(id))
+		ids = append(ids, identity(id))
 	}
-	return ids, nil
+	return ids, restoreIdentities(ids, int(kept), head)
+}
+
+// restoreIdentities makes embeddings of a text from a position on what a file, or a segment, says that they are.
+func restoreIdentities(ids []identity, from int, head *gguf.File) error {
+	if !head.Metadata.Has(savedEmbeddings) && !head.Metadata.Has(savedIdentities) {
+		return nil
+	}
+	read := func(key string) ([]int64, error) {
+		if n, _ := arrayLen(head, key); n > len(ids)-from {
+			return nil, fmt.Errorf("%s has %d elements, expected at most %d", key, n, len(ids)-from)
+		}
+		return head.Metadata.Ints(key)
+	}
+	at, err := read(savedEmbeddings)
+	if err != nil {
+		return err
+	}
+	list, err := read(savedIdentities)
+	if err != nil {
+		return err
+	}
+	if len(list) != len(at) {
+		return fmt.Errorf("%s has %d elements, expected %d as %s has", savedIdentities, len(list), len(at), savedEmbeddings)
+	}
+	for i, pos := range at {
+		if pos < int64(from) || pos >= int64(len(ids)) || i > 0 && pos <= at[i-1] || ids[pos] != embedded {
+			return fmt.Errorf("%s has %d as element %d, expected ascending positions, from %d on, where %s has −1",
+				savedEmbeddings, pos, i, from, savedIDs)
+		}
+		if list[i] < 1 {
+			return fmt.Errorf("%s has %d as element %d, expected 1 to 2⁶³−1", savedIdentities, list[i], i)
+		}
+		ids[pos] = ^identity(list[i])
+	}
+	return nil
+}
+
+// arrayLen returns the length of an array, before it is decoded.
+func arrayLen(head *gguf.File, key string) (n int, ok bool) {
+	v, _ := head.Metadata.Value(key)
+	a, ok := v.(*gguf.Array)
+	if !ok {
+		return 0, false
+	}
+	return a.Len(), true
 }
 
 // restoreLogits returns the logits of a file's or segment's text, nil if they are not known.

@@ -294,6 +294,20 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 			return x
 		}
 	}
+	// embeddings makes positions 3 and 4 embeddings, of which the file says what and where they are.
+	embeddings := func(at, identities any) func(m *gguf.Metadata, x []gguf.Source) []gguf.Source {
+		return func(m *gguf.Metadata, x []gguf.Source) []gguf.Source {
+			some := slices.Clone(ids)
+			some[3], some[4] = -1, -1
+			set(m, "gemma4.session.ids", some)
+			for key, v := range map[string]any{"gemma4.session.embeddings": at, "gemma4.session.identities": identities} {
+				if v != nil {
+					set(m, key, v)
+				}
+			}
+			return x
+		}
+	}
 	for i, test := range []struct {
 		change func(m *gguf.Metadata, x []gguf.Source) []gguf.Source
 		want   string
@@ -304,6 +318,20 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 		{with("gemma4.session.ids", last(ids, -2)), fmt.Sprintf("gemma4.session.ids has -2 as element %d, which is outside the vocabulary of %d", n-1, vocabulary)},
 		{with("gemma4.session.ids", last(ids, int32(vocabulary))), fmt.Sprintf("gemma4.session.ids has %d as element", vocabulary)},
 		{with("gemma4.session.ids", int32(1)), "gemma4.session.ids: type int32, expected an array"},
+		{embeddings(nil, []uint64{1}), "gemma4.session.embeddings: missing"},
+		{embeddings([]uint32{3}, nil), "gemma4.session.identities: missing"},
+		{embeddings([]uint32{3}, []uint64{1, 2}), "gemma4.session.identities has 2 elements, expected 1 as gemma4.session.embeddings has"},
+		{embeddings([]uint32{5}, []uint64{1}), "gemma4.session.embeddings has 5 as element 0, expected ascending positions, from 0 on"},
+		{embeddings([]uint32{4, 3}, []uint64{1, 1}), "gemma4.session.embeddings has 3 as element 1"},
+		{embeddings([]uint32{3, 3}, []uint64{1, 1}), "gemma4.session.embeddings has 3 as element 1"},
+		{embeddings([]uint32{math.MaxUint32}, []uint64{1}), "gemma4.session.embeddings has 4294967295 as element 0"},
+		{embeddings([]int64{-1}, []uint64{1}), "gemma4.session.embeddings has -1 as element 0"},
+		{embeddings([]string{"3"}, []uint64{1}), "gemma4.session.embeddings: element 0"},
+		{embeddings(uint32(3), []uint64{1}), "gemma4.session.embeddings: type uint32, expected an array"},
+		{embeddings(make([]uint32, n+1), make([]uint64, n+1)), fmt.Sprintf("gemma4.session.embeddings has %d elements, expected at most %d", n+1, n)},
+		{embeddings([]uint32{3, 4}, []uint64{1, 0}), "gemma4.session.identities has 0 as element 1, expected 1 to 2⁶³−1"},
+		{embeddings([]uint32{3, 4}, []uint64{1 << 63, 1}), "gemma4.session.identities: element 0"},
+		{embeddings([]uint32{3}, []float32{1}), "gemma4.session.identities: element 0"},
 		{logits(gguf.F32, vocabulary-1), fmt.Sprintf("the tensor logits is F32 of shape [%d]", vocabulary-1)},
 		{logits(gguf.F16, vocabulary), "the tensor logits is F16 of shape"},
 		{with("gemma4.session.conversation", uint32(1)), "gemma4.session.conversation: type uint32"},

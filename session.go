@@ -34,7 +34,9 @@ type SessionOptions struct {
 	Progress func(done, total int)
 }
 
-// Input is a piece of a prompt: tokens, or embeddings that stand for an image or a sound.
+// Input is a piece of a prompt: tokens, or embeddings that stand for an image or a sound. Embeddings with an ID are known again, by
+// [Session.ReuseInput], a [PrefixCache] and saved sessions, and two pictures at one place are two texts; without, texts are shared only up
+// to them.
 type Input = model.Input
 
 // ContextError says that a text does not fit a session's context.
@@ -70,17 +72,18 @@ type Session struct {
 	reading *reading      // what options.Prefixes knows of a running Read
 	next    []float32     // room for logits
 	written []float32     // those that Write returned
+	tokens  []int32       // room for ids that go to the graph
 	closing chan struct{} // closed by Close
 	saved   *savedFile    // that holds the text as it was at the last seq.Keep; nil: none
 
 	// The running call alone changes what follows, and does so with mu held: it may look without. Others look with mu held, and it is
 	// never held for long.
 	mu     sync.Mutex
-	busy   bool      // a call is running
-	closed bool      // it may still be running
-	ids    []int32   // the text: ids, or −1 for embeddings; the graph may lag behind by a token just generated
-	logits []float32 // [vocabulary] of what follows what the graph holds; empty if it was not asked
-	drawn  bool      // from them, in the generation that is running, was the token that the graph does not hold yet
+	busy   bool       // a call is running
+	closed bool       // it may still be running
+	ids    []identity // the text; the graph may lag behind by a token just generated
+	logits []float32  // [vocabulary] of what follows what the graph holds; empty if it was not asked
+	drawn  bool       // from them, in the generation that is running, was the token that the graph does not hold yet
 	result Result
 	held   int         // the sequence's positions,
 	bytes  int64       // what they take,
@@ -89,8 +92,8 @@ type Session struct {
 	before int64       // what ops was before it, less what the pass had done
 }
 
-// embedded stands in Session.ids for a position that is an embedding.
-const embedded = -1
+// identity is what a text has at a position: a token's id or an embedding identity.
+type identity = model.Identity
 
 // NewSession returns an empty session.
 func (m *Model) NewSession(o SessionOptions) (*Session, error) {
@@ -263,11 +266,11 @@ func (s *Session) Close() error {
 
 func (s *Session) free() {
 	s.seq.Close()
-	s.ids, s.logits, s.next, s.written = nil, nil, nil, nil
+	s.ids, s.logits, s.next, s.written, s.tokens = nil, nil, nil, nil, nil
 }
 
 // commit makes ids, which the graph holds, all of the text, and logits those of what follows, if they were asked for.
-func (s *Session) commit(ids []int32, logits []float32) {
+func (s *Session) commit(ids []identity, logits []float32) {
 	s.next = append(s.next[:0], logits...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -375,23 +378,15 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 		defer p.end(s)
 	}
 	reused = len(s.ids)
-	last := reused - 1
-	for _, p := range in {
-		last += len(p.Tokens) + len(p.Embeddings)/s.m.graph.Width
-	}
+	last := reused + s.m.graph.Positions(in...) - 1
 	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, nil)
 }
 
 // append takes a prompt through the graph. With yield it hands over the logits of the positions that are wanted.
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
-	first, all := s.seq.Len(), s.ids // and what comes, behind what readers see
-	for _, p := range in {
-		all = append(all, p.Tokens...)
-		for range len(p.Embeddings) / s.m.graph.Width {
-			all = append(all, embedded)
-		}
-	}
-	var last []float32 // logits of the step at work, in the pass's memory
+	first := s.seq.Len()
+	all := s.m.graph.Identities(s.ids, in...) // what comes lies behind what readers see
+	var last []float32                        // logits of the step at work, in the pass's memory
 	c := &model.Chunk{Sequence: s.seq, Input: in, Want: want}
 	if yield != nil {
 		c.Yield = func(pos int, logits []float32) error {
@@ -429,11 +424,12 @@ func (s *Session) flush(ctx context.Context) error {
 	return s.write(ctx, s.ids, nil)
 }
 
-// write takes what ids has more than the sequence through the graph, and makes ids the text. It sets dst, unless that is nil, to the logits of
-// what follows each.
-func (s *Session) write(ctx context.Context, ids []int32, dst *[]float32) error {
+// write takes what ids has more than the sequence, which are tokens, through the graph, and makes ids the text. It sets dst, unless that is
+// nil, to the logits of what follows each.
+func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32) error {
 	return s.inPass(func(p *model.Pass) error {
-		logits, err := p.Write(ctx, s.seq, ids[s.seq.Len():]...)
+		s.tokens = appendTokens(s.tokens[:0], ids[s.seq.Len():])
+		logits, err := p.Write(ctx, s.seq, s.tokens...)
 		if err != nil {
 			return wrap(err)
 		}
@@ -464,7 +460,7 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if err := s.flush(ctx); err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	if err := s.write(ctx, append(s.ids, ids...), &s.written); err != nil {
+	if err := s.write(ctx, s.m.graph.Identities(s.ids, Input{Tokens: ids}), &s.written); err != nil {
 		return nil, err
 	}
 	return s.written, nil
@@ -516,21 +512,39 @@ func (s *Session) rewind(n int) int {
 	return n
 }
 
-// Reuse prepares the session for the text ids: it keeps the longest beginning that the session already holds, short of
-// the last token, whose logits are needed, and forgets the rest. It returns how many tokens are kept; read on from there.
+// Reuse is [Session.ReuseInput] for a text of tokens alone. It returns how many are kept; read on from there.
 func (s *Session) Reuse(ids []int32) (int, error) {
 	if err := s.begin(); err != nil {
 		return s.Len(), err
 	}
 	defer s.end()
-	return s.reuse(ids, false), nil
+	s.reuse([]Input{{Tokens: ids}}, false)
+	return len(s.ids), nil
 }
 
-// reuse is Reuse; if asked to, it keeps only what was read, so that a new session would go on with the same bytes.
-func (s *Session) reuse(ids []int32, read bool) int {
-	n := max(0, min(commonLen(s.ids, ids), len(ids)-1))
+// ReuseInput prepares the session for a text: it keeps the longest beginning that the session already holds, short of the last position,
+// whose logits are needed, and forgets the rest. Embeddings are held if they have an ID and it is the same; an image is kept whole or not
+// at all. It returns what is left to read, of what was given.
+func (s *Session) ReuseInput(in ...Input) (rest []Input, err error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	return s.reuse(in, false), nil
+}
+
+// reuse is ReuseInput; if asked to, it keeps only what was read, so that a new session would go on with the same bytes.
+func (s *Session) reuse(in []Input, read bool) (rest []Input) {
+	text := s.m.prompt(nil, in)
+	n := min(model.CommonLen(s.ids, text.ids), len(text.ids)-1)
 	if read {
 		n = min(n, s.seq.Pure())
 	}
-	return s.rewind(n)
+	s.rewind(text.begin(n, func(n int) int {
+		if n > s.seq.Len() { // a token just generated
+			return n
+		}
+		return s.seq.Reach(n)
+	}))
+	return s.m.behind(in, len(s.ids))
 }
