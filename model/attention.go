@@ -92,7 +92,7 @@ func (p *Pass) attend(l *layer) {
 	a.jobs = a.jobs[:0]
 	for i := range a.tiles {
 		t := &a.tiles[i]
-		if t.count > 1 && 2*workers*t.count > segments { // else there are enough jobs without
+		if workers > 1 && t.count > 1 && 2*workers*t.count > segments { // else there are enough jobs without
 			t.part = parts
 			parts += l.KVHeads * t.count
 		}

@@ -307,7 +307,7 @@ func (p *Pass) perLayer(l *layer) {
 // pieceSize is the room for one layer's values of the table with the blocks they lie in.
 func (p *Pass) pieceSize() int { return p.m.PerLayer + 2*p.m.perLayerTable.Format.BlockLen() }
 
-// mixPerLayer sets row i of p.small to gelu(itself) ⊙ e.
+// mixPerLayer sets what p.small holds of position i to gelu(itself) ⊙ e.
 func (p *Pass) mixPerLayer(l *layer, i int) {
 	m, d := p.m, p.m.PerLayer
 	t := m.perLayerTable
@@ -355,7 +355,8 @@ func (p *Pass) readOut(ctx context.Context) error {
 			return err
 		}
 		how := p.positions[from].chunk.outcome()
-		for to = from + 1; to < n && p.positions[to].chunk.outcome() == how && (how == keeps || to-from < headBatch); {
+		to = from + 1
+		for to < n && p.positions[to].chunk.outcome() == how && (how == keeps || to-from < headBatch) {
 			to++
 		}
 		if how == skips {

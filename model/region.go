@@ -25,9 +25,10 @@ func newRegions[G, L any](graph *G, pool *tensor.Pool, k *tensor.Kernels, width 
 	}
 }
 
-func (r *regions[G, L]) run(chunks int, t tensor.Task) {
+// run runs a region of n parts.
+func (r *regions[G, L]) run(n int, t tensor.Task) {
 	if r.err == nil {
-		r.err = r.pool.Run(chunks, t)
+		r.err = r.pool.Run(n, t)
 	}
 }
 
@@ -50,14 +51,14 @@ func (r *regions[G, L]) slices(x []float32, f func(g *G, x []float32)) {
 	r.run(sliceCount(len(x)), &r.loop)
 }
 
-// norm: dst = RMS norm of x, n rows of the residual's width.
+// norm: dst = RMS norm of x, n vectors of the residual's width.
 func (r *regions[G, L]) norm(n int, dst, x, weight []float32) {
 	v := &r.vectors
 	v.do, v.dst, v.x, v.weight = (*vectors).norm, dst, x, weight
 	r.run(n, v)
 }
 
-// add: dst += RMS norm of x, n rows of the residual's width. x becomes what is added.
+// add: dst += RMS norm of x, n vectors of the residual's width. x becomes what is added.
 func (r *regions[G, L]) add(n int, dst, x, weight []float32) {
 	v := &r.vectors
 	v.do, v.dst, v.x, v.weight = (*vectors).add, dst, x, weight
