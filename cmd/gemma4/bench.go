@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,7 +149,7 @@ func (s *source) open(l gemma4.Loader, stderr io.Writer) (m *gemma4.Model, secon
 	} else {
 		m, err = l.Open(path)
 	}
-	return m, time.Since(began).Seconds(), err
+	return m, since(began), err
 }
 
 // synthetic returns the path of a synthetic model in the user's cache folder.
@@ -240,11 +241,14 @@ type bench struct {
 	first float64 // seconds to the first token of a prompt of 20
 }
 
+// since returns seconds, never 0: where the clock goes by steps, as Windows' does, less than one is taken for a millisecond.
+func since(began time.Time) float64 { return cmp.Or(time.Since(began), time.Millisecond).Seconds() }
+
 // firstToken reads 20 tokens, as the first thing that the model does.
 func (b *bench) firstToken() (float64, error) {
 	began := time.Now()
 	err := b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:20]})
-	return time.Since(began).Seconds(), err
+	return since(began), err
 }
 
 // fill makes the session hold so many tokens.
@@ -286,8 +290,7 @@ func (b *bench) once(r *row) (seconds float64, tokens int, ops int64, err error)
 			tokens += r.Tokens
 		}
 	}
-	took := max(time.Since(began), time.Microsecond) // a clock that goes by steps may show none
-	return took.Seconds(), tokens, b.s.Ops() - before, err
+	return since(began), tokens, b.s.Ops() - before, err
 }
 
 // repeat fills the row with the medians of the repetitions, each beside a roofline of its own.
