@@ -13,7 +13,8 @@
 // [Pass.Read] takes prompts of any length: tokens, or embeddings of images and sounds. [Pass.Write] takes generated tokens. Both append to the
 // sequence's keys and values; [Sequence.Truncate] takes positions back, and [Sequence.Snapshot] shares them with other sequences. A pass
 // takes positions of any number of sequences at once, over the weights once: [Pass.Prefill] chunks of prompts, [Pass.Decode] generated tokens.
-// A batch of users is such a pass, and so is a draft being checked.
+// A batch of users is such a pass, and so is a draft being checked. Whether two texts begin alike, pictures included, their identities tell
+// ([Model.Identities], [CommonLen]).
 //
 // The graph is in forward.go, in the order in which it runs, over regions that the workers share (region.go); attention.go and
 // experts.go hold what is below it, pass.go what is around it, cache.go the keys and values in pages, history.go which pages of
