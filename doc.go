@@ -34,10 +34,16 @@
 // To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does
 // all of this at a terminal; the folder examples holds programs of a screen to copy: a chat, a server, tools, classification and more.
 //
+// # Companions
+//
+// What gives a model eyes and ears (mmproj) or drafts for it lies in files of its own. [Loader] takes them as paths, bytes or readers, and
+// finds those that lie beside the model's file under their usual names; [Model.Info] tells which fit. They are checked and kept open: this
+// version runs text only, so that images, sounds and drafts still wait for one that uses them.
+//
 // # Below the chat
 //
 // A [Session] is one text in the model. [Session.Generate] continues a prompt of tokens or embeddings; [Session.Result] tells
-// why it ended and how long it took; [Session.Logits] gives the model's own view. Text becomes tokens with [Model.Tokenizer]:
+// why it ended and how long it took; [Session.Logits] gives the model's own view, [Session.Embed] the mean of its hidden states. Text becomes tokens with [Model.Tokenizer]:
 //
 //	s, err := m.NewSession(gemma4.SessionOptions{Cache: gemma4.CacheQ8})
 //	ids := m.Tokenizer().WithBOS(m.Tokenizer().Encode("Once upon a time", false))

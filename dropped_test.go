@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/testdata"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -20,11 +22,18 @@ func TestDroppedModelsGiveEverythingBack(t *testing.T) {
 	if err := os.WriteFile(path, nano.GGUF(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	metadata, tensors := testdata.Projector(t, 256)
+	if err := gguf.WriteFile(filepath.Join(filepath.Dir(path), "mmproj-of-dropped-nano.gguf"), metadata, tensors); err != nil {
+		t.Fatal(err)
+	}
 	before := runtime.NumGoroutine()
 	use := func() {
 		m, err := gemma4.Loader{Threads: 5}.Open(path)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if c := m.Info().Companions; len(c) != 1 || c[0].Left != nil {
+			t.Fatalf("companions: %+v", c)
 		}
 		s, err := m.NewSession(gemma4.SessionOptions{Prefixes: p, Progress: func(int, int) {}})
 		if err != nil {

@@ -1,10 +1,12 @@
 package gemma4
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strconv"
@@ -43,6 +45,21 @@ type Loader struct {
 	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer ([ErrUnknown]) as if those
 	// were not there, at your own risk.
 	AllowUnknown bool
+
+	// Projector turns images and sounds into embeddings (mmproj-….gguf), Drafter guesses what the model would write (…assistant….gguf,
+	// mtp-….gguf). One that is given and does not fit the model is an error. Where none is given, [Loader.Open] looks for files of these
+	// names beside the model's and takes the one that fits, if it is the only one; [Model.Info] tells which, and why others were left.
+	// Nothing but their metadata is read.
+	//
+	// This version checks companions and keeps them open, but does not run them yet: a projector will be used from the version on that sees
+	// and hears, a drafter from the one that drafts.
+	Projector, Drafter Companion
+	// Alone lets Open look for no files beside the model's.
+	Alone bool
+
+	// Logger, if set, is told what was opened and how it runs, which companions were found, and what goes on underneath while sessions run.
+	// It is never told what users or the model write.
+	Logger *slog.Logger
 }
 
 // Open opens a model for reading. paths is a GGUF file, any one part of a split one (the others are found beside it), or
@@ -65,10 +82,10 @@ func (l Loader) Open(paths ...string) (*Model, error) {
 		return nil, errors.New("gemma4: no file to open")
 	case 1:
 		f, err := gguf.Open(paths[0])
-		return l.open(paths[0], f, err)
+		return l.open(paths[0], f, err, paths...)
 	}
 	f, err := gguf.OpenParts(paths...)
-	return l.open(paths[0], f, err)
+	return l.open(paths[0], f, err, paths...)
 }
 
 // OpenBytes is [OpenBytes] with the loader's options.
@@ -83,8 +100,8 @@ func (l Loader) OpenReaderAt(r io.ReaderAt, size int64) (*Model, error) {
 	return l.open("reader", f, err)
 }
 
-// open makes a model of a file that was opened, and closes it if it is none.
-func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
+// open makes a model of a file that was opened, and closes it if it is none. paths are those of its parts that are known.
+func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
@@ -96,8 +113,9 @@ func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
 		f.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
+	why := "as Loader.Threads says"
 	if l.Threads == 0 {
-		l.Threads, _ = machine.Threads()
+		l.Threads, why = machine.Threads()
 	}
 	m, err := build(f, model.Options{Kernels: kernels, Workers: l.Threads, AllowUnknown: l.AllowUnknown})
 	if err != nil {
@@ -105,6 +123,12 @@ func (l Loader) open(name string, f *gguf.File, err error) (*Model, error) {
 		if !strings.Contains(err.Error(), name+": ") { // gguf names the file, the others do not know it
 			err = fmt.Errorf("%s: %w", name, err)
 		}
+		return nil, fmt.Errorf("gemma4: %w", err)
+	}
+	m.log = cmp.Or(l.Logger, silent)
+	m.logOpened(name, why)
+	if m.companions, err = l.companions(m.graph, m.log, paths); err != nil {
+		m.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
 	return m, nil
@@ -214,8 +238,11 @@ type Model struct {
 type engine struct {
 	file     *gguf.File
 	graph    *model.Model
-	passes   sync.Pool // of *model.Pass: what a call of a session borrows for a step
-	prefixes sync.Map  // set of *PrefixCache that hold texts of this model
+	log      *slog.Logger // never nil
+	passes   sync.Pool    // of *model.Pass: what a call of a session borrows for a step
+	prefixes sync.Map     // set of *PrefixCache that hold texts of this model
+
+	companions []companion
 
 	ending context.Context // of what Close does not wait for
 	end    context.CancelFunc
@@ -228,7 +255,7 @@ type engine struct {
 }
 
 func newEngine(f *gguf.File, graph *model.Model) *engine {
-	e := &engine{file: f, graph: graph}
+	e := &engine{file: f, graph: graph, log: silent}
 	e.idle.L = &e.mu
 	e.ending, e.end = context.WithCancel(context.Background())
 	return e
@@ -288,6 +315,9 @@ func (e *engine) close() (err error) {
 		})
 		e.graph.Close()
 		err = e.file.Close()
+		for _, c := range e.companions {
+			err = errors.Join(err, c.close())
+		}
 	})
 	return err
 }
@@ -335,6 +365,8 @@ type Info struct {
 	Threads    int            // that compute
 	Context    int            // positions that the model was made for
 	Metadata   *gguf.Metadata // everything else; a copy that stays readable when the model is closed
+
+	Companions []CompanionInfo // that were given, or found beside the file: those that were left, too
 }
 
 // FormatShare is what the tensors of one weight format add up to.
@@ -356,6 +388,9 @@ func (m *Model) Info() Info {
 		Threads:  m.graph.Workers(),
 		Context:  m.graph.Context,
 		Metadata: m.file.Metadata.Clone(),
+	}
+	for _, c := range m.companions {
+		info.Companions = append(info.Companions, c.CompanionInfo)
 	}
 	for _, f := range info.Formats {
 		info.Parameters += f.Parameters

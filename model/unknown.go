@@ -14,6 +14,9 @@ import (
 // a scaling of positions. The error names them; Options.AllowUnknown opens the file as if they were not there.
 var ErrUnknown = errors.New("what may change the answer is not understood")
 
+// Unknown returns the error that Options.AllowUnknown has spared the file, nil if all of it is understood.
+func (m *Model) Unknown() error { return m.unknown }
+
 // understood checks that nothing in the file would have to change the graph: no key under "gemma4." that is not known to be harmless,
 // and no tensor of the model that was not taken.
 func understood(f *gguf.File, c *Config, taken map[string]bool) error {

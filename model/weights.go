@@ -25,7 +25,8 @@ type weights struct {
 	perLayerNorm  []float32        // [perLayer]
 	layers        []layer
 
-	piece int64 // bytes that each worker takes for matrices that are read when they are needed, 0 if there are none
+	piece   int64 // bytes that each worker takes for matrices that are read when they are needed, 0 if there are none
+	unknown error // what Options.AllowUnknown has let pass
 }
 
 // layer is one block. What a kind of model does not have is nil.
@@ -285,8 +286,10 @@ func load(f *gguf.File, c *Config, o Options) (*weights, error) {
 	if c.Experts > 0 && !slices.ContainsFunc(w.layers, func(l layer) bool { return l.experts != nil }) {
 		l.fail("blk.0.ffn_gate_inp.weight is missing, but gemma4.expert_count is %d", c.Experts)
 	}
-	if l.err == nil && !o.AllowUnknown {
-		l.err = understood(f, c, l.taken)
+	if l.err == nil {
+		if w.unknown = understood(f, c, l.taken); !o.AllowUnknown {
+			l.err = w.unknown
+		}
 	}
 	w.piece = l.piece
 	return w, l.err

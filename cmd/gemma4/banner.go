@@ -21,6 +21,9 @@ func (t *talk) banner() {
 	info := t.m.Info()
 	t.note("%s: %s parameters in %s", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes))
 	t.note("%s", t.runsOn(info))
+	for _, c := range info.Companions {
+		t.note("%s", companion(c))
+	}
 	if t.model.Path == "" {
 		t.note("%s", nanoKnows)
 	}
@@ -37,6 +40,14 @@ func (t *talk) runsOn(info gemma4.Info) string {
 		why = "as -threads says"
 	}
 	return fmt.Sprintf("%s kernels; threads: %d (%s)", info.Level, info.Threads, why)
+}
+
+// companion tells what became of a file that was found beside the model.
+func companion(c gemma4.CompanionInfo) string {
+	if c.Left != nil {
+		return fmt.Sprintf("%s left: %s: %v", c.Kind, c.File, c.Left)
+	}
+	return fmt.Sprintf("%s: %s: %s; it fits, and a later version uses it", c.Kind, c.File, c.About)
 }
 
 func modelName(info gemma4.Info) string { return cmp.Or(info.Name, "a model without a name") }

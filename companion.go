@@ -1,0 +1,192 @@
+package gemma4
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/model"
+)
+
+// Companion is a GGUF file that goes with a model: one of a path, any one part of a split file; bytes, which must not change while the model
+// is open; and Size bytes behind a reader. The zero value is none.
+type Companion struct {
+	Path   string      // of the file
+	Bytes  []byte      // all of it
+	Reader io.ReaderAt // allows calls from several goroutines
+	Size   int64       // of Reader, in bytes
+}
+
+// CompanionInfo says what a file is that was given as a companion of a model, or found beside it.
+type CompanionInfo struct {
+	Kind  string // "projector" or "drafter"
+	File  string // its path, "bytes" or "reader"
+	Name  string // general.name, may be empty
+	About string // such as "images (gemma4v), sounds (gemma4a)" or "4 layers of width 256"; empty if it is none for this model
+	Bytes int64  // of the file, or of all parts
+	Left  error  // why it does not go with the model; nil if it does, and the model keeps it open
+}
+
+// companion is a file that was looked at.
+type companion struct {
+	CompanionInfo
+	file *gguf.File // nil if it was left
+}
+
+func (c *companion) close() error {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.Close()
+}
+
+// leave closes a companion, which does not go with the model.
+func (c *companion) leave(err error) {
+	c.close()
+	c.file, c.Left = nil, err
+}
+
+// companionKind is what may go with a model.
+type companionKind struct {
+	name  string
+	named func(file string) bool // of lower-case names: as such files usually are
+	read  func(f *gguf.File, c *model.Config) (about fmt.Stringer, err error)
+}
+
+var (
+	projectorKind = companionKind{"projector",
+		func(file string) bool { return strings.Contains(file, "mmproj") },
+		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadProjector(f, c) }}
+	drafterKind = companionKind{"drafter",
+		func(file string) bool { return strings.Contains(file, "assistant") || strings.HasPrefix(file, "mtp-") },
+		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadDrafter(f, c) }}
+)
+
+// companions opens what goes with a model: what was given, or else what lies beside the files at paths.
+func (l Loader) companions(m *model.Model, log *slog.Logger, paths []string) (all []companion, err error) {
+	defer func() {
+		if err != nil {
+			for _, c := range all {
+				c.close()
+			}
+			all = nil
+		}
+	}()
+	for _, x := range []struct {
+		kind  companionKind
+		given Companion
+	}{{projectorKind, l.Projector}, {drafterKind, l.Drafter}} {
+		switch given := x.given; {
+		case given.Path != "" || given.Bytes != nil || given.Reader != nil:
+			c, err := x.kind.open(given, &m.Config)
+			if err != nil {
+				return all, err
+			}
+			all = append(all, c)
+		case !l.Alone && len(paths) > 0:
+			all = append(all, x.kind.beside(paths, &m.Config)...)
+		}
+	}
+	for _, c := range all {
+		c.log(log)
+	}
+	return all, nil
+}
+
+// open opens a companion that was given.
+func (k companionKind) open(given Companion, m *model.Config) (companion, error) {
+	name, sources := given.Path, 0
+	for _, is := range []bool{given.Path != "", given.Bytes != nil, given.Reader != nil} {
+		if is {
+			sources++
+		}
+	}
+	var f *gguf.File
+	var err error
+	switch {
+	case sources > 1:
+		return companion{}, fmt.Errorf("the %s is given as more than one of a path, bytes and a reader", k.name)
+	case given.Bytes != nil:
+		name = "bytes"
+		f, err = gguf.OpenBytes(given.Bytes)
+	case given.Reader != nil:
+		name = "reader"
+		f, err = gguf.OpenReaderAt(gguf.Part{Name: name, ReaderAt: given.Reader, Size: given.Size})
+	default:
+		f, err = gguf.Open(given.Path)
+	}
+	if err != nil {
+		return companion{}, fmt.Errorf("the %s: %w", k.name, err)
+	}
+	c := k.look(name, f, nil, m)
+	if c.Left != nil {
+		return companion{}, fmt.Errorf("the %s %s does not fit the model: %w", k.name, name, c.Left)
+	}
+	return c, nil
+}
+
+// look says what an opened file is.
+func (k companionKind) look(name string, f *gguf.File, err error, m *model.Config) companion {
+	c := companion{CompanionInfo{Kind: k.name, File: name}, f}
+	if err != nil {
+		c.Left = err
+		return c
+	}
+	c.Name, _ = f.Metadata.Text("general.name")
+	c.Bytes = f.Size()
+	about, err := k.read(f, m)
+	if err != nil {
+		c.leave(err)
+		return c
+	}
+	c.About = about.String()
+	return c
+}
+
+// beside returns the files with usual names beside those at paths, of which at most one is not left.
+func (k companionKind) beside(paths []string, m *model.Config) (found []companion) {
+	folder := filepath.Dir(paths[0])
+	entries, _ := os.ReadDir(folder) // who cannot list it can still open the model
+	own := map[string]bool{}
+	for _, path := range paths {
+		own[whole(filepath.Base(path))] = true
+	}
+	fits := 0
+	for _, e := range entries {
+		name := e.Name()
+		lower := strings.ToLower(name)
+		part := parts.FindStringSubmatch(name)
+		if e.IsDir() || filepath.Ext(lower) != ".gguf" || !k.named(lower) || own[whole(name)] || part != nil && part[1] != "00001" {
+			continue
+		}
+		path := filepath.Join(folder, name)
+		f, err := gguf.Open(path)
+		c := k.look(path, f, err, m)
+		if c.Left == nil {
+			fits++
+		}
+		found = append(found, c)
+	}
+	if fits > 1 {
+		for i := range found {
+			if c := &found[i]; c.Left == nil {
+				c.leave(errSeveral)
+			}
+		}
+	}
+	return found
+}
+
+var errSeveral = errors.New("several beside the model fit it: Loader has a field that names one")
+
+// parts matches the end of the name of a split file's part.
+var parts = regexp.MustCompile(`-(\d{5})-of-(\d{5})\.gguf$`)
+
+// whole returns a name that all parts of a split file have in common.
+func whole(name string) string { return parts.ReplaceAllString(name, "-of-$2.gguf") }

@@ -1,0 +1,66 @@
+package testdata
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/gogemma/gemma4/gguf"
+)
+
+// Projector returns a file with as much of a projector of images and sounds as tells for which models it is: those of that width.
+func Projector(t testing.TB, width int) (*gguf.Metadata, []gguf.Source) {
+	m := metadata(t,
+		"general.architecture", "clip",
+		"general.name", "eyes and ears",
+		"clip.has_vision_encoder", true,
+		"clip.has_audio_encoder", true,
+		"clip.vision.projector_type", "gemma4v",
+		"clip.audio.projector_type", "gemma4a")
+	return m, []gguf.Source{Zeros("mm.input_projection.weight", 96, width), Zeros("mm.a.input_projection.weight", 128, width)}
+}
+
+// Drafter returns a file with as much of a drafter as tells for which models it is: those of that width, vocabulary and head sizes of global
+// and sliding layers.
+func Drafter(t testing.TB, width, vocabulary, global, sliding int) (*gguf.Metadata, []gguf.Source) {
+	const arch, own = "gemma4-assistant", 32
+	m := metadata(t,
+		"general.architecture", arch,
+		"general.name", "drafter",
+		arch+".block_count", uint32(4),
+		arch+".embedding_length", uint32(own),
+		arch+".embedding_length_out", uint32(width),
+		arch+".attention.key_length", uint32(global),
+		arch+".attention.key_length_swa", uint32(sliding))
+	return m, []gguf.Source{Zeros("token_embd.weight", own, vocabulary), Zeros("nextn.pre_projection.weight", 2*width, own),
+		Zeros("nextn.post_projection.weight", own, width)}
+}
+
+func metadata(t testing.TB, pairs ...any) *gguf.Metadata {
+	t.Helper()
+	m := new(gguf.Metadata)
+	for ; len(pairs) > 0; pairs = pairs[2:] {
+		if err := m.Set(pairs[0].(string), pairs[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// Zeros returns an F32 tensor of zeros.
+func Zeros(name string, dims ...int) gguf.Source {
+	n := 4
+	for _, d := range dims {
+		n *= d
+	}
+	return gguf.NewSource(name, gguf.F32, dims, make([]byte, n))
+}
+
+// Bytes returns the file that holds these keys and tensors.
+func Bytes(t testing.TB, m *gguf.Metadata, tensors []gguf.Source) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := gguf.Write(&b, m, tensors); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,35 @@
+package gemma4
+
+import (
+	"context"
+	"log/slog"
+)
+
+// silent is the logger of those who gave none.
+var silent = slog.New(slog.DiscardHandler)
+
+// logOpened tells what was opened, and how it runs.
+func (m *Model) logOpened(file, why string) {
+	if !m.log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	info := m.Info()
+	architecture, _ := m.file.Metadata.Text("general.architecture")
+	m.log.Info("model opened", "file", file, "architecture", architecture, "name", info.Name, "bytes", info.Bytes,
+		"parameters", info.Parameters, "context", info.Context, "kernels", info.Level, "threads", info.Threads, "why", why)
+	if err := m.graph.Unknown(); err != nil {
+		m.log.Warn("unknown keys or tensors allowed", "file", file, "error", err)
+	}
+	if m.templateErr != nil {
+		m.log.Warn("chat template cannot be used", "file", file, "error", m.templateErr)
+	}
+}
+
+// log tells what became of a companion.
+func (c *CompanionInfo) log(log *slog.Logger) {
+	if c.Left != nil {
+		log.Info("companion left", "kind", c.Kind, "file", c.File, "error", c.Left)
+		return
+	}
+	log.Info("companion opened", "kind", c.Kind, "file", c.File, "about", c.About, "bytes", c.Bytes)
+}
