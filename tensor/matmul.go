@@ -99,8 +99,8 @@ func (m *MatMul) Run(a Arithmetic, products ...Product) error {
 	}
 	m.ops.Add(ops)
 	var err error
+	m.packing = packs > 0 // set anew: a panic may have left the last region early
 	if packs > 0 {
-		m.packing = true
 		err = m.pool.Run(packs, m)
 		m.packing = false
 	}
