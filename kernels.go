@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
@@ -12,9 +13,28 @@ import (
 // levelNames are the names that GEMMA4_CPU may have, on any machine. Those of one architecture stand in ascending order.
 var levelNames = []string{"portable", "avx2", "avx512", "amx", "neon", "dotprod", "i8mm"}
 
-// Levels returns the tables of inner loops that this machine runs, the slowest first. The first is tensor.Portable().
+// Levels returns the tables of inner loops that this machine runs, the slowest first. The first is tensor.Portable(). The tables are the
+// caller's own; what their pointers lead to must not be changed.
 func Levels() []*tensor.Kernels {
-	return append([]*tensor.Kernels{tensor.Portable()}, levelsWith(machine.Supports)...)
+	levels := []*tensor.Kernels{tensor.Portable()}
+	for _, level := range levelsWith(machine.Supports) {
+		levels = append(levels, copyOf(level))
+	}
+	return levels
+}
+
+// level makes a table that is built when it is first asked for, once per process, and never changed: callers get copies.
+func level(name string, build func() *tensor.Kernels) func() *tensor.Kernels {
+	return sync.OnceValue(func() *tensor.Kernels {
+		k := build()
+		k.Name = name
+		return k
+	})
+}
+
+func copyOf(k *tensor.Kernels) *tensor.Kernels {
+	c := *k
+	return &c
 }
 
 // BestKernels returns the fastest inner loops that this machine runs. The environment variable GEMMA4_CPU caps the choice at

@@ -29,32 +29,29 @@ func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 }
 
 // avx2 is the level of x86 since 2013: AVX2, FMA and F16C.
-func avx2() *tensor.Kernels {
+var avx2 = level("avx2", func() *tensor.Kernels {
 	k := tensor.Portable()
-	k.Name = "avx2"
 	elementsAVX2(k)
 	k.Sum = sumWith(sumAVX2)
 	kernels.AVX2(k, machine.Supports(cpuid.AVXVNNI))
 	return k
-}
+})
 
 // avx512 is the level of servers since 2019 and AMD since Zen 4: AVX-512 with VNNI, VBMI and GFNI.
-func avx512() *tensor.Kernels {
-	k := avx2()
-	k.Name = "avx512"
+var avx512 = level("avx512", func() *tensor.Kernels {
+	k := copyOf(avx2())
 	elementsAVX512(k)
 	k.Sum = sumWith(sumAVX512)
 	kernels.AVX512(k)
 	return k
-}
+})
 
 // amx is the level of Xeons since 2023: avx512, and tiles of bf16.
-func amx() *tensor.Kernels {
-	k := avx512()
-	k.Name = "amx"
+var amx = level("amx", func() *tensor.Kernels {
+	k := copyOf(avx512())
 	kernels.AMX(k)
 	return k
-}
+})
 
 // vectors are the loops of one level, over operands whose bounds have been checked. What they compute is said in
 // tensor.Kernels, in which order in the assembly. Callers hand over a row or a slice of one: of 2¹⁸ elements, a vocabulary, the slowest

@@ -23,9 +23,8 @@ func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 }
 
 // neon is the level of every 64-bit ARM processor: the vectors of ARMv8.0, as in the Raspberry Pi 4.
-func neon() *tensor.Kernels {
+var neon = level("neon", func() *tensor.Kernels {
 	k := tensor.Portable()
-	k.Name = "neon"
 	k.Decode[tensor.F16] = decodeF16
 	k.Decode[tensor.BF16] = decodeBF16
 	k.Dot = dot
@@ -45,23 +44,21 @@ func neon() *tensor.Kernels {
 	k.Sum = sum
 	kernels.NEON(k)
 	return k
-}
+})
 
 // dotprod is the level of processors with SDOT, as in the Raspberry Pi 5.
-func dotprod() *tensor.Kernels {
-	k := neon()
-	k.Name = "dotprod"
+var dotprod = level("dotprod", func() *tensor.Kernels {
+	k := copyOf(neon())
 	kernels.Dotprod(k)
 	return k
-}
+})
 
 // i8mm is the level of processors with SMMLA and BFMMLA: servers and phones since 2021, and Apple's since the M2.
-func i8mm() *tensor.Kernels {
-	k := dotprod()
-	k.Name = "i8mm"
+var i8mm = level("i8mm", func() *tensor.Kernels {
+	k := copyOf(dotprod())
 	kernels.I8MM(k)
 	return k
-}
+})
 
 // Elementwise. The functions in assembly take lengths of which the comments tell; what is left over is padded, or left to the
 // portable function where that gives the same bits.

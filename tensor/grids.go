@@ -30,6 +30,36 @@ var (
 	iq3sBook   = sync.OnceValue(func() []uint64 { return book(iq3sGrid[:], iq3sValues, 3) })
 )
 
+// CodebookValues returns the values of the codebook of an IQ1, IQ2 or IQ3 format, a byte each: for each index eight, or in IQ3 four. IQ2 and
+// IQ3 have magnitudes, IQ1 eight times its values, plus 9. Other formats have none: nil. The bytes are made anew for each call.
+func CodebookValues(f Format) []byte {
+	var book []uint64
+	values := 8
+	switch f {
+	case IQ1_S, IQ1_M:
+		book = iq1sBook()
+	case IQ2_XXS:
+		book = iq2xxsBook()
+	case IQ2_XS:
+		book = iq2xsBook()
+	case IQ2_S:
+		book = iq2sBook()
+	case IQ3_XXS:
+		book, values = iq3xxsBook(), 4
+	case IQ3_S:
+		book, values = iq3sBook(), 4
+	default:
+		return nil
+	}
+	b := make([]byte, 0, values*len(book))
+	for _, entry := range book {
+		for j := range values {
+			b = append(b, byte(entry>>(8*j)))
+		}
+	}
+	return b
+}
+
 // book looks the values up whose numbers, of so many bits each, are the entries of a grid: eight of 2 bits or four of 3.
 func book(grid []uint16, values []byte, bits int) []uint64 {
 	b := make([]uint64, len(grid))

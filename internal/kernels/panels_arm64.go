@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"encoding/binary"
+	"sync"
 	"unsafe"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -56,35 +57,28 @@ var unpacked = [...]tensor.Format{
 	tensor.TQ1_0, tensor.TQ2_0, tensor.MXFP4, tensor.NVFP4,
 }
 
-// The codebooks as weights: eight for each index, four of IQ3. The assembly looks them up.
-var (
-	iq1Weights    = codebook(tensor.IQ1_S, -8, 0, 8)
-	iq2xxsWeights = codebook(tensor.IQ2_XXS, 8, 25, 43)
-	iq2xsWeights  = codebook(tensor.IQ2_XS, 8, 25, 43)
-	iq2sWeights   = codebook(tensor.IQ2_S, 8, 25, 43)
-	iq3xxsWeights = codebook(tensor.IQ3_XXS, 4, 12, 20, 28, 36, 44, 52, 62)
-	iq3sWeights   = codebook(tensor.IQ3_S, 1, 3, 5, 7, 9, 11, 13, 15)
-)
+// The codebooks as weights: eight for each index, four of IQ3. The assembly looks them up by these names.
+var iq1Weights, iq2xxsWeights, iq2xsWeights, iq2sWeights, iq3xxsWeights, iq3sWeights []byte
 
-// codebook looks up the levels of a format's codebook.
-func codebook(f tensor.Format, levels ...int8) []int8 {
-	n, bits := 8, 2
-	if len(levels) == 8 {
-		n, bits = 4, 3
+// makeCodebooks comes before every call of assembly that looks something up.
+var makeCodebooks = sync.OnceFunc(func() {
+	iq1Weights = tensor.CodebookValues(tensor.IQ1_S)
+	for i := range iq1Weights {
+		iq1Weights[i] -= 9
 	}
-	codes := tensor.Codebook(f)
-	weights := make([]int8, 0, n*len(codes))
-	for _, code := range codes {
-		for i := range n {
-			weights = append(weights, levels[int(code)>>(i*bits)&(1<<bits-1)])
-		}
-	}
-	return weights
-}
+	iq2xxsWeights = tensor.CodebookValues(tensor.IQ2_XXS)
+	iq2xsWeights = tensor.CodebookValues(tensor.IQ2_XS)
+	iq2sWeights = tensor.CodebookValues(tensor.IQ2_S)
+	iq3xxsWeights = tensor.CodebookValues(tensor.IQ3_XXS)
+	iq3sWeights = tensor.CodebookValues(tensor.IQ3_S)
+})
 
 // unpack sets the units of a row. It is no table, so that arguments do not escape.
 func unpack(f tensor.Format, dst []unit, row []byte) {
 	_ = dst[tensor.Q8Len(len(row)/f.BlockBytes()*f.BlockLen())-1]
+	if tensor.Codebook(f) != nil {
+		makeCodebooks()
+	}
 	switch f {
 	case tensor.Q4_0:
 		unpackQ40(&row[0], len(row), &dst[0])

@@ -178,9 +178,10 @@ func TestUnitsStandForTheWeights(t *testing.T) {
 
 // TestCodebooksHoldEveryIndex: the assembly looks up whatever a file says.
 func TestCodebooksHoldEveryIndex(t *testing.T) {
+	makeCodebooks()
 	for _, c := range []struct {
 		name    string
-		weights []int8
+		weights []byte
 		size    int
 	}{
 		{"IQ1", iq1Weights, 8 << 11}, {"IQ2_XXS", iq2xxsWeights, 8 << 8}, {"IQ2_XS", iq2xsWeights, 8 << 9},

@@ -1,6 +1,11 @@
 package kernels
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
 
 //go:generate go -C ../.. run ./internal/cmd/asm
 
@@ -9,4 +14,9 @@ type rowFormat struct {
 	format    tensor.Format
 	halves    bool // at avx2: halves of 32 columns have scales of their own
 	offset512 byte // at avx512: makes values unsigned; 1 where they are, as with a minimum
+}
+
+// codebook makes what a row kernel looks up when it is first needed. Formats without a codebook get no bytes: nil.
+func codebook(bytes func() []byte) func() *byte {
+	return sync.OnceValue(func() *byte { return unsafe.SliceData(bytes()) })
 }

@@ -14,32 +14,36 @@ const callBytes = 1 << 14
 
 func rowKernel(kernel rows) tensor.RowKernel {
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
-		w, x = w[:rows*rowBytes], x[:n*units]
-		step := max(1, callBytes/max(1, rowBytes))
-		for r := 0; r < rows && rowBytes > 0; r += step {
-			m := min(step, rows-r)
-			for t := 0; t < n; t += 4 {
-				d := dst[t*stride+r:]
-				k := min(4, n-t)
-				_ = d[(k-1)*stride+m-1]
-				kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*units], units, k)
-			}
-		}
+		calls(kernel, dst, stride, w, rowBytes, rows, x, units, n)
+	}
+}
+
+// bookRowKernel is rowKernel for a format with a codebook.
+func bookRowKernel(kernel rows) tensor.RowKernel {
+	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
+		makeCodebooks()
+		calls(kernel, dst, stride, w, rowBytes, rows, x, units, n)
 	}
 }
 
 func floatRowKernel(kernel floatRows) tensor.FloatRowKernel {
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		w, x = w[:rows*rowBytes], x[:n*cols]
-		step := max(1, callBytes/max(1, rowBytes))
-		for r := 0; r < rows && rowBytes > 0; r += step {
-			m := min(step, rows-r)
-			for t := 0; t < n; t += 4 {
-				d := dst[t*stride+r:]
-				k := min(4, n-t)
-				_ = d[(k-1)*stride+m-1]
-				kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*cols], cols, k)
-			}
+		calls(kernel, dst, stride, w, rowBytes, rows, x, cols, n)
+	}
+}
+
+// calls checks the arguments of a row kernel and cuts its work: activations x are n tokens of so many units or floats.
+func calls[X tensor.Q8 | float32](kernel func(dst *float32, stride int, w *byte, rowBytes, rows int, x *X, length, n int),
+	dst []float32, stride int, w []byte, rowBytes, rows int, x []X, length, n int) {
+	w, x = w[:rows*rowBytes], x[:n*length]
+	step := max(1, callBytes/max(1, rowBytes))
+	for r := 0; r < rows && rowBytes > 0; r += step {
+		m := min(step, rows-r)
+		for t := 0; t < n; t += 4 {
+			d := dst[t*stride+r:]
+			k := min(4, n-t)
+			_ = d[(k-1)*stride+m-1]
+			kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*length], length, k)
 		}
 	}
 }

@@ -1,10 +1,6 @@
 package kernels
 
-import (
-	"unsafe"
-
-	"github.com/gogemma/gemma4/tensor"
-)
+import "github.com/gogemma/gemma4/tensor"
 
 // rowsAVX2 fills in the rows arithmetic for AVX2, with the dot product instruction of AVX-VNNI where the machine has it. Both
 // give the same bits.
@@ -13,8 +9,9 @@ func rowsAVX2(k *tensor.Kernels, vnni bool) {
 	if vnni {
 		kind = len(rowFormats)
 	}
+	wide := tensor.PortableRows().Rows
 	for i, f := range rowFormats {
-		k.Rows[f.format] = rowKernelAVX2(f, kind+i)
+		k.Rows[f.format] = rowKernelAVX2(f, kind+i, wide[f.format])
 	}
 	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
 		floatRowKernelAVX2(rowsF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
@@ -33,15 +30,15 @@ const (
 )
 
 // rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at
-// once. One or two tokens, and very few rows, go token by token; the bits are the same.
-func rowKernelAVX2(format rowFormat, kind int) tensor.RowKernel {
+// once. One or two tokens, and very few rows, go token by token; the bits are the same. Rows that are too wide for it, wider than any of
+// Gemma 4, go to wide.
+func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.RowKernel {
 	f := format.format
 	superBytes, shareBytes := f.RowBytes(256), 32
 	if format.halves {
 		shareBytes = 64
 	}
-	table := unsafe.SliceData(tableAVX2(f))
-	wide := tensor.PortableRows().Rows[f]
+	book := codebook(func() []byte { return tensor.CodebookValues(f) })
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows <= 0 || n <= 0 {
 			return
@@ -50,12 +47,13 @@ func rowKernelAVX2(format rowFormat, kind int) tensor.RowKernel {
 		supers := (rowBytes + superBytes - 1) / superBytes
 		w, x, dst = w[:rows*rowBytes], x[:n*units], dst[:(n-1)*stride+rows]
 		if supers == 0 || supers > rowSupers {
-			wide(dst, stride, w, rowBytes, rows, x, units, n) // wider than any Gemma 4
+			wide(dst, stride, w, rowBytes, rows, x, units, n)
 			return
 		}
 		if units != tensor.Q8Len(rowBytes/f.BlockBytes()*f.BlockLen()) {
 			panic("gemma4: activations are not as long as rows")
 		}
+		table := book()
 		odd := shareBytes == 64 && units%2 == 1 // NVFP4 alone, as tiles of halves take two units at a time
 		batch := min(rowTokens, rowShares/(supers*shareBytes)&^3)
 		for t := 0; t < n; t += batch {
@@ -76,26 +74,6 @@ func rowKernelAVX2(format rowFormat, kind int) tensor.RowKernel {
 			}
 		}
 	}
-}
-
-// tableAVX2 returns the values of a codebook's entries, a byte each: magnitudes, or 9 and eight times the values of IQ1.
-func tableAVX2(f tensor.Format) (table []byte) {
-	levels, values, width := []int{8, 25, 43, 0}, 8, 2
-	switch f {
-	case tensor.IQ1_S, tensor.IQ1_M:
-		levels = []int{1, 9, 17, 9}
-	case tensor.IQ3_XXS:
-		levels, values, width = []int{4, 12, 20, 28, 36, 44, 52, 62}, 4, 3
-	case tensor.IQ3_S:
-		levels, values, width = []int{1, 3, 5, 7, 9, 11, 13, 15}, 4, 3
-	}
-	for _, codes := range tensor.Codebook(f) {
-		for range values {
-			table = append(table, byte(levels[codes&(1<<width-1)]))
-			codes >>= width
-		}
-	}
-	return table
 }
 
 // rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1.

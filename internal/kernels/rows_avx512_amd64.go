@@ -64,7 +64,8 @@ const (
 
 // rowKernel512 returns the kernel of a format.
 func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
-	f, table := format.format, table512(format.format)
+	f := format.format
+	book := codebook(func() []byte { return table512(f) })
 	size := f.RowBytes(256)
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows == 0 || n == 0 {
@@ -83,7 +84,7 @@ func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
 		}
 		c := rows512{
 			stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(tensor.Q8{})),
-			table: unsafe.SliceData(table), kernel: kernel, offset: format.offset512, size: size, full: full, tail: tail, xtail: xtail,
+			table: book(), kernel: kernel, offset: format.offset512, size: size, full: full, tail: tail, xtail: xtail,
 		}
 		for t := 0; t < n; t += c.n {
 			c.n, c.depth, c.ahead = min(n-t, 8), rows512Several, rows512Rows*rowBytes
