@@ -84,8 +84,8 @@ func (f *Full) UnmarshalText(text []byte) error {
 // [ErrBusy] and leaves Messages as they are. So do Fork, Save and all other methods that do more than look. Close never waits, and ends
 // the answer.
 type Chat struct {
-	// Options may be changed between answers, but of SessionOptions only Progress: the session is made with the others, and once they are
-	// changed the next answer is an error.
+	// Options may be changed between answers, but of SessionOptions only Progress and Trace: the session is made with the others, and once
+	// they are changed the next answer is an error.
 	Options ChatOptions
 	// Messages is the conversation so far, without the system instruction of Options. It may be changed between answers.
 	Messages []chat.Message
@@ -219,7 +219,7 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	before := c.Messages
 	c.Messages = append(c.Messages, messages...)
 	c.dropped = 0
-	c.s.options.Progress = c.Options.Progress
+	c.s.options.Progress, c.s.options.Trace = c.Options.Progress, c.Options.Trace
 	var ids []int32
 	if err = c.check(); err == nil {
 		err = textOnly(c.Messages)
@@ -291,6 +291,7 @@ func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) (
 		return nil, err
 	}
 	c.dropped += len(c.Messages) - len(messages)
+	c.s.m.log.Debug("messages dropped", "messages", len(c.Messages)-len(messages))
 	c.Messages = messages
 	return prompt, nil
 }

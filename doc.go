@@ -93,6 +93,13 @@
 //	…
 //	err = c.Update("talk.gguf") // after each turn
 //
+// # Looking inside
+//
+// Loader.Logger, a [log/slog.Logger], is told what was opened, on which kernels and why on so many threads, and at its level Debug what goes
+// on underneath: prefixes reused and evicted, texts taken back further than wanted, files written. What users and the model write is not for
+// it. SessionOptions.Trace is called with each chunk of a prompt, each token, and what is given up, with times; [Trace] costs nothing where it
+// is nil.
+//
 // # Results
 //
 // The same file, options and seed give the same bytes on the same machine, with any number of threads and however a prompt is

@@ -318,6 +318,7 @@ func (e *engine) close() (err error) {
 		for _, c := range e.companions {
 			err = errors.Join(err, c.close())
 		}
+		e.log.Info("model closed")
 	})
 	return err
 }

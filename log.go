@@ -25,6 +25,13 @@ func (m *Model) logOpened(file, why string) {
 	}
 }
 
+// logRewind tells of positions of a text that are to be read again because the history does not hold them.
+func (s *Session) logRewind(wanted, left int) {
+	if left < wanted {
+		s.m.log.Debug("rewound further than wanted", "wanted", wanted, "left", left)
+	}
+}
+
 // log tells what became of a companion.
 func (c *CompanionInfo) log(log *slog.Logger) {
 	if c.Left != nil {

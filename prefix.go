@@ -236,12 +236,14 @@ func (r *reading) advance(at int) {
 
 // step is called when the session has read a chunk: it keeps what is to be kept of it.
 func (p *PrefixCache) step(s *Session) {
+	var evicted []EvictInfo
+	defer func() { s.evicted(evicted) }()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r, n := s.reading, s.seq.Pure()
 	for _, at := range r.keep {
 		if at > r.at && at <= n {
-			p.add(r, s.seq, at)
+			evicted = p.add(evicted, r, s.seq, at)
 		}
 	}
 	r.advance(n)
@@ -254,29 +256,41 @@ func (p *PrefixCache) end(s *Session) {
 		return
 	}
 	s.reading = nil
+	var evicted []EvictInfo
+	defer func() { s.evicted(evicted) }()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Computed += int64(s.seq.Len() - r.from)
-	p.add(r, s.seq, s.seq.Pure())
+	evicted = p.add(evicted, r, s.seq, s.seq.Pure())
 	p.readings = slices.DeleteFunc(p.readings, func(x *reading) bool { return x == r })
 	r.advance(len(r.text.ids))
 }
 
-// add keeps the first n positions of a text that was read, if that is worth it.
-func (p *PrefixCache) add(r *reading, g *model.Sequence, n int) {
+// evicted tells what was given up, when the cache serves others again.
+func (s *Session) evicted(list []EvictInfo) {
+	for _, e := range list {
+		s.m.log.Debug("cached prefix evicted", "positions", e.Positions, "bytes", e.Bytes)
+		s.options.Trace.evicted(e)
+	}
+}
+
+// add keeps the first n positions of a text that was read, if that is worth it. It appends to evicted what had to go.
+func (p *PrefixCache) add(evicted []EvictInfo, r *reading, g *model.Sequence, n int) []EvictInfo {
 	if _, cached, _ := p.find(r.prefixKind, r.text, n); p.closed || n-cached < worthwhile || g.Reach(n) < n {
-		return
+		return evicted
 	}
 	t := &cachedText{prefixKind: r.prefixKind, ids: r.text.ids[:n], text: g.SnapshotOf(n)}
 	if t.text.Bytes() > p.limit {
 		t.text.Release()
-		return
+		return evicted
 	}
 	p.touch(t)
 	p.texts = append(p.texts, t)
 	p.pages.Add(t.text)
 	for p.pages.Bytes() > p.limit {
 		oldest := slices.MinFunc(p.texts, func(a, b *cachedText) int { return cmp.Compare(a.used, b.used) })
+		evicted = append(evicted, EvictInfo{Cached: true, Positions: len(oldest.ids), Bytes: oldest.text.Bytes()})
 		p.drop(func(t *cachedText) bool { return t == oldest })
 	}
+	return evicted
 }

@@ -83,6 +83,7 @@ func (s *Session) save(path string, head *gguf.Metadata) error {
 	}
 	s.seq.Keep()
 	s.saved = &savedFile{written, info}
+	s.m.log.Debug("session file replaced", "file", path, "bytes", written.Bytes, "positions", len(s.ids))
 	return nil
 }
 
@@ -199,6 +200,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 	}
 	s.seq.Keep()
 	s.saved = after
+	s.m.log.Debug("session file updated", "file", path, "bytes", written.Bytes, "positions", len(s.ids))
 	return true, nil
 }
 

@@ -32,6 +32,8 @@ type SessionOptions struct {
 	// Progress, if set, is called between the steps of reading a prompt with the positions done and wanted. It may look at the session,
 	// which is busy then, and close it. It must not wait for sessions with the same Prefixes: they may wait for this one.
 	Progress func(done, total int)
+	// Trace, if set, looks into what the session does. Forks have the same.
+	Trace *Trace
 }
 
 // Input is a piece of a prompt: tokens, or embeddings that stand for an image or a sound. Embeddings with an ID are known again, by
@@ -290,12 +292,16 @@ func (s *Session) note() {
 func (s *Session) inPass(f func(p *model.Pass) error) error {
 	p := s.m.pass()
 	s.pass, s.before = p, s.ops-p.Ops()
+	positions, bytes := s.seq.GivenUp()
 	err := f(p)
 	s.mu.Lock()
 	s.note()
 	s.pass = nil
 	s.mu.Unlock()
 	s.m.passes.Put(p)
+	if n, b := s.seq.GivenUp(); n > positions {
+		s.options.Trace.evicted(EvictInfo{Positions: n - positions, Bytes: b - bytes})
+	}
 	return err
 }
 
@@ -372,10 +378,14 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 		return 0, err
 	}
 	if p := s.options.Prefixes; p != nil {
+		before := len(s.ids)
 		if in, err = p.begin(ctx, s, in); err != nil {
 			return len(s.ids), err
 		}
 		defer p.end(s)
+		if n := len(s.ids) - before; n > 0 {
+			s.m.log.Debug("prefix reused", "positions", n)
+		}
 	}
 	reused = len(s.ids)
 	last := reused + s.m.graph.Positions(in...) - 1
@@ -385,6 +395,7 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 // append takes a prompt through the graph. With yield it hands over the logits of the positions that are wanted.
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
 	first := s.seq.Len()
+	at, trace := first, s.options.Trace
 	all := s.m.graph.Identities(s.ids, in...) // what comes lies behind what readers see
 	var last []float32                        // logits of the step at work, in the pass's memory
 	c := &model.Chunk{Sequence: s.seq, Input: in, Want: want}
@@ -394,13 +405,18 @@ func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, y
 			return yield(pos, logits)
 		}
 	}
+	began := trace.prefilling()
 	c.Done = func() error {
 		if yield == nil {
 			last = c.Logits
 		}
-		s.commit(all[:s.seq.Len()], last)
+		n := s.seq.Len()
+		s.commit(all[:n], last)
 		last = nil
-		return s.progress(s.seq.Len()-first, len(all)-first)
+		trace.prefilled(began, n-at, n, len(all)-n)
+		err := s.progress(n-first, len(all)-first)
+		at, began = n, trace.prefilling()
+		return err
 	}
 	return s.inPass(func(p *model.Pass) error { return wrap(p.Read(ctx, c)) })
 }
@@ -427,6 +443,7 @@ func (s *Session) flush(ctx context.Context) error {
 // write takes what ids has more than the sequence, which are tokens, through the graph, and makes ids the text. It sets dst, unless that is
 // nil, to the logits of what follows each.
 func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32) error {
+	began := s.options.Trace.stepping()
 	return s.inPass(func(p *model.Pass) error {
 		s.tokens = appendTokens(s.tokens[:0], ids[s.seq.Len():])
 		logits, err := p.Write(ctx, s.seq, s.tokens...)
@@ -437,6 +454,7 @@ func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32) err
 			*dst = append((*dst)[:0], logits...)
 		}
 		s.commit(ids, logits[len(logits)-s.m.graph.Vocabulary:])
+		s.options.Trace.stepped(began, len(s.tokens), len(ids))
 		return s.open()
 	})
 }
@@ -502,14 +520,16 @@ func (s *Session) rewind(n int) int {
 		return len(s.ids)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	left := n
 	if n < s.seq.Len() {
-		n = s.seq.Truncate(n)
+		left = s.seq.Truncate(n)
 		s.logits = s.logits[:0]
 	}
-	s.ids = s.ids[:n]
+	s.ids = s.ids[:left]
 	s.note()
-	return n
+	s.mu.Unlock()
+	s.logRewind(n, left)
+	return left
 }
 
 // Reuse is [Session.ReuseInput] for a text of tokens alone. It returns how many are kept; read on from there.
@@ -540,11 +560,13 @@ func (s *Session) reuse(in []Input, read bool) (rest []Input) {
 	if read {
 		n = min(n, s.seq.Pure())
 	}
-	s.rewind(text.begin(n, func(n int) int {
+	left := text.begin(n, func(n int) int {
 		if n > s.seq.Len() { // a token just generated
 			return n
 		}
 		return s.seq.Reach(n)
-	}))
+	})
+	s.logRewind(n, left)
+	s.rewind(left)
 	return s.m.behind(in, len(s.ids))
 }

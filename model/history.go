@@ -14,9 +14,11 @@ import (
 
 // history is what a sequence keeps of positions that its window has left.
 type history struct {
-	budget int   // pages, in each sliding layer
-	low    int   // the first page that the running window needs
-	marks  []int // positions to go back to, ascending: ends of turns
+	budget    int   // pages, in each sliding layer
+	low       int   // the first page that the running window needs
+	marks     []int // positions to go back to, ascending: ends of turns
+	pageBytes int64 // of a page in all sliding layers
+	givenUp   int   // pages that forget has dropped
 }
 
 // Mark notes that the text may be taken back to where it ends now. Of all marks the first, which is the end of the system's turn in a
@@ -71,6 +73,7 @@ func (s *Sequence) forget(n int) {
 		}
 		if c.pages[i] != nil && !h.marked(&s.m.Config, i) {
 			over--
+			h.givenUp++
 			for _, c := range s.cache[:s.m.Owners] {
 				if c.sliding {
 					c.drop(i)
@@ -78,6 +81,13 @@ func (s *Sequence) forget(n int) {
 			}
 		}
 	}
+}
+
+// GivenUp returns how many positions' keys and values the sliding layers have given up since the sequence was made, in whole pages, because
+// their windows have passed and there was no room in the history. What Truncate forgets is not counted.
+func (s *Sequence) GivenUp() (positions int, bytes int64) {
+	h := &s.history
+	return h.givenUp * pageLen, int64(h.givenUp) * h.pageBytes
 }
 
 // marked reports whether a mark needs page i.

@@ -81,6 +81,7 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 		return nil, err
 	}
 	if size := m.slidingPageBytes(o.Cache); size > 0 {
+		s.history.pageBytes = size
 		s.history.budget = int(min(max(0, o.History)/size, math.MaxInt32))
 	}
 	s.cache = make([]*kv, len(m.Layers))

@@ -11,6 +11,8 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/testdata"
 	"github.com/gogemma/gemma4/nano"
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +30,35 @@ func converse(t *testing.T, args ...string) (s *clitest.Terminal, wait func() in
 	wait = s.Start(run, append([]string{"-temp", "0", "-history", ""}, args...)...)
 	s.Shows(prompt)
 	return s, wait
+}
+
+func TestTheBannerTellsWhatLiesBesideTheModel(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "model.gguf"), nano.GGUF(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, width := range map[string]int{"mmproj-a.gguf": 256, "mmproj-b.gguf": 1536} {
+		m, tensors := testdata.Projector(t, width)
+		if err := gguf.WriteFile(filepath.Join(dir, name), m, tensors); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("TERM", "xterm")
+	s := clitest.NewTerminal(t)
+	wait := s.Start(run, "-history", "", "-m", filepath.Join(dir, "model.gguf"))
+	shown := s.Shows(prompt)
+	for _, want := range []string{
+		"projector: " + filepath.Join(dir, "mmproj-a.gguf") + ": images (gemma4v), sounds (gemma4a)",
+		"projector left: " + filepath.Join(dir, "mmproj-b.gguf") + ": model: mm.input_projection.weight is [96 1536]",
+	} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q, expected %q in it", shown, want)
+		}
+	}
+	s.Type("\x04")
+	if status := wait(); status != 0 {
+		t.Errorf("status %d", status)
+	}
 }
 
 func TestCtrlCClearsALineAndLeavesOnAnEmptyOneAtTheSecondPress(t *testing.T) {

@@ -1,0 +1,79 @@
+package gemma4
+
+import "time"
+
+// Trace lets a program look inside its sessions: each field that is set is called when that has happened. What is nil costs nothing, the clock
+// is not looked at for it, and none of it makes garbage.
+//
+// They are called on the goroutine of the call at work, one at a time for each session; sessions that share a Trace call it from several
+// goroutines at once. What is told counts already. As in SessionOptions.Progress the session is busy: it may be looked at and closed, the
+// function must not wait for sessions with the same Prefixes, and if it panics and the caller recovers the session holds what it held.
+type Trace struct {
+	Prefill func(PrefillInfo) // a chunk of a prompt went through the model
+	Step    func(StepInfo)    // tokens that were generated did: one, or those of a Write
+	Evict   func(EvictInfo)   // keys and values were given up, and what they were of is read again if it is wanted
+}
+
+// PrefillInfo is a chunk of a prompt.
+type PrefillInfo struct {
+	Positions int           // of the chunk
+	Len       int           // of the text, the chunk included
+	Left      int           // positions of the prompt that are still to come
+	Duration  time.Duration // of the pass; in AllLogits that of its callbacks, too
+}
+
+// Speed returns positions per second.
+func (i PrefillInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
+
+// StepInfo is a pass over generated tokens.
+type StepInfo struct {
+	Positions int           // that were written: 1 in a generation
+	Len       int           // of the text, these included
+	Duration  time.Duration // of the pass; choosing a token does not count
+}
+
+// Speed returns positions per second.
+func (i StepInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
+
+// EvictInfo is what was given up.
+type EvictInfo struct {
+	// Cached: the text of a [PrefixCache] that was not used for longest made room for what this session read. Else the session gave up
+	// pages of its sliding layers that their windows have left and SessionOptions.History does not hold.
+	Cached    bool
+	Positions int   // of the text, or of the pages
+	Bytes     int64 // that they took; of a cached text those too that it shared with others
+}
+
+// prefilling returns when a chunk begins, if anybody wants to know.
+func (t *Trace) prefilling() (now time.Time) {
+	if t != nil && t.Prefill != nil {
+		now = time.Now()
+	}
+	return now
+}
+
+func (t *Trace) prefilled(began time.Time, positions, length, left int) {
+	if t != nil && t.Prefill != nil {
+		t.Prefill(PrefillInfo{positions, length, left, time.Since(began)})
+	}
+}
+
+// stepping returns when a step begins, if anybody wants to know.
+func (t *Trace) stepping() (now time.Time) {
+	if t != nil && t.Step != nil {
+		now = time.Now()
+	}
+	return now
+}
+
+func (t *Trace) stepped(began time.Time, positions, length int) {
+	if t != nil && t.Step != nil {
+		t.Step(StepInfo{positions, length, time.Since(began)})
+	}
+}
+
+func (t *Trace) evicted(i EvictInfo) {
+	if t != nil && t.Evict != nil {
+		t.Evict(i)
+	}
+}
