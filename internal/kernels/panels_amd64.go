@@ -9,8 +9,8 @@ import (
 )
 
 // Panels are some rows of weights that many tokens are multiplied with. At avx2 they are bytes or words, by format, at avx512 bytes, and
-// of weights that are floats at both levels floats. The layouts stand in the assembly, panels_avx2_amd64.s and
-// panels_avx512_amd64.s. Those of amx are in files of their own, amx_*.
+// of weights that are floats at both levels floats. The layouts stand in the assembly,
+// panels_avx{2,512}_{products,floats}_amd64.s. Those of amx are in files of their own, amx_*.
 
 // panelKind is the form of a panel. It stands in the first byte of the panel's header.
 type panelKind byte

@@ -1,0 +1,145 @@
+#include "panels_amd64.h"
+
+// What the files of avx512's panels share.
+
+// TILES. A step of a tile is done for each of its tokens: TOKENSn has STEP for n of them, with the integer sums I and J and the float
+// sums F and G of token t, for rows 0–15 and 16–31; d goes to STEP.
+#define TOKENS1(STEP, d) STEP(d, 0, Z0, Z6, Z12, Z18)
+#define TOKENS2(STEP, d) TOKENS1(STEP, d) STEP(d, 1, Z1, Z7, Z13, Z19)
+#define TOKENS3(STEP, d) TOKENS2(STEP, d) STEP(d, 2, Z2, Z8, Z14, Z20)
+#define TOKENS4(STEP, d) TOKENS3(STEP, d) STEP(d, 3, Z3, Z9, Z15, Z21)
+#define TOKENS5(STEP, d) TOKENS4(STEP, d) STEP(d, 4, Z4, Z10, Z16, Z22)
+#define TOKENS6(STEP, d) TOKENS5(STEP, d) STEP(d, 5, Z5, Z11, Z17, Z23)
+
+// The arguments, before the first function: vet takes them for arguments of the function above.
+#define PANELARGS \
+	MOVQ  dst+0(FP), DX      \
+	MOVQ  stride+8(FP), SI   \
+	MOVQ  w+16(FP), R8       \
+	MOVQ  x+24(FP), R9       \
+	MOVQ  n+32(FP), R10      \
+	MOVQ  blocks+40(FP), R11 \
+	MOVL  exist+48(FP), AX   \
+	MOVL  add+52(FP), BX     \
+	SHLQ  $2, SI             \
+	KMOVW AX, K1             \
+	SHRL  $16, AX            \
+	KMOVW AX, K2             \
+	KMOVW BX, K3             \
+	SHRL  $16, BX            \
+	KMOVW BX, K4
+
+#define ZERO(d, t, I, J, F, G) \
+	VPXORD F, F, F \
+	VPXORD G, G, G
+
+// K1 and K2 are the rows that exist, K3 and K4 the same or, where dst does not count yet, none.
+#define OUT(d, t, I, J, F, G) \
+	VMOVUPS.Z (DX), K3, Z26   \
+	VMOVUPS.Z 64(DX), K4, Z27 \
+	VADDPS    Z26, F, F       \
+	VADDPS    Z27, G, G       \
+	VMOVUPS   F, K1, (DX)     \
+	VMOVUPS   G, K2, 64(DX)   \
+	ADDQ      SI, DX
+
+// AHEAD fetches what OUT will need of dst.
+#define AHEAD \
+	LEAQ       (DX)(SI*2), R12 \
+	ADDQ       SI, R12         \
+	PREFETCHT0 (DX)            \
+	PREFETCHT0 64(DX)          \
+	PREFETCHT0 (DX)(SI*1)      \
+	PREFETCHT0 64(DX)(SI*1)    \
+	PREFETCHT0 (DX)(SI*2)      \
+	PREFETCHT0 64(DX)(SI*2)    \
+	PREFETCHT0 (R12)           \
+	PREFETCHT0 64(R12)         \
+	PREFETCHT0 (R12)(SI*1)     \
+	PREFETCHT0 64(R12)(SI*1)   \
+	PREFETCHT0 (R12)(SI*2)     \
+	PREFETCHT0 64(R12)(SI*2)
+
+// DONE ends a tile of T tokens of XB bytes each.
+#define DONE(T, TOKENS, XB) \
+	TOKENS(OUT, 0)       \
+	ADDQ $(XB*T), R9     \
+	SUBQ $T, R10         \
+	JMP  next
+
+// PACKING. A call packs 16 rows, the lanes of a vector, from one end to the other. R12 is a table of 16 pointers to rows, R13
+// the offset of the block at hand in each of them, DI where it goes, CX how many blocks are left, K1 the rows that exist.
+// Bytes are loaded row by row, four rows to a register, and transposed, so that a register holds four bytes of
+// each of 16 rows, here called a quad: the form that the panel has.
+
+#define WBLOCK 1152
+#define OBLOCK 1280
+
+// ALIGN makes BX the scratch at the frame's bottom, on a cache line.
+#define ALIGN \
+	LEAQ 63(SP), BX \
+	ANDQ $~63, BX
+
+#define PACKARGS(EXIST) \
+	FPACKARGS    \
+	MOVL  EXIST, AX \
+	KMOVW AX, K1
+
+// FETCH has two lines of each row brought into the cache, 512 bytes further than the block at hand, or, past the end of a row, as much
+// further in the row 16 below: the one that its lane packs next.
+#define FETCH \
+	FURTHER(15)  \
+	FETCHROWS(0) \
+	FETCHROWS(8)
+
+// FOUR loads 16 bytes at offset o of rows r, r+4, r+8, r+12.
+#define FOUR(r, o, X, Z) \
+	MOVQ         (8*r)(R12), R8           \
+	MOVQ         (8*r+32)(R12), R9        \
+	MOVQ         (8*r+64)(R12), R10       \
+	MOVQ         (8*r+96)(R12), R11       \
+	VMOVDQU32    o(R8)(R13*1), X          \
+	VINSERTI32X4 $1, o(R9)(R13*1), Z, Z   \
+	VINSERTI32X4 $2, o(R10)(R13*1), Z, Z  \
+	VINSERTI32X4 $3, o(R11)(R13*1), Z, Z
+
+// QUADS loads 16 bytes at offset o of each row as four quads; Z8 to Z11 are overwritten.
+#define QUADS(o, X0, A, X1, B, X2, C, X3, D) \
+	FOUR(0, o, X0, A) \
+	FOUR(1, o, X1, B) \
+	FOUR(2, o, X2, C) \
+	FOUR(3, o, X3, D) \
+	TRANSPOSE(A, B, C, D, Z8, Z9, Z10, Z11)
+
+// HALF converts the lower halves of the lanes of Z to float.
+#define HALF(Z, Y) \
+	VPMOVDW   Z, Y \
+	VCVTPH2PS Y, Z
+
+#define BYTES(n, Z) \
+	MOVL         $(n*0x01010101), AX \
+	VPBROADCASTD AX, Z
+
+DATA sign<>+0(SB)/4, $0x80808080
+GLOBL sign<>(SB), RODATA, $4
+
+DATA nibble<>+0(SB)/4, $0x0F0F0F0F
+GLOBL nibble<>(SB), RODATA, $4
+
+#define NIBBLETABLE \
+	MOVQ            table+40(FP), AX      \
+	VBROADCASTI32X4 (AX), Z31             \
+	VPXORD.BCST     sign<>(SB), Z31, Z31  \
+	VPBROADCASTD    nibble<>(SB), Z30
+
+// LOW and HIGH look up the low or high nibbles of quad A in the table Z31 and store them as quad k; Z30 is 15.
+#define LOW(A, k) \
+	VPANDD    Z30, A, Z8     \
+	VPSHUFB   Z8, Z31, Z8    \
+	VMOVDQU64 Z8, (128*k)(DI)
+
+#define HIGH(A, k) \
+	VPSRLD    $4, A, Z9      \
+	VPANDD    Z30, Z9, Z9    \
+	VPSHUFB   Z9, Z31, Z9    \
+	VMOVDQU64 Z9, (128*k)(DI)

@@ -1,0 +1,143 @@
+#include "textflag.h"
+#include "panels_avx512_amd64.h"
+
+// Products of panels of bytes at avx512: many tokens times 32 rows of weights.
+//
+// Weights are integers of 8 bits with a scale per 32 columns, taken as they are or, in formats of another kind, rounded; activations
+// are rounded likewise. VPDPBUSD multiplies 16 rows × 4 columns of weights with 4 activations of one token, which a broadcast repeats
+// for all rows.
+//
+//	panel, per 32 columns:   8 × [32 rows][4 columns] bytes, weight + 128, [32] float scales               1152 bytes
+//	the same with offsets:   then [32] floats                                                            1280 bytes
+//	tokens, per 512 columns: [token] of 512 bytes, 16 float scales, 16 int32 −128·Σ, 16 floats scale·Σ    704 bytes
+//
+// A weight is scale · integer, or that + offset, in formats that have minimums; the offset is multiplied with the sum of the token's
+// activations.
+//
+// The unit multiplies unsigned with signed bytes, hence the 128, which the sum's start takes off again. The integer sum of
+// a block is exact; blocks are added up in float in the order of columns, 512 columns at a time, and these sums
+// are added to dst. That order is the same in every tile, so a product's bits depend on nothing but its row and its token.
+//
+// A tile is 32 rows × up to 6 tokens: 12 integer and 12 float sums. What 512 columns of a panel take, 18 KB, stays in L1
+// while all tokens pass.
+//
+//	AX weights, BX activations, R13 their scales, CX blocks that are left
+//	Z0–Z5, Z6–Z11 integer sums of rows 0–15, 16–31, one per token; Z12–Z23 float sums
+//	Z24 Z25 weights, Z26 the token's activations, Z27 Z28 products of scales, Z30 Z31 scales of the rows
+
+#define XTOKEN 704
+
+// The steps for one token: start of a block, 4 columns, end of a block, end of the tile.
+#define START(d, t, I, J, F, G) \
+	VPBROADCASTD (XTOKEN*t+64)(R13), I \
+	VMOVDQA64    I, J
+
+#define DOT(d, t, I, J, F, G) \
+	VPBROADCASTD (XTOKEN*t+4*d)(BX), Z26 \
+	VPDPBUSD     Z26, Z24, I             \
+	VPDPBUSD     Z26, Z25, J
+
+#define FINISH(d, t, I, J, F, G) \
+	VBROADCASTSS (XTOKEN*t)(R13), Z26 \
+	VCVTDQ2PS    I, I                 \
+	VCVTDQ2PS    J, J                 \
+	VMULPS       Z26, Z30, Z27        \
+	VMULPS       Z26, Z31, Z28        \
+	VFMADD231PS  Z27, I, F            \
+	VFMADD231PS  Z28, J, G
+
+// The same with offsets.
+#define FINISHOFFSET(d, t, I, J, F, G) \
+	FINISH(d, t, I, J, F, G)              \
+	VBROADCASTSS (XTOKEN*t+128)(R13), Z26 \
+	VFMADD231PS  1152(AX), Z26, F         \
+	VFMADD231PS  1216(AX), Z26, G
+
+#define WEIGHTS(d) \
+	VMOVDQU64 (128*d)(AX), Z24    \
+	VMOVDQU64 (128*d+64)(AX), Z25
+
+#define SCALES \
+	VMOVUPS 1024(AX), Z30 \
+	VMOVUPS 1088(AX), Z31
+
+// One tile of T tokens: all blocks, then dst.
+#define TILE(T, TOKENS, BLOCK, FIN, loop) \
+	TOKENS(ZERO, 0)    \
+	AHEAD              \
+	MOVQ R8, AX        \
+	MOVQ R9, BX        \
+	LEAQ 512(R9), R13  \
+	MOVQ R11, CX       \
+loop:                  \
+	TOKENS(START, 0)   \
+	WEIGHTS(0) TOKENS(DOT, 0) \
+	WEIGHTS(1) TOKENS(DOT, 1) \
+	WEIGHTS(2) TOKENS(DOT, 2) \
+	WEIGHTS(3) TOKENS(DOT, 3) \
+	WEIGHTS(4) TOKENS(DOT, 4) \
+	WEIGHTS(5) TOKENS(DOT, 5) \
+	WEIGHTS(6) TOKENS(DOT, 6) \
+	WEIGHTS(7) TOKENS(DOT, 7) \
+	SCALES             \
+	TOKENS(FIN, 0)     \
+	ADDQ $BLOCK, AX    \
+	ADDQ $32, BX       \
+	ADDQ $4, R13       \
+	DECQ CX            \
+	JNZ  loop          \
+	DONE(T, TOKENS, XTOKEN)
+
+#define INT8TILE(T, TOKENS, loop, rest, out, part) TILE(T, TOKENS, WBLOCK, FINISH, loop)
+#define OFFSETTILE(T, TOKENS, loop, rest, out, part) TILE(T, TOKENS, OBLOCK, FINISHOFFSET, loop)
+
+// func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+TEXT ·panelInt8AVX512(SB), NOSPLIT, $0-56
+	PANELARGS
+	TILES(INT8TILE)
+
+// func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+TEXT ·panelInt8OffsetAVX512(SB), NOSPLIT, $0-56
+	PANELARGS
+	TILES(OFFSETTILE)
+
+// func burnAVX512(rounds int)
+//
+// 24 independent VPDPBUSD per round, 64 multiply-adds each.
+TEXT ·burnAVX512(SB), NOSPLIT, $0-8
+	MOVQ rounds+0(FP), CX
+	VPXORD Z30, Z30, Z30
+	TESTQ CX, CX
+	JLE done
+
+burn:
+	VPDPBUSD Z30, Z30, Z0
+	VPDPBUSD Z30, Z30, Z1
+	VPDPBUSD Z30, Z30, Z2
+	VPDPBUSD Z30, Z30, Z3
+	VPDPBUSD Z30, Z30, Z4
+	VPDPBUSD Z30, Z30, Z5
+	VPDPBUSD Z30, Z30, Z6
+	VPDPBUSD Z30, Z30, Z7
+	VPDPBUSD Z30, Z30, Z8
+	VPDPBUSD Z30, Z30, Z9
+	VPDPBUSD Z30, Z30, Z10
+	VPDPBUSD Z30, Z30, Z11
+	VPDPBUSD Z30, Z30, Z12
+	VPDPBUSD Z30, Z30, Z13
+	VPDPBUSD Z30, Z30, Z14
+	VPDPBUSD Z30, Z30, Z15
+	VPDPBUSD Z30, Z30, Z16
+	VPDPBUSD Z30, Z30, Z17
+	VPDPBUSD Z30, Z30, Z18
+	VPDPBUSD Z30, Z30, Z19
+	VPDPBUSD Z30, Z30, Z20
+	VPDPBUSD Z30, Z30, Z21
+	VPDPBUSD Z30, Z30, Z22
+	VPDPBUSD Z30, Z30, Z23
+	DECQ     CX
+	JNZ      burn
+
+done:
+	VZEROUPPER
+	RET
