@@ -5,47 +5,47 @@ import (
 	"sync/atomic"
 )
 
-// Attention walks the cache in blocks with a running maximum, so that no matrix of all scores exists. A query keeps the largest
-// score m so far, the sum l of exp(score − m) and the sum o of exp(score − m) · value; a larger score rescales both.
+// Attention walks the cache in strips with a running maximum, so that no matrix of all scores exists. A query keeps the largest score m so
+// far, the sum l of exp(score − m) and the sum o of exp(score − m) · value; a larger score rescales both.
 //
-// The query heads of a group share keys and values, and so do the positions of one sequence: those of a tile go over a block together.
-// What a query gathers does not depend on who goes with it. Blocks and segments start at absolute positions of the sequence, and segments
-// are merged in order, so that one worker doing all of them and several doing one each give the same bits.
+// The query heads of a group share keys and values, and so do the positions of one sequence: those of a tile go over a strip together. What
+// a query gathers does not depend on who goes with it. Strips and splits start at absolute positions of the sequence, and splits are merged
+// in order, so that one worker doing all of them and several doing one each give the same bits.
 
-// tileLen is how many positions of a sequence go over its cache together at most.
+// tileLen is how many positions of a sequence go over its cache together, at most.
 const tileLen = 8
 
-// tile is positions of one sequence that are on their way side by side.
+// tile is some positions of one sequence that attend together.
 type tile struct {
 	from, to int // among Pass.positions
 	cache    *kv
-	low, end int // of the sequence's positions what any of them sees: from low to end-1
-	first    int // segment of those
-	count    int // segments
-	part     int // where its partial results begin, if each segment is a job of its own; else −1
+	low, end int // what any of them sees of the sequence: positions low to end-1
+	first    int // split of those
+	count    int // splits
+	part     int // where its partial results begin, if each split is a job of its own; else −1
 }
 
-// job is what a worker does at a time: one segment of a tile on one head of keys and values, or all of them.
-type job struct{ tile, head, segment int }
+// job is what a worker does at a time: one split of a tile on one head of keys and values, or all of them.
+type job struct{ tile, head, split int }
 
-// attention is the region that attends: jobs of a layer.
-type attention struct {
+// attendRegion is the region that attends: the jobs of one layer.
+type attendRegion struct {
 	p       *Pass
 	l       *layer
-	size    int // positions of a segment
+	size    int // positions of a split
 	tiles   []tile
 	jobs    []job
 	workers []attentionScratch
-	parts   []partial      // of tiles that are split [heads, segments]
-	left    []atomic.Int32 // [tiles, heads] segments that are not done yet: who does the last one merges all
+	parts   []partial      // of tiles that are shared by workers [heads, splits]
+	left    []atomic.Int32 // [tiles, heads] splits not done yet: whoever does the last one merges all
 }
 
 // attentionScratch is one worker's.
 type attentionScratch struct {
-	q      []float32 // [queries, head size] of several positions and one of several groups, or as tied layers have them
-	scores []float32 // [queries, block]
-	part   partial   // of the segment at work
-	sum    partial   // of the segments so far
+	q      []float32 // [queries, head size] of several positions where there are several groups, or as tied layers have them
+	scores []float32 // [queries, stripLen]
+	part   partial   // of the split at work
+	sum    partial   // of the splits so far
 }
 
 // partial is what queries, [positions, group], have gathered from some positions.
@@ -73,16 +73,16 @@ func (p *Pass) attend(l *layer) {
 	if len(a.workers) < workers {
 		a.workers = make([]attentionScratch, workers)
 	}
-	a.l, a.size = l, segment
+	a.l, a.size = l, splitLen
 	if l.Sliding {
-		a.size = slidingSegment
+		a.size = slidingSplitLen
 	}
-	segments := 0
+	splits := 0
 	a.tiles = a.tiles[:0]
 	for from := 0; from < len(p.positions); {
 		t := a.tile(from)
 		a.tiles = append(a.tiles, t)
-		segments += t.count * l.KVHeads
+		splits += t.count * l.KVHeads
 		from = t.to
 	}
 	if n := len(a.tiles) * l.KVHeads; len(a.left) < n {
@@ -92,7 +92,7 @@ func (p *Pass) attend(l *layer) {
 	a.jobs = a.jobs[:0]
 	for i := range a.tiles {
 		t := &a.tiles[i]
-		if workers > 1 && t.count > 1 && 2*workers*t.count > segments { // else there are enough jobs without
+		if workers > 1 && t.count > 1 && 2*workers*t.count > splits { // otherwise there are enough jobs as it is
 			t.part = parts
 			parts += l.KVHeads * t.count
 		}
@@ -114,7 +114,7 @@ func (p *Pass) attend(l *layer) {
 }
 
 // tile returns the tile that begins with position from of the pass.
-func (a *attention) tile(from int) tile {
+func (a *attendRegion) tile(from int) tile {
 	all := a.p.positions
 	c := all[from].chunk
 	t := tile{from: from, to: from, cache: c.Sequence.cache[a.l.index], low: math.MaxInt, part: -1}
@@ -129,7 +129,7 @@ func (a *attention) tile(from int) tile {
 }
 
 // span returns the positions lo to hi-1 of its sequence that a position sees.
-func (a *attention) span(r *position) (lo, hi int) {
+func (a *attendRegion) span(r *position) (lo, hi int) {
 	if !a.l.Sliding {
 		return 0, r.pos + 1
 	}
@@ -137,27 +137,27 @@ func (a *attention) span(r *position) (lo, hi int) {
 }
 
 // seen returns which of count positions from pos on, lo to hi-1, a position sees.
-func (a *attention) seen(r *position, pos, count int) (lo, hi int) {
+func (a *attendRegion) seen(r *position, pos, count int) (lo, hi int) {
 	lo, hi = a.span(r)
 	return max(lo-pos, 0), min(hi-pos, count)
 }
 
 // Do is called by the pool.
-func (a *attention) Do(worker, i int) {
+func (a *attendRegion) Do(worker, i int) {
 	w, j := &a.workers[worker], a.jobs[i]
 	t := &a.tiles[j.tile]
 	n := (t.to - t.from) * a.group()
 	if t.part < 0 {
 		w.sum.reset(n, a.l.HeadDim)
 		for s := range t.count {
-			a.segment(w, &w.part, t, j.head, s)
+			a.split(w, &w.part, t, j.head, s)
 			a.merge(&w.sum, &w.part, n)
 		}
 		a.finish(&w.sum, t, j.head)
 		return
 	}
 	parts := a.parts[t.part+j.head*t.count:][:t.count]
-	a.segment(w, &parts[j.segment], t, j.head, j.segment)
+	a.split(w, &parts[j.split], t, j.head, j.split)
 	if a.left[j.tile*a.l.KVHeads+j.head].Add(-1) == 0 {
 		w.sum.reset(n, a.l.HeadDim)
 		for s := range parts {
@@ -168,13 +168,13 @@ func (a *attention) Do(worker, i int) {
 }
 
 // group returns how many query heads share a head of keys and values.
-func (a *attention) group() int { return a.l.Heads / a.l.KVHeads }
+func (a *attendRegion) group() int { return a.l.Heads / a.l.KVHeads }
 
-// segment sets p to what a tile gathers from one of its segments on head h.
-func (a *attention) segment(w *attentionScratch, p *partial, t *tile, h, s int) {
+// split sets p to what a tile gathers from one of its splits on head h.
+func (a *attendRegion) split(w *attentionScratch, p *partial, t *tile, h, s int) {
 	n := (t.to - t.from) * a.group()
 	p.reset(n, a.l.HeadDim)
-	grow(&w.scores, n*block)
+	grow(&w.scores, n*stripLen)
 	q := a.queries(w, t, h)
 	s += t.first
 	first, end := s*a.size, min(t.end, (s+1)*a.size)
@@ -182,80 +182,80 @@ func (a *attention) segment(w *attentionScratch, p *partial, t *tile, h, s int) 
 		first = t.low
 	}
 	for pos := first &^ 1; pos < end; { // an even number of keys, as Scores has it
-		until := min((end+1)&^1, (pos/block+1)*block)
+		until := min((end+1)&^1, (pos/stripLen+1)*stripLen)
 		next := until
-		if next >= end && t.part >= 0 { // this worker's next segment, as far as can be told
+		if next >= end && t.part >= 0 { // this worker's next split, as far as can be told
 			next = (s + a.p.pool.Workers()) * a.size
 		}
-		a.block(w, p, q, t, h, pos, until, next)
+		a.strip(w, p, q, t, h, pos, until, next)
 		pos = until
 	}
 }
 
-// queries returns those of a tile that attend to head h: what meets keys [positions, group, turned], then what meets the rest of the values
-// in tied layers.
-func (a *attention) queries(w *attentionScratch, t *tile, h int) []float32 {
+// queries returns those of a tile that attend to head h: what meets the keys [positions, group, rotated], then, in tied layers, what meets
+// the rest of the values.
+func (a *attendRegion) queries(w *attentionScratch, t *tile, h int) []float32 {
 	c, count := t.cache, t.to-t.from
-	group, row := a.group(), a.l.Heads*c.dim
+	group, width := a.group(), a.l.Heads*c.dim
 	size := group * c.dim
-	if !c.tied() && (size == row || count == 1) {
-		return a.p.q[t.from*row+h*size:][:count*size]
+	if !c.tied() && (size == width || count == 1) {
+		return a.p.q[t.from*width+h*size:][:count*size]
 	}
 	grow(&w.q, tileLen*size)
 	keys := w.q[:0]
-	rest := w.q[count*group*c.turned:][:0]
+	rest := w.q[count*group*c.rotated:][:0]
 	for i := range count * group {
-		q := a.p.q[(t.from+i/group)*row+h*size+i%group*c.dim:][:c.dim]
-		keys, rest = append(keys, q[:c.turned]...), append(rest, q[c.turned:]...)
+		q := a.p.q[(t.from+i/group)*width+h*size+i%group*c.dim:][:c.dim]
+		keys, rest = append(keys, q[:c.rotated]...), append(rest, q[c.rotated:]...)
 	}
 	return w.q[:count*size]
 }
 
-// block lets queries gather from positions pos to end-1 of one block. All scores are computed; those of positions that a query does
-// not see, which may hold anything, go nowhere. What lies from next on, if there is so much, is fetched meanwhile.
-func (a *attention) block(w *attentionScratch, p *partial, q []float32, t *tile, h, pos, end, next int) {
+// strip lets queries gather from positions pos to end-1 of one strip. All scores are computed; those of positions that a query does not
+// see, which may hold anything, go nowhere. What lies from next on, if there is that much, is fetched meanwhile.
+func (a *attendRegion) strip(w *attentionScratch, p *partial, q []float32, t *tile, h, pos, end, next int) {
 	kern, cache, tiled := a.p.kernels, t.cache, a.p.positions[t.from:t.to]
 	group, dim, size := a.group(), p.dim, cache.vSize
 	n, count := len(tiled)*group, end-pos
-	keys, values := cache.rows(pos, count, h)
+	keys, values := cache.at(pos, count, h)
 	var nextKeys, nextValues []byte
-	if next+count <= t.end && next%block+count <= block {
-		nextKeys, nextValues = cache.rows(next, count, h)
+	if next+count <= t.end && next%stripLen+count <= stripLen {
+		nextKeys, nextValues = cache.at(next, count, h)
 	}
-	weights := w.scores[:n*block]
+	weights := w.scores[:n*stripLen]
 	clear(weights)
 	if cache.tied() {
-		k := n * cache.turned
-		kern.Scores[cache.format](weights, block, q[:k], n, keys, cache.kSize, count, nextKeys)
-		kern.Scores[cache.format](weights, block, q[k:], n, values[cache.kSize:], size, count, nextValues)
-		nextKeys = nextValues // which are fetched by halves
+		k := n * cache.rotated
+		kern.Scores[cache.format](weights, stripLen, q[:k], n, keys, cache.kSize, count, nextKeys)
+		kern.Scores[cache.format](weights, stripLen, q[k:], n, values[cache.kSize:], size, count, nextValues)
+		nextKeys = nextValues // the two products fetch half of it each
 	} else {
-		kern.Scores[cache.format](weights, block, q, n, keys, size, count, values)
+		kern.Scores[cache.format](weights, stripLen, q, n, keys, size, count, values)
 	}
 	whole := true
 	for i := range tiled {
 		lo, hi := a.seen(&tiled[i], pos, count)
 		whole = whole && lo == 0 && hi == count
 		for j := i * group; j < (i+1)*group && lo < hi; j++ {
-			x := weights[j*block+lo : j*block+hi]
+			x := weights[j*stripLen+lo : j*stripLen+hi]
 			a.raise(p, j, kern.Max(x))
 			p.sum[j] += kern.ExpSum(x, p.max[j])
 		}
 	}
 	if whole {
-		kern.Weigh[cache.format](p.out[:n*dim], n, weights, block, values, count, nextKeys)
+		kern.Weigh[cache.format](p.out[:n*dim], n, weights, stripLen, values, count, nextKeys)
 		return
 	}
 	for i := range tiled {
 		if lo, hi := a.seen(&tiled[i], pos, count); lo < hi {
 			out := p.out[i*group*dim : (i+1)*group*dim]
-			kern.Weigh[cache.format](out, group, weights[i*group*block+lo:], block, values[lo*size:hi*size], hi-lo, nextKeys)
+			kern.Weigh[cache.format](out, group, weights[i*group*stripLen+lo:], stripLen, values[lo*size:hi*size], hi-lo, nextKeys)
 		}
 	}
 }
 
-// raise raises the maximum of query i to top, if that is larger.
-func (a *attention) raise(p *partial, i int, top float32) {
+// raise raises the maximum of query i to top if that is larger.
+func (a *attendRegion) raise(p *partial, i int, top float32) {
 	if !(top > p.max[i]) {
 		return
 	}
@@ -266,8 +266,8 @@ func (a *attention) raise(p *partial, i int, top float32) {
 	a.p.kernels.Scale(out, out, f)
 }
 
-// merge adds to sum what n queries gathered from later positions.
-func (a *attention) merge(sum, part *partial, n int) {
+// merge adds to sum what n queries have gathered from later positions.
+func (a *attendRegion) merge(sum, part *partial, n int) {
 	dim := sum.dim
 	for i := range n {
 		if part.sum[i] == 0 {
@@ -281,7 +281,7 @@ func (a *attention) merge(sum, part *partial, n int) {
 }
 
 // finish writes what the queries of a tile on head h have gathered.
-func (a *attention) finish(p *partial, t *tile, h int) {
+func (a *attendRegion) finish(p *partial, t *tile, h int) {
 	dim, group, k := p.dim, a.group(), a.p.kernels
 	for i := range (t.to - t.from) * group {
 		dst := a.p.att[((t.from+i/group)*a.l.Heads+h*group+i%group)*dim:][:dim]

@@ -15,7 +15,7 @@ import (
 	"github.com/gogemma/gemma4/internal/testdata"
 )
 
-// draft is a model before it is written: to be broken, or to be made strange.
+// draft is a model before it is written: to be broken, or made strange.
 type draft struct {
 	*gguf.Metadata
 	tensors []gguf.Source
@@ -86,7 +86,7 @@ func (d *draft) drop(names ...string) {
 	}
 }
 
-// zero makes the tensor one of zeros of that type and shape, fastest dimension first, and adds it if it is not there.
+// zero makes the tensor one of zeros of that type and shape, fastest dimension first, and adds it if it is missing.
 func (d *draft) zero(name string, t gguf.Type, dims ...int) {
 	values, size := t.Block()
 	n := size
@@ -104,14 +104,14 @@ func (d *draft) zero(name string, t gguf.Type, dims ...int) {
 	d.tensors = append(d.tensors, s)
 }
 
-// floats makes the tensor one of these values, and adds it if it is not there.
+// floats makes the tensor one of these values, and adds it if it is missing.
 func (d *draft) floats(name string, x []float32, dims ...int) {
 	d.zero(name, gguf.F32, dims...)
 	b, _ := binary.Append(nil, binary.LittleEndian, x)
 	d.tensors[d.index(name)] = gguf.NewSource(name, gguf.F32, dims, b)
 }
 
-// retype gives the tensor another type, but not its bytes: one for each value.
+// retype gives the tensor another type, but not that type's bytes: one for each value.
 func (d *draft) retype(name string, t gguf.Type) {
 	s := &d.tensors[d.index(name)]
 	n := 1
@@ -172,17 +172,30 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		want    string // after "model: "
 	}{
 		// What is another model.
-		{"dense", changes{set(".general.architecture", "clip")}, `general.architecture is "clip", this package runs "gemma4" (this is the image and sound part (mmproj), which goes beside the model; open the text model's own file)`},
-		{"dense", changes{set(".general.architecture", "gemma4-assistant")}, `"gemma4-assistant", this package runs "gemma4" (this is a drafter, which goes beside the model that it drafts for; open that model's file)`},
-		{"dense", changes{set(".general.architecture", "gemma4_assistant")}, `"gemma4_assistant", this package runs "gemma4" (this is a drafter`},
+		{"dense", changes{set(".general.architecture", "clip")},
+			`general.architecture is "clip", this package runs "gemma4" (this is the image and sound part (mmproj), which goes beside ` +
+				`the model; open the text model's own file)`},
+		{"dense", changes{set(".general.architecture", "gemma4-assistant")},
+			`"gemma4-assistant", this package runs "gemma4" (this is a drafter, which goes beside the model that it drafts for; open ` +
+				`that model's file)`},
+		{"dense", changes{set(".general.architecture", "gemma4_assistant")},
+			`"gemma4_assistant", this package runs "gemma4" (this is a drafter`},
 		{"dense", changes{set(".general.architecture", "gemma4_mtp")}, `"gemma4_mtp", this package runs "gemma4" (this is a drafter`},
-		{"dense", changes{set(".general.architecture", "gemma3")}, `general.architecture is "gemma3", this package runs "gemma4" (an older Gemma, whose graph is another; look for a file of Gemma 4)`},
-		{"dense", changes{set(".general.architecture", "llama")}, `general.architecture is "llama", this package runs "gemma4" (a model of another kind, which programs for many kinds run, such as llama.cpp and ollama)`},
-		{"dense", changes{set(".general.architecture", "controlvector")}, "(this is a control vector, which goes beside a model; open the model)"},
-		{"dense", changes{set(".general.type", "adapter")}, `general.type is "adapter": changes to the weights of a model (a LoRA); merge them into that model`},
-		{"dense", changes{set(".general.type", "imatrix"), func(d *draft) { d.Delete("general.architecture") }}, `general.type is "imatrix": statistics for quantising a model; open the model`},
+		{"dense", changes{set(".general.architecture", "gemma3")},
+			`general.architecture is "gemma3", this package runs "gemma4" (an older Gemma, whose graph is another; look for a file of ` +
+				`Gemma 4)`},
+		{"dense", changes{set(".general.architecture", "llama")},
+			`general.architecture is "llama", this package runs "gemma4" (a model of another kind, which programs for many kinds run, ` +
+				`such as llama.cpp and ollama)`},
+		{"dense", changes{set(".general.architecture", "controlvector")},
+			"(this is a control vector, which goes beside a model; open the model)"},
+		{"dense", changes{set(".general.type", "adapter")},
+			`general.type is "adapter": changes to the weights of a model (a LoRA); merge them into that model`},
+		{"dense", changes{set(".general.type", "imatrix"), func(d *draft) { d.Delete("general.architecture") }},
+			`general.type is "imatrix": statistics for quantising a model; open the model`},
 		{"dense", changes{set(".general.architecture", "")}, `general.architecture is "", this package runs "gemma4"`},
-		{"dense", changes{set(".general.architecture", "gemma4\n\x1b[2J"+strings.Repeat("x", 1000))}, `general.architecture is "gemma4\n\x1b[2Jxxxxxxx`},
+		{"dense", changes{set(".general.architecture", "gemma4\n\x1b[2J"+strings.Repeat("x", 1000))},
+			`general.architecture is "gemma4\n\x1b[2Jxxxxxxx`},
 		{"dense", changes{set(".general.architecture", uint32(4))}, "metadata key general.architecture: type uint32, expected string"},
 		{"dense", changes{func(d *draft) { d.Delete("general.architecture") }}, "metadata key general.architecture: missing"},
 
@@ -190,26 +203,37 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		{"dense", changes{set("block_count", uint32(0))}, "gemma4.block_count is 0, expected 1 to 1024"},
 		{"dense", changes{set("block_count", int32(-4))}, "gemma4.block_count is -4, expected 1 to 1024"},
 		{"dense", changes{set("block_count", uint32(1<<31))}, "gemma4.block_count is 2147483648, expected 1 to 1024"},
-		{"dense", changes{set("block_count", uint64(math.MaxUint64))}, "metadata key gemma4.block_count: value 18446744073709551615, expected at most 9223372036854775807"},
+		{"dense", changes{set("block_count", uint64(math.MaxUint64))},
+			"metadata key gemma4.block_count: value 18446744073709551615, expected at most 9223372036854775807"},
 		{"dense", changes{set("block_count", float32(4))}, "metadata key gemma4.block_count: type float32, expected an integer"},
 		{"dense", changes{set("block_count", []uint32{4, 4, 4, 4})}, "metadata key gemma4.block_count: type array, expected an integer"},
-		{"dense", changes{set("block_count", uint32(5))}, "gemma4.attention.sliding_window_pattern has 4 entries, expected 5, one for each layer"},
-		{"dense", changes{set("block_count", uint32(3))}, "gemma4.attention.sliding_window_pattern has 4 entries, expected 3, one for each layer"},
-		{"dense", changes{set("block_count", uint32(5)), set("attention.sliding_window_pattern", []bool{true, false, true, false, true}), kv(2, 1, 2, 1, 2)}, "blk.4.attn_q.weight is missing, expected the shape [32 64]"},
+		{"dense", changes{set("block_count", uint32(5))},
+			"gemma4.attention.sliding_window_pattern has 4 entries, expected 5, one for each layer"},
+		{"dense", changes{set("block_count", uint32(3))},
+			"gemma4.attention.sliding_window_pattern has 4 entries, expected 3, one for each layer"},
+		{"dense", changes{set("block_count", uint32(5)), set("attention.sliding_window_pattern", []bool{true, false, true, false, true}),
+			kv(2, 1, 2, 1, 2)}, "blk.4.attn_q.weight is missing, expected the shape [32 64]"},
 		{"dense", changes{set("embedding_length", uint32(0))}, "gemma4.embedding_length is 0, expected 1 to 262144"},
-		{"dense", changes{set("embedding_length", int64(math.MinInt64))}, "gemma4.embedding_length is -9223372036854775808, expected 1 to 262144"},
+		{"dense", changes{set("embedding_length", int64(math.MinInt64))},
+			"gemma4.embedding_length is -9223372036854775808, expected 1 to 262144"},
 		{"dense", changes{set("embedding_length", uint32(1<<18+1))}, "gemma4.embedding_length is 262145, expected 1 to 262144"},
 		{"dense", changes{set("embedding_length", uint32(64))}, "token_embd.weight has the shape [32 512], expected [64 512]"},
 		{"dense", changes{set("context_length", uint32(0))}, "gemma4.context_length is 0, expected 1 to 268435456"},
 		{"dense", changes{set("context_length", uint32(1<<31))}, "gemma4.context_length is 2147483648, expected 1 to 268435456"},
 		{"dense", changes{set("attention.sliding_window", uint32(0))}, "gemma4.attention.sliding_window is 0, expected 1 to 268435456"},
 		{"dense", changes{set("attention.sliding_window", int32(-1))}, "gemma4.attention.sliding_window is -1, expected 1 to 268435456"},
-		{"dense", changes{set("attention.sliding_window", uint32(math.MaxUint32))}, "gemma4.attention.sliding_window is 4294967295, expected 1 to 268435456"},
-		{"dense", changes{set("attention.layer_norm_rms_epsilon", nan)}, "gemma4.attention.layer_norm_rms_epsilon is NaN, expected a finite number"},
-		{"dense", changes{set("attention.layer_norm_rms_epsilon", inf)}, "gemma4.attention.layer_norm_rms_epsilon is +Inf, expected a finite number"},
-		{"dense", changes{set("attention.layer_norm_rms_epsilon", float32(0))}, "gemma4.attention.layer_norm_rms_epsilon is 0, expected a positive number"},
-		{"dense", changes{set("attention.layer_norm_rms_epsilon", float64(1e-300))}, "gemma4.attention.layer_norm_rms_epsilon is 0, expected a positive number"},
-		{"dense", changes{set("attention.layer_norm_rms_epsilon", float32(-1e-6))}, "gemma4.attention.layer_norm_rms_epsilon is -1e-06, expected a positive number"},
+		{"dense", changes{set("attention.sliding_window", uint32(math.MaxUint32))},
+			"gemma4.attention.sliding_window is 4294967295, expected 1 to 268435456"},
+		{"dense", changes{set("attention.layer_norm_rms_epsilon", nan)},
+			"gemma4.attention.layer_norm_rms_epsilon is NaN, expected a finite number"},
+		{"dense", changes{set("attention.layer_norm_rms_epsilon", inf)},
+			"gemma4.attention.layer_norm_rms_epsilon is +Inf, expected a finite number"},
+		{"dense", changes{set("attention.layer_norm_rms_epsilon", float32(0))},
+			"gemma4.attention.layer_norm_rms_epsilon is 0, expected a positive number"},
+		{"dense", changes{set("attention.layer_norm_rms_epsilon", float64(1e-300))},
+			"gemma4.attention.layer_norm_rms_epsilon is 0, expected a positive number"},
+		{"dense", changes{set("attention.layer_norm_rms_epsilon", float32(-1e-6))},
+			"gemma4.attention.layer_norm_rms_epsilon is -1e-06, expected a positive number"},
 		{"dense", changes{set("final_logit_softcapping", nan)}, "gemma4.final_logit_softcapping is NaN, expected a finite number"},
 		{"dense", changes{set("final_logit_softcapping", float32(-30))}, "gemma4.final_logit_softcapping is -30, expected 0 or more"},
 		{"dense", changes{set("rope.freq_base", float32(0))}, "gemma4.rope.freq_base is 0, expected a positive number"},
@@ -218,81 +242,123 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 
 		// Heads.
 		{"dense", changes{set("attention.head_count", uint32(0))}, "gemma4.attention.head_count is 0, expected 1 to 262144"},
-		{"dense", changes{set("attention.head_count", uint32(3))}, "gemma4.attention.head_count is 3 in layer 0, expected a multiple of gemma4.attention.head_count_kv, 2"},
-		{"dense", changes{set("attention.head_count", uint32(1<<18))}, "gemma4.attention.head_count is 262144 in layer 0, expected at most 16384 heads of size 16"},
+		{"dense", changes{set("attention.head_count", uint32(3))},
+			"gemma4.attention.head_count is 3 in layer 0, expected a multiple of gemma4.attention.head_count_kv, 2"},
+		{"dense", changes{set("attention.head_count", uint32(1<<18))},
+			"gemma4.attention.head_count is 262144 in layer 0, expected at most 16384 heads of size 16"},
 		{"dense", changes{set("attention.head_count", uint32(8))}, "blk.0.attn_q.weight has the shape [32 64], expected [32 128]"},
-		{"dense", changes{set("attention.head_count", []int32{4, 4, 4})}, "gemma4.attention.head_count has 3 entries, expected 4, one for each layer"},
-		{"dense", changes{set("attention.head_count", []int32{4, 4, 0, 4})}, "gemma4.attention.head_count is 0 in layer 2, expected 1 to 262144"},
-		{"dense", changes{set("attention.head_count", []float32{4, 4, 4, 4})}, "metadata key gemma4.attention.head_count: element 0: type float32, expected an integer"},
-		{"dense", changes{set("attention.head_count", []string{"4", "4", "4", "4"})}, "metadata key gemma4.attention.head_count: element 0: type string, expected an integer"},
-		{"dense", changes{set("attention.head_count", []*gguf.Array{{}, {}, {}, {}})}, "metadata key gemma4.attention.head_count: an array of arrays, expected an array of single values"},
-		{"dense", changes{set("attention.head_count", []uint64{4, 4, 4, 1 << 63})}, "metadata key gemma4.attention.head_count: element 3: value 9223372036854775808, expected at most"},
-		{"dense", changes{set("attention.head_count", "four")}, "metadata key gemma4.attention.head_count: type string, expected an integer"},
+		{"dense", changes{set("attention.head_count", []int32{4, 4, 4})},
+			"gemma4.attention.head_count has 3 entries, expected 4, one for each layer"},
+		{"dense", changes{set("attention.head_count", []int32{4, 4, 0, 4})},
+			"gemma4.attention.head_count is 0 in layer 2, expected 1 to 262144"},
+		{"dense", changes{set("attention.head_count", []float32{4, 4, 4, 4})},
+			"metadata key gemma4.attention.head_count: element 0: type float32, expected an integer"},
+		{"dense", changes{set("attention.head_count", []string{"4", "4", "4", "4"})},
+			"metadata key gemma4.attention.head_count: element 0: type string, expected an integer"},
+		{"dense", changes{set("attention.head_count", []*gguf.Array{{}, {}, {}, {}})},
+			"metadata key gemma4.attention.head_count: an array of arrays, expected an array of single values"},
+		{"dense", changes{set("attention.head_count", []uint64{4, 4, 4, 1 << 63})},
+			"metadata key gemma4.attention.head_count: element 3: value 9223372036854775808, expected at most"},
+		{"dense", changes{set("attention.head_count", "four")},
+			"metadata key gemma4.attention.head_count: type string, expected an integer"},
 		{"dense", changes{kv(2, 1, 0, 1)}, "gemma4.attention.head_count_kv is 0 in layer 2, expected 1 to 262144"},
 		{"dense", changes{kv(2, 1, -2, 1)}, "gemma4.attention.head_count_kv is -2 in layer 2, expected 1 to 262144"},
 		{"dense", changes{kv()}, "gemma4.attention.head_count_kv has 0 entries, expected 4, one for each layer"},
-		{"dense", changes{kv(2, 8, 2, 1)}, "gemma4.attention.head_count is 4 in layer 1, expected a multiple of gemma4.attention.head_count_kv, 8"},
+		{"dense", changes{kv(2, 8, 2, 1)},
+			"gemma4.attention.head_count is 4 in layer 1, expected a multiple of gemma4.attention.head_count_kv, 8"},
 		{"dense", changes{kv(2, 2, 2, 1)}, "blk.1.attn_k.weight has the shape [32 32], expected [32 64]"},
-		{"e", changes{kv(2, 1, 4, 1)}, "gemma4.attention.head_count_kv is 4 in layer 2, expected 2 as in layer 0, whose keys and values it shares"},
+		{"e", changes{kv(2, 1, 4, 1)},
+			"gemma4.attention.head_count_kv is 4 in layer 2, expected 2 as in layer 0, whose keys and values it shares"},
 		{"dense", changes{set("attention.key_length", uint32(1<<20))}, "gemma4.attention.key_length is 1048576, expected 2 to 262144"},
 		{"dense", changes{set("attention.key_length", uint32(1))}, "gemma4.attention.key_length is 1, expected 2 to 262144"},
-		{"dense", changes{set("attention.key_length", uint32(31)), set("attention.value_length", uint32(31)), set("rope.dimension_count", uint32(31))}, "gemma4.attention.key_length is 31, expected an even number"},
-		{"dense", changes{set("attention.key_length_swa", uint32(17)), set("attention.value_length_swa", uint32(17)), set("rope.dimension_count_swa", uint32(17))}, "gemma4.attention.key_length_swa is 17, expected an even number"},
+		{"dense", changes{set("attention.key_length", uint32(31)), set("attention.value_length", uint32(31)),
+			set("rope.dimension_count", uint32(31))}, "gemma4.attention.key_length is 31, expected an even number"},
+		{"dense", changes{set("attention.key_length_swa", uint32(17)), set("attention.value_length_swa", uint32(17)),
+			set("rope.dimension_count_swa", uint32(17))}, "gemma4.attention.key_length_swa is 17, expected an even number"},
 		{"dense", changes{set("attention.value_length", uint32(16))}, "gemma4.attention.value_length is 16, expected 32, the head size"},
-		{"dense", changes{set("attention.value_length_swa", uint32(32))}, "gemma4.attention.value_length_swa is 32, expected 16, the head size"},
+		{"dense", changes{set("attention.value_length_swa", uint32(32))},
+			"gemma4.attention.value_length_swa is 32, expected 16, the head size"},
 		{"dense", changes{set("rope.dimension_count", uint32(8))}, "gemma4.rope.dimension_count is 8, expected 32, the head size"},
 		{"dense", changes{set("rope.dimension_count_swa", uint32(0))}, "gemma4.rope.dimension_count_swa is 0, expected 2 to 262144"},
 		{"dense", changes{zero("rope_freqs.weight", 32)}, "rope_freqs.weight has the shape [32], expected [16]"},
 
 		// Layers.
-		{"dense", changes{set("attention.sliding_window_pattern", []bool{true, false, true})}, "gemma4.attention.sliding_window_pattern has 3 entries, expected 4, one for each layer"},
-		{"dense", changes{set("attention.sliding_window_pattern", []bool{})}, "gemma4.attention.sliding_window_pattern has 0 entries, expected 4, one for each layer"},
-		{"dense", changes{set("attention.sliding_window_pattern", []int32{1, 0, 2, 0})}, "gemma4.attention.sliding_window_pattern is 2 in layer 2, expected 0 or 1"},
-		{"dense", changes{set("attention.sliding_window_pattern", []float32{1, 0, 1, 0})}, "metadata key gemma4.attention.sliding_window_pattern: element 0: type float32, expected bool"},
-		{"dense", changes{set("attention.sliding_window_pattern", uint32(2))}, "metadata key gemma4.attention.sliding_window_pattern: type uint32, expected an array"},
-		{"dense", changes{set("attention.sliding_window_pattern", []bool{false, true, true, false})}, "blk.0.attn_q.weight has the shape [32 64], expected [32 128]"},
+		{"dense", changes{set("attention.sliding_window_pattern", []bool{true, false, true})},
+			"gemma4.attention.sliding_window_pattern has 3 entries, expected 4, one for each layer"},
+		{"dense", changes{set("attention.sliding_window_pattern", []bool{})},
+			"gemma4.attention.sliding_window_pattern has 0 entries, expected 4, one for each layer"},
+		{"dense", changes{set("attention.sliding_window_pattern", []int32{1, 0, 2, 0})},
+			"gemma4.attention.sliding_window_pattern is 2 in layer 2, expected 0 or 1"},
+		{"dense", changes{set("attention.sliding_window_pattern", []float32{1, 0, 1, 0})},
+			"metadata key gemma4.attention.sliding_window_pattern: element 0: type float32, expected bool"},
+		{"dense", changes{set("attention.sliding_window_pattern", uint32(2))},
+			"metadata key gemma4.attention.sliding_window_pattern: type uint32, expected an array"},
+		{"dense", changes{set("attention.sliding_window_pattern", []bool{false, true, true, false})},
+			"blk.0.attn_q.weight has the shape [32 64], expected [32 128]"},
 		{"e", changes{set("attention.shared_kv_layers", uint32(4))}, "gemma4.attention.shared_kv_layers is 4, expected 0 to 3"},
 		{"e", changes{set("attention.shared_kv_layers", int32(-1))}, "gemma4.attention.shared_kv_layers is -1, expected 0 to 3"},
-		{"e", changes{set("attention.shared_kv_layers", uint32(3))}, "gemma4.attention.shared_kv_layers is 3, but none of the layers before these is one of the kind of layer 1 (sliding: false)"},
+		{"e", changes{set("attention.shared_kv_layers", uint32(3))},
+			"gemma4.attention.shared_kv_layers is 3, but none of the layers before these is one of the kind of layer 1 (sliding: false)"},
 		{"e", changes{set("attention.shared_kv_layers", uint32(1))}, "blk.2.attn_k.weight is missing, expected the shape [32 32]"},
-		{"e", changes{func(d *draft) { d.Delete("gemma4.attention.shared_kv_layers") }}, "blk.2.attn_k.weight is missing, expected the shape [32 32]"},
-		{"dense", changes{set("feed_forward_length", []int32{96, 96})}, "gemma4.feed_forward_length has 2 entries, expected 4, one for each layer"},
-		{"dense", changes{set("feed_forward_length", []int32{96, 96, 96, 0})}, "gemma4.feed_forward_length is 0 in layer 3, expected 1 to 262144"},
-		{"dense", changes{set("feed_forward_length", []int32{96, 96, 97, 96})}, "blk.2.ffn_gate.weight has the shape [32 96], expected [32 97]"},
+		{"e", changes{func(d *draft) { d.Delete("gemma4.attention.shared_kv_layers") }},
+			"blk.2.attn_k.weight is missing, expected the shape [32 32]"},
+		{"dense", changes{set("feed_forward_length", []int32{96, 96})},
+			"gemma4.feed_forward_length has 2 entries, expected 4, one for each layer"},
+		{"dense", changes{set("feed_forward_length", []int32{96, 96, 96, 0})},
+			"gemma4.feed_forward_length is 0 in layer 3, expected 1 to 262144"},
+		{"dense", changes{set("feed_forward_length", []int32{96, 96, 97, 96})},
+			"blk.2.ffn_gate.weight has the shape [32 96], expected [32 97]"},
 		{"dense", changes{set("feed_forward_length", uint32(1<<30))}, "gemma4.feed_forward_length is 1073741824, expected 1 to 262144"},
 
 		// Per-layer embeddings.
-		{"e", changes{set("embedding_length_per_layer_input", uint32(1<<16+1))}, "gemma4.embedding_length_per_layer_input is 65537, expected 0 to 65536"},
-		{"e", changes{set("embedding_length_per_layer_input", uint32(16))}, "per_layer_token_embd.weight has the shape [32 512], expected [64 512]"},
-		{"e", changes{set("embedding_length_per_layer_input", uint32(0))}, "per_layer_token_embd.weight is there, but gemma4.embedding_length_per_layer_input is not"},
-		{"e", changes{func(d *draft) { d.Delete("gemma4.embedding_length_per_layer_input") }}, "per_layer_token_embd.weight is there, but gemma4.embedding_length_per_layer_input is not"},
-		{"dense", changes{set("embedding_length_per_layer_input", uint32(8))}, "per_layer_token_embd.weight is missing, expected the shape [32 512]"},
-		{"e", changes{zero("per_layer_token_embd.weight", 32, 511)}, "per_layer_token_embd.weight has the shape [32 511], expected [32 512]"},
+		{"e", changes{set("embedding_length_per_layer_input", uint32(1<<16+1))},
+			"gemma4.embedding_length_per_layer_input is 65537, expected 0 to 65536"},
+		{"e", changes{set("embedding_length_per_layer_input", uint32(16))},
+			"per_layer_token_embd.weight has the shape [32 512], expected [64 512]"},
+		{"e", changes{set("embedding_length_per_layer_input", uint32(0))},
+			"per_layer_token_embd.weight is there, but gemma4.embedding_length_per_layer_input is not"},
+		{"e", changes{func(d *draft) { d.Delete("gemma4.embedding_length_per_layer_input") }},
+			"per_layer_token_embd.weight is there, but gemma4.embedding_length_per_layer_input is not"},
+		{"dense", changes{set("embedding_length_per_layer_input", uint32(8))},
+			"per_layer_token_embd.weight is missing, expected the shape [32 512]"},
+		{"e", changes{zero("per_layer_token_embd.weight", 32, 511)},
+			"per_layer_token_embd.weight has the shape [32 511], expected [32 512]"},
 		{"e", changes{zero("per_layer_token_embd.scale", 2)}, "per_layer_token_embd.scale has the shape [2], expected [1]"},
 
 		// Types.
-		{"dense", changes{unknown("blk.1.attn_k.weight", 137)}, "blk.1.attn_k.weight is of type 137 (IQ2_K), which this program does not run"},
-		{"e", changes{unknown("per_layer_token_embd.weight", 300)}, "per_layer_token_embd.weight is of type 300, which this program does not run"},
-		{"moe", changes{unknown("blk.0.ffn_down_exps.weight", 4)}, "blk.0.ffn_down_exps.weight is of type 4 (Q4_2), which this program does not run"},
-		{"dense", changes{unknown("output_norm.weight", gguf.I32)}, "output_norm.weight is of type 26 (I32), which this program does not run"},
+		{"dense", changes{unknown("blk.1.attn_k.weight", 137)},
+			"blk.1.attn_k.weight is of type 137 (IQ2_K), which this program does not run"},
+		{"e", changes{unknown("per_layer_token_embd.weight", 300)},
+			"per_layer_token_embd.weight is of type 300, which this program does not run"},
+		{"moe", changes{unknown("blk.0.ffn_down_exps.weight", 4)},
+			"blk.0.ffn_down_exps.weight is of type 4 (Q4_2), which this program does not run"},
+		{"dense", changes{unknown("output_norm.weight", gguf.I32)},
+			"output_norm.weight is of type 26 (I32), which this program does not run"},
 
 		// Experts.
 		{"moe", changes{set("expert_count", uint32(1<<13+1))}, "gemma4.expert_count is 8193, expected 0 to 8192"},
 		{"moe", changes{set("expert_count", int32(-1))}, "gemma4.expert_count is -1, expected 0 to 8192"},
-		{"moe", changes{set("expert_count", uint32(0))}, "gemma4.expert_count is missing or 0, expected the number of experts in blk.0.ffn_down_exps.weight"},
-		{"moe", changes{func(d *draft) { d.Delete("gemma4.expert_count") }}, "gemma4.expert_count is missing or 0, expected the number of experts in blk.0.ffn_down_exps.weight"},
+		{"moe", changes{set("expert_count", uint32(0))},
+			"gemma4.expert_count is missing or 0, expected the number of experts in blk.0.ffn_down_exps.weight"},
+		{"moe", changes{func(d *draft) { d.Delete("gemma4.expert_count") }},
+			"gemma4.expert_count is missing or 0, expected the number of experts in blk.0.ffn_down_exps.weight"},
 		{"moe", changes{set("expert_count", uint32(8))}, "blk.0.ffn_gate_inp.weight has the shape [32 4], expected [32 8]"},
 		{"moe", changes{set("expert_used_count", uint32(5))}, "gemma4.expert_used_count is 5, expected 1 to 4"},
 		{"moe", changes{set("expert_used_count", uint32(0))}, "gemma4.expert_used_count is 0, expected 1 to 4"},
 		{"moe", changes{func(d *draft) { d.Delete("gemma4.expert_used_count") }}, "metadata key gemma4.expert_used_count: missing"},
-		{"moe", changes{func(d *draft) { d.Delete("gemma4.expert_feed_forward_length") }}, "metadata key gemma4.expert_feed_forward_length: missing"},
+		{"moe", changes{func(d *draft) { d.Delete("gemma4.expert_feed_forward_length") }},
+			"metadata key gemma4.expert_feed_forward_length: missing"},
 		{"moe", changes{set("expert_feed_forward_length", uint32(0))}, "gemma4.expert_feed_forward_length is 0, expected 1 to 262144"},
-		{"moe", changes{set("expert_feed_forward_length", uint32(16))}, "blk.0.ffn_down_exps.weight has the shape [8 32 4], expected [16 32 4]"},
-		{"dense", changes{set("expert_count", uint32(4)), set("expert_used_count", uint32(2)), set("expert_feed_forward_length", uint32(8))}, "blk.0.ffn_gate_inp.weight is missing, but gemma4.expert_count is 4"},
+		{"moe", changes{set("expert_feed_forward_length", uint32(16))},
+			"blk.0.ffn_down_exps.weight has the shape [8 32 4], expected [16 32 4]"},
+		{"dense", changes{set("expert_count", uint32(4)), set("expert_used_count", uint32(2)),
+			set("expert_feed_forward_length", uint32(8))}, "blk.0.ffn_gate_inp.weight is missing, but gemma4.expert_count is 4"},
 		{"moe", changes{drop("blk.1.ffn_gate_up_exps.weight")}, "blk.1.ffn_gate_exps.weight is missing, expected the shape [32 8 4]"},
 		{"moe-apart", changes{drop("blk.0.ffn_up_exps.weight")}, "blk.0.ffn_up_exps.weight is missing, expected the shape [32 8 4]"},
-		{"moe", changes{zero("blk.0.ffn_gate_up_exps.weight", 32, 8, 4)}, "blk.0.ffn_gate_up_exps.weight has the shape [32 8 4], expected [32 16 4]"},
-		{"moe", changes{zero("blk.0.ffn_gate_up_exps.weight", 32, 64)}, "blk.0.ffn_gate_up_exps.weight has the shape [32 64], expected [32 16 4]"},
+		{"moe", changes{zero("blk.0.ffn_gate_up_exps.weight", 32, 8, 4)},
+			"blk.0.ffn_gate_up_exps.weight has the shape [32 8 4], expected [32 16 4]"},
+		{"moe", changes{zero("blk.0.ffn_gate_up_exps.weight", 32, 64)},
+			"blk.0.ffn_gate_up_exps.weight has the shape [32 64], expected [32 16 4]"},
 		{"moe", changes{zero("blk.3.ffn_down_exps.scale", 3)}, "blk.3.ffn_down_exps.scale has the shape [3], expected [4]"},
 		{"moe", changes{zero("blk.3.ffn_down_exps.scale", 4, 4)}, "blk.3.ffn_down_exps.scale has the shape [4 4], expected [4]"},
 		{"moe", changes{zero("blk.3.ffn_down_exps.scale", 1, 4)}, "blk.3.ffn_down_exps.scale has the shape [1 4], expected [1]"},
@@ -304,16 +370,19 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		{"dense", changes{values("rope_freqs.weight", 16, 15, nan)}, "rope_freqs.weight[15] is NaN, expected a finite number"},
 		{"dense", changes{values("rope_freqs.weight", 16, 15, inf)}, "rope_freqs.weight[15] is +Inf, expected a finite number"},
 		{"dense", changes{values("output_norm.weight", 32, 31, nan)}, "output_norm.weight[31] is NaN, expected a finite number"},
-		{"dense", changes{values("blk.1.layer_output_scale.weight", 1, 0, inf)}, "blk.1.layer_output_scale.weight[0] is +Inf, expected a finite number"},
+		{"dense", changes{values("blk.1.layer_output_scale.weight", 1, 0, inf)},
+			"blk.1.layer_output_scale.weight[0] is +Inf, expected a finite number"},
 		{"dense", changes{values("blk.1.attn_q.scale", 1, 0, nan)}, "blk.1.attn_q.scale[0] is NaN, expected a finite number"},
 		{"moe", changes{values("blk.1.ffn_down_exps.scale", 4, 2, -inf)}, "blk.1.ffn_down_exps.scale[2] is -Inf, expected a finite number"},
 		{"e", changes{values("per_layer_token_embd.scale", 1, 0, nan)}, "per_layer_token_embd.scale[0] is NaN, expected a finite number"},
 
 		// Tables, heads and scales.
-		{"dense", changes{drop("token_embd.weight")}, "token_embd.weight is missing: is the file a vocabulary, or one part of a split model?"},
+		{"dense", changes{drop("token_embd.weight")},
+			"token_embd.weight is missing: is the file a vocabulary, or one part of a split model?"},
 		{"dense", changes{zero("token_embd.weight", 64)}, "token_embd.weight has the shape [64], expected [32 1]"},
 		{"dense", changes{zero("token_embd.weight", 32, 16, 32)}, "token_embd.weight has the shape [32 16 32], expected [32 16]"},
-		{"dense", changes{func(d *draft) { d.zero("token_embd.weight", gguf.F16, 1, 1<<20+1) }}, "token_embd.weight has 1048577 rows, expected at most 1048576"},
+		{"dense", changes{func(d *draft) { d.zero("token_embd.weight", gguf.F16, 1, 1<<20+1) }},
+			"token_embd.weight has 1048577 rows, expected at most 1048576"},
 		{"e", changes{zero("token_embd.weight", 32, 510)}, "per_layer_token_embd.weight has the shape [32 512], expected [32 510]"},
 		{"moe-apart", changes{zero("output.weight", 32, 511)}, "output.weight has the shape [32 511], expected [32 512]"},
 		{"dense", changes{zero("output.weight", 64, 512)}, "output.weight has the shape [64 512], expected [32 512]"},
@@ -341,7 +410,7 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// longVectors makes a model of which hardly more than vectors is left: four of 1024 values in each of 1024 layers.
+// longVectors makes a model that is hardly more than vectors: four of 1024 values in each of 1024 layers.
 func longVectors(d *draft) {
 	const layers, width = 1024, 1024
 	d.tensors = nil
@@ -373,7 +442,7 @@ func longVectors(d *draft) {
 }
 
 func TestEveryKeyIsNeeded(t *testing.T) {
-	optional := map[string]bool{ // without them the model is another one, or cannot be told to be, or a number stands for them
+	optional := map[string]bool{ // without them the model is another one, or cannot be told from another, or a default holds
 		"gemma4.attention.shared_kv_layers": true, "gemma4.embedding_length_per_layer_input": true, "gemma4.final_logit_softcapping": true,
 		"gemma4.attention.value_length": true, "gemma4.attention.value_length_swa": true, "gemma4.rope.dimension_count": true,
 		"gemma4.rope.dimension_count_swa": true, "gemma4.rope.freq_base_swa": true,
@@ -413,7 +482,8 @@ func TestEveryTensorIsNeededInItsShape(t *testing.T) {
 			}
 			d := whole.clone()
 			d.drop(s.Name)
-			if scale := strings.TrimSuffix(s.Name, ".weight") + ".scale"; optional(s.Name) && slices.ContainsFunc(d.tensors, func(s gguf.Source) bool { return s.Name == scale }) {
+			if scale := strings.TrimSuffix(s.Name, ".weight") + ".scale"; optional(s.Name) &&
+				slices.ContainsFunc(d.tensors, func(s gguf.Source) bool { return s.Name == scale }) {
 				d.drop(scale) // not understood without what it scales
 			}
 			if _, err := d.open(t); optional(s.Name) && err != nil {
@@ -453,7 +523,7 @@ func wrongShapes(s gguf.Source) [][]int {
 	return all
 }
 
-// TestWhatIsNotUnderstoodIsAnError: an answer that is quietly another one is worse than none.
+// TestWhatIsNotUnderstoodIsAnError: an answer that is quietly wrong is worse than none.
 func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 	set := func(key string, v any) func(*draft) { return func(d *draft) { d.set(key, v) } }
 	add := func(name string) func(*draft) { return func(d *draft) { d.zero(name, gguf.F32, 32) } }
@@ -486,7 +556,8 @@ func TestWhatIsNotUnderstoodIsAnError(t *testing.T) {
 		{"dense", add("per_layer_proj_norm.weight"), "tensor per_layer_proj_norm.weight"},
 		{"dense", add("blk.1.post_norm.weight"), "tensor blk.1.post_norm.weight"},
 		{"dense", add("position_embd.weight"), "tensor position_embd.weight"},
-		{"moe", func(d *draft) { d.zero("blk.1.ffn_gate_inp.per_expert_scale", gguf.F32, 4) }, "tensor blk.1.ffn_gate_inp.per_expert_scale"},
+		{"moe", func(d *draft) { d.zero("blk.1.ffn_gate_inp.per_expert_scale", gguf.F32, 4) },
+			"tensor blk.1.ffn_gate_inp.per_expert_scale"},
 		{"dense", func(d *draft) {
 			for i := range 5 {
 				add(fmt.Sprintf("blk.%d.attn_q.bias", i))(d)

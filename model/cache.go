@@ -10,19 +10,20 @@ import (
 )
 
 const (
-	// block is how many positions attention takes at a time. Blocks start at absolute positions, whatever the grouping
-	// of tokens, so that sums are taken in one order.
-	block = 64
-	// segment is how many positions one worker attends to before partial results are merged.
-	segment = 512
-	// slidingSegment is the same in sliding layers, whose window is a few segments.
-	slidingSegment = 256
-	// pageLen is how many positions a page of the cache holds: a multiple of block.
+	// stripLen is how many positions attention takes at a time. Strips start at absolute positions, however tokens are grouped, so that
+	// sums are taken in one order.
+	stripLen = 64
+	// splitLen is how many positions one worker attends to before partial results are merged.
+	splitLen = 512
+	// slidingSplitLen is the same in sliding layers, whose window is a few splits.
+	slidingSplitLen = 256
+	// pageLen is how many positions a page of the cache holds: a multiple of stripLen.
 	pageLen = 128
 )
 
-// page holds the keys and values of pageLen positions of one layer, [heads, pageLen, row] each; of tied layers what of the keys turns, and
-// the values. Texts with a common beginning share pages; one that has a single holder may be written by it, unless it lies in a file.
+// page holds the keys and values of pageLen positions of one layer, [heads, pageLen, head size] each; of tied layers, the part of the keys
+// that rotates and the values. Texts with a common beginning share pages; a page with a single holder may be written by it, unless it lies
+// in a file.
 type page struct {
 	holders atomic.Int32
 	k, v    []byte
@@ -36,7 +37,7 @@ func (p *page) hold() *page {
 	return p
 }
 
-// release tells whether the page is there to be used again: nobody holds it any more.
+// release reports whether the page can be used again: nobody holds it any more.
 func (p *page) release() bool {
 	if p.holders.Add(-1) > 0 {
 		return false
@@ -47,36 +48,37 @@ func (p *page) release() bool {
 	return p.file == nil
 }
 
-// kv holds the keys and values of one layer in pages. Those of a sliding layer are given up when its window has passed.
+// kv holds the keys and values of one layer in pages. Those of a sliding layer are given up once its window has moved past them.
 type kv struct {
 	format  tensor.Format
 	heads   int
 	dim     int
-	turned  int // values of a key that are kept, the first ones of both halves: dim, or in tied layers less
+	rotated int // values of a key that are kept, the first of both halves: dim, or in tied layers less
 	kSize   int // bytes of one head's key
 	vSize   int // and value
 	sliding bool
-	mixed   bool    // rows are mixed by Kernels.Hadamard, so that no number stands out when they are rounded together
+	mixed   bool    // keys and values are mixed by Kernels.Hadamard, so that no number stands out when they are rounded together
 	pages   []*page // of the positions from i·pageLen on; nil: given up
 	held    int     // of them
 	free    []*page // to be used again
-	spare   int     // pages in free when the running step began
+	spare   int     // pages in free when the running pass began
 }
 
-// newKV returns the empty cache of a layer. With plain it keeps whole keys even if values give them.
-func newKV(c *LayerConfig, f tensor.Format, plain bool) *kv {
-	turned := c.HeadDim
-	if c.Turned > 0 && c.Turned%f.BlockLen() == 0 && !plain {
-		turned = c.Turned
+// newKV returns the empty cache of a layer. With wholeKeys it keeps all of a key even if values give some of it.
+func newKV(c *LayerConfig, f tensor.Format, wholeKeys bool) *kv {
+	rotated := c.HeadDim
+	if c.Turned > 0 && c.Turned%f.BlockLen() == 0 && !wholeKeys {
+		rotated = c.Turned
 	}
 	return &kv{
-		format: f, heads: c.KVHeads, dim: c.HeadDim, turned: turned, kSize: f.RowBytes(turned), vSize: f.RowBytes(c.HeadDim), sliding: c.Sliding,
-		mixed: f.BlockLen() > 1,
+		format: f, heads: c.KVHeads, dim: c.HeadDim, rotated: rotated, kSize: f.RowBytes(rotated), vSize: f.RowBytes(c.HeadDim),
+		sliding: c.Sliding,
+		mixed:   f.BlockLen() > 1,
 	}
 }
 
 // tied reports whether keys are made of values.
-func (c *kv) tied() bool { return c.turned < c.dim }
+func (c *kv) tied() bool { return c.rotated < c.dim }
 
 // pageBytes returns what a page takes.
 func (c *kv) pageBytes() int { return c.heads * pageLen * (c.kSize + c.vSize) }
@@ -99,7 +101,7 @@ func (c *kv) newPage() *page {
 	return c.page(make([]byte, c.pageBytes())).hold()
 }
 
-// reserve makes room for positions from to next-1, of which those before from hold their contents.
+// reserve makes room for positions from to next-1; those before from are kept.
 func (c *kv) reserve(from, next int) error {
 	c.spare = len(c.free)
 	for i := from / pageLen; i*pageLen < next; i++ {
@@ -110,7 +112,7 @@ func (c *kv) reserve(from, next int) error {
 		case p == nil:
 			c.pages[i] = c.newPage()
 			c.held++
-		case p.holders.Load() > 1 || p.file != nil: // somebody else's text goes on differently
+		case p.holders.Load() > 1 || p.file != nil: // the page is somebody else's, too, whose text may go on differently
 			own := c.newPage()
 			if err := p.copyTo(own); err != nil {
 				if own.release(); len(c.free) < c.spare {
@@ -139,7 +141,7 @@ func (p *page) copyTo(own *page) error {
 	return mmap.Guard(f)
 }
 
-// drop gives page i up. Some of the memory is kept, because a window that moves on wants as much as it leaves.
+// drop gives page i up. Some of the memory is kept, because a window that moves on takes up as much as it leaves.
 func (c *kv) drop(i int) {
 	if p := c.pages[i]; p != nil {
 		c.held--
@@ -153,7 +155,7 @@ func (c *kv) drop(i int) {
 // bytes returns what the pages take.
 func (c *kv) bytes() int64 { return int64(c.held+len(c.free)) * int64(c.pageBytes()) }
 
-// settle gives up what reserve has added behind position n.
+// settle gives up what reserve has added after the first n positions.
 func (c *kv) settle(n int) {
 	if (len(c.pages)-1)*pageLen < n {
 		return
@@ -162,7 +164,7 @@ func (c *kv) settle(n int) {
 	c.free = c.free[:min(len(c.free), c.spare)]
 }
 
-// truncate gives up what lies behind position n.
+// truncate gives up what lies after the first n positions.
 func (c *kv) truncate(n int) {
 	for i := len(c.pages) - 1; i*pageLen >= n && i >= 0; i-- {
 		c.drop(i)
@@ -173,32 +175,29 @@ func (c *kv) truncate(n int) {
 	}
 }
 
-// row returns where the key and the value of head h at a position are stored.
-func (c *kv) row(pos, h int) (k, v []byte) { return c.rows(pos, 1, h) }
-
-// rows returns n consecutive keys and values of head h. They must lie in one block.
-func (c *kv) rows(pos, n, h int) (k, v []byte) {
+// at returns where n consecutive keys and values of head h are stored. They must lie in one strip.
+func (c *kv) at(pos, n, h int) (k, v []byte) {
 	p := c.pages[pos/pageLen]
 	i := h*pageLen + pos%pageLen
 	return p.k[i*c.kSize : (i+n)*c.kSize], p.v[i*c.vSize : (i+n)*c.vSize]
 }
 
-// put stores keys and values [heads, dim] of one position, and changes them.
+// put stores keys and values [heads, dim] of one position. It changes its arguments.
 func (c *kv) put(k *tensor.Kernels, pos int, keys, values []float32) {
 	for h := range c.heads {
-		kb, vb := c.row(pos, h)
+		kb, vb := c.at(pos, 1, h)
 		key, value := keys[h*c.dim:(h+1)*c.dim], values[h*c.dim:(h+1)*c.dim]
 		c.arrange(k, key)
 		c.arrange(k, value)
-		c.encode(k, kb, key[:c.turned])
+		c.encode(k, kb, key[:c.rotated])
 		c.encode(k, vb, value)
 	}
 }
 
-// query prepares a query head for what the cache holds. A tied layer's keys are norm ⊙ value where they do not turn: there the norm's
-// weights go to the query.
+// query prepares a query head for what the cache holds. A tied layer's keys are norm ⊙ value where they do not rotate: there the query
+// takes the norm's weights.
 func (c *kv) query(k *tensor.Kernels, q, norm []float32) {
-	if half, t := c.dim/2, c.turned/2; c.tied() {
+	if half, t := c.dim/2, c.rotated/2; c.tied() {
 		for _, part := range [2][2]int{{t, half}, {half + t, c.dim}} {
 			for i := part[0]; i < part[1]; i++ {
 				q[i] *= norm[i]
@@ -208,9 +207,9 @@ func (c *kv) query(k *tensor.Kernels, q, norm []float32) {
 	c.arrange(k, q)
 }
 
-// arrange puts the numbers of a head into the order of the cache, in tied layers those that turn first, and mixes them.
+// arrange puts the numbers of a head into the order of the cache, which in tied layers has those that rotate first, and mixes them.
 func (c *kv) arrange(k *tensor.Kernels, x []float32) {
-	if half, t := c.dim/2, c.turned/2; c.tied() {
+	if half, t := c.dim/2, c.rotated/2; c.tied() {
 		swap(x[t:half+t], half-t)
 	}
 	c.mix(k, x)
@@ -219,7 +218,7 @@ func (c *kv) arrange(k *tensor.Kernels, x []float32) {
 // restore undoes arrange.
 func (c *kv) restore(k *tensor.Kernels, x []float32) {
 	c.mix(k, x)
-	if half, t := c.dim/2, c.turned/2; c.tied() {
+	if half, t := c.dim/2, c.rotated/2; c.tied() {
 		swap(x[t:half+t], t)
 	}
 }
@@ -227,8 +226,8 @@ func (c *kv) restore(k *tensor.Kernels, x []float32) {
 // mix is its own inverse.
 func (c *kv) mix(k *tensor.Kernels, x []float32) {
 	if c.mixed {
-		k.Hadamard(x[:c.turned]) // of what turns apart: it is multiplied with keys, not values
-		k.Hadamard(x[c.turned:])
+		k.Hadamard(x[:c.rotated]) // what rotates by itself: it is multiplied with keys, not values
+		k.Hadamard(x[c.rotated:])
 	}
 }
 
@@ -241,11 +240,11 @@ func swap(x []float32, n int) {
 
 func (c *kv) encode(k *tensor.Kernels, dst []byte, x []float32) {
 	if err := k.EncodeRow(c.format, dst, x); err != nil {
-		panic(err) // checkCache lets no format pass that cannot be written
+		panic(err) // checkCache admits only formats that can be written
 	}
 }
 
-// checkCache tells whether keys and values of the model's layers can be kept in the format.
+// checkCache returns an error if keys and values of the model's layers cannot be kept in the format.
 func (c *Config) checkCache(f tensor.Format) error {
 	switch f {
 	case tensor.F32, tensor.F16, tensor.Q8_0, tensor.Q4_0:
@@ -260,9 +259,9 @@ func (c *Config) checkCache(f tensor.Format) error {
 	return nil
 }
 
-// CacheBytes returns what the keys and values of a sequence take at most with the given context length, cache format and positions per
-// step (0: DefaultBatch): for each layer that owns some, 2 · heads · head size values per position (in tied layers less: Shape), in pages
-// of 128 positions: of all in global layers, of those that a window and a step touch in sliding ones.
+// CacheBytes returns the most that the keys and values of a sequence take with the given context length, cache format and positions per
+// pass (0: DefaultBatch): for each layer that owns some, 2 · heads · head size values per position (in tied layers less, see Shape), in
+// pages of 128 positions: of all positions in global layers, in sliding ones of those that a window and a pass touch.
 func (c *Config) CacheBytes(context int, f tensor.Format, batch int) int64 {
 	if batch < 1 {
 		batch = DefaultBatch

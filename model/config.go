@@ -12,7 +12,7 @@ import (
 type Config struct {
 	Width      int // length of the residual stream
 	Context    int // positions that the model was made for
-	Vocabulary int // rows of the embedding table
+	Vocabulary int // ids: rows of the embedding matrix
 
 	Window   int     // a sliding layer at position t sees t − Window + 1 … t
 	Eps      float32 // added to the mean square in RMS norms
@@ -37,12 +37,12 @@ type LayerConfig struct {
 	RopeBase float64 // base of the rotary frequencies
 	Source   int     // layer whose keys and values this one reads: itself, or the last owner of its kind
 
-	// Turned is not 0 where keys need not be kept because values give them: the number of values per head that rotate.
+	// Turned is the number of values per head that rotate where only these need be kept of a key, because values give the others; else 0.
 	Turned int
 }
 
-// Bounds on what a file may ask for, far beyond all known models. They keep a damaged or hostile one from making the
-// program allocate without measure, and the sizes computed from them within 64 bits, those of one position within 32.
+// Bounds on what a file may ask for, far beyond all known models. They keep a damaged or hostile one from making the program allocate
+// without limit, and the sizes computed from them within 64 bits, those of one position within 32.
 const (
 	maxPositions = 1 << 28
 	maxLayers    = 1 << 10
@@ -50,7 +50,7 @@ const (
 	maxExperts   = 1 << 15 // of all layers together
 )
 
-// ReadConfig reads the shape from a file's metadata (keys "gemma4.…"). Vocabulary is left at 0: tensors tell it.
+// ReadConfig reads the shape from a file's metadata (keys "gemma4.…"). Vocabulary is left at 0: only tensors tell it.
 func ReadConfig(m *gguf.Metadata) (*Config, error) {
 	if err := isModel(m); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
@@ -120,9 +120,9 @@ func ReadConfig(m *gguf.Metadata) (*Config, error) {
 	return c, nil
 }
 
-// Shape is ReadConfig with what only the tensors of a file tell: Vocabulary, and which layers are tied. There keys and values come from one
-// projection, so that a key is its value ⊙ the norm's weights, rotated, and all of it that a cache must hold are the value and what of
-// the key has turned. Files without tensors have none of it.
+// Shape is ReadConfig with what only the tensors of a file tell: Vocabulary, and which layers are tied. In those, keys and values come from
+// one projection, so that a key is its value ⊙ the norm's weights, rotated, and a cache need hold only the value and the part of the key
+// that rotates. Files without tensors tell neither.
 func Shape(f *gguf.File) (*Config, error) {
 	c, err := ReadConfig(f.Metadata)
 	if err != nil {
@@ -139,8 +139,8 @@ func Shape(f *gguf.File) (*Config, error) {
 		}
 		l := newLoader(f)
 		freqs := l.frequencies(&c.Layers[i])
-		if turned := turning(freqs, c.Context); l.err == nil && turned < len(freqs) {
-			c.Layers[i].Turned = 2 * turned
+		if rotated := rotating(freqs, c.Context); l.err == nil && rotated < len(freqs) {
+			c.Layers[i].Turned = 2 * rotated
 		}
 	}
 	for i := range c.Layers {
@@ -149,8 +149,8 @@ func Shape(f *gguf.File) (*Config, error) {
 	return c, nil
 }
 
-// turning returns how many pairs of a head rotate, if these are the first ones; else all.
-func turning(freqs []float64, context int) int {
+// rotating returns how many pairs of a head rotate if those are the first ones, otherwise all.
+func rotating(freqs []float64, context int) int {
 	still := func(f float64) bool { return f*float64(context) < 1e-9 }
 	n := 0
 	for n < len(freqs) && !still(freqs[n]) {
@@ -164,7 +164,7 @@ func turning(freqs []float64, context int) int {
 	return n
 }
 
-// isModel returns nil for a Gemma 4 text model; for other files it says what they are and what to do with them.
+// isModel returns nil for a Gemma 4 text model; for other files, an error that says what they are and what to do with them.
 func isModel(m *gguf.Metadata) error {
 	switch kind, _ := m.Text("general.type"); kind { // an adapter has its model's architecture, an imatrix may have none
 	case "adapter":
@@ -205,7 +205,7 @@ func (k *keys) fail(format string, args ...any) {
 	}
 }
 
-// integer reads a number from least to most. A key that is absent is an error unless a number stands for it.
+// integer reads a number from least to most. An absent key is an error unless a default is given.
 func (k *keys) integer(key string, least, most int, missing ...int) int {
 	v, err := k.m.Int("gemma4." + key)
 	switch {
@@ -293,8 +293,8 @@ func (k *keys) bools(key string, layers int) []bool {
 	return list
 }
 
-// array tells whether a value is an array. It fails unless that has one entry for each layer: the values are not to be
-// decoded before that is known: they may take eight times as much memory as in the file.
+// array reports whether a value is an array. It fails unless that has one entry for each layer. The values must not be decoded before that
+// is known: they may take eight times as much memory as in the file.
 func (k *keys) array(key string, layers int) bool {
 	n, ok := k.arrayLen(key)
 	if ok && n != layers {
@@ -318,8 +318,8 @@ type head struct {
 	base float64
 }
 
-// head reads the heads of global (suffix "") or sliding ("_swa") layers. Keys, values and rotation have one size in
-// every known file; others are refused rather than guessed at. The base of the rotation may be missing where a number stands for it.
+// head reads the heads of global (suffix "") or sliding ("_swa") layers. Keys, values and rotation have one size in every known file;
+// others are refused rather than guessed at. The base of the rotation may be missing where a default is given.
 func (k *keys) head(suffix string, base ...float32) head {
 	dim := k.integer("attention.key_length"+suffix, 2, maxWidth)
 	if dim%2 != 0 {

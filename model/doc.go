@@ -8,18 +8,39 @@
 //	s, err := m.NewSequence(model.SequenceOptions{Cache: tensor.F16})
 //	p := m.NewPass()
 //	err = p.Read(ctx, &model.Chunk{Sequence: s, Input: []model.Input{{Tokens: prompt}}, Want: last, Yield: …})
-//	logits, err := p.Write(ctx, s, id) // one generated token at a time
+//	logits, err := p.Write(ctx, s, id) // decode, one token at a time
 //
-// [Pass.Read] takes prompts of any length: tokens, or embeddings of images and sounds. [Pass.Write] takes generated tokens. Both append to the
-// sequence's keys and values; [Sequence.Truncate] takes positions back, and [Sequence.Snapshot] shares them with other sequences. A pass
-// takes positions of any number of sequences at once, over the weights once: [Pass.Prefill] chunks of prompts, [Pass.Decode] generated tokens.
-// A batch of users is such a pass, and so is a draft being checked. Whether two texts begin alike, pictures included, their identities tell
-// ([Model.Identities], [CommonLen]).
+// [Pass.Read] prefills: it takes prompts of any length, tokens or embeddings of images and sounds. [Pass.Write] decodes: it takes generated
+// tokens. Both append to the sequence's keys and values; [Sequence.Truncate] takes positions back, and [Sequence.Snapshot] shares them with
+// other sequences. Below these, a pass takes positions of any number of sequences through the weights at once: [Pass.Prefill] chunks of
+// prompts, [Pass.Decode] generated tokens. A batch of users is such a pass, and so is a draft being checked. Identities tell how far two
+// texts are alike, pictures included ([Model.Identities], [CommonLen]).
 //
-// The graph is in forward.go, in the order in which it runs, over regions that the workers share (region.go); attention.go and
-// experts.go hold what is below it, pass.go what is around it, cache.go the keys and values in pages, history.go which pages of
-// sliding layers are kept when their window has passed. Layers that share an earlier layer's keys and values run only for
-// positions whose logits are wanted, which in E2B saves two thirds of the work of reading a prompt.
+// The graph is in forward.go, in the order in which it runs, over regions that the workers share (region.go); attention.go and experts.go
+// hold what is below it, pass.go what is around it, cache.go the keys and values in pages, and history.go decides which pages of sliding
+// layers are kept once the window has moved past them. Layers that share an earlier layer's keys and values run only for positions whose
+// logits are wanted, which in E2B saves two thirds of the work of prefill.
 //
-// Results do not depend on how a prompt is cut into chunks, on which other sequences are in a pass, nor on the number of workers.
+// Results do not depend on how a prompt is cut, on which other sequences share a pass, or on the number of workers.
+//
+// # Words
+//
+// Each has one meaning here; those of package tensor hold, too.
+//
+//	text       what a sequence holds: the tokens and embeddings at its positions
+//	position   one place in a text, and what goes through the layers for it
+//	pass       once through the layers, in the role of prefill or decode
+//	chunk      what one sequence brings to a pass
+//	batch      how many positions of a prompt a prefill takes at a time
+//	layer      attention and a feed-forward part; block is tensor's word
+//	tied       a layer whose values give its keys, but for what rotates
+//	page       the keys and values of 128 positions of one layer
+//	window     the positions that a sliding layer sees; history is what is kept before it
+//	mark       a position to go back to: the end of a turn of the chat
+//	tile       a few positions of a sequence that attend together
+//	split      a part of the positions that a tile sees, for one worker; a strip is 64 of them
+//	job        what a worker does at a time, be it in attention or in another region
+//	snapshot   a text at one moment, shared; a saved text is one in a file
+//	segment    what is appended to a saved text when it has changed
+//	identity   what a text has at a position, so that texts can be compared
 package model

@@ -12,7 +12,7 @@ import (
 	"github.com/gogemma/gemma4/tokenizer"
 )
 
-// open opens the embedded model: its graph, on the portable loops, and its vocabulary.
+// open opens the embedded model: its graph, on the portable kernels, and its vocabulary.
 func open() (*gguf.File, *model.Model, *tokenizer.Tokenizer) {
 	f, err := gguf.OpenBytes(nano.GGUF())
 	check(err)
@@ -34,7 +34,7 @@ func question(t *tokenizer.Tokenizer, text string) []int32 {
 	return t.WithBOS(t.Encode("<|turn>user\n"+text+"<turn|>\n<|turn>model\n<|channel>thought\n<channel|>", true))
 }
 
-// A prompt is read, and the likeliest tokens are written, one at a time.
+// A prompt is prefilled, and the likeliest tokens are decoded, one at a time.
 func Example() {
 	f, m, t := open()
 	defer f.Close()
@@ -76,7 +76,8 @@ func ExamplePass_Decode() {
 		defer s.Close()
 		prompt := question(t, text)
 		last := len(prompt) - 1
-		chunks = append(chunks, &model.Chunk{Sequence: s, Input: []model.Input{{Tokens: prompt}}, Want: func(pos int) bool { return pos >= last }})
+		chunks = append(chunks,
+			&model.Chunk{Sequence: s, Input: []model.Input{{Tokens: prompt}}, Want: func(pos int) bool { return pos >= last }})
 	}
 	answers := make([]string, len(chunks))
 	check(p.Prefill(ctx, chunks...))

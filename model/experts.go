@@ -6,8 +6,8 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// mixture is the scratch of the expert block. A slot is one (position, choice) pair; slots are sorted by expert, so that each
-// expert's weights are read once for all its positions.
+// mixture is the scratch of the experts. A slot is one (position, choice) pair; slots are sorted by expert, so that each expert's weights
+// are read once for all its positions.
 type mixture struct {
 	in       []float32 // [positions, width] the router's input, then the experts'
 	prob     []float32 // [positions, experts]
@@ -22,7 +22,7 @@ type mixture struct {
 	products []tensor.Product
 }
 
-// addExperts: out = norm(out) + norm(sum of the chosen experts' MLPs). Their input is the residual, as the dense MLP's.
+// addExperts: out = norm(out) + norm(sum of the chosen experts' MLPs). Their input is the residual, like that of the dense MLP.
 func (p *Pass) addExperts(l *layer) {
 	m, x, n := &p.moe, l.experts, len(p.positions)
 	d, used := p.m.Width, p.m.ExpertsUsed
@@ -111,7 +111,7 @@ func (p *Pass) scaleRouter(l *layer, i int) {
 	}
 }
 
-// choose turns position i's scores into probabilities and keeps the best; of equal ones the first.
+// choose makes position i's scores probabilities and keeps the best; of equal ones, the first.
 func (p *Pass) choose(_ *layer, i int) {
 	m, e, used := &p.moe, p.m.Experts, p.m.ExpertsUsed
 	prob := m.prob[i*e : (i+1)*e]
@@ -131,8 +131,8 @@ func (p *Pass) choose(_ *layer, i int) {
 		chosen[j], weight[j] = best, prob[best]
 		prob[best] = -1
 	}
-	// The division is the model's, and keeps its bits. It could be left out: the experts' sum goes through an RMS norm, for which a
-	// factor is as good as none, but for Eps.
+	// The division is part of the model, and leaving it out would change bits, if little else: the experts' sum goes through an RMS norm,
+	// which undoes any factor, but for Eps.
 	var sum float32
 	for _, w := range weight {
 		sum += w

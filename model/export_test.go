@@ -7,10 +7,10 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Attend returns the attention of one layer alone: rows positions behind depth others, whose keys and values are random. Copies of
-// the layer take turns until they fill more than a processor's cache holds, as a model's layers do. With plain a tied layer keeps
-// whole keys.
-func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows int) func() {
+// Attend returns a function that runs the attention of one layer alone: n positions after depth others, whose keys and values are random.
+// It goes round copies of the layer, which together are larger than a processor's cache, as a model's layers are. With wholeKeys a tied
+// layer keeps all of its keys.
+func Attend(m *Model, l LayerConfig, f tensor.Format, wholeKeys bool, depth, n int) func() {
 	r := rand.New(rand.NewPCG(1, 1))
 	gaussian := func(n int) []float32 {
 		x := make([]float32, n)
@@ -23,26 +23,26 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, plain bool, depth, rows in
 	sample := gaussian(4096 + size)
 	var caches []*kv
 	for bytes := 0; bytes < 128<<20; {
-		c := newKV(&l, f, plain)
-		c.reserve(0, depth+rows)
-		for pos := range depth + rows {
+		c := newKV(&l, f, wholeKeys)
+		c.reserve(0, depth+n)
+		for pos := range depth + n {
 			from := pos * 37 % 4096
 			c.put(m.kernels, pos, slices.Clone(sample[from:][:size]), slices.Clone(sample[from:][:size]))
 		}
 		caches = append(caches, c)
 		if l.Sliding {
-			bytes += (m.Window + rows) * l.KVHeads * (c.kSize + c.vSize)
+			bytes += (m.Window + n) * l.KVHeads * (c.kSize + c.vSize)
 		} else {
-			bytes += (depth + rows) * l.KVHeads * (c.kSize + c.vSize)
+			bytes += (depth + n) * l.KVHeads * (c.kSize + c.vSize)
 		}
 	}
 	s, p := &Sequence{m: m, cache: caches[:1]}, m.NewPass()
 	chunk := &Chunk{Sequence: s}
 	running := &layer{LayerConfig: l}
-	for i := range rows {
+	for i := range n {
 		p.positions = append(p.positions, position{chunk: chunk, pos: depth + i, end: depth + i + 1})
 	}
-	p.q, p.att = gaussian(rows*l.Heads*l.HeadDim), make([]float32, rows*l.Heads*l.HeadDim)
+	p.q, p.att = gaussian(n*l.Heads*l.HeadDim), make([]float32, n*l.Heads*l.HeadDim)
 	for i := range p.q {
 		p.q[i] /= 16
 	}

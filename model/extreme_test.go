@@ -14,7 +14,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// small is the least that is a model; strange shapes start from it.
+// small is the smallest possible model; strange shapes start from it.
 func small() synth.Config {
 	return synth.Config{
 		Vocabulary: synth.MinVocabulary, Context: 64, Layers: 2, Width: 32, Heads: []int{2}, KVHeads: []int{1}, MLP: []int{16},
@@ -69,7 +69,7 @@ func TestStrangeShapesRun(t *testing.T) {
 	})
 }
 
-// runExtremes reads and writes a little with the options that ask for the most.
+// runExtremes prefills and decodes a little with the options that ask for the most.
 func runExtremes(t *testing.T, d *draft) {
 	t.Helper()
 	m, err := New(d.file(t), Options{Workers: 2})
@@ -90,7 +90,8 @@ func runExtremes(t *testing.T, d *draft) {
 		if grown > 64<<10 {
 			t.Errorf("%+v: a sequence and a pass took %d bytes, expected next to nothing before there is a text", o, grown)
 		}
-		want := read(t, session, Input{Tokens: []int32{id, 0, id, 0, id}}, Input{Embeddings: make([]float32, 3*m.Width), Image: true}, Input{Tokens: []int32{id}})
+		want := read(t, session, Input{Tokens: []int32{id, 0, id, 0, id}}, Input{Embeddings: make([]float32, 3*m.Width), Image: true},
+			Input{Tokens: []int32{id}})
 		logits, err := session.Write(ctx, id, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +147,8 @@ func TestExtremeOptionsAreChecked(t *testing.T) {
 		{SequenceOptions{Context: math.MaxInt}, "positions is more than the model's 268435456"},
 		{SequenceOptions{Context: math.MinInt}, "neither can be negative"},
 		{SequenceOptions{Batch: math.MinInt}, "neither can be negative"},
-		{SequenceOptions{Context: 1 << 28, Batch: math.MaxInt}, "a cache of 268435456 positions takes 562949953421312 bytes, more than this machine can address"},
+		{SequenceOptions{Context: 1 << 28, Batch: math.MaxInt},
+			"a cache of 268435456 positions takes 562949953421312 bytes, more than this machine can address"},
 		{SequenceOptions{Cache: tensor.Format(math.MaxUint32)}, "a cache in format 4294967295 is not possible"},
 	} {
 		if _, err := m.NewSequence(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -176,12 +178,13 @@ func TestEmptyInputsChangeNothing(t *testing.T) {
 		}
 	}
 	var full *ContextError
-	if err := s.Read(ctx, []Input{{Embeddings: make([]float32, 62*m.Width), Image: true}}, nil, nil); !errors.As(err, &full) || full.Need != 65 {
+	if err := s.Read(ctx, []Input{{Embeddings: make([]float32, 62*m.Width), Image: true}}, nil, nil); !errors.As(err, &full) ||
+		full.Need != 65 {
 		t.Errorf("an image longer than the context: %v", err)
 	}
 }
 
-// TestNumbersThatAreNoneStayInTheirSession: embeddings come from outside and may hold anything.
+// TestNumbersThatAreNoneStayInTheirSession: embeddings come from outside and may hold anything, NaN too.
 func TestNumbersThatAreNoneStayInTheirSession(t *testing.T) {
 	for _, kind := range []string{"e", "dense", "moe"} {
 		m, err := newDraft(t, kind).open(t)
@@ -199,7 +202,8 @@ func TestNumbersThatAreNoneStayInTheirSession(t *testing.T) {
 				}
 				in := []Input{{Tokens: []int32{1, 2, 3}}, {Embeddings: soft, Image: true}, {Tokens: []int32{4}}}
 				err := s.Read(ctx, in, func(pos int) bool { return pos == 7 }, func(int, []float32) error { return nil })
-				if math.IsNaN(bad) && (err == nil || !strings.Contains(err.Error(), "the logit of id 0 behind position 7 is NaN") || s.Len() != 0) {
+				if math.IsNaN(bad) &&
+					(err == nil || !strings.Contains(err.Error(), "the logit of id 0 behind position 7 is NaN") || s.Len() != 0) {
 					t.Errorf("%s: embeddings that are no numbers: %v, %d positions", kind, err, s.Len())
 				}
 				s.Truncate(0)
@@ -229,7 +233,8 @@ func TestFileCutWhileItIsLoaded(t *testing.T) {
 	if err := os.Truncate(path, 4096); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(f, Options{Workers: 1}); err == nil || !strings.Contains(err.Error(), path+": tensor output_norm.weight: the mapped file cannot be read any more") {
+	if _, err := New(f, Options{Workers: 1}); err == nil ||
+		!strings.Contains(err.Error(), path+": tensor output_norm.weight: the mapped file cannot be read any more") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// A saved text is a GGUF file with a checksum behind it, so that its head is read by a parser that is used to the worst, and any tool for
-// such files can look into it; behind it lie the segments (segment.go) that were appended since. Its keys are
+// A saved text is a GGUF file with a checksum after it, so that its head is read by a parser that is used to the worst, and any tool for
+// such files can look into it. The segments (segment.go) that were appended since follow. Its keys are
 //
 //	general.architecture        gemma4-session
 //	gemma4.session.version      2
@@ -30,10 +30,10 @@ import (
 //	gemma4.session.marks        positions to go back to, ascending
 //	gemma4.session.pages        that sliding layers hold, ascending; global layers hold all
 //
-// and those of the writer. The tensor cache.N, [values per page, pages], holds the pages of layer N, each as it lies in memory: the version
-// counts changes of that, too. The checksum, 4 bytes, is that of everything before it (sum.go).
+// and those of the writer. The tensor cache.N, [values per page, pages], holds the pages of layer N, each as it lies in memory: a change of
+// that is a new version, too. The checksum, 4 bytes, is that of everything before it (sum.go).
 //
-// Version 1 knew no segments, so that its checksum ends the file, no gemma4.session.bytes and another fingerprint.
+// Version 1 had no segments, so that its checksum ends the file, no gemma4.session.bytes, and another fingerprint.
 const (
 	fileArchitecture = "gemma4-session"
 	fileVersion      = 2
@@ -45,7 +45,7 @@ var ErrOtherModel = errors.New("it was saved with another model")
 
 var errDamaged = errors.New("the saved session is damaged or incomplete: its checksum does not match")
 
-// Written is what a file holds of a text, as far as a segment that goes on from it needs to know.
+// Written is what a segment that continues a file needs to know of it.
 type Written struct {
 	Bytes    int64  // of the whole file
 	Sum      uint32 // its last bytes
@@ -56,9 +56,10 @@ type Written struct {
 	format   tensor.Format
 }
 
-// WriteSnapshot writes a text of m to w, with keys and tensors that the caller adds; their names are not to begin as those of the text do,
-// and the keys come first. w is called from the caller's goroutine, with pieces of some megabytes.
-func (m *Model) WriteSnapshot(ctx context.Context, w io.Writer, t *Snapshot, more *gguf.Metadata, tensors ...gguf.Source) (*Written, error) {
+// WriteSnapshot writes a text of m to w, with keys and tensors that the caller adds; their names must not begin as those of the text do,
+// and the keys come first. w is called from the caller's goroutine, with pieces of a few megabytes.
+func (m *Model) WriteSnapshot(ctx context.Context, w io.Writer, t *Snapshot, more *gguf.Metadata, tensors ...gguf.Source) (*Written,
+	error) {
 	if t.config != &m.Config {
 		return nil, errors.New("model: a snapshot of another model")
 	}
@@ -67,7 +68,7 @@ func (m *Model) WriteSnapshot(ctx context.Context, w io.Writer, t *Snapshot, mor
 		return nil, err
 	}
 	head := more.Clone()
-	if err := set(head, []entry{
+	if err := set(head, []keyValue{
 		{"general.architecture", fileArchitecture},
 		{"general.alignment", uint32(fileAlignment)},
 		{"gemma4.session.version", uint32(fileVersion)},
@@ -119,12 +120,12 @@ func heldFrom(pages []*page, first int) (at []int) {
 	return at
 }
 
-type entry struct {
+type keyValue struct {
 	key   string
 	value any
 }
 
-func set(m *gguf.Metadata, entries []entry) error {
+func set(m *gguf.Metadata, entries []keyValue) error {
 	for _, e := range entries {
 		if err := m.Set(e.key, e.value); err != nil {
 			return err
@@ -162,7 +163,7 @@ func (m *Model) sources(t *Snapshot, first int) (tensors []gguf.Source) {
 func writePages(w io.Writer, pages []*page, at []int, heads, n int) error {
 	for _, i := range at {
 		for _, b := range [][]byte{pages[i].k, pages[i].v} {
-			if err := writeRows(w, b, heads, min(n-i*pageLen, pageLen)); err != nil {
+			if err := writeHeads(w, b, heads, min(n-i*pageLen, pageLen)); err != nil {
 				return err
 			}
 		}
@@ -170,8 +171,9 @@ func writePages(w io.Writer, pages []*page, at []int, heads, n int) error {
 	return nil
 }
 
-// writeRows writes rows [heads, pageLen, row]; those from the n-th on are zeros: what the text has forgotten stays here.
-func writeRows(w io.Writer, b []byte, heads, n int) error {
+// writeHeads writes keys or values [heads, pageLen, head size], those from the n-th position on as zeros: what the text has forgotten does
+// not get out.
+func writeHeads(w io.Writer, b []byte, heads, n int) error {
 	if n == pageLen {
 		_, err := w.Write(b)
 		return err
@@ -188,21 +190,21 @@ func writeRows(w io.Writer, b []byte, heads, n int) error {
 	return nil
 }
 
-// SavedText is a text that was opened. Its snapshot is the caller's to release.
+// SavedText is a saved text that was opened. Its snapshot is the caller's to release.
 type SavedText struct {
 	*Snapshot
 	// Heads have the keys and tensors that the writers of the file and of its segments added. The tensors can be read until the snapshot is
 	// released.
 	Heads []*gguf.File
-	// Info is what the system says of the file, nil where it came from a reader.
+	// Info is what the system says of the file, nil if the text came from a reader.
 	Info os.FileInfo
-	// Written is what the file holds, nil if no segment can go on from it: it is of an older version, or what was appended last is torn.
+	// Written is what the file holds; nil if no segment can follow it: it is of an older version, or what was appended last is torn.
 	Written *Written
 }
 
-// OpenSnapshot opens a text that WriteSnapshot has written, with the segments behind it, and checks all of it. Its keys and values stay in
+// OpenSnapshot opens a text that WriteSnapshot has written, with the segments after it, and checks all of it. Its keys and values stay in
 // the file, which is mapped where that is possible and must not be changed while they are used; appending segments is fine, and so is
-// replacing it by another through a rename. A segment at the end that was not written completely is left out.
+// replacing it with another by a rename. A segment at the end that was not written completely is left out.
 func (m *Model) OpenSnapshot(ctx context.Context, path string) (*SavedText, error) {
 	f, info, err := openMapping(path)
 	if err != nil {
@@ -280,7 +282,7 @@ func (m *Model) readSnapshot(ctx context.Context, f *mapping) (*SavedText, error
 	return s, nil
 }
 
-// readPages sets the pages of a text from the first one on to those that head has in data: of sliding layers those at held.
+// readPages sets the pages of a text, from number first on, to those that head has in data: in sliding layers, those listed in held.
 func (m *Model) readPages(t *Snapshot, head *gguf.File, data []byte, held []int, first int) error {
 	all := (t.n + pageLen - 1) / pageLen
 	everything := make([]int, 0, max(0, all-first))
@@ -344,7 +346,7 @@ func (k *keys) ascending(key string, least, most int) []int {
 	return out
 }
 
-// readHead reads the head of a saved text and verifies all of it but segments, which begin at rest.
+// readHead reads the head of a saved text and verifies all of it but the segments, which begin at rest.
 func readHead(ctx context.Context, data []byte, workers int) (version, rest int, head *gguf.File, err error) {
 	fail := func(err error) (int, int, *gguf.File, error) { return 0, 0, nil, err }
 	foreign := true
@@ -356,7 +358,7 @@ func readHead(ctx context.Context, data []byte, workers int) (version, rest int,
 	}
 	version, rest = 1, len(data)
 	head, broken := parse(data)
-	if broken == nil { // a model may be large: it need not be read to see that it is one
+	if broken == nil { // a model may be large: it need not be read whole to see that it is one
 		if is, err := head.Metadata.Text("general.architecture"); err == nil && is != fileArchitecture {
 			return fail(fmt.Errorf("is no saved session: general.architecture is %.40q, expected %q", is, fileArchitecture))
 		}
@@ -366,7 +368,7 @@ func readHead(ctx context.Context, data []byte, workers int) (version, rest int,
 			rest = k.integer("session.bytes", sumBytes, len(data))
 		}
 		if k.err != nil {
-			rest = len(data) // damage is told from a wrong value by the checksum
+			rest = len(data) // the checksum tells damage from a wrong value
 			broken = k.err
 		}
 	}
@@ -394,7 +396,7 @@ func readHead(ctx context.Context, data []byte, workers int) (version, rest int,
 	if _, err := head.Metadata.Int("gemma4.session.version"); err != nil {
 		return fail(err)
 	}
-	// Again, now that nothing lies behind it: its tensors end before its checksum.
+	// Again, now that nothing follows it: its tensors end before its checksum.
 	if head, err = parse(data[:rest-sumBytes]); err != nil {
 		return fail(err)
 	}

@@ -61,7 +61,7 @@ func reopened(t testing.TB, m *Model, path string, o SequenceOptions) *session {
 	return s
 }
 
-// written returns the logits of tokens that are written one by one.
+// written returns the logits of tokens that are decoded one by one.
 func written(t testing.TB, s *session, ids ...int32) (out []float32) {
 	t.Helper()
 	for _, id := range ids {
@@ -169,7 +169,8 @@ func TestForgottenTextIsNotSaved(t *testing.T) {
 	m := openModel(t, g.model, 1)
 	for _, n := range []int{1, 77, 128, 200} {
 		text := randomText(300, g.Vocab, 1)
-		s, clean := newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30}), newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30})
+		s, clean := newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30}),
+			newSession(t, m, SequenceOptions{Cache: tensor.F16, History: 1 << 30})
 		readTokens(t, s, text)
 		if s.Truncate(n) != n {
 			t.Fatal("not taken back")
@@ -306,7 +307,7 @@ func TestTextsAreRestoredWhileOthersAreSaved(t *testing.T) {
 	all.Wait()
 }
 
-// rewritten returns a file after a change of its head or tensors, with the right checksum.
+// rewritten returns a file after a change to its head or tensors, with the right checksum.
 func rewritten(t testing.TB, b []byte, change func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source) []byte {
 	t.Helper()
 	f, err := gguf.OpenBytes(b[:len(b)-sumBytes])
@@ -445,7 +446,8 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 			t.Errorf("%.20q: error %v, want %q", c.text, err, c.want)
 		}
 	}
-	if _, err := m.OpenSnapshot(ctx, g.model); err == nil || !strings.Contains(err.Error(), `is no saved session: general.architecture is "gemma4"`) {
+	if _, err := m.OpenSnapshot(ctx, g.model); err == nil ||
+		!strings.Contains(err.Error(), `is no saved session: general.architecture is "gemma4"`) {
 		t.Errorf("a model: %v", err)
 	}
 	if _, err := m.OpenSnapshot(ctx, filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
@@ -456,7 +458,8 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestNoFlippedBitAndNoCutIsOverlooked tries every bit of the head and one of every other byte, and every length of the head and some beyond.
+// TestNoFlippedBitAndNoCutIsOverlooked tries every bit of the head and one of every other byte, and every length of the head and some
+// beyond.
 func TestNoFlippedBitAndNoCutIsOverlooked(t *testing.T) {
 	d := newDraft(t, "e")
 	m, err := d.open(t)
@@ -499,8 +502,8 @@ func TestNoFlippedBitAndNoCutIsOverlooked(t *testing.T) {
 	}
 }
 
-// FuzzOpenSnapshot opens any bytes as a saved text and a segment, as they are and with the right lengths and checksums. What opens must go on
-// without a panic.
+// FuzzOpenSnapshot opens any bytes as a saved text and a segment, as they are and with the right lengths and checksums. What opens must go
+// on without a panic.
 func FuzzOpenSnapshot(f *testing.F) {
 	metadata, tensors, err := synth.Build(synth.Config{ // whose pages are small
 		Vocabulary: synth.MinVocabulary, Context: 400, Layers: 2, Width: 8, Heads: []int{1}, KVHeads: []int{1}, MLP: []int{8},
@@ -556,8 +559,8 @@ func FuzzOpenSnapshot(f *testing.F) {
 	})
 }
 
-// BenchmarkSnapshot saves, opens and updates a text of 100,000 positions with keys and values of E2B's shape, in memory where the system has
-// a folder for that. "of-memcpy" is the rate as a share of what copying takes in the same run.
+// BenchmarkSnapshot saves, opens and updates a text of 100,000 positions with keys and values of E2B's shape, in memory where the system
+// has a folder for that. "of-memcpy" is the rate as a share of what copying takes in the same run.
 func BenchmarkSnapshot(b *testing.B) {
 	config, err := synth.Parse("e2b-narrow")
 	if err != nil {

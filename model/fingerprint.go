@@ -15,22 +15,22 @@ import (
 
 // A fingerprint tells models apart. It is a digest of
 //
-//   - all keys of the architecture and the tokenizer, but for chat templates: those change how a text is made, not what it means;
+//   - all keys of the architecture and the tokenizer except chat templates: those change how a text is made, not what it means;
 //   - the name, type and shape of every tensor;
 //   - all bytes of tensors of up to 64 KB;
-//   - all bytes of the embeddings of tokens up to 256 MB, else as much of them in pieces of 4 KB, evenly spread;
-//   - 64 MB of all other tensors in such pieces, of each in proportion to its size, and 16 at least: of every 40th to every 300th page
-//     of a model of 2.6 to 20 GB.
+//   - all bytes of the token embeddings up to 256 MB, otherwise as much of them in samples of 4 KB, evenly spread;
+//   - 64 MB of all other tensors in such samples, from each in proportion to its size, and at least 16: one in 40 to one in 300 of what a
+//     model of 2.6 to 20 GB consists of.
 //
-// Keys and tensors are taken by name, so that the parts of a split file and the whole one have the same. What differs in none of the bytes
-// that are read, such as a single row of a large table, goes unseen.
+// Keys and tensors are taken in the order of their names, so that a file in parts and the same file whole have one fingerprint. A change to
+// none of the bytes that are read, such as to a single row of a large matrix, goes unseen.
 type fingerprint struct {
-	turn  chan struct{} // of the call that may compute it
+	lock  chan struct{} // held by the call that may compute it
 	value string        // empty: not known yet
 }
 
 const (
-	sampled       = 64 << 10 // bytes from which a tensor is sampled
+	sampled       = 64 << 10 // tensors of more bytes are sampled
 	sampleBytes   = 4 << 10
 	samplesLeast  = 16
 	embeddingRead = 256 << 20
@@ -38,8 +38,8 @@ const (
 	embeddingName = "token_embd.weight"
 )
 
-// Fingerprint returns what files of saved texts know the model by. It is computed when it is first needed; when ctx ends before it is
-// known that is an error, and so is a read that fails, and the next call tries again.
+// Fingerprint returns what files of saved texts know the model by. It is computed when it is first needed. If ctx ends before it is known,
+// or a read fails, that is an error, and the next call tries again.
 func (m *Model) Fingerprint(ctx context.Context) (string, error) {
 	return m.fingerprintOf(ctx, fileVersion)
 }
@@ -48,8 +48,8 @@ func (m *Model) Fingerprint(ctx context.Context) (string, error) {
 func (m *Model) fingerprintOf(ctx context.Context, version int) (string, error) {
 	p := &m.fingerprints[version-1]
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.lock <- struct{}{}:
+		defer func() { <-p.lock }()
 	case <-ctx.Done():
 		return "", cause.Of(ctx)
 	}
@@ -68,14 +68,14 @@ func (m *Model) fingerprintOf(ctx context.Context, version int) (string, error) 
 	return value, nil
 }
 
-// span is a piece of a tensor that is read.
-type span struct {
+// extent is a part of a tensor that is read.
+type extent struct {
 	*gguf.Tensor
 	from, size int64
 }
 
 // read returns the bytes, in place where they are in memory.
-func (s span) read() ([]byte, error) {
+func (s extent) read() ([]byte, error) {
 	if s.Mapped() {
 		b, err := s.Data()
 		if err != nil {
@@ -92,7 +92,8 @@ func (s span) read() ([]byte, error) {
 func digest(ctx context.Context, f *gguf.File, workers int) (string, error) {
 	d := sha256.New()
 	keys := slices.DeleteFunc(f.Metadata.Keys(), func(key string) bool {
-		return !strings.HasPrefix(key, "gemma4.") && !strings.HasPrefix(key, "tokenizer.") || strings.HasPrefix(key, "tokenizer.chat_template")
+		return !strings.HasPrefix(key, "gemma4.") && !strings.HasPrefix(key, "tokenizer.") ||
+			strings.HasPrefix(key, "tokenizer.chat_template")
 	})
 	slices.Sort(keys)
 	head, err := pick(f.Metadata, keys)
@@ -103,10 +104,10 @@ func digest(ctx context.Context, f *gguf.File, workers int) (string, error) {
 		return "", err
 	}
 	tensors := slices.SortedFunc(slices.Values(f.Tensors), func(a, b *gguf.Tensor) int { return cmp.Compare(a.Name, b.Name) })
-	spans := samples(tensors)
-	sums := make([]byte, len(spans)*sumBytes)
-	err = parallel(ctx, workers, len(spans), func(i int) error {
-		b, err := spans[i].read()
+	extents := samples(tensors)
+	sums := make([]byte, len(extents)*sumBytes)
+	err = parallel(ctx, workers, len(extents), func(i int) error {
+		b, err := extents[i].read()
 		copy(sums[i*sumBytes:], pieceSums(b))
 		return err
 	})
@@ -132,8 +133,8 @@ func pick(m *gguf.Metadata, keys []string) (*gguf.Metadata, error) {
 	return out, nil
 }
 
-// samples returns what is read of tensors, none of it more than a piece of a checksum.
-func samples(tensors []*gguf.Tensor) (spans []span) {
+// samples returns what is read of tensors, no extent larger than a piece of a checksum.
+func samples(tensors []*gguf.Tensor) (extents []extent) {
 	var others int64 // bytes of tensors that share a budget
 	for _, t := range tensors {
 		if t.Size > sampled && t.Name != embeddingName {
@@ -151,28 +152,29 @@ func samples(tensors []*gguf.Tensor) (spans []span) {
 		}
 		if n == t.Size {
 			for at := int64(0); at < n; at += sumPiece {
-				spans = append(spans, span{t, at, min(sumPiece, n-at)})
+				extents = append(extents, extent{t, at, min(sumPiece, n-at)})
 			}
 			continue
 		}
 		count := n / sampleBytes
 		for i := range count {
-			// In the i-th of as many equal stretches; the first begins and the last ends with its sample.
+			// Spread evenly: the first sample begins the tensor, and the last ends it.
 			at := (t.Size - sampleBytes) / (count - 1) * i
 			if i == count-1 {
 				at = t.Size - sampleBytes
 			}
-			spans = append(spans, span{t, at, sampleBytes})
+			extents = append(extents, extent{t, at, sampleBytes})
 		}
 	}
-	return spans
+	return extents
 }
 
-// digest1 computes the fingerprint in files of version 1: of the shape, of small tensors, and of four pieces of others.
+// digest1 computes the fingerprint in files of version 1: of the shape, of small tensors, and of four samples of others.
 func digest1(ctx context.Context, f *gguf.File, _ int) (string, error) {
 	const small, sample, samples = 64 << 10, 1 << 10, 4
 	d := sha256.New()
-	shape, err := pick(f.Metadata, slices.DeleteFunc(f.Metadata.Keys(), func(key string) bool { return !strings.HasPrefix(key, "gemma4.") }))
+	shape,
+		err := pick(f.Metadata, slices.DeleteFunc(f.Metadata.Keys(), func(key string) bool { return !strings.HasPrefix(key, "gemma4.") }))
 	if err == nil {
 		err = gguf.Write(d, shape, nil)
 	}

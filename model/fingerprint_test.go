@@ -64,7 +64,7 @@ func TestModelsAreToldApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	same.Delete("gemma4.rope.freq_base")
-	same.set("rope.freq_base", float32(base)) // behind all others
+	same.set("rope.freq_base", float32(base)) // after all others
 	if same.fingerprint(t) != want {
 		t.Error("the same weights in another order, with another name, advice and template, have another fingerprint")
 	}
@@ -82,7 +82,7 @@ func (d *draft) alter(t testing.TB, name string, i int) {
 	*s = gguf.NewSource(s.Name, s.Type, s.Dims, data)
 }
 
-// TestLargeTensorsAreSampled changes some of 128 MB, of which every other piece is read.
+// TestLargeTensorsAreSampled changes some of 128 MB, of which every other sample is read.
 func TestLargeTensorsAreSampled(t *testing.T) {
 	d := &draft{new(gguf.Metadata), nil}
 	d.zero("large.weight", gguf.F32, 1<<12, 1<<13)
@@ -125,7 +125,8 @@ func TestLargeTensorsAreSampled(t *testing.T) {
 
 func TestSamplesAreSpreadAndBounded(t *testing.T) {
 	const mb = 1 << 20
-	for _, sizes := range [][]int64{{1, 64 << 10, 64<<10 + 1}, {40 * mb, 20 * mb}, {300 * mb, 1000 * mb, 7 * mb, 100 << 10}, {1 << 40, 1 << 41, 3 << 39}} {
+	for _, sizes := range [][]int64{{1, 64 << 10, 64<<10 + 1}, {40 * mb, 20 * mb}, {300 * mb, 1000 * mb, 7 * mb, 100 << 10},
+		{1 << 40, 1 << 41, 3 << 39}} {
 		tensors := []*gguf.Tensor{{Name: "token_embd.weight", Size: sizes[0]}}
 		var total int64
 		for i, n := range sizes[1:] {

@@ -27,7 +27,8 @@ func TestFormatsOfFilesAreThoseOfTensors(t *testing.T) {
 			continue
 		}
 		if f.Valid() != (values != 0) || f.BlockLen() != values || f.BlockBytes() != bytes {
-			t.Errorf("type %d: blocks of %d values in %d bytes in files, of %d in %d in tensors", n, values, bytes, f.BlockLen(), f.BlockBytes())
+			t.Errorf("type %d: blocks of %d values in %d bytes in files, of %d in %d in tensors", n, values, bytes, f.BlockLen(),
+				f.BlockBytes())
 		}
 		if f.Valid() && f.String() != file.String() {
 			t.Errorf("type %d is %v in files, %v in tensors", n, file, f)
@@ -35,9 +36,9 @@ func TestFormatsOfFilesAreThoseOfTensors(t *testing.T) {
 	}
 }
 
-// TestBlocksOfQ2_0AreToldByTheirSize opens a file with both.
+// TestBlocksOfQ2_0AreToldByTheirSize opens a file with both sizes.
 func TestBlocksOfQ2_0AreToldByTheirSize(t *testing.T) {
-	const cols = 1 << 14 // fewer values would be too little room to tell
+	const cols = 1 << 14 // with fewer values the size would not tell
 	formats := []tensor.Format{tensor.Q2_0, tensor.Q2_0_128}
 	var sources []gguf.Source
 	for _, f := range formats {

@@ -15,40 +15,40 @@ import (
 type scratch struct {
 	positions []position // those still on their way
 
-	x      []float32 // [positions, width] the residual
-	input  []float32 // [positions, width] the embeddings, kept for the per-layer ones
-	h      []float32 // [positions, width] normed input of a block
-	out    []float32 // [positions, width] output of a block
-	q      []float32 // [positions, heads · head size]
-	k, v   []float32 // [positions, kvHeads · head size]
-	att    []float32 // [positions, heads · head size]
-	gate   []float32 // [positions, mlpWidth]
-	up     []float32 // [positions, mlpWidth]
-	small  []float32 // [positions, perLayer] per-layer embedding
-	mix    []float32 // [positions, perLayer] what the input adds to it
-	piece  []float32 // [positions, perLayer + 2 blocks] what the table adds to it
-	logits []float32 // [held, vocabulary]
-	nan    atomic.Bool
-	angles [2]angles // of sliding and global layers
-	tokens entries   // of the embedding
-	pieces entries   // of the per-layer table
-	moe    mixture
+	x         []float32 // [positions, width] the residual
+	input     []float32 // [positions, width] the embeddings, kept for the per-layer ones
+	h         []float32 // [positions, width] normed input of attention or feed-forward
+	out       []float32 // [positions, width] output of either
+	q         []float32 // [positions, heads · head size]
+	k, v      []float32 // [positions, kvHeads · head size]
+	att       []float32 // [positions, heads · head size]
+	gate      []float32 // [positions, mlpWidth]
+	up        []float32 // [positions, mlpWidth]
+	small     []float32 // [positions, perLayer] per-layer embedding
+	projected []float32 // [positions, perLayer] what the projected input adds to it
+	fetched   []float32 // [positions, perLayer + 2 blocks] what the table adds to it
+	logits    []float32 // [held, vocabulary]
+	nan       atomic.Bool
+	angles    [2]angles // of sliding and global layers
+	tokens    entries   // of the embedding
+	perLayers entries   // of the per-layer table
+	moe       mixture
 
 	regions[Pass, layer]
-	attn attention
+	attn attendRegion
 	tap  func(name string, layer int, x []float32)
 }
 
-// entries are the rows of a table that the ids stand for.
+// entries are the rows of an embedding table that the ids stand for.
 type entries struct {
-	rows [][]byte // [positions] in place, or in buf where the table does not lie in memory
+	rows [][]byte // [positions] in place, or in buf where the table is not in memory
 	buf  []byte
 }
 
 // angles are the cosines and sines of rotary position embedding, [positions, head/2].
 type angles struct{ cos, sin []float32 }
 
-// forward takes positions through the model, to the logits of those that are wanted.
+// forward takes positions through the model, up to the logits of those that are wanted.
 func (p *Pass) forward(ctx context.Context) error {
 	p.err = nil
 	p.nan.Store(false)
@@ -80,7 +80,7 @@ func (p *Pass) forward(ctx context.Context) error {
 	return p.readOut(ctx)
 }
 
-// trace shows a test the last position of a state [positions, width].
+// trace shows a test the state [positions, width] at its last position.
 func (p *Pass) trace(name string, layer int, x []float32) {
 	if p.tap != nil && len(p.positions) > 0 {
 		p.tap(name, layer, x[(len(p.positions)-1)*p.m.Width:][:p.m.Width])
@@ -95,7 +95,7 @@ func (p *Pass) embed() {
 	if p.m.PerLayer > 0 {
 		grow(&p.input, len(p.positions)*p.m.Width)
 		copy(p.input, p.x)
-		p.lookUp(&p.pieces, p.m.perLayerTable)
+		p.lookUp(&p.perLayers, p.m.perLayerTable)
 	}
 	p.rotation(0, p.m.slidingFreqs)
 	p.rotation(1, p.m.globalFreqs)
@@ -153,8 +153,8 @@ func (a *angles) at(i, half int) (cos, sin []float32) {
 	return a.cos[i*half : (i+1)*half], a.sin[i*half : (i+1)*half]
 }
 
-// attention: x += norm(attend(norm(x)) · output). On the last layer that caches keys and values only the positions
-// that are wanted go further than that.
+// attention: x += norm(attend(norm(x)) · output). In the last layer that caches keys and values, only the wanted positions go on from
+// there.
 func (p *Pass) attention(l *layer, last bool) {
 	d := p.m.Width
 	grow(&p.h, len(p.positions)*d)
@@ -190,7 +190,7 @@ func (p *Pass) attention(l *layer, last bool) {
 	if len(p.positions) == 0 {
 		return
 	}
-	p.each(len(p.positions), l, (*Pass).turnQuery)
+	p.each(len(p.positions), l, (*Pass).rotateQuery)
 	grow(&p.att, len(p.positions)*heads)
 	p.attend(l)
 	grow(&p.out, len(p.positions)*d)
@@ -198,8 +198,8 @@ func (p *Pass) attention(l *layer, last bool) {
 	p.add(len(p.positions), p.x, p.out, l.postAttnNorm)
 }
 
-// turnQuery norms and rotates the query heads of position i.
-func (p *Pass) turnQuery(l *layer, i int) {
+// rotateQuery norms and rotates the query heads of position i.
+func (p *Pass) rotateQuery(l *layer, i int) {
 	k := p.kernels
 	cos, sin := p.rope(l, i)
 	cache, norm := p.positions[i].chunk.Sequence.cache[l.index], p.m.layers[l.Source].kNorm
@@ -261,7 +261,7 @@ func (p *Pass) keepWanted() {
 			}
 			if p.m.PerLayer > 0 {
 				move(p.input, n, i, d)
-				p.pieces.rows[n] = p.pieces.rows[i]
+				p.perLayers.rows[n] = p.perLayers.rows[i]
 			}
 		}
 		n++
@@ -269,7 +269,7 @@ func (p *Pass) keepWanted() {
 	p.positions = p.positions[:n]
 }
 
-// feedForward: x += norm(mlp(norm(x))), in expert layers with the experts' share beside the dense one.
+// feedForward: x += norm(mlp(norm(x))), in expert layers with the experts beside the dense MLP.
 func (p *Pass) feedForward(l *layer) {
 	n := len(p.positions)
 	p.norm(n, p.h, p.x, l.mlpNorm)
@@ -286,32 +286,32 @@ func (p *Pass) feedForward(l *layer) {
 	p.add(n, p.x, p.out, l.postMLPNorm)
 }
 
-// perLayer: x += norm(proj(gelu(gate(x)) ⊙ e)), where e, the layer's own small embedding of the token, is the mean of the
-// table's entry and of a projection of the input.
+// perLayer: x += norm(proj(gelu(gate(x)) ⊙ e)), where e, the layer's own small embedding of the token, combines the table's entry and a
+// projection of the input.
 func (p *Pass) perLayer(l *layer) {
 	d, n := p.m.PerLayer, len(p.positions)
 	if d == 0 {
 		return
 	}
 	grow(&p.small, n*d)
-	grow(&p.mix, n*d)
+	grow(&p.projected, n*d)
 	p.multiply(
 		tensor.Product{Dst: p.small, X: p.x, N: n, W: l.perLayerGate},
-		tensor.Product{Dst: p.mix, X: p.input, N: n, W: p.m.perLayerProj[l.index]})
-	grow(&p.piece, n*p.pieceSize())
-	p.each(n, l, (*Pass).mixPerLayer)
+		tensor.Product{Dst: p.projected, X: p.input, N: n, W: p.m.perLayerProj[l.index]})
+	grow(&p.fetched, n*p.fetchedSize())
+	p.each(n, l, (*Pass).gatePerLayer)
 	p.multiply(tensor.Product{Dst: p.out, X: p.small, N: n, W: l.perLayerOut})
 	p.add(n, p.x, p.out, l.perLayerNorm)
 }
 
-// pieceSize is the room for one layer's values of the table with the blocks they lie in.
-func (p *Pass) pieceSize() int { return p.m.PerLayer + 2*p.m.perLayerTable.Format.BlockLen() }
+// fetchedSize is the room for one layer's values of the table, in whole blocks.
+func (p *Pass) fetchedSize() int { return p.m.PerLayer + 2*p.m.perLayerTable.Format.BlockLen() }
 
-// mixPerLayer sets what p.small holds of position i to gelu(itself) ⊙ e.
-func (p *Pass) mixPerLayer(l *layer, i int) {
+// gatePerLayer: small = gelu(small) ⊙ e, for position i.
+func (p *Pass) gatePerLayer(l *layer, i int) {
 	m, d := p.m, p.m.PerLayer
 	t := m.perLayerTable
-	e := p.mix[i*d : (i+1)*d]
+	e := p.projected[i*d : (i+1)*d]
 	scale := float32(1 / math.Sqrt(float64(m.Width)))
 	for j := range e {
 		e[j] *= scale
@@ -320,13 +320,13 @@ func (p *Pass) mixPerLayer(l *layer, i int) {
 
 	bl := t.Format.BlockLen()
 	from, to := l.index*d/bl, ((l.index+1)*d+bl-1)/bl // blocks
-	size := p.pieceSize()
-	piece := p.piece[i*size : i*size+(to-from)*bl]
-	p.kernels.DecodeRow(t.Format, piece, p.pieces.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
-	piece = piece[l.index*d-from*bl:][:d]
+	size := p.fetchedSize()
+	fetched := p.fetched[i*size : i*size+(to-from)*bl]
+	p.kernels.DecodeRow(t.Format, fetched, p.perLayers.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
+	fetched = fetched[l.index*d-from*bl:][:d]
 	table, half := float32(math.Sqrt(float64(d)))*t.Scale, float32(1/math.Sqrt2)
 	for j := range e {
-		e[j] = (e[j] + piece[j]*table) * half
+		e[j] = (e[j] + fetched[j]*table) * half
 	}
 	p.kernels.GELU(p.small[i*d:(i+1)*d], e)
 }
@@ -340,7 +340,7 @@ func (p *Pass) scaleOutput(l *layer) {
 	}
 }
 
-// readOut takes the wanted positions through the final norm and, as far as their logits are, through the head.
+// readOut takes the wanted positions through the final norm and, where their logits are wanted, through the head.
 func (p *Pass) readOut(ctx context.Context) error {
 	n, d, vocabulary := len(p.positions), p.m.Width, p.m.Vocabulary
 	p.norm(n, p.h, p.x, p.m.norm)
@@ -406,7 +406,7 @@ func (c *Chunk) outcome() outcome {
 	return keeps
 }
 
-// held returns of how many positions logits are held at once.
+// held returns for how many positions logits are held at once.
 func (p *Pass) held() int {
 	kept, yielded := 0, 0
 	for i := range p.taken {
@@ -422,7 +422,7 @@ func (p *Pass) held() int {
 	return kept + min(yielded, headBatch)
 }
 
-// extend returns x with n more elements of from, which go on where x ends.
+// extend returns x with n more elements, those of from, which lie where x ends.
 func extend(x, from []float32, n int) []float32 {
 	if x == nil {
 		return from[:n]
@@ -430,22 +430,23 @@ func extend(x, from []float32, n int) []float32 {
 	return x[:len(x)+n]
 }
 
-// capLogits bounds logits and looks for some that are NaN.
+// capLogits bounds logits and looks for NaN among them.
 func (p *Pass) capLogits(x []float32) {
 	if p.m.SoftCap > 0 {
 		p.kernels.SoftCap(x, p.m.SoftCap)
 	}
-	if squares := p.kernels.Dot(x, x); squares != squares { // no others sum up to NaN
+	if squares := p.kernels.Dot(x, x); squares != squares { // only NaN among them makes it NaN
 		p.nan.Store(true)
 	}
 }
 
-// notANumber gives the chunks of positions from one on, in whose logits there is NaN, an error that names the first.
+// notANumber gives each chunk that has NaN among these logits, of positions from the given one on, an error that names the first.
 func (p *Pass) notANumber(from int, logits []float32) {
 	n := p.m.Vocabulary
 	for i, x := range logits {
 		if r := &p.positions[from+i/n]; x != x && r.chunk.Err == nil {
-			r.chunk.Err = fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is made of, or the embeddings read",
+			r.chunk.Err = fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is "+
+				"made of, or the embeddings read",
 				i%n, r.pos)
 		}
 	}

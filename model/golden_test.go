@@ -232,9 +232,9 @@ func TestEmbeddingsBetweenTokens(t *testing.T) {
 		if len(want) != positions*m.Vocabulary {
 			t.Fatalf("%d logits, want %d positions of a vocabulary of %d", len(want), positions, m.Vocabulary)
 		}
-		for _, plain := range []bool{false, true} {
+		for _, wholeKeys := range []bool{false, true} {
 			for _, batch := range []int{0, 16, 6, 1} { // an image is longer than these, and is never cut
-				s := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch, plain: plain})
+				s := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch, wholeKeys: wholeKeys})
 				got := read(t, s, in...)
 				if s.Len() != positions {
 					t.Fatalf("%d positions, want %d", s.Len(), positions)
@@ -245,7 +245,7 @@ func TestEmbeddingsBetweenTokens(t *testing.T) {
 				}
 				t.Logf("batch %d: the logits of %d positions are off by %.2g at most", batch, positions, w)
 				// In two calls, the second after the first picture.
-				s = newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch, plain: plain})
+				s = newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch, wholeKeys: wholeKeys})
 				if err := s.Read(ctx, in[:2], nil, nil); err != nil {
 					t.Fatal(err)
 				}
@@ -264,7 +264,8 @@ func TestEmbeddingsBetweenTokens(t *testing.T) {
 	for _, c := range cases.Prompts {
 		t.Run(c.Text+" "+c.MMProj+" "+c.Input, func(t *testing.T) {
 			soft := readFloats(t, file(t, "mm", c.MMProj+"-"+c.Input+".f32"))
-			run(t, c.Text, c.Logits, c.Positions, Input{Tokens: c.Before}, Input{Embeddings: soft, Image: c.Input == "image"}, Input{Tokens: c.After})
+			run(t, c.Text, c.Logits, c.Positions, Input{Tokens: c.Before}, Input{Embeddings: soft, Image: c.Input == "image"},
+				Input{Tokens: c.After})
 		})
 	}
 	if len(cases.More) < 4 {
@@ -304,7 +305,7 @@ func TestChunksGiveTheSameLogits(t *testing.T) {
 						t.Errorf("%d workers, batch %d: logits differ by %g from those of one worker and one chunk", workers, batch, w)
 					}
 				}
-				// Token by token as they are written.
+				// Token by token, in decode.
 				s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 				for i, id := range g.IDs {
 					got, err := s.Write(context.Background(), id)
@@ -327,7 +328,7 @@ func TestUnreadLayersAreSkipped(t *testing.T) {
 		all := newSession(t, m, SequenceOptions{Cache: tensor.F32})
 		want := read(t, all, Input{Tokens: g.IDs})
 		wanted := map[int]bool{3: true, 17: true, len(g.IDs) - 1: true}
-		for _, batch := range []int{0, 4, 7} { // in chunks of 4 most have no wanted position; of 7 the last is a short one
+		for _, batch := range []int{0, 4, 7} { // in passes of 4 most have no wanted position; of 7, the last is short
 			some := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch})
 			seen := 0
 			err := some.Read(context.Background(), []Input{{Tokens: g.IDs}}, func(pos int) bool { return wanted[pos] },

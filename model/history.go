@@ -8,21 +8,21 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Sliding layers see a window of the last positions, and a text can only be taken back to a position whose window is still
-// held. Pages outside of the running window are kept as long as the budget for history allows: those that the latest marks need, and the most
-// recent others. Which are kept is the same in all sliding layers.
+// Sliding layers see a window of the last positions, and a text can only be taken back to a position whose window is still held. Pages
+// outside the current window are kept as long as the budget for history allows: those that the latest marks need, and the most recent
+// others. All sliding layers keep the same ones.
 
-// history is what a sequence keeps of positions that its window has left.
+// history is what a sequence keeps of positions that its window has left behind.
 type history struct {
 	budget    int   // pages, in each sliding layer
-	low       int   // the first page that the running window needs
+	low       int   // the first page that the current window needs
 	marks     []int // positions to go back to, ascending: ends of turns
 	pageBytes int64 // of a page in all sliding layers
 	givenUp   int   // pages that forget has dropped
 }
 
-// Mark notes that the text may be taken back to where it ends now. Of all marks the first, which is the end of the system's turn in a
-// chat that has one, and the latest are served, as far as the budget goes.
+// Mark notes that the text may be taken back to where it ends now. As far as the budget goes, the first mark, which in a chat with a system
+// turn is the end of that, and the latest ones are served.
 func (s *Sequence) Mark() { s.mark(s.n) }
 
 func (s *Sequence) mark(n int) {
@@ -47,8 +47,8 @@ func (c *Config) needed(n int) (lo, hi int) {
 	return max(0, n-c.Window+1) / pageLen, (n + pageLen - 1) / pageLen
 }
 
-// forget gives up pages of sliding layers that nobody needs if the text is not taken back behind position n. It is called when a step has
-// become part of the text: one that fails costs nothing.
+// forget gives up pages of sliding layers that nobody needs if the text is not taken back to before position n. It is called when a pass
+// has become part of the text: one that fails costs nothing.
 func (s *Sequence) forget(n int) {
 	h, c := &s.history, s.sliding()
 	low, _ := s.m.needed(n)
@@ -65,7 +65,7 @@ func (s *Sequence) forget(n int) {
 	for i := 0; over > 0; i++ {
 		if i == low { // all that is left is marked
 			first := 0
-			if lo, hi := s.m.needed(h.marks[0]); hi-lo < h.budget { // it leaves something to the others
+			if lo, hi := s.m.needed(h.marks[0]); hi-lo < h.budget { // it leaves something for the others
 				first = 1
 			}
 			h.marks = slices.Delete(h.marks, first, first+1)
@@ -122,8 +122,8 @@ func (s *Sequence) Reach(n int) int {
 	return n
 }
 
-// Truncate forgets the positions from n on, as far as that can be undone: sliding layers keep only some of their past. It
-// returns how many positions are left: n, or the next position below it that can be reached.
+// Truncate forgets the positions from n on, or from an earlier one where n cannot be reached: sliding layers keep only some of their past.
+// It returns how many positions are left: n, or the next position below it that can be reached.
 func (s *Sequence) Truncate(n int) int {
 	if n >= s.n {
 		return s.n
@@ -141,18 +141,18 @@ func (s *Sequence) Truncate(n int) int {
 // Keep notes the text as it is now.
 func (s *Sequence) Keep() { s.kept = s.n }
 
-// Kept returns how many positions of the text that Keep has noted have stayed: it was not taken back further since.
+// Kept returns how many positions of the text that Keep noted are still there: it has not been taken back further since.
 func (s *Sequence) Kept() int { return s.kept }
 
-// truncate takes the marks behind n back.
+// truncate removes the marks after n.
 func (h *history) truncate(n int) {
 	for len(h.marks) > 0 && h.marks[len(h.marks)-1] > n {
 		h.marks = h.marks[:len(h.marks)-1]
 	}
 }
 
-// Snapshot is a text at one moment: its keys and values, shared with the sequence that it was taken of until one of them goes on. It
-// may be used by several goroutines. Release gives its share of the memory back.
+// Snapshot is a text at one moment: its keys and values, shared with the sequence that it was taken of until that changes. It may be used
+// by several goroutines. Release gives its share of the memory back.
 type Snapshot struct {
 	config *Config
 	format tensor.Format
@@ -160,7 +160,7 @@ type Snapshot struct {
 	pure   int       // as in Sequence
 	pages  [][]*page // per owning layer
 	marks  []int
-	file   *mapping // that it was opened from, if it was
+	file   *mapping // that it was opened from, if any
 }
 
 // Snapshot returns what the sequence holds now.
@@ -196,7 +196,7 @@ func (t *Snapshot) Reach(n int) int {
 	return n
 }
 
-// Release gives the snapshot's share of the memory back. It is safe to call it twice, but not while it is used.
+// Release gives the snapshot's share of the memory back. It is safe to call twice, but not while the snapshot is in use.
 func (t *Snapshot) Release() {
 	for _, pages := range t.pages {
 		for _, p := range pages {
@@ -226,8 +226,8 @@ func pagesBytes(layers ...[]*page) (sum int64) {
 	return sum
 }
 
-// Adopt replaces the sequence's text by the first n positions of a snapshot, or as many below n as can be reached, and returns their
-// number. The snapshot must be of the same model and have the sequence's cache format.
+// Adopt replaces the sequence's text by the first n positions of a snapshot, or as many fewer as can be reached, and returns their number.
+// The snapshot must be of the same model and have the sequence's cache format.
 func (s *Sequence) Adopt(t *Snapshot, n int) (int, error) {
 	if t.config != &s.m.Config {
 		return 0, errors.New("model: a snapshot of another model")

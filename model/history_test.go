@@ -20,7 +20,7 @@ func randomText(n, vocabulary int, seed uint64) []int32 {
 	return ids
 }
 
-// expect reads more and compares the last logits with those of a new session that reads everything.
+// expect prefills more and compares the last logits with those of a new session that prefills everything.
 func expect(t *testing.T, s *session, text, more []int32) {
 	t.Helper()
 	fresh, err := openSession(s.m, SequenceOptions{Cache: s.format})
@@ -98,7 +98,8 @@ func TestTruncateTakesTheTextBack(t *testing.T) {
 			reach := s.Reach(test.to)
 			got := s.Truncate(test.to)
 			if got != test.want || reach != got || s.Len() != got || got > max(0, test.to) {
-				t.Errorf("%s, %d pages, marks %v: %d positions left of %d wanted, expected %d", name, test.budget, test.marks, got, test.to, test.want)
+				t.Errorf("%s, %d pages, marks %v: %d positions left of %d wanted, expected %d", name, test.budget, test.marks, got, test.to,
+					test.want)
 			}
 			if name == "micro-e" && !testing.Short() || i%4 == 1 {
 				expect(t, s, text[:got], randomText(12, g.Vocab, 9))
@@ -122,7 +123,8 @@ func TestTheLastTurnsCanBeReached(t *testing.T) {
 		text[n-1] = end
 		ends = append(ends, n)
 	}
-	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 50, History: 2 * m.slidingPageBytes(tensor.F16), EndsTurn: func(id int32) bool { return id == end }})
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16, Batch: 50, History: 2 * m.slidingPageBytes(tensor.F16),
+		EndsTurn: func(id int32) bool { return id == end }})
 	readTokens(t, s, text[:480])
 	for _, id := range text[480:] {
 		if _, err := s.Write(ctx, id); err != nil {

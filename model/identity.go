@@ -1,14 +1,14 @@
 package model
 
-// Identity is what a text has at a position, so that texts can be compared: the id of a token, or below 0 an embedding identity, which is
-// made of what its input is of ([Input].ID) and of where in it the position lies. Where two texts have the same identities from the
-// beginning on, and were read, they have the same keys and values.
+// Identity is what a text has at a position, so that texts can be compared: the id of a token or, below 0, the identity of an embedding,
+// which is made from what its input is of ([Input].ID) and where in it the position lies. As far as two texts have the same identities from
+// the beginning, and were prefilled, they have the same keys and values.
 type Identity int64
 
-// Unknown is the identity of an embedding whose input has no ID. It is like nothing else, not even itself.
+// Unknown is the identity of an embedding whose input has no ID. It equals nothing, not even itself.
 const Unknown Identity = -1
 
-// Token returns the id of a token; an embedding is none.
+// Token returns the id of a token; for an embedding ok is false.
 func (i Identity) Token() (id int32, ok bool) { return int32(i), i >= 0 }
 
 // Identities appends those of the positions of an input to dst.
@@ -40,8 +40,8 @@ func (x Input) identity(i, n int) Identity {
 	return ^Identity(h >> 1) // Unknown once in 2⁶³
 }
 
-// stride is how far the identities of neighbours are apart before they are scrambled, so that the rest of what is cut has the ID that lies
-// that much further. It is 2⁶⁴ divided by the golden ratio: its multiples keep far away from each other.
+// stride is how far the identities of neighbours are apart before they are scrambled, so that what is left after a cut has an ID further by
+// that much per embedding. It is 2⁶⁴ divided by the golden ratio: its multiples keep far away from each other.
 const stride = 0x9e3779b97f4a7c15
 
 // scramble is the function that SplitMix64 ends with (Steele, Lea, Flood: Fast splittable pseudorandom number generators): one to one, and
@@ -52,7 +52,7 @@ func scramble(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// skip makes an input of embeddings the rest of it behind the first k, whose identities stay as they were.
+// skip cuts the first k embeddings off an input; the identities of the others stay as they were.
 func (x *Input) skip(k, width int) {
 	x.Embeddings = x.Embeddings[k*width:]
 	if x.ID != 0 {

@@ -12,8 +12,7 @@ import (
 	"github.com/gogemma/gemma4/internal/mmap"
 )
 
-// mapping is a file whose bytes pages lie in. The last of those who hold it unmaps it, or the garbage collector when nobody has
-// given it back.
+// mapping is a file whose bytes pages lie in. The last holder unmaps it, or the garbage collector when nobody has released it.
 type mapping struct {
 	holders atomic.Int32
 	data    []byte
@@ -28,8 +27,8 @@ func newMapping(data []byte) *mapping {
 	return f
 }
 
-// openMapping maps a file or, where that is not possible, reads it. On Windows a mapped file could not be replaced, not even by who
-// has mapped it. What it says of the file is from before its bytes were looked at.
+// openMapping maps a file or, where that is not possible, reads it. On Windows a mapped file could not be replaced, not even by whoever has
+// mapped it. The FileInfo is from before the bytes were looked at.
 func openMapping(path string) (*mapping, os.FileInfo, error) {
 	info, err := os.Stat(path) // before opening: opening a pipe would wait for its writer
 	if err != nil {

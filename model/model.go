@@ -30,16 +30,17 @@ type Model struct {
 type Options struct {
 	Kernels *tensor.Kernels // inner loops; nil: tensor.Portable()
 	Workers int             // goroutines that share the work; below 1: GOMAXPROCS
-	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer (ErrUnknown) as if those were not there.
+	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer (ErrUnknown) as if they were not
+	// there.
 	AllowUnknown bool
-	// Resident is how many bytes of weights may be kept in memory where the file is not mapped. The others are read each time they are
-	// needed. 0: as many as the machine can spare; below 0: none.
+	// Resident is how many bytes of weights may be kept in memory where the file is not mapped. The rest is read each time it is needed. 0:
+	// as many as the machine can spare; below 0: none.
 	Resident int64
 }
 
-// New builds the graph over the tensors of f, which must stay open as long as the model is used. Every tensor's shape is
-// checked against the metadata; an error names the key or tensor and what was expected of it. What is in the file and not understood is
-// an error too, ErrUnknown.
+// New builds the graph over the tensors of f, which must stay open as long as the model is used. Every tensor's shape is checked against
+// the metadata; an error names the key or tensor and what was expected of it. Anything in the file that is not understood is an error too,
+// ErrUnknown.
 func New(f *gguf.File, o Options) (*Model, error) {
 	c, err := Shape(f)
 	if err != nil {
@@ -62,12 +63,12 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	}
 	m := &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: pool, file: f}
 	for i := range m.fingerprints {
-		m.fingerprints[i].turn = make(chan struct{}, 1)
+		m.fingerprints[i].lock = make(chan struct{}, 1)
 	}
 	return m, nil
 }
 
-// spare returns how many bytes of weights may be kept in memory where so many are free, 0 if nobody knows.
+// spare returns how many bytes of weights may be kept in memory when that many are free; free is 0 if nobody knows.
 func spare(free int64) int64 {
 	most := machine.Addressable() / 2 // the garbage collector lets memory grow to twice what is in use
 	if free > 0 {
@@ -76,8 +77,8 @@ func spare(free int64) int64 {
 	return most
 }
 
-// readAhead lets the system read the matrices of layer i from disk while the one before it is computed. The first pass asks for it; later
-// ones find the file in memory, or too little memory to keep it. Where advice is not taken nothing is lost.
+// readAhead asks the system to read the matrices of layer i from disk while the layer before it is computed. Only the first pass asks;
+// later ones find the file in memory, or too little memory to keep it. Where the advice is not taken, nothing is lost.
 func (m *Model) readAhead(i int) {
 	if i < len(m.layers) && m.ahead.CompareAndSwap(int32(i-1), int32(i)) {
 		for _, t := range m.layers[i].matrices {
@@ -89,10 +90,10 @@ func (m *Model) readAhead(i int) {
 // Workers returns the number of workers that share the work.
 func (m *Model) Workers() int { return m.pool.Workers() }
 
-// Kernels returns the table of inner loops that the model runs on.
+// Kernels returns the inner loops that the model runs on.
 func (m *Model) Kernels() *tensor.Kernels { return m.kernels }
 
-// Close ends the workers. No pass may be running or run afterwards.
+// Close ends the workers. No pass may be running then, or be run afterwards.
 func (m *Model) Close() {
 	m.pool.Close()
 	m.rooflineMemory = nil

@@ -45,7 +45,7 @@ func (r *disk) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// openNeeded opens a model, all parts of it, of which so many bytes may be kept in memory.
+// openNeeded opens a model, all parts of it, of which that many bytes may be kept in memory.
 func openNeeded(t testing.TB, path string, workers int, resident int64) (*Model, *disk) {
 	t.Helper()
 	paths := []string{path}
@@ -121,8 +121,8 @@ func TestWeightsReadWhenNeededGiveTheSameLogits(t *testing.T) {
 	}
 }
 
-// TestWeightsThatCannotBeReadFailTheStep: whichever read it is, and whether it returns an error, too few bytes, or panics.
-func TestWeightsThatCannotBeReadFailTheStep(t *testing.T) {
+// TestWeightsThatCannotBeReadFailThePass: whichever read it is, and whether it returns an error, too few bytes, or panics.
+func TestWeightsThatCannotBeReadFailThePass(t *testing.T) {
 	for _, name := range []string{"micro-e", "micro-moe", "micro-dense"} {
 		g := readGolden(t, name)
 		m, reader := openNeeded(t, g.model, 2, -1)
@@ -139,7 +139,7 @@ func TestWeightsThatCannotBeReadFailTheStep(t *testing.T) {
 				logits, err := s.Write(ctx, g.IDs[8])
 				return slices.Clone(logits), err
 			},
-			"read": func() ([]float32, error) { // in two steps: one or none of them counts
+			"read": func() ([]float32, error) { // in two passes: one or none of them counts
 				err := s.Read(ctx, []Input{{Tokens: g.IDs[8:11]}}, want, func(int, []float32) error { return nil })
 				return last(err), err
 			},
@@ -232,7 +232,8 @@ func TestOnlyAWorkingSetThatDoesNotFitIsAnError(t *testing.T) {
 	if err := m.fit(&m.Config, 2, 1<<30); err != nil {
 		t.Errorf("a gigabyte is free: %v", err)
 	}
-	if err := m.fit(&m.Config, 2, 1000); err == nil || !strings.Contains(err.Error(), "bytes of memory beside the weights, which are read when they are needed; 1000 are free") {
+	if err := m.fit(&m.Config, 2, 1000); err == nil ||
+		!strings.Contains(err.Error(), "bytes of memory beside the weights, which are read when they are needed; 1000 are free") {
 		t.Errorf("a kilobyte is free: %v", err)
 	}
 	mapped := openModel(t, g.model, 1)
@@ -259,13 +260,15 @@ func TestAContextThatCannotBeAddressedIsCutToWhatCan(t *testing.T) {
 		t.Errorf("a context of %d positions takes %d bytes, one more %d; %d can be addressed", n, m.CacheBytes(n, tensor.F32, 0),
 			m.CacheBytes(n+1, tensor.F32, 0), most)
 	}
-	if _, err := m.NewSequence(SequenceOptions{Context: s.Limit() + 1, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "more than this machine can address") {
+	if _, err := m.NewSequence(SequenceOptions{Context: s.Limit() + 1, Cache: tensor.F32}); err == nil ||
+		!strings.Contains(err.Error(), "more than this machine can address") {
 		t.Errorf("one position more, asked for: %v", err)
 	}
 	if s := newSession(t, m, SequenceOptions{Context: 256, History: math.MaxInt64}); s.history.budget <= 0 {
 		t.Errorf("a budget of %d pages of history from all bytes there are", s.history.budget)
 	}
-	if _, err := m.NewSequence(SequenceOptions{Context: s.Limit() / 2, Batch: s.Limit() / 2, Cache: tensor.F32}); err == nil || !strings.Contains(err.Error(), "a step of") {
+	if _, err := m.NewSequence(SequenceOptions{Context: s.Limit() / 2, Batch: s.Limit() / 2, Cache: tensor.F32}); err == nil ||
+		!strings.Contains(err.Error(), "a step of") {
 		t.Errorf("a step of the whole context: %v", err)
 	}
 }

@@ -14,13 +14,13 @@ import (
 // headBatch bounds the positions whose logits are held at once while they are handed over.
 const headBatch = 16
 
-// Input is a piece of a prompt: tokens, or embeddings that a tower made of an image or a sound.
+// Input is a part of a prompt: tokens, or embeddings that a tower made from an image or a sound.
 type Input struct {
 	Tokens     []int32   // ids
 	Embeddings []float32 // [positions, width], used if Tokens is empty
-	Image      bool      // the embeddings are one image, whose positions see each other where the model is made so
+	Image      bool      // the embeddings are one image, whose positions see each other in models made that way
 	// ID says what the embeddings are of: a hash of the picture or sound, of how it was prepared, and of the tower that made them. Inputs
-	// with one ID have the same embeddings as far as both go. 0: unknown, so that they are like no others, not even themselves.
+	// with the same ID have the same embeddings, up to the end of the shorter. 0: unknown; they equal no others, not even themselves.
 	ID uint64
 }
 
@@ -28,19 +28,19 @@ type Input struct {
 type Chunk struct {
 	Sequence *Sequence // in no other chunk of the pass
 	Input    []Input   // in the order of the text
-	// Want, if set, chooses the positions of which the logits of what follows are wanted. The others skip the head, and the layers
-	// behind the last one that keeps keys and values.
+	// Want, if set, chooses the positions for which the logits of the next token are wanted. The others skip the head and the layers after
+	// the last one that keeps keys and values.
 	Want func(pos int) bool
-	// NoLogits says that of the positions wanted Hidden is, but no logits: all skip the head.
+	// NoLogits says that only Hidden is needed of the positions wanted, not their logits: all skip the head.
 	NoLogits bool
 	// Yield, if set, is called with the logits [vocabulary] of each position wanted, in order, instead of keeping them in Logits. They are
 	// valid until it is called again or the pass ends. Its error becomes the chunk's.
 	Yield func(pos int, logits []float32) error
-	// Done, if set, is called when the chunk has become part of the text, before the sequence gives up what its windows have left. An error
-	// becomes the chunk's, which stays in the text all the same.
+	// Done, if set, is called when the chunk has become part of the text, before the sequence gives up what its windows have left behind.
+	// Its error becomes the chunk's, which stays in the text all the same.
 	Done func() error
 
-	// What the pass made of the chunk, unless one of them failed. It is valid until the pass is used again.
+	// What the pass made of the chunk, unless either failed. It is valid until the pass is used again.
 	Logits []float32 // [positions wanted, vocabulary]
 	Hidden []float32 // [positions wanted, width] the last state, normed: what the head is multiplied with
 	Err    error     // of this chunk alone: nothing of it counts
@@ -48,16 +48,16 @@ type Chunk struct {
 	first int // position
 }
 
-// Pass takes positions of any number of sequences through the layers of a model at once, and over the weights once. It owns all scratch of
-// the graph, which grows to what is asked of it. It serves one goroutine at a time, for whichever sequences of its model.
+// Pass takes positions of any number of sequences through the layers of a model at once, reading the weights once. It owns all scratch of
+// the graph, which grows to what is asked of it. It serves one goroutine at a time, with any sequences of its model.
 //
-// A pass has one role: what it reads ([Pass.Prefill]) and what it writes ([Pass.Decode]) are computed in different arithmetic. Beside which
-// others a position goes through the model changes nothing of what comes out, bit for bit.
+// A pass has one role: prefill ([Pass.Prefill]) and decode ([Pass.Decode]) are computed in different arithmetic. Which other positions go
+// through the model beside one changes nothing of what comes out, bit for bit.
 //
-// The chunks of a pass count each whole or not at all. The error returned is that of the pass: no chunk of it counts. What concerns one
+// Each chunk of a pass counts whole or not at all. The error returned is that of the pass: none of its chunks counts. What concerns one
 // sequence alone is the Err of its chunk: a context that is full, an input that makes no sense, a page of a saved text that cannot be read,
-// a logit that is NaN, an error of Yield. The others keep their step. If a saved text becomes unreadable within the layers, the pass fails,
-// and its chunk has an Err, too: without it the others can be tried again. No chunk counts when a callback panics before Done.
+// a logit that is NaN, an error of Yield. The other chunks count. If a saved text becomes unreadable within the layers, the pass fails, and
+// the text's chunk has an Err, too: without it the others can be tried again. No chunk counts when a callback panics before Done.
 type Pass struct {
 	m *Model
 	scratch
@@ -93,20 +93,21 @@ func (m *Model) NewPass() *Pass {
 // Ops returns the multiply-adds of weights and activations done so far.
 func (p *Pass) Ops() int64 { return p.mm.Ops() }
 
-// Prefill reads chunks: tokens and embeddings that were not generated. All go through the model at once; Cut bounds how much that is. If ctx
-// ends, the pass stops within a layer and returns ctx's error and its cause.
+// Prefill takes chunks of prompts: tokens and embeddings that were not generated. All go through the model at once; Cut bounds how many
+// that is. If ctx ends, the pass stops within a layer and returns ctx's error and its cause.
 func (p *Pass) Prefill(ctx context.Context, chunks ...*Chunk) error {
-	return p.step(ctx, tensor.Panels, chunks)
+	return p.process(ctx, tensor.Panels, chunks)
 }
 
-// Decode writes chunks: tokens that were generated or drafted, a few for each sequence. The texts can be taken back to where they began.
-// Else it is as Prefill.
+// Decode takes chunks of tokens that were generated or drafted, a few for each sequence. The texts can be taken back to where the chunks
+// began. Otherwise it is like Prefill.
 func (p *Pass) Decode(ctx context.Context, chunks ...*Chunk) error {
-	return p.step(ctx, tensor.Rows, chunks)
+	return p.process(ctx, tensor.Rows, chunks)
 }
 
-// Read reads a prompt of one sequence, however long, in passes of its batch. Chunks that were done stay if a later one fails, which is
-// returned, be it the pass's error or the chunk's. Logits and Hidden are those of the last pass, in Done those of the one that is done.
+// Read prefills a prompt of one sequence, however long, in passes of its batch. What earlier passes took stays when a later one fails,
+// whose error is returned, be it the pass's or the chunk's. Logits and Hidden are those of the last pass; in Done, those of the pass just
+// done.
 func (p *Pass) Read(ctx context.Context, c *Chunk) error {
 	if _, err := p.check(c); err != nil {
 		return err
@@ -122,7 +123,8 @@ func (p *Pass) Read(ctx context.Context, c *Chunk) error {
 	return nil
 }
 
-// Write writes tokens to one sequence and returns the logits [len(ids), vocabulary] of what follows each, valid until the pass is used again.
+// Write decodes: it appends tokens to one sequence and returns the logits [len(ids), vocabulary] of what follows each, valid until the pass
+// is used again.
 func (p *Pass) Write(ctx context.Context, s *Sequence, ids ...int32) ([]float32, error) {
 	o := &p.own
 	o.ids = append(o.ids[:0], ids...)
@@ -138,7 +140,7 @@ func (p *Pass) Write(ctx context.Context, s *Sequence, ids ...int32) ([]float32,
 
 func all(int) bool { return true }
 
-// failed returns the error of the chunk's pass or, if there is none, of the chunk.
+// failed returns the error of the chunk's pass or, if there is none, that of the chunk.
 func (c *Chunk) failed(pass error) error {
 	if pass != nil {
 		return pass
@@ -146,8 +148,8 @@ func (c *Chunk) failed(pass error) error {
 	return c.Err
 }
 
-// Cut returns the first n positions of an input, or fewer where an image begins, which is never cut, and the rest. An image longer than n
-// comes alone. The identities are those of the whole: where embeddings are cut, the rest has another ID.
+// Cut returns the first n positions of an input, and the rest. There are fewer where an image would be cut, which never happens; an image
+// longer than n comes alone. The identities stay those of the whole: where embeddings are cut, the rest has another ID.
 func (m *Model) Cut(in []Input, n int) (first, rest []Input) {
 	have := 0
 	for i, x := range in {
@@ -188,8 +190,8 @@ func (m *Model) count(x Input) int {
 	return len(x.Embeddings) / m.Width
 }
 
-// step takes chunks through the model in one role.
-func (p *Pass) step(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk) error {
+// process takes chunks through the model in one role.
+func (p *Pass) process(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk) error {
 	p.role = role
 	defer p.end() // also when a callback panics
 	if err := p.begin(chunks); err != nil {
@@ -208,7 +210,7 @@ func (p *Pass) step(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk
 	return nil
 }
 
-// begin lets those chunks take part that can, and makes room for them.
+// begin lets the chunks that can take part do so, and makes room for them.
 func (p *Pass) begin(chunks []*Chunk) error {
 	p.chunks, p.taken = p.chunks[:0], p.taken[:0]
 	for _, c := range chunks {
@@ -283,7 +285,7 @@ func (p *Pass) take(c *Chunk) {
 	}
 }
 
-// commit makes the chunks that went through the model part of their texts.
+// commit makes the chunks that have gone through the model part of their texts.
 func (p *Pass) commit() {
 	for i := range p.taken {
 		if r := &p.taken[i]; r.chunk.Err == nil {
@@ -306,7 +308,7 @@ func (p *Pass) commit() {
 	}
 }
 
-// blame gives the error of a pass to chunks that it is the fault of: those whose text lies in a file that cannot be read any more.
+// blame gives the error of a pass to the chunks at fault: those whose text lies in a file that can no longer be read.
 func (p *Pass) blame(err error) error {
 	var fault interface {
 		error
@@ -325,7 +327,7 @@ func (p *Pass) blame(err error) error {
 	return all
 }
 
-// end gives up room that was not filled and holds on to no caller's memory.
+// end gives up room that was not filled, and all references to callers' memory.
 func (p *Pass) end() {
 	for _, c := range p.chunks {
 		c.Sequence.settle()
@@ -337,7 +339,7 @@ func (p *Pass) end() {
 	clear(p.attn.tiles[:cap(p.attn.tiles)])
 }
 
-// checkScratch tells whether this machine can address the buffers of so many positions, and the logits of some of them.
+// checkScratch returns an error if this machine cannot address the buffers of that many positions and the logits of those wanted.
 func (c *Config) checkScratch(positions, wanted int) error {
 	if need := int64(positions)*c.positionBytes() + 4*int64(wanted)*int64(c.Vocabulary); need > machine.Addressable() {
 		return fmt.Errorf("model: a step of %d positions takes %d bytes, more than this machine can address", positions, need)
@@ -345,7 +347,7 @@ func (c *Config) checkScratch(positions, wanted int) error {
 	return nil
 }
 
-// positionBytes returns what the buffers of the graph take for one position, about.
+// positionBytes returns about how many bytes the buffers of the graph take for one position.
 func (c *Config) positionBytes() int64 {
 	values := 0
 	for i := range c.Layers {

@@ -49,7 +49,8 @@ func TestUnwantedTokensMultiplyNoHead(t *testing.T) {
 			}
 		}
 		if len(none.Logits) != 0 || len(none.Hidden) != 0 || noneOps > allOps-6*(head+behind) {
-			t.Errorf("%s: %d logits and %d multiply-adds for no position, %d for six, of which heads are %d", name, len(none.Logits), noneOps, allOps, 6*head)
+			t.Errorf("%s: %d logits and %d multiply-adds for no position, %d for six, of which heads are %d", name, len(none.Logits),
+				noneOps, allOps, 6*head)
 		}
 		if !(noneOps+2*head <= twoOps && twoOps <= allOps-4*(head+behind)) {
 			t.Errorf("%s: %d multiply-adds for no position, %d for two, %d for six; the head is %d", name, noneOps, twoOps, allOps, head)
@@ -64,7 +65,7 @@ func TestUnwantedTokensMultiplyNoHead(t *testing.T) {
 	}
 }
 
-// expectAlike writes the same to two sequences and compares the logits.
+// expectAlike decodes the same in two sequences and compares the logits.
 func expectAlike(t *testing.T, what string, a, b *session, ids []int32) {
 	t.Helper()
 	x, err := a.Write(ctx, ids...)
@@ -147,7 +148,7 @@ func TestHiddenStatesAreWhatTheHeadIsMultipliedWith(t *testing.T) {
 	}
 }
 
-// TestWhatFailsInOneSequenceLeavesTheOthers: each failure names itself, and everybody else keeps the step.
+// TestWhatFailsInOneSequenceLeavesTheOthers: each failure names itself, and the chunks of the others count.
 func TestWhatFailsInOneSequenceLeavesTheOthers(t *testing.T) {
 	refused := errors.New("refused")
 	g := readGolden(t, "micro-e")
@@ -160,9 +161,10 @@ func TestWhatFailsInOneSequenceLeavesTheOthers(t *testing.T) {
 		spoil func(s *session, c *Chunk)
 		want  string
 	}{
-		"full":       {func(s *session, c *Chunk) { s.limit = 52 }, "the text needs 53 positions, the context holds 52"},
-		"id":         {func(s *session, c *Chunk) { c.Input[0].Tokens[1] = int32(g.Vocab) }, "id 512 is outside the vocabulary of 512"},
-		"NaN":        {func(s *session, c *Chunk) { c.Input = append(c.Input, Input{Embeddings: bad}) }, "the logit of id 0 behind position 53 is NaN"},
+		"full": {func(s *session, c *Chunk) { s.limit = 52 }, "the text needs 53 positions, the context holds 52"},
+		"id":   {func(s *session, c *Chunk) { c.Input[0].Tokens[1] = int32(g.Vocab) }, "id 512 is outside the vocabulary of 512"},
+		"NaN": {func(s *session, c *Chunk) { c.Input = append(c.Input, Input{Embeddings: bad}) },
+			"the logit of id 0 behind position 53 is NaN"},
 		"unread NaN": {func(s *session, c *Chunk) { c.Input, c.Want = append(c.Input, Input{Embeddings: bad}), nil }, ""},
 		"yield": {func(s *session, c *Chunk) {
 			c.Yield = func(pos int, _ []float32) error {
@@ -231,7 +233,7 @@ func TestWhatFailsInOneSequenceLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// TestLogitsOfTheOthersStay: those of a chunk behind one that fails have the bits of a pass without it.
+// TestLogitsOfTheOthersStay: those of a chunk after one that fails have the bits of a pass without it.
 func TestLogitsOfTheOthersStay(t *testing.T) {
 	g := readGolden(t, "micro-moe")
 	m := openModel(t, g.model, 2)
@@ -247,8 +249,10 @@ func TestLogitsOfTheOthersStay(t *testing.T) {
 		if !with {
 			chunks = []*Chunk{a, c}
 		}
-		if err := p.Prefill(ctx, chunks...); err != nil || a.Err != nil || c.Err != nil || (b.Err != nil) != with || b.Logits != nil || b.Hidden != nil {
-			t.Fatalf("errors %v, %v, %v, %v; %d logits and %d values of the one that fails", err, a.Err, b.Err, c.Err, len(b.Logits), len(b.Hidden))
+		if err := p.Prefill(ctx, chunks...); err != nil || a.Err != nil || c.Err != nil || (b.Err != nil) != with || b.Logits != nil ||
+			b.Hidden != nil {
+			t.Fatalf("errors %v, %v, %v, %v; %d logits and %d values of the one that fails", err, a.Err, b.Err, c.Err, len(b.Logits),
+				len(b.Hidden))
 		}
 		return slices.Concat(a.Logits, a.Hidden, c.Logits, c.Hidden)
 	}
@@ -391,7 +395,7 @@ func TestCut(t *testing.T) {
 		7:  "7 7 1 20 6",
 		14: "14 1 20 6", 100: "41",
 	} {
-		var got []string // positions of each piece; an image is not cut
+		var got []string // positions of each part; an image is not cut
 		for rest := in; len(rest) > 0; {
 			var first []Input
 			first, rest = m.Cut(rest, n)

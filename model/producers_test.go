@@ -14,7 +14,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Files that other producers write, and scales, against a file that is written the other way: the same bits.
+// Files as other producers write them, and scales, against a file that says the same another way: the same bits.
 
 // data returns the bytes of a tensor.
 func (d *draft) data(t testing.TB, name string) []byte {
@@ -26,7 +26,7 @@ func (d *draft) data(t testing.TB, name string) []byte {
 	return b.Bytes()
 }
 
-// reader writes the model and opens it behind a reader.
+// reader writes the model and opens it through a reader.
 func (d *draft) reader(t testing.TB) *gguf.File {
 	t.Helper()
 	var b bytes.Buffer
@@ -41,7 +41,7 @@ func (d *draft) reader(t testing.TB) *gguf.File {
 	return f
 }
 
-// answer reads and writes a few tokens.
+// answer prefills and decodes a few tokens.
 func (d *draft) answer(t testing.TB) []float32 {
 	t.Helper()
 	m, err := d.open(t)
@@ -92,7 +92,8 @@ func TestFusedProjectionsAreThreeViews(t *testing.T) {
 		Vocabulary: synth.MinVocabulary, Context: 64, Layers: 4, Width: 256, Heads: []int{4}, KVHeads: []int{2, 1, 2, 1},
 		MLP: []int{256}, HeadSize: 32, HeadSizeSliding: 16, Sliding: []bool{true, false, true, false}, Window: 8, SharedKV: 2, IdleKV: true,
 	}
-	for _, f := range []tensor.Format{tensor.F32, tensor.BF16, tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q6_K, tensor.IQ4_XS, tensor.NVFP4} {
+	for _, f := range []tensor.Format{tensor.F32, tensor.BF16, tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q6_K, tensor.IQ4_XS,
+		tensor.NVFP4} {
 		for _, scales := range []bool{false, true} {
 			c.Mix, c.Scales = synth.All(f), scales
 			m, tensors, err := synth.Build(c)
@@ -145,15 +146,17 @@ func TestExpertsScaleHasTwoNames(t *testing.T) {
 	}
 }
 
-// TestMissingKeysHaveTheirNumbers: and those that are there may be integers of any width.
+// TestMissingKeysHaveTheirNumbers, and those that are present may be integers of any width.
 func TestMissingKeysHaveTheirNumbers(t *testing.T) {
 	for _, kind := range []string{"dense", "e", "moe"} {
 		whole := newDraft(t, kind)
 		d := whole.clone()
-		for _, key := range []string{"attention.value_length", "attention.value_length_swa", "rope.dimension_count", "rope.dimension_count_swa", "rope.freq_base_swa"} {
+		for _, key := range []string{"attention.value_length", "attention.value_length_swa", "rope.dimension_count",
+			"rope.dimension_count_swa", "rope.freq_base_swa"} {
 			d.Delete("gemma4." + key)
 		}
-		for _, key := range []string{"block_count", "context_length", "embedding_length", "attention.sliding_window", "attention.key_length", "attention.key_length_swa"} {
+		for _, key := range []string{"block_count", "context_length", "embedding_length", "attention.sliding_window",
+			"attention.key_length", "attention.key_length_swa"} {
 			n, err := d.Int("gemma4." + key)
 			if err != nil {
 				t.Fatal(err)

@@ -2,10 +2,10 @@ package model
 
 import "github.com/gogemma/gemma4/tensor"
 
-// regions take a graph through a pool, one region after the other. The first error ends the graph: what follows does nothing, and whoever
-// runs the graph returns err.
+// regions run a graph on a pool, one region after the other. The first error ends the graph: what follows does nothing, and whoever runs
+// the graph returns err.
 //
-// A graph embeds them: G is the graph, L what a layer of it has. Both are handed to the functions of a region, which are method
+// A graph embeds them: G is the graph, L what one of its layers has. Both are handed to the functions of a region, which are method
 // expressions, so that starting one allocates nothing.
 type regions[G, L any] struct {
 	pool    *tensor.Pool
@@ -25,7 +25,7 @@ func newRegions[G, L any](graph *G, pool *tensor.Pool, k *tensor.Kernels, width 
 	}
 }
 
-// run runs a region of n parts.
+// run runs a region of n jobs.
 func (r *regions[G, L]) run(n int, t tensor.Task) {
 	if r.err == nil {
 		r.err = r.pool.Run(n, t)
@@ -51,14 +51,14 @@ func (r *regions[G, L]) slices(x []float32, f func(g *G, x []float32)) {
 	r.run(sliceCount(len(x)), &r.loop)
 }
 
-// norm: dst = RMS norm of x, n vectors of the residual's width.
+// norm: dst = RMS norm of x, both [n, width].
 func (r *regions[G, L]) norm(n int, dst, x, weight []float32) {
 	v := &r.vectors
 	v.do, v.dst, v.x, v.weight = (*vectors).norm, dst, x, weight
 	r.run(n, v)
 }
 
-// add: dst += RMS norm of x, n vectors of the residual's width. x becomes what is added.
+// add: dst += RMS norm of x, both [n, width]. x becomes what is added.
 func (r *regions[G, L]) add(n int, dst, x, weight []float32) {
 	v := &r.vectors
 	v.do, v.dst, v.x, v.weight = (*vectors).add, dst, x, weight
@@ -131,7 +131,7 @@ func grow(buf *[]float32, n int) {
 	}
 }
 
-// move copies row from of a matrix to row to.
+// move copies the vector at position from to position to.
 func move(x []float32, to, from, width int) {
 	copy(x[to*width:(to+1)*width], x[from*width:(from+1)*width])
 }

@@ -6,36 +6,36 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Roofline is what the machine can do at most, with the model's workers and kernels: the measure of everything else.
+// Roofline is the most that the machine can do with the model's workers and kernels: the measure of everything else.
 type Roofline struct {
 	ReadBytes    float64 // per second, a plain loop over more memory than the caches hold
 	MultiplyAdds float64 // per second, the level's widest instruction on registers alone
 }
 
 const (
-	rooflineChunk  = 1 << 20 // bytes of a chunk
-	rooflineMemory = 256     // chunks: a quarter of a gigabyte
-	rooflineRounds = 1 << 14 // rounds of a chunk of multiplications: tens of microseconds
-	rooflineChunks = 256     // of them
+	rooflineBytes  = 1 << 20 // read by one job
+	rooflineReads  = 256     // jobs that read: a quarter of a gigabyte
+	rooflineRounds = 1 << 14 // of multiplications in one job: tens of microseconds
+	rooflineJobs   = 256     // jobs that multiply
 )
 
-// MeasureRoofline takes about a tenth of a second. It keeps a quarter of a gigabyte for the next call, until Close.
+// MeasureRoofline measures for about a tenth of a second. It keeps a quarter of a gigabyte for the next call, until Close.
 func (m *Model) MeasureRoofline() (Roofline, error) {
 	m.rooflineOnce.Do(func() {
-		m.rooflineMemory = make([]byte, rooflineChunk*rooflineMemory)
+		m.rooflineMemory = make([]byte, rooflineBytes*rooflineReads)
 		for i := range m.rooflineMemory {
 			m.rooflineMemory[i] = byte(i)
 		}
 	})
 	r := &roofline{k: m.kernels, memory: m.rooflineMemory, sums: make([]uint64, m.Workers()), ops: make([]int64, m.Workers())}
 	began := time.Now()
-	if err := m.pool.Run(rooflineMemory, r); err != nil {
+	if err := m.pool.Run(rooflineReads, r); err != nil {
 		return Roofline{}, err
 	}
 	read := float64(len(r.memory)) / time.Since(began).Seconds()
 	r.multiply = true
 	began = time.Now()
-	if err := m.pool.Run(rooflineChunks, r); err != nil {
+	if err := m.pool.Run(rooflineJobs, r); err != nil {
 		return Roofline{}, err
 	}
 	seconds := time.Since(began).Seconds()
@@ -51,21 +51,21 @@ type roofline struct {
 	k        *tensor.Kernels
 	memory   []byte
 	multiply bool
-	sums     []uint64 // per worker, so that reading cannot be left out
+	sums     []uint64 // per worker, so that the compiler cannot leave the reading out
 	ops      []int64
 }
 
 // Do is called by the pool.
-func (r *roofline) Do(worker, chunk int) {
+func (r *roofline) Do(worker, i int) {
 	if r.multiply {
 		r.ops[worker] += r.k.Burn(rooflineRounds)
 		return
 	}
-	r.sums[worker] += r.k.Sum(r.memory[chunk*rooflineChunk : (chunk+1)*rooflineChunk])
+	r.sums[worker] += r.k.Sum(r.memory[i*rooflineBytes : (i+1)*rooflineBytes])
 }
 
-// WriteBytes returns how many bytes must be read to write so many tokens in one step at the given depth: all matrices once, of
-// experts those that the tokens need at most, and the keys and values that they see.
+// WriteBytes returns how many bytes must be read to decode that many tokens in one pass at the given depth: all matrices once, of experts
+// as many as the tokens can need at most, and the keys and values that they see.
 func (m *Model) WriteBytes(tokens, depth int, cache tensor.Format) int64 {
 	var sum int64
 	add := func(w *tensor.Tensor) {

@@ -13,10 +13,12 @@ import (
 	"github.com/gogemma/gemma4/gguf"
 )
 
-// A segment lies behind a saved text and says what has become of it: the first positions of the text before stay, others follow. It is
+// A segment follows a saved text and says what has become of it: the first positions of the text before it stay, others follow. It is
 //
 //	8 bytes  segmentMagic
-//	4        the checksum of the file or segment before, which is also the last thing of it
+//
+// 4 the checksum of the file or segment before, which also ends with it
+//
 //	4        zeros
 //	8        length of the GGUF file
 //	4        zeros
@@ -28,7 +30,7 @@ import (
 // all numbers with the lowest byte first. The keys of the GGUF file are
 //
 //	general.architecture      gemma4-segment
-//	gemma4.session.kept       first positions of the text before that stay
+//	gemma4.session.kept       how many first positions of the text before stay
 //	gemma4.session.positions  of the text that it becomes
 //	gemma4.session.unmarked   marks up to kept that are gone, ascending
 //	gemma4.session.marks      new ones, ascending
@@ -37,20 +39,21 @@ import (
 //
 // and those of the writer. Its tensors hold pages as in the file, from the one that kept lies in on.
 //
-// A program that is killed while it appends leaves a part of a segment at the end of the file: there it is left out. Anywhere else what
-// does not fit is damage.
+// A program that is killed while appending leaves part of a segment at the end of the file: there it is left out. Anywhere else, what does
+// not fit is damage.
 const (
 	segmentMagic        = "gemma4\x00+"
 	segmentHead         = 32
 	segmentArchitecture = "gemma4-segment"
 )
 
-// MaxSegments is the most segments that a file has: each takes some memory while it is opened, more than a hostile one takes in the file.
+// MaxSegments is the most segments that a file may have: opening takes some memory for each, more than a hostile one takes in the file.
 const MaxSegments = 1000
 
-// WriteSegment appends to w, which goes on from a file, what has become of the text since: its first positions, kept of them, have
-// stayed. Else it is as WriteSnapshot.
-func (m *Model) WriteSegment(w io.Writer, t *Snapshot, from *Written, kept int, more *gguf.Metadata, tensors ...gguf.Source) (*Written, error) {
+// WriteSegment writes to w, which appends to a file, what has become of the text since: its first positions, kept of them, have stayed.
+// Otherwise it is like WriteSnapshot.
+func (m *Model) WriteSegment(w io.Writer, t *Snapshot, from *Written, kept int, more *gguf.Metadata, tensors ...gguf.Source) (*Written,
+	error) {
 	if t.config != &m.Config || t.format != from.format {
 		return nil, errors.New("model: a snapshot of another model or format")
 	}
@@ -61,7 +64,7 @@ func (m *Model) WriteSegment(w io.Writer, t *Snapshot, from *Written, kept int, 
 	first := kept / pageLen
 	held := t.held()
 	head := more.Clone()
-	if err := set(head, []entry{
+	if err := set(head, []keyValue{
 		{"general.architecture", segmentArchitecture},
 		{"general.alignment", uint32(fileAlignment)},
 		{"gemma4.session.kept", uint32(kept)},
@@ -100,7 +103,7 @@ func appendSegmentHead(b []byte, at int64, before uint32, size int64) []byte {
 	return append(append(b, h...), make([]byte, segmentPadding(at))...)
 }
 
-// segmentPadding returns the zeros behind the head of a segment that begins at byte at.
+// segmentPadding returns how many zeros follow the head of a segment that begins at byte at.
 func segmentPadding(at int64) int { return int(-(at + segmentHead) & (fileAlignment - 1)) }
 
 // segmentSize returns the length of the GGUF file of a segment that data begins with, or −1 if it does not begin with its head.
@@ -125,13 +128,13 @@ func without(a, b []int) (out []int) {
 	return out
 }
 
-// upTo returns those of ascending numbers that are at most n.
+// upTo returns those of the ascending numbers that are at most n.
 func upTo(list []int, n int) []int {
 	i, _ := slices.BinarySearch(list, n+1)
 	return list[:i]
 }
 
-// readSegments applies the segments that begin at byte at, behind a part with the given checksum.
+// readSegments applies the segments that begin at byte at, after a part with the given checksum.
 func (m *Model) readSegments(ctx context.Context, s *SavedText, at int, before uint32) error {
 	data := s.file.data
 	for i := 1; at < len(data); i++ {
@@ -160,7 +163,7 @@ func (m *Model) readSegments(ctx context.Context, s *SavedText, at int, before u
 	return nil
 }
 
-// torn returns an error unless what begins at byte at, where segment i should, may be one whose writer was killed: nothing follows.
+// torn returns an error unless what begins at byte at, where segment i should, may be one whose writer was killed: nothing may follow it.
 func (m *Model) torn(data []byte, at, i int) error {
 	if size := segmentSize(data[at:]); size >= 0 {
 		at += segmentHead + segmentPadding(int64(at))

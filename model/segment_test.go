@@ -33,7 +33,7 @@ func newFile(t testing.TB, s *session) *savedFile {
 	return &savedFile{b.Bytes(), written}
 }
 
-// update appends what has become of the session, and returns the bytes of that.
+// update appends what has become of the session, and returns those bytes.
 func (f *savedFile) update(t testing.TB, s *session) int {
 	t.Helper()
 	text := s.Snapshot()
@@ -52,7 +52,7 @@ func (f *savedFile) update(t testing.TB, s *session) int {
 	return n
 }
 
-// appended returns a file with a segment of the given content behind it.
+// appended returns a file with a segment of the given content after it.
 func appended(b, content []byte) []byte {
 	at, before := len(b), binary.LittleEndian.Uint32(b[len(b)-sumBytes:])
 	b = appendSegmentHead(slices.Clip(b), int64(at), before, int64(len(content)))
@@ -145,7 +145,8 @@ func TestSegmentsTellWhatIsForgotten(t *testing.T) {
 		s.Mark()
 		f.update(t, s)
 		if again := reopened(t, m, write(t, f.data), o); !bytes.Equal(saved(t, again), saved(t, s)) {
-			t.Errorf("%d positions: pages %v and marks %v are restored, %v and %v are there", s.Len(), again.Snapshot().held(), again.history.marks, s.Snapshot().held(), s.history.marks)
+			t.Errorf("%d positions: pages %v and marks %v are restored, %v and %v are there", s.Len(), again.Snapshot().held(),
+				again.history.marks, s.Snapshot().held(), s.history.marks)
 		}
 	}
 	if len(without(pages, f.written.held)) == 0 || len(without(marks, f.written.marks)) == 0 {
@@ -204,7 +205,7 @@ func TestTornSegmentsAreLeftOut(t *testing.T) {
 	if testing.Short() {
 		stride = 97
 	}
-	step := func(i int) int { // every place where a part begins or ends, and many of what lies between
+	step := func(i int) int { // every place where a part begins or ends, and many in between
 		for _, end := range ends {
 			if i > end-40 && i < end+40 {
 				return 1
@@ -268,7 +269,8 @@ func TestFilesHaveABoundedNumberOfSegments(t *testing.T) {
 	if _, err := m.WriteSegment(b, text, f.written, 0, new(gguf.Metadata)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.readSnapshot(ctx, newMapping(b.Bytes())); err == nil || !strings.Contains(err.Error(), "segment 1001: expected at most 1000") {
+	if _, err := m.readSnapshot(ctx, newMapping(b.Bytes())); err == nil ||
+		!strings.Contains(err.Error(), "segment 1001: expected at most 1000") {
 		t.Errorf("one more is read: %v", err)
 	}
 }
@@ -329,7 +331,8 @@ func TestBrokenSegmentsSayWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := write(t, appended(f.data[:base], b.Bytes()))
-		if _, err := m.OpenSnapshot(ctx, path); err == nil || !strings.HasPrefix(err.Error(), path+": segment 1: ") || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.OpenSnapshot(ctx, path); err == nil || !strings.HasPrefix(err.Error(), path+": segment 1: ") ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s = %v: error %v\nwant  %s", c.key, c.value, err, c.want)
 		}
 	}

@@ -10,28 +10,28 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// DefaultBatch is how many positions of a prompt are read at a time.
+// DefaultBatch is how many positions of a prompt a prefill takes at a time.
 const DefaultBatch = 512
 
 // SequenceOptions say how a sequence keeps its text.
 type SequenceOptions struct {
-	// Context is the most positions that the sequence may hold, 0: the model's context. Memory is taken as the text grows.
+	// Context is the most positions that the sequence may hold; 0: the model's context. Memory is taken as the text grows.
 	Context int
 	// Cache is the format of keys and values: F32, F16, Q8_0 or Q4_0.
 	Cache tensor.Format
-	// Batch is how many positions of a prompt Pass.Read takes at a time, 0: DefaultBatch. It changes speed and memory, not results.
+	// Batch is how many positions of a prompt Pass.Read takes at a time; 0: DefaultBatch. It changes speed and memory, not results.
 	Batch int
-	// History is the bytes that may be spent on positions which the sliding layers' windows have left, so that the text can be
-	// taken back to them.
+	// History is how many bytes may be spent on positions that the sliding layers' windows have left behind, so that the text can be taken
+	// back to them.
 	History int64
-	// EndsTurn, if set, tells which tokens end a turn: the position behind each is marked, as Mark does.
+	// EndsTurn, if set, tells which tokens end a turn: the position after each is marked, as Mark does.
 	EndsTurn func(id int32) bool
 
-	plain bool // keys are kept whole in tied layers, too: the reference
+	wholeKeys bool // in tied layers, too: the reference
 }
 
-// Sequence is one text in a model: its keys and values, its length, and what it can go back to. A [Pass] takes it further; alone it has no
-// scratch, and costs what its positions take. It serves one goroutine at a time.
+// Sequence is one text in a model: its keys and values, its length, and what it can go back to. A [Pass] takes it further; by itself it has
+// no scratch and costs only what its positions take. It serves one goroutine at a time.
 type Sequence struct {
 	m        *Model
 	limit    int // most positions
@@ -41,7 +41,7 @@ type Sequence struct {
 	cache    []*kv // per layer; those that share have their source's
 
 	n       int // positions held
-	pure    int // leading ones that were read and have a known identity: what is kept of them depends on their identities alone
+	pure    int // leading ones that were prefilled and have a known identity: what is kept of them depends on their identities alone
 	kept    int // leading ones that have stayed since Keep
 	history history
 }
@@ -88,7 +88,7 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 	for i := range m.Layers {
 		l := &m.Layers[i]
 		if l.Source == i {
-			s.cache[i] = newKV(l, o.Cache, o.plain)
+			s.cache[i] = newKV(l, o.Cache, o.wholeKeys)
 		} else {
 			s.cache[i] = s.cache[l.Source]
 		}
@@ -99,8 +99,8 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 // Len returns the number of positions that the sequence holds.
 func (s *Sequence) Len() int { return s.n }
 
-// Pure returns how many positions at the beginning of the text were read, not written, and are tokens or embeddings with an ID: every
-// sequence that reads the same identities has the same keys and values of them.
+// Pure returns how many positions at the beginning of the text were prefilled, not decoded, and are tokens or embeddings with an ID: every
+// sequence that prefills the same identities has the same keys and values for them.
 func (s *Sequence) Pure() int { return s.pure }
 
 // Limit returns the most positions that the sequence may hold.
@@ -115,7 +115,7 @@ func (s *Sequence) Bytes() int64 {
 	return sum
 }
 
-// owned returns the caches of the layers that own keys and values: none when the sequence is closed.
+// owned returns the caches of the layers that own keys and values: none once the sequence is closed.
 func (s *Sequence) owned() []*kv { return s.cache[:min(len(s.cache), s.m.Owners)] }
 
 // reserve makes room in the cache for n more positions.
@@ -128,7 +128,7 @@ func (s *Sequence) reserve(n int) error {
 	return nil
 }
 
-// commit makes a position that went through the model part of the text.
+// commit makes a position that has gone through the model part of the text.
 func (s *Sequence) commit(p *position, role tensor.Arithmetic) {
 	s.n = p.pos + 1
 	if p.pos == s.pure && p.known && role == tensor.Panels {
@@ -146,14 +146,14 @@ func (s *Sequence) liesAt(addr uintptr) bool {
 	})
 }
 
-// settle gives up the room that reserve made and that no text came to fill.
+// settle gives up the room that reserve made and no text came to fill.
 func (s *Sequence) settle() {
 	for _, c := range s.owned() {
 		c.settle(s.n)
 	}
 }
 
-// Close gives the sequence's memory back. It is safe to call it twice; the sequence cannot be used afterwards.
+// Close gives the sequence's memory back. It is safe to call twice; the sequence cannot be used afterwards.
 func (s *Sequence) Close() {
 	if s.cache != nil {
 		s.Truncate(0)

@@ -130,7 +130,7 @@ func TestSessionsShareAModel(t *testing.T) {
 	all.Wait()
 }
 
-// TestDeepAttentionIsSplit reaches several segments, where few rows are split over workers.
+// TestDeepAttentionIsSplit reaches several splits, which the workers share where positions are few.
 func TestDeepAttentionIsSplit(t *testing.T) {
 	g := readGolden(t, "micro-dense")
 	const n = 512 // the model's context
@@ -281,7 +281,8 @@ func TestImageLongerThanABatch(t *testing.T) {
 	for i := range image {
 		image[i] = float32(r.NormFloat64())
 	}
-	in := []Input{{Tokens: g.IDs[:30]}, {Embeddings: image, Image: true}, {Tokens: g.IDs[30:]}, {Embeddings: image[:7*m.Width], Image: true}}
+	in := []Input{{Tokens: g.IDs[:30]}, {Embeddings: image, Image: true}, {Tokens: g.IDs[30:]},
+		{Embeddings: image[:7*m.Width], Image: true}}
 	var want []float32
 	for _, batch := range []int{512, 40, 8, 1} {
 		s := newSession(t, m, SequenceOptions{Cache: tensor.F32, Batch: batch})
@@ -301,13 +302,14 @@ func TestImageLongerThanABatch(t *testing.T) {
 	}
 }
 
-// TestPromptOfE2BSkipsMostOfTheWork reads 512 tokens in a model that is E2B at a 32nd of its widths.
+// TestPromptOfE2BSkipsMostOfTheWork prefills 512 tokens in a model that is E2B at a 32nd of its widths.
 func TestPromptOfE2BSkipsMostOfTheWork(t *testing.T) {
 	c, err := synth.Parse("e2b:f32")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Width, c.HeadSize, c.HeadSizeSliding, c.PerLayer, c.Vocabulary = c.Width/32, c.HeadSize/32, c.HeadSizeSliding/32, c.PerLayer/32, c.Vocabulary/32
+	c.Width, c.HeadSize, c.HeadSizeSliding, c.PerLayer, c.Vocabulary = c.Width/32, c.HeadSize/32, c.HeadSizeSliding/32, c.PerLayer/32,
+		c.Vocabulary/32
 	for i := range c.MLP {
 		c.MLP[i] /= 32
 	}

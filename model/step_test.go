@@ -16,7 +16,7 @@ type fault struct{ error }
 
 func (fault) Addr() uintptr { return 0xF00 }
 
-// faulty counts calls of inner loops, of which one faults, as any of them may that touches a mapped file.
+// faulty counts calls of inner loops, one of which faults, as any that touches a mapped file may.
 type faulty struct {
 	calls, at atomic.Int64 // at: the number of the call, from 1 on; 0: none
 }
@@ -46,9 +46,10 @@ func (f *faulty) kernels() *tensor.Kernels {
 	return k
 }
 
-// shape is all that tells how a session is: what it holds, what it can go back to, what it takes.
+// shape is the whole state of a session: what it holds, what it can go back to, what memory it takes.
 func shape(s *session) string {
-	out := fmt.Sprintf("%d positions, %d pure, marks %v, low %d, %d bytes, reach", s.Len(), s.Pure(), s.history.marks, s.history.low, s.Bytes())
+	out := fmt.Sprintf("%d positions, %d pure, marks %v, low %d, %d bytes, reach", s.Len(), s.Pure(), s.history.marks, s.history.low,
+		s.Bytes())
 	for n := range s.Len() {
 		if s.Reach(n) == n {
 			out += fmt.Sprint(" ", n)
@@ -57,9 +58,9 @@ func shape(s *session) string {
 	return out
 }
 
-// TestAStepCountsWholeOrNotAtAll ends steps at every check of the context, by faults all over the graph, and by errors and panics of
-// callbacks. Each leaves the session as it was, at a depth where steps forget pages, mark ends of turns and begin pages.
-func TestAStepCountsWholeOrNotAtAll(t *testing.T) {
+// TestASequencesPassCountsWholeOrNotAtAll ends passes at every check of the context, by faults all over the graph, and by errors and panics
+// of callbacks. Each leaves the session as it was, at a depth where passes forget pages, mark ends of turns and begin pages.
+func TestASequencesPassCountsWholeOrNotAtAll(t *testing.T) {
 	refused := errors.New("refused")
 	for _, name := range historyModels {
 		if testing.Short() && name != "micro-e" {
@@ -79,7 +80,8 @@ func TestAStepCountsWholeOrNotAtAll(t *testing.T) {
 		defer m.Close()
 		text := randomText(500, g.Vocab, 1)
 		end := text[249]
-		o := SequenceOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16), EndsTurn: func(id int32) bool { return id == end }}
+		o := SequenceOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16),
+			EndsTurn: func(id int32) bool { return id == end }}
 		base := newSession(t, m, o)
 		readTokens(t, base, text[:245])
 		snapshot := base.Snapshot()
@@ -95,8 +97,10 @@ func TestAStepCountsWholeOrNotAtAll(t *testing.T) {
 			checks func(m *Model) int // of the context, at least
 		}{
 			{"read", func(ctx context.Context, s *session) error { return s.Read(ctx, in, every, none) }, 275, everyLayer},
-			{"read unseen", func(ctx context.Context, s *session) error { return s.Read(ctx, in, nil, nil) }, 275, func(m *Model) int { return m.Owners }},
-			{"written", func(ctx context.Context, s *session) error { _, err := s.Write(ctx, text[245:261]...); return err }, 261, everyLayer},
+			{"read unseen", func(ctx context.Context, s *session) error { return s.Read(ctx, in, nil, nil) }, 275,
+				func(m *Model) int { return m.Owners }},
+			{"written", func(ctx context.Context, s *session) error { _, err := s.Write(ctx, text[245:261]...); return err }, 261,
+				everyLayer},
 		} {
 			begin := func() (s *session, before string) {
 				s = newSession(t, m, o)
@@ -249,12 +253,12 @@ func TestBytesAreThoseOfThePages(t *testing.T) {
 	}
 }
 
-// TestWhatWasWrittenCanBeTakenBack is what a draft needs that is refused, whatever history is kept.
+// TestWhatWasWrittenCanBeTakenBack: a draft that is refused needs it, whatever history is kept.
 func TestWhatWasWrittenCanBeTakenBack(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 1)
 	text := randomText(500, g.Vocab, 6)
-	for n := 120; n < 145; n++ { // across the end of a page and the window of 8 behind it
+	for n := 120; n < 145; n++ { // across the end of a page and the window of 8 after it
 		s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
 		readTokens(t, s, text[:n])
 		for range 2 {

@@ -12,7 +12,7 @@ import (
 	"github.com/gogemma/gemma4/internal/mmap"
 )
 
-// The checksum of bytes is the CRC-32C of the CRC-32Cs of their pieces of 1 MB, which can be computed side by side.
+// The checksum of bytes is the CRC-32C of the CRC-32Cs of their 1 MB pieces, which can be computed side by side.
 const (
 	sumPiece = 1 << 20
 	sumBytes = 4
@@ -82,9 +82,9 @@ type piece struct {
 	summed chan struct{}
 }
 
-// stream writes the bytes that produce writes, size of them, to w in large pieces, and their checksum behind them, which it returns. While
-// w takes a piece, produce fills the next ones on another goroutine and others sum them up. w is called from the caller's goroutine, and not
-// any more once it has failed.
+// stream writes the bytes that produce writes, size of them, to w in large pieces, followed by their checksum, which it returns. While w
+// takes a piece, produce fills the next ones on another goroutine and further ones sum them up. w is called from the caller's goroutine,
+// and no more once it has failed.
 func stream(w io.Writer, size int64, produce func(w io.Writer) error) (sum uint32, err error) {
 	p := &producer{
 		size: int(max(1, min(size, outPiece))),
@@ -128,7 +128,7 @@ type producer struct {
 	data []byte
 	free chan []byte
 	out  chan *piece
-	stop chan struct{} // closed when pieces are not taken any more
+	stop chan struct{} // closed when no more pieces are taken
 }
 
 func (p *producer) Write(b []byte) (int, error) {

@@ -37,8 +37,8 @@ func globalBytes(s *session) (sum int) {
 	return sum
 }
 
-// TestTiedLayersKeepFiveEighths compares the cache that keeps values and what of the keys turns with the one that keeps both, on models
-// with the true heads and layers.
+// TestTiedLayersKeepFiveEighths compares the cache that keeps values and the part of the keys that rotates with the one that keeps both, on
+// models with the true heads and layers.
 func TestTiedLayersKeepFiveEighths(t *testing.T) {
 	specs := []string{"31b-narrow:f32", "26b-narrow:f32", "12b-narrow:f32"}
 	if testing.Short() {
@@ -59,29 +59,29 @@ func TestTiedLayersKeepFiveEighths(t *testing.T) {
 			}
 			return s, out
 		}
-		_, exact := logits(SequenceOptions{Cache: tensor.F32, plain: true})
+		_, exact := logits(SequenceOptions{Cache: tensor.F32, wholeKeys: true})
 		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0} {
 			if f != tensor.F32 && spec != "12b-narrow:f32" {
 				continue
 			}
-			plain, want := logits(SequenceOptions{Cache: f, plain: true})
+			whole, want := logits(SequenceOptions{Cache: f, wholeKeys: true})
 			tied, got := logits(SequenceOptions{Cache: f})
 			e, limit := worst(got, exact), max(1e-4, 1.5*worst(want, exact)) // no worse than the format itself
 			if !(e <= limit) {
 				t.Errorf("%s, %v: logits are off by %g, at most %g is allowed", spec, f, e, limit)
 			}
-			a, b := globalBytes(plain), globalBytes(tied)
+			a, b := globalBytes(whole), globalBytes(tied)
 			t.Logf("%s, %v: global layers take %d bytes per position instead of %d; logits are off by %.2g, those of whole keys by %.2g",
 				spec, f, b, a, e, worst(want, exact))
-			if got := m.WriteBytes(1, 2000, f) - m.WriteBytes(1, 1900, f); got != int64(100*b) { // both behind the windows
+			if got := m.WriteBytes(1, 2000, f) - m.WriteBytes(1, 1900, f); got != int64(100*b) { // both past the windows
 				t.Errorf("%s, %v: 100 positions more are %d bytes more to read, expected %d", spec, f, got, 100*b)
 			}
 			if 8*b != 5*a {
 				t.Errorf("%s, %v: %d bytes of %d, expected five eighths", spec, f, b, a)
 			}
 		}
-		if plain := m.Layers[0].KVHeads * 2 * tensor.F16.RowBytes(m.Layers[0].HeadDim); m.cacheOf(0).pageBytes() != plain*pageLen {
-			t.Errorf("%s: a sliding layer takes %d bytes, expected %d", spec, m.cacheOf(0).pageBytes(), plain*pageLen)
+		if whole := m.Layers[0].KVHeads * 2 * tensor.F16.RowBytes(m.Layers[0].HeadDim); m.cacheOf(0).pageBytes() != whole*pageLen {
+			t.Errorf("%s: a sliding layer takes %d bytes, expected %d", spec, m.cacheOf(0).pageBytes(), whole*pageLen)
 		}
 	}
 }

@@ -17,8 +17,8 @@ var ErrUnknown = errors.New("what may change the answer is not understood")
 // Unknown returns the error that Options.AllowUnknown has spared the file, nil if all of it is understood.
 func (m *Model) Unknown() error { return m.unknown }
 
-// understood checks that nothing in the file would have to change the graph: no key under "gemma4." that is not known to be harmless,
-// and no tensor of the model that was not taken.
+// understood checks that nothing in the file asks for another graph: no key under "gemma4." that is not known to be harmless, and no tensor
+// of the model that was not taken.
 func understood(f *gguf.File, c *Config, taken map[string]bool) error {
 	var unknown []string
 	for _, key := range f.Metadata.Keys() {
@@ -46,7 +46,7 @@ func understood(f *gguf.File, c *Config, taken map[string]bool) error {
 	return fmt.Errorf("model: %w: %s; AllowUnknown opens the file at your own risk", ErrUnknown, strings.Join(unknown, ", "))
 }
 
-// harmlessKey reports whether a key below "gemma4." is read, or tells nothing that the graph would have to know.
+// harmlessKey reports whether a key below "gemma4." is read, or says nothing that the graph has to know.
 func harmlessKey(m *gguf.Metadata, key string) bool {
 	switch key {
 	case "block_count", "context_length", "embedding_length", "feed_forward_length", "embedding_length_per_layer_input",
@@ -68,7 +68,7 @@ func harmlessKey(m *gguf.Metadata, key string) bool {
 	return slices.Contains(neutral(key), fmt.Sprint(v))
 }
 
-// value tells what a key below "gemma4." is, and what it could be without a change of the graph.
+// value describes the value of a key below "gemma4.", and what it could be without changing the graph.
 func value(m *gguf.Metadata, key string) string {
 	var is string
 	switch v, _ := m.Value("gemma4." + key); v := v.(type) {
@@ -115,13 +115,13 @@ func harmlessTensor(name string, c *Config) bool {
 		}
 	}
 	if i, rest, ok := layerTensor(name); ok && i >= c.Owners && i < len(c.Layers) {
-		switch rest { // for layers that use another one's
+		switch rest { // in layers that use another layer's
 		case "attn_k.weight", "attn_k.scale", "attn_k_norm.weight", "attn_v.weight", "attn_v.scale":
 			return true
 		}
 	}
 	return name == "rope_freqs.weight" || // where no layer is global
-		strings.HasSuffix(name, ".input_scale") // of activations, for machines that quantise them so
+		strings.HasSuffix(name, ".input_scale") // of activations, for machines that quantise them that way
 }
 
 // layerTensor cuts "blk.7.attn_q.weight" into 7 and "attn_q.weight".

@@ -16,20 +16,20 @@ const PerLayerTable = "per_layer_token_embd.weight"
 // decoded once.
 type weights struct {
 	embedding     *tensor.Tensor // [vocabulary, width]
-	head          *tensor.Tensor // [vocabulary, width]: the embedding where the file has no own head
+	head          *tensor.Tensor // [vocabulary, width]: the embedding where the file has no head of its own
 	norm          []float32      // [width], before the head
 	slidingFreqs  []float64      // [head/2] radians per position
 	globalFreqs   []float64
-	perLayerTable *tensor.Tensor   // [vocabulary, layers · perLayer], gathered row by row
+	perLayerTable *tensor.Tensor   // [vocabulary, layers · perLayer], read row by row
 	perLayerProj  []*tensor.Tensor // per layer [perLayer, width]
 	perLayerNorm  []float32        // [perLayer]
 	layers        []layer
 
-	piece   int64 // bytes that each worker takes for matrices that are read when they are needed, 0 if there are none
+	piece   int64 // bytes that each worker takes for matrices that are read when needed, 0 if there are none
 	unknown error // what Options.AllowUnknown has let pass
 }
 
-// layer is one block. What a kind of model does not have is nil.
+// layer is one layer's weights. What a kind of model does not have is nil.
 type layer struct {
 	LayerConfig
 	index int  // of the layer in the model
@@ -55,7 +55,7 @@ type layer struct {
 	matrices []*gguf.Tensor // that every token goes through
 }
 
-// experts are the MLPs of which each token goes through a few.
+// experts are the MLPs of which each token goes through only a few.
 type experts struct {
 	router      *tensor.Tensor // [experts, width]
 	routerScale []float32      // [width]
@@ -79,7 +79,7 @@ type loader struct {
 
 func newLoader(f *gguf.File) *loader { return &loader{f: f, taken: map[string]bool{}} }
 
-// Bounds on what loading takes, for files made to take much.
+// Bounds on what loading takes, against files made to take a lot.
 const (
 	maxDecoded    = 1 << 22 // values of all vectors; the largest known model has a third of that
 	maxVocabulary = 1 << 20
@@ -116,7 +116,7 @@ func (l *loader) find(name string, shape ...int) *gguf.Tensor {
 	return t
 }
 
-// Format returns the format of a file's tensor, one that is not valid where no model has weights of such a type.
+// Format returns the format of a file's tensor; it is not valid if weights cannot have the tensor's type.
 func Format(t *gguf.Tensor) tensor.Format {
 	f := tensor.Format(t.Type)
 	switch values, _ := t.Block(); {
@@ -136,7 +136,7 @@ func trim(dims []int) []int {
 	return dims
 }
 
-// tensor returns NAME.weight with NAME.scale, if there is one number of it.
+// tensor returns NAME.weight.
 func (l *loader) tensor(name string, shape ...int) *tensor.Tensor {
 	t := l.find(name+".weight", shape...)
 	if t == nil {
@@ -153,7 +153,7 @@ func (l *loader) tensor(name string, shape ...int) *tensor.Tensor {
 	return w
 }
 
-// open returns a tensor over its bytes, or one that is read when it is needed.
+// open returns a tensor over its bytes, or one that is read when needed.
 func (l *loader) open(t *gguf.Tensor, inMemory bool, shape ...int) *tensor.Tensor {
 	var w *tensor.Tensor
 	var err error
@@ -172,6 +172,7 @@ func (l *loader) open(t *gguf.Tensor, inMemory bool, shape ...int) *tensor.Tenso
 	return w
 }
 
+// matrix returns NAME.weight, multiplied by NAME.scale if there is one.
 func (l *loader) matrix(name string, rows, cols int) *tensor.Tensor {
 	w := l.tensor(name, rows, cols)
 	if w == nil {
@@ -184,8 +185,8 @@ func (l *loader) matrix(name string, rows, cols int) *tensor.Tensor {
 	return w
 }
 
-// stack returns one matrix per expert, each with its scale: NAME.scale, or a tensor of another name that is given for it, holds one
-// number per expert, or one for all.
+// stack returns one matrix per expert, each with its scale: NAME.scale, or a tensor of another name given for it, holds one number per
+// expert or one for all.
 func (l *loader) stack(name string, n, rows, cols int, scales ...string) []*tensor.Tensor {
 	all := l.tensor(name, n, rows, cols)
 	if all == nil {
@@ -199,7 +200,7 @@ func (l *loader) stack(name string, n, rows, cols int, scales ...string) []*tens
 				size = 1
 			}
 			scale = l.vector(name, size)
-			break // a second one is of no use to anyone: it stays untaken, which is an error
+			break // a second one is of no use to anyone: it is not taken, which is an error
 		}
 	}
 	out := make([]*tensor.Tensor, n)
@@ -295,11 +296,12 @@ func load(f *gguf.File, c *Config, o Options) (*weights, error) {
 	return w, l.err
 }
 
-// fit tells whether a token can be written in the memory that is free, 0 if nobody knows, where weights are read when they are needed.
+// fit returns an error if the free memory, 0 if nobody knows, is too little to decode a token where weights are read when needed.
 func (w *weights) fit(c *Config, workers int, free int64) error {
 	need := int64(workers)*w.piece + c.positionBytes() + 4*int64(c.Vocabulary)
 	if w.piece > 0 && free > 0 && need > free {
-		return fmt.Errorf("model: writing a token takes %d bytes of memory beside the weights, which are read when they are needed; %d are free",
+		return fmt.Errorf("model: writing a token takes %d bytes of memory beside the weights, which are read when they are needed; %d "+
+			"are free",
 			need, free)
 	}
 	return nil
@@ -347,8 +349,8 @@ func (l *loader) layer(i int, c *Config) layer {
 	return b
 }
 
-// projections returns q and, where the layer owns them, k and v. They lie in three tensors, in two where keys are values, or in one: q's
-// rows first, then k's and v's.
+// projections returns q and, where the layer owns them, k and v. They are three tensors, two where keys and values are one projection, or
+// one: q's rows first, then k's and v's.
 func (l *loader) projections(name func(string) string, c *LayerConfig, owns bool, d int) (q, k, v *tensor.Tensor) {
 	rows, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	if l.has(name("attn_qkv.weight")) {
@@ -395,8 +397,8 @@ func (l *loader) experts(name func(string) string, c *Config) *experts {
 	return x
 }
 
-// frequencies returns the angle per position of each pair of dimensions. In global layers the file's factors divide it: 1e30 leaves a
-// pair unrotated.
+// frequencies returns the angle per position of each pair of dimensions. In global layers the file's factors divide it: 1e30 leaves a pair
+// unrotated.
 func (l *loader) frequencies(c *LayerConfig) []float64 {
 	half := c.HeadDim / 2
 	var factors []float32
@@ -420,7 +422,7 @@ func (l *loader) frequencies(c *LayerConfig) []float64 {
 	return out
 }
 
-// table returns a matrix of which single rows are read, straight from the file where that is not mapped: half of a small model's bytes
+// table returns a matrix of which only single rows are read, straight from the file where that is not mapped: half of a small model's bytes
 // are never needed in bulk.
 func (l *loader) table(name string, rows, cols int) *tensor.Tensor {
 	t := l.find(name+".weight", rows, cols)
@@ -428,7 +430,7 @@ func (l *loader) table(name string, rows, cols int) *tensor.Tensor {
 		return nil
 	}
 	w := l.open(t, t.Mapped(), rows, cols)
-	t.Advise(gguf.Random) // read-ahead would fetch rows that nobody wants; where advice is not taken nothing is lost
+	t.Advise(gguf.Random) // read-ahead would fetch rows that nobody wants; where the advice is not taken, nothing is lost
 	if w != nil && l.has(name+".scale") {
 		w.Scale = l.vector(name+".scale", 1)[0]
 	}
