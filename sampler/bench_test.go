@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// row returns logits of Gemma's vocabulary size, shaped like a model's: a wide bell and a few clear favourites.
-func row() []float32 {
+// modelLogits returns logits of Gemma's vocabulary size, shaped like a model's: a wide bell and a few clear favourites.
+func modelLogits() []float32 {
 	r := rand.New(rand.NewPCG(1, 2))
 	l := make([]float32, 262144)
 	for i := range l {
@@ -19,7 +19,7 @@ func row() []float32 {
 }
 
 func BenchmarkSample(b *testing.B) {
-	logits := row()
+	logits := modelLogits()
 	rising := make([]float32, len(logits))
 	for i := range rising {
 		rising[i] = float32(i) / 10000
@@ -57,7 +57,7 @@ func BenchmarkSample(b *testing.B) {
 }
 
 func BenchmarkTopLogProbs(b *testing.B) {
-	logits := row()
+	logits := modelLogits()
 	b.ReportAllocs()
 	for range b.N {
 		TopLogProbs(logits, 20)

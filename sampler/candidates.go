@@ -32,8 +32,8 @@ func every(dst []entry, logits []float32) ([]entry, error) {
 	return dst, nil
 }
 
-// highest appends the k highest logits that are not −Inf to dst, best first. It looks at each logit once and compares
-// most of them with nothing but the k-th best so far.
+// highest appends the k highest logits that are not −Inf to dst, best first. It looks at each logit once and compares most of them only
+// with the k-th best so far.
 func highest(dst []entry, logits []float32, k int) ([]entry, error) {
 	low := float32(math.Inf(-1))
 	for id, l := range logits {
@@ -86,14 +86,14 @@ func weigh(c []entry, temperature float64) float64 {
 // mostLikely keeps the fewest entries that hold this share of the weight.
 func mostLikely(c []entry, share float64) []entry {
 	sum := mass(c)
-	// Entries below (1 − share) / len of the mass hold less than 1 − share together: none of them is needed, and a long
-	// tail never enters the heap. One more in len, for the mean of equals may be rounded to more than each.
+	// Entries below (1 − share) / len of the mass hold less than 1 − share together: none of them is needed, and a long tail never enters
+	// the heap. One is added to len because the mean of equals may be rounded to more than each of them.
 	c = atLeast(c, (1-share)*sum/float64(len(c)+1))
 	return firstOf(c, share*sum, better)
 }
 
-// mostTypical keeps the fewest entries that hold this share of the weight, those first whose surprise −log p is closest to
-// the entropy. As −log p = log Z − logit, that distance is the one between the logit and the expected logit.
+// mostTypical keeps the fewest entries that hold this share of the weight, starting with those whose surprise −log p is closest to the
+// entropy. As −log p = log Z − logit, that distance is the one between the logit and the expected logit.
 func mostTypical(c []entry, share float64) []entry {
 	sum, expected := mass(c), 0.0
 	for _, e := range c {
@@ -138,8 +138,8 @@ func atLeast(c []entry, weight float64) []entry {
 	return kept
 }
 
-// firstOf keeps the shortest beginning of c, in the order of before, whose weights add up to mass, one entry at least. It sorts no
-// more than that: the rest stays a heap.
+// firstOf keeps the shortest prefix of c, in the order of before, whose weights add up to mass, at least one entry. It sorts no more than
+// that: the rest stays a heap.
 func firstOf(c []entry, mass float64, before func(a, b entry) bool) []entry {
 	heapify(c, before)
 	sum, n := 0.0, len(c)

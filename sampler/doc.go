@@ -1,13 +1,13 @@
-// Package sampler picks the next id from a row of logits.
+// Package sampler picks the next id from the logits of a position.
 //
 //	s, err := sampler.New(len(logits), sampler.Default())
 //	...
-//	id, err := s.Sample(logits, len(text)) // pick what stands there
+//	id, err := s.Sample(logits, len(text)) // pick the next id
 //	s.Accept(id)                           // and remember it, for the penalties
 //
 // # The chain
 //
-// A [Sampler] takes each row through these steps, always in this order. A step whose option is zero does nothing.
+// A [Sampler] takes logits through these steps, always in this order. A step whose option is zero does nothing.
 //
 //	1 penalties     lower the logits of ids among the last PenaltyWindow accepted ones
 //	2 bias          add a number to the logits of chosen ids
@@ -19,16 +19,15 @@
 //	8 temperature   divide the logits that are left by Temperature
 //	9 draw          one id, each with its probability, by a race
 //
-// The order of the filters and the place of the temperature behind them are those of llama.cpp's default chain, so that
-// settings carry over. Shares are taken of what the steps before have left, at temperature 1: a high temperature
-// chooses more evenly among the survivors, it does not let more ids survive. (Elsewhere the temperature often comes
-// first; at Gemma's own temperature of 1 there is no difference.)
+// The order of the filters and the place of the temperature after them are those of llama.cpp's default chain, so that settings carry over.
+// Shares are taken of what the steps before have left, at temperature 1: a high temperature chooses more evenly among the survivors, it
+// does not let more ids survive. (Elsewhere the temperature often comes first; at Gemma's own temperature of 1 there is no difference.)
 //
-// Temperature 0, the zero value, is greedy: after steps 1 to 3 the highest logit wins, and steps 4 to 9 are left out.
+// Temperature 0, the zero value, is greedy: after steps 1 to 3 the highest logit wins, and steps 4 to 9 are skipped.
 // The formulas:
 //
 //	repetition   l > 0: l / RepeatPenalty, else l · RepeatPenalty                  (Keskar et al. 2019, CTRL)
-//	frequency    l − FrequencyPenalty · (how often the id stands in the window)    (OpenAI's API)
+//	frequency    l − FrequencyPenalty · (how often the id occurs in the window)    (OpenAI's API)
 //	presence     l − PresencePenalty                                               (OpenAI's API)
 //	typical      by |−log p − entropy|, smallest first                             (Meister et al. 2022)
 //	top-p        by p, greatest first                                              (Holtzman et al. 2019)
@@ -48,18 +47,18 @@
 //
 //	score  =  (logit − highest logit left) / Temperature  −  log(−log u)
 //
-// of equal scores the lowest id. An id wins with its probability. u is a hash of the seed, the position in the text and the id, so that who
-// beats whom does not depend on how many draws came before, or on what else takes part:
+// of equal scores the lowest id. Each id wins with its probability. u is a hash of the seed, the position in the text and the id, so that
+// who beats whom does not depend on how many draws came before, or on who else takes part:
 //
 //	u    =  (⌊n / 2¹²⌋ + ½) / 2⁵²
-//	n    =  mix(row + γ·(id + 1))                               γ = 0x9e3779b97f4a7c15, all modulo 2⁶⁴
-//	row  =  mix(mix(Seed) + γ·position)
+//	n    =  mix(base + γ·(id + 1))                              γ = 0x9e3779b97f4a7c15, all modulo 2⁶⁴
+//	base =  mix(mix(Seed) + γ·position)
 //	mix  :  z ^= z >> 30; z *= 0xbf58476d1ce4e5b9; z ^= z >> 27; z *= 0x94d049bb133111eb; z ^= z >> 31
 //
-// So the text of a seed is a function of the logits alone: whoever draws at a position, be it one who goes on from a fork or a restored
-// text, checks several positions in one step or works in a batch, draws the same id from the same logits. A drafter that races with the
-// same seed and position, on logits that are nearly the model's, draws what the model will draw nearly always; then to accept its id where
-// it is the model's own draw, and the model's draw where it is not, is exact: the text is the one that the model alone would have written.
+// So the text of a seed is a function of the logits alone: whoever draws at a position, whether continuing from a fork or a restored text,
+// checking several positions in one pass or working in a batch, draws the same id from the same logits. A drafter that races with the same
+// seed and position, on logits that are nearly the model's, nearly always draws what the model will draw. Taking its id where that is the
+// model's own draw, and the model's draw where it is not, is exact: the text is the one that the model alone would have written.
 //
 // # Determinism
 //
@@ -68,6 +67,6 @@
 //
 // # Probabilities
 //
-// [Sampler.Distribution] and [Sampler.Probability] report what the last draw chose among. [LogProbs] reads the model's
-// own log-probabilities off the plain logits, untouched by any option, as an API reports them.
+// [Sampler.Distribution] and [Sampler.Probability] report what the last draw chose among. [LogProbs] reads the model's own
+// log-probabilities off the logits as they are, untouched by any option, as an API reports them.
 package sampler

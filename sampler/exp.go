@@ -9,9 +9,9 @@ const (
 	ln2Low  = 1.90821492927058770002e-10
 )
 
-// exp returns e^x for x ≤ 0, and 0 where that is below the normal numbers. math.Exp is another function on every
-// architecture and they differ in the last bit, enough to pick another id one day; here every operation is rounded by
-// itself (a conversion forbids the compiler to fuse a product with the sum around it).
+// exp returns e^x for x ≤ 0, and 0 where that is below the normal numbers. math.Exp is a different function on each architecture, and they
+// differ in the last bit, enough to pick another id one day; here every operation is rounded by itself (a conversion forbids the compiler
+// to fuse a product with the sum around it).
 func exp(x float64) float64 {
 	if x < -708 {
 		return 0

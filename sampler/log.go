@@ -2,8 +2,8 @@ package sampler
 
 import "math"
 
-// log returns the natural logarithm of a normal number x > 0, with a relative error of at most 2⁻⁵⁰ near 1, too. Like [exp] it has the
-// same bits everywhere, which math.Log has not.
+// log returns the natural logarithm of a normal number x > 0, with a relative error of at most 2⁻⁵⁰, even near 1. Like [exp] it gives the
+// same bits everywhere, which math.Log does not.
 func log(x float64) float64 {
 	// x = 2^k·m with m in [√½, √2), and log m = 2·artanh(s), s = (m−1)/(m+1), |s| < 0.172, by its Taylor series: the first term left
 	// out is below 2⁻⁵⁷ of the sum.

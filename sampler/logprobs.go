@@ -2,8 +2,8 @@ package sampler
 
 import "math"
 
-// LogProbs are the natural logarithms of the probabilities that a row of logits stands for: log(softmax(logits)), at
-// temperature 1 and without any of a sampler's options. It refers to the row; it does not copy it.
+// LogProbs are the natural logarithms of the probabilities that the logits of a position stand for: log(softmax(logits)), at temperature 1
+// and without any of a sampler's options. It refers to the logits; it does not copy them.
 type LogProbs struct {
 	logits []float32
 	norm   float64
@@ -15,8 +15,8 @@ type Candidate struct {
 	LogProb float64 // natural, at most 0
 }
 
-// NewLogProbs reads a row of logits, one per id of the vocabulary. That costs one exponential per logit. A row that holds
-// NaN or +Inf, or nothing but −Inf, stands for no probabilities: each of its logarithms is NaN.
+// NewLogProbs reads the logits of a position, one per id of the vocabulary. That costs one exponential per logit. Logits among which there
+// is NaN or +Inf, or nothing but −Inf, stand for no probabilities: each of the logarithms is NaN.
 func NewLogProbs(logits []float32) LogProbs {
 	top := float32(math.Inf(-1))
 	for _, l := range logits {
@@ -47,7 +47,7 @@ func (p LogProbs) Of(id int32) float64 {
 }
 
 // Top returns the n most likely ids, best first, of equal ones the lower first. There are fewer if fewer logits are above
-// −Inf, and none if the row stands for no probabilities.
+// −Inf, and none if the logits stand for no probabilities.
 func (p LogProbs) Top(n int) []Candidate {
 	n = min(n, len(p.logits))
 	if n <= 0 || math.IsNaN(p.norm) {

@@ -41,14 +41,14 @@ func TestTopLogProbsTakesTheLowerIdOfEqualOnes(t *testing.T) {
 }
 
 func TestLogProbsOfOddRows(t *testing.T) {
-	for name, row := range map[string][]float32{
+	for name, logits := range map[string][]float32{
 		"empty": nil, "NaN": {1, nan, 2}, "+Inf": {1, 2, inf}, "all −Inf": {mask, mask}, "last NaN": {5, 1, nan},
 	} {
-		p := NewLogProbs(row)
-		if len(p.Top(2)) != 0 || len(TopLogProbs(row, -1)) != 0 {
+		p := NewLogProbs(logits)
+		if len(p.Top(2)) != 0 || len(TopLogProbs(logits, -1)) != 0 {
 			t.Errorf("%s: %v", name, p.Top(2))
 		}
-		for id := range row {
+		for id := range logits {
 			if got := p.Of(int32(id)); !math.IsNaN(got) {
 				t.Errorf("%s: log-probability of %d is %v", name, id, got)
 			}

@@ -79,7 +79,7 @@ func (o Options) Validate(vocabulary int) error {
 	return nil
 }
 
-// Overrides change single options. A field that is nil keeps what is there; new(0.7) makes one that is not.
+// Overrides change single options. A nil field keeps what is there; new(0.7) makes one that is not nil.
 type Overrides struct {
 	// The options of the same names.
 	Temperature      *float64
@@ -93,8 +93,8 @@ type Overrides struct {
 	PenaltyWindow    *int
 	Seed             *uint64
 
-	Bias     map[int32]float32 // joins what is there; where both have an id, this one holds
-	Suppress []int32           // joins what is there: what must not be picked stays so
+	Bias     map[int32]float32 // joins what is there; where both have an id, this one counts
+	Suppress []int32           // joins what is there: suppressed ids stay suppressed
 }
 
 // With returns o changed by v. It shares no memory with either.

@@ -5,11 +5,11 @@ import (
 	"math/bits"
 )
 
-// race returns the id that wins among the candidates: the one with the highest score (doc.go), of equal ones the lowest.
-func race(c []entry, temperature float64, row uint64) (winner int32) {
+// race returns the winner among the candidates: the id with the highest score (doc.go), of equal ones the lowest.
+func race(c []entry, temperature float64, base uint64) (winner int32) {
 	top, inverse, best := topLogit(c), 1/temperature, math.Inf(-1)
 	for _, e := range c {
-		x, n := float64(e.logit)-top, noise(row, e.id)
+		x, n := float64(e.logit)-top, noise(base, e.id)
 		if float64(x*inverse)+ceiling(n) <= best {
 			continue // nearly all of a long tail, and nearly all of many equals
 		}
@@ -23,11 +23,11 @@ func race(c []entry, temperature float64, row uint64) (winner int32) {
 // weyl is 2⁶⁴ over the golden ratio, odd: its multiples are spread evenly.
 const weyl = 0x9e3779b97f4a7c15
 
-// noiseRow returns what the noise of all ids at a position of a text begins with.
-func noiseRow(seed uint64, position int) uint64 { return mix(mix(seed) + weyl*uint64(position)) }
+// noiseBase returns what the noise of all ids at a position of a text is made from.
+func noiseBase(seed uint64, position int) uint64 { return mix(mix(seed) + weyl*uint64(position)) }
 
 // noise returns the 64 random bits of an id.
-func noise(row uint64, id int32) uint64 { return mix(row + weyl*(uint64(id)+1)) }
+func noise(base uint64, id int32) uint64 { return mix(base + weyl*(uint64(id)+1)) }
 
 // mix is the bijection that ends SplitMix64 (Steele et al. 2014, with the constants of Stafford's variant 13).
 func mix(z uint64) uint64 {
@@ -43,7 +43,7 @@ func gumbel(n uint64) float64 {
 	return -log(-log(u))
 }
 
-// ceiling returns what gumbel(n) surely does not reach, at the cost of counting bits: −log u ≥ 1 − u ≥ 2^−(ones+1), where ones is how many
+// ceiling returns a bound that gumbel(n) never reaches, at the cost of counting bits: −log u ≥ 1 − u ≥ 2^−(ones+1), where ones is how many
 // ones n begins with. The last term is far above all errors of rounding.
 func ceiling(n uint64) float64 {
 	return float64(float64(bits.LeadingZeros64(^n)+1)*math.Ln2) + 1e-9

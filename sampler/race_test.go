@@ -21,11 +21,11 @@ func law(logits []float32, temperature float64, seed uint64, position int) int32
 		z ^= z >> 31
 		return z
 	}
-	row := mix(mix(seed) + gamma*uint64(position))
+	base := mix(mix(seed) + gamma*uint64(position))
 	highest := slices.Max(logits)
 	winner, best := int32(-1), math.Inf(-1)
 	for id, l := range logits {
-		n := mix(row + gamma*uint64(id+1))
+		n := mix(base + gamma*uint64(id+1))
 		u := (float64(n/4096) + 0.5) / (1 << 52)
 		score := (float64(l)-float64(highest))/temperature - math.Log(-math.Log(u))
 		if score > best {
@@ -55,10 +55,10 @@ func TestTheHighestScoreWins(t *testing.T) {
 		position := r.IntN(1 << 20)
 		got, err := newSampler(t, len(logits), o).Sample(logits, position)
 		if want := law(logits, o.Temperature, o.Seed, position); got != want || err != nil {
-			t.Fatalf("row %d, temperature %v: %d (%v), want %d", i, o.Temperature, got, err, want)
+			t.Fatalf("case %d, temperature %v: %d (%v), want %d", i, o.Temperature, got, err, want)
 		}
 	}
-	bell := row()
+	bell := modelLogits()
 	for position := range 20 {
 		for _, o := range []Options{{Temperature: 1}, {Temperature: 20}} {
 			got, _ := newSampler(t, len(bell), o).Sample(bell, position)
@@ -108,9 +108,9 @@ func chiSquare(t *testing.T, what string, counts []float64) {
 	}
 }
 
-// Neighbours are what a text, a vocabulary and a row of seeds are made of: none may tell anything of the next.
+// Texts, vocabularies and series of seeds consist of neighbours: none may tell anything about the next.
 func TestNoiseOfNeighboursIsIndependent(t *testing.T) {
-	at := func(seed uint64, position int, id int32) uint64 { return noise(noiseRow(seed, position), id) }
+	at := func(seed uint64, position int, id int32) uint64 { return noise(noiseBase(seed, position), id) }
 	for _, c := range []struct {
 		name string
 		pair func(i int) (a, b uint64)
@@ -139,9 +139,9 @@ func TestNoiseOfNeighboursIsIndependent(t *testing.T) {
 func TestNoiseHasTheGumbelDistribution(t *testing.T) {
 	const n = 200000
 	for name, at := range map[string]func(i int) uint64{
-		"ids":       func(i int) uint64 { return noise(noiseRow(0, 0), int32(i)) },
-		"positions": func(i int) uint64 { return noise(noiseRow(0, i), 0) },
-		"seeds":     func(i int) uint64 { return noise(noiseRow(uint64(i), 0), 0) },
+		"ids":       func(i int) uint64 { return noise(noiseBase(0, 0), int32(i)) },
+		"positions": func(i int) uint64 { return noise(noiseBase(0, i), 0) },
+		"seeds":     func(i int) uint64 { return noise(noiseBase(uint64(i), 0), 0) },
 	} {
 		x := make([]float64, n)
 		for i := range x {
@@ -156,15 +156,15 @@ func TestNoiseHasTheGumbelDistribution(t *testing.T) {
 			t.Errorf("%s: the distribution is off by %.2f/√n", name, d)
 		}
 	}
-	// The tail that decides among 262144 equals: as many numbers as there should be begin with that many ones.
+	// The tail that decides among 262144 equals: as many numbers begin with that many ones as should.
 	count := make([]float64, 65)
-	row := noiseRow(11, 12)
+	base := noiseBase(11, 12)
 	total := 1 << 26
 	if testing.Short() {
 		total = 1 << 22
 	}
 	for id := range int32(total) {
-		count[int((ceiling(noise(row, id))-1e-9)/math.Ln2+0.5)]++
+		count[int((ceiling(noise(base, id))-1e-9)/math.Ln2+0.5)]++
 	}
 	for ones := 12; ones < 20; ones++ {
 		beyond := 0.0
@@ -207,7 +207,7 @@ func TestEqualsOfAWholeVocabularyWinEquallyOften(t *testing.T) {
 	c, _ := every(nil, make([]float32, 1<<18))
 	high, low := make([]float64, 16), make([]float64, 16)
 	for position := range 640 {
-		id := race(c, 1, noiseRow(1, position))
+		id := race(c, 1, noiseBase(1, position))
 		high[id>>14]++
 		low[id&15]++
 	}
@@ -235,7 +235,7 @@ func TestWhatIsDrawnDependsOnThePositionAlone(t *testing.T) {
 	}
 }
 
-// Two races with the same noise agree with probability (1 − d) / (1 + d) at least, d being the distance in total variation: 0.1 here.
+// Two races with the same noise agree with a probability of at least (1 − d) / (1 + d), d being the distance in total variation: 0.1 here.
 // With noise of their own they would agree in 0.24 of all cases.
 func TestADrafterWithNearlyTheSameLogitsDrawsNearlyAlwaysTheSame(t *testing.T) {
 	const draws = 20000
@@ -256,7 +256,7 @@ func TestADrafterWithNearlyTheSameLogitsDrawsNearlyAlwaysTheSame(t *testing.T) {
 func TestNoiseHasTheseBitsOnEveryMachine(t *testing.T) {
 	h := fnv.New64a()
 	for i := range 20000 {
-		binary.Write(h, binary.LittleEndian, gumbel(noise(noiseRow(uint64(i), i*i), int32(i*7))))
+		binary.Write(h, binary.LittleEndian, gumbel(noise(noiseBase(uint64(i), i*i), int32(i*7))))
 	}
 	if got := h.Sum64(); got != 0x929c799dbf28f999 {
 		t.Errorf("the bits of 20000 numbers have the hash %#x", got)
@@ -279,7 +279,7 @@ func TestLogIsCorrectToTheLastBits(t *testing.T) {
 			continue
 		}
 		want := math.Log(x)
-		if math.Abs(x-1) < 0.25 { // math.Log is as good, but by the same reduction
+		if math.Abs(x-1) < 0.25 { // math.Log is as exact, but by the same reduction
 			d, _ := new(big.Float).Sub(big.NewFloat(x), big.NewFloat(1)).Float64()
 			want = math.Log1p(d)
 		}

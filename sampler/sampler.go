@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// A Sampler picks ids from rows of logits. It belongs to one sequence of ids and is not safe for concurrent use.
+// A Sampler picks ids from logits. It belongs to one sequence of ids and is not safe for concurrent use.
 type Sampler struct {
 	options    Options
 	vocabulary int
@@ -17,15 +17,15 @@ type Sampler struct {
 
 	recent []int32 // the last accepted ids, a ring once it is as long as the window
 	oldest int     // where the ring's next id goes
-	counts []int32 // [vocabulary], how often an id stands in recent; nil without penalties
+	counts []int32 // [vocabulary], how often an id occurs in recent; nil without penalties
 
 	edited []float32 // [vocabulary], a copy of the logits after penalties, bias and suppression; nil without these
 	buffer []entry   // empty, with room for as many candidates as top-k leaves
 	final  []entry   // what the last draw chose among, in buffer
-	mass   float64   // sum of final's weights; 0 before somebody asks
+	mass   float64   // sum of final's weights; 0 until somebody asks
 }
 
-// New returns a sampler for rows of as many logits as the vocabulary has ids. It keeps no reference to o's map and slice.
+// New returns a sampler for a vocabulary of this many ids. It keeps no reference to o's map and slice.
 func New(vocabulary int, o Options) (*Sampler, error) {
 	if err := o.Validate(vocabulary); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (s *Sampler) most() int {
 	}
 }
 
-// Reset forgets the accepted ids: what follows is what followed New.
+// Reset forgets the accepted ids: the sampler is as New made it.
 func (s *Sampler) Reset() {
 	for _, id := range s.recent {
 		s.counts[id] = 0
@@ -73,8 +73,8 @@ func (s *Sampler) Reset() {
 	s.final, s.mass = nil, 0
 }
 
-// Accept appends id to what the penalties look back on. Call it with each id that the sequence really got, be it sampled,
-// forced or read; ids outside the vocabulary are ignored. Whether ids of the prompt count is the caller's choice.
+// Accept appends id to what the penalties look back on. Call it with each id that the sequence actually received, whether sampled, forced
+// or read; ids outside the vocabulary are ignored. Whether ids of the prompt count is the caller's choice.
 func (s *Sampler) Accept(id int32) {
 	if s.counts == nil || id < 0 || int(id) >= s.vocabulary {
 		return
@@ -92,9 +92,8 @@ func (s *Sampler) Accept(id int32) {
 	}
 }
 
-// Sample picks the id that stands at a position of the text, by convention the number of ids before it. logits, one per id of the
-// vocabulary, are left as they are. It allocates nothing. The errors are [ErrNoCandidate], a logit that is NaN or +Inf, and a row of the
-// wrong length.
+// Sample picks the id for a position of the text, by convention the number of ids before it. logits, one per id of the vocabulary, are left
+// as they are. It allocates nothing. The errors are [ErrNoCandidate], a logit that is NaN or +Inf, and the wrong number of logits.
 func (s *Sampler) Sample(logits []float32, position int) (int32, error) {
 	s.final, s.mass = nil, 0
 	if len(logits) != s.vocabulary {
@@ -109,7 +108,7 @@ func (s *Sampler) Sample(logits []float32, position int) (int32, error) {
 		return 0, err
 	}
 	s.final = c
-	return race(c, s.options.Temperature, noiseRow(s.options.Seed, position)), nil
+	return race(c, s.options.Temperature, noiseBase(s.options.Seed, position)), nil
 }
 
 // greedy picks the highest logit, of equal ones the lowest id.
@@ -164,7 +163,7 @@ func (s *Sampler) filter(logits []float32) ([]entry, error) {
 }
 
 // Distribution iterates over the ids that the last Sample chose among, with their probabilities (their sum is 1), in an order
-// that is fixed but has no meaning. After a greedy choice it is that id with probability 1, after an error nothing.
+// that is fixed but has no meaning. After a greedy choice that is the one id with probability 1; after an error, nothing.
 func (s *Sampler) Distribution() iter.Seq2[int32, float64] {
 	return func(yield func(int32, float64) bool) {
 		s.weigh()

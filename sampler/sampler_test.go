@@ -87,8 +87,7 @@ func TestFilterKeepsTheIdsComputedByHand(t *testing.T) {
 	}
 }
 
-// Each case but that of bias and suppress, where a mask stays a mask either way, would end otherwise if the two steps it
-// names changed places.
+// Each case except bias and suppress, where a mask stays a mask either way, would end differently if the two steps it names changed places.
 func TestChainRunsInTheOrderStated(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -151,7 +150,7 @@ func TestPenaltiesAndBiasChangeALogitAsTheFormulasSay(t *testing.T) {
 				s.Accept(id)
 			}
 			logits := []float32{c.logit, 0, mask, mask, mask, mask, mask, mask, mask, mask}
-			for range 2 { // the second time sees the same: sampling does not accept, nor change the logits
+			for range 2 { // the second time sees the same: sampling neither accepts nor changes the logits
 				if _, err := s.Sample(logits, 0); err != nil {
 					t.Fatal(err)
 				}
@@ -277,7 +276,8 @@ func TestSeedGivesTheseIds(t *testing.T) {
 	}{
 		{Options{Temperature: 1, Seed: 1}, []int32{337, 959, 228, 836, 401, 404, 58, 917, 763, 291, 296, 720}},
 		{Options{Temperature: 5, Seed: 2, TopP: 0.95, MinP: 0.01}, []int32{959, 248, 103, 687, 62, 131, 654, 86, 588, 520, 844, 572}},
-		{Options{Temperature: 3, Seed: 3, TopK: 40, RepeatPenalty: 1.3}, []int32{860, 959, 833, 626, 665, 171, 468, 895, 354, 589, 749, 26}},
+		{Options{Temperature: 3, Seed: 3, TopK: 40, RepeatPenalty: 1.3},
+			[]int32{860, 959, 833, 626, 665, 171, 468, 895, 354, 589, 749, 26}},
 		{Options{Temperature: 0.7, Seed: 0, Typical: 0.5}, []int32{838, 304, 630, 81, 429, 896, 884, 843, 258, 962, 296, 312}},
 	} {
 		s := newSampler(t, 1000, c.o)
@@ -460,7 +460,7 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("New(%d) = %v", vocabulary, err)
 		}
 	}
-	// What is large is no reason to allocate at once.
+	// A large option is no reason to allocate at once.
 	s := newSampler(t, 10, Options{Temperature: 1, TopK: math.MaxInt, PresencePenalty: 1, PenaltyWindow: math.MaxInt})
 	if cap(s.buffer) > 10 || cap(s.recent) > 4096 {
 		t.Errorf("room for %d candidates and %d ids", cap(s.buffer), cap(s.recent))
@@ -540,7 +540,7 @@ func naive(logits []float32, o Options) []int32 {
 			}
 			return 1
 		})
-		// Of the sorted, the shortest beginning that holds the share.
+		// Of the sorted ids, the shortest prefix that holds the share.
 		p, sum := softmax(), 0.0
 		for i := range p {
 			if sum += p[i]; sum >= o.Typical {
@@ -594,7 +594,7 @@ func TestFiltersAgreeWithTheNaiveChain(t *testing.T) {
 			MinP:        pick(0, 0, 0.0101, 0.1003, 0.5007),
 		}
 		if got, want := sortedIDs(survivors(t, logits, o)), naive(logits, o); !slices.Equal(got, want) {
-			t.Fatalf("row %d, %+v: survivors\n%v, want\n%v", i, o, got, want)
+			t.Fatalf("case %d, %+v: survivors\n%v, want\n%v", i, o, got, want)
 		}
 	}
 }
@@ -714,8 +714,9 @@ func TestOverridesChangeTheFieldsThatAreSet(t *testing.T) {
 		"presence penalty":  {Overrides{PresencePenalty: new(2.0)}, func(o *Options) { o.PresencePenalty = 2 }},
 		"penalty window":    {Overrides{PenaltyWindow: new(2)}, func(o *Options) { o.PenaltyWindow = 2 }},
 		"seed":              {Overrides{Seed: new(uint64(0))}, func(o *Options) { o.Seed = 0 }},
-		"bias":              {Overrides{Bias: map[int32]float32{2: 0, 3: 3}}, func(o *Options) { o.Bias = map[int32]float32{1: 1, 2: 0, 3: 3} }},
-		"suppress":          {Overrides{Suppress: []int32{9}}, func(o *Options) { o.Suppress = []int32{7, 9} }},
+		"bias": {Overrides{Bias: map[int32]float32{2: 0, 3: 3}},
+			func(o *Options) { o.Bias = map[int32]float32{1: 1, 2: 0, 3: 3} }},
+		"suppress": {Overrides{Suppress: []int32{9}}, func(o *Options) { o.Suppress = []int32{7, 9} }},
 	} {
 		got, want := advice.With(c.v), changed(c.change)
 		if !reflect.DeepEqual(got, want) {
@@ -737,7 +738,8 @@ func TestWithSharesNoMemory(t *testing.T) {
 		got.Bias[1], got.Bias[2], got.Suppress[0] = 9, 9, 9
 		_ = append(got.Suppress, 9)
 	}
-	if o.Bias[1] != 1 || len(o.Bias) != 1 || v.Bias[2] != 2 || len(v.Bias) != 1 || o.Suppress[0] != 0 || v.Suppress[0] != 0 || o.Suppress[:2][1] != 0 {
+	if o.Bias[1] != 1 || len(o.Bias) != 1 || v.Bias[2] != 2 || len(v.Bias) != 1 || o.Suppress[0] != 0 || v.Suppress[0] != 0 ||
+		o.Suppress[:2][1] != 0 {
 		t.Errorf("%v, %v", o, v)
 	}
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/gogemma/gemma4/internal/testdata"
 )
 
-// english makes about n bytes of prose in lines, or without any line break.
+// english makes about n bytes of prose, in lines or without any line break.
 func english(n int, lines bool) string {
-	const prose = "It was a bright cold day in April, and the committee had not yet decided: \"Shall we go on?\" asked the youngest of them; " +
+	const prose = "It was a bright cold day in April, and the committee had not yet decided: \"Shall we go on?\" asked the youngest of " +
+		"them; " +
 		"nobody answered for 12 or 13 minutes. Then, slowly, the door opened.\n"
 	text := strings.Repeat(prose, n/len(prose)+1)
 	if !lines {
@@ -21,7 +22,7 @@ func english(n int, lines bool) string {
 	return text
 }
 
-// long are texts that bring down an encoder which looks at all that is left for each step.
+// long are texts that bring down an encoder that looks at all that is left in each step.
 func long(n int) map[string]string {
 	fill := func(piece string) string { return strings.Repeat(piece, n/len(piece)+1)[:n] }
 	return map[string]string{
@@ -41,7 +42,7 @@ func long(n int) map[string]string {
 	}
 }
 
-// Thirty-two times the text may take thirty-two times as long and what a busy machine adds. A quadratic path would take a
+// Thirty-two times the text may take thirty-two times as long, plus what a busy machine adds. A quadratic path would take a
 // thousand times as long, so that the bound between them needs no quiet machine.
 func TestTimeGrowsWithTheText(t *testing.T) {
 	s := nano(t)
@@ -54,7 +55,7 @@ func TestTimeGrowsWithTheText(t *testing.T) {
 				for range times {
 					s.EncodeLiteral(text, []int{0, 1, 2, len(text) / 2})
 				}
-				return max(time.Since(start), time.Millisecond) // for clocks that go by steps
+				return max(time.Since(start), time.Millisecond) // for clocks that tick coarsely
 			}
 			var ratio float64
 			for range 5 { // another process may be in the way of one try

@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// Decode returns the text of ids: U+2581 as a space, byte tokens joined to characters, everything else as it stands in the
-// vocabulary. Tokens of the kinds [Unknown] and [Control] are left out unless special is set. Ids outside the vocabulary
-// have no text. The result is valid UTF-8: bytes that form no character become U+FFFD, one for each character that was
-// begun and not finished, and one for each byte that begins none.
+// Decode returns the text of ids: U+2581 as a space, byte tokens joined into characters, everything else as it stands in the vocabulary.
+// Tokens of the kinds [Unknown] and [Control] are left out unless special is set. Ids outside the vocabulary have no text. The result is
+// valid UTF-8: bytes that form no character become U+FFFD, one for each character that was begun and not finished, and one for each byte
+// that begins none.
 func (t *Tokenizer) Decode(ids []int32, special bool) string {
 	var text strings.Builder
 	d := t.NewDecoder(special)
@@ -19,7 +19,7 @@ func (t *Tokenizer) Decode(ids []int32, special bool) string {
 	return text.String()
 }
 
-// A Decoder turns ids into text one at a time. What it returns together is what [Tokenizer.Decode] returns at once.
+// A Decoder turns ids into text one at a time. All that it returns, joined, is what [Tokenizer.Decode] returns at once.
 type Decoder struct {
 	t       *Tokenizer
 	special bool
@@ -32,7 +32,7 @@ func (t *Tokenizer) NewDecoder(special bool) *Decoder {
 	return &Decoder{t: t, special: special}
 }
 
-// Next returns the text that this id adds, in whole characters: while byte tokens have only begun one, it is "". The texts
+// Next returns the text that this id adds, in whole characters: "" while byte tokens have only begun one. The texts
 // of tokens are slices of the vocabulary; nothing is allocated for them.
 func (d *Decoder) Next(id int32) string {
 	kind := d.t.Kind(id)
@@ -41,7 +41,7 @@ func (d *Decoder) Next(id int32) string {
 	}
 	var text string
 	if kind != 0 && (d.special || kind != Unknown && kind != Control) {
-		if text = d.t.plain.at(id); text == "" {
+		if text = d.t.spaced.at(id); text == "" {
 			text = d.t.Text(id)
 		}
 	}
@@ -51,8 +51,8 @@ func (d *Decoder) Next(id int32) string {
 	return text
 }
 
-// Flush ends the text: it returns U+FFFD if a character was begun and not finished, else "". After it the decoder is
-// ready for another text.
+// Flush ends the text: it returns U+FFFD if a character was begun and not finished, else "". Afterwards the decoder is ready for another
+// text.
 func (d *Decoder) Flush() string {
 	if d.n == 0 {
 		return ""
@@ -61,7 +61,7 @@ func (d *Decoder) Flush() string {
 	return "\uFFFD"
 }
 
-// push adds a byte to the pending ones and returns what is finished.
+// push adds a byte to the pending ones and returns what that completes.
 func (d *Decoder) push(b byte) string {
 	d.pending[d.n] = b
 	d.n++
@@ -82,7 +82,7 @@ func (d *Decoder) push(b byte) string {
 	}
 }
 
-// character returns r as a string: that of the vocabulary where it has one.
+// character returns r as a string: the vocabulary's own where it has one.
 func (t *Tokenizer) character(r rune) string {
 	if symbol := t.runes.find(r); symbol != none {
 		return t.symbols.at(symbol)

@@ -13,9 +13,9 @@ func (t *Tokenizer) Encode(text string, special bool) []int32 {
 	return t.encode(text, special, nil)
 }
 
-// EncodeLiteral is Encode with special, except that no markup token begins at the byte offsets in literal, which ascend:
-// what stands there is text, though it looks like markup. UserDefined tokens that are no markup ("\n\n", <table>) are still
-// found there. Offsets outside the text do nothing. [Tokenizer.Markup] says what markup is.
+// EncodeLiteral is Encode with special, except that no markup token begins at the byte offsets in literal, which ascend: what stands there
+// is text, even if it looks like markup. UserDefined tokens that are not markup ("\n\n", <table>) are still found there. Offsets outside
+// the text do nothing. [Tokenizer.Markup] says what markup is.
 func (t *Tokenizer) EncodeLiteral(text string, literal []int) []int32 {
 	if !slices.IsSorted(literal) {
 		literal = slices.Sorted(slices.Values(literal))
@@ -61,11 +61,11 @@ type encoder struct {
 type node struct {
 	symbol     int32
 	prev, next int32 // none at the ends
-	start      int32 // where its text begins; it ends where the next one's begins
-	rank       int32 // of the merge with the next node; none if there is none, or the node was merged away
+	start      int32 // where its text begins; it ends where the next node's begins
+	rank       int32 // of the merge with the next node; none if there is no such merge, or the node was merged away
 }
 
-// piece encodes the text between special tokens: runs of newlines, and what stands between those.
+// piece encodes the text between special tokens: runs of newlines, and what lies between those.
 func (e *encoder) piece(text string) {
 	for text != "" {
 		n := strings.IndexByte(text, '\n')
@@ -87,10 +87,10 @@ func (e *encoder) piece(text string) {
 	}
 }
 
-// maxStretch is where a stretch of text is cut though something could be merged across: offsets in it are 32 bits wide.
+// maxStretch is where a stretch of text is cut even though something could merge across: offsets in it are 32 bits wide.
 const maxStretch = 1 << 30
 
-// text encodes text by merging, one stretch at a time that no merge leaves.
+// text encodes text by merging, one stretch at a time, which no merge reaches beyond.
 func (e *encoder) text(text string) {
 	t := e.t
 	start := 0
@@ -162,7 +162,7 @@ func (e *encoder) merge(text string) {
 	e.nodes = nodes[:0]
 }
 
-// pair looks up the merge of a node with its next one and enters it in the queue.
+// pair looks up the merge of a node with the next one and enters it in the queue.
 func (e *encoder) pair(i int32) {
 	n := &e.nodes[i]
 	n.rank = none

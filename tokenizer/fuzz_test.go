@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzEncode holds short texts against the naive encoder, in nano's vocabulary and in one that is up to no good.
+// FuzzEncode compares short texts with the naive encoder, in nano's vocabulary and in one that is up to no good.
 func FuzzEncode(f *testing.F) {
 	for _, text := range tricky {
 		f.Add(text+text, []byte{0}, false)
@@ -14,7 +14,8 @@ func FuzzEncode(f *testing.F) {
 	f.Add(strings.Join(tricky, ""), []byte{0, 5, 1, 200}, true)
 	f.Add("<|t><|t> <|t>\n\n\n<0x41>aaaabab▁é\xff", []byte{0, 4, 1, 4}, true)
 	nano := nano(f)
-	hostile := mustBuild(f, small([]string{"< |", "<| t", "<|t >", "b a", "a a", "aa a", "▁ a", "\n \n", "> ▁", "a é", "< 0", "<0 x", "<0x 4", "4 1", "<0x4 1", "<0x41 >"},
+	hostile := mustBuild(f, small([]string{"< |", "<| t", "<|t >", "b a", "a a", "aa a", "▁ a", "\n \n", "> ▁", "a é", "< 0", "<0 x",
+		"<0x 4", "4 1", "<0x4 1", "<0x41 >"},
 		"<", "|", "t", "<|t>:3", "a", "aa", "aaaa", "▁a", "▁▁:4", "\n", "\n\n\n", "<|:4", "ba:5", "t>:4", "é:2", "aa"))
 	f.Fuzz(func(t *testing.T, text string, steps []byte, other bool) {
 		if len(text) > 200 {

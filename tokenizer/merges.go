@@ -5,15 +5,14 @@ import (
 	"math/rand/v2"
 )
 
-// merges finds what two adjacent symbols become. The hash is seeded at random, so that no file can be made whose pairs all
-// meet in one place.
+// merges finds what two adjacent symbols become. The hash is seeded at random, so that no file can be made whose pairs all collide.
 type merges struct {
 	list []merge // by rank: the lowest goes first
 	table
 	seed [2]uint64
 }
 
-// A merge joins two symbols into one, or into none: a text that is no token and that nothing merges with.
+// A merge joins two symbols into one, or into none: a text that is not a token and that nothing merges with.
 type merge struct{ left, right, into int32 }
 
 // grow makes room for n merges.
@@ -46,7 +45,7 @@ func (m *merges) probe(left, right int32, hash uint64) (rank int32, place uint32
 	return none, place
 }
 
-// add enters the merge of a rank. If there is one of the same pair, that stays the one that find returns.
+// add enters the merge of a rank. If the pair has one already, find keeps returning that.
 func (m *merges) add(rank int32) {
 	x := m.list[rank]
 	hash := m.hash(x.left, x.right)
@@ -55,9 +54,9 @@ func (m *merges) add(rank int32) {
 	}
 }
 
-// joints is the set of pairs of characters that a merge may join: the last of a left side with the first of a right
-// side. Where two neighbours in the text are no such pair, no merge ever reaches across, and the text can be cut. It is
-// a set of hashes and may claim pairs that were never added; then a text is cut less often, to the same result.
+// joints is the set of pairs of characters that a merge may join: the last of a left side with the first of a right side. Where two
+// neighbours in the text are not such a pair, no merge ever reaches across, and the text can be cut. It is a set of hashes and may claim
+// pairs that were never added; then a text is cut less often, with the same result.
 type joints [1 << 13]uint64
 
 func (j *joints) add(left, right rune) {

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// naive is the rules of the tokenizer read word by word: maps of strings, every step looks at everything. It shares no
-// code with the package and takes time with the square of the text.
+// naive is the rules of the tokenizer taken literally: maps of strings, and every step looks at everything. It shares no code with the
+// package and takes time with the square of the text.
 type naive struct {
 	texts []string
 	kinds []int64
@@ -118,7 +118,7 @@ func (n *naive) merge(text string) []int32 {
 	}
 	var ids []int32
 	for _, s := range symbols {
-		// What is markup or a byte token is never written for text that merely reads like it.
+		// Markup and byte tokens are never written for text that merely reads like them.
 		if id, ok := n.ids[s]; ok && !n.markup(id) && n.kinds[id] != 6 {
 			ids = append(ids, id)
 			continue

@@ -1,7 +1,7 @@
 package tokenizer
 
 // queue is a binary heap of pairs waiting to be merged: the lowest rank first, the leftmost of equal ones. An entry is
-// the rank in the upper half and the node in the lower one, so that plain numbers compare as the rule says.
+// the rank in the upper half and the node in the lower one, so that comparing the numbers follows the rule.
 type queue []uint64
 
 func (q *queue) push(node, rank int32) {

@@ -9,7 +9,7 @@ import (
 // specials are the tokens of the kinds Unknown, Control and UserDefined, sorted by text.
 type specials struct {
 	ids     []int32
-	shorter []int32    // for each of ids the place of the longest other one that its text begins with, or none
+	shorter []int32    // for each of ids, the place of the longest other one that its text begins with, or none
 	first   [257]int32 // those that begin with byte b lie in ids[first[b]:first[b+1]]
 }
 
@@ -24,7 +24,7 @@ func (t *Tokenizer) addSpecials() {
 	}
 	slices.SortFunc(s.ids, func(a, b int32) int { return strings.Compare(t.symbols.at(a), t.symbols.at(b)) })
 	for i, id := range s.ids {
-		// What this text begins with, the one before it is or begins with as well.
+		// Any other special token that this text begins with is the one before it, or that one begins with it, too.
 		before := int32(i - 1)
 		for before != none && !strings.HasPrefix(t.symbols.at(id), t.symbols.at(s.ids[before])) {
 			before = s.shorter[before]
@@ -51,8 +51,8 @@ func (t *Tokenizer) cuts(id int32, c cut) bool {
 	return (c.special || t.kinds[id] == UserDefined) && !(c.literal && t.markup(id))
 }
 
-// match returns the longest special token that the text begins with, and its length; none and 0 if there is none. It takes
-// the logarithm of their number, and at most as many steps more as the longest has bytes.
+// match returns the longest special token that the text begins with, and its length; none and 0 if there is none. The steps it takes grow
+// with the logarithm of their number, plus at most one for each byte of the longest.
 func (t *Tokenizer) match(text string, c cut) (id int32, length int) {
 	s := &t.specials
 	from, to := int(s.first[text[0]]), int(s.first[int(text[0])+1])
@@ -60,7 +60,7 @@ func (t *Tokenizer) match(text string, c cut) (id int32, length int) {
 	if place < int32(from) {
 		return none, 0
 	}
-	// The last token that does not sort behind the text begins with every token that the text begins with.
+	// The last token that does not sort after the text begins with every token that the text begins with.
 	last := t.symbols.at(s.ids[place])
 	common := 0
 	for common < min(len(last), len(text)) && last[common] == text[common] {

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// texts is a list of strings in one piece of memory. The zero value is empty.
+// texts is a list of strings in one block of memory. The zero value is empty.
 type texts struct {
 	arena strings.Builder
 	ends  []uint32 // where each text ends in the arena
@@ -24,8 +24,8 @@ func (x *texts) add(text string) {
 	x.ends = append(x.ends, uint32(x.arena.Len()))
 }
 
-// addPlain appends the text with spaces for U+2581, or an empty one where it has none.
-func (x *texts) addPlain(text string) {
+// addSpaced appends the text with spaces for U+2581, or an empty one where it has none.
+func (x *texts) addSpaced(text string) {
 	start := x.arena.Len()
 	before, after, found := strings.Cut(text, string(space))
 	for found {
@@ -48,8 +48,8 @@ func (x *texts) at(i int32) string {
 	return x.arena.String()[start:x.ends[i]]
 }
 
-// symbols gives each text a number, and finds the number of a text in a hash table. The hash is seeded at random, so that
-// no file can be made whose texts all meet in one place.
+// symbols gives each text a number, and finds the number of a text in a hash table. The hash is seeded at random, so that no file can be
+// made whose texts all collide.
 type symbols struct {
 	texts
 	seed maphash.Seed
@@ -80,7 +80,7 @@ func (s *symbols) probe(text string, hash uint64) (symbol int32, place uint32) {
 	return none, place
 }
 
-// add gives the text the next number. If it has one already, that stays the one that find returns.
+// add gives the text the next number. If it has one already, find keeps returning that.
 func (s *symbols) add(text string) {
 	if n := int32(len(s.ends)); s.intern(text) != n {
 		s.texts.add(text)

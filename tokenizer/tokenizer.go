@@ -10,7 +10,7 @@ type Kind uint8
 
 // The kinds of tokens. Zero is no kind: that of an id outside the vocabulary.
 const (
-	Normal      Kind = 1 // a piece of text that merging makes
+	Normal      Kind = 1 // text that merging makes
 	Unknown     Kind = 2 // stands for what the vocabulary cannot write
 	Control     Kind = 3 // markup: the beginning of a turn, the end of the text …
 	UserDefined Kind = 4 // found in the text before any merging
@@ -41,7 +41,7 @@ func (k Kind) String() string {
 type Tokenizer struct {
 	kinds    []Kind  // by id
 	symbols  symbols // texts: those of the tokens by id, then those that only merges know
-	plain    texts   // by id: the text with spaces for U+2581, empty where that is the text itself
+	spaced   texts   // by id: the text with spaces for U+2581, empty where that is the text itself
 	runes    runes   // character -> symbol
 	merges   merges  // pair of symbols -> rank and result
 	joints   joints  // pairs of characters that a merge may join
@@ -91,7 +91,7 @@ func (t *Tokenizer) BOS() int32 { return t.bos }
 // [Tokenizer.IsEnd].
 func (t *Tokenizer) EOS() int32 { return t.eos }
 
-// Unknown returns the token for what cannot be written otherwise, or -1 if the file names none. Encoding never needs it: byte
+// Unknown returns the token for what cannot be written any other way, or -1 if the file names none. Encoding never needs it: byte
 // tokens write everything.
 func (t *Tokenizer) Unknown() int32 { return t.unknown }
 
@@ -106,7 +106,7 @@ func (t *Tokenizer) IsEnd(id int32) bool { return slices.Contains(t.ends, id) }
 // outside the vocabulary.
 func (t *Tokenizer) Suppressed() []int32 { return slices.Clone(t.suppressed) }
 
-// Markup returns the texts of all tokens that mean more than what they say, by ascending id: those of the kinds [Unknown]
+// Markup returns the texts of all tokens that mean more than they say, by ascending id: those of the kinds [Unknown]
 // and [Control], and those of the kind [UserDefined] that begin with "<|" or end in "|>", as <|channel> does.
 func (t *Tokenizer) Markup() []string {
 	var texts []string
@@ -118,16 +118,15 @@ func (t *Tokenizer) Markup() []string {
 	return texts
 }
 
-// IsSpecial reports whether text that is parsed for markup is cut at this text: whether it is a token of the kind [Unknown], [Control] or
-// [UserDefined].
+// IsSpecial reports whether this text is cut out of text that is parsed for markup: whether it is a token of the kind [Unknown], [Control]
+// or [UserDefined].
 func (t *Tokenizer) IsSpecial(text string) bool {
 	id, ok := t.ID(text)
 	return ok && special(int64(t.kinds[id]))
 }
 
-// WithBOS returns ids with the BOS token in front unless they begin with it already. Gemma 4 needs it in front of every text,
-// whatever a file's tokenizer.ggml.add_bos_token says. It does not change the slice it is given, which it returns where nothing is
-// to be added.
+// WithBOS returns ids with the BOS token in front unless they begin with it already. Gemma 4 needs it in front of every text, whatever a
+// file's tokenizer.ggml.add_bos_token says. It does not change the slice it is given, and returns it if there is nothing to add.
 func (t *Tokenizer) WithBOS(ids []int32) []int32 {
 	if len(ids) > 0 && ids[0] == t.bos {
 		return ids
@@ -149,8 +148,8 @@ func (t *Tokenizer) markup(id int32) bool {
 	return false
 }
 
-// written reports whether merging may write this symbol as its token: it must be one, and neither markup nor a byte
-// token, which would come back as another text than the one it was made from.
+// written reports whether merging may write this symbol as its token: it must be one, and neither markup nor a byte token, which would
+// decode to a different text from the one it was made from.
 func (t *Tokenizer) written(symbol int32) bool {
 	return t.has(symbol) && t.kinds[symbol] != Byte && !t.markup(symbol)
 }

@@ -177,12 +177,16 @@ func writeCases(t *testing.T, n *naive) {
 	}
 }
 
-// tricky are the pieces of which random texts are made.
+// tricky are the fragments that random texts are made of.
 var tricky = []string{
-	" ", " ", "  ", "▁", "▁▁", "\n", "\n", "\n\n", "\t", "\r", "\x00", "a", "b", "e", "n", "s", "t", "th", "the", "ing", "The ", " capital of",
-	"0", "1", "42", ".", ",", "'", "\"", "<", ">", "|", "<|", "|>", "/", "turn", "<|turn>", "<turn|>", "<|tool_call>", "<|\"|>", "<|\"", "<bos>",
-	"<eos", "<unk>", "<pad>", "<table>", "</td>", "<b>", "<unused5>", "<0x41>", "<0x0A>", "[multimodal]", "é", "e\u0301", "ß", "ж", "нещо", "中", "文字",
-	"កាន់", "🚀", "👨‍👩‍👧", "\u2028", "\ufeff", "\ufffd", "\U0010ffff", "\xff", "\xe2", "\xe2\x96", "\x81", "\xf0\x9f", "\xc0\x80", "\xed\xa0\x80",
+	" ", " ", "  ", "▁", "▁▁", "\n", "\n", "\n\n", "\t", "\r", "\x00", "a", "b", "e", "n", "s", "t", "th", "the", "ing", "The ",
+	" capital of",
+	"0", "1", "42", ".", ",", "'", "\"", "<", ">", "|", "<|", "|>", "/", "turn", "<|turn>", "<turn|>", "<|tool_call>", "<|\"|>", "<|\"",
+	"<bos>",
+	"<eos", "<unk>", "<pad>", "<table>", "</td>", "<b>", "<unused5>", "<0x41>", "<0x0A>", "[multimodal]", "é", "e\u0301", "ß", "ж", "нещо",
+	"中", "文字",
+	"កាន់", "🚀", "👨‍👩‍👧", "\u2028", "\ufeff", "\ufffd", "\U0010ffff", "\xff", "\xe2", "\xe2\x96", "\x81", "\xf0\x9f", "\xc0\x80",
+	"\xed\xa0\x80",
 }
 
 func randomText(r *rand.Rand, pieces []string, most int) string {
@@ -196,7 +200,7 @@ func randomText(r *rand.Rand, pieces []string, most int) string {
 	return b.String()
 }
 
-// compare encodes a text in every way and holds the results against the naive encoder and the promises of the package.
+// compare encodes a text in every way and checks the results against the naive encoder and the promises of the package.
 func compare(t *testing.T, s sample, text string, literal []int) {
 	t.Helper()
 	for _, special := range []bool{false, true} {
@@ -300,8 +304,8 @@ func mustBuild(t testing.TB, v *vocabulary) sample {
 	return sample{tok, newNaive(v)}
 }
 
-// Vocabularies made at random hold what no published file does: results that are no tokens, ranks out of order, markup
-// that merging could make, the same text twice.
+// Vocabularies made at random hold what no published file does: results that are not tokens, ranks out of order, markup that merging could
+// make, the same text twice.
 func TestRandomVocabulariesAsTheRulesSay(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	letters := []string{"a", "b", "a", "b", "c", "▁", "\n", "<", "|", ">", "é", "0x41"}
@@ -347,8 +351,10 @@ func TestMerging(t *testing.T) {
 		{"over a result that is no token", []string{"a b", "ab c"}, []string{"a", "b", "c", "abc"}, "abc", []int32{id(3)}},
 		{"of characters that are no tokens", []string{"a b"}, []string{"ab"}, "abab", []int32{id(0), id(0)}},
 		{"a result that is no token is its bytes", []string{"a é"}, []string{"a", "é"}, "aéa", []int32{'a', 0xc3, 0xa9, id(0)}},
-		{"a side that nothing makes", []string{"xy z", "a b"}, []string{"x", "y", "z", "a", "b", "xyz", "ab"}, "xyzab", []int32{id(0), id(1), id(2), id(6)}},
-		{"the first of equal merges counts", []string{"b c", "a b", "b c"}, []string{"a", "b", "c", "ab", "bc"}, "abc", []int32{id(0), id(4)}},
+		{"a side that nothing makes", []string{"xy z", "a b"}, []string{"x", "y", "z", "a", "b", "xyz", "ab"}, "xyzab",
+			[]int32{id(0), id(1), id(2), id(6)}},
+		{"the first of equal merges counts", []string{"b c", "a b", "b c"}, []string{"a", "b", "c", "ab", "bc"}, "abc",
+			[]int32{id(0), id(4)}},
 		{"the first of equal tokens counts", []string{"a b"}, []string{"a", "b", "ab", "ab"}, "ab", []int32{id(2)}},
 		{"spaces are U+2581", []string{"▁ a"}, []string{"a", "▁a"}, " a▁a", []int32{id(1), id(1)}},
 		{"a space without a token is U+2581's bytes", nil, nil, " ", []int32{0xe2, 0x96, 0x81}},
@@ -357,11 +363,13 @@ func TestMerging(t *testing.T) {
 		{"U+FFFD is a character", nil, []string{"\ufffd"}, "\ufffd\xff", []int32{id(0), 0xff}},
 		{"newlines stand alone", []string{"a \n", "\n a"}, []string{"a", "\n", "a\n", "\na"}, "a\na", []int32{id(0), id(1), id(0)}},
 		{"a run of newlines is one token", []string{"\n \n"}, []string{"\n", "\n\n", "\n\n\n"}, "\n\n\n", []int32{id(2)}},
-		{"or merged where there is none for it", []string{"\n \n"}, []string{"\n", "\n\n", "\n\n\n"}, "\n\n\n\n\n", []int32{id(1), id(1), id(0)}},
+		{"or merged where there is none for it", []string{"\n \n"}, []string{"\n", "\n\n", "\n\n\n"}, "\n\n\n\n\n",
+			[]int32{id(1), id(1), id(0)}},
 		{"no markup by merging", []string{"< |", "<| >"}, []string{"<", "|", ">", "<|", "<|>:4"}, "<\xff<|", []int32{id(0), 0xff, id(3)}},
 		{"no control token by merging", []string{"a b"}, []string{"a", "b", "ab:3"}, "ab", []int32{'a', 'b'}},
 		{"a character that is a control token", nil, []string{"a:3"}, "a", []int32{'a'}},
-		{"no byte token by merging", []string{"< 0", "<0 x", "<0x 4", "<0x4 1", "<0x41 >"}, nil, "<0x41>", []int32{'<', '0', 'x', '4', '1', '>'}},
+		{"no byte token by merging", []string{"< 0", "<0 x", "<0x 4", "<0x4 1", "<0x41 >"}, nil, "<0x41>",
+			[]int32{'<', '0', 'x', '4', '1', '>'}},
 		{"unused tokens are tokens", []string{"a b"}, []string{"a", "b", "ab:5"}, "ab", []int32{id(2)}},
 		{"the longest special token", nil, []string{"a", "b", "c", "ab:4", "abc:4", "bc:4"}, "abcab", []int32{id(4), id(3)}},
 		{"the leftmost special token", nil, []string{"a", "b", "c", "ab:4", "bc:4"}, "abc", []int32{id(3), id(2)}},
@@ -406,7 +414,8 @@ func TestLiteralTextHoldsNoMarkup(t *testing.T) {
 	t.Run("golden", func(t *testing.T) { run(t, golden(t)) })
 
 	// A vocabulary whose merges spell its markup.
-	hostile := mustBuild(t, small([]string{"< |", "<| t", "<|t >", "▁ x"}, "<", "|", "t", ">", "<|", "<|t", "<|t>:3", "▁", "x", "▁x:3", "|>:4"))
+	hostile := mustBuild(t,
+		small([]string{"< |", "<| t", "<|t >", "▁ x"}, "<", "|", "t", ">", "<|", "<|t", "<|t>:3", "▁", "x", "▁x:3", "|>:4"))
 	for _, text := range []string{"<|t>", "<|t><|t>", " x", "▁x", "|>"} {
 		compare(t, hostile, text, []int{0, 4})
 	}
@@ -568,7 +577,8 @@ func TestFacts(t *testing.T) {
 	if !slices.Equal(ends, []int32{1, 50, 106}) {
 		t.Errorf("ends are %v", ends)
 	}
-	for text, kind := range map[string]Kind{"<|turn>": Control, "<unk>": Unknown, "<|channel>": UserDefined, "<unused5>": Unused, "<0x41>": Byte, "▁the": Normal} {
+	for text, kind := range map[string]Kind{"<|turn>": Control, "<unk>": Unknown, "<|channel>": UserDefined, "<unused5>": Unused,
+		"<0x41>": Byte, "▁the": Normal} {
 		if id, ok := s.ID(text); !ok || s.Kind(id) != kind || s.Text(id) != text {
 			t.Errorf("%q is %d, %v: %v %q", text, id, ok, s.Kind(id), s.Text(id))
 		}
@@ -613,12 +623,14 @@ func TestSuppressedAndEnds(t *testing.T) {
 // TestBytesAreKnownByTheirText: ollama's files call them normal, and <unk> a control token.
 func TestBytesAreKnownByTheirText(t *testing.T) {
 	for kind := Normal; kind <= Byte; kind++ {
-		v := small([]string{"< 0", "<0 x", "<0x 4", "<0x4 1", "<0x41 >"}, "<unk>:3", "a", "<", "0", "x", "4", "1", ">", "<0", "<0x", "<0x4", "<0x41")
+		v := small([]string{"< 0", "<0 x", "<0x 4", "<0x4 1", "<0x41 >"}, "<unk>:3", "a", "<", "0", "x", "4", "1", ">", "<0", "<0x", "<0x4",
+			"<0x41")
 		for b := range 256 {
 			v.kinds[b] = int64(kind)
 		}
 		s := mustBuild(t, v)
-		if got, want := s.Encode("a🚀\xff<0x41>", true), []int32{257, 0xf0, 0x9f, 0x9a, 0x80, 0xff, '<', '0', 'x', '4', '1', '>'}; !slices.Equal(got, want) {
+		if got, want := s.Encode("a🚀\xff<0x41>", true),
+			[]int32{257, 0xf0, 0x9f, 0x9a, 0x80, 0xff, '<', '0', 'x', '4', '1', '>'}; !slices.Equal(got, want) {
 			t.Errorf("%v byte tokens: Encode = %v, want %v", kind, got, want)
 		}
 		if got := s.Decode([]int32{0xc3, 0xa9, 'A'}, false); got != "éA" || s.Kind('A') != Byte {

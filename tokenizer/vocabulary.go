@@ -13,8 +13,8 @@ import (
 	"github.com/gogemma/gemma4/gguf"
 )
 
-// The metadata keys of a vocabulary. Scores are not used, only counted; there is never a prefix space. Whether a file asks for BOS in
-// front (add_bos_token) is not read: files of April 2026 say that they don't want it, and Gemma 4 needs it all the same.
+// The metadata keys of a vocabulary. Scores are not used, only counted; there is never a prefix space. Whether a file asks for BOS in front
+// (add_bos_token) is not read: files of April 2026 say that they do not want it, and Gemma 4 needs it all the same.
 const (
 	keyModel    = "tokenizer.ggml.model"
 	keyPre      = "tokenizer.ggml.pre"
@@ -34,19 +34,18 @@ const (
 // idKeys are the keys that hold one id; each may be missing, or −1 for none.
 var idKeys = [...]string{keyBOS, keyEOS, keyEOT, keyEOM, keyUnknown, keyPadding}
 
-// Bounds on a file, which keep the tables of a hostile one below 200 MB beside its texts. The real vocabulary has
-// 262144 tokens and 514906 merges, and its longest special token has 93 bytes. That length bounds the work at each
-// position of a text.
+// Bounds on a file, which keep the tables of a hostile one below 200 MB, not counting its texts. The real vocabulary has 262144 tokens and
+// 514906 merges, and its longest special token has 93 bytes. That length bounds the work at each position of a text.
 const (
 	maxEntries = 1 << 20 // of each list
 	maxSpecial = 512     // bytes
 )
 
-// New builds the tokenizer that a file's metadata describes: tokenizer.ggml.model must be gemma4, or llama where
-// tokenizer.ggml.pre is gemma4 (ollama's files); tokens, token_type and merges must be there, among the tokens one for each of
-// the 256 bytes and one that begins a text: tokenizer.ggml.bos_token_id, else <bos>. The error names the key, the index in its
-// array, and what was expected; it wraps [gguf.ErrMissing] where a key is absent. Of tokens with the same text the first counts,
-// of equal merges too. The tokenizer holds nothing of the metadata.
+// New builds the tokenizer that a file's metadata describes: tokenizer.ggml.model must be gemma4, or llama where tokenizer.ggml.pre is
+// gemma4 (ollama's files); tokens, token_type and merges must be present, and among the tokens one for each of the 256 bytes and one that
+// begins a text: tokenizer.ggml.bos_token_id, else <bos>. The error names the key, the index in its array, and what was expected; it wraps
+// [gguf.ErrMissing] where a key is absent. Of tokens with the same text the first counts, and so it does of equal merges. The tokenizer
+// keeps no reference to the metadata.
 func New(m *gguf.Metadata) (*Tokenizer, error) {
 	v, err := read(m)
 	if err != nil {
@@ -95,14 +94,14 @@ func read(m *gguf.Metadata) (*vocabulary, error) {
 	return v, nil
 }
 
-// readLists reads the arrays. Their lengths are checked first, because the numbers take more memory here than there.
+// readLists reads the arrays. Their lengths are checked first, because the numbers take more memory decoded than in the file.
 func (v *vocabulary) readLists(m *gguf.Metadata) error {
 	length := func(key string) int {
 		value, _ := m.Value(key)
 		if array, ok := value.(*gguf.Array); ok {
 			return array.Len()
 		}
-		return none // missing, or no array: reading it says so
+		return none // missing, or not an array: reading it says so
 	}
 	for _, key := range []string{keyTokens, keyKinds, keyMerges, keySuppress} {
 		if n := length(key); n > maxEntries {
@@ -133,7 +132,7 @@ func (v *vocabulary) readLists(m *gguf.Metadata) error {
 	return nil
 }
 
-// check checks everything but the single merges.
+// check checks everything except the individual merges.
 func (v *vocabulary) check() error {
 	var size uint64
 	for id, text := range v.tokens {
@@ -212,19 +211,19 @@ func (t *Tokenizer) addTokens(v *vocabulary) {
 	}
 	t.kinds = make([]Kind, len(v.tokens))
 	t.symbols.grow(len(v.tokens), size)
-	t.plain.grow(len(v.tokens), 0)
+	t.spaced.grow(len(v.tokens), 0)
 	for id, text := range v.tokens {
 		if t.kinds[id] = Kind(v.kinds[id]); isByte(text) {
 			t.kinds[id] = Byte
 		}
 		t.symbols.add(text)
 		t.runes.add(text, int32(id))
-		t.plain.addPlain(text)
+		t.spaced.addSpaced(text)
 	}
 }
 
-// addMerges enters the merges. A side that is no token becomes a symbol beyond the vocabulary. A result that is neither
-// a token nor a side of another merge needs no number: nothing merges with it, and it is written as bytes.
+// addMerges enters the merges. A side that is not a token becomes a symbol beyond the vocabulary. A result that is neither a token nor a
+// side of another merge needs no number: nothing merges with it, and it is written as bytes.
 func (t *Tokenizer) addMerges(list []string) error {
 	t.merges.grow(len(list))
 	if err := t.findMerges(list); err != nil {
@@ -248,8 +247,8 @@ func (t *Tokenizer) addMerges(list []string) error {
 	return nil
 }
 
-// findMerges looks up the sides and results of all merges in the vocabulary. That is most of New's work and changes
-// nothing there, so a few processors share it.
+// findMerges looks up the sides and results of all merges in the vocabulary. That is most of New's work and changes nothing in the
+// vocabulary, so a few processors share it.
 func (t *Tokenizer) findMerges(list []string) error {
 	workers := min(runtime.GOMAXPROCS(0), 8)
 	met := make([]joints, workers)
@@ -257,7 +256,7 @@ func (t *Tokenizer) findMerges(list []string) error {
 	var wait sync.WaitGroup
 	for w := range workers {
 		wait.Go(func() {
-			// The ways to build one token mostly stand one after the other, so the last result is often this one too.
+			// The ways to build one token are mostly listed one after the other, so the last result is often this one, too.
 			var results strings.Builder
 			joined, into := "", int32(none)
 			for rank := len(list) * w / workers; rank < len(list)*(w+1)/workers; rank++ {
@@ -295,7 +294,7 @@ func (t *Tokenizer) findMerges(list []string) error {
 	return nil
 }
 
-// addSides gives the sides of a merge that are no tokens a number.
+// addSides gives a number to those sides of a merge that are not tokens.
 func (t *Tokenizer) addSides(rank int, text string) error {
 	m := &t.merges.list[rank]
 	if m.left != none && m.right != none {
@@ -316,7 +315,7 @@ func (t *Tokenizer) addEnd(id int32) {
 	}
 }
 
-// addBytes enters the byte tokens. All must be there: what is written with a missing one would be lost without a word.
+// addBytes enters the byte tokens. All must be there: what needs a missing one would be lost silently.
 func (t *Tokenizer) addBytes() error {
 	for b := range t.bytes {
 		t.bytes[b] = none
