@@ -95,19 +95,24 @@ func TestDraftersFitByWidthHeadsAndVocabulary(t *testing.T) {
 		{"another spelling", edit{keys: spelled("gemma4_assistant")}, ""},
 		{"a third spelling", edit{keys: spelled("gemma4_mtp")}, ""},
 
-		{"a projector", edit{keys: map[string]any{"general.architecture": "clip"}}, `general.architecture is "clip", expected "gemma4-assistant"`},
+		{"a projector", edit{keys: map[string]any{"general.architecture": "clip"}},
+			`general.architecture is "clip", expected "gemma4-assistant"`},
 		{"no layers", edit{keys: map[string]any{arch + "block_count": nil}}, arch + "block_count"},
 		{"too many layers", edit{keys: map[string]any{arch + "block_count": uint32(1 << 20)}}, arch + "block_count is 1048576"},
 		{"no width", edit{keys: map[string]any{arch + "embedding_length": nil}}, arch + "embedding_length"},
 		{"for a wider model", edit{keys: map[string]any{arch + "embedding_length_out": uint32(128)}},
 			arch + "embedding_length_out is 128, expected 64, the model's gemma4.embedding_length"},
 		{"a width in words", edit{keys: map[string]any{arch + "embedding_length_out": "wide"}}, arch + "embedding_length_out"},
-		{"other global heads", edit{keys: map[string]any{arch + "attention.key_length": uint32(64)}}, arch + "attention.key_length is 64, expected 32"},
+		{"other global heads", edit{keys: map[string]any{arch + "attention.key_length": uint32(64)}}, arch +
+			"attention.key_length is 64, expected 32"},
 		{"other sliding heads", edit{keys: map[string]any{arch + "attention.key_length_swa": uint32(8)}},
 			arch + "attention.key_length_swa is 8, expected 16, the model's gemma4.attention.key_length_swa"},
-		{"another vocabulary", edit{add: []gguf.Source{testdata.Zeros("token_embd.weight", 32, 511)}}, "token_embd.weight is [32 511], expected [32 512]"},
-		{"another input", edit{add: []gguf.Source{testdata.Zeros("nextn.pre_projection.weight", 64, 32)}}, "nextn.pre_projection.weight is [64 32]"},
-		{"another output", edit{add: []gguf.Source{testdata.Zeros("nextn.post_projection.weight", 32, 65)}}, "nextn.post_projection.weight is [32 65]"},
+		{"another vocabulary", edit{add: []gguf.Source{testdata.Zeros("token_embd.weight", 32, 511)}},
+			"token_embd.weight is [32 511], expected [32 512]"},
+		{"another input", edit{add: []gguf.Source{testdata.Zeros("nextn.pre_projection.weight", 64, 32)}},
+			"nextn.pre_projection.weight is [64 32]"},
+		{"another output", edit{add: []gguf.Source{testdata.Zeros("nextn.post_projection.weight", 32, 65)}},
+			"nextn.post_projection.weight is [32 65]"},
 		{"no output", edit{drop: "nextn.post_projection.weight"}, "nextn.post_projection.weight is missing"},
 	} {
 		m, tensors := testdata.Drafter(t, 64, 512, 32, 16)
@@ -134,7 +139,8 @@ func TestRealCompanionsFitTheirModelsAlone(t *testing.T) {
 		return c
 	}
 	models := map[string]*Config{
-		"nano": shape("nano", "nano-q8_0.gguf"), "dense": shape("golden", "text", "micro-dense.gguf"), "e4": shape("golden", "text", "micro-e4.gguf"),
+		"nano": shape("nano", "nano-q8_0.gguf"), "dense": shape("golden", "text", "micro-dense.gguf"),
+		"e4": shape("golden", "text", "micro-e4.gguf"),
 	}
 	for _, test := range []struct {
 		path  []string
