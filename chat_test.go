@@ -436,7 +436,7 @@ func TestOptionsThatWouldHaveNoEffectAreRefused(t *testing.T) {
 	// An option of the session holds from the beginning, whichever it is.
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[gemma4.SessionOptions]()) {
 		c := newChat(t, m, good)
-		progress := 0
+		calls := 0
 		field := reflect.ValueOf(&c.Options.SessionOptions).Elem().FieldByIndex(f.Index)
 		switch field.Kind() {
 		case reflect.Int, reflect.Int64:
@@ -445,15 +445,19 @@ func TestOptionsThatWouldHaveNoEffectAreRefused(t *testing.T) {
 				field.SetInt(int64(gemma4.CacheQ8))
 			}
 		case reflect.Pointer:
-			field.Set(reflect.ValueOf(prefixes))
+			if f.Name == "Trace" {
+				field.Set(reflect.ValueOf(&gemma4.Trace{Prefill: func(gemma4.PrefillInfo) { calls++ }}))
+			} else {
+				field.Set(reflect.ValueOf(prefixes))
+			}
 		case reflect.Func:
-			field.Set(reflect.ValueOf(func(int, int) { progress++ }))
+			field.Set(reflect.ValueOf(func(int, int) { calls++ }))
 		}
 		_, err := c.Answer(ctx, "What is the capital of Peru?")
 		switch {
-		case f.Name == "Progress":
-			if err != nil || progress == 0 {
-				t.Errorf("Progress was called %d times, %v", progress, err)
+		case f.Name == "Progress", f.Name == "Trace": // they take effect
+			if err != nil || calls == 0 {
+				t.Errorf("%s was called %d times, %v", f.Name, calls, err)
 			}
 		case err == nil || !strings.HasPrefix(err.Error(), "gemma4: "+f.Name+" of the chat's Options was changed") || len(c.Messages) != 0:
 			t.Errorf("%s: %v, %d messages", f.Name, err, len(c.Messages))

@@ -176,16 +176,8 @@ func TestSplitModelsAndCompanionsAreOneEach(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var tensors []gguf.Source
-	for _, x := range f.Tensors {
-		data, err := x.Data()
-		if err != nil {
-			t.Fatal(err)
-		}
-		tensors = append(tensors, gguf.NewSource(x.Name, x.Type, x.Dims, data))
-	}
 	dir := t.TempDir()
-	parts, err := gguf.WriteSplit(filepath.Join(dir, "nano-assistant.gguf"), 3, f.Metadata, tensors)
+	parts, err := gguf.WriteSplit(filepath.Join(dir, "nano-assistant.gguf"), 3, f.Metadata, testdata.Sources(t, f))
 	if err != nil {
 		t.Fatal(err)
 	}

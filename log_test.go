@@ -102,16 +102,8 @@ func TestTheLoggerIsToldOfUnknownKeysThatWereAllowed(t *testing.T) {
 	if err := m.Set("gemma4.attention.wobble", true); err != nil {
 		t.Fatal(err)
 	}
-	var tensors []gguf.Source
-	for _, x := range f.Tensors {
-		data, err := x.Data()
-		if err != nil {
-			t.Fatal(err)
-		}
-		tensors = append(tensors, gguf.NewSource(x.Name, x.Type, x.Dims, data))
-	}
 	j := &journal{}
-	model, err := gemma4.Loader{AllowUnknown: true, Logger: slog.New(j)}.OpenBytes(testdata.Bytes(t, m, tensors))
+	model, err := gemma4.Loader{AllowUnknown: true, Logger: slog.New(j)}.OpenBytes(testdata.Bytes(t, m, testdata.Sources(t, f)))
 	if err != nil {
 		t.Fatal(err)
 	}

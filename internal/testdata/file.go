@@ -55,6 +55,19 @@ func Zeros(name string, dims ...int) gguf.Source {
 	return gguf.NewSource(name, gguf.F32, dims, make([]byte, n))
 }
 
+// Sources returns the tensors of an open file, to be written again.
+func Sources(t testing.TB, f *gguf.File) (tensors []gguf.Source) {
+	t.Helper()
+	for _, x := range f.Tensors {
+		data, err := x.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors = append(tensors, gguf.NewSource(x.Name, x.Type, x.Dims, data))
+	}
+	return tensors
+}
+
 // Bytes returns the file that holds these keys and tensors.
 func Bytes(t testing.TB, m *gguf.Metadata, tensors []gguf.Source) []byte {
 	t.Helper()
