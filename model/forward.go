@@ -94,7 +94,7 @@ func (p *Pass) embed() {
 	p.each(len(p.positions), nil, (*Pass).embedPosition)
 	if p.m.PerLayer > 0 {
 		grow(&p.input, len(p.positions)*p.m.Width)
-		copy(p.input, p.x)
+		copy(p.input, p.x[:len(p.positions)*p.m.Width])
 		p.lookUp(&p.perLayers, p.m.perLayerTable)
 	}
 	p.rotation(0, p.m.slidingFreqs)

@@ -437,3 +437,18 @@ func TestDecodingManyAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations per pass, want 0", n)
 	}
 }
+
+// TestAPassTouchesOnlyItsPositions: scratch that has grown with a prompt costs a token nothing.
+func TestAPassTouchesOnlyItsPositions(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 1)
+	s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+	readTokens(t, s, g.IDs)
+	before := slices.Clone(s.pass.input)
+	if _, err := s.Write(ctx, 7); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Equal(s.pass.input[:m.Width], before[:m.Width]) || !slices.Equal(s.pass.input[m.Width:], before[m.Width:]) {
+		t.Error("one token has not changed one position of the input")
+	}
+}
