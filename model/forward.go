@@ -368,11 +368,13 @@ func (p *Pass) readOut(ctx context.Context) error {
 		if p.err != nil {
 			return p.err
 		}
-		if p.nan.Swap(false) {
-			p.notANumber(from, logits)
-		}
+		nan := p.nan.Swap(false)
 		for i, r := range p.positions[from:to] {
-			switch c, x := r.chunk, logits[i*vocabulary:(i+1)*vocabulary]; {
+			c, x := r.chunk, logits[i*vocabulary:(i+1)*vocabulary]
+			if nan && c.Err == nil {
+				c.Err = notANumber(r.pos, x)
+			}
+			switch {
 			case c.Err != nil:
 			case how == yields:
 				c.Err = c.Yield(r.pos, x)
@@ -440,14 +442,13 @@ func (p *Pass) capLogits(x []float32) {
 	}
 }
 
-// notANumber gives each chunk that has NaN among these logits, of positions from the given one on, an error that names the first.
-func (p *Pass) notANumber(from int, logits []float32) {
-	n := p.m.Vocabulary
-	for i, x := range logits {
-		if r := &p.positions[from+i/n]; x != x && r.chunk.Err == nil {
-			r.chunk.Err = fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is "+
-				"made of, or the embeddings read",
-				i%n, r.pos)
+// notANumber returns an error if there is NaN among the logits of a position.
+func notANumber(pos int, logits []float32) error {
+	for id, x := range logits {
+		if x != x {
+			return fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is "+
+				"made of, or the embeddings read", id, pos)
 		}
 	}
+	return nil
 }

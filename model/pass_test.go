@@ -452,3 +452,29 @@ func TestAPassTouchesOnlyItsPositions(t *testing.T) {
 		t.Error("one token has not changed one position of the input")
 	}
 }
+
+// TestWhatComesBeforeNaNIsHandedOver, however many positions of others are beside it.
+func TestWhatComesBeforeNaNIsHandedOver(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 2)
+	soft := make([]float32, m.Width)
+	soft[5] = float32(math.NaN())
+	for beside := range headBatch + 1 {
+		var chunks []*Chunk
+		seen := 0
+		for i, n := range []int{beside, 5} {
+			c := newSession(t, m, SequenceOptions{}).chunk(every, g.IDs[:n]...)
+			c.Yield = func(pos int, _ []float32) error {
+				if i == 1 {
+					seen++
+				}
+				return nil
+			}
+			chunks = append(chunks, c)
+		}
+		chunks[1].Input = append(chunks[1].Input, Input{Embeddings: soft}, Input{Tokens: g.IDs})
+		if err := m.NewPass().Prefill(ctx, chunks...); err != nil || chunks[0].Err != nil || chunks[1].Err == nil || seen != 5 {
+			t.Errorf("beside %d: %d positions were handed over, not 5; errors %v, %v, %v", beside, seen, err, chunks[0].Err, chunks[1].Err)
+		}
+	}
+}
