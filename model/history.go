@@ -34,7 +34,7 @@ func (s *Sequence) mark(n int) {
 
 // sliding returns the cache of a sliding layer, nil if the model has none.
 func (s *Sequence) sliding() *kv {
-	for _, c := range s.cache[:s.m.Owners] {
+	for _, c := range s.owned() {
 		if c.sliding {
 			return c
 		}
@@ -74,7 +74,7 @@ func (s *Sequence) forget(n int) {
 		if c.pages[i] != nil && !h.marked(&s.m.Config, i) {
 			over--
 			h.givenUp++
-			for _, c := range s.cache[:s.m.Owners] {
+			for _, c := range s.owned() {
 				if c.sliding {
 					c.drop(i)
 				}
@@ -129,7 +129,7 @@ func (s *Sequence) Truncate(n int) int {
 		return s.n
 	}
 	s.n = s.Reach(n)
-	for _, c := range s.cache[:s.m.Owners] {
+	for _, c := range s.owned() {
 		c.truncate(s.n)
 	}
 	s.pure, s.kept = min(s.pure, s.n), min(s.kept, s.n)
@@ -169,15 +169,14 @@ func (s *Sequence) Snapshot() *Snapshot { return s.SnapshotOf(s.n) }
 // SnapshotOf returns what the sequence holds of its first n positions.
 func (s *Sequence) SnapshotOf(n int) *Snapshot {
 	n = max(0, min(n, s.n))
-	t := &Snapshot{config: &s.m.Config, format: s.format, n: n, pure: min(n, s.pure)}
+	t := &Snapshot{config: &s.m.Config, format: s.format, n: n, pure: min(n, s.pure), pages: make([][]*page, s.m.Owners)}
 	marks, _ := slices.BinarySearch(s.history.marks, n+1)
 	t.marks = slices.Clone(s.history.marks[:marks])
-	for _, c := range s.cache[:s.m.Owners] {
-		pages := slices.Clone(c.pages[:(n+pageLen-1)/pageLen])
-		for _, p := range pages {
+	for i, c := range s.owned() {
+		t.pages[i] = slices.Clone(c.pages[:(n+pageLen-1)/pageLen])
+		for _, p := range t.pages[i] {
 			p.hold()
 		}
-		t.pages = append(t.pages, pages)
 	}
 	return t
 }
@@ -239,7 +238,7 @@ func (s *Sequence) Adopt(t *Snapshot, n int) (int, error) {
 		return 0, &ContextError{n, s.limit}
 	}
 	s.Truncate(0)
-	for i, c := range s.cache[:s.m.Owners] {
+	for i, c := range s.owned() {
 		c.pages = append(c.pages[:0], t.pages[i][:(n+pageLen-1)/pageLen]...)
 		for _, p := range c.pages {
 			if p != nil {

@@ -37,7 +37,8 @@ type Chunk struct {
 	// valid until it is called again or the pass ends. Its error becomes the chunk's.
 	Yield func(pos int, logits []float32) error
 	// Done, if set, is called when the chunk has become part of the text, before the sequence gives up what its windows have left behind.
-	// Its error becomes the chunk's, which stays in the text all the same.
+	// Its error becomes the chunk's, which stays in the text all the same. It may take the text back, or close the sequence; no other
+	// callback may do that to a sequence of the pass.
 	Done func() error
 
 	// What the pass made of the chunk, unless either failed. It is valid until the pass is used again.
@@ -287,6 +288,11 @@ func (p *Pass) take(c *Chunk) {
 
 // commit makes the chunks that have gone through the model part of their texts.
 func (p *Pass) commit() {
+	for _, c := range p.chunks {
+		if s := c.Sequence; c.Err == nil && (s.n != c.first || s.limit == 0) {
+			c.Err = errors.New("model: the sequence was taken back or closed while it was in a pass")
+		}
+	}
 	for i := range p.taken {
 		if r := &p.taken[i]; r.chunk.Err == nil {
 			r.chunk.Sequence.commit(r, p.role)
@@ -302,7 +308,7 @@ func (p *Pass) commit() {
 		}
 		back := c.Sequence.n
 		if p.role == tensor.Rows {
-			back = c.first
+			back = min(back, c.first)
 		}
 		c.Sequence.forget(back)
 	}

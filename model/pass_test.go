@@ -453,6 +453,60 @@ func TestAPassTouchesOnlyItsPositions(t *testing.T) {
 	}
 }
 
+// TestDoneMayTakeTheTextBack, or close the sequence. What Yield does so is an error of its chunk, and harms nobody.
+func TestDoneMayTakeTheTextBack(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 2)
+	text := randomText(300, g.Vocab, 8)
+	for _, first := range []int{0, 280} {
+		for what, change := range map[string]func(s *session){
+			"taken back":       func(s *session) { s.Truncate(min(first+1, s.Len()-1)) },
+			"taken back far":   func(s *session) { s.Truncate(first / 2) },
+			"to the beginning": func(s *session) { s.Truncate(0) },
+			"closed":           func(s *session) { s.Close() },
+		} {
+			for _, prefill := range []bool{false, true} {
+				p := m.NewPass()
+				pass := p.Decode
+				if prefill {
+					pass = p.Prefill
+				}
+				var texts []*session
+				var chunks []*Chunk
+				for range 3 {
+					s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+					readTokens(t, s, text[:first])
+					texts, chunks = append(texts, s), append(chunks, s.chunk(every, 5, 6, 7))
+				}
+				left := -1
+				chunks[0].Done = func() error { change(texts[0]); left = texts[0].Len(); return nil }
+				chunks[1].Yield = func(int, []float32) error { change(texts[1]); return nil }
+				if err := pass(ctx, chunks...); err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				if chunks[0].Err != nil || left < 0 || texts[0].Len() != left {
+					t.Errorf("%s in Done: %d positions, %d when it was done: %v", what, texts[0].Len(), left, chunks[0].Err)
+				}
+				if changed := what == "closed" || texts[1].Len() < first; changed != (chunks[1].Err != nil) {
+					t.Errorf("%s in Yield: error %v, %d positions", what, chunks[1].Err, texts[1].Len())
+				}
+				if chunks[2].Err != nil || texts[2].Len() != first+3 {
+					t.Errorf("%s: beside it %d positions, error %v", what, texts[2].Len(), chunks[2].Err)
+				}
+				for _, s := range texts[:2] {
+					if what == "closed" {
+						continue
+					}
+					fresh := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+					n := min(s.Truncate(first), first)
+					readTokens(t, fresh, text[:n])
+					expectAlike(t, what, s, fresh, text[n:n+3])
+				}
+			}
+		}
+	}
+}
+
 // TestWhatComesBeforeNaNIsHandedOver, however many positions of others are beside it.
 func TestWhatComesBeforeNaNIsHandedOver(t *testing.T) {
 	g := readGolden(t, "micro-dense")

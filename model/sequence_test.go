@@ -349,3 +349,32 @@ func TestPromptOfE2BSkipsMostOfTheWork(t *testing.T) {
 		t.Errorf("%.1f%% of the multiply-adds, want under 35%%", 100*share)
 	}
 }
+
+// TestAClosedSequenceIsEmpty, whatever it is asked for.
+func TestAClosedSequenceIsEmpty(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 1)
+	s, open := newSession(t, m, SequenceOptions{Cache: tensor.F16}), newSession(t, m, SequenceOptions{Cache: tensor.F16})
+	readTokens(t, s, g.IDs)
+	readTokens(t, open, g.IDs)
+	full := s.Snapshot()
+	defer full.Release()
+	s.Close()
+	s.Mark()
+	s.Keep()
+	if n := s.Truncate(-1) + s.Reach(5) + s.Len() + s.Pure() + s.Kept() + s.Limit() + int(s.Bytes()); n != 0 {
+		t.Errorf("a closed sequence has something: %d", n)
+	}
+	var limit *ContextError
+	if _, err := s.Adopt(full, full.Len()); !errors.As(err, &limit) {
+		t.Errorf("a closed sequence has adopted a text: %v", err)
+	}
+	if _, err := s.Write(ctx, 5); !errors.As(err, &limit) {
+		t.Errorf("a closed sequence has written: %v", err)
+	}
+	empty := s.Snapshot()
+	defer empty.Release()
+	if n, err := open.Adopt(empty, 5); n != 0 || err != nil || open.Len() != 0 {
+		t.Errorf("%d positions of a closed sequence were adopted, %d are held: %v", n, open.Len(), err)
+	}
+}
