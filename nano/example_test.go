@@ -22,13 +22,14 @@ func ExampleOpen() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	for _, question := range []string{"What is 12 + 7?", "What is 'moon' in Italian?", "Make JSON: Olga is 44 years old and lives in Rome."} {
+	for _, question := range []string{"What is 12 + 7?", "What is 'moon' in Italian?",
+		"Make JSON: Olga is 44 years old and lives in Rome."} {
 		answer, err := c.Answer(context.Background(), question)
 		if err != nil {
 			log.Fatal(err)
 		}
 		fmt.Println(answer.Content)
-		c.Messages = nil // each question for itself
+		c.Messages = nil // each question by itself
 	}
 	// Output:
 	// 12 + 7 = 19
@@ -36,7 +37,7 @@ func ExampleOpen() {
 	// {"name": "Olga", "age": 44, "city": "Rome"}
 }
 
-// The file is a GGUF like any other: for whatever reads some.
+// The file is a GGUF like any other, for anything that reads those.
 func ExampleGGUF() {
 	f, err := gguf.OpenBytes(nano.GGUF())
 	if err != nil {

@@ -37,7 +37,7 @@ green grün vert verde verde verde, white weiß blanc blanco bianco branco, blac
 star Stern étoile estrella stella estrela, wine Wein vin vino vino vinho, heart Herz cœur corazón cuore coração,
 eye Auge œil ojo occhio olho`
 
-// TestNanoKnowsWhatIsSaidOfIt asks all of what the package, the README and the command name first.
+// TestNanoKnowsWhatIsSaidOfIt asks everything that the package, the README and the command claim first.
 func TestNanoKnowsWhatIsSaidOfIt(t *testing.T) {
 	m, err := nano.Open()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// groups returns the folders of the control groups that the process is in, its own first and the outermost last, as far as they are
-// mounted: those of the unified hierarchy and those of an older one with this controller. A limit of any of them holds.
+// groups returns the folders of the control groups that the process is in, as far as they are mounted, its own first and the outermost
+// last: those of the unified hierarchy and those of an older one with this controller. The limits of all of them apply.
 func groups(root fs.FS, controller string) (folders []string) {
 	own := map[string]string{} // by the file system's type
 	for line := range lines(root, "proc/self/cgroup") {
@@ -34,7 +34,7 @@ func groups(root fs.FS, controller string) (folders []string) {
 		if !ok {
 			continue
 		}
-		// A mount may show a part of the hierarchy, which is the process's own group where its path is another's view.
+		// A mount may show only part of the hierarchy: the process's own group, if its path is as seen from outside.
 		inside, ok := strings.CutPrefix(group, strings.TrimSuffix(unescape(m[3]), "/"))
 		if !ok || inside != "" && inside[0] != '/' {
 			inside = ""
@@ -71,7 +71,7 @@ func cpuQuota(root fs.FS) (cores float64) {
 	return cores
 }
 
-// memoryLeft returns the bytes that the control groups leave to the process, cached files not counted, or most if that is less.
+// memoryLeft returns the bytes that the control groups leave to the process, not counting cached files, or most if that is less.
 func memoryLeft(root fs.FS, most int64) int64 {
 	for _, g := range groups(root, "memory") {
 		limit, used := number(root, g+"/memory.max"), number(root, g+"/memory.current")-field(root, g+"/memory.stat", "file")
@@ -86,7 +86,7 @@ func memoryLeft(root fs.FS, most int64) int64 {
 	return most
 }
 
-// unescape replaces the octal numbers that stand for blanks in a list of mounts.
+// unescape replaces the octal codes that stand for blanks in a list of mounts.
 func unescape(text string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(text)
 }
@@ -103,7 +103,7 @@ func fields(root fs.FS, name string) []string {
 	return strings.Fields(string(text))
 }
 
-// field returns the number behind a name in a file of lines, 0 if there is none.
+// field returns the number after a name in a file of lines, 0 if there is none.
 func field(root fs.FS, path, name string) int64 {
 	for line := range lines(root, path) {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == name {
@@ -114,7 +114,7 @@ func field(root fs.FS, path, name string) int64 {
 	return 0
 }
 
-// number returns what a file of one number holds, 0 if it does not.
+// number returns the number that a file holds, 0 if it does not hold just one.
 func number(root fs.FS, name string) int64 {
 	if words := fields(root, name); len(words) == 1 {
 		n, _ := strconv.ParseInt(words[0], 10, 64)

@@ -5,11 +5,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// supports asks Windows, as cpuid does not. Versions before those that know a number say no.
+// supports asks Windows, which cpuid does not do. Versions that do not know a number yet say no.
 func supports(f cpuid.FeatureID) bool {
 	switch f {
 	case cpuid.ASIMD:
-		return true // Windows needs it
+		return true // Windows requires it
 	case cpuid.ASIMDDP:
 		return windows.IsProcessorFeaturePresent(windows.PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE)
 	case cpuid.I8MM:

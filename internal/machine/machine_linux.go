@@ -38,8 +38,8 @@ func countCores(root fs.FS, allowed func(cpu int) bool, limit int) int {
 // quota returns how many cores the process may keep busy, 0 if there is no limit.
 func quota() float64 { return cpuQuota(system) }
 
-// Available returns the bytes of memory that can be taken without harm, 0 if the system does not tell: what Linux calls
-// available, and no more than the control groups of the process have left, in which cached files do not count.
+// Available returns the bytes of memory that can safely be taken, 0 if the system does not tell: what Linux calls available, and no more
+// than the control groups of the process have left, where cached files do not count.
 func Available() int64 { return available(system) }
 
 func available(root fs.FS) int64 {

@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-// cores counts physical cores, 0 if they cannot be told.
+// cores counts physical cores, 0 if that is not known.
 func cores() int {
 	if t := cpuid.CPU.ThreadsPerCore; t > 1 {
 		return (runtime.NumCPU() + t - 1) / t

@@ -9,13 +9,13 @@ import (
 
 // Threads returns how many threads compute best, and what decides that: "2 physical cores", "the CPU quota is 1.5 cores". It is one thread
 // per physical core that the process may run on, since two hardware threads of a core share its arithmetic and its path to memory; no more
-// than whole cores in the quota of a container, since work that is cut for more waits for threads that the system has stopped; and
-// no more than GOMAXPROCS.
+// than the whole cores in a container's quota, since work that is divided among more waits for threads that the system has stopped; and no
+// more than GOMAXPROCS.
 func Threads() (n int, why string) {
 	return threads(cores(), runtime.NumCPU(), runtime.GOMAXPROCS(0), quota())
 }
 
-// threads is Threads of a machine with so many physical cores, 0 if that is not known, processors, and cores of quota, 0 if there is none.
+// threads is Threads on a machine with that many physical cores, 0 if unknown, processors, and cores of quota, 0 if there is none.
 func threads(cores, processors, most int, quota float64) (n int, why string) {
 	n, why = cores, count(float64(cores), "physical core")
 	if cores == 0 {
@@ -30,7 +30,7 @@ func threads(cores, processors, most int, quota float64) (n int, why string) {
 	return n, why
 }
 
-// count writes a number of things, to three places, not rounded up.
+// count writes a number of things, to three places, rounded down.
 func count(n float64, thing string) string {
 	if n != 1 {
 		thing += "s"

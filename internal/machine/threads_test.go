@@ -23,7 +23,7 @@ func TestThreadsAreTheLeastOfCoresQuotaAndGOMAXPROCS(t *testing.T) {
 		{8, 16, 9, 8.5, 8, "8 physical cores"},
 		{1, 1, 1, 0.5, 1, "1 physical core"},
 		{8, 16, 4, 0, 4, "GOMAXPROCS is 4"},
-		{8, 16, 4, 4, 4, "the CPU quota is 4 cores"}, // that is where Go has its 4 from
+		{8, 16, 4, 4, 4, "the CPU quota is 4 cores"}, // that is where Go gets its 4 from
 		{8, 16, 1, 4, 1, "GOMAXPROCS is 1"},
 		{8, 16, 16, 1e15, 8, "8 physical cores"},
 	} {

@@ -2,7 +2,7 @@ package machine
 
 import "golang.org/x/sys/unix"
 
-// PermitTiles asks the system for the tiles of AMX, which belong to a process only once it has asked, and reports whether it may use them.
+// PermitTiles asks the system for the tiles of AMX, which a process gets only on request, and reports whether it may use them.
 func PermitTiles() bool {
 	const tiles = 1<<17 | 1<<18 // configuration and data: the system saves them
 	if xcr0()&tiles != tiles {

@@ -2,5 +2,5 @@
 
 package machine
 
-// PermitTiles: elsewhere nobody has tried how the tiles are asked for.
+// PermitTiles returns false: how to ask other systems for the tiles has not been tried.
 func PermitTiles() bool { return false }

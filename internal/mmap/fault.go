@@ -12,8 +12,8 @@ func (f Fault) Error() string {
 // Addr returns the address, as far as the system tells it.
 func (f Fault) Addr() uintptr { return f.addr }
 
-// Guard calls f and turns a fault in mapped memory, which a file that became shorter or a disk that fails gives, into
-// an error, a [Fault]. Without it the program would end.
+// Guard calls f and turns a fault in mapped memory, as caused by a file that became shorter or a disk that fails, into an error, a [Fault].
+// Without it the program would end.
 func Guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -10,8 +10,8 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// A pool holds at most so many bytes and values: few enough to be made quickly and to stay in the cache while they are
-// copied from, many enough for many different rows.
+// A pool holds at most this many bytes and values: few enough to be made quickly and to stay in the cache while being copied from, enough
+// for many different rows.
 const (
 	poolBytes  = 256 << 10
 	poolValues = 512 << 10
@@ -26,7 +26,7 @@ type pool struct {
 	data  []byte
 }
 
-// scaleAt says where the blocks of a format keep their f16 scale d, and the f16 minimum m that goes with it: value = d·q + m in
+// scaleAt says where the blocks of a format keep their f16 scale d and the f16 minimum m that goes with it: value = d·q + m in
 // Q4_1 and Q5_1, d·scale·q − m·min in the K formats. With m = ratio·d the codes' mean becomes 0.
 var scaleAt = map[tensor.Format]struct {
 	d, m   int // byte offsets; m 0: none
@@ -79,7 +79,7 @@ func newPool(f tensor.Format, spread float64, random *rand.PCG) *pool {
 		binary.LittleEndian.PutUint64(b[:], random.Uint64())
 		copy(p.data[i:], b[:])
 	}
-	// Blocks differ in their scales by up to a factor of 3. First with a mean of 1, to see what comes out.
+	// The scales of blocks differ by up to a factor of 3. They have a mean of 1 first, to see what comes out.
 	scales := make([]float64, n)
 	for i := range scales {
 		scales[i] = 0.5 + unit(random)
@@ -103,8 +103,8 @@ func newPool(f tensor.Format, spread float64, random *rand.PCG) *pool {
 
 func (p *pool) at(i int) []byte { return p.data[i*p.block : (i+1)*p.block] }
 
-// write writes so many bytes, whole blocks in rows of so many. A tensor no larger than the pool is a run of it, a larger one
-// pieces from anywhere, at most half a row long: so rows that are the same are rare.
+// write writes the given number of bytes, in whole blocks and rows of the given size. A tensor no larger than the pool is a run of it; a
+// larger one is pieces from anywhere, at most half a row long, so that equal rows are rare.
 func (p *pool) write(w io.Writer, bytes int64, row int, random *rand.PCG) error {
 	all := uint64(len(p.data) / p.block)
 	longest := uint64(max(1, min(row/2, pieceBytes/p.block)))
@@ -139,7 +139,7 @@ func (p *pool) write(w io.Writer, bytes int64, row int, random *rand.PCG) error 
 	return err
 }
 
-// repair turns random bytes into codes that an encoder writes.
+// repair turns random bytes into codes that an encoder might write.
 func repair(f tensor.Format, b []byte, random *rand.PCG) {
 	switch f {
 	case tensor.Q8_0:
@@ -199,10 +199,10 @@ func setScale(f tensor.Format, b []byte, scale float64, random *rand.PCG) {
 			b[49+2*i] = b[49+2*i]&15 | byte(d>>(4*i)&15<<4)
 		}
 	case tensor.MXFP4:
-		b[0] = step(scale, 254, func(e int) float64 { return math.Ldexp(1, e-128) }, random)
+		b[0] = bracket(scale, 254, func(e int) float64 { return math.Ldexp(1, e-128) }, random)
 	case tensor.NVFP4:
 		for i := range 4 {
-			b[i] = step(scale, 126, halfE4M3, random)
+			b[i] = bracket(scale, 126, halfE4M3, random)
 		}
 	default:
 		at := scaleAt[f]
@@ -213,9 +213,9 @@ func setScale(f tensor.Format, b []byte, scale float64, random *rand.PCG) {
 	}
 }
 
-// step returns one of the two codes up to last whose values, which rise, lie around scale: at random, so that the mean
+// bracket returns one of the two codes up to last whose values, which ascend, lie on either side of scale: at random, so that the mean
 // square is that of scale. Code 0 counts as 0.
-func step(scale float64, last int, value func(int) float64, random *rand.PCG) byte {
+func bracket(scale float64, last int, value func(int) float64, random *rand.PCG) byte {
 	square := func(code int) float64 {
 		if code == 0 {
 			return 0
@@ -246,8 +246,8 @@ func halfE4M3(code int) float64 {
 // unit returns a number in [0, 1).
 func unit(random *rand.PCG) float64 { return float64(random.Uint64()>>11) * 0x1p-53 }
 
-// gauss returns a number of mean 0 and deviation 1, nearly normal: the sum of four even ones, which is exact and so the
-// same on every machine.
+// gauss returns a nearly normal number of mean 0 and deviation 1: the sum of four uniform ones, which is exact and so the same on every
+// machine.
 func gauss(random *rand.PCG) float64 {
 	r := random.Uint64()
 	sum := r&0xFFFF + r>>16&0xFFFF + r>>32&0xFFFF + r>>48

@@ -51,7 +51,7 @@ func at(list []int, layer int) int {
 	return list[layer]
 }
 
-// check reports the first field that makes no model. The limits are far beyond any model and keep every product of two fields within 31
+// check reports the first field that no model can have. The limits are far beyond any model and keep every product of two fields within 31
 // bits, and the sum of all tensors within 63.
 func (c Config) check() error {
 	for _, f := range []struct {

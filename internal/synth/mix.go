@@ -7,10 +7,10 @@ import (
 )
 
 // A Mix chooses the format of a matrix by its name without the layer and the ending: "token_embd", "attn_q", "ffn_down_exps".
-// Where a row is no multiple of the format's block, Q8_0 or F16 takes its place.
+// Where a row is not a multiple of the format's block, Q8_0 or F16 takes its place.
 type Mix func(matrix string) tensor.Format
 
-// All returns the mix that has every matrix in one format, but per_layer_model_proj in BF16 unless all is F32.
+// All returns the mix that has every matrix in one format, except per_layer_model_proj, which is in BF16 unless all is F32.
 func All(f tensor.Format) Mix {
 	return func(matrix string) tensor.Format {
 		if matrix == "per_layer_model_proj" && f != tensor.F32 {
@@ -45,7 +45,7 @@ func mix(name string) (Mix, bool) {
 	return nil, false
 }
 
-// fit returns f, or a format whose blocks divide a row of n values. What is no format stays so.
+// fit returns f, or a format whose blocks divide a row of n values. What is not a format stays so.
 func fit(f tensor.Format, n int) tensor.Format {
 	switch {
 	case !f.Valid(), n%f.BlockLen() == 0:

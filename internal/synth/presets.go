@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A preset is a row of the table below.
+// A preset is an entry of the list below.
 type preset struct {
 	name                      string
 	layers, width, heads      int
@@ -51,8 +51,7 @@ func Presets() []string {
 	return names
 }
 
-// Parse returns the configuration that a spec PRESET:FORMAT stands for, such as "e2b:q4_0" or "26b:q4_k_m". The format is F32
-// where there is none.
+// Parse returns the configuration that a spec PRESET:FORMAT stands for, such as "e2b:q4_0" or "26b:q4_k_m". Without a format it is F32.
 func Parse(spec string) (Config, error) {
 	name, format, given := strings.Cut(spec, ":")
 	if !given {

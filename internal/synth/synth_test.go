@@ -47,7 +47,7 @@ func formats() (names []string) {
 	return names
 }
 
-// moments returns mean and standard deviation; not finite if a value is not.
+// moments returns mean and standard deviation, which are not finite if a value is not.
 func moments(v []float32) (mean, deviation float64) {
 	for _, x := range v {
 		mean += float64(x)
@@ -202,7 +202,8 @@ func TestFullPresetsHaveTheModelsShapes(t *testing.T) {
 			"blk.14.ffn_up.weight": {1536, 6144}, "blk.15.ffn_up.weight": {1536, 12288}, "blk.34.ffn_down.weight": {12288, 1536},
 			"blk.34.attn_output.weight": {4096, 1536}, "blk.34.attn_q_norm.weight": {512}, "blk.20.inp_gate.weight": {1536, 256},
 			"blk.20.proj.weight": {256, 1536}, "blk.20.post_norm.weight": {1536}, "blk.7.layer_output_scale.weight": {1},
-		}, []string{"blk.15.attn_k.weight", "blk.15.attn_v.weight", "blk.34.attn_k_norm.weight", "output.weight", "blk.0.ffn_gate_inp.weight"}},
+		}, []string{"blk.15.attn_k.weight", "blk.15.attn_v.weight", "blk.34.attn_k_norm.weight", "output.weight",
+			"blk.0.ffn_gate_inp.weight"}},
 		{"e4b", 7.46, 42, []int{5, 41}, []int{0, 4, 6, 40}, map[string][]int{
 			"token_embd.weight": {2560, 262144}, "per_layer_token_embd.weight": {10752, 262144}, "blk.0.attn_k.weight": {2560, 512},
 			"blk.5.attn_k.weight": {2560, 1024}, "blk.23.attn_v.weight": {2560, 1024}, "blk.0.attn_q.weight": {2560, 2048},
@@ -216,8 +217,9 @@ func TestFullPresetsHaveTheModelsShapes(t *testing.T) {
 		{"26b", 25.2, 30, []int{5, 29}, []int{0, 28}, map[string][]int{
 			"token_embd.weight": {2816, 262144}, "blk.0.attn_q.weight": {2816, 4096}, "blk.29.attn_q.weight": {2816, 8192},
 			"blk.0.attn_k.weight": {2816, 2048}, "blk.29.attn_k.weight": {2816, 1024}, "blk.0.ffn_up.weight": {2816, 2112},
-			"blk.0.ffn_gate_inp.weight": {2816, 128}, "blk.0.ffn_gate_inp.scale": {2816}, "blk.0.ffn_gate_up_exps.weight": {2816, 1408, 128},
-			"blk.0.ffn_down_exps.weight": {704, 2816, 128}, "blk.0.ffn_down_exps.scale": {128}, "blk.0.pre_ffw_norm_2.weight": {2816},
+			"blk.0.ffn_gate_inp.weight": {2816, 128}, "blk.0.ffn_gate_inp.scale": {2816},
+			"blk.0.ffn_gate_up_exps.weight": {2816, 1408, 128},
+			"blk.0.ffn_down_exps.weight":    {704, 2816, 128}, "blk.0.ffn_down_exps.scale": {128}, "blk.0.pre_ffw_norm_2.weight": {2816},
 			"blk.0.post_ffw_norm_1.weight": {2816}, "blk.29.post_ffw_norm_2.weight": {2816},
 		}, []string{"blk.29.attn_v.weight", "per_layer_model_proj.weight"}},
 		{"31b", 30.7, 60, []int{5, 59}, []int{0, 58}, map[string][]int{
@@ -424,7 +426,8 @@ func TestVocabularyIsValid(t *testing.T) {
 			}
 		}
 		for s, id := range map[string]int{"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3, "<|tool>": 46, "<|tool_call>": 48, `<|"|>`: 52,
-			"<|think|>": 98, "<|channel>": 100, "<channel|>": 101, "<|turn>": 105, "<turn|>": 106, "\n": 107, "<0x00>": 238, "<0xFF>": 493} {
+			"<|think|>": 98, "<|channel>": 100, "<channel|>": 101, "<|turn>": 105, "<turn|>": 106, "\n": 107, "<0x00>": 238,
+			"<0xFF>": 493} {
 			if ids[s] != id {
 				t.Errorf("%d tokens: %q is %d, want %d", n, s, ids[s], id)
 			}
@@ -575,7 +578,7 @@ func TestWriteFileWritesWhatBytesReturns(t *testing.T) {
 	}
 }
 
-// A fullDisk takes so many bytes.
+// A fullDisk takes that many bytes.
 type fullDisk int
 
 var errFull = errors.New("disk full")

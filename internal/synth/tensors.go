@@ -8,7 +8,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// A weight is one tensor to be: normally distributed numbers.
+// A weight is one tensor to be made: normally distributed numbers.
 type weight struct {
 	name   string
 	dims   []int // fastest first
@@ -17,7 +17,7 @@ type weight struct {
 	spread float64 // standard deviation
 }
 
-// weights lists all tensors of the model in the order of the file, but rope_freqs, whose numbers are not random.
+// weights lists all tensors of the model in the order of the file, except rope_freqs, whose numbers are not random.
 func (c Config) weights() []weight {
 	l := lister{mix: c.Mix, scales: c.Scales}
 	if l.mix == nil {
@@ -138,7 +138,7 @@ func (l *lister) vector(name string, n int, mean float64) {
 	l.add(weight{name: name, dims: []int{n}, format: tensor.F32, mean: mean, spread: mean / 10})
 }
 
-// values returns the number of values. check sees to it that it fits.
+// values returns the number of values, which check has made sure fits.
 func (w weight) values() int64 {
 	n := int64(1)
 	for _, d := range w.dims {

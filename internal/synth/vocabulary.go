@@ -40,8 +40,8 @@ var media = [...]struct {
 	{258884, "<|video|>"},
 }
 
-// The layout between the special tokens and the fillers. Bytes stand where Gemma has them; smaller vocabularies keep the
-// media tokens before them.
+// The layout between the special tokens and the fillers. Bytes are where Gemma has them; smaller vocabularies keep the media tokens before
+// them.
 const (
 	firstNewlines = 107 // runs of one to three
 	firstSpace    = 110 // U+2581, then the printable ASCII characters
@@ -50,7 +50,7 @@ const (
 	firstByte     = 238
 )
 
-// merges are enough to write a little English with.
+// merges are enough to write a little English.
 var merges = [...]string{"\n \n", "\n\n \n", "t h", "th e", "i n", "e r", "a n", "▁ the", "▁ a", "o n", "e s", "in g", "o r", "an d"}
 
 // vocabulary returns n tokens and their types.
@@ -96,7 +96,7 @@ func vocabulary(n int) (tokens []string, kinds []int32) {
 	return tokens, kinds
 }
 
-// word makes up the i-th filler: three or more syllables, every other one with a space before it. No two are the same.
+// word makes up the i-th filler: three or more syllables, every other word with a space before it. No two are the same.
 func word(i int) string {
 	const consonants, vowels = "bdfghjklmnprstvz", "aeiou"
 	var b []byte

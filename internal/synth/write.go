@@ -41,7 +41,7 @@ func Build(c Config) (*gguf.Metadata, []gguf.Source, error) {
 	return m, sources, nil
 }
 
-// Write writes the file to w. It needs a few MB of memory and, with the full vocabulary, some tens of MB.
+// Write writes the file to w. It needs a few MB of memory or, with the full vocabulary, a few tens of MB.
 func Write(w io.Writer, c Config) error {
 	m, sources, err := Build(c)
 	if err != nil {
@@ -50,7 +50,7 @@ func Write(w io.Writer, c Config) error {
 	return gguf.Write(w, m, sources)
 }
 
-// WriteFile writes the file to path, where it appears when it is complete.
+// WriteFile writes the file to path, where it appears once it is complete.
 func WriteFile(path string, c Config) error {
 	m, sources, err := Build(c)
 	if err != nil {
@@ -59,7 +59,7 @@ func WriteFile(path string, c Config) error {
 	return gguf.WriteFile(path, m, sources)
 }
 
-// Bytes returns the file. It panics if c is no model: it is meant for tests.
+// Bytes returns the file. It panics if c is not a model: it is meant for tests.
 func Bytes(c Config) []byte {
 	var b bytes.Buffer
 	if err := Write(&b, c); err != nil {
@@ -68,10 +68,10 @@ func Bytes(c Config) []byte {
 	return b.Bytes()
 }
 
-// Size returns the bytes of all tensors: the size of the file but for metadata and padding. It is 0 if c is no model.
+// Size returns the bytes of all tensors: the size of the file without metadata and padding. It is 0 if c is not a model.
 func (c Config) Size() int64 { return c.count(weight.bytes) }
 
-// Parameters returns the number of weights, 0 if c is no model.
+// Parameters returns the number of weights, 0 if c is not a model.
 func (c Config) Parameters() int64 { return c.count(weight.values) }
 
 func (c Config) count(of func(weight) int64) int64 {
@@ -90,7 +90,7 @@ type poolKey struct {
 	spread float64
 }
 
-// writeWeight writes the numbers of one tensor. They depend on the seed, its name and its shape alone.
+// writeWeight writes the numbers of one tensor. They depend only on the seed, its name and its shape.
 func (c Config) writeWeight(to io.Writer, w weight, pools map[poolKey]*pool) error {
 	h := fnv.New64a()
 	io.WriteString(h, w.name)
