@@ -46,8 +46,11 @@ func (t *Tool) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	if c := t.find(name); c != nil {
 		return t.run(c, args, stdin, stdout, stderr)
 	}
-	fmt.Fprintf(stderr, "%s: %q is no command%s\nusage: %[1]s COMMAND …\n%[1]s help lists the commands\n",
-		t.Name, name, meant(name, t.names()))
+	hint := meant(name, t.names())
+	if strings.HasPrefix(name, "-") {
+		hint = ": flags come after the command"
+	}
+	fmt.Fprintf(stderr, "%s: %q is no command%s\nusage: %[1]s COMMAND …\n%[1]s help lists the commands\n", t.Name, name, hint)
 	return wrongUsage
 }
 
@@ -68,8 +71,11 @@ func (t *Tool) commands() []Command {
 					p.Out.WriteString(t.overview())
 					return nil
 				}
+				if p.NArg() > 1 {
+					return Wrong("one command at a time")
+				}
 				c := t.find(p.Arg(0))
-				if c == nil || p.NArg() > 1 {
+				if c == nil {
 					return Wrong("%q is no command%s", p.Arg(0), meant(p.Arg(0), t.names()))
 				}
 				of := New(t.Name, *c, p.In, p.stdout, p.Err)

@@ -69,8 +69,9 @@ func TestWhatIsNearIsSuggested(t *testing.T) {
 		"leaev":        `x: "leaev" is no command; did you mean leave?`,
 		"Help":         `x: "Help" is no command; did you mean help?`,
 		"sing":         `x: "sing" is no command`,
-		"-m":           `x: "-m" is no command`,
+		"-m":           `x: "-m" is no command: flags come after the command`,
 		"help leav":    `x help: "leav" is no command; did you mean leave?`,
+		"help leave x": `x help: one command at a time`,
 		"greet -lod":   "x greet: there is no flag -lod; did you mean -loud?",
 		"greet --quit": "x greet: there is no flag -quit",
 	} {
