@@ -40,6 +40,7 @@ func TestCommandsThatCannotBeRunSayWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
+		"/nonsense":               "/nonsense is no command; /help lists them",
 		"/clear now":              "/clear takes no argument",
 		"/bye now":                "/bye takes no argument",
 		"/undo":                   "no turn to undo",
