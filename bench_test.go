@@ -137,7 +137,7 @@ func BenchmarkDepth(b *testing.B) {
 		b.Fatal(err)
 	}
 	path := filepath.Join(b.TempDir(), "e2b.gguf")
-	if err := synth.WriteFile(path, c); err != nil {
+	if err := synth.WriteFile(b.Context(), path, c); err != nil {
 		b.Fatal(err)
 	}
 	m, err := gemma4.Open(path)

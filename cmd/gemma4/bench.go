@@ -48,6 +48,15 @@ type plan struct {
 	huge            bool
 }
 
+// positions returns how many the longest test needs.
+func (p *plan) positions() int {
+	n := p.prompt
+	for _, step := range p.steps {
+		n = max(n, (p.written+step-1)/step*step)
+	}
+	return slices.Max(p.depths) + n
+}
+
 func defineBench(p *cli.Program) func() error {
 	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, repetitions: 5}
 	var sources []source
@@ -136,10 +145,10 @@ func specs() (list []string) {
 type source struct{ name, path, spec string }
 
 // open returns the model and the seconds that opening took, writing a synthetic one first if it is not there.
-func (s *source) open(l gemma4.Loader, stderr io.Writer) (m *gemma4.Model, seconds float64, err error) {
+func (s *source) open(ctx context.Context, l gemma4.Loader, stderr io.Writer) (m *gemma4.Model, seconds float64, err error) {
 	path := s.path
 	if s.spec != "" {
-		if path, err = synthetic(s.spec, stderr); err != nil {
+		if path, err = synthetic(ctx, s.spec, stderr); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -153,7 +162,7 @@ func (s *source) open(l gemma4.Loader, stderr io.Writer) (m *gemma4.Model, secon
 }
 
 // synthetic returns the path of a synthetic model in the user's cache folder.
-func synthetic(spec string, stderr io.Writer) (string, error) {
+func synthetic(ctx context.Context, spec string, stderr io.Writer) (string, error) {
 	folder, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -171,12 +180,12 @@ func synthetic(spec string, stderr io.Writer) (string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
-	return path, synth.WriteFile(path, config)
+	return path, synth.WriteFile(ctx, path, config)
 }
 
 // measure opens the model and runs the plan.
 func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row, error) {
-	m, load, err := s.open(p.loader, stderr)
+	m, load, err := s.open(ctx, p.loader, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +200,9 @@ func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row,
 		return nil, err
 	}
 	defer session.Close()
+	if need := p.positions(); need > session.Context() {
+		return nil, &gemma4.ContextError{Need: need, Limit: session.Context()}
+	}
 	b := &bench{ctx: ctx, plan: p, m: m, s: session, ids: anyIDs(m, max(1<<14, p.written+slices.Max(p.steps)))}
 	if b.first, err = b.firstToken(); err != nil {
 		return nil, err

@@ -61,10 +61,13 @@ func TestBenchRefusesWrongFlags(t *testing.T) {
 			t.Errorf("%v: status %d, %q", args, status, errs.String())
 		}
 	}
-	for _, args := range [][]string{{"-m", "missing.gguf"}, {"-p", "0", "-n", "0"}} {
-		var out, errs bytes.Buffer
-		if status := measure(args, nil, &out, &errs); status != 1 || errs.Len() == 0 {
-			t.Errorf("%v: status %d, %q", args, status, errs.String())
-		}
+	for flags, want := range map[string]string{
+		"-m missing.gguf":       "missing.gguf",
+		"-p 0 -n 0":             "nothing to measure",
+		"-p 99999":              "needs 99999 positions, the context holds 4096",
+		"-p 8 -n 64 -d 0,4090":  "needs 4154 positions",
+		"-p 8 -n 4097 -b 4,512": "needs 4608 positions",
+	} {
+		measure.Fails(t, 1, want, "", strings.Fields(flags)...)
 	}
 }

@@ -2,7 +2,7 @@
 // benchmarks without a download.
 //
 //	c, err := synth.Parse("e2b:q4_0")     // a preset and a format
-//	err = synth.WriteFile("e2b.gguf", c)  // 2.6 GB, at the speed of the disk
+//	err = synth.WriteFile(ctx, "e2b.gguf", c)  // 2.6 GB, at the speed of the disk
 //
 // # Presets
 //

@@ -2,6 +2,7 @@ package synth
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -566,15 +567,27 @@ func TestFilesCanBeSplit(t *testing.T) {
 func TestWriteFileWritesWhatBytesReturns(t *testing.T) {
 	c := parse(t, "micro-e:q5_k")
 	path := filepath.Join(t.TempDir(), "m.gguf")
-	if err := WriteFile(path, c); err != nil {
+	if err := WriteFile(t.Context(), path, c); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(path)
 	if err != nil || !bytes.Equal(got, Bytes(c)) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if err := WriteFile(filepath.Join(path, "under a file"), c); err == nil {
+	if err := WriteFile(t.Context(), filepath.Join(path, "under a file"), c); err == nil {
 		t.Error("no error for a path that cannot be")
+	}
+}
+
+func TestWriteFileThatIsStoppedLeavesNothing(t *testing.T) {
+	c := parse(t, "micro-e:q5_k")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	folder := t.TempDir()
+	err := WriteFile(ctx, filepath.Join(folder, "m.gguf"), c)
+	files, _ := os.ReadDir(folder)
+	if !errors.Is(err, context.Canceled) || len(files) != 0 {
+		t.Errorf("%v, %d files", err, len(files))
 	}
 }
 

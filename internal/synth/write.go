@@ -2,6 +2,7 @@ package synth
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -50,13 +52,29 @@ func Write(w io.Writer, c Config) error {
 	return gguf.Write(w, m, sources)
 }
 
-// WriteFile writes the file to path, where it appears once it is complete.
-func WriteFile(path string, c Config) error {
+// WriteFile writes the file to path, where it appears once it is complete. If ctx ends before, nothing is left.
+func WriteFile(ctx context.Context, path string, c Config) error {
 	m, sources, err := Build(c)
 	if err != nil {
 		return err
 	}
+	for i, s := range sources {
+		sources[i].Write = func(w io.Writer) error { return s.Write(writer{ctx, w}) }
+	}
 	return gguf.WriteFile(path, m, sources)
+}
+
+// writer writes until its context ends.
+type writer struct {
+	ctx context.Context
+	to  io.Writer
+}
+
+func (w writer) Write(p []byte) (int, error) {
+	if err := cause.Of(w.ctx); err != nil {
+		return 0, err
+	}
+	return w.to.Write(p)
 }
 
 // Bytes returns the file. It panics if c is not a model: it is meant for tests.

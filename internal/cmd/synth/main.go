@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -32,7 +33,7 @@ func main() {
 	}
 	c.Seed = *seed
 	start := time.Now()
-	if err := synth.WriteFile(flag.Arg(1), c); err != nil {
+	if err := synth.WriteFile(context.Background(), flag.Arg(1), c); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
