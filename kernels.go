@@ -84,3 +84,19 @@ func mixing(k *tensor.Kernels, loop func(x *float32, pieces int)) {
 		}
 	}
 }
+
+// callLen bounds the numbers that one call of assembly takes, so that it takes well under a millisecond.
+const callLen = 1 << 15
+
+// encoder makes an encoder of a loop over blocks.
+func encoder(f tensor.Format, loop func(dst *byte, x *float32, blocks int)) func(dst []byte, x []float32) {
+	values, size := f.BlockLen(), f.BlockBytes()
+	return func(dst []byte, x []float32) {
+		for len(x) >= values {
+			n := min(len(x), callLen) / values
+			_ = dst[size*n-1]
+			loop(&dst[0], &x[0], n)
+			dst, x = dst[size*n:], x[values*n:]
+		}
+	}
+}

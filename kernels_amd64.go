@@ -169,16 +169,6 @@ func halves(loop func(dst *float32, src *byte, n int)) func(dst []float32, src [
 	}
 }
 
-// encoder makes an encoder of a loop over blocks.
-func encoder(f tensor.Format, loop func(dst *byte, x *float32, blocks int)) func(dst []byte, x []float32) {
-	values, bytes := f.BlockLen(), f.BlockBytes()
-	return func(dst []byte, x []float32) {
-		blocks := len(x) / values
-		x = x[:blocks*values]
-		loop(first(dst[:blocks*bytes]), first(x), blocks)
-	}
-}
-
 func first[T any](s []T) *T { return unsafe.SliceData(s) }
 
 // The roofline of reading: as fast as the level can, and nothing else. That of multiplying stands beside the panels.

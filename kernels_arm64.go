@@ -63,9 +63,6 @@ var i8mm = level("i8mm", func() *tensor.Kernels {
 // Elementwise. The functions in assembly take lengths of which the comments tell; what is left over is padded, or left to the
 // portable function where that gives the same bits.
 
-// callLen bounds the numbers that one call of assembly takes, so that it takes well under a millisecond.
-const callLen = 1 << 15
-
 func dot(a, b []float32) float32 {
 	b = b[:len(a)]
 	var sum float32
@@ -200,19 +197,6 @@ func encodeF16(dst []byte, x []float32) {
 	for i, v := range x {
 		h := tensor.ToF16(v)
 		dst[2*i], dst[2*i+1] = byte(h), byte(h>>8)
-	}
-}
-
-// encoder makes an encoder of a loop over blocks of 32 numbers.
-func encoder(f tensor.Format, loop func(dst *byte, x *float32, blocks int)) func(dst []byte, x []float32) {
-	size := f.BlockBytes()
-	return func(dst []byte, x []float32) {
-		for len(x) >= 32 {
-			n := min(len(x), callLen) / 32
-			_ = dst[size*n-1]
-			loop(&dst[0], &x[0], n)
-			dst, x = dst[size*n:], x[32*n:]
-		}
 	}
 }
 

@@ -30,8 +30,7 @@ func panelsAMX(k *tensor.Kernels) {
 		},
 		Multiply: multiplyTiles,
 	}
-	for _, f := range []tensor.Format{tensor.F16, tensor.BF16, tensor.Q4_0, tensor.Q5_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K,
-		tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4} {
+	for _, f := range append(panelFormats[:], tensor.F16, tensor.BF16) {
 		k.Panels.PackW[f] = func(dst, w []byte, rowBytes, rows, cols int) { packWeights(f, dst, w, rowBytes, rows, cols) }
 	}
 }

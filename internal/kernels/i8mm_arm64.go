@@ -101,14 +101,9 @@ func spanPanels(quantize quantizer) *tensor.PanelKernels {
 		},
 		Multiply: multiplyPanelOfSpans,
 	}
-	for _, f := range unpacked {
-		if kindOf(f) == groupMins {
-			continue
-		}
-		k.PackW[f] = func(dst []byte, w []byte, rowBytes, rows, cols int) {
-			packRowSpans(quantize, dst, f, w, rowBytes, nil, rows, cols)
-		}
-	}
+	packFormats(k, func(f tensor.Format, dst, w []byte, rowBytes, rows, cols int) {
+		packRowSpans(quantize, dst, f, w, rowBytes, nil, rows, cols)
+	})
 	return k
 }
 
@@ -214,26 +209,17 @@ func multiplyPanelOfSpans(dst []float32, stride int, w []byte, rows int, x []byt
 	tokenColumns := 32 * (midColumns(spans) + offsetColumns(spans))
 	wc := w[panelHeader:][:stripsHeight/8*64*columns]
 	w = w[panelHeader+len(wc):][:pairs*2*spans*rowSpan(k)]
+	var rest ragged
 	for t := 0; t < n; t += 4 {
 		xc := x[t/4*(tokenColumns+spans*tokenSpan):][:tokenColumns+spans*tokenSpan]
-		x, d, s := xc[tokenColumns:], dst[t*stride:], stride
-		var out [4][stripsHeight]float32
-		direct := n-t >= 4 && rows%8 == 0
-		if direct {
-			_ = d[3*stride+rows-1]
-		} else {
-			d, s = out[0][:], stripsHeight
-		}
+		x, d := xc[tokenColumns:], dst[t*stride:]
+		to, step := rest.place(d, stride, rows, 4, n-t)
 		if k == groups {
-			multiplyHalfSpans(&d[0], s, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
+			multiplyHalfSpans(to, step, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
 		} else {
-			multiplySpans(&d[0], s, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
+			multiplySpans(to, step, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
 		}
-		if !direct {
-			for i := range min(4, n-t) {
-				copy(dst[(t+i)*stride:][:rows], out[i][:])
-			}
-		}
+		rest.copyTo(d, stride, rows, 4, n-t)
 	}
 }
 

@@ -1,0 +1,160 @@
+package kernels
+
+import "github.com/gogemma/gemma4/tensor"
+
+// panelsAVX512 fills in the panels of AVX-512.
+func panelsAVX512(k *tensor.Kernels) {
+	k.Burn = func(rounds int) int64 {
+		burnAVX512(rounds)
+		return int64(max(rounds, 0)) * 24 * 64
+	}
+	k.Panels = &tensor.PanelKernels{
+		Height:     32,
+		XTile:      1,
+		XBytes:     func(n, cols int) int { return int8Layout.tokens(n, parts(cols, 32)) },
+		PackX:      packTokensInt8,
+		WBytes:     func(cols int) int { return panelHeader + parts(cols, 32)*int8OffsetBlock },
+		PackFloats: packFloatsInt8,
+		Multiply:   multiplyInt8,
+	}
+	for _, f := range panelFormats {
+		k.Panels.PackW[f] = packInt8(f)
+	}
+	k.FloatPanels = floatPanels(32, 128, packFloatsAVX512, panelFloatsAVX512)
+}
+
+const (
+	int8Block       = 1152 // bytes of 32 rows × 32 columns
+	int8OffsetBlock = 1280
+	int8Token       = 704 // bytes of a token's part of 512 columns
+)
+
+// The first byte of a panel's header tells whether it has offsets.
+const (
+	int8s byte = iota
+	int8sOffset
+)
+
+var (
+	int8Layout       = panelLayout{part: 16, unit: int8Block, token: int8Token}
+	int8OffsetLayout = panelLayout{part: 16, unit: int8OffsetBlock, token: int8Token}
+)
+
+// packInt8 returns the packer of a format that has one in assembly.
+func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
+	kind, block := int8s, int8Block
+	if f == tensor.Q4_K || f == tensor.Q5_K {
+		kind, block = int8sOffset, int8OffsetBlock
+	}
+	return func(dst, w []byte, rowBytes, rows, cols int) {
+		dst[0] = kind
+		blocks := cols / f.BlockLen()
+		if rows == 0 || blocks == 0 {
+			return
+		}
+		w, dst = w[:(rows-1)*rowBytes+f.RowBytes(cols)], dst[panelHeader:][:cols/32*block]
+		var table [16]*byte
+		for v := range 2 {
+			point(table[:], w, rowBytes, 16*v, rows)
+			exist := rowMask(rows - 16*v)
+			to := &dst[64*v]
+			switch f {
+			case tensor.Q4_0:
+				packNibblesAVX512(to, &table, blocks, rowBytes, exist, &q4Table)
+			case tensor.IQ4_NL:
+				packNibblesAVX512(to, &table, blocks, rowBytes, exist, &iq4Table)
+			case tensor.IQ4_XS:
+				packIQ4_XSAVX512(to, &table, blocks, rowBytes, exist, &iq4Table)
+			case tensor.MXFP4:
+				packMXFP4AVX512(to, &table, blocks, rowBytes, exist, &fp4Table)
+			case tensor.Q5_0:
+				packQ5_0AVX512(to, &table, blocks, rowBytes, exist)
+			case tensor.Q8_0:
+				packQ8_0AVX512(to, &table, blocks, rowBytes, exist)
+			case tensor.Q4_K:
+				packQ4_KAVX512(to, &table, blocks, rowBytes, exist, &q4Table)
+			case tensor.Q5_K:
+				packQ5_KAVX512(to, &table, blocks, rowBytes, exist)
+			case tensor.Q6_K:
+				packQ6_KAVX512(to, &table, blocks, rowBytes, exist)
+			}
+		}
+	}
+}
+
+func packFloatsInt8(dst []byte, w []float32, rows, cols int) {
+	dst[0] = int8s
+	blocks := parts(cols, 32)
+	if rows == 0 || blocks == 0 {
+		return
+	}
+	w, dst = w[:rows*cols], dst[panelHeader:][:blocks*int8Block]
+	var table [16]*float32
+	for v := range 2 {
+		point(table[:], w, cols, 16*v, rows)
+		packFloatsInt8AVX512(&dst[64*v], &table, blocks, rowMask(rows-16*v), lastMask(cols))
+	}
+}
+
+func packTokensInt8(dst []byte, x []float32, n, cols, from, to int) {
+	parts, step := cols/512, n*int8Token
+	for t := from; t < to; t++ {
+		row := x[t*cols : (t+1)*cols]
+		if parts > 0 {
+			packTokenInt8AVX512(&dst[:(parts-1)*step+(t+1)*int8Token][t*int8Token], step, &row[0], parts)
+		}
+		if rest := row[512*parts:]; len(rest) > 0 {
+			var filled [512]float32
+			copy(filled[:], rest)
+			packTokenInt8AVX512(&dst[parts*step+t*int8Token:][:int8Token][0], step, &filled[0], 1)
+		}
+	}
+}
+
+func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+	if w[0] == int8sOffset {
+		int8OffsetLayout.multiply(panelInt8OffsetAVX512, dst, stride, w[panelHeader:], rows, x, n, parts(cols, 32))
+	} else {
+		int8Layout.multiply(panelInt8AVX512, dst, stride, w[panelHeader:], rows, x, n, parts(cols, 32))
+	}
+}
+
+//go:noescape
+func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+//go:noescape
+func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+
+// packTokenInt8AVX512 rounds parts of 512 activations; they are step bytes apart in dst.
+//
+//go:noescape
+func packTokenInt8AVX512(dst *byte, step int, x *float32, parts int)
+
+//go:noescape
+func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packMXFP4AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packQ5_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packQ8_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+
+//go:noescape
+func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packQ6_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+
+//go:noescape
+func packFloatsInt8AVX512(dst *byte, rows *[16]*float32, blocks int, exist, last uint32)
+
+func burnAVX512(rounds int)
