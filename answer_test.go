@@ -35,9 +35,10 @@ func TestCollectMakesAMessageOfTokens(t *testing.T) {
 		want   chat.Message
 		err    error
 	}{
-		"nothing":               {stream(nil), chat.Message{}, nil},
-		"text":                  {stream(nil, text, chat.Event{}, text), chat.Message{Content: "aa"}, nil},
-		"thought and calls":     {stream(nil, thought, thought, text, call, call), chat.Message{Content: "a", Reasoning: "soso", ToolCalls: []chat.Call{*call.Call, *call.Call}}, nil},
+		"nothing": {stream(nil), chat.Message{}, nil},
+		"text":    {stream(nil, text, chat.Event{}, text), chat.Message{Content: "aa"}, nil},
+		"thought and calls": {stream(nil, thought, thought, text, call, call),
+			chat.Message{Content: "a", Reasoning: "soso", ToolCalls: []chat.Call{*call.Call, *call.Call}}, nil},
 		"an error at once":      {stream(broken), chat.Message{}, broken},
 		"an error on the way":   {stream(broken, thought, text), chat.Message{Content: "a", Reasoning: "so"}, broken},
 		"a malformed call":      {stream(nil, bad, text), chat.Message{Content: "call:fa"}, malformed},

@@ -44,7 +44,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkGenerate writes tokens, one per iteration, with sampling and text. It allocates nothing per token.
+// BenchmarkGenerate decodes tokens, one per iteration, with sampling and text. It allocates nothing per token.
 func BenchmarkGenerate(b *testing.B) {
 	m := openNano(b, gemma4.Loader{})
 	s := newSession(b, m, gemma4.SessionOptions{})
@@ -69,7 +69,7 @@ func BenchmarkGenerate(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
 
-// BenchmarkPrompt reads 512 tokens with E2B's layers and heads at a small width.
+// BenchmarkPrompt prefills 512 tokens with E2B's layers and heads at a small width.
 func BenchmarkPrompt(b *testing.B) {
 	m := synthetic(b, "e2b-narrow:q4_0")
 	ids := make([]int32, 512)
@@ -86,8 +86,8 @@ func BenchmarkPrompt(b *testing.B) {
 	b.ReportMetric(float64(len(ids))*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
 
-// BenchmarkFullContext fills the 131072 positions of E2B's context in a q8_0 cache, whose keys and values have the true sizes, at a
-// small width and with one query head, and reports the bytes that the cache takes beside those that Memory announced. One run takes minutes:
+// BenchmarkFullContext fills the 131072 positions of E2B's context in a q8_0 cache, whose keys and values have the true sizes, at a small
+// width and with one query head, and reports the bytes that the cache takes beside those that Memory announced. One run takes minutes:
 //
 //	go test -run - -bench FullContext -benchtime 1x .
 func BenchmarkFullContext(b *testing.B) {
@@ -126,8 +126,8 @@ func BenchmarkFullContext(b *testing.B) {
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }
 
-// BenchmarkDepth writes tokens behind nothing and behind 32768 others in turn, so that both have the same neighbours, with E2B's true shape, and
-// reports the median speed at that depth as a share of the other. It takes minutes and 3 GB on disk.
+// BenchmarkDepth decodes tokens after nothing and after 32768 others in turn, so that both have the same neighbours, with E2B's true shape,
+// and reports the median speed at that depth as a share of the other. It takes minutes and 3 GB on disk.
 //
 //	go test -run - -bench Depth -benchtime 200x .
 func BenchmarkDepth(b *testing.B) {
@@ -181,8 +181,8 @@ func BenchmarkDepth(b *testing.B) {
 	}
 }
 
-// BenchmarkReadBandwidth is the roofline of writing: the plain loop over more memory than the caches hold, on as many cores as -cpu says.
-// On a shared machine look at the best pass.
+// BenchmarkReadBandwidth is the roofline of decode: a loop that only reads, over more memory than the caches hold, on as many cores as -cpu
+// says. On a shared machine look at the best round.
 func BenchmarkReadBandwidth(b *testing.B) {
 	const chunk = 64 << 10 // claimed at a time
 	buf := make([]byte, 256<<20)

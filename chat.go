@@ -18,18 +18,18 @@ type ChatOptions struct {
 	GenerateOptions
 	// System is the instruction that comes before the conversation, if any.
 	System string
-	// Tools are what the model may call. Calls come as Tokens of the kind [chat.ToolCall]; what the tools return goes into messages of
-	// role tool in the next [Chat.Send].
+	// Tools are what the model may call. Calls come as Tokens of the kind [chat.ToolCall]; what the tools return goes into messages of role
+	// tool in the next [Chat.Send].
 	Tools []chat.Tool
 	// Thinking lets the model think before it answers. Thoughts come as Tokens of the kind [chat.Thought].
 	Thinking bool
-	// Template takes the place of the file's template, or of the one built in for files without; nil keeps it.
+	// Template replaces the file's template, or the one built in for files without; nil keeps it.
 	Template *chat.Template
-	// Variables are for the template, besides those that every template has: see [chat.Conversation].
+	// Variables are for the template, beside those that every template has: see [chat.Conversation].
 	Variables map[string]any
 	// Full says what happens when the conversation fills the context.
 	Full Full
-	// Override lets [Model.RestoreChat] take System, Tools and Thinking from these options, even empty ones, instead of from the file.
+	// Override makes [Model.RestoreChat] take System, Tools and Thinking from these options, even if empty, instead of from the file.
 	Override bool
 }
 
@@ -40,9 +40,9 @@ const (
 	// FullStop ends an answer that finds no more room, with [ReasonContext]. A question that does not fit is a [ContextError].
 	FullStop Full = iota
 	// FullDrop drops the oldest turns from Chat.Messages, each a user's message with all that follows up to the next, until a quarter of
-	// the context is free, even in the middle of an answer. System messages before the first turn stay, and so do Options.System and
-	// Tools. Reading goes on from the longest beginning that is still the same. Result.Dropped counts the dropped messages. If the last
-	// turn alone does not fit, FullDrop is FullStop.
+	// the context is free, even in the middle of an answer. System messages before the first turn stay, and so do Options.System and Tools.
+	// Reading resumes after the longest beginning that is still the same. Result.Dropped counts the dropped messages. If the last turn
+	// alone does not fit, FullDrop is FullStop.
 	FullDrop
 	// FullError ends an answer that finds no more room with a [ContextError].
 	FullError
@@ -50,7 +50,7 @@ const (
 
 var fullNames = [...]string{FullStop: "stop", FullDrop: "drop", FullError: "error"}
 
-// String returns the name that MarshalText gives, or Full(9) for a number that is none.
+// String returns the name that MarshalText gives, or Full(9) for an unknown number.
 func (f Full) String() string {
 	if f < 0 || int(f) >= len(fullNames) {
 		return fmt.Sprintf("Full(%d)", int(f))
@@ -58,7 +58,7 @@ func (f Full) String() string {
 	return fullNames[f]
 }
 
-// MarshalText returns stop, drop or error. A number that is none is an error.
+// MarshalText returns stop, drop or error. An unknown number is an error.
 func (f Full) MarshalText() ([]byte, error) { return []byte(f.String()), f.check() }
 
 func (f Full) check() error {
@@ -81,11 +81,11 @@ func (f *Full) UnmarshalText(text []byte) error {
 // Chat is a conversation with the model. It keeps what the model has read and reads only what is new.
 //
 // It gives one answer at a time: until the loop over it has ended, another Ask or Send, in the loop's body or on another goroutine, gets
-// [ErrBusy] and leaves Messages as they are. So do Fork, Save and all other methods that do more than look. Close never waits, and ends
-// the answer.
+// [ErrBusy] and leaves Messages as they are. The same holds for Fork, Save and all other methods that do more than look. Close never waits,
+// and ends the answer.
 type Chat struct {
-	// Options may be changed between answers, but of SessionOptions only Progress and Trace: the session is made with the others, and once
-	// they are changed the next answer is an error.
+	// Options may be changed between answers, except that of SessionOptions only Progress and Trace may: the session was made with the
+	// others, and once they are changed the next answer is an error.
 	Options ChatOptions
 	// Messages is the conversation so far, without the system instruction of Options. It may be changed between answers.
 	Messages []chat.Message
@@ -169,7 +169,7 @@ func (c *Chat) Session() *Session { return c.s }
 // Result returns how the last answer went.
 func (c *Chat) Result() Result { return c.s.Result() }
 
-// Fork returns a second conversation that goes on from here, with the same options. The two share the memory of what they have in common.
+// Fork returns a second conversation that continues from here, with the same options. The two share the memory of what they have in common.
 func (c *Chat) Fork() (*Chat, error) {
 	if err := c.s.begin(); err != nil {
 		return nil, err
@@ -203,8 +203,8 @@ func (c *Chat) Ask(ctx context.Context, text string) iter.Seq2[Token, error] {
 // Send adds messages to the conversation and yields the model's answer as it is written: pieces of thought and text, and tool calls. What
 // a message says is text, whatever it looks like: it never becomes a marker of the chat format.
 //
-// The answer is added to c.Messages when it has ended, or as far as it came if the loop is left early or ctx ends. If an error keeps the
-// model from answering, the new messages are taken back.
+// The answer is added to c.Messages when it has ended, or as much of it as there was if the loop is left early or ctx ends. If an error
+// keeps the model from answering, the new messages are taken back.
 func (c *Chat) Send(ctx context.Context, messages ...chat.Message) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		err := c.s.claimed(func() error { return c.send(ctx, messages, func(t Token) bool { return yield(t, nil) }) })
@@ -256,8 +256,8 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	return err
 }
 
-// drop drops as many of the oldest turns as must go for three quarters of the context to hold the rest and the tokens generated so far, or
-// all but the last, and returns the new prompt. If there is nothing to drop it returns the old one.
+// drop drops as many of the oldest turns as it takes for three quarters of the context to hold the rest and the tokens generated so far, or
+// all but the last turn, and returns the new prompt. If there is nothing to drop it returns the old one.
 func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) ([]int32, error) {
 	var turns []int // where they begin
 	kept := 0       // messages that stay before them
@@ -296,7 +296,7 @@ func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) (
 	return prompt, nil
 }
 
-// full says how an answer goes on that finds no more room.
+// full says how an answer that finds no more room continues.
 func (c *Chat) full(ctx context.Context, generated int) ([]int32, error) {
 	limit := c.s.limit
 	switch c.Options.Full {
@@ -324,8 +324,8 @@ func textOnly(messages []chat.Message) error {
 	return nil
 }
 
-// Prompt returns the tokens of the conversation so far, as the model reads them before it answers. A picture, a sound or a video is the one
-// token that marks its place.
+// Prompt returns the tokens of the conversation so far, as the model reads them before it answers. A picture, a sound or a video is one
+// token, which marks its place.
 func (c *Chat) Prompt(ctx context.Context) ([]int32, error) { return c.prompt(ctx, c.Messages) }
 
 func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, error) {
@@ -354,7 +354,7 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	return c.m.tok.WithBOS(ids), nil
 }
 
-// knows reports a marker that the template has written and that the vocabulary of the file has as text, or not at all.
+// knows returns an error for a marker that the template has written but the file's vocabulary has only as text, or not at all.
 func (m *Model) knows(p chat.Prompt) error {
 	for _, marker := range m.lacking {
 		for at := 0; ; at++ {
@@ -406,7 +406,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	return err
 }
 
-// parser returns a parser of the answer to a prompt, which goes on with what the prompt leaves open.
+// parser returns a parser of the answer to a prompt, which continues what the prompt leaves open.
 func (c *Chat) parser(prompt []int32) *chat.Parser {
 	p := new(chat.Parser)
 	from := 0
@@ -424,7 +424,8 @@ func (c *Chat) parser(prompt []int32) *chat.Parser {
 	return p
 }
 
-// cut splits the text of a token into the token's marker, if it is one, and the text before that, which tokens before it have held back.
+// cut splits the text that a token adds into the token's marker, if it is one, and the text before that, which earlier tokens have held
+// back.
 func (c *Chat) cut(id int32, s string) (text, marker string) {
 	if c.markup[id] {
 		marker = c.m.tok.Text(id)
@@ -444,7 +445,7 @@ type teller struct {
 	yield func(Token) bool
 }
 
-// tell hands on a token with its events and reports whether the answer goes on.
+// tell hands on a token with its events and reports whether the answer continues.
 func (t *teller) tell(tok Token, events []chat.Event) bool {
 	told := false
 	send := func(e chat.Event) bool {
@@ -459,7 +460,7 @@ func (t *teller) tell(tok Token, events []chat.Event) bool {
 	for _, e := range events {
 		if e.Kind == chat.Text && e.Err == nil {
 			e.Text, t.found = t.stop.push(e.Text)
-		} else if rest := t.stop.rest; rest != "" { // no stop string any more
+		} else if rest := t.stop.rest; rest != "" { // it can no longer become a stop string
 			t.stop.rest = ""
 			if !send(chat.Event{Text: rest}) {
 				return false

@@ -39,8 +39,8 @@ func smallTalk(n int) (ms []chat.Message) {
 	return ms
 }
 
-// rereads is the format of large models. Their prompts end in an empty thought that the conversation does not keep, so that answers
-// are read when their turn is over, as a new chat reads them; otherwise they stay as they were written, by other arithmetic.
+// rereads is the format of large models. Their prompts end in an empty thought that the conversation does not keep, so that answers are
+// prefilled when their turn is over, as a new chat prefills them; otherwise they stay as they were decoded, in other arithmetic.
 var rereads = chat.Builtin()
 
 // ask lets a chat answer and compares the answer, to the bit, with that of a new chat with the same messages.
@@ -54,7 +54,7 @@ func ask(t *testing.T, m *gemma4.Model, c *gemma4.Chat, ms ...chat.Message) stri
 	fresh.Messages = slices.Clone(c.Messages[:len(c.Messages)-1])
 	want, _, _ := answer(t, fresh)
 	r := c.Result()
-	again := r.Prompt+r.Reused > c.Session().Context() // turns were dropped within the answer: its beginning was read, not written
+	again := r.Prompt+r.Reused > c.Session().Context() // turns were dropped within the answer: its beginning was prefilled, not decoded
 	if got != want || !again && !slices.Equal(c.Session().Logits(nil), fresh.Session().Logits(nil)) {
 		t.Errorf("%+v: %q, a new chat says %q", r, got, want)
 	}
@@ -128,8 +128,8 @@ func TestFullChatDropsItsOldestTurns(t *testing.T) {
 	}
 }
 
-// TestDroppingReadsWrittenAnswersAgain: an answer that is still in place after the shift was written by the old session, but a new
-// one would read it.
+// TestDroppingReadsWrittenAnswersAgain: an answer that is still in place after the shift was decoded by the old session, but a new one
+// would prefill it.
 func TestDroppingReadsWrittenAnswersAgain(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	channel, ok := m.Tokenizer().ID("<|channel>")
@@ -274,8 +274,9 @@ func TestFullChatStopsOrFails(t *testing.T) {
 // TestToolTurnsAreDroppedWhole: a call and its answers go with the message that they belong to.
 func TestToolTurnsAreDroppedWhole(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
-	o := gemma4.ChatOptions{Full: gemma4.FullDrop, Template: rereads, Tools: []chat.Tool{{Name: "get_weather", Description: "Weather in a city.",
-		Parameters: []byte(`{"type":"object","properties":{"city":{"type":"string","description":"City name"}},"required":["city"]}`)}}}
+	o := gemma4.ChatOptions{Full: gemma4.FullDrop, Template: rereads,
+		Tools: []chat.Tool{{Name: "get_weather", Description: "Weather in a city.",
+			Parameters: []byte(`{"type":"object","properties":{"city":{"type":"string","description":"City name"}},"required":["city"]}`)}}}
 	o.Context = 300
 	c := newChat(t, m, o)
 	for i, city := range []string{"Oslo", "Rome", "Paris", "Lima", "Oslo", "Rome"} {
@@ -299,7 +300,7 @@ func TestToolTurnsAreDroppedWhole(t *testing.T) {
 	}
 }
 
-// TestChangingTheLastTurnsReadsOnlyThem: the windows have left the turns before, and still they are not read again.
+// TestChangingTheLastTurnsReadsOnlyThem: the windows have moved past the turns before, which still are not read again.
 func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	question := func(i int) chat.Message {
@@ -310,7 +311,8 @@ func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 		history int64
 		turns   int // that can be taken back
 	}{{0, 2}, {1 << 20, 9}} {
-		c := newChat(t, m, gemma4.ChatOptions{System: "Be brief.", Template: rereads, SessionOptions: gemma4.SessionOptions{History: test.history}})
+		c := newChat(t, m,
+			gemma4.ChatOptions{System: "Be brief.", Template: rereads, SessionOptions: gemma4.SessionOptions{History: test.history}})
 		for i := range 10 {
 			answer(t, c, question(i))
 		}
@@ -355,8 +357,8 @@ func TestChangingTheLastTurnsReadsOnlyThem(t *testing.T) {
 	}
 }
 
-// TestNeedleIsFoundAtAnyDepth: a number in one of ten turns, some 400 tokens: as long as nano's training, six times its windows. The prompts are
-// those that nano was trained with, which end in an empty thought.
+// TestNeedleIsFoundAtAnyDepth: a number in one of ten turns, some 400 tokens: as long as nano's training, six times its windows. The
+// prompts are those that nano was trained with, which end in an empty thought.
 func TestNeedleIsFoundAtAnyDepth(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	const turns = 10
@@ -484,11 +486,13 @@ func TestOptionsThatWouldHaveNoEffectAreRefused(t *testing.T) {
 		}
 		c := newChat(t, m, good)
 		test.change(&c.Options)
-		if _, err := c.Answer(ctx, "What is the capital of Peru?"); err == nil || !strings.HasPrefix(err.Error(), test.want) || len(c.Messages) != 0 {
+		if _, err := c.Answer(ctx, "What is the capital of Peru?"); err == nil || !strings.HasPrefix(err.Error(), test.want) ||
+			len(c.Messages) != 0 {
 			t.Errorf("Answer: %v, want %q; %d messages", err, test.want, len(c.Messages))
 		}
 	}
-	for _, err := range newSession(t, m, gemma4.SessionOptions{}).Generate(ctx, prompt(m, question), gemma4.GenerateOptions{Stop: []string{""}}) {
+	for _, err := range newSession(t, m, gemma4.SessionOptions{}).Generate(ctx, prompt(m, question),
+		gemma4.GenerateOptions{Stop: []string{""}}) {
 		if err == nil || !strings.HasPrefix(err.Error(), "gemma4: Stop[0] is empty") {
 			t.Errorf("Generate: %v", err)
 		}
@@ -504,7 +508,8 @@ func TestPenaltiesSeeThePrompt(t *testing.T) {
 		if err := s.Read(ctx, gemma4.Input{Tokens: in[0].Tokens[:9]}); err != nil { // read before, or with the prompt: both count
 			t.Fatal(err)
 		}
-		for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: in[0].Tokens[9:]}}, gemma4.GenerateOptions{Sampling: o, MaxTokens: 20, Markup: true}) {
+		for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: in[0].Tokens[9:]}},
+			gemma4.GenerateOptions{Sampling: o, MaxTokens: 20, Markup: true}) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,30 +20,31 @@
 //		fmt.Print(tok.Text)
 //	}
 //
-// [Open] maps the file into memory and checks all of it that is not weights: that takes milliseconds and the size of the
-// vocabulary. A [Chat] renders the conversation with the template of the file, keeps what the model has read, and yields
-// a [Token] per step: answer, thought or tool call. Errors say which file, tensor or key is wrong and what was expected.
+// [Open] maps the file into memory and checks all of it except the weights: that takes milliseconds, and memory for the vocabulary. A
+// [Chat] renders the conversation with the template of the file, keeps what the model has read, and yields a [Token] per step: answer,
+// thought or tool call. Errors say which file, tensor or key is wrong and what was expected.
 //
-// [Chat.Answer] returns the whole answer for those who do not need it while it is written, and [Collect] makes a message of any tokens.
+// [Chat.Answer] returns the whole answer for those who do not need it while it is written, and [Collect] makes one message from any tokens.
 //
-// How the next token is chosen is what the model's maker advises; each option changes alone, here the temperature and the seed, with which
-// the same text comes again:
+// The next token is chosen as the model's maker advises; each option can be changed by itself, here the temperature and the seed, which
+// makes the same text come again:
 //
 //	c.Options.Sampling = sampler.Overrides{Temperature: new(0.7), Seed: new(uint64(42))}
 //
-// To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does
-// all of this at a terminal; the folder examples holds programs of a screen to copy: a chat, a server, tools, classification and more.
+// To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does all
+// of this at a terminal; the folder examples holds one-screen programs to copy: a chat, a server, tools, classification and more.
 //
 // # Companions
 //
-// What gives a model eyes and ears (mmproj) or drafts for it lies in files of its own. [Loader] takes them as paths, bytes or readers, and
-// finds those that lie beside the model's file under their usual names; [Model.Info] tells which fit. They are checked and kept open: this
-// version runs text only, so that images, sounds and drafts still wait for one that uses them.
+// What gives a model eyes and ears (mmproj) or drafts for it is in files of its own. [Loader] takes them as paths, bytes or readers, and
+// finds those that lie beside the model's file under their usual names; [Model.Info] tells which fit. They are checked and kept open. This
+// version runs text only: images, sounds and drafts have to wait for one that uses them.
 //
 // # Below the chat
 //
-// A [Session] is one text in the model. [Session.Generate] continues a prompt of tokens or embeddings; [Session.Result] tells
-// why it ended and how long it took; [Session.Logits] gives the model's own view, [Session.Embed] the mean of its hidden states. Text becomes tokens with [Model.Tokenizer]:
+// A [Session] is one text in the model. [Session.Generate] continues a prompt of tokens or embeddings; [Session.Result] tells why it ended
+// and how long it took; [Session.Logits] gives the model's own view, [Session.Embed] the mean of its hidden states. [Model.Tokenizer] turns
+// text into tokens:
 //
 //	s, err := m.NewSession(gemma4.SessionOptions{Cache: gemma4.CacheQ8})
 //	ids := m.Tokenizer().WithBOS(m.Tokenizer().Encode("Once upon a time", false))
@@ -51,13 +52,13 @@
 //		…
 //	}
 //
-// Sessions of one model share its weights and workers. Each serves one call at a time and refuses another with [ErrBusy]; any number may run
-// at once.
+// Sessions of one model share its weights and workers. Each serves one call at a time and refuses others with [ErrBusy]; any number of
+// sessions may run at once.
 //
 // # Stopping
 //
-// A loop over tokens may be left at any time, and the context stops it within a layer of the model, in the middle of a long
-// prompt as well. The session stays usable: it holds what was read. [Model.Close] waits for running calls.
+// A loop over tokens may be left at any time, and the context stops it within a layer of the model, even in the middle of a long prompt.
+// The session stays usable: it holds what was read. [Model.Close] waits for running calls.
 //
 // # Memory
 //
@@ -66,25 +67,25 @@
 //
 // # Going back and sharing
 //
-// A text that changes at its end is not read again from its beginning. [Session.Reuse] keeps what two texts have in common, also where the
-// windows of sliding layers have passed: the ends of turns stay reachable, as far as SessionOptions.History goes. A [Chat] does that by
-// itself when Messages is changed between turns. [Session.Fork] and [Chat.Fork] go two ways from one text and share its memory.
+// A text that changes at its end is not read again from its beginning. [Session.Reuse] keeps what two texts have in common, even where the
+// windows of sliding layers have moved past it: the ends of turns stay reachable, as far as SessionOptions.History goes. A [Chat] does that
+// by itself when Messages is changed between turns. [Session.Fork] and [Chat.Fork] go two ways from one text and share its memory.
 //
-// Sessions that begin alike share a [PrefixCache]: a system turn is read once, by however many at a time, and stays for later ones.
+// Sessions that begin alike share a [PrefixCache]: a system turn is read once, however many want it at a time, and kept for later ones.
 //
 //	prefixes := gemma4.NewPrefixCache(1 << 30)
 //	c, err := m.NewChat(gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Prefixes: prefixes}, System: …})
 //
-// Results have the bytes of a session that reads everything itself. When a conversation fills its context, ChatOptions.Full
+// Results have the same bytes as those of a session that reads everything itself. When a conversation fills its context, ChatOptions.Full
 // says whether the answer stops, the oldest turns are dropped, or it is an error.
 //
 // # Saving
 //
-// [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens goes on
-// within a second, where reading it took minutes, and on the same kernels with the same bytes. A file is replaced in one step, however
-// the program ends; one that is damaged or of another model ([Model.Fingerprint]) is an error, never another answer. [Session.Update] and
-// [Chat.Update] append what a turn has added, which costs the same in a long text and a short one; a program that is killed loses that turn
-// at most. It is a GGUF file: gemma4 inspect shows what is in it. SaveTo and RestoreFrom do without files.
+// [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens continues within a
+// second, where reading it took minutes, and on the same kernels with the same bytes. A file is replaced atomically, however the program
+// ends; one that is damaged or of another model ([Model.Fingerprint]) is an error, never another answer. [Session.Update] and [Chat.Update]
+// append what a turn has added, which costs the same in a long text and a short one; a program that is killed loses at most that turn. It
+// is a GGUF file: gemma4 inspect shows what is in it. SaveTo and RestoreFrom work without files.
 //
 //	c, err := m.RestoreChat("talk.gguf", gemma4.ChatOptions{})
 //	if errors.Is(err, fs.ErrNotExist) {
@@ -95,17 +96,29 @@
 //
 // # Looking inside
 //
-// Loader.Logger, a [log/slog.Logger], is told what was opened, on which kernels and why on so many threads, and at its level Debug what goes
-// on underneath: prefixes reused and evicted, texts taken back further than wanted, files written. What users and the model write is not for
-// it. SessionOptions.Trace is called with each chunk of a prompt, each token, and what is given up, with times; [Trace] costs nothing where it
-// is nil.
+// Loader.Logger, a [log/slog.Logger], is told what was opened, on which kernels, on how many threads and why, and at level Debug what goes
+// on underneath: prefixes reused and evicted, texts taken back further than wanted, files written. It never sees what users and the model
+// write. SessionOptions.Trace is called with each chunk of a prompt, each token, and what is given up, with times; a nil [Trace] costs
+// nothing.
 //
 // # Results
 //
-// The same file, options and seed give the same bytes on the same machine, with any number of threads and however a prompt is
-// cut into steps. Kernels are chosen by what the processor can do ([BestKernels]); GEMMA4_CPU caps them. Where they round
-// activations to 8 bits, [Loader].Exact does without.
+// The same file, options and seed give the same bytes on the same machine, with any number of threads and however a prompt is cut. Kernels
+// are chosen by what the processor can do ([BestKernels]); GEMMA4_CPU caps them. Where they round activations to 8 bits, [Loader].Exact
+// avoids that.
 //
-// The packages below can be used alone: gguf reads and writes the file format, tensor holds the weight formats and products,
-// tokenizer, sampler and chat are what their names say, model is the graph.
+// # Words
+//
+// Those of packages model and tensor hold, too.
+//
+//	position   one place in a text: a token, or an embedding of an image or sound
+//	read       prefill: the prompt's positions go through the model, many at a time
+//	write      decode: tokens generated, here or elsewhere, go through the model, one or a few at a time
+//	step       what counts whole or not at all: a chunk of a prompt, or the tokens of one decode
+//	turn       a message with its markers, as the chat format has it
+//	prefix     the beginning of a text, shared by sessions
+//	level      the kernels of one set of instructions
+//
+// The packages below can be used alone: gguf reads and writes the file format, tensor holds the weight formats and products, tokenizer,
+// sampler and chat are what their names say, and model is the graph.
 package gemma4

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestEveryExportedNameHasADocComment holds the packages that users import to it: names, methods and fields. A comment over a group of
-// constants, variables or fields that stand without a blank line between them is the comment of each.
+// TestEveryExportedNameHasADocComment checks the packages that users import: names, methods and fields. A comment over a group of
+// constants, variables or fields without a blank line between them counts for each.
 func TestEveryExportedNameHasADocComment(t *testing.T) {
 	for _, folder := range []string{".", "gguf", "tensor", "tokenizer", "model", "sampler", "chat", "nano"} {
 		paths, err := filepath.Glob(filepath.Join(folder, "*.go"))

@@ -9,14 +9,15 @@ import (
 	"github.com/gogemma/gemma4/model"
 )
 
-// Embed returns the mean [width] of the model's last hidden states, normed as its head sees them, over the positions of ids, read behind the
-// session's text. The text stays as it was: a new session embeds ids alone, which begin with BOS as every text does, one that has read an
+// Embed returns the mean [width] of the model's last hidden states, normed as its head sees them, over the positions of ids, read after the
+// session's text. The text stays as it was: a new session embeds ids alone, which begin with BOS as every text does; one that has read an
 // instruction embeds them in its light. The result does not depend on SessionOptions.Batch.
 //
-// It is not of length 1, and no product of training: Gemma 4 was made to continue text. Cosines of such means tell subjects and kinds of
-// sentences apart; a model that was trained for embeddings does it better.
+// It is not of length 1, and not what the model was trained for: Gemma 4 was made to continue text. Cosines of such means tell subjects and
+// kinds of sentences apart; a model trained for embeddings does so better.
 //
-// The text and ids together have to fit the context. While it runs it takes memory for keys and values of ids, and no logits are computed.
+// The text and ids together have to fit the context. While it runs, Embed takes memory for the keys and values of ids; no logits are
+// computed.
 func (s *Session) Embed(ctx context.Context, ids []int32) ([]float32, error) {
 	if err := s.begin(); err != nil {
 		return nil, err

@@ -144,7 +144,8 @@ func TestEmbedTellsProgressAndErrors(t *testing.T) {
 			e, ok := errors.AsType[*gemma4.ContextError](err)
 			return ok && e.Need == 41 && e.Limit == 40
 		}},
-		{"outside", ctx, []int32{5, math.MaxInt32}, func(err error) bool { return strings.Contains(err.Error(), "outside the vocabulary") }},
+		{"outside", ctx, []int32{5, math.MaxInt32},
+			func(err error) bool { return strings.Contains(err.Error(), "outside the vocabulary") }},
 		{"cancelled", ended, words(5, 1), func(err error) bool { return errors.Is(err, context.Canceled) }},
 	} {
 		if v, err := s.Embed(test.ctx, test.ids); err == nil || v != nil || !test.want(err) || s.Len() != 10 {

@@ -28,8 +28,8 @@ const maxThreads = 1 << 12
 // ErrClosed is returned by everything that needs a model or session that was closed.
 var ErrClosed = errors.New("gemma4: closed")
 
-// ErrUnknown is wrapped by the error for a file that holds keys or tensors which may change the answer and are not understood, such as a
-// bias or a scaling of positions; the error names them. [Loader] has AllowUnknown for those who know better.
+// ErrUnknown is wrapped by the error for a file with keys or tensors that may change the answer and are not understood, such as a bias or a
+// scaling of positions; the error names them. [Loader] has AllowUnknown for those who know better.
 var ErrUnknown = model.ErrUnknown
 
 // ErrBusy is returned by calls of a session or chat that is in use by another call, on this goroutine or another. They change nothing.
@@ -39,22 +39,22 @@ var ErrBusy = errors.New("gemma4: busy: another call is running; give each gorou
 type Loader struct {
 	// Threads is how many goroutines compute; 0: one per physical core, but no more than GOMAXPROCS and whole cores of a CPU quota.
 	Threads int
-	// Exact multiplies float32 activations with decoded weights at any level, slower and without the rounding of
-	// activations that faster kernels may do.
+	// Exact multiplies float32 activations with decoded weights at any level: slower, and without the rounding of activations that faster
+	// kernels may do.
 	Exact bool
-	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer ([ErrUnknown]) as if those
-	// were not there, at your own risk.
+	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer ([ErrUnknown]) as if they were not
+	// there, at your own risk.
 	AllowUnknown bool
 
-	// Projector turns images and sounds into embeddings (mmproj-….gguf), Drafter guesses what the model would write (…assistant….gguf,
-	// mtp-….gguf). One that is given and does not fit the model is an error. Where none is given, [Loader.Open] looks for files of these
-	// names beside the model's and takes the one that fits, if it is the only one; [Model.Info] tells which, and why others were left.
-	// Nothing but their metadata is read.
+	// Projector turns images and sounds into embeddings (mmproj-….gguf); Drafter guesses what the model would write (…assistant….gguf,
+	// mtp-….gguf). One that is given and does not fit the model is an error. If none is given, [Loader.Open] looks for files with these
+	// names beside the model's and takes the one that fits, if it is the only one; [Model.Info] tells which, and why others were left. Only
+	// their metadata is read.
 	//
-	// This version checks companions and keeps them open, but does not run them yet: a projector will be used from the version on that sees
-	// and hears, a drafter from the one that drafts.
+	// This version checks companions and keeps them open, but does not run them: a projector waits for the version that sees and hears, a
+	// drafter for the one that drafts.
 	Projector, Drafter Companion
-	// Alone lets Open look for no files beside the model's.
+	// Alone keeps Open from looking for files beside the model's.
 	Alone bool
 
 	// Logger, if set, is told what was opened and how it runs, which companions were found, and what goes on underneath while sessions run.
@@ -62,17 +62,17 @@ type Loader struct {
 	Logger *slog.Logger
 }
 
-// Open opens a model for reading. paths is a GGUF file, any one part of a split one (the others are found beside it), or
-// all parts. The file is mapped into memory, not copied: opening costs its metadata, and pages are read when they are used. What a 32-bit
-// machine cannot map is read as [OpenReaderAt] does.
+// Open opens a model. paths is a GGUF file, any one part of a split one (the others are found beside it), or all parts. The file is mapped
+// into memory, not copied: opening costs its metadata, and pages are read when they are used. What a 32-bit machine cannot map is read as
+// [OpenReaderAt] does.
 func Open(paths ...string) (*Model, error) { return Loader{}.Open(paths...) }
 
 // OpenBytes opens a model that lies in memory, such as an embedded one: a GGUF file, or all parts of a split one. The bytes
 // must not change while the model is open.
 func OpenBytes(parts ...[]byte) (*Model, error) { return Loader{}.OpenBytes(parts...) }
 
-// OpenReaderAt opens a model of the given size in bytes behind any reader. Its weights are read into memory as far as the machine can
-// spare some, the others each time they are needed, and of the table of per-layer embeddings single rows.
+// OpenReaderAt opens a model of the given size in bytes through any reader. Its weights are read into memory as far as the machine can
+// spare some, the others each time they are needed; of the per-layer embeddings only single rows are read.
 func OpenReaderAt(r io.ReaderAt, size int64) (*Model, error) { return Loader{}.OpenReaderAt(r, size) }
 
 // Open is [Open] with the loader's options.
@@ -100,7 +100,7 @@ func (l Loader) OpenReaderAt(r io.ReaderAt, size int64) (*Model, error) {
 	return l.open("reader", f, err)
 }
 
-// open makes a model of a file that was opened, and closes it if it is none. paths are those of its parts that are known.
+// open makes a model of an open file, which it closes on an error. paths are those of its parts that are known.
 func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
@@ -136,7 +136,7 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 
 // build makes a model of an open file.
 func build(f *gguf.File, o model.Options) (*Model, error) {
-	// First of all, because it tells what else a file may be: a drafter, or an image part, which has no vocabulary.
+	// First of all, because it tells what else a file may be: a drafter, or a projector, which has no vocabulary.
 	if _, err := model.ReadConfig(f.Metadata); err != nil {
 		if len(f.Tensors) == 0 && errors.Is(err, gguf.ErrMissing) {
 			err = fmt.Errorf("the file has no weights, only a vocabulary? %w", err)
@@ -160,7 +160,7 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 		return nil, fmt.Errorf("the tokenizer has %d tokens, token_embd.weight only %d rows", tok.Size(), graph.Vocabulary)
 	}
 	sampling.Suppress = slices.Grow(sampling.Suppress, graph.Vocabulary-tok.Size())
-	for id := tok.Size(); id < graph.Vocabulary; id++ { // rows that pad the table
+	for id := tok.Size(); id < graph.Vocabulary; id++ { // rows that pad the embedding matrix
 		sampling.Suppress = append(sampling.Suppress, int32(id))
 	}
 	sampling.Suppress = append(sampling.Suppress, tok.Suppressed()...)
@@ -171,8 +171,8 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 	return m, nil
 }
 
-// template returns the file's chat template, or the built-in format of models of its kind if there is none. A model whose template is an
-// error still reads and writes text.
+// template returns the file's chat template, or the built-in format of models of its kind if there is none. A model whose template is
+// broken can still read and write text.
 func template(m *gguf.Metadata, edge bool) (*chat.Template, error) {
 	const key = "tokenizer.chat_template"
 	source, err := m.Text(key)
@@ -191,7 +191,7 @@ func template(m *gguf.Metadata, edge bool) (*chat.Template, error) {
 	return chat.Builtin(), nil
 }
 
-// advice reads the sampling that the maker of a file recommends ("general.sampling.…"), with Gemma's own where it is silent.
+// advice reads the sampling options that the maker of a file recommends ("general.sampling.…"), with Gemma's own where it is silent.
 func advice(m *gguf.Metadata) (sampler.Options, error) {
 	o := sampler.Default()
 	for key, field := range map[string]*float64{"temp": &o.Temperature, "top_p": &o.TopP, "min_p": &o.MinP} {
@@ -233,13 +233,13 @@ type Model struct {
 	lacking     []string // markup of Gemma 4 that the vocabulary does not have
 }
 
-// engine is what a model has to give back: threads, a map, texts in prefix caches. It knows no Model, and prefix caches know only the
-// engine, so that the collector sees a Model that nobody has any more.
+// engine is what a model has to give back: threads, a mapped file, texts in prefix caches. It does not know the Model, and prefix caches
+// know only the engine, so that the collector sees when nobody has the Model any more.
 type engine struct {
 	file     *gguf.File
 	graph    *model.Model
 	log      *slog.Logger // never nil
-	passes   sync.Pool    // of *model.Pass: what a call of a session borrows for a step
+	passes   sync.Pool    // of *model.Pass, which a call of a session borrows for a step
 	prefixes sync.Map     // set of *PrefixCache that hold texts of this model
 
 	companions []companion
@@ -248,7 +248,7 @@ type engine struct {
 	end    context.CancelFunc
 
 	mu     sync.Mutex // held for moments
-	closed bool       // no call begins any more
+	closed bool       // no more calls begin
 	calls  int        // that touch the weights
 	idle   sync.Cond  // none does
 	once   sync.Once  // all is given back
@@ -271,16 +271,16 @@ func (e *engine) pass() *model.Pass {
 
 // PrefaultOptions say what [Model.Prefault] does.
 type PrefaultOptions struct {
-	// HugePages moves the weights to memory of their own with pages of 2 MB, which is read up to a tenth faster. It is not shared
-	// with other processes, and the system cannot give it up when memory is short: an error if it is not there. Linux only, and only for
-	// models that were opened from a file.
+	// HugePages moves the weights to memory of their own with pages of 2 MB, which is read up to a tenth faster. It is not shared with
+	// other processes, and the system cannot give it up when memory is short; too little of it is an error. Linux only, and only for models
+	// opened from a file.
 	HugePages bool
 	// Progress, if set, is called with the bytes read so far and in all, on the goroutine that called Prefault.
 	Progress func(done, total int64)
 }
 
-// Prefault reads the weights from disk now instead of when they are used first. The table of per-layer embeddings stays on disk: few
-// rows of it are ever used. Models that were not opened from a file lie in memory already. What has been read when ctx ends stays.
+// Prefault reads the weights from disk now instead of when they are first used. The per-layer embeddings stay on disk: few rows of them are
+// ever used. Models that were not opened from a file are in memory already. What has been read when ctx ends stays.
 func (m *Model) Prefault(ctx context.Context, o PrefaultOptions) error {
 	if err := m.enter(); err != nil {
 		return err
@@ -293,11 +293,11 @@ func (m *Model) Prefault(ctx context.Context, o PrefaultOptions) error {
 	return wrap(err)
 }
 
-// Close waits for running calls, then gives the model's memory and file back. From its beginning on calls of the model and its sessions
-// return [ErrClosed]; a generation gets it with its next token. It is safe to close twice. To close the model in a callback of one of its
-// calls (Progress, yield) is an error of the program: both would wait for each other for ever. The body of a loop over a generation is none.
+// Close waits for running calls, then gives the model's memory and file back. As soon as it begins, calls of the model and its sessions
+// return [ErrClosed]; a generation gets it with its next token. It is safe to close twice. Closing the model in a callback of one of its
+// calls (Progress, yield) is a bug: both would wait for each other for ever. The body of a loop over a generation is not such a callback.
 //
-// A model that is dropped with all its sessions gives everything back, too, when the collector gets to it.
+// A model that is dropped with all its sessions also gives everything back, when the collector gets to it.
 func (m *Model) Close() error { return m.engine.close() }
 
 func (e *engine) close() (err error) {
@@ -345,7 +345,7 @@ func (e *engine) leave() {
 // Tokenizer returns the model's tokenizer. It stays usable when the model is closed.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 
-// Sampling returns the options that the model is sampled with where GenerateOptions.Sampling is silent: what the file recommends, else
+// Sampling returns the options that the model is sampled with where GenerateOptions.Sampling is silent: what the file recommends, otherwise
 // Gemma's own 1.0, 64 and 0.95, and the ids that must never be picked. It is a copy.
 func (m *Model) Sampling() sampler.Options { return m.sampling.With(sampler.Overrides{}) }
 
@@ -367,7 +367,7 @@ type Info struct {
 	Context    int            // positions that the model was made for
 	Metadata   *gguf.Metadata // everything else; a copy that stays readable when the model is closed
 
-	Companions []CompanionInfo // that were given, or found beside the file: those that were left, too
+	Companions []CompanionInfo // that were given, or found beside the file, including those that were left
 }
 
 // FormatShare is what the tensors of one weight format add up to.

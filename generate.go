@@ -18,14 +18,14 @@ import (
 
 // GenerateOptions say how text is generated. The zero value samples as the model's maker recommends, until the model ends.
 type GenerateOptions struct {
-	// Sampling changes how the next token is chosen, which [Model.Sampling] advises: new(0.0) as Temperature takes the most likely. Without
-	// a Seed every generation has another, which Result tells; with one it can be repeated.
+	// Sampling changes how the next token is chosen, for which [Model.Sampling] gives the advice: new(0.0) as Temperature takes the most
+	// likely. Without a Seed every generation draws its own, which Result tells; with one it can be repeated.
 	Sampling sampler.Overrides
 	// MaxTokens ends the generation after that many tokens; 0: only the context does.
 	MaxTokens int
 	// Stop ends the generation before any of these strings, UTF-8 and not empty, appears in the text.
 	Stop []string
-	// LogProbs asks for the log-probabilities of each token and of that many most likely ones in Token.Top; 0: none.
+	// LogProbs asks for the log-probability of each token, and for that many of the most likely ones in Token.Top; 0: none.
 	LogProbs int
 	// Markup shows the text of control tokens, too. A [Chat], which reads them, refuses it.
 	Markup bool
@@ -91,17 +91,17 @@ type Result struct {
 
 	Reused    int // positions that the session, or its prefix cache, already held
 	Prompt    int // prompt positions read
-	Generated int // tokens generated, the ending one not counted
+	Generated int // tokens generated, not counting the one that ended it
 	Dropped   int // messages that a [Chat] has dropped because the context was full
 
 	PromptTime   time.Duration // reading the prompt, up to the first token
-	GenerateTime time.Duration // from the first token to the end, time spent by the caller not counted
+	GenerateTime time.Duration // from the first token to the end, not counting time spent by the caller
 }
 
 // PromptSpeed returns prompt positions per second.
 func (r Result) PromptSpeed() float64 { return rate(r.Prompt, r.PromptTime) }
 
-// GenerateSpeed returns generated tokens per second, the first not counted, which the prompt gave.
+// GenerateSpeed returns generated tokens per second, not counting the first, which the prompt gave.
 func (r Result) GenerateSpeed() float64 { return rate(r.Generated-1, r.GenerateTime) }
 
 func rate(n int, d time.Duration) float64 {
@@ -121,15 +121,17 @@ func (s *Session) Result() Result {
 // Generate appends a prompt to the session and generates what follows, token by token. The tokens become part of the session
 // as they are yielded.
 //
-// The loop may be left at any time, and ctx stops it within a layer, in a long prompt too; the session stays usable. Errors
-// end the loop, after the text that was held back for a stop string and they themselves were yielded once; the end of ctx is one, a full
-// context is not. [Session.Result] tells the rest.
+// The loop may be left at any time, and ctx stops it within a layer, even in a long prompt; the session stays usable. An error ends the
+// loop: the text that was held back for a stop string is yielded, and then the error, once. The end of ctx is an error, a full context is
+// not. [Session.Result] tells the rest.
 //
-// The session is busy until the loop has ended: its body may look at the session, where Len counts the token at hand and Logits are
-// those that it was chosen from, and may close it or the model, which ends the loop with [ErrClosed]. With an error the session is free again.
+// The session is busy until the loop has ended: its body may look at the session, where Len counts the token at hand and Logits are those
+// that it was chosen from, and may close it or the model, which ends the loop with [ErrClosed]. When an error is yielded the session is
+// free again.
 //
-// Where a generation ends by itself (end of turn, length, stop string, full context) the last token goes through the model, too, which no
-// rate counts: Logits are those that follow the whole text. Where the caller leaves or ctx ends they are unknown until the next call.
+// Where a generation ends by itself (end of turn, length, stop string, full context) the last token goes through the model, too, which
+// counts in no rate: Logits are those of what follows the whole text. Where the caller leaves or ctx ends they are unknown until the next
+// call.
 func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		err := s.claimed(func() error { return s.generate(ctx, prompt, o, nil, func(t Token) bool { return yield(t, nil) }) })
@@ -139,13 +141,13 @@ func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOption
 	}
 }
 
-// full is what a generation does when the context is full: it returns a shorter prompt to take the place of the text before the
-// tokens generated so far, or nil to end.
+// full is what a generation does when the context is full: it returns a shorter prompt to replace the text before the tokens generated so
+// far, or nil to end.
 type full func(generated int) (prompt []int32, err error)
 
 // generate is Generate for a call that has claimed the session.
 func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, f full, yield func(Token) bool) (err error) {
-	g := &generation{s: s, o: o, full: f, result: Result{Reason: ReasonBreak}} // until it ends otherwise; yield may panic
+	g := &generation{s: s, o: o, full: f, result: Result{Reason: ReasonBreak}} // unless it ends in another way; yield may panic
 	defer func() {
 		if err != nil {
 			g.result.Reason = reasonOf(err)
@@ -230,7 +232,7 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	return nil
 }
 
-// accept lets the sampler look back on the session's text.
+// accept shows the sampler the session's text, to look back on.
 func (g *generation) accept() {
 	g.sampler.Reset()
 	for _, id := range g.s.ids {
@@ -240,7 +242,7 @@ func (g *generation) accept() {
 	}
 }
 
-// shift goes on with a shorter prompt, if there is one.
+// shift continues with a shorter prompt, if there is one.
 func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 	if g.full == nil {
 		return false, nil
@@ -262,8 +264,8 @@ func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 	return err == nil, err
 }
 
-// step takes the last token through the graph and picks the next. more is false when the generation has ended; tok is then what text was
-// held back.
+// step takes the last token through the graph and picks the next. more is false when the generation has ended; tok is then the text that
+// was held back.
 func (g *generation) step(ctx context.Context) (tok Token, more bool, err error) {
 	s, began := g.s, time.Now()
 	if err := s.open(); err != nil {
@@ -321,7 +323,7 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	return tok, true, nil
 }
 
-// count adds the time of a step. The first token is the prompt's.
+// count adds the time of a step. The first token counts to the prompt.
 func (g *generation) count(began time.Time) {
 	if g.result.Generated > 0 {
 		g.result.GenerateTime += time.Since(began)
@@ -342,13 +344,13 @@ func (g *generation) finish(r Reason) Token {
 	return t
 }
 
-// stopper looks for strings in a text that comes in pieces. Both are UTF-8, so that a beginning of one never begins within a character.
+// stopper looks for strings in a text that comes in pieces. Both are UTF-8, so that no string is found to begin within a character.
 type stopper struct {
 	strings []string
 	rest    string // held back: it may be the beginning of one
 }
 
-// push adds a piece. It returns the text that is surely before any of the strings, and the string that was found.
+// push adds a piece. It returns the text that is certainly before any of the strings, and the string that was found.
 func (p *stopper) push(piece string) (text, found string) {
 	if len(p.strings) == 0 {
 		return piece, ""

@@ -84,14 +84,18 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			*m = gguf.Metadata{}
 			m.Set("general.architecture", "clip")
 			return nil
-		}, `FILE: model: general.architecture is "clip", this package runs "gemma4" (this is the image and sound part (mmproj), which goes beside the model; open the text model's own file)`},
-		{func(_ *gguf.Metadata, tensors []gguf.Source) []gguf.Source { return nil }, "FILE: model: token_embd.weight is missing: is the file a vocabulary, or one part of a split model?"},
+		},
+			`FILE: model: general.architecture is "clip", this package runs "gemma4" (this is the image and sound part (mmproj), which ` +
+				`goes beside the model; open the text model's own file)`},
+		{func(_ *gguf.Metadata, tensors []gguf.Source) []gguf.Source { return nil },
+			"FILE: model: token_embd.weight is missing: is the file a vocabulary, or one part of a split model?"},
 		{func(_ *gguf.Metadata, tensors []gguf.Source) []gguf.Source { return tensors[1:] }, "FILE: model: token_embd.weight is missing"},
 		{with("gemma4.block_count", uint32(0)), "FILE: model: gemma4.block_count is 0, expected 1 to 1024"},
 		{without("gemma4.block_count"), "model: gguf: FILE: metadata key gemma4.block_count: missing"},
 		{without("tokenizer.ggml.tokens"), "tokenizer: gguf: FILE: metadata key tokenizer.ggml.tokens: missing"},
 		{with("tokenizer.ggml.model", "gpt2"), `FILE: tokenizer: tokenizer.ggml.model is "gpt2", expected "gemma4"`},
-		{with("tokenizer.ggml.bos_token_id", uint32(512)), "FILE: tokenizer: tokenizer.ggml.bos_token_id is 512, expected an id below the vocabulary's size 512"},
+		{with("tokenizer.ggml.bos_token_id", uint32(512)),
+			"FILE: tokenizer: tokenizer.ggml.bos_token_id is 512, expected an id below the vocabulary's size 512"},
 		{func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
 			tensors[0] = gguf.NewSource("token_embd.weight", gguf.F16, []int{8, 511}, make([]byte, 2*8*511))
 			return tensors
@@ -116,20 +120,22 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 	for _, threads := range []int{-1, math.MaxInt} {
-		if _, err := (gemma4.Loader{Threads: threads}).OpenBytes(altered(t, shape("dense"), nil)); err == nil || !strings.Contains(err.Error(), "threads, expected 0 to 4096") {
+		if _, err := (gemma4.Loader{Threads: threads}).OpenBytes(altered(t, shape("dense"), nil)); err == nil ||
+			!strings.Contains(err.Error(), "threads, expected 0 to 4096") {
 			t.Errorf("%d threads: error %v", threads, err)
 		}
 	}
 	t.Run("vocabulary alone", func(t *testing.T) {
 		path := testdata.Shared(t, "golden", "tokenizer", "gemma4-vocab.gguf")
-		if _, err := gemma4.Open(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "the file has no weights") {
+		if _, err := gemma4.Open(path); err == nil || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), "the file has no weights") {
 			t.Errorf("error %v", err)
 		}
 	})
 }
 
-// TestOpeningTakesBoundedMemory holds files of the real size and those made to take much to the bound: the live heap grows
-// by at most 4 times the metadata's bytes (all that stands before the weights) and 64 MB, at any moment of the opening.
+// TestOpeningTakesBoundedMemory checks files of the real size, and those made to take a lot, against the bound: the live heap grows by at
+// most 4 times the metadata's bytes (all that precedes the weights) and 64 MB, at any moment of the opening.
 func TestOpeningTakesBoundedMemory(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("takes long in emulators, and tells nothing else there")
@@ -262,8 +268,8 @@ func product(dims []int) int {
 	return n
 }
 
-// grown calls f and returns by how much the live heap grew at most on the way, as the collector saw it, which runs whenever
-// a tenth was added; and how much was allocated in all.
+// grown calls f and returns the most by which the live heap grew on the way, as seen by the collector, which runs whenever a tenth was
+// added, and how much was allocated in all.
 func grown(f func()) (peak, total int64) {
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
@@ -325,7 +331,8 @@ func TestFileCutUnderARunningModel(t *testing.T) {
 				"writing":                  generated,
 				"perplexity":               perplexity,
 			} {
-				if !errors.Is(err, tensor.ErrFault) || !strings.HasPrefix(err.Error(), "gemma4: ") || !strings.Contains(err.Error(), path+": tensor ") {
+				if !errors.Is(err, tensor.ErrFault) || !strings.HasPrefix(err.Error(), "gemma4: ") ||
+					!strings.Contains(err.Error(), path+": tensor ") {
 					t.Errorf("%s cut to %d of %d bytes, %s: error %v", kind, cut, len(data), what, err)
 				}
 			}
@@ -345,7 +352,7 @@ func TestFileCutUnderARunningModel(t *testing.T) {
 	}
 }
 
-// TestReaderThatFails: single rows of the table of per-layer embeddings are read while the model runs.
+// TestReaderThatFails: single rows of the per-layer embeddings are read while the model runs.
 func TestReaderThatFails(t *testing.T) {
 	data := altered(t, shape("e"), nil)
 	r := &faulty{Reader: bytes.NewReader(data)}
@@ -357,7 +364,8 @@ func TestReaderThatFails(t *testing.T) {
 	s := newSession(t, m, gemma4.SessionOptions{})
 	in := gemma4.Input{Tokens: []int32{2, 300, 301}}
 	r.err = io.ErrClosedPipe
-	if err := s.Read(ctx, in); !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(err.Error(), "per_layer_token_embd.weight, row 2") || s.Len() != 0 {
+	if err := s.Read(ctx, in); !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(err.Error(), "per_layer_token_embd.weight, row 2") ||
+		s.Len() != 0 {
 		t.Errorf("error %v, %d positions", err, s.Len())
 	}
 	r.err = nil
@@ -465,7 +473,8 @@ func run(t testing.TB, data []byte) (written int) {
 	}
 	defer s.Close()
 	last := int32(m.Config().Vocabulary - 1)
-	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: []int32{0, last / 2, last}}}, gemma4.GenerateOptions{MaxTokens: 2, LogProbs: 1}) {
+	for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: []int32{0, last / 2, last}}},
+		gemma4.GenerateOptions{MaxTokens: 2, LogProbs: 1}) {
 		check(err)
 		if err != nil {
 			break
@@ -478,8 +487,8 @@ func run(t testing.TB, data []byte) (written int) {
 	return written
 }
 
-// FuzzAlteredModel changes models that are right, by a few bytes each: in their shape, so that they stay right, and then in
-// metadata and tensors. Unlike bytes at random this gets past the container.
+// FuzzAlteredModel changes valid models, by a few bytes each: in their shape, so that they stay valid, and then in metadata and tensors.
+// Unlike random bytes this gets past the container.
 func FuzzAlteredModel(f *testing.F) {
 	f.Add(uint8(0), []byte(nil), []byte(nil))
 	f.Add(uint8(1), []byte{1, 3, 5, 2, 9, 4}, []byte{0, 1, 0})
@@ -516,7 +525,8 @@ func FuzzAlteredModel(f *testing.F) {
 
 // reshape changes one field.
 func reshape(c *synth.Config, field byte, v int) {
-	fields := []*int{&c.Context, &c.Width, &c.HeadSize, &c.HeadSizeSliding, &c.Window, &c.SharedKV, &c.PerLayer, &c.Experts, &c.ExpertsUsed, &c.ExpertWidth}
+	fields := []*int{&c.Context, &c.Width, &c.HeadSize, &c.HeadSizeSliding, &c.Window, &c.SharedKV, &c.PerLayer, &c.Experts, &c.ExpertsUsed,
+		&c.ExpertWidth}
 	lists := []*[]int{&c.Heads, &c.KVHeads, &c.MLP}
 	flags := []*bool{&c.Head, &c.SplitExperts, &c.Scales, &c.IdleKV, &c.KeysAsValues}
 	switch i := int(field) % (len(fields) + len(lists) + len(flags) + 2); {
@@ -540,7 +550,8 @@ func reshape(c *synth.Config, field byte, v int) {
 }
 
 // numbers are those at which something changes.
-var numbers = []int64{0, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 64, 255, 511, 512, 513, 1 << 16, 1 << 18, 1 << 20, 1 << 28, 1<<31 - 1, 1 << 31, 1 << 40, math.MaxInt64, -1, -2, math.MinInt32, math.MinInt64}
+var numbers = []int64{0, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 64, 255, 511, 512, 513, 1 << 16, 1 << 18, 1 << 20, 1 << 28, 1<<31 - 1, 1 << 31,
+	1 << 40, math.MaxInt64, -1, -2, math.MinInt32, math.MinInt64}
 
 // alter changes one key or tensor, chosen by which, in the way that how says.
 func alter(m *gguf.Metadata, tensors []gguf.Source, how, which, v byte) []gguf.Source {
@@ -570,7 +581,7 @@ func alter(m *gguf.Metadata, tensors []gguf.Source, how, which, v byte) []gguf.S
 	case 7:
 		*s = filled(s.Name, gguf.Type(v%43), s.Dims, v)
 	case 8:
-		*s = filled(s.Name, s.Type, s.Dims, v) // with what may be infinite or no number
+		*s = filled(s.Name, s.Type, s.Dims, v) // with what may be infinite or NaN
 	}
 	return tensors
 }

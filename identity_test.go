@@ -60,8 +60,8 @@ func alone(t testing.TB, m *gemma4.Model, f gemma4.CacheFormat, in []gemma4.Inpu
 	return o
 }
 
-// TestTwoPicturesAreTwoTexts: where another picture, or one without an ID, stands in the place of one, nothing from there on is used again;
-// with the same ID all is, pictures and what follows them, and what comes out has the bits of a cold start.
+// TestTwoPicturesAreTwoTexts: where a picture is replaced by another one, or one without an ID, nothing from there on is used again; with
+// the same ID all is, pictures and what follows them, and what comes out has the bits of a cold start.
 func TestTwoPicturesAreTwoTexts(t *testing.T) {
 	for _, spec := range []string{"micro-dense:f32", "micro-e:q8_0"} {
 		m := openSynthetic(t, spec)
@@ -154,8 +154,8 @@ func TestTwoPicturesAreTwoTexts(t *testing.T) {
 	}
 }
 
-// TestNoSessionBeginsWithinAPicture: where the window of what two texts have in common is gone, and the last one that is held ends in a
-// picture, which sees all of itself, a session begins before it.
+// TestNoSessionBeginsWithinAPicture: if the window at the end of what two texts have in common is gone, and the last window that is held
+// ends in a picture, which sees all of itself, a session begins before the picture.
 func TestNoSessionBeginsWithinAPicture(t *testing.T) {
 	for _, spec := range []string{"micro-dense:f32", "micro-e:f32"} {
 		m := openSynthetic(t, spec)
@@ -184,7 +184,8 @@ func TestNoSessionBeginsWithinAPicture(t *testing.T) {
 			other := newSession(t, m, o)
 			got, err := outcomeOfInput(other, test.in...)
 			if n := other.Result().Reused; err != nil || !got.equal(want) || n != test.kept {
-				t.Errorf("%s, PrefixCache: %d positions are used again, expected %d, or not what a session of its own gives: %v", spec, n, test.kept, err)
+				t.Errorf("%s, PrefixCache: %d positions are used again, expected %d, or not what a session of its own gives: %v", spec, n,
+					test.kept, err)
 			}
 			rest, err := s.ReuseInput(test.in...)
 			if err != nil || s.Len() != test.kept {
@@ -198,7 +199,7 @@ func TestNoSessionBeginsWithinAPicture(t *testing.T) {
 	}
 }
 
-// TestASoundGoesOnWithinIt: the positions of a sound see only what is before them, so that one that was read in part is read on.
+// TestASoundGoesOnWithinIt: the positions of a sound see only what is before them, so that reading can resume in the middle of one.
 func TestASoundGoesOnWithinIt(t *testing.T) {
 	m := openSynthetic(t, "micro-dense:f32")
 	in := []gemma4.Input{few(30, 1), {Embeddings: soft(m, 60, 1), ID: 1}, few(30, 2)}
@@ -209,7 +210,7 @@ func TestASoundGoesOnWithinIt(t *testing.T) {
 	if n := rewind(t, s, 47); n != 47 {
 		t.Fatalf("%d positions are left", n)
 	}
-	for range 2 { // what is read on is known again, too
+	for range 2 { // what is read then is recognised, too
 		rest, err := s.ReuseInput(in...)
 		if err != nil {
 			t.Fatal(err)

@@ -10,11 +10,11 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// levelNames are the names that GEMMA4_CPU may have, on any machine. Those of one architecture stand in ascending order.
+// levelNames are the names that GEMMA4_CPU may have, on any machine. Those of one architecture are in ascending order.
 var levelNames = []string{"portable", "avx2", "avx512", "amx", "neon", "dotprod", "i8mm"}
 
 // Levels returns the tables of inner loops that this machine runs, the slowest first. The first is tensor.Portable(). The tables are the
-// caller's own; what their pointers lead to must not be changed.
+// caller's own; what they point to must not be changed.
 func Levels() []*tensor.Kernels {
 	levels := []*tensor.Kernels{tensor.Portable()}
 	for _, level := range levelsWith(machine.Supports) {
@@ -23,7 +23,7 @@ func Levels() []*tensor.Kernels {
 	return levels
 }
 
-// level makes a table that is built when it is first asked for, once per process, and never changed: callers get copies.
+// level returns a function for a table that is built when first asked for, once per process, and never changed: callers get copies.
 func level(name string, build func() *tensor.Kernels) func() *tensor.Kernels {
 	return sync.OnceValue(func() *tensor.Kernels {
 		k := build()
@@ -59,7 +59,7 @@ func BestKernels() (*tensor.Kernels, error) {
 	return best, nil
 }
 
-// exact takes from a table all that rounds activations: what is left decodes weights and multiplies floats.
+// exact removes from a table all that rounds activations: what is left decodes weights and multiplies floats.
 func exact(k *tensor.Kernels) *tensor.Kernels {
 	k.Rows, k.FloatRows, k.Panels, k.FloatPanels = tensor.PerFormat[tensor.RowKernel]{}, tensor.PerFormat[tensor.FloatRowKernel]{}, nil, nil
 	return k
@@ -73,8 +73,8 @@ func (l Loader) kernels() (*tensor.Kernels, error) {
 	return best, err
 }
 
-// mixing puts a loop over pieces of 64 numbers into the table.
-func mixing(k *tensor.Kernels, loop func(x *float32, pieces int)) {
+// mixing puts a Hadamard transform of units of 64 numbers into the table.
+func mixing(k *tensor.Kernels, loop func(x *float32, units int)) {
 	portable := k.Hadamard
 	k.Hadamard = func(x []float32) {
 		if len(x)%64 != 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// levelsWith returns the levels above the portable one that run where there are these features, in ascending order. A feature counts only
+// levelsWith returns the levels above the portable one that run on these features, in ascending order. A feature counts only
 // if the operating system saves the registers it needs.
 func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 	var levels []*tensor.Kernels
@@ -53,9 +53,9 @@ var amx = level("amx", func() *tensor.Kernels {
 	return k
 })
 
-// vectors are the loops of one level, over operands whose bounds have been checked. What they compute is said in
-// tensor.Kernels, in which order in the assembly. Callers hand over a row or a slice of one: of 2¹⁸ elements, a vocabulary, the slowest
-// (GELU on AVX2) takes a tenth of a millisecond, so nothing is cut here.
+// vectors are the loops of one level, over operands whose bounds have been checked. tensor.Kernels says what they compute, the assembly in
+// which order. Callers hand over the vector of one position or a slice of it: for 2¹⁸ elements, a vocabulary, the slowest (GELU on AVX2)
+// takes a tenth of a millisecond, so nothing is cut here.
 type vectors struct {
 	dot       func(a, b *float32, n int) float32
 	addScaled func(dst, x *float32, n int, s float32)
@@ -162,7 +162,7 @@ func (v *vectors) install(k *tensor.Kernels) {
 	}
 }
 
-// halves makes a decoder of a loop over numbers of two bytes.
+// halves makes a decoder from a loop over numbers of two bytes.
 func halves(loop func(dst *float32, src *byte, n int)) func(dst []float32, src []byte) {
 	return func(dst []float32, src []byte) {
 		loop(first(dst), first(src[:2*len(dst)]), len(dst))
@@ -171,7 +171,7 @@ func halves(loop func(dst *float32, src *byte, n int)) func(dst []float32, src [
 
 func first[T any](s []T) *T { return unsafe.SliceData(s) }
 
-// The roofline of reading: as fast as the level can, and nothing else. That of multiplying stands beside the panels.
+// The roofline of reading: as fast as the level can, and nothing else. That of multiplying is beside the panels, in internal/kernels.
 
 // sumBlock is how many bytes one round of the sum loops reads.
 const sumBlock = 256
@@ -250,7 +250,7 @@ func encodeQ8_0AVX2(dst *byte, x *float32, blocks int)
 func encodeQ4_0AVX2(dst *byte, x *float32, blocks int)
 
 //go:noescape
-func hadamardAVX2(x *float32, pieces int)
+func hadamardAVX2(x *float32, units int)
 
 //go:noescape
 func quantizeAVX2(dst *tensor.Q8, x *float32, n int)

@@ -874,12 +874,12 @@ LANES8(eighth, 0x3E0000003E000000)
 	VMULPS eighth<>(SB), y, y; \
 	VMOVUPS y, (32*(i))(DI)
 
-// func hadamardAVX2(x *float32, pieces int)
+// func hadamardAVX2(x *float32, units int)
 //
 // The order of sums is that of the portable function: numbers 1 apart first, then 2, 4 and so on.
 TEXT ·hadamardAVX2(SB), NOSPLIT, $0-16
 	MOVQ x+0(FP), DI
-	MOVQ pieces+8(FP), CX
+	MOVQ units+8(FP), CX
 next:
 	DECQ CX
 	JLT  done

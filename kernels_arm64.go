@@ -10,7 +10,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// levelsWith returns the levels above the portable one that run where there are these features, in ascending order.
+// levelsWith returns the levels above the portable one that run on these features, in ascending order.
 func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 	levels := []*tensor.Kernels{neon()}
 	if supports(cpuid.ASIMDDP) {
@@ -60,8 +60,8 @@ var i8mm = level("i8mm", func() *tensor.Kernels {
 	return k
 })
 
-// Elementwise. The functions in assembly take lengths of which the comments tell; what is left over is padded, or left to the
-// portable function where that gives the same bits.
+// Elementwise. The functions in assembly take the lengths that their comments give; what is left over is padded, or left to the portable
+// function where that gives the same bits.
 
 func dot(a, b []float32) float32 {
 	b = b[:len(a)]
@@ -277,7 +277,7 @@ func scaleNEON(dst, x *float32, n int, s float32)
 //go:noescape
 func scaleByNEON(dst, x, weight *float32, n int, s float32)
 
-// rotateNEON turns n pairs of low and high, a multiple of 4.
+// rotateNEON rotates n pairs of low and high, a multiple of 4.
 //
 //go:noescape
 func rotateNEON(low, high, cos, sin *float32, n int)
@@ -310,10 +310,10 @@ func encodeQ8_0NEON(dst *byte, x *float32, blocks int)
 //go:noescape
 func encodeQ4_0NEON(dst *byte, x *float32, blocks int)
 
-// hadamardNEON transforms 64 numbers per piece.
+// hadamardNEON transforms 64 numbers per unit.
 //
 //go:noescape
-func hadamardNEON(x *float32, pieces int)
+func hadamardNEON(x *float32, units int)
 
 // decodeF16NEON and decodeBF16NEON set n numbers, a multiple of 8, to the halves of src.
 //

@@ -552,11 +552,11 @@ infinite:
 	FMULI(b, b, 16, 0); \
 	FSTPQ (fa, fb), i(R0)
 
-// func hadamardNEON(x *float32, pieces int)
+// func hadamardNEON(x *float32, units int)
 // The order of sums is that of the portable function: numbers 1 apart first, then 2, 4 and so on.
 TEXT ·hadamardNEON(SB), NOSPLIT, $0-16
 	MOVD x+0(FP), R0
-	MOVD pieces+8(FP), R1
+	MOVD units+8(FP), R1
 	MOVD $0xBF8000003F800000, R2 // 1, −1
 	MOVD $0x3F8000003F800000, R3 // 1, 1
 	MOVD $0xBF800000BF800000, R4 // −1, −1
@@ -681,7 +681,7 @@ GLOBL exponential<>(SB), (NOPTR|RODATA), $60
 	VLD1R.P 4(R9), [V25.S4]        \
 	VLD1R.P 4(R9), [V26.S4]        \
 	VLD1R.P 4(R9), [V27.S4]        \
-	VLD1R.P 4(R9), [V28.S4] // and R9 points behind it
+	VLD1R.P 4(R9), [V28.S4] // and R9 points past it
 
 // EXPM1 sets V1 to e^r − 1 and V2 to n, for t in V0. NaN gives NaN and n = 0.
 #define EXPM1 \

@@ -135,7 +135,8 @@ func TestRotationKernelsOfARM(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 9))
 		for _, half := range append([]int{0}, kerneltest.Lengths...) {
 			for _, atEnd := range []bool{true, false} {
-				x, cos, sin := kerneltest.Guarded[float32](t, 2*half, atEnd), kerneltest.Guarded[float32](t, half, atEnd), kerneltest.Guarded[float32](t, half, atEnd)
+				x, cos, sin := kerneltest.Guarded[float32](t, 2*half, atEnd), kerneltest.Guarded[float32](t, half, atEnd),
+					kerneltest.Guarded[float32](t, half, atEnd)
 				copy(x, kerneltest.Gaussian(r, 2*half))
 				for i := range cos {
 					s, c := math.Sincos(r.Float64() * 7)

@@ -8,5 +8,5 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// levelsWith: where there is no assembly the portable loops are all there is.
+// levelsWith returns nothing: without assembly there are only the portable loops.
 func levelsWith(func(...cpuid.FeatureID) bool) []*tensor.Kernels { return nil }

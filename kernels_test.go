@@ -20,7 +20,7 @@ import (
 // Every loop of every level that this machine runs is compared with the portable function of its arithmetic, on random and edge inputs,
 // at lengths that reach every tail and at odd addresses. Products, attention and decoders are tested in internal/kernels.
 
-// emulated is the level that an emulator has this machine run, if any.
+// emulated is the level that this machine runs in an emulator, if any.
 var emulated func() *tensor.Kernels
 
 // levels are those to test: the machine's or, under an emulator, which is slow, the portable and the emulated one.
@@ -87,7 +87,8 @@ func TestTablesAreTheCallersOwn(t *testing.T) {
 		name := k.Name
 		k.Name, k.Dot, k.Panels = "changed", nil, nil
 		exact(k)
-		if again := Levels()[i]; again.Name != name || again.Dot == nil || again.Panels == nil && i > 0 || i > 0 && again.Rows[tensor.Q8_0] == nil {
+		if again := Levels()[i]; again.Name != name || again.Dot == nil || again.Panels == nil && i > 0 || i > 0 &&
+			again.Rows[tensor.Q8_0] == nil {
 			t.Errorf("%s: a table of an earlier call was changed, and this one with it", name)
 		}
 	}
@@ -148,7 +149,8 @@ func TestAddScaledKernels(t *testing.T) {
 						if p > math.MaxFloat32 || sum > math.MaxFloat32 {
 							continue // the rounded product overflows where the sum need not
 						}
-						kerneltest.Within(t, fmt.Sprintf("%v + %v·%v", a[i], s, x[i]), float64(got[i]), float64(want[i]), 0x1p-24*p+0x1p-23*sum+0x1p-149)
+						kerneltest.Within(t, fmt.Sprintf("%v + %v·%v", a[i], s, x[i]), float64(got[i]), float64(want[i]),
+							0x1p-24*p+0x1p-23*sum+0x1p-149)
 						one := []float32{a[i]}
 						k.AddScaled(one, x[i:i+1], s)
 						kerneltest.Equal(t, got[i:i+1], one, "%v + %v·%v at %d of %d", a[i], s, x[i], i, n)
@@ -257,8 +259,8 @@ func TestRotateKernels(t *testing.T) {
 	})
 }
 
-// elementwise tests that a function of single elements gives each the same bits wherever it stands, touches nothing else and
-// agrees with the portable one up to the tolerance of the element.
+// elementwise tests that a function of single elements gives each the same bits wherever it is, touches nothing else and agrees with the
+// portable one up to the tolerance of the element.
 func elementwise(t *testing.T, call, ref func(x, y []float32), tolerance func(x, y, want float64) float64) {
 	r := rand.New(rand.NewPCG(5, 21))
 	kerneltest.Fences(t, func(f kerneltest.Fence) {
@@ -319,9 +321,9 @@ func geluOf(x float64) float64 {
 	return x / (1 + math.Exp(-2*c*(x+0.044715*x*x*x)))
 }
 
-// What GELU owes: t = k1·x + k2·x³ is off by 3 roundings of its size (two constants, x², one sum; the product is exact in r), which
-// 2^t turns into 3·2⁻²⁴·ln 2·|t| of relative error, at most that of the whole; 2^r is off by 1.5 units, the sum, the quotient and the product by
-// half a one each. Below −10.06 (t = 128) and where 2^t overflows there is 0 instead of less than 2⁻¹²⁴.
+// What GELU owes: t = k1·x + k2·x³ is off by 3 roundings of its size (two constants, x², one sum; the product is exact in r), which 2^t
+// turns into 3·2⁻²⁴·ln 2·|t| of relative error, at most that of the whole; 2^r is off by 1.5 units, the sum, the quotient and the product
+// by half a one each. Below −10.06 (t = 128) and where 2^t overflows there is 0 instead of less than 2⁻¹²⁴.
 func geluTolerance(x, y float64) float64 {
 	t := math.Abs(2.302208*x + 0.102943*x*x*x)
 	return math.Abs(y) * ((3*math.Ln2*min(t, 128)+3)*0x1p-24*1.01*math.Abs(geluOf(x)) + 0x1p-123)
@@ -529,7 +531,8 @@ func TestQuantizeKernels(t *testing.T) {
 			k.Quantize(got, f.Floats(x))
 			for i := range want {
 				if got[i].Q != want[i].Q || got[i].NegSum != want[i].NegSum {
-					t.Fatalf("%d numbers, unit %d of %v: values %v, sums %v, want %v and %v", len(x), i, x[64*i:min(64*i+64, len(x))], got[i].Q, got[i].NegSum, want[i].Q, want[i].NegSum)
+					t.Fatalf("%d numbers, unit %d of %v: values %v, sums %v, want %v and %v", len(x), i, x[64*i:min(64*i+64, len(x))],
+						got[i].Q, got[i].NegSum, want[i].Q, want[i].NegSum)
 				}
 				for l := range want[i].Scale {
 					if math.Float32bits(got[i].Scale[l]) != math.Float32bits(want[i].Scale[l]) {
@@ -577,7 +580,7 @@ func TestQuantizeKernels(t *testing.T) {
 	})
 }
 
-// TestElementsAreTheSameAtAllLevels: what is not a sum has the same bits above the portable level.
+// TestElementsAreTheSameAtAllLevels: what is not a sum has the same bits at all levels above the portable one.
 func TestElementsAreTheSameAtAllLevels(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 21))
 	x, y := append(kerneltest.Strange(r, 5000), kerneltest.Gaussian(r, 5000)...), kerneltest.Gaussian(r, 10000)
@@ -657,7 +660,7 @@ func TestDecodeHalvesKernels(t *testing.T) {
 	})
 }
 
-// TestHadamardKernels: to the last bit, but for which NaN, on kerneltest.Lengths that the portable function is left with as well.
+// TestHadamardKernels: to the last bit, except for which NaN, also on those of kerneltest.Lengths that are left to the portable function.
 func TestHadamardKernels(t *testing.T) {
 	ref := tensor.Portable()
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
@@ -690,8 +693,8 @@ func TestHadamardKernels(t *testing.T) {
 	})
 }
 
-// TestEncodeBlockKernels: to the letter, on numbers that lie halfway between two steps or next to it, on scales that are subnormal or
-// whose inverse is infinite, and on what is not finite, at each place.
+// TestEncodeBlockKernels: exactly, on numbers that lie halfway between two codes or next to it, on scales that are subnormal or whose
+// inverse is infinite, and on what is not finite, at each place.
 func TestEncodeBlockKernels(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		for _, c := range []struct {
@@ -766,7 +769,8 @@ func testEncode(t *testing.T, k *tensor.Kernels, format tensor.Format, steps flo
 			}
 		}
 		for i := range x { // one of them alone, and among others
-			for _, v := range []float32{0, 1, -1, float32(math.Copysign(0, -1)), 0x1p-149, math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.Float32frombits(0xFF800001)} {
+			for _, v := range []float32{0, 1, -1, float32(math.Copysign(0, -1)), 0x1p-149, math.MaxFloat32, float32(math.Inf(1)),
+				float32(math.Inf(-1)), float32(math.NaN()), math.Float32frombits(0xFF800001)} {
 				clear(x)
 				x[i] = v
 				check(x)

@@ -74,7 +74,7 @@ func (g *goldenModel) open(t *testing.T, k *tensor.Kernels, workers int) *model.
 	return m
 }
 
-// sequence is one with a pass of its own.
+// sequence is a model.Sequence with a pass of its own.
 type sequence struct {
 	*model.Sequence
 	pass *model.Pass
@@ -111,7 +111,7 @@ func readAll(t *testing.T, s *sequence, ids []int32) (out []float32) {
 	return out
 }
 
-// writeAll returns the logits of all positions of a text that is written, so many tokens at a time.
+// writeAll returns the logits of all positions of a text that is decoded, that many tokens at a time.
 func writeAll(t *testing.T, s *sequence, ids []int32, step int) (out []float32) {
 	t.Helper()
 	for ; len(ids) > 0; ids = ids[min(step, len(ids)):] {
@@ -155,7 +155,8 @@ func TestFloatModelsAreExactAtEveryLevel(t *testing.T) {
 			g := readGoldenModel(t, name)
 			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 				m := g.open(t, k, 2)
-				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs), "written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
+				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs),
+					"written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
 					worst := 0.0
 					for i := range g.logits {
 						worst = max(worst, math.Abs(float64(got[i])-float64(g.logits[i])))
@@ -180,7 +181,8 @@ func TestQuantisedModelsAtEveryLevel(t *testing.T) {
 			}
 			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 				m := g.open(t, k, 2)
-				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs), "written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
+				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs),
+					"written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
 					e, limit := medianRMS(got, g.logits, g.Vocab), limit
 					if k.Name == "amx" && role == "read" {
 						limit *= 0.5 / 1.15 // bf16 is twice as close
@@ -202,7 +204,8 @@ func TestExactArithmeticAtEveryLevel(t *testing.T) {
 			g := readGoldenModel(t, name)
 			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 				m := g.open(t, exact(k), 2)
-				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs), "written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
+				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs),
+					"written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
 					if e := medianRMS(got, g.logits, g.Vocab); !(e <= 1e-4) {
 						t.Errorf("%s: median error %g, at most 1e-4 is allowed", role, e)
 					}
@@ -212,7 +215,7 @@ func TestExactArithmeticAtEveryLevel(t *testing.T) {
 	}
 }
 
-// TestRolesDecideTheBits: what a token is decides its arithmetic, not how many go together, nor who is beside it.
+// TestRolesDecideTheBits: the role of a token decides its arithmetic, not how many go together, nor who is beside it.
 func TestRolesDecideTheBits(t *testing.T) {
 	for _, name := range []string{"micro-e", "micro-moe", "tiny-e-mix", "tiny-moe-q4_k_m", "tiny-dense-q4_0"} {
 		t.Run(name, func(t *testing.T) {
@@ -250,7 +253,8 @@ func TestRolesDecideTheBits(t *testing.T) {
 						done := make(chan struct{})
 						go func() {
 							defer close(done)
-							other.pass.Read(context.Background(), &model.Chunk{Sequence: other.Sequence, Input: []model.Input{{Tokens: g.IDs}}})
+							other.pass.Read(context.Background(),
+								&model.Chunk{Sequence: other.Sequence, Input: []model.Input{{Tokens: g.IDs}}})
 						}()
 						if got := readAll(t, s, g.IDs[len(g.IDs)-9:]); !sameBits(got, read[(len(g.IDs)-9)*g.Vocab:]) {
 							t.Errorf("%d workers: a prompt on a reused prefix has other bits", workers)
@@ -305,7 +309,7 @@ func packedAndPlain(t *testing.T, format tensor.Format) (packed, plain *gguf.Fil
 	return packed, plain
 }
 
-// logitsOf reads and writes a short text.
+// logitsOf prefills and decodes a short text.
 func logitsOf(t *testing.T, f *gguf.File, k *tensor.Kernels) (read, written []float32, vocabulary int) {
 	t.Helper()
 	m, err := model.New(f, model.Options{Kernels: k, Workers: 2})
@@ -358,7 +362,7 @@ func TestFormatsOfOneAndTwoBitsRunAtEveryLevel(t *testing.T) {
 	}
 }
 
-// TestWeightsReadWhenNeededAtEveryLevel compares a model whose weights stay behind a reader with the mapped one.
+// TestWeightsReadWhenNeededAtEveryLevel compares a model whose weights stay in a reader with the mapped one.
 func TestWeightsReadWhenNeededAtEveryLevel(t *testing.T) {
 	for _, name := range []string{"tiny-e-mix", "tiny-moe-q4_k_m", "micro-e"} {
 		t.Run(name, func(t *testing.T) {
@@ -390,8 +394,8 @@ func TestWeightsReadWhenNeededAtEveryLevel(t *testing.T) {
 	}
 }
 
-// TestCompanyChangesNothingAtAnyLevel takes seven texts of different lengths, depths and cache formats through a model, each alone and all in common
-// passes: prompts of three in a prefill, all in a decode. Models keep keys and values whole, tied or shared, or have experts.
+// TestCompanyChangesNothingAtAnyLevel takes seven texts of different lengths, depths and cache formats through a model, each alone and all
+// in common passes: prompts of three in a prefill, all in a decode. Models keep keys and values whole, tied or shared, or have experts.
 func TestCompanyChangesNothingAtAnyLevel(t *testing.T) {
 	for _, spec := range []string{"tiny-e:q4_0", "tiny-moe:q4_0", "tiny-dense:q8_0", "26b-narrow:q4_0"} {
 		t.Run(spec, func(t *testing.T) {
@@ -441,7 +445,7 @@ func TestCompanyChangesNothingAtAnyLevel(t *testing.T) {
 	}
 }
 
-// company takes the texts through the model, so many at a time, and returns of each all logits and hidden states that it wanted.
+// company takes the texts through the model, that many at a time, and returns all logits and hidden states that each wanted.
 func company(t *testing.T, m *model.Model, together int) (out [][]float32) {
 	lengths := []int{1, 40, 7, 530, 3, 270, 18}
 	if testing.Short() {
@@ -462,7 +466,7 @@ func company(t *testing.T, m *model.Model, together int) (out [][]float32) {
 	}
 	out = make([][]float32, len(texts))
 	p := m.NewPass()
-	// step gives each text so many tokens and takes them through the model, at most so many texts at a time.
+	// step gives each text that many tokens and takes them through the model, at most so many texts at a time.
 	step := func(pass func(context.Context, ...*model.Chunk) error, most int, count func(i int) int, want func(i, left int) bool) {
 		t.Helper()
 		for i, c := range texts {

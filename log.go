@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// silent is the logger of those who gave none.
+// silent is the logger where none was given.
 var silent = slog.New(slog.DiscardHandler)
 
 // logOpened tells what was opened, and how it runs.
@@ -25,7 +25,7 @@ func (m *Model) logOpened(file, why string) {
 	}
 }
 
-// logRewind tells of positions of a text that are to be read again because the history does not hold them.
+// logRewind tells of positions of a text that have to be read again because the history does not hold them.
 func (s *Session) logRewind(wanted, left int) {
 	if left < wanted {
 		s.m.log.Debug("rewound further than wanted", "wanted", wanted, "left", left)

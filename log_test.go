@@ -57,7 +57,8 @@ func (j *journal) take(t *testing.T, message string) map[string]any {
 func TestTheLoggerIsToldWhatWasOpenedAndHowItRuns(t *testing.T) {
 	projector, drafter := companions(t)
 	m, tensors := testdata.Drafter(t, 128, 2048, 128, 64)
-	path := filepath.Join(folder(t, map[string][]byte{"nano.gguf": nano.GGUF(), "mmproj.gguf": projector, "mtp-x.gguf": testdata.Bytes(t, m, tensors)}), "nano.gguf")
+	path := filepath.Join(folder(t,
+		map[string][]byte{"nano.gguf": nano.GGUF(), "mmproj.gguf": projector, "mtp-x.gguf": testdata.Bytes(t, m, tensors)}), "nano.gguf")
 	j := &journal{least: slog.LevelInfo}
 	model, err := gemma4.Loader{Threads: 3, Logger: slog.New(j)}.Open(path)
 	if err != nil {
@@ -65,8 +66,9 @@ func TestTheLoggerIsToldWhatWasOpenedAndHowItRuns(t *testing.T) {
 	}
 	info := model.Info()
 	opened := j.take(t, "model opened")
-	for key, want := range map[string]any{"file": path, "architecture": "gemma4", "name": info.Name, "bytes": info.Bytes, "parameters": info.Parameters,
-		"kernels": info.Level, "threads": int64(3), "why": "as Loader.Threads says", "context": int64(info.Context)} {
+	for key, want := range map[string]any{"file": path, "architecture": "gemma4", "name": info.Name, "bytes": info.Bytes,
+		"parameters": info.Parameters,
+		"kernels":    info.Level, "threads": int64(3), "why": "as Loader.Threads says", "context": int64(info.Context)} {
 		if opened[key] != want {
 			t.Errorf("%s is %v, expected %v", key, opened[key], want)
 		}
@@ -75,7 +77,8 @@ func TestTheLoggerIsToldWhatWasOpenedAndHowItRuns(t *testing.T) {
 		filepath.Base(v["file"].(string)) != "mmproj.gguf" {
 		t.Errorf("%v", v)
 	}
-	if v := j.take(t, "companion left"); v["kind"] != "drafter" || !strings.Contains(v["error"].(error).Error(), "embedding_length_out is 128") {
+	if v := j.take(t, "companion left"); v["kind"] != "drafter" ||
+		!strings.Contains(v["error"].(error).Error(), "embedding_length_out is 128") {
 		t.Errorf("%v", v)
 	}
 	model.Close()

@@ -32,7 +32,7 @@ func (c CacheFormat) format() (tensor.Format, error) {
 	return cacheFormats[c].format, nil
 }
 
-// String returns the name that MarshalText gives, or CacheFormat(9) for a number that is none.
+// String returns the name that MarshalText gives, or CacheFormat(9) for an unknown number.
 func (c CacheFormat) String() string {
 	if c < 0 || int(c) >= len(cacheFormats) {
 		return fmt.Sprintf("CacheFormat(%d)", int(c))
@@ -40,7 +40,7 @@ func (c CacheFormat) String() string {
 	return cacheFormats[c].name
 }
 
-// MarshalText returns f16, f32, q8_0 or q4_0. A number that is none is an error.
+// MarshalText returns f16, f32, q8_0 or q4_0. An unknown number is an error.
 func (c CacheFormat) MarshalText() ([]byte, error) {
 	_, err := c.format()
 	return []byte(c.String()), err
@@ -61,12 +61,13 @@ func (c *CacheFormat) UnmarshalText(text []byte) error {
 type Memory struct {
 	Weights int64 // the file: mapped, shared with other processes, given up by the system when memory is short; or read when needed
 	Cache   int64 // keys and values of one session whose context is full
-	History int64 // what a session keeps beside that of positions that its windows have left, unless SessionOptions.History says otherwise
+	// what a session keeps beside that, of positions that its windows have left behind, unless SessionOptions.History says otherwise
+	History int64
 }
 
 // Memory returns what the model and one session of the given context length take, before any of it is spent. The cache
 // is, for each layer that keeps keys and values, 2 · heads · head size values per position (where one projection gives both,
-// 5/8 of that): of every position in global layers, of the window and one step of a prompt in sliding ones, in pages of 128 positions.
+// 5/8 of that): of every position in global layers, of the window and one chunk of a prompt in sliding ones, in pages of 128 positions.
 func (m *Model) Memory(context int, c CacheFormat) (Memory, error) {
 	f, err := c.format()
 	if err != nil {
@@ -78,7 +79,7 @@ func (m *Model) Memory(context int, c CacheFormat) (Memory, error) {
 	return Memory{m.file.Size(), m.graph.CacheBytes(context, f, 0), historyWindows * m.graph.WindowBytes(f)}, nil
 }
 
-// shares sums tensors up by format.
+// shares sums up tensors by format.
 func shares(tensors []*gguf.Tensor) []FormatShare {
 	by := map[tensor.Format]*FormatShare{}
 	for _, t := range tensors {

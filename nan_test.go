@@ -66,7 +66,8 @@ func TestTheFirstLogitThatIsNaNIsAnError(t *testing.T) {
 			expect := func(what string, err error) {
 				t.Helper()
 				if err == nil || !strings.Contains(err.Error(), "is NaN") || s.Len() != 0 || len(s.Logits(nil)) != 0 {
-					t.Errorf("NaN in %s, cache %v, %s: error %v, %d positions, %d logits", x.Name, cache, what, err, s.Len(), len(s.Logits(nil)))
+					t.Errorf("NaN in %s, cache %v, %s: error %v, %d positions, %d logits", x.Name, cache, what, err, s.Len(),
+						len(s.Logits(nil)))
 				}
 			}
 			expect("read", s.Read(ctx, in...))

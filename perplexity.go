@@ -9,14 +9,14 @@ import (
 	"github.com/gogemma/gemma4/sampler"
 )
 
-// Perplexity tells how well a model foretells a text: the less each token surprises it, the smaller.
+// Perplexity tells how well a model predicts a text: the less each token surprises it, the smaller.
 type Perplexity struct {
-	Tokens int     // foretold
+	Tokens int     // predicted
 	Mean   float64 // negative log-likelihood of a token, in nats: Σ −ln p / Tokens
 	StdErr float64 // standard error of Mean, 0 for a single token
 }
 
-// Value returns the perplexity, exp(Mean): as if each token had been one of so many equally likely ones.
+// Value returns the perplexity, exp(Mean): as if each token had been one of that many equally likely ones.
 func (p Perplexity) Value() float64 { return math.Exp(p.Mean) }
 
 // ValueStdErr returns the standard error of Value, to first order Value · StdErr.
@@ -25,22 +25,23 @@ func (p Perplexity) ValueStdErr() float64 { return p.Value() * p.StdErr }
 // String returns perplexity, nats per token and their standard errors, such as
 // "perplexity 12.34 ± 0.56 (2.513 ± 0.045 nats per token, 1234 tokens)".
 func (p Perplexity) String() string {
-	return fmt.Sprintf("perplexity %.4f ± %.4f (%.5f ± %.5f nats per token, %d tokens)", p.Value(), p.ValueStdErr(), p.Mean, p.StdErr, p.Tokens)
+	return fmt.Sprintf("perplexity %.4f ± %.4f (%.5f ± %.5f nats per token, %d tokens)", p.Value(), p.ValueStdErr(), p.Mean, p.StdErr,
+		p.Tokens)
 }
 
-// Perplexity measures how well the model foretells a text of ids, which need not begin with BOS. The session forgets what
-// it held before and afterwards.
+// Perplexity measures how well the model predicts a text of ids, which need not begin with BOS. The session forgets what it held, both
+// before and afterwards.
 //
-// The text is cut into windows of as many tokens as the session's context holds. Each is read from the start, after a BOS
-// token, so that its token tᵢ is foretold by BOS, t₁ … tᵢ₋₁; and every token counts:
+// The text is cut into windows of as many tokens as the session's context holds. Each is read from the start, after a BOS token, so that
+// its token tᵢ is predicted from BOS, t₁ … tᵢ₋₁; and every token counts:
 //
 //	perplexity = exp(Σ −ln p(tᵢ | BOS, t₁ … tᵢ₋₁) / tokens)
 //
 // Other programs leave out the first half of each window and get smaller numbers. p is the model's own distribution, untouched by
 // sampling options.
 //
-// progress, which may be nil, is called after each token. After an error, the end of ctx among them, the result is that of
-// the tokens foretold until then.
+// progress, which may be nil, is called after each token. After an error, including the end of ctx, the result is that of the tokens
+// predicted until then.
 func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(done, total int)) (Perplexity, error) {
 	bos, vocabulary := s.m.tok.BOS(), s.m.Config().Vocabulary
 	if len(ids) > 0 && ids[0] == bos {

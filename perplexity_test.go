@@ -29,7 +29,7 @@ func perplexitySession(t *testing.T, context int) (*gemma4.Model, *gemma4.Sessio
 	return m, s
 }
 
-// nats returns −ln softmax(logits)[id], in the plainest way.
+// nats returns −ln softmax(logits)[id], in the simplest way.
 func nats(logits []float32, id int32) float64 {
 	sum, top := 0.0, float64(slices.Max(logits))
 	for _, x := range logits {

@@ -66,7 +66,8 @@ func TestPicturesAtEveryLevel(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n != len(want) || !(worst <= 1e-3) {
-					t.Errorf("%s at %s, batch %d: %d of %d logits, off by %g, at most 1e-3 is allowed", c.Logits, k.Name, batch, n, len(want), worst)
+					t.Errorf("%s at %s, batch %d: %d of %d logits, off by %g, at most 1e-3 is allowed", c.Logits, k.Name, batch, n,
+						len(want), worst)
 				}
 			}
 		}

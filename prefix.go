@@ -10,17 +10,17 @@ import (
 	"github.com/gogemma/gemma4/model"
 )
 
-// worthwhile is how many positions must be spared for a text to be kept, taken over or waited for: each text that goes on from a common
+// worthwhile is how many positions must be saved for a text to be kept, taken over or waited for: each text that continues a common
 // beginning has a copy of the last page.
 const worthwhile = 16
 
-// PrefixCache keeps the beginnings of texts that sessions have read, so that other sessions begin there and read only what is
-// different. Give it to sessions as SessionOptions.Prefixes; any number may share it, those of several models and cache formats
-// too, which keep their texts apart. Results have the same bytes as without it.
+// PrefixCache keeps the beginnings of texts that sessions have read, so that other sessions begin there and read only what is different.
+// Give it to sessions as SessionOptions.Prefixes; any number may share it, even of several models and cache formats, whose texts are kept
+// apart. Results have the same bytes as without it.
 //
 // What is kept: a prompt as it was read, up to the first token that was written or embedding without an ID; the end of its first turn, so
-// that an instruction is available as soon as it was read; and the places where texts part. Sessions that want to read the same beginning
-// at the same time wait for the first of them. No session begins within an image. The texts that were not used for longest make room for
+// that an instruction is available as soon as it has been read; and the places where texts part. Sessions that want to read the same
+// beginning at the same time wait for the first of them. No session begins within an image. The least recently used texts make room for
 // others.
 type PrefixCache struct {
 	limit int64
@@ -38,7 +38,7 @@ type PrefixCache struct {
 // PrefixStats tells what a [PrefixCache] has done and holds.
 type PrefixStats struct {
 	Hits     int64 // how often a session began with what another had read
-	Reused   int64 // positions that were not read because of it
+	Reused   int64 // positions that need not be read because of it
 	Computed int64 // positions that were read
 	Texts    int   // held now; they share their beginnings
 	Bytes    int64 // that their keys and values take
@@ -63,13 +63,13 @@ type reading struct {
 	prefixKind
 	text  prompt        // as far as its identities are known
 	from  int           // where it began
-	at    int           // how far it is
+	at    int           // how far it has come
 	keep  []int         // positions to be kept when it gets there
 	moved chan struct{} // closed when at changes
 }
 
-// NewPrefixCache returns an empty cache that holds at most the given number of bytes of keys and values. They come on top of
-// what sessions take; what a text shares with others or a session is there only once.
+// NewPrefixCache returns an empty cache that holds at most the given number of bytes of keys and values. They come on top of what sessions
+// take; what a text shares with others or with a session is there only once.
 func NewPrefixCache(bytes int64) *PrefixCache {
 	return &PrefixCache{limit: bytes, models: map[*engine]bool{}}
 }
@@ -83,7 +83,7 @@ func (p *PrefixCache) Stats() PrefixStats {
 	return s
 }
 
-// Close gives the cache's memory back. Sessions that were given it go on without. It is safe to close twice.
+// Close gives the cache's memory back. Sessions that use it continue without. It is safe to close twice.
 func (p *PrefixCache) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,8 +129,8 @@ func (p *PrefixCache) drop(which func(*cachedText) bool) {
 	})
 }
 
-// begin is called before a session that holds its whole text reads on. It waits for others that are reading the same, takes the
-// session to the longest beginning that is cached, and returns what is left to read. end must follow unless it fails.
+// begin is called before a session that holds its whole text reads on. It waits for others that are reading the same, takes the session to
+// the longest beginning that is cached, and returns what is left to read. Unless it fails, end must follow.
 func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Input, error) {
 	have, kind := len(s.ids), prefixKind{s.m.engine, s.options.Cache}
 	text := s.m.prompt(s.ids, in)
@@ -172,7 +172,7 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			p.touch(best)
 			p.stats.Hits++
 			p.stats.Reused += int64(n - have)
-			in = s.m.behind(in, n-have)
+			in = s.m.after(in, n-have)
 		}
 		s.reading = &reading{prefixKind: kind, text: text, from: n, at: n, moved: make(chan struct{}), keep: []int{common, known}}
 		if i := slices.IndexFunc(text.ids, s.m.endsTurn); i >= 0 {
@@ -184,8 +184,8 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 	return in, nil
 }
 
-// find returns the text with which the longest beginning of another is cached, how long that is, most at most, and how many positions are
-// common to it and any cached text, whether keys and values of them are held or not.
+// find returns the cached text that holds the longest beginning of the given one, how long that is, up to most, and how many positions the
+// given text has in common with any cached one, whether their keys and values are held or not.
 func (p *PrefixCache) find(kind prefixKind, text prompt, most int) (best *cachedText, n, common int) {
 	for _, t := range p.texts {
 		if t.prefixKind != kind {
@@ -193,7 +193,7 @@ func (p *PrefixCache) find(kind prefixKind, text prompt, most int) (best *cached
 		}
 		c := text.border(min(model.CommonLen(t.ids, text.ids), most))
 		common = max(common, c)
-		// Of equal ones the shortest, so that long ones grow old when only their beginnings are used.
+		// Of equally good ones the shortest, so that long ones grow old when only their beginnings are used.
 		if r := text.begin(c, t.text.Reach); r > n || r == n && best != nil && len(t.ids) < len(best.ids) {
 			best, n = t, r
 		}
@@ -227,7 +227,7 @@ func (p *PrefixCache) touch(t *cachedText) {
 	t.used = p.clock
 }
 
-// advance notes how far a reading is and wakes those who wait for it.
+// advance notes how far a reading has come and wakes those who wait for it.
 func (r *reading) advance(at int) {
 	r.at = at
 	close(r.moved)
@@ -249,7 +249,7 @@ func (p *PrefixCache) step(s *Session) {
 	r.advance(n)
 }
 
-// end keeps what the session has read, and lets those who wait for more go on.
+// end keeps what the session has read, and lets those who wait for more continue.
 func (p *PrefixCache) end(s *Session) {
 	r := s.reading
 	if r == nil {
@@ -274,7 +274,7 @@ func (s *Session) evicted(list []EvictInfo) {
 	}
 }
 
-// add keeps the first n positions of a text that was read, if that is worth it. It appends to evicted what had to go.
+// add keeps the first n positions of a text that was read, if that is worthwhile. It appends to evicted what had to go.
 func (p *PrefixCache) add(evicted []EvictInfo, r *reading, g *model.Sequence, n int) []EvictInfo {
 	if _, cached, _ := p.find(r.prefixKind, r.text, n); p.closed || n-cached < worthwhile || g.Reach(n) < n {
 		return evicted

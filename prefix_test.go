@@ -37,7 +37,7 @@ func system(t testing.TB, m *gemma4.Model, n int) []int32 {
 	return append(ids, tok.Encode("<turn|>\n<|turn>user\n", true)...)
 }
 
-// outcome is what a session makes of a prompt: all that a difference of one bit anywhere would change.
+// outcome is what a session makes of a prompt: everything that a difference of one bit anywhere would change.
 type outcome struct {
 	logits []float32
 	text   string
@@ -162,7 +162,7 @@ func TestPrefixIsReadOnceUnderLoad(t *testing.T) {
 	}
 }
 
-// TestWaitingForAPrefixEnds: with what is waited for, with its failure, or with the context of who waits.
+// TestWaitingForAPrefixEnds: with what is waited for, with its failure, or with the context of whoever waits.
 func TestWaitingForAPrefixEnds(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	text := words(400, 1)
@@ -215,7 +215,7 @@ func TestWaitingForAPrefixEnds(t *testing.T) {
 			for p.Awaited() < before+2 {
 				runtime.Gosched()
 			}
-			// Nobody waits for what the reader has left behind.
+			// Nobody waits for what the reader has already passed.
 			other := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
 			if err := other.Read(ctx, gemma4.Input{Tokens: slices.Concat(text[:150], words(3, 8))}); err != nil {
 				t.Error(err)
@@ -343,7 +343,7 @@ func TestOnlyWhatWasReadIsShared(t *testing.T) {
 			t.Errorf("%d positions reused, expected %d", r.Reused, test.reused)
 		}
 	}
-	// A picture behind a beginning that is cached.
+	// A picture after a beginning that is cached.
 	again := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
 	if err := again.Read(ctx, in...); err != nil {
 		t.Fatal(err)
@@ -499,7 +499,7 @@ func TestWritingWithAPrefixCacheAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestRestoredTextsAreNotShared: they may have been read on another machine, where numbers are rounded otherwise.
+// TestRestoredTextsAreNotShared: they may have been read on another machine, where numbers are rounded differently.
 func TestRestoredTextsAreNotShared(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	p := gemma4.NewPrefixCache(64 << 20)
@@ -556,8 +556,8 @@ func TestATextAboveTheLimitEvictsNoOther(t *testing.T) {
 	}
 }
 
-// Tokens before embeddings are kept when they have been read. Where the limit has no room for them then, it has when the windows of sliding
-// layers have left them, but no session could begin there.
+// Tokens before embeddings are kept as soon as they have been read. If the limit has no room for them then, it has once the windows of
+// sliding layers have moved past them, but no session could begin there.
 func TestATextWhoseWindowIsGoneIsNotKept(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	ids, soft := words(200, 1), make([]float32, 900*m.Config().Width)

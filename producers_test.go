@@ -42,7 +42,7 @@ func set(m *gguf.Metadata, key string, v any) {
 	}
 }
 
-// ollamas writes nano as ollama does: another name for the tokenizer, other types of tokens, no template, and the towers in the same file.
+// ollamas writes nano as ollama does: another name for the tokenizer, other token types, no template, and the towers in the same file.
 func ollamas(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
 	set(m, "tokenizer.ggml.model", "llama")
 	set(m, "tokenizer.ggml.pre", "gemma4")
@@ -73,7 +73,8 @@ func ollamas(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
 
 // optional leaves out what may be left out, and writes numbers in other types.
 func optional(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
-	for _, key := range []string{"attention.value_length", "attention.value_length_swa", "rope.dimension_count", "rope.dimension_count_swa", "rope.freq_base_swa"} {
+	for _, key := range []string{"attention.value_length", "attention.value_length_swa", "rope.dimension_count", "rope.dimension_count_swa",
+		"rope.freq_base_swa"} {
 		m.Delete("gemma4." + key)
 	}
 	pattern, _ := m.Bools("gemma4.attention.sliding_window_pattern")
@@ -122,7 +123,8 @@ func TestNanoOfOtherProducers(t *testing.T) {
 	var all questions
 	all.read(t)
 	ours := openNano(t, gemma4.Loader{})
-	for name, change := range map[string]func(*gguf.Metadata, []gguf.Source) []gguf.Source{"ollama": ollamas, "optional keys": optional, "attn_qkv": fused} {
+	for name, change := range map[string]func(*gguf.Metadata, []gguf.Source) []gguf.Source{"ollama": ollamas, "optional keys": optional,
+		"attn_qkv": fused} {
 		t.Run(name, func(t *testing.T) {
 			theirs, err := gemma4.OpenBytes(otherNano(t, change))
 			if err != nil {
@@ -151,7 +153,8 @@ func TestNanoOfOtherProducers(t *testing.T) {
 					}
 					logits = s.Logits(nil)
 					var b strings.Builder
-					for tok, err := range s.Generate(ctx, nil, gemma4.GenerateOptions{MaxTokens: 40, Sampling: sampler.Overrides{Temperature: new(0.0)}}) {
+					for tok, err := range s.Generate(ctx, nil,
+						gemma4.GenerateOptions{MaxTokens: 40, Sampling: sampler.Overrides{Temperature: new(0.0)}}) {
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -160,7 +163,8 @@ func TestNanoOfOtherProducers(t *testing.T) {
 					return logits, b.String()
 				}
 				wantLogits, want := answer(ours)
-				if logits, got := answer(theirs); got == "" || got != want || !slices.Equal(logits, wantLogits) || !strings.HasPrefix(q.Answer, got) {
+				if logits, got := answer(theirs); got == "" || got != want || !slices.Equal(logits, wantLogits) ||
+					!strings.HasPrefix(q.Answer, got) {
 					t.Errorf("question %d: %q, want %q, logits equal: %v", i, got, want, slices.Equal(logits, wantLogits))
 				}
 			}
@@ -182,7 +186,8 @@ func TestUnknownKeysOpenAtOnesOwnRisk(t *testing.T) {
 		set(m, "gemma4.rope.scaling.factor", float32(8))
 		return tensors
 	})
-	if _, err := gemma4.OpenBytes(data); !errors.Is(err, gemma4.ErrUnknown) || !strings.Contains(err.Error(), "key gemma4.rope.scaling.factor") {
+	if _, err := gemma4.OpenBytes(data); !errors.Is(err, gemma4.ErrUnknown) ||
+		!strings.Contains(err.Error(), "key gemma4.rope.scaling.factor") {
 		t.Errorf("error %v, want one that names the key", err)
 	}
 	m, err := gemma4.Loader{AllowUnknown: true}.OpenBytes(data)
@@ -192,7 +197,7 @@ func TestUnknownKeysOpenAtOnesOwnRisk(t *testing.T) {
 	m.Close()
 }
 
-// TestTemplatesWriteMarkupThatTheVocabularyKnows: the model would read as text what the file does not know as markup, and answer quietly as
+// TestTemplatesWriteMarkupThatTheVocabularyKnows: the model would read as text what the file does not know as markup, and quietly answer as
 // if no turn had begun.
 func TestTemplatesWriteMarkupThatTheVocabularyKnows(t *testing.T) {
 	vocabulary := func(change func(tokens []string, kinds []int32)) func(m *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
@@ -238,10 +243,12 @@ func TestTemplatesWriteMarkupThatTheVocabularyKnows(t *testing.T) {
 				if err != nil {
 					t.Errorf("%s of kind %d: %v", marker, kind, err)
 				}
-			} else if err == nil || !strings.Contains(err.Error(), "the chat template writes "+marker) || !strings.Contains(err.Error(), want) || len(c.Messages) > 0 {
+			} else if err == nil || !strings.Contains(err.Error(), "the chat template writes "+marker) ||
+				!strings.Contains(err.Error(), want) || len(c.Messages) > 0 {
 				t.Errorf("%s of kind %d: error %v, %d messages", marker, kind, err, len(c.Messages))
 			}
-			if err := newSession(t, m, gemma4.SessionOptions{}).Read(ctx, gemma4.Input{Tokens: m.Tokenizer().WithBOS(m.Tokenizer().Encode("Hello", true))}); err != nil {
+			if err := newSession(t, m, gemma4.SessionOptions{}).Read(ctx,
+				gemma4.Input{Tokens: m.Tokenizer().WithBOS(m.Tokenizer().Encode("Hello", true))}); err != nil {
 				t.Errorf("%s of kind %d, raw text: %v", marker, kind, err)
 			}
 			c.Close()

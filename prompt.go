@@ -10,12 +10,12 @@ import (
 // prompt is a text before it is read.
 type prompt struct {
 	ids    []identity
-	images []span // in it, which a session reads as a whole, ascending
+	images []span // in it, ascending, each of which a session reads as a whole
 }
 
 type span struct{ first, end int } // positions first to end-1
 
-// prompt returns the text that an input makes of one that is there.
+// prompt returns the text that an input turns an existing one into.
 func (m *Model) prompt(text []identity, in []Input) (p prompt) {
 	p.ids = slices.Clone(text)
 	for _, x := range in {
@@ -30,7 +30,7 @@ func (m *Model) prompt(text []identity, in []Input) (p prompt) {
 // known returns how many positions at the beginning have a known identity.
 func (p *prompt) known() int { return model.CommonLen(p.ids, p.ids) }
 
-// border returns the last position up to n that lies within no image.
+// border returns the last position up to n that does not lie within an image.
 func (p *prompt) border(n int) int {
 	if i := sort.Search(len(p.images), func(i int) bool { return p.images[i].end > n }); i < len(p.images) {
 		return min(n, p.images[i].first)
@@ -38,8 +38,8 @@ func (p *prompt) border(n int) int {
 	return n
 }
 
-// begin returns the last position up to n where a session can begin to read the text: within no image, and reach, which tells the same of
-// keys and values, allows it.
+// begin returns the last position up to n where a session can begin to read the text: it is not within an image, and reach, which tells the
+// same of keys and values, allows it.
 func (p *prompt) begin(n int, reach func(n int) int) int {
 	for n = max(0, n); ; {
 		b := p.border(reach(n))
@@ -50,8 +50,8 @@ func (p *prompt) begin(n int, reach func(n int) int) int {
 	}
 }
 
-// behind returns what is left of a prompt behind its first n positions, which end in no image.
-func (m *Model) behind(in []Input, n int) []Input {
+// after returns what is left of a prompt after its first n positions, which do not end within an image.
+func (m *Model) after(in []Input, n int) []Input {
 	if n > 0 {
 		_, in = m.graph.Cut(in, n)
 	}
@@ -64,10 +64,10 @@ func (m *Model) endsTurn(x identity) bool {
 	return ok && m.tok.IsEnd(id)
 }
 
-// appendTokens appends the ids of a text that has tokens alone.
+// appendTokens appends the ids of a text that has only tokens.
 func appendTokens(dst []int32, text []identity) []int32 {
 	for _, x := range text {
-		dst = append(dst, int32(x)) // below 0 it is a caller's mistake, which the graph tells
+		dst = append(dst, int32(x)) // below 0 it is a caller's mistake, which the graph reports
 	}
 	return dst
 }

@@ -24,7 +24,7 @@ func TestBordersOfAPrompt(t *testing.T) {
 		}
 		return held[i]
 	}
-	for n, want := range []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9} { // 6 and 4 lie in images
+	for n, want := range []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9} { // 6 and 4 lie within images
 		if got := p.begin(n, reach); got != want {
 			t.Errorf("up to %d a session begins at %d, expected %d", n, got, want)
 		}

@@ -44,7 +44,7 @@ func TestQualityOfCaches(t *testing.T) {
 			for i := range ids {
 				ids[i] = int32(i*i*31+i) % int32(m.Config().Vocabulary)
 			}
-			// Random weights magnify every difference, and one may let another expert win.
+			// Random weights magnify every difference, and one may make another expert win.
 			compareCaches(t, m, ids, map[gemma4.CacheFormat]float64{gemma4.CacheF16: 0.01, gemma4.CacheQ8: 0.2, gemma4.CacheQ4: 1})
 		})
 	}

@@ -26,8 +26,8 @@ var (
 )
 
 // TestRandomOperations does random things with sessions of one model, among them what goes wrong: contexts that end at any of the graph's
-// checks, callbacks that panic, and a file that loses its end under the running model. Whatever happens, a session is what its text says: after
-// every operation it is compared, bit for bit, with a new one that takes the same tokens and embeddings in the same roles.
+// checks, callbacks that panic, and a file that loses its end under the running model. Whatever happens, a session is what its text says:
+// after every operation it is compared, bit for bit, with a new one that takes the same tokens and embeddings in the same roles.
 //
 //	go test -run RandomOperations -random 10m -v .
 func TestRandomOperations(t *testing.T) {
@@ -223,7 +223,8 @@ func (w *world) kept(x *text, in []Input) (n int) {
 	}
 	for ; n < min(len(ps)-1, len(x.held)); n++ {
 		a, b := ps[n], x.held[n]
-		if (a.soft == nil) != (b.soft == nil) || a.soft == nil && a.id != b.id || a.soft != nil && (a.soft.ID == 0 || a.soft.ID != b.soft.ID || a.at != b.at) {
+		if (a.soft == nil) != (b.soft == nil) || a.soft == nil && a.id != b.id || a.soft != nil &&
+			(a.soft.ID == 0 || a.soft.ID != b.soft.ID || a.at != b.at) {
 			break
 		}
 	}
@@ -233,7 +234,7 @@ func (w *world) kept(x *text, in []Input) (n int) {
 	return n
 }
 
-// countdown is a context that ends when it was asked a number of times.
+// countdown is a context that ends after it was asked a number of times.
 type countdownContext struct {
 	context.Context
 	mu   sync.Mutex
@@ -354,7 +355,7 @@ func (w *world) expected(h hazard, what string, err error) {
 	w.note("  %v", err)
 }
 
-// took takes note of what a session has of what it was given.
+// took notes what a session has taken of what it was given.
 func (x *text) took(ps []position) {
 	x.held = append(x.held, ps[:min(len(ps), max(0, x.s.Len()-len(x.held)))]...)
 }
@@ -364,7 +365,8 @@ func (w *world) operate() {
 	i := w.rand.IntN(len(w.texts))
 	x := w.texts[i]
 	h := w.hazard()
-	what := []string{"read", "read", "write", "generate", "generate", "all logits", "rewind", "reuse", "fork", "save", "update", "restore", "save to",
+	what := []string{"read", "read", "write", "generate", "generate", "all logits", "rewind", "reuse", "fork", "save", "update", "restore",
+		"save to",
 		"perplexity", "close", "create"}[w.rand.IntN(16)]
 	w.note("%d %s %+v", i, what, h)
 	before := len(x.held)
@@ -521,7 +523,7 @@ func (w *world) operate() {
 	}
 }
 
-// add takes a session in, in place of another if there are many.
+// add adds a session, in place of another if there are many.
 func (w *world) add(x *text) {
 	w.compare(x)
 	if len(w.texts) < 4 {
@@ -593,8 +595,8 @@ func (w *world) generate(h hazard, x *text) {
 	}
 }
 
-// twin returns a new session that takes the same tokens and embeddings in the same roles. What there is of a picture that was not kept whole
-// has seen all of it.
+// twin returns a new session that takes the same tokens and embeddings in the same roles. What there is of a picture that was not kept
+// whole has seen all of it.
 func (w *world) twin(x *text) *Session {
 	s, err := w.m.NewSession(SessionOptions{Context: randomContext, Cache: x.o.Cache})
 	if err != nil {
@@ -624,7 +626,7 @@ func (w *world) naive(x *text) []float32 {
 	return s.Logits(nil)
 }
 
-// compare compares a session with a new one: ids, logits if it has any, and those of a token read behind its text.
+// compare compares a session with a new one: ids, logits if it has any, and those of a token read after its text.
 func (w *world) compare(x *text) {
 	w.t.Helper()
 	ids := make([]identity, len(x.held))
@@ -679,8 +681,8 @@ func (w *world) identity(seen identity, p position) identity {
 	return seen
 }
 
-// TestRandomConversations does random things with conversations: turns that end in every way, messages that are changed, forks, files. Whatever
-// happened before, an answer is that of a new conversation with the same messages and seed.
+// TestRandomConversations does random things with conversations: turns that end in every way, messages that are changed, forks, files.
+// Whatever happened before, an answer is that of a new conversation with the same messages and seed.
 func TestRandomConversations(t *testing.T) {
 	seeds, operations := []uint64{1, 2}, 40
 	if testing.Short() {
@@ -724,7 +726,8 @@ type talk struct {
 }
 
 func (w *talk) chat() *Chat {
-	c, err := w.m.NewChat(ChatOptions{SessionOptions: SessionOptions{Context: 600, Batch: 32}, System: []string{"", "Be brief."}[w.rand.IntN(2)]})
+	c, err := w.m.NewChat(ChatOptions{SessionOptions: SessionOptions{Context: 600, Batch: 32},
+		System: []string{"", "Be brief."}[w.rand.IntN(2)]})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -733,13 +736,15 @@ func (w *talk) chat() *Chat {
 
 func (w *talk) operate() {
 	c := w.c
-	what := []string{"ask", "ask", "ask", "cancel", "leave", "panic", "nested", "edit", "undo", "fork", "save", "update", "restore", "new"}[w.rand.IntN(14)]
+	what := []string{"ask", "ask", "ask", "cancel", "leave", "panic", "nested", "edit", "undo", "fork", "save", "update", "restore",
+		"new"}[w.rand.IntN(14)]
 	w.log += fmt.Sprintf("%s, %d messages\n", what, len(c.Messages))
 	w.done[what]++
 	if len(c.Messages) > 8 {
 		c.Messages = c.Messages[:0]
 	}
-	question := []string{"What is the capital of France?", "What is 3 + 4?", "The code of Mia is 4821. What is the code of Mia?", "Hello"}[w.rand.IntN(4)]
+	question := []string{"What is the capital of France?", "What is 3 + 4?", "The code of Mia is 4821. What is the code of Mia?",
+		"Hello"}[w.rand.IntN(4)]
 	seed := w.rand.Uint64()
 	c.Options.MaxTokens = 24
 	c.Options.Sampling = sampler.Overrides{Seed: &seed}
@@ -761,7 +766,8 @@ func (w *talk) operate() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if got.Content != want.Content || got.Reasoning != want.Reasoning || len(got.ToolCalls) != len(want.ToolCalls) || !slices.Equal(c.s.ids, fresh.s.ids) {
+		if got.Content != want.Content || got.Reasoning != want.Reasoning || len(got.ToolCalls) != len(want.ToolCalls) ||
+			!slices.Equal(c.s.ids, fresh.s.ids) {
 			w.t.Errorf("answered %q, a new conversation %q;\nids %d\nnew %d", got.Content, want.Content, c.s.ids, fresh.s.ids)
 		}
 		w.grown(before, true)
@@ -863,7 +869,7 @@ func (w *talk) operate() {
 	}
 }
 
-// grown checks that a turn has left the question and an answer behind the messages, or nothing.
+// grown checks that a turn has added the question and an answer to the messages, or nothing.
 func (w *talk) grown(before []chat.Message, must bool) {
 	w.t.Helper()
 	n := len(w.c.Messages) - len(before)

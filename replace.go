@@ -20,11 +20,11 @@ import (
 	"github.com/gogemma/gemma4/gguf"
 )
 
-// replaceFile puts a saved session at path in one step, when all of it is on the disk. Until then it grows beside it, as
-// PATH.NUMBER.part, and begins with the same number: so it is known if nobody finishes it. The result is what the system says of the file.
+// replaceFile puts a saved session at path atomically, when all of it is on the disk. Until then it grows beside that, as PATH.NUMBER.part,
+// and begins with the same number, by which it is known if nobody finishes it. The result is what the system says of the file.
 func replaceFile(path string, write func(w io.Writer, number uint64) error) (fs.FileInfo, error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // a link stays one
+		path = target // a link stays a link
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, &os.PathError{Op: "replace", Path: path, Err: errors.New("is no regular file")}
@@ -68,7 +68,7 @@ func createPart(path string) (f *os.File, number uint64, err error) {
 	return f, number, err
 }
 
-// abandoned is the age at which a file that was to replace another is not being written any more.
+// abandoned is the age at which a file that was to replace another is no longer being written.
 const abandoned = 10 * time.Minute
 
 // tidy removes what writers that were killed have left behind. Whatever fails here can be tried again next time.
@@ -88,7 +88,7 @@ func tidy(dir, name string) {
 	}
 }
 
-// begins reports whether a file begins as a saved session with that number does: savedNumber is its first key.
+// begins reports whether a file begins like a saved session with that number: savedNumber is its first key.
 func begins(path string, number uint64) bool {
 	f, err := os.Open(path)
 	if err != nil {

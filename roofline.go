@@ -2,11 +2,11 @@ package gemma4
 
 import "github.com/gogemma/gemma4/model"
 
-// Roofline is what the machine can do at most: bytes read and multiply-adds per second.
+// Roofline is the most that the machine can do: bytes read and multiply-adds per second.
 type Roofline = model.Roofline
 
-// Roofline measures, in about a tenth of a second, what the model's threads and kernels reach at most: a plain read loop, and
-// multiply-adds on registers alone. Shared machines drift, so measure it beside what is compared with it.
+// Roofline measures, in about a tenth of a second, the most that the model's threads and kernels reach: in a loop that only reads, and in
+// multiply-adds on registers alone. Shared machines drift, so measure it next to what is compared with it.
 func (m *Model) Roofline() (Roofline, error) {
 	if err := m.enter(); err != nil {
 		return Roofline{}, err
@@ -16,8 +16,7 @@ func (m *Model) Roofline() (Roofline, error) {
 	return r, wrap(err)
 }
 
-// WriteBytes returns how many bytes of weights and cache must be read to write so many tokens in one step at a depth of so
-// many positions.
+// WriteBytes returns how many bytes of weights and cache must be read to decode that many tokens in one step, after depth positions.
 func (m *Model) WriteBytes(tokens, depth int, c CacheFormat) (int64, error) {
 	f, err := c.format()
 	if err != nil {

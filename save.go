@@ -22,11 +22,11 @@ import (
 // ErrOtherModel is wrapped by the error of a saved session that was made with another model.
 var ErrOtherModel = model.ErrOtherModel
 
-// What a saved session holds beside the text in the graph. A segment holds the ids behind the positions that it keeps, and of a
-// chat the messages behind those that stay; the instruction and tools only if they have changed.
+// What a saved session holds beside the text in the graph. A segment holds the ids after the positions that it keeps, and for a chat the
+// messages after those that stay; the instruction and tools only if they have changed.
 //
-// The embedding identities, which the ids do not tell, are in two arrays of equal length, if there are any: in files without, embeddings are
-// unknown. A program that makes other identities of the same pictures finds none of them again, and nothing wrong.
+// The embedding identities, which the ids do not tell, are in two arrays of equal length, if there are any: in files without, embeddings
+// are unknown. A program that makes other identities of the same pictures recognises none of them, and takes none for another.
 const (
 	savedNumber       = "gemma4.session.file"         // uint64: drawn for each file
 	savedIDs          = "gemma4.session.ids"          // array of int32: ids, or −1 for embeddings
@@ -35,7 +35,7 @@ const (
 	savedConversation = "gemma4.session.conversation" // of a chat: JSON
 	savedSystem       = "gemma4.session.system"       // of a chat: the instruction before it
 	savedCalls        = "gemma4.session.calls"        // of a chat: tool calls numbered so far
-	savedMessages     = "gemma4.session.messages"     // of a chat's segment: messages before that stay
+	savedMessages     = "gemma4.session.messages"     // of a chat's segment: how many of the messages before stay
 	savedLogits       = "logits"                      // tensor [vocabulary], if they are known
 )
 
@@ -48,13 +48,13 @@ type savedFile struct {
 	info os.FileInfo // of the file as it was left or found
 }
 
-// Save writes the session to a file, which [Model.Restore] reads. What stood at path is replaced in one step, when all of the session is
-// on the disk: however the program or the machine ends, the file is the old one or the new one, and what is left of the attempt,
-// PATH.NUMBER.part, goes with a later Save to the same path. Only the user may read it. It is about as large as CacheBytes.
+// Save writes the session to a file, which [Model.Restore] reads. What was at path is replaced atomically, when all of the session is on
+// the disk: however the program or the machine ends, the file is the old one or the new one, and what is left of the attempt,
+// PATH.NUMBER.part, is removed by a later Save to the same path. Only the user may read it. It is about as large as CacheBytes.
 //
 // The file holds the text as ids and embedding identities, keys, values and logits, and how far it can be taken back, for the model with
-// these weights and this tokenizer ([Model.Fingerprint]); tokens that were rewound are not in it. A session with the same text restored on
-// the same kernels goes on with the same bytes. Sampling, statistics and options are not saved.
+// these weights and this tokenizer ([Model.Fingerprint]); tokens that were rewound are not in it. A session restored on the same kernels
+// continues with the same bytes. Sampling, statistics and options are not saved.
 func (s *Session) Save(path string) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -87,8 +87,8 @@ func (s *Session) save(path string, head *gguf.Metadata) error {
 	return nil
 }
 
-// SaveTo writes to w what [Session.Save] writes to a file; [Model.RestoreFrom] reads it. It ends with a checksum, so that what is cut short
-// is known by that. w gets pieces of some megabytes.
+// SaveTo writes to w what [Session.Save] writes to a file; [Model.RestoreFrom] reads it. It ends with a checksum, by which a file that was
+// cut short is recognised. w gets pieces of a few megabytes.
 func (s *Session) SaveTo(w io.Writer) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -138,15 +138,15 @@ func (s *Session) describe(head *gguf.Metadata, from int) (tensors []gguf.Source
 	return tensors, nil
 }
 
-// Update brings a file up to date that the session was saved to or restored from: it appends what the session has added since, or has
-// taken back and added, however long the text before it is. When it returns without an error the text is on the disk. If the program or
-// the machine ends before that, [Model.Restore] finds the text of the call before; so it does if the last thing appended is damaged in
-// another way. What was overwritten meanwhile stays in the file until Save. Update is one itself when that has become more than the session,
+// Update brings a file up to date that the session was saved to or restored from: it appends what the session has added since, or has taken
+// back and added, and costs the same however long the text before that is. When it returns without an error the text is on the disk. If the
+// program or the machine ends before that, [Model.Restore] finds the text of the previous call; so it does if the last thing appended is
+// damaged in another way. What has been superseded stays in the file until Save. Update becomes a Save when that is more than the session,
 // and every 1000th time.
 //
-// It is a [Session.Save], too, where the file is not the one that this session has left or found there, byte for byte: if there is
-// none, another one has taken its place, another session or program has written to it, or it is of an older version. Programs that update one
-// file at the same time do not damage it; the one that is last keeps its text.
+// It is also a [Session.Save] where the file is not the one that this session has left or found there, byte for byte: if there is none,
+// another one has taken its place, another session or program has written to it, or it is of an older version. Programs that update one
+// file at the same time do not damage it; the text of the last one stays.
 func (s *Session) Update(path string) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -158,10 +158,10 @@ func (s *Session) Update(path string) error {
 	return s.save(path, new(gguf.Metadata))
 }
 
-// spare is what a file may hold beside the session before it is merged, however short the session is.
+// spare is how many bytes a file may hold beside the session before it is merged, however short the session is.
 const spare = 1 << 20
 
-// update appends a segment to the file, and reports whether it could: else the session has to be saved as a whole.
+// update appends a segment to the file, and reports whether it could: otherwise the session has to be saved as a whole.
 func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) {
 	if s.saved == nil {
 		return false, nil
@@ -177,7 +177,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 	}
 	defer f.Close()
 	before := s.saved
-	s.saved = nil // it may become anything now
+	s.saved = nil // from here on the file may be anything
 	kept := s.seq.Kept()
 	tensors, err := s.describe(head, kept)
 	if err != nil {
@@ -188,7 +188,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 		err = f.Sync()
 	}
 	if err != nil {
-		f.Truncate(before.Bytes) // what cannot be taken back is known as torn
+		f.Truncate(before.Bytes) // what cannot be taken back is recognised as torn
 		return false, fmt.Errorf("gemma4: updating %s: %w", path, err)
 	}
 	after := &savedFile{Written: written}
@@ -204,7 +204,7 @@ func (s *Session) update(path string, head *gguf.Metadata) (ok bool, err error) 
 	return true, nil
 }
 
-// open opens the file at path for appending if it still is the one that is remembered; else it returns nil.
+// open opens the file at path for appending if it is still the one that is remembered; otherwise it returns nil.
 func (b *savedFile) open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
@@ -221,13 +221,13 @@ func (b *savedFile) open(path string) (*os.File, error) {
 	return nil, nil
 }
 
-// Fingerprint returns by what the files of saved sessions know the model: a digest of its shape, tokenizer and weights. Of large
-// tensors it covers samples: the embeddings of tokens up to 256 MB, and of all others pieces of 4 KB, evenly spread, 64 MB in all
-// and 16 pieces of each at least. So another training, quantisation or vocabulary is another model; a single
-// changed row of a large matrix may go unseen. Names, advice on sampling and chat templates are not covered.
+// Fingerprint returns what the files of saved sessions know the model by: a digest of its shape, tokenizer and weights. Of large tensors it
+// covers samples of 4 KB, evenly spread: up to 256 MB of the token embeddings, and 64 MB of all others together, at least 16 samples from
+// each. So another training, quantisation or vocabulary is another model; a single changed row of a large matrix may go unseen. Names,
+// advice on sampling and chat templates are not covered.
 //
-// The first call reads that much of the file, and so does the first Save or Restore where there was none; ctx can end it, an error is not
-// kept, and closing the model ends a Restore that waits for it.
+// The first call reads that much of the file, and so does the first Save or Restore without one before; ctx can end it, an error is not
+// remembered, and closing the model ends a Restore that waits for it.
 func (m *Model) Fingerprint(ctx context.Context) (string, error) {
 	if err := m.enter(); err != nil {
 		return "", err
@@ -237,22 +237,22 @@ func (m *Model) Fingerprint(ctx context.Context) (string, error) {
 	return s, wrap(err)
 }
 
-// Restore returns the session that was saved in a file: on the same kernels it goes on with the same bytes as the one that was saved.
-// The file is verified and mapped (on Windows it is read), so that a long text is there at once. It must not be changed while the session
-// is open; [Session.Save] and [Session.Update] to the same path, and replacing it by a rename, are fine.
+// Restore returns the session that was saved in a file: on the same kernels it continues with the same bytes as the one that was saved. The
+// file is verified and mapped (on Windows it is read), so that a long text is there at once. It must not be changed while the session is
+// open; [Session.Save] and [Session.Update] to the same path, and replacing it by a rename, are fine.
 //
-// A file that is damaged, or no saved session, or of another model ([ErrOtherModel]) is an error, and so are options with another cache
-// format or with a context that is too small. What an Update has not finished is left out. Files of earlier versions are read, by the
-// weaker fingerprint that they have. A saved [Chat] can be restored as the session that it is.
+// A file that is damaged, not a saved session, or of another model ([ErrOtherModel]) is an error, and so are options with another cache
+// format or with a context that is too small. What an Update has not finished is left out. Files of earlier versions are read, and checked
+// by the weaker fingerprint that they have. A saved [Chat] can be restored as a session, which it also is.
 //
-// A [PrefixCache] takes nothing of what was restored: it may be the work of other kernels, or have been written. Embeddings are known again
-// by their Input.ID; of those without, and in files of earlier versions, nobody knows what they were.
+// A [PrefixCache] takes nothing of what was restored: it may be the work of other kernels, or have been written. Embeddings are recognised
+// by their Input.ID; what those without one were, or those in files of earlier versions, nobody knows.
 func (m *Model) Restore(path string, o SessionOptions) (*Session, error) {
 	return m.restore(o, func(s *Session) error { _, err := s.restore(path, nil); return err })
 }
 
 // RestoreFrom is [Model.Restore] of what [Session.SaveTo] has written, or of a file's bytes. It reads r to its end before it verifies
-// anything and keeps in memory what it has read: bound an r that is not to be trusted by an [io.LimitReader].
+// anything and keeps in memory what it has read: bound an r that cannot be trusted with an [io.LimitReader].
 func (m *Model) RestoreFrom(r io.Reader, o SessionOptions) (*Session, error) {
 	return m.restore(o, func(s *Session) error { _, err := s.restore("", r); return err })
 }
@@ -323,7 +323,7 @@ func wrapFile(path string, err error) error {
 	return fmt.Errorf("gemma4: %w", err)
 }
 
-// restoreIDs returns the text after a file, or a segment that goes on from the one before.
+// restoreIDs returns the text after a file, or after a segment that continues the one before.
 func (s *Session) restoreIDs(ids []identity, head *gguf.File, segment bool) ([]identity, error) {
 	positions, err := head.Metadata.Int("gemma4.session.positions") // the graph has checked these two
 	kept := int64(0)
@@ -351,7 +351,7 @@ func (s *Session) restoreIDs(ids []identity, head *gguf.File, segment bool) ([]i
 	return ids, restoreIdentities(ids, int(kept), head)
 }
 
-// restoreIdentities makes embeddings of a text from a position on what a file, or a segment, says that they are.
+// restoreIdentities gives the embeddings of a text from a position on the identities that a file, or a segment, has for them.
 func restoreIdentities(ids []identity, from int, head *gguf.File) error {
 	if !head.Metadata.Has(savedEmbeddings) && !head.Metadata.Has(savedIdentities) {
 		return nil
@@ -416,7 +416,7 @@ func (s *Session) restoreLogits(head *gguf.File) ([]float32, error) {
 	return logits, nil
 }
 
-// savedChat is what of a conversation is in its session's file.
+// savedChat is what a session's file holds of a conversation.
 type savedChat struct {
 	file     *savedFile
 	options  [sha256.Size]byte
@@ -504,7 +504,7 @@ func (c *Chat) fingerprints() (f savedChat, err error) {
 	return f, err
 }
 
-// describe returns the keys of the conversation as it is now, without what is in the file before.
+// describe returns the keys of the conversation as it is now, without what the file already holds.
 func (c *Chat) describe(now, before savedChat) (*gguf.Metadata, error) {
 	kept := 0
 	for kept < min(len(now.messages), len(before.messages)) && now.messages[kept] == before.messages[kept] {
@@ -530,9 +530,9 @@ func (c *Chat) describe(now, before savedChat) (*gguf.Metadata, error) {
 	return head, errors.Join(head.Set(savedConversation, string(text)), head.Set(savedCalls, uint32(c.calls)))
 }
 
-// RestoreChat returns the conversation that was saved in a file, as [Model.Restore] does. System, Tools and Thinking are those of the
-// file where o is silent, or those of o if o.Override says so; they may be changed in Options as ever. A saved session without a
-// conversation is an error.
+// RestoreChat returns the conversation that was saved in a file, as [Model.Restore] does. System, Tools and Thinking are those of the file
+// where o is silent, or those of o if o.Override says so; they may be changed in Options as always. A saved session without a conversation
+// is an error.
 func (m *Model) RestoreChat(path string, o ChatOptions) (*Chat, error) {
 	return m.restoreChat(path, nil, o)
 }

@@ -62,7 +62,7 @@ func save(t testing.TB, s interface{ Save(string) error }) (path string) {
 	return path
 }
 
-// state is what of a session can be seen.
+// state is what can be seen of a session.
 func state(s *gemma4.Session) string {
 	return fmt.Sprintf("%d positions, logits %x", s.Len(), crc32.ChecksumIEEE(fmt.Append(nil, s.Logits(nil))))
 }
@@ -127,10 +127,11 @@ func TestRestoredSessionsGoOnWithTheSameBytes(t *testing.T) {
 	}
 }
 
-// future tells how a session goes on: an answer, and another one after it was taken back.
+// future tells how a session continues: an answer, and another one after it was taken back.
 func future(t *testing.T, m *gemma4.Model, s *gemma4.Session) string {
 	t.Helper()
-	out := generate(t, s, prompt(m, "<turn|>\n"+strings.TrimPrefix(question, "<bos>")), gemma4.GenerateOptions{MaxTokens: 9}) + "; " + state(s)
+	out := generate(t, s, prompt(m, "<turn|>\n"+strings.TrimPrefix(question, "<bos>")), gemma4.GenerateOptions{MaxTokens: 9}) + "; " +
+		state(s)
 	s.Rewind(s.Len() - 5)
 	out += "; " + generate(t, s, prompt(m, " of"), gemma4.GenerateOptions{MaxTokens: 5}) + "; " + state(s)
 	out += fmt.Sprintf("; rewound to %d; ", rewind(t, s, 20))
@@ -140,8 +141,9 @@ func future(t *testing.T, m *gemma4.Model, s *gemma4.Session) string {
 func TestRestoredChatsGoOn(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	var tool chat.Tool
-	err := json.Unmarshal([]byte(`{"type": "function", "function": {"name": "get_weather", "description": "Weather in a city.", "parameters":
-		{"type": "object", "properties": {"city": {"type": "string", "description": "City <name>"}}, "required": ["city"]}}}`), &tool)
+	err := json.Unmarshal([]byte(`{"type": "function", "function": {"name": "get_weather", "description": "Weather in a city.",
+		"parameters": {"type": "object", "properties": {
+		"city": {"type": "string", "description": "City <name>"}}, "required": ["city"]}}}`), &tool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +226,8 @@ func TestRestoredChatsTakeWhatTheOptionsSay(t *testing.T) {
 	if s := restored(t, m, path, gemma4.SessionOptions{}); state(s) != state(c.Session()) {
 		t.Errorf("as a session the chat is %s, want %s", state(s), state(c.Session()))
 	}
-	if _, err := m.RestoreChat(save(t, c.Session()), gemma4.ChatOptions{}); err == nil || !strings.Contains(err.Error(), "holds a session without a conversation: Restore opens it") {
+	if _, err := m.RestoreChat(save(t, c.Session()), gemma4.ChatOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "holds a session without a conversation: Restore opens it") {
 		t.Errorf("a session as a chat: %v", err)
 	}
 }
@@ -241,10 +244,12 @@ func TestRestoreRefusesWhatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	var full *gemma4.ContextError
-	if _, err := m.Restore(path, gemma4.SessionOptions{Context: s.Len() - 1}); !errors.As(err, &full) || full.Need != s.Len() || full.Limit != s.Len()-1 {
+	if _, err := m.Restore(path, gemma4.SessionOptions{Context: s.Len() - 1}); !errors.As(err, &full) || full.Need != s.Len() ||
+		full.Limit != s.Len()-1 {
 		t.Errorf("a small context: %v", err)
 	}
-	if _, err := m.Restore(path, gemma4.SessionOptions{Cache: gemma4.CacheQ8}); err == nil || !strings.HasSuffix(err.Error(), "model: the cache is in F16, the session's in Q8_0") {
+	if _, err := m.Restore(path, gemma4.SessionOptions{Cache: gemma4.CacheQ8}); err == nil ||
+		!strings.HasSuffix(err.Error(), "model: the cache is in F16, the session's in Q8_0") {
 		t.Errorf("another cache: %v", err)
 	}
 	var memory *gemma4.MemoryError
@@ -259,7 +264,8 @@ func TestRestoreRefusesWhatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if _, err := other.Restore(path, gemma4.SessionOptions{}); !errors.Is(err, gemma4.ErrOtherModel) || err.Error() != "gemma4: "+path+": it was saved with another model" {
+	if _, err := other.Restore(path, gemma4.SessionOptions{}); !errors.Is(err, gemma4.ErrOtherModel) ||
+		err.Error() != "gemma4: "+path+": it was saved with another model" {
 		t.Errorf("another model: %v", err)
 	}
 	s.Close()
@@ -290,7 +296,8 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 	logits := func(t gguf.Type, n int) func(m *gguf.Metadata, x []gguf.Source) []gguf.Source {
 		return func(_ *gguf.Metadata, x []gguf.Source) []gguf.Source {
 			_, size := t.Block()
-			x[slices.IndexFunc(x, func(s gguf.Source) bool { return s.Name == "logits" })] = gguf.NewSource("logits", t, []int{n}, make([]byte, n*size))
+			x[slices.IndexFunc(x, func(s gguf.Source) bool { return s.Name == "logits" })] = gguf.NewSource("logits", t, []int{n},
+				make([]byte, n*size))
 			return x
 		}
 	}
@@ -315,7 +322,8 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 		{with("gemma4.session.ids", ids[1:]), fmt.Sprintf("gemma4.session.ids has %d elements, expected %d or one more", n-1, n)},
 		{with("gemma4.session.ids", append(ids, 0, 0)), fmt.Sprintf("gemma4.session.ids has %d elements", n+2)},
 		{with("gemma4.session.ids", append(ids, -1)), fmt.Sprintf("gemma4.session.ids has -1 as element %d", n)},
-		{with("gemma4.session.ids", last(ids, -2)), fmt.Sprintf("gemma4.session.ids has -2 as element %d, which is outside the vocabulary of %d", n-1, vocabulary)},
+		{with("gemma4.session.ids", last(ids, -2)),
+			fmt.Sprintf("gemma4.session.ids has -2 as element %d, which is outside the vocabulary of %d", n-1, vocabulary)},
 		{with("gemma4.session.ids", last(ids, int32(vocabulary))), fmt.Sprintf("gemma4.session.ids has %d as element", vocabulary)},
 		{with("gemma4.session.ids", int32(1)), "gemma4.session.ids: type int32, expected an array"},
 		{embeddings(nil, []uint64{1}), "gemma4.session.embeddings: missing"},
@@ -328,7 +336,8 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 		{embeddings([]int64{-1}, []uint64{1}), "gemma4.session.embeddings has -1 as element 0"},
 		{embeddings([]string{"3"}, []uint64{1}), "gemma4.session.embeddings: element 0"},
 		{embeddings(uint32(3), []uint64{1}), "gemma4.session.embeddings: type uint32, expected an array"},
-		{embeddings(make([]uint32, n+1), make([]uint64, n+1)), fmt.Sprintf("gemma4.session.embeddings has %d elements, expected at most %d", n+1, n)},
+		{embeddings(make([]uint32, n+1), make([]uint64, n+1)),
+			fmt.Sprintf("gemma4.session.embeddings has %d elements, expected at most %d", n+1, n)},
 		{embeddings([]uint32{3, 4}, []uint64{1, 0}), "gemma4.session.identities has 0 as element 1, expected 1 to 2⁶³−1"},
 		{embeddings([]uint32{3, 4}, []uint64{1 << 63, 1}), "gemma4.session.identities: element 0"},
 		{embeddings([]uint32{3}, []float32{1}), "gemma4.session.identities: element 0"},
@@ -353,14 +362,16 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 		sources = test.change(f.Metadata, sources)
 		var b bytes.Buffer
 		size, err := gguf.Size(f.Metadata, sources)
-		if err := errors.Join(err, f.Metadata.Set("gemma4.session.bytes", uint64(size+4)), gguf.Write(&b, f.Metadata, sources)); err != nil {
+		if err := errors.Join(err, f.Metadata.Set("gemma4.session.bytes", uint64(size+4)),
+			gguf.Write(&b, f.Metadata, sources)); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "broken")
 		if err := os.WriteFile(path, sealed(b.Bytes()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.RestoreChat(path, gemma4.ChatOptions{}); err == nil || !strings.HasPrefix(err.Error(), "gemma4: "+path+": ") || !strings.Contains(err.Error(), test.want) {
+		if _, err := m.RestoreChat(path, gemma4.ChatOptions{}); err == nil || !strings.HasPrefix(err.Error(), "gemma4: "+path+": ") ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("%d: error %v, want %s", i, err, test.want)
 		}
 	}
@@ -381,7 +392,8 @@ func TestSaveReplacesAFileInOneStep(t *testing.T) {
 	s := newSession(t, m, gemma4.SessionOptions{})
 	dir := t.TempDir()
 	nowhere := filepath.Join(dir, "missing", "s.gguf")
-	if err := s.Save(nowhere); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), nowhere+":") || strings.Contains(err.Error(), ".part") {
+	if err := s.Save(nowhere); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), nowhere+":") ||
+		strings.Contains(err.Error(), ".part") {
 		t.Errorf("saving in a folder that is missing: %v", err)
 	}
 	put := func(name string, content []byte, age time.Duration) string {
@@ -411,9 +423,13 @@ func TestSaveReplacesAFileInOneStep(t *testing.T) {
 	put("s.18446744073709551615.part", killed(math.MaxUint64), time.Hour)
 	want := []string{
 		"link", put("s", old, 0),
-		put("s.12.part", killed(12), 0),                                                                                                                 // may be growing
-		put("s.13.part", old, time.Hour), put("s.14.part", nil, time.Hour), put("s.15.part", killed(16), time.Hour), put("s.16.part", whole, time.Hour), // a user's
-		put("s.part", killed(1), time.Hour), put("s.1a.part", killed(1), time.Hour), put("t.12.part", killed(12), time.Hour), put("s.12.parts", killed(12), time.Hour),
+		// may be growing
+		put("s.12.part", killed(12), 0),
+		// a user's
+		put("s.13.part", old, time.Hour), put("s.14.part", nil, time.Hour), put("s.15.part", killed(16), time.Hour),
+		put("s.16.part", whole, time.Hour),
+		put("s.part", killed(1), time.Hour), put("s.1a.part", killed(1), time.Hour), put("t.12.part", killed(12), time.Hour),
+		put("s.12.parts", killed(12), time.Hour),
 	}
 	path, link := filepath.Join(dir, "s"), filepath.Join(dir, "link")
 	if err := os.Symlink("s", link); err != nil {
@@ -473,7 +489,7 @@ func TestFilesCutWhileTheyAreUsedAreErrors(t *testing.T) {
 	if err := broken.Read(ctx, prompt(m, question)...); err != nil {
 		t.Errorf("what needs nothing of the file: %v", err)
 	}
-	// Behind a full page the next one is new: those of the file are missed by attention alone.
+	// After a full page the next one is new: only attention misses those of the file.
 	if s.Rewind(128); s.Len() != 128 {
 		t.Fatalf("%d positions", s.Len())
 	}
@@ -517,7 +533,7 @@ func TestSessionsAreSavedAndRestoredSideBySide(t *testing.T) {
 				if !slices.Contains(want, state(s)) {
 					t.Errorf("restored as %s, want one of %q", state(s), want)
 				}
-				if err := s.Save(path); err != nil && runtime.GOOS != "windows" { // which refuses it while somebody reads
+				if err := s.Save(path); err != nil && runtime.GOOS != "windows" { // which refuses while somebody reads
 					t.Error(err)
 				}
 				s.Close()
@@ -532,7 +548,8 @@ func TestKilledSavesLeaveTheOldOrTheNewFile(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	dir := os.Getenv("GEMMA4_TEST_SAVE")
 	if dir != "" { // the process that is killed
-		a, b := restored(t, m, filepath.Join(dir, "a"), gemma4.SessionOptions{}), restored(t, m, filepath.Join(dir, "b"), gemma4.SessionOptions{})
+		a, b := restored(t, m, filepath.Join(dir, "a"), gemma4.SessionOptions{}),
+			restored(t, m, filepath.Join(dir, "b"), gemma4.SessionOptions{})
 		fmt.Println("ready")
 		for {
 			for _, s := range []*gemma4.Session{a, b} {

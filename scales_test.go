@@ -8,7 +8,8 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// TestProductsTakeTheTensorsScale: in every way of multiplying, in every format, a scale of four gives four times the numbers, to the bit.
+// TestProductsTakeTheTensorsScale: in every way of multiplying and in every format, a scale of four gives four times the numbers, to the
+// bit.
 func TestProductsTakeTheTensorsScale(t *testing.T) {
 	const rows, cols = 70, 512
 	for _, k := range levels() {

@@ -19,26 +19,27 @@ type SessionOptions struct {
 	Context int
 	// Cache is the format of keys and values.
 	Cache CacheFormat
-	// Batch is how many positions of a prompt are read at a time; 0: 512. It changes speed and memory, not results.
+	// Batch is how many positions of a prompt are read (prefilled) at a time; 0: 512. It changes speed and memory, not results.
 	Batch int
-	// History is the bytes that may be spent on keys and values which the windows of sliding layers have left, so that the text can be
-	// taken back ([Session.Rewind], [Session.Reuse]) without reading it again; 0: three times what the windows take, below 0: none. The
+	// History is how many bytes may be spent on keys and values that the windows of sliding layers have left behind, so that the text can
+	// be taken back ([Session.Rewind], [Session.Reuse]) without reading it again; 0: three times what the windows take; below 0: none. The
 	// ends of the first turn and of the latest turns are kept first, then the latest positions.
 	History int64
-	// Memory is the most bytes that keys and values may take, History included; 0: no limit. A Context that does not fit is a [MemoryError].
+	// Memory is the most bytes that keys and values may take, History included; 0: no limit. A Context that does not fit is a
+	// [MemoryError].
 	Memory int64
 	// Prefixes, if set, lets the session begin with what others have read, and others with what it reads.
 	Prefixes *PrefixCache
-	// Progress, if set, is called between the steps of reading a prompt with the positions done and wanted. It may look at the session,
+	// Progress, if set, is called between the steps of reading a prompt, with the positions done and wanted. It may look at the session,
 	// which is busy then, and close it. It must not wait for sessions with the same Prefixes: they may wait for this one.
 	Progress func(done, total int)
-	// Trace, if set, looks into what the session does. Forks have the same.
+	// Trace, if set, is told what the session does. Forks have the same one.
 	Trace *Trace
 }
 
-// Input is a piece of a prompt: tokens, or embeddings that stand for an image or a sound. Embeddings with an ID are known again, by
-// [Session.ReuseInput], a [PrefixCache] and saved sessions, and two pictures at one place are two texts; without, texts are shared only up
-// to them.
+// Input is a part of a prompt: tokens, or embeddings that stand for an image or a sound. Embeddings with an ID are recognised, by
+// [Session.ReuseInput], a [PrefixCache] and saved sessions, and two pictures at one place are two texts; those without one end what texts
+// can share.
 type Input = model.Input
 
 // ContextError says that a text does not fit a session's context.
@@ -53,19 +54,22 @@ type MemoryError struct {
 
 func (e *MemoryError) Error() string {
 	if e.Fits == 0 {
-		return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed, too few for a single one: allow more", e.Context, e.Need, e.Limit)
+		return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed, too few for a single one: allow more",
+			e.Context, e.Need, e.Limit)
 	}
-	return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed: a context of %d fits", e.Context, e.Need, e.Limit, e.Fits)
+	return fmt.Sprintf("gemma4: a context of %d positions takes %d bytes, %d are allowed: a context of %d fits", e.Context, e.Need, e.Limit,
+		e.Fits)
 }
 
-// Session is one text that the model has read and written.
+// Session is one text that the model has read (prefill) and written (decode).
 //
-// It serves one call at a time: while one runs, and until the loop over a [Session.Generate] has ended, every other returns [ErrBusy] and
-// changes nothing, from the call's own callbacks, too. Len, Context, CacheBytes, Logits, Result and Ops answer at once, at any time and on any
-// goroutine, with what held before the step at work: a step is one chunk of a prompt, or one token written. Close never waits.
+// It serves one call at a time: while one runs, and until the loop over a [Session.Generate] has ended, every other call returns [ErrBusy]
+// and changes nothing, even from the call's own callbacks. Len, Context, CacheBytes, Logits, Result and Ops answer at once, at any time and
+// on any goroutine, with what held before the running step: a step is one chunk of a prompt, or one call's tokens decoded. Close never
+// waits.
 //
-// All of a step counts, or nothing: when ctx ends, when something fails, and when a callback panics and the caller recovers, the session holds
-// the steps that were done, and goes on from there as if nothing else had been tried.
+// A step counts whole or not at all: when ctx ends, when something fails, and when a callback panics and the caller recovers, the session
+// holds the steps that were done, and continues from there as if nothing else had been tried.
 type Session struct {
 	m       *Model
 	options SessionOptions
@@ -76,16 +80,16 @@ type Session struct {
 	written []float32     // those that Write returned
 	tokens  []int32       // room for ids that go to the graph
 	closing chan struct{} // closed by Close
-	saved   *savedFile    // that holds the text as it was at the last seq.Keep; nil: none
+	saved   *savedFile    // it holds the text as it was at the last seq.Keep; nil: none
 
-	// The running call alone changes what follows, and does so with mu held: it may look without. Others look with mu held, and it is
-	// never held for long.
+	// Only the running call changes what follows, and it does so with mu held; to look, it need not hold it. Others look with mu held,
+	// which it never is for long.
 	mu     sync.Mutex
 	busy   bool       // a call is running
-	closed bool       // it may still be running
+	closed bool       // a call may still be running
 	ids    []identity // the text; the graph may lag behind by a token just generated
-	logits []float32  // [vocabulary] of what follows what the graph holds; empty if it was not asked
-	drawn  bool       // from them, in the generation that is running, was the token that the graph does not hold yet
+	logits []float32  // [vocabulary] of what follows the text that the graph holds; empty if they were not wanted
+	drawn  bool       // from them, in the running generation, the token was chosen that the graph does not hold yet
 	result Result
 	held   int         // the sequence's positions,
 	bytes  int64       // what they take,
@@ -133,8 +137,8 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	return s, nil
 }
 
-// Fork returns a session that goes on from the same text on its own, with the same options. The two share the memory of what they
-// have in common.
+// Fork returns a session that continues the same text on its own, with the same options. The two share the memory of what they have in
+// common.
 func (s *Session) Fork() (*Session, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
@@ -158,7 +162,7 @@ func (s *Session) fork() (*Session, error) {
 	return f, nil
 }
 
-// historyWindows is how many windows of history a session keeps if it is not told.
+// historyWindows is how many windows of history a session keeps by default.
 const historyWindows = 3
 
 // fit sets the context to what the memory allows.
@@ -250,8 +254,8 @@ func (s *Session) open() error {
 	}
 }
 
-// Close gives the session's memory back. It never waits: a running call ends with its running step, returns [ErrClosed], and the memory is
-// given back then. It is safe to close twice.
+// Close gives the session's memory back. It never waits: a running call ends with its current step and returns [ErrClosed], and then the
+// memory is given back. It is safe to close twice.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -271,7 +275,7 @@ func (s *Session) free() {
 	s.ids, s.logits, s.next, s.written, s.tokens = nil, nil, nil, nil, nil
 }
 
-// commit makes ids, which the graph holds, all of the text, and logits those of what follows, if they were asked for.
+// commit makes ids, which the graph holds, the whole text, and logits those of what follows, if they were wanted.
 func (s *Session) commit(ids []identity, logits []float32) {
 	s.next = append(s.next[:0], logits...)
 	s.mu.Lock()
@@ -280,7 +284,7 @@ func (s *Session) commit(ids []identity, logits []float32) {
 	s.note()
 }
 
-// note lets readers see how the sequence is.
+// note lets readers see the state of the sequence.
 func (s *Session) note() {
 	s.held, s.bytes = s.seq.Len(), s.seq.Bytes()
 	if s.pass != nil {
@@ -288,7 +292,7 @@ func (s *Session) note() {
 	}
 }
 
-// inPass calls f with a pass of the model, by a call that has claimed the session. One in which f panics is not used again.
+// inPass calls f with a pass of the model, by a call that has claimed the session. A pass in which f panics is not used again.
 func (s *Session) inPass(f func(p *model.Pass) error) error {
 	p := s.m.pass()
 	s.pass, s.before = p, s.ops-p.Ops()
@@ -349,8 +353,9 @@ func (s *Session) Ops() int64 {
 }
 
 // Logits appends to dst the logits [vocabulary] of what follows the text. [sampler.NewLogProbs] turns them into probabilities. It appends
-// nothing where they are not known: after a Rewind, after a Read that ended early, and after a generation that the caller left or ctx ended,
-// whose last token goes through the model with the next call. In the loop over a generation they are those that its token was chosen from.
+// nothing where they are not known: after a Rewind, after a Read that ended early, and after a generation that the caller left or ctx
+// ended, whose last token goes through the model with the next call. In the loop over a generation they are those that its token was chosen
+// from.
 func (s *Session) Logits(dst []float32) []float32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -360,8 +365,8 @@ func (s *Session) Logits(dst []float32) []float32 {
 	return append(dst, s.logits...)
 }
 
-// Read appends a prompt. When ctx ends it stops within a layer and returns ctx's error and its cause; the session keeps the steps that were
-// done until then.
+// Read appends a prompt: it prefills. When ctx ends it stops within a layer and returns ctx's error and its cause; the session keeps the
+// steps that were done until then.
 func (s *Session) Read(ctx context.Context, in ...Input) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -371,8 +376,8 @@ func (s *Session) Read(ctx context.Context, in ...Input) error {
 	return err
 }
 
-// read appends a prompt and keeps the logits of its last position. An empty one brings the logits up to date. It returns how
-// many positions of the text were there.
+// read appends a prompt and keeps the logits of its last position. An empty one brings the logits up to date. It returns how many positions
+// of the text were already there.
 func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) {
 	if err := s.flush(ctx); err != nil {
 		return 0, err
@@ -392,12 +397,12 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, nil)
 }
 
-// append takes a prompt through the graph. With yield it hands over the logits of the positions that are wanted.
+// append takes a prompt through the graph. If yield is set, it is given the logits of the positions that are wanted.
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
 	first := s.seq.Len()
 	at, trace := first, s.options.Trace
-	all := s.m.graph.Identities(s.ids, in...) // what comes lies behind what readers see
-	var last []float32                        // logits of the step at work, in the pass's memory
+	all := s.m.graph.Identities(s.ids, in...) // what is new lies beyond what readers see
+	var last []float32                        // logits of the running step, in the pass's memory
 	c := &model.Chunk{Sequence: s.seq, Input: in, Want: want}
 	if yield != nil {
 		c.Yield = func(pos int, logits []float32) error {
@@ -432,7 +437,7 @@ func (s *Session) progress(done, total int) error {
 	return s.open()
 }
 
-// flush writes the token just generated, if there is one, so that the graph holds the whole text.
+// flush decodes the token just generated, if there is one, so that the graph holds the whole text.
 func (s *Session) flush(ctx context.Context) error {
 	if !s.behind() {
 		return nil
@@ -440,7 +445,7 @@ func (s *Session) flush(ctx context.Context) error {
 	return s.write(ctx, s.ids, nil)
 }
 
-// write takes what ids has more than the sequence, which are tokens, through the graph, and makes ids the text. It sets dst, unless that is
+// write takes through the graph what ids has beyond the sequence, all of it tokens, and makes ids the text. It sets dst, unless that is
 // nil, to the logits of what follows each.
 func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32) error {
 	began := s.options.Trace.stepping()
@@ -467,9 +472,9 @@ func wrap(err error) error {
 	return fmt.Errorf("gemma4: %w", err)
 }
 
-// Write appends tokens that were generated, here or by someone else, in one step, and returns the logits
-// [len(ids), vocabulary] of what follows each, valid until the session's next call. Tokens written give the same bytes however
-// many go together; for a prompt Read is faster.
+// Write appends tokens that were generated, here or elsewhere, in one step: it decodes. It returns the logits [len(ids), vocabulary] of
+// what follows each, valid until the session's next call. Tokens written give the same bytes however many go together; for a prompt Read is
+// faster.
 func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
@@ -485,7 +490,7 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 }
 
 // AllLogits appends tokens and calls yield with the logits [vocabulary] of what follows each of them, valid during the call and not to be
-// changed. An error of yield ends it and is returned. A chunk counts when yield has taken all of it: of one that it refuses, or panics in,
+// changed. An error of yield ends it and is returned. A chunk counts once yield has taken all of it: of one that it refuses, or panics in,
 // the session keeps nothing.
 func (s *Session) AllLogits(ctx context.Context, ids []int32, yield func(i int, logits []float32) error) error {
 	if err := s.begin(); err != nil {
@@ -506,7 +511,7 @@ func (s *Session) allLogits(ctx context.Context, ids []int32, yield func(i int, 
 }
 
 // Rewind forgets all but the first n positions and returns how many are left. Sliding layers hold only some of their past
-// (SessionOptions.History): where what n needs is gone, fewer than n are left, from which the text can be read on.
+// (SessionOptions.History): where what n needs is gone, fewer than n are left, and the text can be read on from there.
 func (s *Session) Rewind(n int) (int, error) {
 	if err := s.begin(); err != nil {
 		return s.Len(), err
@@ -543,8 +548,8 @@ func (s *Session) Reuse(ids []int32) (int, error) {
 }
 
 // ReuseInput prepares the session for a text: it keeps the longest beginning that the session already holds, short of the last position,
-// whose logits are needed, and forgets the rest. Embeddings are held if they have an ID and it is the same; an image is kept whole or not
-// at all. It returns what is left to read, of what was given.
+// whose logits are needed, and forgets the rest. Embeddings count as held if they have an ID and it is the same; an image is kept whole or
+// not at all. It returns what is left to read of the text.
 func (s *Session) ReuseInput(in ...Input) (rest []Input, err error) {
 	if err := s.begin(); err != nil {
 		return nil, err
@@ -553,7 +558,7 @@ func (s *Session) ReuseInput(in ...Input) (rest []Input, err error) {
 	return s.reuse(in, false), nil
 }
 
-// reuse is ReuseInput; if asked to, it keeps only what was read, so that a new session would go on with the same bytes.
+// reuse is ReuseInput; if read is set it keeps only what was read, not written, so that a new session would continue with the same bytes.
 func (s *Session) reuse(in []Input, read bool) (rest []Input) {
 	text := s.m.prompt(nil, in)
 	n := min(model.CommonLen(s.ids, text.ids), len(text.ids)-1)
@@ -568,5 +573,5 @@ func (s *Session) reuse(in []Input, read bool) (rest []Input) {
 	})
 	s.logRewind(n, left)
 	s.rewind(left)
-	return s.m.behind(in, len(s.ids))
+	return s.m.after(in, len(s.ids))
 }

@@ -46,11 +46,11 @@ type asked struct {
 
 func (a *asked) Err() error { a.f(); return nil }
 
-// story is a text and how each token came into it: what a session must be indistinguishable from.
+// story is a text and how each token came into it; a session must be indistinguishable from a fresh one with the same story.
 type story struct{ read, written []int32 }
 
-// check compares a session with a fresh one of the same story: its length, its logits as far as it knows them, itself when it was saved and
-// restored, and how all go on.
+// check compares a session with a fresh one of the same story: its length, its logits as far as it knows them, itself after it was saved
+// and restored, and how all continue.
 func (want story) check(t *testing.T, m *gemma4.Model, what string, s *gemma4.Session) {
 	t.Helper()
 	fresh := newSession(t, m, gemma4.SessionOptions{})
@@ -103,8 +103,8 @@ func (want story) check(t *testing.T, m *gemma4.Model, what string, s *gemma4.Se
 	}
 }
 
-// attempt is a call that may fail, on a session with a story behind it. It returns the story of what it has added, going by the session's
-// length and what it was handed.
+// attempt is a call that may fail, on a session that has a story. It returns the story of what it has added, going by the session's length
+// and what it was given.
 type attempt struct {
 	name string
 	do   func(ctx context.Context, s *gemma4.Session) (seen []int32, err error)
@@ -185,12 +185,13 @@ func TestCallsCancelledAnywhereLeaveAWholeText(t *testing.T) {
 			t.Errorf("%s: the context was asked %d times", a.name, checks)
 		}
 	}
-	s, _ := begun(t, m, gemma4.SessionOptions{}) // logits are unknown until that token has gone through, while it does, too
+	s, _ := begun(t, m, gemma4.SessionOptions{}) // logits are unknown until that token has gone through, and while it does
 	known := 0
-	if _, err := s.Write(&asked{Context: ctx, f: func() { known = max(known, len(s.Logits(nil))) }}); err != nil || known != 0 || len(s.Logits(nil)) == 0 {
+	if _, err := s.Write(&asked{Context: ctx, f: func() { known = max(known, len(s.Logits(nil))) }}); err != nil || known != 0 ||
+		len(s.Logits(nil)) == 0 {
 		t.Errorf("%d logits while a token goes through, %d afterwards, %v", known, len(s.Logits(nil)), err)
 	}
-	for checks := range 20 { // the token that waits for its turn is a step of its own
+	for checks := range 20 { // the token that waits to be decoded is a step of its own
 		s, st := begun(t, m, gemma4.SessionOptions{})
 		if _, err := s.Write(endsAfter(checks*3), 400, 401); err == nil {
 			st.written = append(st.written, 400, 401)
@@ -362,7 +363,8 @@ func TestABusySessionAnswersReadersAndRefusesOthers(t *testing.T) {
 			t.Errorf("%s: %d positions of %d, %d bytes, %d logits; expected %d positions, logits %v",
 				where, here.len, here.context, here.bytes, len(here.logits), n, known)
 		}
-		if there.len != here.len || there.bytes != here.bytes || there.ops != here.ops || !slices.Equal(there.logits, here.logits) || there.result != here.result {
+		if there.len != here.len || there.bytes != here.bytes || there.ops != here.ops || !slices.Equal(there.logits, here.logits) ||
+			there.result != here.result {
 			t.Errorf("%s: another goroutine sees another session", where)
 		}
 		for name, f := range refusals(t, m) {
@@ -418,7 +420,7 @@ func TestABusySessionAnswersReadersAndRefusesOthers(t *testing.T) {
 	}
 }
 
-// TestModelCloseWaitsForRunningCalls closes a mapped model in the middle of a call. Nobody who enters meanwhile waits.
+// TestModelCloseWaitsForRunningCalls closes a mapped model in the middle of a call. Nobody who enters meanwhile has to wait.
 func TestModelCloseWaitsForRunningCalls(t *testing.T) {
 	m := openMapped(t)
 	ids := m.Tokenizer().Encode(question, true)
@@ -535,7 +537,7 @@ func TestSessionCloseEndsARunningCall(t *testing.T) {
 		t.Errorf("%+v", c.Messages)
 	}
 
-	p := gemma4.NewPrefixCache(64 << 20) // who waits for another's prefix is at no step
+	p := gemma4.NewPrefixCache(64 << 20) // whoever waits for another's prefix is at no step
 	defer p.Close()
 	text := words(400, 1)
 	waiter := newSession(t, m, gemma4.SessionOptions{Prefixes: p})
@@ -787,7 +789,7 @@ func TestForksKeepTheirLogits(t *testing.T) {
 	}
 }
 
-// TestTextHeldBackIsNotLost: an answer that is cancelled comes as far as its tokens, with the text that may have begun a stop string.
+// TestTextHeldBackIsNotLost: an answer that is cancelled includes all of its tokens, and the text that may have begun a stop string.
 func TestTextHeldBackIsNotLost(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	const whole = "The capital of France is Paris."
@@ -845,7 +847,7 @@ func TestTextHeldBackIsNotLost(t *testing.T) {
 	}
 }
 
-// TestIdleSessionsHoldNoScratch: what a session takes between calls is its keys, values and logits, though each has read 200 tokens at once.
+// TestIdleSessionsHoldNoScratch: between calls a session takes its keys, values and logits, though each has read 200 tokens at once.
 func TestIdleSessionsHoldNoScratch(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	heap := func() int64 {

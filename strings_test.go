@@ -16,7 +16,8 @@ import (
 func TestNamesOfUnknownValuesDoNotPanic(t *testing.T) {
 	for _, n := range []int{0, 1, 7, 8, 9, 40, 41, 100, 255, 256, math.MaxInt32, math.MaxInt, -1, -2, math.MinInt} {
 		for _, v := range []fmt.Stringer{
-			gemma4.Reason(n), gemma4.Full(n), gemma4.CacheFormat(n), chat.Kind(n), gguf.Type(n), gguf.ValueType(n), tensor.Format(n), tokenizer.Kind(n),
+			gemma4.Reason(n), gemma4.Full(n), gemma4.CacheFormat(n), chat.Kind(n), gguf.Type(n), gguf.ValueType(n), tensor.Format(n),
+			tokenizer.Kind(n),
 		} {
 			if v.String() == "" { // called directly: fmt would hide a panic
 				t.Errorf("%T(%d) has no name", v, n)

@@ -10,7 +10,7 @@ import (
 	"github.com/gogemma/gemma4/chat"
 )
 
-// Whatever the pieces, the text before the first stop string comes out, as early as it is sure, and in whole characters.
+// Whatever the pieces, the text before the first stop string comes out, as soon as it is certain, and in whole characters.
 func TestStopStringsOfSeveralBytes(t *testing.T) {
 	for _, stops := range [][]string{
 		{"日本"}, {"本日", "日日本"}, {"éè"}, {"aé", "é日"}, {"èéè"}, {"日本", "本日"}, {"é"},
@@ -45,7 +45,8 @@ func TestStopStringsOfSeveralBytes(t *testing.T) {
 						t.Fatalf("%q of %q: %q comes out and %q is held back", stops, text, out, p.rest)
 					}
 					if got.WriteString(out); stop == "" {
-						begins := slices.ContainsFunc(stops, func(s string) bool { return strings.HasPrefix(s, p.rest) && len(s) > len(p.rest) })
+						begins := slices.ContainsFunc(stops,
+							func(s string) bool { return strings.HasPrefix(s, p.rest) && len(s) > len(p.rest) })
 						if p.rest != "" && !begins {
 							t.Fatalf("%q of %q: %q is held back", stops, text, p.rest)
 						}
@@ -59,7 +60,7 @@ func TestStopStringsOfSeveralBytes(t *testing.T) {
 	}
 }
 
-// Text that is held back for a stop string comes before the events behind it, and as text.
+// Text that is held back for a stop string comes before the events after it, and as text.
 func TestHeldBackTextKeepsItsPlace(t *testing.T) {
 	text := func(s string) []chat.Event { return []chat.Event{{Text: s}} }
 	thought := []chat.Event{{Kind: chat.Thought, Text: "hm"}}
@@ -74,7 +75,8 @@ func TestHeldBackTextKeepsItsPlace(t *testing.T) {
 		{"a call", [][]chat.Event{text("aS"), call}, "0:text a|1:text S|-1:call_1", ""},
 		{"a thought", [][]chat.Event{text("aST"), thought}, "0:text a|1:text ST|-1:thought hm", ""},
 		{"a broken call", [][]chat.Event{text("S"), broken}, "0:text |1:text S|-1:error <|tool_call>x", ""},
-		{"a call in the same token", [][]chat.Event{slices.Concat(text("bS"), call, text("TOP"))}, "0:text b|-1:text S|-1:call_1|-1:text TOP", ""},
+		{"a call in the same token", [][]chat.Event{slices.Concat(text("bS"), call, text("TOP"))},
+			"0:text b|-1:text S|-1:call_1|-1:text TOP", ""},
 		{"goes on", [][]chat.Event{text("S"), text("TA")}, "0:text |1:text STA", ""},
 		{"stops", [][]chat.Event{text("aS"), text("TO"), text("Pb"), call}, "0:text a|1:text |2:text ", "STOP"},
 		{"stops before a call of its token", [][]chat.Event{text("aS"), slices.Concat(text("TOP"), call)}, "0:text a|1:text ", "STOP"},
@@ -109,7 +111,7 @@ func TestHeldBackTextKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// What a caller who leaves has seen is all there is.
+// A caller who leaves has seen all there is.
 func TestNothingIsToldToACallerWhoLeft(t *testing.T) {
 	calls := 0
 	for n := 1; n <= 3; n++ {

@@ -14,7 +14,7 @@ import (
 	"github.com/gogemma/gemma4/internal/testdata"
 )
 
-// openWith opens a model of no sense whose file has a template.
+// openWith opens a model that makes no sense, with a template in its file.
 func openWith(t *testing.T, kind string, template any) *gemma4.Model {
 	t.Helper()
 	var change func(*gguf.Metadata, []gguf.Source) []gguf.Source
@@ -70,7 +70,7 @@ func TestBrokenTemplateKeepsOnlyChatFromWorking(t *testing.T) {
 	}
 }
 
-// A file without a template, or with one of nothing but space, is read by the format of its kind of model.
+// A file without a template, or with one of nothing but space, is read in the format of its kind of model.
 func TestModelsWithoutTemplateHaveTheirOwnFormat(t *testing.T) {
 	const thought = "<|channel>thought\n<channel|>"
 	for kind, end := range map[string]string{"dense": thought, "moe": thought, "e": ""} {
@@ -90,7 +90,7 @@ func TestSpaceBeforeBOSMakesNoSecondBOS(t *testing.T) {
 		{"\u00a0\u2003{{ bos_token }}ab", "", "<bos>ab"},
 		{"\n{{ bos_token }}<|turn>{{ messages[0].content }}", "<bos><|turn>", "<bos><|turn><bos><|turn>"},
 		{"\nab", "", "<bos>\nab"},
-		{"\n{{ messages[0].content }}", "<bos>ab", "<bos>\n<bos>ab"}, // text of a user is no BOS
+		{"\n{{ messages[0].content }}", "<bos>ab", "<bos>\n<bos>ab"}, // a user's text is no BOS
 	} {
 		m := openWith(t, "dense", test.template)
 		c := newChat(t, m, gemma4.ChatOptions{})
@@ -131,7 +131,7 @@ func TestAnswerBeginsInTheThoughtOfItsPrompt(t *testing.T) {
 	}
 }
 
-// A call that the end of the turn ends is whole; one in which nothing ends it is none.
+// A call that the end of the turn ends is whole; one that nothing ends is no call.
 func TestEndOfTheTurnEndsACall(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	turn, ok := m.Tokenizer().ID("<turn|>")
@@ -166,7 +166,7 @@ func TestEndOfTheTurnEndsACall(t *testing.T) {
 	}
 }
 
-// Every revision of the template, given to a chat, makes the prompts that are recorded of it.
+// Every revision of the template, given to a chat, makes the prompts that are recorded for it.
 func TestChatsPromptsAreThoseOfTheRevisions(t *testing.T) {
 	data, err := os.ReadFile("chat/testdata/revisions.json")
 	if err != nil {

@@ -2,24 +2,25 @@ package gemma4
 
 import "time"
 
-// Trace lets a program look inside its sessions: each field that is set is called when that has happened. What is nil costs nothing, the clock
-// is not looked at for it, and none of it makes garbage.
+// Trace lets a program look inside its sessions: each field that is set is called when what it names has happened. A nil field costs
+// nothing, not even a look at the clock, and none of this makes garbage.
 //
-// They are called on the goroutine of the call at work, one at a time for each session; sessions that share a Trace call it from several
-// goroutines at once. What is told counts already. As in SessionOptions.Progress the session is busy: it may be looked at and closed, the
-// function must not wait for sessions with the same Prefixes, and if it panics and the caller recovers the session holds what it held.
+// The functions are called on the goroutine of the running call, one at a time for each session; sessions that share a Trace call it from
+// several goroutines at once. What they are told counts already. As in SessionOptions.Progress the session is busy: it may be looked at and
+// closed, the function must not wait for sessions with the same Prefixes, and if it panics and the caller recovers the session holds what
+// it held.
 type Trace struct {
-	Prefill func(PrefillInfo) // a chunk of a prompt went through the model
-	Step    func(StepInfo)    // tokens that were generated did: one, or those of a Write
-	Evict   func(EvictInfo)   // keys and values were given up, and what they were of is read again if it is wanted
+	Prefill func(PrefillInfo) // a chunk of a prompt has gone through the model
+	Step    func(StepInfo)    // tokens that were generated have: one, or those of a Write
+	Evict   func(EvictInfo)   // keys and values were given up; their positions are read again if they are wanted
 }
 
 // PrefillInfo is a chunk of a prompt.
 type PrefillInfo struct {
 	Positions int           // of the chunk
-	Len       int           // of the text, the chunk included
+	Len       int           // of the text, including the chunk
 	Left      int           // positions of the prompt that are still to come
-	Duration  time.Duration // of the pass; in AllLogits that of its callbacks, too
+	Duration  time.Duration // of the pass; in AllLogits of its callbacks, too
 }
 
 // Speed returns positions per second.
@@ -27,8 +28,8 @@ func (i PrefillInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
 
 // StepInfo is a pass over generated tokens.
 type StepInfo struct {
-	Positions int           // that were written: 1 in a generation
-	Len       int           // of the text, these included
+	Positions int           // that were decoded: 1 in a generation
+	Len       int           // of the text, including these
 	Duration  time.Duration // of the pass; choosing a token does not count
 }
 
@@ -37,11 +38,11 @@ func (i StepInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
 
 // EvictInfo is what was given up.
 type EvictInfo struct {
-	// Cached: the text of a [PrefixCache] that was not used for longest made room for what this session read. Else the session gave up
-	// pages of its sliding layers that their windows have left and SessionOptions.History does not hold.
+	// Cached: the least recently used text of a [PrefixCache] made room for what this session read. Otherwise the session gave up pages of
+	// its sliding layers that their windows have left behind and SessionOptions.History does not hold.
 	Cached    bool
 	Positions int   // of the text, or of the pages
-	Bytes     int64 // that they took; of a cached text those too that it shared with others
+	Bytes     int64 // that they took; of a cached text, including those that it shared with others
 }
 
 // prefilling returns when a chunk begins, if anybody wants to know.

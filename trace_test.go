@@ -43,7 +43,7 @@ func TestTraceTellsWhatWasDone(t *testing.T) {
 		}
 		return want
 	}
-	var spent time.Duration // a clock may go by steps that are longer than one of these
+	var spent time.Duration // a clock may tick less often than these take
 	check := func(what string, want [][3]int, steps ...[2]int) {
 		t.Helper()
 		var got [][3]int
@@ -100,7 +100,7 @@ func TestTraceTellsWhatWasDone(t *testing.T) {
 	}
 }
 
-// TestTraceTellsWhatIsGivenUp: pages that windows have left, and cached texts.
+// TestTraceTellsWhatIsGivenUp: pages that windows have left behind, and cached texts.
 func TestTraceTellsWhatIsGivenUp(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	run := func(history int64) (positions int) {
@@ -187,7 +187,8 @@ func TestAPanicInATraceLeavesTheSessionWhatItHolds(t *testing.T) {
 		t.Errorf("%v, or other logits", err)
 	}
 	var closing *gemma4.Session
-	closing = newSession(t, m, gemma4.SessionOptions{Batch: 16, Trace: &gemma4.Trace{Prefill: func(gemma4.PrefillInfo) { closing.Close() }}})
+	closing = newSession(t, m,
+		gemma4.SessionOptions{Batch: 16, Trace: &gemma4.Trace{Prefill: func(gemma4.PrefillInfo) { closing.Close() }}})
 	if err := closing.Read(ctx, gemma4.Input{Tokens: ids}); err != gemma4.ErrClosed {
 		t.Errorf("closed by its trace: %v", err)
 	}
@@ -216,7 +217,8 @@ func TestWritingWithATraceMakesNoGarbage(t *testing.T) {
 	calls := 0
 	for name, trace := range map[string]*gemma4.Trace{
 		"none": nil, "empty": {},
-		"all": {Prefill: func(gemma4.PrefillInfo) {}, Step: func(i gemma4.StepInfo) { calls += i.Positions }, Evict: func(gemma4.EvictInfo) { calls++ }},
+		"all": {Prefill: func(gemma4.PrefillInfo) {}, Step: func(i gemma4.StepInfo) { calls += i.Positions },
+			Evict: func(gemma4.EvictInfo) { calls++ }},
 	} {
 		s := newSession(t, m, gemma4.SessionOptions{Trace: trace, Context: 2000})
 		if err := s.Read(ctx, gemma4.Input{Tokens: words(40, 1)}); err != nil {

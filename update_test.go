@@ -64,9 +64,11 @@ func TestUpdateAppendsWhatATurnAdds(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		again := restoredChat(t, m, path, gemma4.ChatOptions{})
-		if state(again.Session()) != state(c.Session()) || !reflect.DeepEqual(again.Messages, c.Messages) || again.Options.System != c.Options.System ||
+		if state(again.Session()) != state(c.Session()) || !reflect.DeepEqual(again.Messages, c.Messages) ||
+			again.Options.System != c.Options.System ||
 			again.Options.Thinking != c.Options.Thinking || !reflect.DeepEqual(again.Options.Tools, compact(t, c.Options.Tools)) {
-			t.Errorf("%s: restored\n%s, %+v, %+v\nwant\n%s, %+v, %+v", what, state(again.Session()), again.Messages, again.Options, state(c.Session()), c.Messages, c.Options)
+			t.Errorf("%s: restored\n%s, %+v, %+v\nwant\n%s, %+v, %+v", what, state(again.Session()), again.Messages, again.Options,
+				state(c.Session()), c.Messages, c.Options)
 		}
 		fork, err := c.Fork()
 		if err != nil {
@@ -74,7 +76,8 @@ func TestUpdateAppendsWhatATurnAdds(t *testing.T) {
 		}
 		defer fork.Close()
 		text, _, _ := answer(t, again, chat.Message{Role: "user", Content: "What is 4 + 4?"})
-		if want, _, _ := answer(t, fork, chat.Message{Role: "user", Content: "What is 4 + 4?"}); text != want || again.Result().Reused != fork.Result().Reused {
+		if want, _, _ := answer(t, fork, chat.Message{Role: "user", Content: "What is 4 + 4?"}); text != want ||
+			again.Result().Reused != fork.Result().Reused {
 			t.Errorf("%s: goes on with %q, want %q", what, text, want)
 		}
 	}
@@ -108,7 +111,7 @@ func TestUpdateAppendsWhatATurnAdds(t *testing.T) {
 		t.Fatal(err)
 	}
 	appended("embeddings")
-	// What was restored goes on in the same file, and the segments are merged by Save.
+	// What was restored continues in the same file, and the segments are merged by Save.
 	c = restoredChat(t, m, path, gemma4.ChatOptions{})
 	answer(t, c, chat.Message{Role: "user", Content: "What is the capital of Peru?"})
 	appended("restored")
@@ -176,7 +179,8 @@ func TestUpdatedFilesHoldTheSession(t *testing.T) {
 		rounds = 80
 	}
 	text := m.Tokenizer().Encode(strings.Repeat(question, 8), true)
-	for seed, o := range []gemma4.SessionOptions{{}, {Prefixes: prefixes, History: -1}, {Cache: gemma4.CacheQ8, History: 1 << 17, Batch: 33}} {
+	for seed, o := range []gemma4.SessionOptions{{}, {Prefixes: prefixes, History: -1},
+		{Cache: gemma4.CacheQ8, History: 1 << 17, Batch: 33}} {
 		r := rand.New(rand.NewPCG(uint64(seed), 1))
 		path := filepath.Join(t.TempDir(), "s")
 		file := sizes{t: t, path: path}
@@ -404,18 +408,21 @@ func TestSessionsGoThroughReadersAndWriters(t *testing.T) {
 	restoredChat(t, m, path, gemma4.ChatOptions{})
 	for n := range b.Len() {
 		if n < 2000 || n%997 == 0 {
-			if _, err := m.RestoreFrom(bytes.NewReader(b.Bytes()[:n]), gemma4.SessionOptions{}); err == nil || !strings.HasPrefix(err.Error(), "gemma4: reader: ") {
+			if _, err := m.RestoreFrom(bytes.NewReader(b.Bytes()[:n]), gemma4.SessionOptions{}); err == nil ||
+				!strings.HasPrefix(err.Error(), "gemma4: reader: ") {
 				t.Fatalf("cut at %d: %v", n, err)
 			}
 		}
 	}
 	flipped := slices.Clone(b.Bytes())
 	flipped[len(flipped)/2] ^= 1
-	if _, err := m.RestoreChatFrom(bytes.NewReader(flipped), gemma4.ChatOptions{}); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if _, err := m.RestoreChatFrom(bytes.NewReader(flipped), gemma4.ChatOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "damaged") {
 		t.Errorf("a flipped bit: %v", err)
 	}
 	broken := errors.New("broken")
-	if _, err := m.RestoreFrom(io.MultiReader(bytes.NewReader(b.Bytes()[:100]), iotest.ErrReader(broken)), gemma4.SessionOptions{}); !errors.Is(err, broken) {
+	if _, err := m.RestoreFrom(io.MultiReader(bytes.NewReader(b.Bytes()[:100]), iotest.ErrReader(broken)),
+		gemma4.SessionOptions{}); !errors.Is(err, broken) {
 		t.Errorf("a broken reader: %v", err)
 	}
 	var full bytes.Buffer
@@ -463,7 +470,8 @@ func TestFilesOfVersion1AreRestored(t *testing.T) {
 	o := gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Cache: gemma4.CacheQ4}}
 	c := restoredChat(t, m, file, o)
 	want := []chat.Message{{Role: "user", Content: "What is 2 + 3?"}, {Role: "assistant", Content: "2 + 3 = 5"}}
-	if got := state(c.Session()); got != "42 positions, logits af88f868" || !reflect.DeepEqual(c.Messages, want) || c.Options.System != "Be brief." {
+	if got := state(c.Session()); got != "42 positions, logits af88f868" || !reflect.DeepEqual(c.Messages, want) ||
+		c.Options.System != "Be brief." {
 		t.Errorf("restored %s, %+v, %q", got, c.Messages, c.Options.System)
 	}
 	b, err := os.ReadFile(file)
@@ -674,7 +682,7 @@ func TestKilledUpdatesLoseOneTurnAtMost(t *testing.T) {
 		rest, _ := io.ReadAll(out)
 		child.Wait()
 		lines := strings.Split(first+string(rest), "\n")
-		lines = lines[:len(lines)-1] // what is behind the last end of a line was not written whole
+		lines = lines[:len(lines)-1] // what follows the last end of a line was not written whole
 		turns += len(lines) / 2
 		s, err := m.Restore(path, gemma4.SessionOptions{})
 		if err != nil {
