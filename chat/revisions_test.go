@@ -94,8 +94,8 @@ func (c Conversation) with(name string, v any) Conversation {
 	return c
 }
 
-// oddMarkup has markers that no vocabulary has besides Gemma's: they begin with what the format itself writes, with what is in numbers, and with
-// characters whose first byte others share.
+// oddMarkup has markers that no vocabulary has besides Gemma's: they begin with what the format itself writes, with what is in numbers, and
+// with characters whose first byte others share.
 var oddMarkup = slices.Concat(gemmaMarkup, []string{" x", ".x", "{z", "è", "日x"})
 
 // differs tells how two formats differ in what they make of a conversation, errors apart: "" if not at all.

@@ -1,5 +1,5 @@
-// Package examples holds programs to copy, of a screen each. They import public packages only, run with the embedded model, and with -m FILE
-// on any other:
+// Package examples holds programs to copy, of a screen each. They import public packages only, and run with the embedded model or, with
+// -m FILE, with any other:
 //
 //	ask        one question, and the answer while it is written
 //	chat       a conversation at the terminal

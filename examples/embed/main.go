@@ -1,5 +1,5 @@
-// Program embed prints how near texts are to the first: the cosine of their embeddings, which are the means of the model's last hidden states.
-// Gemma 4 was not trained to make embeddings: these tell subjects and kinds of sentences apart, a model that is made for it does better.
+// Program embed prints how near texts are to the first: the cosine of their embeddings, the means of the model's last hidden states.
+// Gemma 4 was not trained to make embeddings: these tell subjects and kinds of sentences apart, but a model made for it does better.
 //
 //	go run ./examples/embed "What is 7 + 8?" "What is 2 + 3?" "The code of Mia is 4821."
 //

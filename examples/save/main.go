@@ -3,7 +3,8 @@
 //	go run ./examples/save "The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?"
 //	go run ./examples/save "What is the code of Leo?"
 //
-// print "The code of Mia is 4821." and "The code of Leo is 7730."; -talk FILE keeps another conversation, with -m FILE another model answers.
+// print "The code of Mia is 4821." and "The code of Leo is 7730."; with -talk FILE another conversation is kept, with -m FILE another model
+// answers.
 package main
 
 import (

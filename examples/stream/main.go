@@ -22,7 +22,7 @@ func main() {
 	file := flag.String("m", "", "GGUF `file` of a model (default: the embedded one)")
 	addr := flag.String("addr", "localhost:8080", "`address` to serve at")
 	flag.Parse()
-	m, err := nano.OpenOr(*file) // or gemma4.Open(file)
+	m, err := nano.OpenOr(*file) // or gemma4.Open(*file)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -110,7 +110,8 @@ func main() {
 func run() error {
 	for _, program := range []string{objdump, mca} {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%s is not installed: on Debian and Ubuntu, apt install llvm-19 (from apt.llvm.org where the release is older); %w", program, err)
+			return fmt.Errorf("%s is not installed: on Debian and Ubuntu, apt install llvm-19 (from apt.llvm.org where the release is older); %w",
+				program, err)
 		}
 	}
 	dir, err := os.MkdirTemp("", "mca")

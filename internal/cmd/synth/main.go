@@ -17,8 +17,8 @@ import (
 func main() {
 	seed := flag.Uint64("seed", 0, "seed of the weights")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: synth [-seed N] PRESET:FORMAT PATH\n\npresets: %s\nformats: q4_k_m, f32, f16, bf16, q4_0, q8_0, iq4_xs, and every other weight format\n\n",
-			strings.Join(synth.Presets(), ", "))
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: synth [-seed N] PRESET:FORMAT PATH\n\npresets: %s\n"+
+			"formats: q4_k_m, f32, f16, bf16, q4_0, q8_0, iq4_xs, and every other weight format\n\n", strings.Join(synth.Presets(), ", "))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
