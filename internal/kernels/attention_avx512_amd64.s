@@ -1,17 +1,13 @@
 #include "textflag.h"
+#include "attention_amd64.h"
 
-// Attention for AVX-512, over keys and values as they lie in a cache: 32 numbers of each are made floats at a time, for up to
-// eight queries. The registers that both functions share:
-//
-//	DX, BX   a key or value and the next
-//	AX, R9   where in them the 32 numbers begin, and where those lie that are prefetched
-//	R11      bytes from a key or value to the next
-//	R12      keys or values to go
-//	CX       queries to go
-//	R10, R14 bytes of a query or its sum, one and three times
-//	Z0 … Z15 sums of eight queries, two vectors each
-//
-// A tile of eight, four, two queries or one does the same with each: the bits do not depend on how many there are.
+// Attention for AVX-512: sixteen numbers in a vector, up to eight queries at a time. Z0 … Z15 are the sums of eight queries, two vectors
+// each.
+
+// What the shared macros may use.
+#define T0 Z16
+#define T1 Z17
+#define TX X18
 
 // LOAD_… sets lo and hi to the 32 numbers of a key or value at p. ALL steps on to the next.
 #define LOAD_F32(p, lo, hi) \
@@ -57,14 +53,20 @@ DATA fours<>+48(SB)/8, $0x40A0000040800000
 DATA fours<>+56(SB)/8, $0x40E0000040C00000
 GLOBL fours<>(SB), (NOPTR|RODATA), $64
 
-#define CLEAR2(a, b) \
+// QUERIES_n does OP for each of n queries: what lies at p or, from the fifth on, p4, s and t bytes from one to the next, one and three
+// times, and its sums.
+#define QUERIES_1(OP, p, p4, s, t) OP((p), Z0, Z1)
+#define QUERIES_2(OP, p, p4, s, t) QUERIES_1(OP, p, p4, s, t); OP((p)(s*1), Z2, Z3)
+#define QUERIES_4(OP, p, p4, s, t) QUERIES_2(OP, p, p4, s, t); OP((p)(s*2), Z4, Z5); OP((p)(t*1), Z6, Z7)
+#define QUERIES_8(OP, p, p4, s, t) QUERIES_4(OP, p, p4, s, t); \
+	OP((p4), Z8, Z9); \
+	OP((p4)(s*1), Z10, Z11); \
+	OP((p4)(s*2), Z12, Z13); \
+	OP((p4)(t*1), Z14, Z15)
+
+#define CLEAR(p, a, b) \
 	VPXORD a, a, a; \
 	VPXORD b, b, b
-
-#define CLEAR_1 CLEAR2(Z0, Z1)
-#define CLEAR_2 CLEAR_1; CLEAR2(Z2, Z3)
-#define CLEAR_4 CLEAR_2; CLEAR2(Z4, Z5); CLEAR2(Z6, Z7)
-#define CLEAR_8 CLEAR_4; CLEAR2(Z8, Z9); CLEAR2(Z10, Z11); CLEAR2(Z12, Z13); CLEAR2(Z14, Z15)
 
 // MULTIPLY adds the products of 32 numbers of a query with those of two keys, in Z16 … Z19, to the sums of each.
 #define MULTIPLY(q, a, b) \
@@ -75,27 +77,7 @@ GLOBL fours<>(SB), (NOPTR|RODATA), $64
 	VFMADD231PS Z21, Z17, a; \
 	VFMADD231PS Z21, Z19, b
 
-#define MULTIPLY_1 MULTIPLY((SI), Z0, Z1)
-#define MULTIPLY_2 MULTIPLY_1; MULTIPLY((SI)(R10*1), Z2, Z3)
-#define MULTIPLY_4 MULTIPLY_2; MULTIPLY((SI)(R10*2), Z4, Z5); MULTIPLY((SI)(R14*1), Z6, Z7)
-#define MULTIPLY_8 MULTIPLY_4; \
-	MULTIPLY((R15), Z8, Z9); \
-	MULTIPLY((R15)(R10*1), Z10, Z11); \
-	MULTIPLY((R15)(R10*2), Z12, Z13); \
-	MULTIPLY((R15)(R14*1), Z14, Z15)
-
-// HALVE adds lanes i and i+2 of four of both a and b, which alternate in the result; HALVE2 does the same with pairs of lanes, JOIN
-// with neighbouring quarters.
-#define HALVE(a, b, dst) \
-	VUNPCKLPS b, a, Z16; \
-	VUNPCKHPS b, a, Z17; \
-	VADDPS Z17, Z16, dst
-
-#define HALVE2(a, b, dst) \
-	VUNPCKLPD b, a, Z16; \
-	VUNPCKHPD b, a, Z17; \
-	VADDPS Z17, Z16, dst
-
+// JOIN does as HALVE with neighbouring quarters.
 #define JOIN(a, b, dst) \
 	VSHUFF32X4 $0x88, b, a, Z16; \
 	VSHUFF32X4 $0xDD, b, a, Z17; \
@@ -124,36 +106,21 @@ GLOBL fours<>(SB), (NOPTR|RODATA), $64
 
 #define FOLD_4_ONLY FOLD_4; JOIN(Z0, Z0, Z0)
 
-// ADD_1 adds the lower half of x to the scores of a query at R13, ADD_2 all of it to those of two; R13 steps on.
-#define ADD_1(x) \
-	VMOVSD (R13), X18; \
-	VADDPS x, X18, X18; \
-	VMOVLPS X18, (R13); \
-	ADDQ R8, R13
-
-#define ADD_2(x) \
-	VMOVSD (R13), X18; \
-	VMOVHPS (R13)(R8*1), X18, X18; \
-	VADDPS x, X18, X18; \
-	VMOVLPS X18, (R13); \
-	VMOVHPS X18, (R13)(R8*1); \
-	LEAQ (R13)(R8*2), R13
-
 #define QUARTER(i) VEXTRACTF32X4 $i, Z0, X1
 #define STORE_1 FOLD_4_ONLY; ADD_1(X0)
 #define STORE_2 FOLD_4_ONLY; ADD_2(X0)
 #define STORE_4 STORE_2; QUARTER(1); ADD_2(X1)
 #define STORE_8 FOLD_8; ADD_2(X0); QUARTER(1); ADD_2(X1); QUARTER(2); ADD_2(X1); QUARTER(3); ADD_2(X1)
 
-#define SCORE(LOAD, STEP, CLEARS, MULTIPLIES, STORES, loop) \
-	CLEARS; \
+#define SCORE(LOAD, STEP, QUERIES, STORES, loop) \
+	QUERIES(CLEAR, SI, R15, R10, R14); \
 	LEAQ (SI)(R10*4), R15; \
 	XORL AX, AX; \
 	MOVQ ahead+64(FP), R9; \
 loop: \
 	LOAD(DX, Z16, Z17); \
 	LOAD(BX, Z18, Z19); \
-	MULTIPLIES; \
+	QUERIES(MULTIPLY, SI, R15, R10, R14); \
 	ADDQ $128, SI; \
 	ADDQ $128, R15; \
 	ADDQ $STEP, R9; \
@@ -162,62 +129,32 @@ loop: \
 	JLT  loop; \
 	STORES
 
-// SCORES: for two keys at a time, all queries. DI and R13 are where the scores go, R8 the bytes from one query's to the next.
 #define SCORES(LOAD, STEP) \
-	MOVQ dst+0(FP), DI; \
-	MOVQ stride+8(FP), R8; \
-	MOVQ dim+32(FP), R10; \
-	MOVQ keys+40(FP), DX; \
-	MOVQ rowBytes+48(FP), R11; \
-	MOVQ count+56(FP), R12; \
-	SHLQ $2, R8; \
-	SHLQ $2, R10; \
-	LEAQ (R10)(R10*2), R14; \
-next: \
-	SUBQ $2, R12; \
-	JLT  done; \
-	LEAQ (DX)(R11*1), BX; \
-	MOVQ q+16(FP), SI; \
-	MOVQ n+24(FP), CX; \
-	MOVQ DI, R13; \
+	BEGIN_SCORES; \
 eight: \
 	SUBQ $8, CX; \
 	JLT  four; \
-	SCORE(LOAD, STEP, CLEAR_8, MULTIPLY_8, STORE_8, loop8); \
+	SCORE(LOAD, STEP, QUERIES_8, STORE_8, loop8); \
 	LEAQ (R15)(R14*1), SI; \
 	JMP  eight; \
 four: \
 	TESTQ $4, CX; \
 	JZ   two; \
-	SCORE(LOAD, STEP, CLEAR_4, MULTIPLY_4, STORE_4, loop4); \
+	SCORE(LOAD, STEP, QUERIES_4, STORE_4, loop4); \
 	ADDQ R14, SI; \
 two: \
 	TESTQ $2, CX; \
 	JZ   one; \
-	SCORE(LOAD, STEP, CLEAR_2, MULTIPLY_2, STORE_2, loop2); \
+	SCORE(LOAD, STEP, QUERIES_2, STORE_2, loop2); \
 	ADDQ R10, SI; \
 one: \
 	TESTQ $1, CX; \
 	JZ   end; \
-	SCORE(LOAD, STEP, CLEAR_1, MULTIPLY_1, STORE_1, loop1); \
+	SCORE(LOAD, STEP, QUERIES_1, STORE_1, loop1); \
 end: \
-	LEAQ (DX)(R11*2), DX; \
-	ADDQ $8, DI; \
-	JMP  next; \
-done: \
-	VZEROUPPER; \
-	RET
+	END_SCORES
 
-// EACH does OP with the sums of each query, of which 32 numbers lie at DI and, from the fifth on, R15.
-#define EACH_1(OP) OP((DI), Z0, Z1)
-#define EACH_2(OP) EACH_1(OP); OP((DI)(R10*1), Z2, Z3)
-#define EACH_4(OP) EACH_2(OP); OP((DI)(R10*2), Z4, Z5); OP((DI)(R14*1), Z6, Z7)
-#define EACH_8(OP) EACH_4(OP); \
-	OP((R15), Z8, Z9); \
-	OP((R15)(R10*1), Z10, Z11); \
-	OP((R15)(R10*2), Z12, Z13); \
-	OP((R15)(R14*1), Z14, Z15)
-
+// Of a query's sums 32 numbers lie at DI and, from the fifth on, R15.
 #define GET(p, a, b) \
 	VMOVUPS p, a; \
 	VMOVUPS (64)p, b
@@ -232,18 +169,9 @@ done: \
 	VFMADD231PS Z18, Z16, a; \
 	VFMADD231PS Z18, Z17, b
 
-#define WEIGH_1 WEIGH((SI), Z0, Z1)
-#define WEIGH_2 WEIGH_1; WEIGH((SI)(R8*1), Z2, Z3)
-#define WEIGH_4 WEIGH_2; WEIGH((SI)(R8*2), Z4, Z5); WEIGH((SI)(R13*1), Z6, Z7)
-#define WEIGH_8 WEIGH_4; \
-	WEIGH((BX), Z8, Z9); \
-	WEIGH((BX)(R8*1), Z10, Z11); \
-	WEIGH((BX)(R8*2), Z12, Z13); \
-	WEIGH((BX)(R13*1), Z14, Z15)
-
 // ADD_VALUES adds 32 numbers of all values to the sums of queries from n − CX on. The values lie far apart: what comes next in each
 // is moved to the first cache.
-#define ADD_VALUES(LOAD, EACH, WEIGHS, loop) \
+#define ADD_VALUES(LOAD, QUERIES, loop) \
 	MOVQ n+8(FP), DI; \
 	SUBQ CX, DI; \
 	MOVQ DI, SI; \
@@ -253,62 +181,44 @@ done: \
 	ADDQ w+24(FP), SI; \
 	LEAQ (DI)(R10*4), R15; \
 	LEAQ (SI)(R8*4), BX; \
-	EACH(GET); \
+	QUERIES(GET, DI, R15, R10, R14); \
 	MOVQ values+40(FP), DX; \
 	MOVQ count+56(FP), R12; \
 loop: \
 	LOAD(DX, Z16, Z17); \
 	PREFETCHT0 128(DX)(AX*1); \
-	WEIGHS; \
+	QUERIES(WEIGH, SI, BX, R8, R13); \
 	ADDQ $4, SI; \
 	ADDQ $4, BX; \
 	ADDQ R11, DX; \
 	DECQ R12; \
 	JNZ  loop; \
-	EACH(PUT)
+	QUERIES(PUT, DI, R15, R10, R14)
 
-// WEIGHT: for 32 numbers at a time, all queries and for each all values. DI and R15 are their sums, SI and BX their weights, R8 and
-// R13 the bytes from one query's weights to the next, one and three times.
 #define WEIGHT(LOAD, STEP) \
-	MOVQ dim+16(FP), R10; \
-	MOVQ stride+32(FP), R8; \
-	MOVQ rowBytes+48(FP), R11; \
-	MOVQ ahead+64(FP), R9; \
-	SHLQ $2, R10; \
-	SHLQ $2, R8; \
-	LEAQ (R10)(R10*2), R14; \
-	LEAQ (R8)(R8*2), R13; \
-	XORL AX, AX; \
-next: \
-	MOVQ n+8(FP), CX; \
+	BEGIN_WEIGHT; \
 eight: \
 	CMPQ CX, $8; \
 	JLT  four; \
-	ADD_VALUES(LOAD, EACH_8, WEIGH_8, loop8); \
+	ADD_VALUES(LOAD, QUERIES_8, loop8); \
 	SUBQ $8, CX; \
 	JMP  eight; \
 four: \
 	CMPQ CX, $4; \
 	JLT  two; \
-	ADD_VALUES(LOAD, EACH_4, WEIGH_4, loop4); \
+	ADD_VALUES(LOAD, QUERIES_4, loop4); \
 	SUBQ $4, CX; \
 two: \
 	CMPQ CX, $2; \
 	JLT  one; \
-	ADD_VALUES(LOAD, EACH_2, WEIGH_2, loop2); \
+	ADD_VALUES(LOAD, QUERIES_2, loop2); \
 	SUBQ $2, CX; \
 one: \
 	TESTQ CX, CX; \
 	JZ   end; \
-	ADD_VALUES(LOAD, EACH_1, WEIGH_1, loop1); \
+	ADD_VALUES(LOAD, QUERIES_1, loop1); \
 end: \
-	ADDQ $128, dst+0(FP); \
-	ADDQ $STEP, R9; \
-	ADDQ $STEP, AX; \
-	CMPQ AX, R11; \
-	JLT  next; \
-	VZEROUPPER; \
-	RET
+	END_WEIGHT(STEP)
 
 // func scoresF32AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresF32AVX512(SB), NOSPLIT, $0-80
