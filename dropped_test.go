@@ -22,9 +22,11 @@ func TestDroppedModelsGiveEverythingBack(t *testing.T) {
 	if err := os.WriteFile(path, nano.GGUF(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	metadata, tensors := testdata.Projector(t, 256)
-	if err := gguf.WriteFile(filepath.Join(filepath.Dir(path), "mmproj-of-dropped-nano.gguf"), metadata, tensors); err != nil {
-		t.Fatal(err)
+	for name, width := range map[string]int{"mmproj-of-dropped-nano.gguf": 256, "mmproj-not-of-dropped-nano.gguf": 128} {
+		metadata, tensors := testdata.Projector(t, width)
+		if err := gguf.WriteFile(filepath.Join(filepath.Dir(path), name), metadata, tensors); err != nil {
+			t.Fatal(err)
+		}
 	}
 	before := runtime.NumGoroutine()
 	use := func() {
@@ -32,7 +34,7 @@ func TestDroppedModelsGiveEverythingBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c := m.Info().Companions; len(c) != 1 || c[0].Left != nil {
+		if c := m.Info().Companions; len(c) != 2 || c[0].Left == nil || c[1].Left != nil {
 			t.Fatalf("companions: %+v", c)
 		}
 		s, err := m.NewSession(gemma4.SessionOptions{Prefixes: p, Progress: func(int, int) {}})

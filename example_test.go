@@ -189,6 +189,36 @@ func ExampleModel_Memory() {
 	// q8_0 1427456
 }
 
+// What a session does, as it does it.
+func ExampleTrace() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	steps := 0
+	s, err := m.NewSession(gemma4.SessionOptions{Batch: 16, Trace: &gemma4.Trace{
+		Prefill: func(i gemma4.PrefillInfo) { fmt.Printf("prefill: %d positions, %d left\n", i.Positions, i.Left) },
+		Step:    func(i gemma4.StepInfo) { steps++ }, // i.Duration is its time
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	prompt := m.Tokenizer().WithBOS(m.Tokenizer().Encode("one two three four five six seven eight nine ten eleven twelve", false))
+	o := gemma4.GenerateOptions{MaxTokens: 5, Sampling: sampler.Overrides{Temperature: new(0.0)}}
+	for _, err := range s.Generate(context.Background(), []gemma4.Input{{Tokens: prompt}}, o) {
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println("steps:", steps)
+	// Output:
+	// prefill: 16 positions, 21 left
+	// prefill: 16 positions, 5 left
+	// prefill: 5 positions, 0 left
+	// steps: 5
+}
+
 // Two chats with the same instruction: the second does not read it again.
 func ExamplePrefixCache() {
 	m, err := nano.Open()

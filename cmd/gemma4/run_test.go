@@ -97,16 +97,8 @@ func TestATemplateAndItsVariablesCanBeGiven(t *testing.T) {
 	if err := f.Metadata.Set("tokenizer.chat_template", "{% nonsense"); err != nil {
 		t.Fatal(err)
 	}
-	var tensors []gguf.Source
-	for _, x := range f.Tensors {
-		data := make([]byte, x.Size)
-		if _, err := x.ReadAt(data, 0); err != nil {
-			t.Fatal(err)
-		}
-		tensors = append(tensors, gguf.NewSource(x.Name, x.Type, x.Dims, data))
-	}
 	broken := filepath.Join(dir, "broken.gguf")
-	if err := gguf.WriteFile(broken, f.Metadata, tensors); err != nil {
+	if err := gguf.WriteFile(broken, f.Metadata, testdata.Sources(t, f)); err != nil {
 		t.Fatal(err)
 	}
 	run.Fails(t, 1, "-template FILE gives another", "", "-m", broken, "Hello")
