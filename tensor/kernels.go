@@ -53,14 +53,13 @@ type Kernels struct {
 	// power of two below that divides len(x).
 	Hadamard func(x []float32)
 
-	// Scores and Weigh are attention's view of a cache in the formats that it may have: F32, F16, Q8_0 and Q4_0. A result has the
-	// same bits whatever n and count are. What will be needed after them begins at next, unless that is empty: so many bytes are
-	// fetched into the processor's cache in passing.
-
 	// Scores adds q[i] · key j to dst[i·stride + j], for queries q [n, dim] and keys [count, dim], rowBytes from one to the next;
-	// count is even.
+	// count is even. There is one for each format that a cache may have: F32, F16, Q8_0 and Q4_0. What will be needed afterwards begins
+	// at next, unless that is empty: as many bytes are fetched into the processor's cache in passing. A result has the same bits whatever
+	// n and count are.
 	Scores PerFormat[func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte)]
 	// Weigh adds Σj w[i·stride + j] · value j to dst[i], value by value from the first, for sums dst [n, dim] and values [count, dim].
+	// Formats, next and bits are as in Scores.
 	Weigh PerFormat[func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte)]
 
 	// Quantize sets dst to x in 8 bits, filled up with zeros; len(dst) == Q8Len(len(x)).

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -154,9 +155,13 @@ func TestAvailableMemoryKeepsToTheControlGroups(t *testing.T) {
 }
 
 func TestThisMachinesGroupsAreFound(t *testing.T) {
-	if g := groups(system, "cpu"); len(g) == 0 {
+	found := groups(system, "cpu")
+	if len(found) == 0 {
 		t.Skip("no control groups are mounted here")
-	} else {
-		t.Logf("%q, a quota of %v", g, cpuQuota(system))
+	}
+	for _, g := range found {
+		if f, err := fs.Stat(system, g); err != nil || !f.IsDir() {
+			t.Errorf("%s of %q is no folder: %v", g, found, err)
+		}
 	}
 }
