@@ -6,8 +6,8 @@ const (
 	tileRows  = 32   // rows of a block of weights
 	tileBlock = 2048 // its bytes, for 32 columns; twice those of 16 tokens
 
-	// partBlocks is how many blocks of columns the unit sums up: so much of a panel, 256 KB, stays in the second-level cache.
-	partBlocks = 64
+	// slabBlocks is how many blocks of columns a slab has: so much of a panel, 256 KB, stays in the second-level cache.
+	slabBlocks = 64
 	// callOps is how many multiply-adds a call of the assembly does at most: some 0.3 ms.
 	callOps = 1 << 28
 )
@@ -22,9 +22,9 @@ func panelsAMX(k *tensor.Kernels) {
 		// Activations that no cache near the core holds are read once for so many rows.
 		Height: 64,
 		XTile:  16,
-		XBytes: func(n, cols int) int { return parts(n, 16) * parts(cols, 32) * tileBlock / 2 },
+		XBytes: func(n, cols int) int { return ceilDiv(n, 16) * ceilDiv(cols, 32) * tileBlock / 2 },
 		PackX:  packTiles,
-		WBytes: func(cols int) int { return 64 / tileRows * parts(cols, 32) * tileBlock },
+		WBytes: func(cols int) int { return 64 / tileRows * ceilDiv(cols, 32) * tileBlock },
 		PackFloats: func(dst []byte, w []float32, rows, cols int) {
 			packWeights(tensor.F32, dst, bytesOf(w), 4*cols, rows, cols)
 		},
@@ -40,7 +40,7 @@ func packWeights(f tensor.Format, dst, w []byte, rowBytes, rows, cols int) {
 	if rows == 0 || cols == 0 {
 		return
 	}
-	all := parts(cols, 32)
+	all := ceilDiv(cols, 32)
 	blocks, last := cols/f.BlockLen(), lastMask(cols)
 	_ = w[(rows-1)*rowBytes+f.RowBytes(cols)-1]
 	for from := 0; from < rows; from += tileRows {
@@ -79,7 +79,7 @@ func packWeights(f tensor.Format, dst, w []byte, rowBytes, rows, cols int) {
 }
 
 func packTiles(dst []byte, x []float32, n, cols, from, to int) {
-	blocks := parts(cols, 32)
+	blocks := ceilDiv(cols, 32)
 	for ; from < to && cols > 0; from += 16 {
 		some := min(16, to-from)
 		rows := x[from*cols:][:some*cols]
@@ -92,14 +92,14 @@ func multiplyTiles(dst []float32, stride int, w []byte, rows int, x []byte, n, c
 		return
 	}
 	_ = dst[(n-1)*stride+rows-1]
-	blocks := parts(cols, 32)
+	blocks := ceilDiv(cols, 32)
 	step := blocks * tileBlock
-	_, _ = w[:parts(rows, tileRows)*step], x[:parts(n, 16)*step/2]
-	for b := 0; b < blocks; b += partBlocks {
-		part := min(partBlocks, blocks-b)
-		tokens := max(32, callOps/(parts(rows, tileRows)*tileRows*part*32)&^31)
+	_, _ = w[:ceilDiv(rows, tileRows)*step], x[:ceilDiv(n, 16)*step/2]
+	for b := 0; b < blocks; b += slabBlocks {
+		slab := min(slabBlocks, blocks-b)
+		tokens := max(32, callOps/(ceilDiv(rows, tileRows)*tileRows*slab*32)&^31)
 		for t := 0; t < n; t += tokens {
-			panelTilesAMX(&dst[t*stride], stride, &w[b*tileBlock], &x[t/16*step/2+b*tileBlock/2], min(tokens, n-t), rows, part, step, b > 0)
+			panelTilesAMX(&dst[t*stride], stride, &w[b*tileBlock], &x[t/16*step/2+b*tileBlock/2], min(tokens, n-t), rows, slab, step, b > 0)
 		}
 	}
 }

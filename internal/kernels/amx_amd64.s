@@ -7,9 +7,9 @@
 //	panel:   [32 rows][32 columns of bf16] is a block, 2048 bytes; all columns of 32 rows follow one another
 //	tokens:  [16 pairs of columns][16 tokens][2] of bf16, 1024 bytes; all columns of 16 tokens follow one another
 //
-// The unit adds to each of 16 × 16 floats the products of a row and a token of 32 columns: even columns and odd ones are summed apart, in
-// order, from zero, with a rounding per multiply-add, and then the sum of the two is added. Subnormals count as zero. Sums of up to
-// partBlocks blocks are added to dst, in order, so a product's bits depend on nothing but its row and its token.
+// An instruction adds to each of 16 × 16 floats the products of a row and a token of 32 columns: even columns and odd ones are summed
+// apart, in order, from zero, with a rounding per multiply-add, and then the sum of the two is added. Subnormals count as zero. Sums of up
+// to slabBlocks blocks are added to dst, in order, so a product's bits depend on nothing but its row and its token.
 //
 // A row of weights is a row of a tile, so packing needs no transposition; products are transposed on their way to dst instead.
 

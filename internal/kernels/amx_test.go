@@ -38,7 +38,7 @@ func multiplyAdd(a, b, c float32) float32 { return flush(float32(float64(a)*floa
 // tileProduct returns the product of a row and a token, both rounded to bf16.
 func tileProduct(w, x []float32) (product float32) {
 	for first := true; len(w) > 0; first = false {
-		part := min(len(w), 32*partBlocks)
+		part := min(len(w), 32*slabBlocks)
 		sum := float32(0)
 		for from := 0; from < part; from += 32 {
 			var chains [2]float32
@@ -109,8 +109,8 @@ func TestTileWeights(t *testing.T) {
 			} else {
 				k.PackFloats(panel, guard.Floats(decoded), rows, cols)
 			}
-			columns := parts(cols, 32) * 32
-			for r := range parts(rows, 32) * 32 {
+			columns := ceilDiv(cols, 32) * 32
+			for r := range ceilDiv(rows, 32) * 32 {
 				for c := range columns {
 					want := float32(0)
 					if r < rows && c < cols {
@@ -145,8 +145,8 @@ func TestTileTokens(t *testing.T) {
 			for from := (n - 1) &^ 15; from >= 0; from -= 16 {
 				k.PackX(packed, x, n, cols, from, min(from+16, n))
 			}
-			columns := parts(cols, 32) * 32
-			for i := range parts(n, 16) * 16 {
+			columns := ceilDiv(cols, 32) * 32
+			for i := range ceilDiv(n, 16) * 16 {
 				for c := range columns {
 					want := float32(0)
 					if i < n && c < cols {
@@ -175,8 +175,8 @@ func TestTileProducts(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(3, 10))
 	shapes := [][3]int{{1, 1, 1}, {1, 32, 1}, {16, 32, 16}, {17, 64, 17}, {32, 96, 32}, {33, 100, 33}, {64, 33, 48}, {70, 160, 65},
-		{3, 32*partBlocks + 1, 5}, {40, 64*partBlocks + 64, 20},
-		{1, 32 * partBlocks, callOps/(tileRows*32*partBlocks) + 20}} // two calls of the assembly
+		{3, 32*slabBlocks + 1, 5}, {40, 64*slabBlocks + 64, 20},
+		{1, 32 * slabBlocks, callOps/(tileRows*32*slabBlocks) + 20}} // two calls of the assembly
 	for range 20 {
 		shapes = append(shapes, [3]int{1 + r.IntN(70), 1 + r.IntN(200), 1 + r.IntN(70)})
 	}

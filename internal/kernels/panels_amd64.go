@@ -20,31 +20,30 @@ var panelFormats = [...]tensor.Format{
 // panelTokens is how many tokens a call of the assembly takes at most: some 0.2 ms.
 const panelTokens = 3072
 
-// panelLoop multiplies a part of the columns of a panel, a number of units, with n tokens. Products are added to dst, or dst is set if add
-// is 0. Rows are bits of exist.
-type panelLoop func(dst *float32, stride int, w, x *byte, n, units int, exist, add uint32)
+// panelLoop multiplies a slab of a panel with n tokens. Products are added to dst, or dst is set if add is 0. Rows are bits of exist.
+type panelLoop func(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
-// panelLayout is how columns lie in a panel and in tokens. A unit is a column or a block of 32.
+// panelLayout is how columns lie in a panel and in tokens. A block is 32 columns, or of floats one.
 type panelLayout struct {
-	part  int // units that are summed up before their sums are added to dst
-	unit  int // bytes of a panel's unit
-	token int // bytes of a token's part
+	slab  int // blocks that are summed up before their sums are added to dst
+	block int // bytes of a panel's block
+	token int // bytes of a token's slab
 }
 
-// tokens returns the bytes of n tokens of so many units: a part of all tokens after another.
-func (l panelLayout) tokens(n, units int) int { return parts(units, l.part) * n * l.token }
+// tokens returns the bytes of n tokens of so many blocks: a slab of all tokens after another.
+func (l panelLayout) tokens(n, blocks int) int { return ceilDiv(blocks, l.slab) * n * l.token }
 
-// multiply multiplies all units of a panel, which begin at w, with n tokens.
-func (l panelLayout) multiply(loop panelLoop, dst []float32, stride int, w []byte, rows int, x []byte, n, units int) {
+// multiply multiplies all blocks of a panel, which begin at w, with n tokens.
+func (l panelLayout) multiply(loop panelLoop, dst []float32, stride int, w []byte, rows int, x []byte, n, blocks int) {
 	if n == 0 || rows == 0 {
 		return
 	}
 	_ = dst[(n-1)*stride+rows-1]
 	exist, add := uint32(1<<rows-1), uint32(0)
-	for u := 0; u < units; u += l.part {
-		some := min(l.part, units-u)
-		tokens := x[u/l.part*n*l.token:][:n*l.token]
-		panel := &w[u*l.unit:][:some*l.unit][0]
+	for b := 0; b < blocks; b += l.slab {
+		some := min(l.slab, blocks-b)
+		tokens := x[b/l.slab*n*l.token:][:n*l.token]
+		panel := &w[b*l.block:][:some*l.block][0]
 		for t := 0; t < n; t += panelTokens {
 			loop(&dst[t*stride], stride, panel, &tokens[t*l.token], min(panelTokens, n-t), some, exist, add)
 		}
@@ -59,8 +58,8 @@ func point[T any](lanes []*T, w []T, length, first, rows int) {
 	}
 }
 
-// parts returns how many parts of the given length there are in n.
-func parts(n, length int) int { return (n + length - 1) / length }
+// ceilDiv returns how many pieces of the given length n comes to, the last one perhaps shorter.
+func ceilDiv(n, length int) int { return (n + length - 1) / length }
 
 // rowMask has a bit for each of up to 16 rows.
 func rowMask(rows int) uint32 { return 1<<max(0, min(16, rows)) - 1 }

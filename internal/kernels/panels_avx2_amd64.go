@@ -28,10 +28,10 @@ func panelsAVX2(k *tensor.Kernels, vnni bool) {
 		Height: 32,
 		XTile:  1,
 		XBytes: func(n, cols int) int {
-			return byteLayout.tokens(n, parts(cols, 32)) + wordLayout.tokens(n, parts(cols, 32))
+			return byteLayout.tokens(n, ceilDiv(cols, 32)) + wordLayout.tokens(n, ceilDiv(cols, 32))
 		},
 		PackX:      packTokens,
-		WBytes:     func(cols int) int { return panelHeader + parts(cols, 32)*wordBlock },
+		WBytes:     func(cols int) int { return panelHeader + ceilDiv(cols, 32)*wordBlock },
 		PackFloats: packWords,
 		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
 			multiplyBytesOrWords(dst, stride, w, rows, x, n, cols, vnni)
@@ -56,13 +56,13 @@ func panelsAVX2(k *tensor.Kernels, vnni bool) {
 const (
 	byteBlock = 1408 // bytes of 32 rows × 32 columns
 	wordBlock = 2176
-	byteToken = 640 // bytes of a token's part of 512 columns
-	wordToken = 544 // bytes of a token's part of 256 columns
+	byteToken = 640 // bytes of a token's slab of 512 columns
+	wordToken = 544 // bytes of a token's slab of 256 columns
 )
 
 var (
-	byteLayout = panelLayout{part: 16, unit: byteBlock, token: byteToken}
-	wordLayout = panelLayout{part: 8, unit: wordBlock, token: wordToken}
+	byteLayout = panelLayout{slab: 16, block: byteBlock, token: byteToken}
+	wordLayout = panelLayout{slab: 8, block: wordBlock, token: wordToken}
 )
 
 // packBytesOrWords returns the packer of a format that has one in assembly.
@@ -111,7 +111,7 @@ func packWords(dst []byte, w []float32, rows, cols int) {
 	if rows == 0 || cols == 0 {
 		return
 	}
-	w, dst = w[:rows*cols], dst[panelHeader:][:parts(cols, 32)*wordBlock]
+	w, dst = w[:rows*cols], dst[panelHeader:][:ceilDiv(cols, 32)*wordBlock]
 	var table [8]*float32
 	var filled [8][32]float32 // the last block
 	for v := range 4 {
@@ -129,7 +129,7 @@ func packWords(dst []byte, w []float32, rows, cols int) {
 }
 
 func packTokens(dst []byte, x []float32, n, cols, from, to int) {
-	asBytes := dst[:byteLayout.tokens(n, parts(cols, 32))]
+	asBytes := dst[:byteLayout.tokens(n, ceilDiv(cols, 32))]
 	asWords := dst[len(asBytes):]
 	for t := from; t < to; t++ {
 		row := x[t*cols : (t+1)*cols]
@@ -142,7 +142,7 @@ func packTokens(dst []byte, x []float32, n, cols, from, to int) {
 				continue
 			}
 			var filled [256]float32
-			packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &filled[0], parts(copy(filled[:], row), 32))
+			packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &filled[0], ceilDiv(copy(filled[:], row), 32))
 			break
 		}
 	}
@@ -170,7 +170,7 @@ func loopAVX2(kind panelKind, vnni bool) panelLoop {
 }
 
 func multiplyBytesOrWords(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, vnni bool) {
-	kind, blocks, layout := panelKind(w[0]), parts(cols, 32), byteLayout
+	kind, blocks, layout := panelKind(w[0]), ceilDiv(cols, 32), byteLayout
 	if kind == words13 {
 		x, layout = x[byteLayout.tokens(n, blocks):], wordLayout
 	}

@@ -18,7 +18,7 @@
 //	tokens, per 256 columns: [token] of 256 words, 8 float scales                                                         544 bytes
 //
 // A tile is 32 rows and one token, whose activations are repeated in registers while the weights come from L1 as memory operands.
-// Sums are taken in float over a part of 512 or 256 columns and added to dst.
+// Sums are taken in float over a slab of 512 or 256 columns and added to dst.
 //
 //	AX weights, BX activations, R13 their scales, CX blocks that are left; DX dst, R8 the panel, R9 the token
 //	Y0–Y7 activations, Y8–Y10 sums, Y11 ones, Y12–Y15 float sums of 8 rows each

@@ -11,9 +11,9 @@ func panelsAVX512(k *tensor.Kernels) {
 	k.Panels = &tensor.PanelKernels{
 		Height:     32,
 		XTile:      1,
-		XBytes:     func(n, cols int) int { return int8Layout.tokens(n, parts(cols, 32)) },
+		XBytes:     func(n, cols int) int { return int8Layout.tokens(n, ceilDiv(cols, 32)) },
 		PackX:      packTokensInt8,
-		WBytes:     func(cols int) int { return panelHeader + parts(cols, 32)*int8OffsetBlock },
+		WBytes:     func(cols int) int { return panelHeader + ceilDiv(cols, 32)*int8OffsetBlock },
 		PackFloats: packFloatsInt8,
 		Multiply:   multiplyInt8,
 	}
@@ -26,7 +26,7 @@ func panelsAVX512(k *tensor.Kernels) {
 const (
 	int8Block       = 1152 // bytes of 32 rows × 32 columns
 	int8OffsetBlock = 1280
-	int8Token       = 704 // bytes of a token's part of 512 columns
+	int8Token       = 704 // bytes of a token's slab of 512 columns
 )
 
 // The first byte of a panel's header tells whether it has offsets.
@@ -36,8 +36,8 @@ const (
 )
 
 var (
-	int8Layout       = panelLayout{part: 16, unit: int8Block, token: int8Token}
-	int8OffsetLayout = panelLayout{part: 16, unit: int8OffsetBlock, token: int8Token}
+	int8Layout       = panelLayout{slab: 16, block: int8Block, token: int8Token}
+	int8OffsetLayout = panelLayout{slab: 16, block: int8OffsetBlock, token: int8Token}
 )
 
 // packInt8 returns the packer of a format that has one in assembly.
@@ -84,7 +84,7 @@ func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
 
 func packFloatsInt8(dst []byte, w []float32, rows, cols int) {
 	dst[0] = int8s
-	blocks := parts(cols, 32)
+	blocks := ceilDiv(cols, 32)
 	if rows == 0 || blocks == 0 {
 		return
 	}
@@ -97,25 +97,25 @@ func packFloatsInt8(dst []byte, w []float32, rows, cols int) {
 }
 
 func packTokensInt8(dst []byte, x []float32, n, cols, from, to int) {
-	parts, step := cols/512, n*int8Token
+	slabs, step := cols/512, n*int8Token
 	for t := from; t < to; t++ {
 		row := x[t*cols : (t+1)*cols]
-		if parts > 0 {
-			packTokenInt8AVX512(&dst[:(parts-1)*step+(t+1)*int8Token][t*int8Token], step, &row[0], parts)
+		if slabs > 0 {
+			packTokenInt8AVX512(&dst[:(slabs-1)*step+(t+1)*int8Token][t*int8Token], step, &row[0], slabs)
 		}
-		if rest := row[512*parts:]; len(rest) > 0 {
+		if rest := row[512*slabs:]; len(rest) > 0 {
 			var filled [512]float32
 			copy(filled[:], rest)
-			packTokenInt8AVX512(&dst[parts*step+t*int8Token:][:int8Token][0], step, &filled[0], 1)
+			packTokenInt8AVX512(&dst[slabs*step+t*int8Token:][:int8Token][0], step, &filled[0], 1)
 		}
 	}
 }
 
 func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
 	if w[0] == int8sOffset {
-		int8OffsetLayout.multiply(panelInt8OffsetAVX512, dst, stride, w[panelHeader:], rows, x, n, parts(cols, 32))
+		int8OffsetLayout.multiply(panelInt8OffsetAVX512, dst, stride, w[panelHeader:], rows, x, n, ceilDiv(cols, 32))
 	} else {
-		int8Layout.multiply(panelInt8AVX512, dst, stride, w[panelHeader:], rows, x, n, parts(cols, 32))
+		int8Layout.multiply(panelInt8AVX512, dst, stride, w[panelHeader:], rows, x, n, ceilDiv(cols, 32))
 	}
 }
 
@@ -125,10 +125,10 @@ func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist,
 //go:noescape
 func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
-// packTokenInt8AVX512 rounds parts of 512 activations; they are step bytes apart in dst.
+// packTokenInt8AVX512 rounds slabs of 512 activations; they are step bytes apart in dst.
 //
 //go:noescape
-func packTokenInt8AVX512(dst *byte, step int, x *float32, parts int)
+func packTokenInt8AVX512(dst *byte, step int, x *float32, slabs int)
 
 //go:noescape
 func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)

@@ -7,7 +7,7 @@
 //	tokens, per 128 columns:  [token][128] floats
 //
 // Sums are taken over 128 columns, in their order, and added to dst. The tiles and registers are those of
-// panels_avx512_products_amd64.s, but for the integers: CX counts fours of columns, R11 the columns of this part.
+// panels_avx512_products_amd64.s, but for the integers: CX counts fours of columns, R11 the columns of this slab.
 
 #define XFLOATS 512
 

@@ -14,7 +14,7 @@
 // A weight is scale · integer, or that + offset, in formats that have minimums; the offset is multiplied with the sum of the token's
 // activations.
 //
-// The unit multiplies unsigned with signed bytes, hence the 128, which the sum's start takes off again. The integer sum of
+// The instruction multiplies unsigned with signed bytes, hence the 128, which the sum's start takes off again. The integer sum of
 // a block is exact; blocks are added up in float in the order of columns, 512 columns at a time, and these sums
 // are added to dst. That order is the same in every tile, so a product's bits depend on nothing but its row and its token.
 //

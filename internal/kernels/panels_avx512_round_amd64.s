@@ -204,15 +204,15 @@ GLOBL inTurn<>(SB), RODATA, $64
 	VPDPBUSD     Z10, Z30, S                \
 	VMOVDQU64    Z10, (32*b)(DI)
 
-// func packTokenInt8AVX512(dst *byte, step int, x *float32, parts int)
+// func packTokenInt8AVX512(dst *byte, step int, x *float32, slabs int)
 //
-// Rounds parts of 512 activations of one token as Q8 does. Parts are step bytes apart in dst.
+// Rounds slabs of 512 activations of one token as Q8 does. Slabs are step bytes apart in dst.
 TEXT ·packTokenInt8AVX512(SB), NOSPLIT, $128-32
 	NO_LOCAL_POINTERS
 	MOVQ         dst+0(FP), DI
 	MOVQ         step+8(FP), DX
 	MOVQ         x+16(FP), SI
-	MOVQ         parts+24(FP), CX
+	MOVQ         slabs+24(FP), CX
 	ALIGN
 	VPTERNLOGD   $0xFF, Z23, Z23, Z23
 	VPSRLD       $1, Z23, Z23

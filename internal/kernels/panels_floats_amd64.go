@@ -7,11 +7,11 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// floatPanels returns the kernels for panels of floats of one level, of the given height; part is how many columns are summed up
+// floatPanels returns the kernels for panels of floats of one level, of the given height; slab is how many columns are summed up
 // before their sums are added to dst. pack packs columns in multiples of 8, or of 4 for F32.
-func floatPanels(height, part int, pack func(dst []byte, f tensor.Format, w []byte, rowBytes, rows, cols int),
+func floatPanels(height, slab int, pack func(dst []byte, f tensor.Format, w []byte, rowBytes, rows, cols int),
 	multiply panelLoop) *tensor.PanelKernels {
-	layout := panelLayout{part: part, unit: 4 * height, token: 4 * part}
+	layout := panelLayout{slab: slab, block: 4 * height, token: 4 * slab}
 	p := &tensor.PanelKernels{
 		Height: height,
 		XTile:  1,
@@ -19,13 +19,13 @@ func floatPanels(height, part int, pack func(dst []byte, f tensor.Format, w []by
 		PackX: func(dst []byte, x []float32, n, cols, from, to int) {
 			for t := from; t < to; t++ {
 				row := x[t*cols : (t+1)*cols]
-				for c := 0; c < cols; c += part {
-					some := min(part, cols-c)
-					copy(floatsOf(dst[4*(c*n+t*part):], some), row[c:c+some])
+				for c := 0; c < cols; c += slab {
+					some := min(slab, cols-c)
+					copy(floatsOf(dst[4*(c*n+t*slab):], some), row[c:c+some])
 				}
 			}
 		},
-		WBytes: func(cols int) int { return cols * layout.unit },
+		WBytes: func(cols int) int { return cols * layout.block },
 		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
 			layout.multiply(multiply, dst, stride, w, rows, x, n, cols)
 		},

@@ -43,7 +43,7 @@ func panelArithmetics(k *tensor.Kernels) (list []panelArithmetic) {
 			// One rounding per product of a block's even or odd columns, one where these meet, one per block of a part, one per part.
 			rounding: func(_ tensor.Format, cols int) float64 {
 				blocks := (cols + 31) / 32
-				return float64(17+min(partBlocks, blocks)+blocks/partBlocks) * 0x1p-24
+				return float64(17+min(slabBlocks, blocks)+blocks/slabBlocks) * 0x1p-24
 			},
 		})
 	case k.Name == "avx2":
