@@ -58,7 +58,8 @@ type Chunk struct {
 // Each chunk of a pass counts whole or not at all. The error returned is that of the pass: none of its chunks counts. What concerns one
 // sequence alone is the Err of its chunk: a context that is full, an input that makes no sense, a page of a saved text that cannot be read,
 // a logit that is NaN, an error of Yield. The other chunks count. If a saved text becomes unreadable within the layers, the pass fails, and
-// the text's chunk has an Err, too: without it the others can be tried again. No chunk counts when a callback panics before Done.
+// the text's chunk has an Err, too: without it the others can be tried again. If a callback panics, no chunk counts; if Done does, its
+// own and those before it do.
 type Pass struct {
 	m *Model
 	scratch
@@ -286,19 +287,19 @@ func (p *Pass) take(c *Chunk) {
 	}
 }
 
-// commit makes the chunks that have gone through the model part of their texts.
+// commit makes the chunks that have gone through the model part of their texts, one after the other, so that each that counts is told.
 func (p *Pass) commit() {
+	i := 0
 	for _, c := range p.chunks {
-		if s := c.Sequence; c.Err == nil && (s.n != c.first || s.limit == 0) {
+		s := c.Sequence
+		if c.Err == nil && (s.n != c.first || s.limit == 0) {
 			c.Err = errors.New("model: the sequence was taken back or closed while it was in a pass")
 		}
-	}
-	for i := range p.taken {
-		if r := &p.taken[i]; r.chunk.Err == nil {
-			r.chunk.Sequence.commit(r, p.role)
+		for ; i < len(p.taken) && p.taken[i].chunk == c; i++ {
+			if c.Err == nil {
+				s.commit(&p.taken[i], p.role)
+			}
 		}
-	}
-	for _, c := range p.chunks {
 		if c.Err != nil {
 			c.Logits, c.Hidden = nil, nil
 			continue
@@ -306,11 +307,11 @@ func (p *Pass) commit() {
 		if c.Done != nil {
 			c.Err = c.Done()
 		}
-		back := c.Sequence.n
+		back := s.n
 		if p.role == tensor.Rows {
 			back = min(back, c.first)
 		}
-		c.Sequence.forget(back)
+		s.forget(back)
 	}
 }
 

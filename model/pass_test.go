@@ -532,3 +532,45 @@ func TestWhatComesBeforeNaNIsHandedOver(t *testing.T) {
 		}
 	}
 }
+
+// TestThoseCountWhoseDoneWasCalled: when one panics, it and those before it have become part of their texts, the others have not.
+func TestThoseCountWhoseDoneWasCalled(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	text := randomText(300, g.Vocab, 8)
+	panicked := errors.New("panicked")
+	for at := range 3 {
+		p := m.NewPass()
+		var texts []*session
+		var chunks []*Chunk
+		done := [3]bool{}
+		for i := range 3 {
+			s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+			readTokens(t, s, text[:260])
+			c := s.chunk(every, 5, 6, 7)
+			c.Done = func() error {
+				if done[i] = true; i == at {
+					panic(panicked)
+				}
+				return nil
+			}
+			texts, chunks = append(texts, s), append(chunks, c)
+		}
+		if err := recovered(func() error { return p.Decode(ctx, chunks...) }); !errors.Is(err, panicked) {
+			t.Errorf("a panic became %v", err)
+		}
+		for i, s := range texts {
+			want := 260
+			if i <= at {
+				want = 263
+			}
+			if done[i] != (i <= at) || s.Len() != want {
+				t.Errorf("Done %d of text %d panicked: text %d has %d positions, done %t", at, at, i, s.Len(), done[i])
+			}
+			s.Truncate(260)
+			fresh := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+			readTokens(t, fresh, text[:260])
+			expectAlike(t, "after a panic", s, fresh, text[260:264])
+		}
+	}
+}
