@@ -66,6 +66,7 @@ type Pass struct {
 
 	chunks []*Chunk   // that take part
 	taken  []position // all that it has
+	busy   bool       // in a step
 	own    struct {   // of Write
 		chunk Chunk
 		input [1]Input
@@ -111,8 +112,9 @@ func (p *Pass) Decode(ctx context.Context, chunks ...*Chunk) error {
 // whose error is returned, be it the pass's or the chunk's. Logits and Hidden are those of the last pass; in Done, those of the pass just
 // done.
 func (p *Pass) Read(ctx context.Context, c *Chunk) error {
-	if _, err := p.check(c); err != nil {
-		return err
+	c.Logits, c.Hidden, c.Err = nil, nil, nil
+	if _, c.Err = p.check(c); c.Err != nil {
+		return c.Err
 	}
 	in := c.Input
 	defer func() { c.Input = in }()
@@ -194,7 +196,10 @@ func (m *Model) count(x Input) int {
 
 // process takes chunks through the model in one role.
 func (p *Pass) process(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk) error {
-	p.role = role
+	if p.busy {
+		return errors.New("model: the pass is at work, its callbacks cannot use it")
+	}
+	p.busy, p.role = true, role
 	defer p.end() // also when a callback panics
 	if err := p.begin(chunks); err != nil {
 		return err
@@ -341,7 +346,7 @@ func (p *Pass) end() {
 	}
 	clear(p.chunks)
 	clear(p.taken)
-	p.chunks, p.taken = p.chunks[:0], p.taken[:0]
+	p.chunks, p.taken, p.busy = p.chunks[:0], p.taken[:0], false
 	clear(p.positions[:cap(p.positions)])
 	clear(p.attn.tiles[:cap(p.attn.tiles)])
 }

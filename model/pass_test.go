@@ -574,3 +574,55 @@ func TestThoseCountWhoseDoneWasCalled(t *testing.T) {
 		}
 	}
 }
+
+// TestCallbacksCannotUseTheirPass: that is an error of theirs, and what the pass is at comes out as ever.
+func TestCallbacksCannotUseTheirPass(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	other := newSession(t, m, SequenceOptions{})
+	run := func(use func(p *Pass)) (logits []float32, s *session) {
+		s = newSession(t, m, SequenceOptions{})
+		c := s.chunk(func(pos int) bool { use(s.pass); return true }, g.IDs[:20]...)
+		c.Yield = func(_ int, x []float32) error {
+			use(s.pass)
+			logits = append(logits, x...)
+			return nil
+		}
+		c.Done = func() error { use(s.pass); return nil }
+		if err := c.failed(s.pass.Prefill(ctx, c)); err != nil {
+			t.Fatal(err)
+		}
+		return logits, s
+	}
+	refused := 0
+	got, s := run(func(p *Pass) {
+		if _, err := p.Write(ctx, other.Sequence, 5); err != nil {
+			refused++
+		}
+		if err := p.Read(ctx, other.chunk(nil, 7, 8)); err != nil {
+			refused++
+		}
+	})
+	want, fresh := run(func(*Pass) {})
+	if refused != 2*41 || other.Len() != 0 || worst(got, want) != 0 {
+		t.Errorf("%d uses of the pass were refused, not 82; %d positions were added; logits differ by %g", refused, other.Len(), worst(got, want))
+	}
+	expectAlike(t, "afterwards", s, fresh, g.IDs[20:])
+}
+
+// TestReadForgetsWhatWasBefore: a chunk that is used again has nothing of the last time, also if there is nothing to read.
+func TestReadForgetsWhatWasBefore(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	s := newSession(t, openModel(t, g.model, 1), SequenceOptions{})
+	for _, then := range [][]Input{nil, {{}}, {{Tokens: []int32{-1}}}} {
+		c := s.chunk(every, g.IDs[:3]...)
+		if err := s.pass.Read(ctx, c); err != nil || len(c.Logits) == 0 {
+			t.Fatalf("%d logits, error %v", len(c.Logits), err)
+		}
+		c.Input = then
+		err := s.pass.Read(ctx, c)
+		if c.Logits != nil || c.Hidden != nil || err != c.Err || (err == nil) != (len(then) == 0 || len(then[0].Tokens) == 0) {
+			t.Errorf("%v: %d logits, %d values of states, error %v and %v", then, len(c.Logits), len(c.Hidden), err, c.Err)
+		}
+	}
+}
