@@ -14,8 +14,8 @@ import (
 	"github.com/gogemma/gemma4/model"
 )
 
-// Companion is a GGUF file that goes with a model: one of a path, any one part of a split file; bytes, which must not change while the model
-// is open; and Size bytes behind a reader. The zero value is none.
+// Companion is a GGUF file that goes with a model: one of a path, any one part of a split file; bytes, which must not change while the
+// model is open; and Size bytes behind a reader. The zero value is none.
 type Companion struct {
 	Path   string      // of the file
 	Bytes  []byte      // all of it

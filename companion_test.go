@@ -53,21 +53,26 @@ func TestCompanionsComeFromPathsBytesAndReaders(t *testing.T) {
 	projector, drafter := companions(t)
 	dir := folder(t, map[string][]byte{"eyes.gguf": projector, "quick.gguf": drafter})
 	for name, l := range map[string]gemma4.Loader{
-		"path":   {Projector: gemma4.Companion{Path: filepath.Join(dir, "eyes.gguf")}, Drafter: gemma4.Companion{Path: filepath.Join(dir, "quick.gguf")}},
+		"path": {Projector: gemma4.Companion{Path: filepath.Join(dir, "eyes.gguf")},
+			Drafter: gemma4.Companion{Path: filepath.Join(dir, "quick.gguf")}},
 		"bytes":  {Projector: gemma4.Companion{Bytes: projector}, Drafter: gemma4.Companion{Bytes: drafter}},
 		"reader": {Projector: reader(projector), Drafter: reader(drafter), Alone: true},
 	} {
 		m := openNano(t, l)
 		info := m.Info().Companions
-		if len(info) != 2 || info[0].Kind != "projector" || info[0].About != "images (gemma4v), sounds (gemma4a)" || info[0].Name != "eyes and ears" ||
+		if len(info) != 2 || info[0].Kind != "projector" || info[0].About != "images (gemma4v), sounds (gemma4a)" ||
+			info[0].Name != "eyes and ears" ||
 			info[0].Bytes != int64(len(projector)) || info[0].Left != nil ||
-			info[1].Kind != "drafter" || info[1].About != "4 layers of width 32" || info[1].Bytes != int64(len(drafter)) || info[1].Left != nil {
+			info[1].Kind != "drafter" || info[1].About != "4 layers of width 32" || info[1].Bytes != int64(len(drafter)) ||
+			info[1].Left != nil {
 			t.Errorf("%s: %+v", name, info)
 		}
-		if want := map[string]string{"path": "eyes.gguf", "bytes": "bytes", "reader": "reader"}[name]; len(info) > 0 && filepath.Base(info[0].File) != want {
+		if want := map[string]string{"path": "eyes.gguf", "bytes": "bytes", "reader": "reader"}[name]; len(info) > 0 &&
+			filepath.Base(info[0].File) != want {
 			t.Errorf("%s: the file is %s", name, info[0].File)
 		}
-		if got := generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question), gemma4.GenerateOptions{}); got != "The capital of France is Paris." {
+		if got := generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question),
+			gemma4.GenerateOptions{}); got != "The capital of France is Paris." {
 			t.Errorf("%s: %q", name, got)
 		}
 		if err := errors.Join(m.Close(), m.Close()); err != nil {
@@ -91,11 +96,14 @@ func TestAGivenCompanionThatDoesNotFitIsAnError(t *testing.T) {
 		l    gemma4.Loader
 		want []string
 	}{
-		{"path", gemma4.Loader{Projector: path("narrow.gguf")}, []string{"projector " + filepath.Join(dir, "narrow.gguf"), "mm.input_projection.weight", "256"}},
+		{"path", gemma4.Loader{Projector: path("narrow.gguf")},
+			[]string{"projector " + filepath.Join(dir, "narrow.gguf"), "mm.input_projection.weight", "256"}},
 		{"bytes", gemma4.Loader{Projector: gemma4.Companion{Bytes: narrow}}, []string{"projector bytes", "mm.input_projection.weight"}},
 		{"reader", gemma4.Loader{Projector: reader(narrow)}, []string{"projector reader", "mm.input_projection.weight"}},
-		{"the wrong place", gemma4.Loader{Projector: reader(drafter), Drafter: reader(projector)}, []string{"projector", `"gemma4-assistant"`}},
-		{"the second", gemma4.Loader{Projector: reader(projector), Drafter: reader(projector)}, []string{"drafter reader", "general.architecture", `"clip"`}},
+		{"the wrong place", gemma4.Loader{Projector: reader(drafter), Drafter: reader(projector)},
+			[]string{"projector", `"gemma4-assistant"`}},
+		{"the second", gemma4.Loader{Projector: reader(projector), Drafter: reader(projector)},
+			[]string{"drafter reader", "general.architecture", `"clip"`}},
 		{"torn", gemma4.Loader{Drafter: path("torn.gguf")}, []string{"drafter", "torn.gguf"}},
 		{"empty", gemma4.Loader{Drafter: gemma4.Companion{Bytes: []byte{}}}, []string{"drafter", "bytes"}},
 		{"twice", gemma4.Loader{Drafter: gemma4.Companion{Path: "x.gguf", Bytes: drafter}}, []string{"drafter", "more than one of"}},
@@ -137,16 +145,19 @@ func TestOneCompanionBesideTheModelIsTaken(t *testing.T) {
 		{"other spellings", map[string][]byte{"Gemma-4-MMPROJ-F16.GGUF": projector, "mtp-gemma-4.gguf": drafter}, gemma4.Loader{},
 			[]string{"projector Gemma-4-MMPROJ-F16.GGUF " + images, "drafter mtp-gemma-4.gguf " + layers}},
 		{"one of another model", map[string][]byte{"mmproj-a.gguf": other, "mmproj-b.gguf": projector}, gemma4.Loader{},
-			[]string{"projector mmproj-a.gguf left: model: mm.input_projection.weight is [96 1536], expected 256 rows, the model's gemma4.embedding_length",
+			[]string{"projector mmproj-a.gguf left: model: mm.input_projection.weight is [96 1536], expected 256 rows, the model's " +
+				"gemma4.embedding_length",
 				"projector mmproj-b.gguf " + images}},
-		{"two that fit", map[string][]byte{"mmproj-a.gguf": projector, "mmproj-b.gguf": projector, "mmproj-c.gguf": other[:50]}, gemma4.Loader{},
+		{"two that fit", map[string][]byte{"mmproj-a.gguf": projector, "mmproj-b.gguf": projector, "mmproj-c.gguf": other[:50]},
+			gemma4.Loader{},
 			[]string{"projector mmproj-a.gguf " + several, "projector mmproj-b.gguf " + several, "projector mmproj-c.gguf left: gguf"}},
 		{"no drafter", map[string][]byte{"assistant.gguf": projector}, gemma4.Loader{},
 			[]string{`drafter assistant.gguf left: model: general.architecture is "clip", expected "gemma4-assistant"`}},
 		{"alone", map[string][]byte{"mmproj-x.gguf": projector}, gemma4.Loader{Alone: true}, nil},
 		{"given", map[string][]byte{"mmproj-x.gguf": other, "mtp-x.gguf": drafter}, gemma4.Loader{Projector: reader(projector)},
 			[]string{"projector reader " + images, "drafter mtp-x.gguf " + layers}},
-		{"given alone", map[string][]byte{"mmproj-x.gguf": other, "mtp-x.gguf": drafter}, gemma4.Loader{Projector: reader(projector), Alone: true},
+		{"given alone", map[string][]byte{"mmproj-x.gguf": other, "mtp-x.gguf": drafter},
+			gemma4.Loader{Projector: reader(projector), Alone: true},
 			[]string{"projector reader " + images}},
 	} {
 		test.files["my-assistant.gguf"] = nano.GGUF() // the model's own name is none of its companions'

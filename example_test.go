@@ -116,7 +116,9 @@ func ExampleModel_RestoreChat() {
 	defer os.RemoveAll(folder)
 	path := filepath.Join(folder, "talk")
 	o := gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}}}
-	for _, text := range []string{"The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?", "What is the code of Leo?"} {
+	for _, text := range []string{
+		"The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?", "What is the code of Leo?",
+	} {
 		c, err := m.RestoreChat(path, o)
 		if errors.Is(err, fs.ErrNotExist) {
 			c, err = m.NewChat(o)

@@ -17,8 +17,8 @@ import (
 )
 
 // TestRandomPasses takes random chunks of random sequences through common passes, among them what goes wrong: contexts that end at any
-// check, callbacks that fail or panic, inputs that make no sense, embeddings that are no numbers. Whatever happens, each sequence is compared,
-// bit for bit, with one that takes the same chunks alone, on one worker.
+// check, callbacks that fail or panic, inputs that make no sense, embeddings that are no numbers. Whatever happens, each sequence is
+// compared, bit for bit, with one that takes the same chunks alone, on one worker.
 //
 //	go test -run RandomPasses -random 10m -v .
 func TestRandomPasses(t *testing.T) {

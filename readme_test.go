@@ -1,12 +1,14 @@
 package gemma4_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestTheProgramOfTheReadmeCompiles(t *testing.T) {
@@ -49,5 +51,47 @@ func TestNOTICENamesEveryDependency(t *testing.T) {
 		if !strings.Contains(string(notice), module[1]+" ") {
 			t.Errorf("NOTICE does not say under which licence %s is", module[1])
 		}
+	}
+}
+
+// TestNoLineIsLongerThan140Columns counts a tab as four columns. Tables are as wide as they are: those of Markdown, vectors of constants in
+// headers of assembly, and what lies in testdata.
+func TestNoLineIsLongerThan140Columns(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := d.Name(); d.IsDir() && name != "." && (name == "testdata" || strings.HasPrefix(name, ".")) {
+			return filepath.SkipDir
+		}
+		table := "|"
+		switch filepath.Ext(path) {
+		case ".go", ".s", ".h":
+			table = "VECTOR("
+		case ".md":
+		default:
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		i := 0
+		for line := range strings.Lines(string(text)) {
+			i++
+			columns := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) + 3*strings.Count(line, "\t")
+			if columns > 140 && !strings.HasPrefix(line, table) {
+				t.Errorf("%s:%d: %d columns", path, i, columns)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 100 {
+		t.Errorf("only %d files were found", files)
 	}
 }

@@ -73,7 +73,8 @@ func TestBuiltinSortsKeysLikeATemplate(t *testing.T) {
 	}
 	c := Conversation{Messages: []Message{
 		{Role: "user", Content: "x"},
-		{Role: "assistant", ToolCalls: []Call{{Name: "f", Arguments: json.RawMessage("{" + strings.Join(arguments, ",") + `,"ab":2,"AZ":3,"É":4,"e\u0301":5}`)}}},
+		{Role: "assistant", ToolCalls: []Call{{Name: "f",
+			Arguments: json.RawMessage("{" + strings.Join(arguments, ",") + `,"ab":2,"AZ":3,"É":4,"e\u0301":5}`)}}},
 	}}
 	if difference := differs(BuiltinEdge(), oracle(t), c, c); difference != "" {
 		t.Error(difference)

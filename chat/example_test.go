@@ -125,11 +125,24 @@ func ExampleParseText() {
 
 func ExampleAnswer() {
 	m := chat.Answer(chat.ParseText(`<|tool_call>call:multiply{a:6,b:7.0}<tool_call|>`, nil))
-	data, err := json.Marshal(m)
+	data, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(string(data))
 	// Output:
-	// {"role":"assistant","content":"","tool_calls":[{"id":"call_1","type":"function","function":{"name":"multiply","arguments":"{\"a\":6,\"b\":7.0}"}}]}
+	// {
+	//  "role": "assistant",
+	//  "content": "",
+	//  "tool_calls": [
+	//   {
+	//    "id": "call_1",
+	//    "type": "function",
+	//    "function": {
+	//     "name": "multiply",
+	//     "arguments": "{\"a\":6,\"b\":7.0}"
+	//    }
+	//   }
+	//  ]
+	// }
 }

@@ -212,7 +212,8 @@ func FuzzCalls(f *testing.F) {
 			if err := e.Call.validate(); err != nil {
 				t.Fatalf("%q: %v", call, err)
 			}
-			if kept = len(call); e.Call.Name != strings.TrimSpace(e.Call.Name) || strings.Contains(e.Call.Name, "{") || hasOddKey(e.Call.Arguments) {
+			if kept = len(call); e.Call.Name != strings.TrimSpace(e.Call.Name) || strings.Contains(e.Call.Name, "{") ||
+				hasOddKey(e.Call.Arguments) {
 				continue // printed bare, these could not be told from the syntax
 			}
 			c := Conversation{Messages: []Message{{Role: "user"}, {Role: "assistant", ToolCalls: []Call{*e.Call}}}}

@@ -527,12 +527,13 @@ func TestParserTakesLinearTime(t *testing.T) {
 		"thoughts": strings.Repeat("<|channel>thought\n\n\n<channel|>", n/31),
 		"lines":    "<|channel>thought" + strings.Repeat("\n", n),
 		"numbers":  callOpen + "call:f{a:[ " + strings.Repeat("1,", n/4) + strings.Repeat(" ", n/2) + quote,
-		"words":    callOpen + "call:f{a:[ " + strings.Repeat("x,", n/4) + "{k:" + strings.Repeat(" ", n/2) + quote + quote + "}]}" + callClose,
-		"mended":   callOpen + "call:f{a:" + strings.Repeat(quote+"x", n/6) + quote + "}" + callClose,
-		"single":   callOpen + "call:f{a:" + strings.Repeat("' ", n/2) + "}" + callClose,
-		"held":     callOpen + "call:f{a:" + quote + strings.Repeat("}"+callClose, n/13),
-		"inner":    callOpen + "call:f{a:" + quote + strings.Repeat(callOpen+quote, n/17),
-		"odd":      strings.Repeat(callOpen+"{"+quote+callClose+"x", n/30),
+		"words": callOpen + "call:f{a:[ " + strings.Repeat("x,", n/4) + "{k:" + strings.Repeat(" ", n/2) + quote + quote + "}]}" +
+			callClose,
+		"mended": callOpen + "call:f{a:" + strings.Repeat(quote+"x", n/6) + quote + "}" + callClose,
+		"single": callOpen + "call:f{a:" + strings.Repeat("' ", n/2) + "}" + callClose,
+		"held":   callOpen + "call:f{a:" + quote + strings.Repeat("}"+callClose, n/13),
+		"inner":  callOpen + "call:f{a:" + quote + strings.Repeat(callOpen+quote, n/17),
+		"odd":    strings.Repeat(callOpen+"{"+quote+callClose+"x", n/30),
 	}
 	for name, text := range long {
 		began := time.Now()

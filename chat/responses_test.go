@@ -61,7 +61,8 @@ func TestResponsesAreAttachedToTheirCalls(t *testing.T) {
 			`{"role":"tool","tool_call_id":"2","content":"Rome"},{"role":"tool","tool_call_id":"3","content":"x"},` +
 				`{"role":"tool","tool_call_id":"1","content":"Oslo"}`,
 			text("w", "Oslo") + " " + text("f", "x") + " " + text("w", "Rome")},
-		{"more answers than calls", two, `{"role":"tool","content":"x"},{"role":"tool","content":"y"},{"role":"tool","name":"h","content":"z"}`,
+		{"more answers than calls", two,
+			`{"role":"tool","content":"x"},{"role":"tool","content":"y"},{"role":"tool","name":"h","content":"z"}`,
 			text("f", "x") + " " + text("g", "y") + " " + text("h", "z")},
 		{"an object", two, `{"role":"tool","tool_call_id":"2","content":{"b":[1,null],"a":"x"}}`, `response:g{a:<|"|>x<|"|>,b:[1,null]}`},
 		{"a number", two, `{"role":"tool","tool_call_id":"2","content":2.50}`, `response:g{value:2.50}`},
@@ -73,7 +74,8 @@ func TestResponsesAreAttachedToTheirCalls(t *testing.T) {
 		for name, tpl := range map[string]*Template{
 			"built-in": Builtin(), "first": revision(t, "first"), "published": published(t), "july-large": revision(t, "july-large"),
 		} {
-			source := `{"messages":[{"role":"user","content":"?"},{"role":"assistant","tool_calls":[` + test.calls + `]},` + test.answers + `]}`
+			source := `{"messages":[{"role":"user","content":"?"},{"role":"assistant","tool_calls":[` + test.calls + `]},` + test.answers +
+				`]}`
 			var c Conversation
 			if err := json.Unmarshal([]byte(source), &c); err != nil {
 				t.Fatalf("%s: %v", test.name, err)
@@ -136,12 +138,13 @@ func TestResponsesReachOtherTemplatesAsText(t *testing.T) {
 func TestPartsReachTheTemplateAsParts(t *testing.T) {
 	parts := []Part{{Type: "text", Text: " a "}, {Type: "text", Text: "b\n"}}
 	c := Conversation{Messages: []Message{{Role: "system", Parts: parts}, {Role: "user", Parts: parts}}}
-	for source, want := range map[string]string{
-		"{% for m in messages %}{% for p in m.content %}[{{ p.text }}]{% endfor %}{% endfor %}":                                    "[ a ][b\n][ a ][b\n]",
-		"{{ messages[0].content | trim }}{{ messages[1].content | length }}":                                                       "ab2",
-		"{{ messages[0]['content'] is string }}{{ messages[0].content | length }}":                                                 "False2",
-		"{% if messages[0].content is string %}{{ messages[0]['content'] }}{% else %}{{ messages[0].content[1].text }}{% endif %}": "b\n",
+	for _, test := range [][2]string{
+		{"{% for m in messages %}{% for p in m.content %}[{{ p.text }}]{% endfor %}{% endfor %}", "[ a ][b\n][ a ][b\n]"},
+		{"{{ messages[0].content | trim }}{{ messages[1].content | length }}", "ab2"},
+		{"{{ messages[0]['content'] is string }}{{ messages[0].content | length }}", "False2"},
+		{"{% if messages[0].content is string %}{{ messages[0]['content'] }}{% else %}{{ messages[0].content[1].text }}{% endif %}", "b\n"},
 	} {
+		source, want := test[0], test[1]
 		tpl, err := Parse(source)
 		if err != nil {
 			t.Fatal(err)

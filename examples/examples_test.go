@@ -94,7 +94,8 @@ func TestExamplesCopiedIntoAnEmptyModuleRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	mod := fmt.Sprintf("module example.com/copied\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %[1]s => %s\n", module, strconv.Quote(checkout))
+	mod := fmt.Sprintf("module example.com/copied\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %[1]s => %s\n", module,
+		strconv.Quote(checkout))
 	if err := os.WriteFile(filepath.Join(folder, "go.mod"), []byte(mod), 0o644); err != nil {
 		t.Fatal(err)
 	}

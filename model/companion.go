@@ -54,8 +54,8 @@ func ReadProjector(f *gguf.File, c *Config) (*Projector, error) {
 		return nil, err
 	}
 	if image == "" && sound == "" {
-		return nil,
-			errors.New("model: neither clip.has_vision_encoder nor clip.has_audio_encoder is true, expected a projector of images or sounds")
+		return nil, errors.New("model: neither clip.has_vision_encoder nor clip.has_audio_encoder is true, " +
+			"expected a projector of images or sounds")
 	}
 	return &Projector{Image: image, Sound: sound}, nil
 }

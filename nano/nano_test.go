@@ -12,8 +12,9 @@ import (
 	"github.com/gogemma/gemma4/nano"
 )
 
-const capitals = `France: Paris, Germany: Berlin, Italy: Rome, Spain: Madrid, Portugal: Lisbon, Norway: Oslo, Sweden: Stockholm, Finland: Helsinki,
-Denmark: Copenhagen, Poland: Warsaw, Austria: Vienna, Hungary: Budapest, Greece: Athens, Ireland: Dublin, Iceland: Reykjavik,
+const capitals = `France: Paris, Germany: Berlin, Italy: Rome, Spain: Madrid, Portugal: Lisbon, Norway: Oslo, Sweden: Stockholm,
+Finland: Helsinki, Denmark: Copenhagen,
+Poland: Warsaw, Austria: Vienna, Hungary: Budapest, Greece: Athens, Ireland: Dublin, Iceland: Reykjavik,
 Russia: Moscow, Ukraine: Kyiv, Romania: Bucharest, Bulgaria: Sofia, Serbia: Belgrade, Croatia: Zagreb, Turkey: Ankara,
 Egypt: Cairo, Kenya: Nairobi, Nigeria: Abuja, Ghana: Accra, Morocco: Rabat, Tunisia: Tunis, Ethiopia: Addis Ababa,
 Senegal: Dakar, Japan: Tokyo, China: Beijing, India: New Delhi, Thailand: Bangkok, Vietnam: Hanoi, Indonesia: Jakarta,

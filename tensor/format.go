@@ -9,10 +9,9 @@ import "fmt"
 // integers that share a scale, and with some formats an offset. A row is a whole number of blocks.
 type Format uint32
 
-// The weight formats. The digit is the bits per value before scales are counted; _0 formats have a scale, _1 formats a
-// scale and a minimum, _K formats 256 values with scales of their own precision, IQ formats an index into a codebook,
-// TQ formats one of three values; MXFP4 and NVFP4 hold 4-bit floats. Q1_0 and Q2_0 have a scale per 128 and per 64 values, Q2_0_128, Q2_0 as
-// forks write it, per 128.
+// The weight formats. The digit is the bits per value before scales are counted; _0 formats have a scale, _1 formats a scale and a minimum,
+// _K formats 256 values with scales of their own precision, IQ formats an index into a codebook, TQ formats one of three values; MXFP4 and
+// NVFP4 hold 4-bit floats. Q1_0 and Q2_0 have a scale per 128 and per 64 values, Q2_0_128, Q2_0 as forks write it, per 128.
 const (
 	F32      Format = 0
 	F16      Format = 1

@@ -30,8 +30,8 @@ var (
 	iq3sBook   = sync.OnceValue(func() []uint64 { return book(iq3sGrid[:], iq3sValues, 3) })
 )
 
-// CodebookValues returns the values of the codebook of an IQ1, IQ2 or IQ3 format, a byte each: for each index eight, or in IQ3 four. IQ2 and
-// IQ3 have magnitudes, IQ1 eight times its values, plus 9. Other formats have none: nil. The bytes are made anew for each call.
+// CodebookValues returns the values of the codebook of an IQ1, IQ2 or IQ3 format, a byte each: for each index eight, or in IQ3 four. IQ2
+// and IQ3 have magnitudes, IQ1 eight times its values, plus 9. Other formats have none: nil. The bytes are made anew for each call.
 func CodebookValues(f Format) []byte {
 	var book []uint64
 	values := 8

@@ -13,7 +13,8 @@ func Example() {
 	}
 	defer os.RemoveAll(folder)
 	talk := filepath.Join(folder, "talk.gguf")
-	for _, text := range []string{"The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?", "What is the code of Leo?"} {
+	for _, text := range []string{"The code of Mia is 4821. The code of Leo is 7730. What is the code of Mia?",
+		"What is the code of Leo?"} {
 		os.Args = []string{"save", "-talk", talk, text}
 		main()
 	}

@@ -89,8 +89,10 @@ func sequenceFilters() operations {
 	o.items("sum", "attribute start", 0, sum)
 	o.items("sort", "reverse case_sensitive attribute", 0, sortItems)
 	o.items("unique", "case_sensitive attribute", 0, unique)
-	o.items("min", "case_sensitive attribute", 0, func(r *run, items []value, a []value) (value, error) { return r.extreme("min", items, a) })
-	o.items("max", "case_sensitive attribute", 0, func(r *run, items []value, a []value) (value, error) { return r.extreme("max", items, a) })
+	o.items("min", "case_sensitive attribute", 0,
+		func(r *run, items []value, a []value) (value, error) { return r.extreme("min", items, a) })
+	o.items("max", "case_sensitive attribute", 0,
+		func(r *run, items []value, a []value) (value, error) { return r.extreme("max", items, a) })
 	o.items("batch", "linecount fill_with", 1, batch)
 	o.items("slice", "slices fill_with", 1, slice)
 	return o

@@ -38,7 +38,8 @@ func hostileTemplates() map[string]hostile {
 
 // often looks ten million times at a text s of ten million bytes.
 func often(expression string) string {
-	return "{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ " + expression + " }}{% endfor %}{% endfor %}"
+	return "{% set s = 'a' * 10000000 %}{% for i in range(100000) %}{% for j in range(100) %}{{ " + expression +
+		" }}{% endfor %}{% endfor %}"
 }
 
 func nest(open, inside, end string, n int) string {
@@ -137,7 +138,8 @@ var greedy = map[string]hostile{
 	"a long path":             {"{{ messages | map(attribute='.' * 10**7) | first }}", "undefined"},
 	"many parameters":         {"{% macro f(" + numbered("a", 101) + ") %}{% endmacro %}", "more than 100 parameters"},
 	"many named arguments":    {"{{ dict(" + numbered("a", 200, "=1") + ") }}", "more than 100 named arguments"},
-	"many variables":          {"{% set " + numbered("a", 5000) + " = range(5000) %}{% for i in range(100000) %}{{ a4999 }}{% endfor %}", ""},
+	"many variables": {"{% set " + numbered("a", 5000) + " = range(5000) %}{% for i in range(100000) %}{{ a4999 }}{% endfor %}",
+		""},
 	"formatting by many names": {"{% set l %}{% for i in range(60000) %}k{{ i }},{% endfor %}{% endset %}" +
 		"{% set d = dict(l.split(',')[:60000] | batch(2)) %}{{ ('{k59998}' * 20000).format_map(d) | length }}", ""},
 	"many pieces of text": {"{{ " + strings.Repeat("'a' ", 250000) + " }}", ""},
@@ -155,7 +157,8 @@ var deep = map[string]hostile{
 	},
 	"default calls itself": {"{% macro f(a=f()) %}{% endmacro %}{{ f() }}", "calls nested deeper than 100"},
 	"caller calls itself": {
-		"{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{{ caller is defined }}{% endmacro %}{{ f() }}", "calls nested deeper than 100",
+		"{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{{ caller is defined }}{% endmacro %}{{ f() }}",
+		"calls nested deeper than 100",
 	},
 	"map of map":            {"{{ " + nest("[", "", "]", 50) + "|map('map','map','map','map') | list }}", ""},
 	"deep brackets":         {"{{ " + nest("(", "1", ")", 20000) + " }}", "brackets nested deeper than 100"},

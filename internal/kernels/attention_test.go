@@ -35,13 +35,15 @@ func TestAttentionKernels(t *testing.T) {
 						for _, n := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 16} {
 							for _, count := range counts {
 								kv := kerneltest.Blocks(r, format, max(count, 1), dim)[:count*format.RowBytes(dim)]
-								c := attentionCase{format: format, dim: dim, n: n, count: count, stride: count + r.IntN(3), kv: f.CopyOf(kv)}
+								c := attentionCase{format: format, dim: dim, n: n, count: count, stride: count + r.IntN(3),
+									kv: f.CopyOf(kv)}
 								c.rowBytes = format.RowBytes(dim)
 								c.scores(t, k, f, r)
 								c.weigh(t, k, f, r)
 								if count > 0 { // keys that are the ends of longer rows
 									c.rowBytes += format.RowBytes(format.BlockLen() * r.IntN(5))
-									longer := kerneltest.Blocks(r, format, 1, c.rowBytes*count/format.RowBytes(format.BlockLen())*format.BlockLen())
+									longer := kerneltest.Blocks(r, format, 1,
+										c.rowBytes*count/format.RowBytes(format.BlockLen())*format.BlockLen())
 									c.kv = f.CopyOf(longer[c.rowBytes-format.RowBytes(dim):])
 									c.scores(t, k, f, r)
 								}
@@ -94,8 +96,10 @@ func (c *attentionCase) scores(t *testing.T, k *tensor.Kernels, f kerneltest.Fen
 				want += float64(query[d]) * float64(v)
 				scale += math.Abs(float64(query[d]) * float64(v))
 			}
-			// A product goes through dim/4 fused sums at most, those of one lane, and eight or less to the end; portable ones are rounded as well.
-			kerneltest.Within(t, fmt.Sprintf("score %d of query %d, %v", j, i, c), float64(got[at]), want, (float64(c.dim)/4+9)*0x1p-24*1.01*scale)
+			// A product goes through dim/4 fused sums at most, those of one lane, and eight or less to the end; portable ones are rounded
+			// as well.
+			kerneltest.Within(t, fmt.Sprintf("score %d of query %d, %v", j, i, c), float64(got[at]), want,
+				(float64(c.dim)/4+9)*0x1p-24*1.01*scale)
 			touched[at] = true
 
 			pair := []float32{before[at], before[at]} // the key twice, one query

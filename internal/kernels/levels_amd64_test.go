@@ -17,7 +17,8 @@ func machineLevels() (levels []*tensor.Kernels) {
 		fill func(*tensor.Kernels)
 	}{
 		{"avx2", has(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2), func(k *tensor.Kernels) { AVX2(k, has(cpuid.AVXVNNI)) }},
-		{"avx512", has(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI), AVX512},
+		{"avx512", has(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI),
+			AVX512},
 		{"amx", has(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16) && machine.PermitTiles(), AMX},
 	}
 	k := *tensor.Portable()

@@ -16,12 +16,14 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// BenchmarkPanels multiplies matrices of E2B's shapes, and one larger than the caches, on one core, packing included. Beside the arithmetic per second stand its share
-// of what the level's multiply-add reaches on registers alone, in the same run, and the time that packing a panel takes per weight.
+// BenchmarkPanels multiplies matrices of E2B's shapes, and one larger than the caches, on one core, packing included. Beside the arithmetic
+// per second stand its share of what the level's multiply-add reaches on registers alone, in the same run, and the time that packing a
+// panel takes per weight.
 func BenchmarkPanels(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 8))
 	for _, k := range levels()[1:] {
-		for _, f := range []tensor.Format{tensor.Q4_0, tensor.Q4_K, tensor.Q6_K, tensor.Q8_0, tensor.Q5_0, tensor.Q5_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
+		for _, f := range []tensor.Format{tensor.Q4_0, tensor.Q4_K, tensor.Q6_K, tensor.Q8_0, tensor.Q5_0, tensor.Q5_K, tensor.IQ4_NL,
+			tensor.IQ4_XS, tensor.MXFP4,
 			tensor.Q3_K, tensor.F16, tensor.BF16, tensor.F32} {
 			p := k.Panels
 			if isFloat(f) && (p == nil || p.PackW[f] == nil) {
@@ -47,7 +49,8 @@ func BenchmarkPanels(b *testing.B) {
 	}
 }
 
-func benchmarkPanels(b *testing.B, k *tensor.Kernels, p *tensor.PanelKernels, f tensor.Format, w []byte, rows, cols int, x []float32, n int) {
+func benchmarkPanels(b *testing.B, k *tensor.Kernels, p *tensor.PanelKernels, f tensor.Format, w []byte, rows, cols int, x []float32,
+	n int) {
 	size := f.RowBytes(cols)
 	dst, decoded := make([]float32, n*rows), make([]float32, p.Height*cols)
 	packed, panel := make([]byte, p.XBytes(n, cols)), make([]byte, p.WBytes(cols))

@@ -63,10 +63,10 @@ func panelArithmetics(k *tensor.Kernels) (list []panelArithmetic) {
 				}
 				return roundedTo(16383)(row)
 			},
-			// A block of 32 products is added up in integers, exactly. As words it may be rounded on its way to float. Its factor is a product
-			// of two scales, rounded once. Each of 16 such blocks, or twice 8, is added with one rounding, and with another its offset,
-			// itself rounded, times a sum of activations, rounded too. Each of the sums over a part is added with one rounding.
-			// A rounding is at most 2⁻²⁴ of a sum that is no larger than all magnitudes together.
+			// A block of 32 products is added up in integers, exactly. As words it may be rounded on its way to float. Its factor is a
+			// product of two scales, rounded once. Each of 16 such blocks, or twice 8, is added with one rounding, and with another its
+			// offset, itself rounded, times a sum of activations, rounded too. Each of the sums over a part is added with one rounding. A
+			// rounding is at most 2⁻²⁴ of a sum that is no larger than all magnitudes together.
 			rounding: func(f tensor.Format, cols int) float64 {
 				return float64(4+2*min(16, (cols+31)/32)+cols/256) * 0x1p-24
 			},
@@ -121,7 +121,8 @@ type formatSet map[tensor.Format]bool
 
 var (
 	// At avx512, weights that are integers of 8 bits with a scale, and perhaps an offset, per 32 are taken as they are.
-	asExactInt8 = formatSet{tensor.Q4_0: true, tensor.Q4_K: true, tensor.Q5_0: true, tensor.Q5_K: true, tensor.Q8_0: true, tensor.IQ4_NL: true, tensor.IQ4_XS: true, tensor.MXFP4: true}
+	asExactInt8 = formatSet{tensor.Q4_0: true, tensor.Q4_K: true, tensor.Q5_0: true, tensor.Q5_K: true, tensor.Q8_0: true,
+		tensor.IQ4_NL: true, tensor.IQ4_XS: true, tensor.MXFP4: true}
 	// At avx2, those of up to 5 bits are multiplied as bytes, exactly, and those of up to 13 bits as words.
 	asBytes      = formatSet{tensor.Q4_0: true, tensor.Q4_K: true, tensor.Q5_0: true, tensor.Q5_K: true, tensor.MXFP4: true}
 	asExactWords = formatSet{tensor.Q8_0: true, tensor.Q6_K: true, tensor.IQ4_NL: true, tensor.IQ4_XS: true}
@@ -233,7 +234,8 @@ func heap(n int) []byte {
 
 // multiplyPanels computes x [n, cols] times the rows of w as MatMul does it, panel by panel, into a dst with the stride rows + 3.
 // Decoded rows go through PackFloats if w is nil. What the kernels must not touch keeps the value 12345.
-func multiplyPanels(t *testing.T, k *tensor.PanelKernels, f tensor.Format, w []byte, decoded []float32, rows, cols int, x []float32, n int, alloc func(int) []byte) []float32 {
+func multiplyPanels(t *testing.T, k *tensor.PanelKernels, f tensor.Format, w []byte, decoded []float32, rows, cols int, x []float32, n int,
+	alloc func(int) []byte) []float32 {
 	t.Helper()
 	packed := alloc(k.XBytes(n, cols))
 	for from := 0; from < n; from += 16 {
@@ -291,7 +293,8 @@ func each[T any](x []float32, n int, f func([]float32) T) []T {
 }
 
 // checkPanels multiplies, compares with the reference, PackFloats included, and compares some products with their bits alone.
-func (a *panelArithmetic) checkPanels(t *testing.T, r *rand.Rand, f tensor.Format, w []byte, rows, cols int, x []float32, n int, alloc func(int) []byte) {
+func (a *panelArithmetic) checkPanels(t *testing.T, r *rand.Rand, f tensor.Format, w []byte, rows, cols int, x []float32, n int,
+	alloc func(int) []byte) {
 	t.Helper()
 	decoded := make([]float32, rows*cols)
 	size := f.RowBytes(cols)
@@ -350,11 +353,13 @@ func TestPanelKernels(t *testing.T) {
 			bl := f.BlockLen()
 			for rows := 1; rows <= 70; rows += 1 + r.IntN(5) {
 				cols, n := (1+r.IntN(max(1, 192/bl)))*bl, 1+r.IntN(20)
-				a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(64)), rows, cols, kerneltest.Gaussian(r, n*cols), n, heap)
+				a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(64)), rows, cols, kerneltest.Gaussian(r, n*cols),
+					n, heap)
 			}
 			for n := 1; n <= 70; n += 1 + n/14*r.IntN(5) {
 				rows, cols := 1+r.IntN(40), 256*(1+r.IntN(2))
-				a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(64)), rows, cols, kerneltest.Gaussian(r, n*cols), n, heap)
+				a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(64)), rows, cols, kerneltest.Gaussian(r, n*cols),
+					n, heap)
 			}
 			for _, cols := range []int{32, 64, 96, 480, 512, 544, 1024, 1536, 2048, 2816, 6144} {
 				if cols%bl == 0 {
@@ -366,7 +371,8 @@ func TestPanelKernels(t *testing.T) {
 		f := tensor.F32
 		for _, cols := range kerneltest.Lengths {
 			rows, n := 1+r.IntN(40), 1+r.IntN(9)
-			a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(64)/4*4), rows, cols, kerneltest.Gaussian(r, n*cols), n, heap)
+			a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(64)/4*4), rows, cols, kerneltest.Gaussian(r, n*cols),
+				n, heap)
 		}
 		for _, f := range a.formats() {
 			if !isFloat(f) {
@@ -374,7 +380,8 @@ func TestPanelKernels(t *testing.T) {
 			}
 			for _, cols := range kerneltest.Lengths {
 				rows, n := 1+r.IntN(40), 1+r.IntN(9)
-				a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(32)*2), rows, cols, kerneltest.Gaussian(r, n*cols), n, heap)
+				a.checkPanels(t, r, f, shifted(kerneltest.Blocks(r, f, rows, cols), r.IntN(32)*2), rows, cols,
+					kerneltest.Gaussian(r, n*cols), n, heap)
 			}
 		}
 	})
@@ -508,7 +515,8 @@ func TestPanelKernelsStayInside(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 9))
 		for _, f := range a.formats() {
 			for _, front := range []bool{false, true} {
-				for _, c := range []struct{ rows, cols, n int }{{1, 256, 1}, {16, 256, 6}, {17, 512, 7}, {31, 768, 5}, {35, 256, 13}, {70, 256, 2}, {3, 33, 3}, {5, 100, 8}, {33, 7, 4}} {
+				for _, c := range []struct{ rows, cols, n int }{{1, 256, 1}, {16, 256, 6}, {17, 512, 7}, {31, 768, 5}, {35, 256, 13},
+					{70, 256, 2}, {3, 33, 3}, {5, 100, 8}, {33, 7, 4}} {
 					if c.cols%f.BlockLen() != 0 {
 						continue
 					}

@@ -221,7 +221,8 @@ func TestFloatRowKernelEdgesOfARM(t *testing.T) {
 								want += p
 								scale += math.Abs(p)
 							}
-							kerneltest.Within(t, fmt.Sprintf("%v, %d columns, row %d, token %d", f, cols, rr, i), float64(c.got[i*c.stride+rr]), want, (float64(cols)/16+8)*0x1p-24*scale)
+							kerneltest.Within(t, fmt.Sprintf("%v, %d columns, row %d, token %d", f, cols, rr, i),
+								float64(c.got[i*c.stride+rr]), want, (float64(cols)/16+8)*0x1p-24*scale)
 						}
 					}
 				}
@@ -248,7 +249,8 @@ func TestRowKernelsOfARMAllocateNothing(t *testing.T) {
 }
 
 // multiplyPanels packs and multiplies rows with n tokens.
-func multiplyPanels(t *testing.T, guards *[6][]byte, p *tensor.PanelKernels, f tensor.Format, w []byte, rows, cols int, x []float32, n int) []float32 {
+func multiplyPanels(t *testing.T, guards *[6][]byte, p *tensor.PanelKernels, f tensor.Format, w []byte, rows, cols int, x []float32,
+	n int) []float32 {
 	size := f.RowBytes(cols)
 	packed := kerneltest.Place[byte](guards[0], p.XBytes(n, cols), true)
 	for from := 0; from < n; from += 16 {
@@ -351,8 +353,8 @@ func TestSpansOfActivations(t *testing.T) {
 	}
 }
 
-// spanProduct multiplies a row, which the units stand for, with a token as spanPanels do, but for their roundings, and returns how far these
-// may lead.
+// spanProduct multiplies a row, which the units stand for, with a token as spanPanels do, but for their roundings, and returns how far
+// these may lead.
 func spanProduct(f tensor.Format, row []float32, units []unit, x []span) (product, bound float64) {
 	shift, centre := finer(f)
 	k, magnitude := kindOf(f), 0.0
@@ -397,7 +399,8 @@ func TestPanelKernelsOfARM(t *testing.T) {
 				continue
 			}
 			for _, c := range []struct{ rows, blocks, n int }{
-				{1, 1, 1}, {2, 1, 2}, {3, 2, 3}, {4, 3, 4}, {5, 5, 5}, {7, 1, 8}, {9, 3, 9}, {16, 2, 16}, {17, 17, 17}, {33, 2, 18}, {40, 1, 7}, {32, 1, 4}, {31, 2, 1},
+				{1, 1, 1}, {2, 1, 2}, {3, 2, 3}, {4, 3, 4}, {5, 5, 5}, {7, 1, 8}, {9, 3, 9}, {16, 2, 16}, {17, 17, 17}, {33, 2, 18},
+				{40, 1, 7}, {32, 1, 4}, {31, 2, 1},
 			} {
 				cols := c.blocks * f.BlockLen()
 				size, units := f.RowBytes(cols), tensor.Q8Len(cols)
@@ -447,7 +450,8 @@ func TestPanelKernelsOfARM(t *testing.T) {
 							bound = (float64(cols)/16 + 14) * 0x1p-24 * (bound + 32)
 						}
 						if !(math.Abs(g-want) <= bound) {
-							t.Fatalf("%v, %d columns, row %d of %d, token %d of %d: got %g, want %g ± %g", f, cols, rr, c.rows, i, c.n, g, want, bound)
+							t.Fatalf("%v, %d columns, row %d of %d, token %d of %d: got %g, want %g ± %g", f, cols, rr, c.rows, i, c.n, g,
+								want, bound)
 						}
 						if (5*rr+i)%11 == 0 {
 							one := multiplyPanels(t, &guards, k.Panels, f, w[rr*size:(rr+1)*size], 1, cols, x[i*cols:(i+1)*cols], 1)
@@ -473,7 +477,8 @@ func TestFloatPanelKernelsOfARM(t *testing.T) {
 		}
 		for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.BF16} {
 			for _, c := range []struct{ rows, cols, n int }{
-				{1, 1, 1}, {2, 3, 2}, {3, 4, 3}, {4, 5, 4}, {5, 64, 5}, {7, 33, 8}, {8, 31, 9}, {16, 8, 16}, {17, 100, 17}, {33, 6, 18}, {40, 7, 7}, {32, 256, 8}, {31, 9, 1},
+				{1, 1, 1}, {2, 3, 2}, {3, 4, 3}, {4, 5, 4}, {5, 64, 5}, {7, 33, 8}, {8, 31, 9}, {16, 8, 16}, {17, 100, 17}, {33, 6, 18},
+				{40, 7, 7}, {32, 256, 8}, {31, 9, 1},
 			} {
 				size := f.RowBytes(c.cols)
 				w := kerneltest.Place[byte](guards[4], c.rows*size, true)
@@ -499,9 +504,11 @@ func TestFloatPanelKernelsOfARM(t *testing.T) {
 							scale += math.Abs(float64(v) * float64(a))
 						}
 						g := got[i*(c.rows+3)+rr]
-						kerneltest.Within(t, fmt.Sprintf("%v, %d columns, row %d of %d, token %d of %d", f, c.cols, rr, c.rows, i, c.n), float64(g), want, terms*0x1p-24*scale)
+						kerneltest.Within(t, fmt.Sprintf("%v, %d columns, row %d of %d, token %d of %d", f, c.cols, rr, c.rows, i, c.n),
+							float64(g), want, terms*0x1p-24*scale)
 						if (5*rr+i)%11 == 0 {
-							one := multiplyPanels(t, &guards, k.FloatPanels, f, w[rr*size:(rr+1)*size], 1, c.cols, x[i*c.cols:(i+1)*c.cols], 1)
+							one := multiplyPanels(t, &guards, k.FloatPanels, f, w[rr*size:(rr+1)*size], 1, c.cols, x[i*c.cols:(i+1)*c.cols],
+								1)
 							if math.Float32bits(one[0]) != math.Float32bits(g) {
 								t.Fatalf("%v: row %d, token %d is %v in company and %v alone", f, rr, i, g, one[0])
 							}

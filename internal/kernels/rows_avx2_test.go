@@ -45,7 +45,8 @@ func TestRowVariantsOfAVX2Agree(t *testing.T) {
 	for _, format := range rowFormats {
 		f := format.format
 		for _, c := range []struct{ rows, blocks, n int }{
-			{1, 1, 1}, {3, 2, 2}, {8, 3, 3}, {17, 8, 4}, {9, 9, 5}, {5, 13, 6}, {7, 16, 7}, {16, 7, 8}, {23, 10, 12}, {6, 5, 16}, {12, 4, 19}, {2, 96, 3},
+			{1, 1, 1}, {3, 2, 2}, {8, 3, 3}, {17, 8, 4}, {9, 9, 5}, {5, 13, 6}, {7, 16, 7}, {16, 7, 8}, {23, 10, 12}, {6, 5, 16},
+			{12, 4, 19}, {2, 96, 3},
 		} {
 			cols := c.blocks * f.BlockLen()
 			size := f.RowBytes(cols)
@@ -71,12 +72,14 @@ func TestRowVariantsOfAVX2Agree(t *testing.T) {
 					one := fence.Floats(make([]float32, 1))
 					for j := range got {
 						if !alike(got[j], want[j]) {
-							t.Fatalf("%v, %d rows of %d, %d tokens, activations %d: product %d is %v, with AVX-VNNI %v", f, c.rows, cols, c.n, i, j, got[j], want[j])
+							t.Fatalf("%v, %d rows of %d, %d tokens, activations %d: product %d is %v, with AVX-VNNI %v", f, c.rows, cols,
+								c.n, i, j, got[j], want[j])
 						}
 						row, token := j%c.rows, j/c.rows
 						plain.Rows[f](one, 1, w[row*size:(row+1)*size], size, 1, q[token*units:(token+1)*units], units, 1)
 						if !alike(got[j], one[0]) {
-							t.Fatalf("%v, %d rows of %d, %d tokens, activations %d: product %d is %v in company and %v alone", f, c.rows, cols, c.n, i, j, got[j], one[0])
+							t.Fatalf("%v, %d rows of %d, %d tokens, activations %d: product %d is %v in company and %v alone", f, c.rows,
+								cols, c.n, i, j, got[j], one[0])
 						}
 					}
 				})

@@ -22,8 +22,10 @@ func TestRowKernelsReadNoFurther(t *testing.T) {
 			}
 			bl := f.BlockLen()
 			for _, c := range []struct{ rows, cols, n int }{
-				{1, bl, 1}, {3, 3 * bl, 2}, {700, bl, 1}, {700, 2 * bl, 3}, {2, 256, 8}, {5, 2048, 4}, {3, 2048 + 256 - bl, 8}, {19, 2048 + bl, 9},
-				{7, 2048 + 256, 2}, {33, 4096, 8}, {2, 16384 + 256, 1}, {3, 16384 + 2*bl, 1}, {5, 16384, 5}, {4, 2 * 16384, 1}, {0, 256, 1}, {3, 0, 2},
+				{1, bl, 1}, {3, 3 * bl, 2}, {700, bl, 1}, {700, 2 * bl, 3}, {2, 256, 8}, {5, 2048, 4}, {3, 2048 + 256 - bl, 8},
+				{19, 2048 + bl, 9},
+				{7, 2048 + 256, 2}, {33, 4096, 8}, {2, 16384 + 256, 1}, {3, 16384 + 2*bl, 1}, {5, 16384, 5}, {4, 2 * 16384, 1}, {0, 256, 1},
+				{3, 0, 2},
 			} {
 				if c.cols%bl != 0 {
 					continue
@@ -102,9 +104,11 @@ func TestRowKernelsAtTheEdges(t *testing.T) {
 // fillScales sets the half floats of a format's blocks, and nothing in a format that has none.
 func fillScales(f tensor.Format, w []byte, h uint16) {
 	at := map[tensor.Format][]int{
-		tensor.Q4_0: {0}, tensor.Q4_1: {0, 2}, tensor.Q5_0: {0}, tensor.Q5_1: {0, 2}, tensor.Q8_0: {0}, tensor.Q2_K: {80, 82}, tensor.Q3_K: {108},
+		tensor.Q4_0: {0}, tensor.Q4_1: {0, 2}, tensor.Q5_0: {0}, tensor.Q5_1: {0, 2}, tensor.Q8_0: {0}, tensor.Q2_K: {80, 82},
+		tensor.Q3_K: {108},
 		tensor.Q4_K: {0, 2}, tensor.Q5_K: {0, 2}, tensor.Q6_K: {208}, tensor.IQ4_NL: {0}, tensor.IQ4_XS: {0}, tensor.TQ2_0: {64},
-		tensor.TQ1_0: {52}, tensor.IQ1_S: {0}, tensor.IQ2_XXS: {0}, tensor.IQ2_XS: {0}, tensor.IQ2_S: {0}, tensor.IQ3_XXS: {0}, tensor.IQ3_S: {0},
+		tensor.TQ1_0: {52}, tensor.IQ1_S: {0}, tensor.IQ2_XXS: {0}, tensor.IQ2_XS: {0}, tensor.IQ2_S: {0}, tensor.IQ3_XXS: {0},
+		tensor.IQ3_S: {0},
 	}[f]
 	for size := f.BlockBytes(); len(w) >= size; w = w[size:] {
 		for _, i := range at {
@@ -125,7 +129,8 @@ func TestFloatRowKernelsReadNoFurther(t *testing.T) {
 				continue
 			}
 			for _, c := range []struct{ rows, cols, n int }{
-				{1, 1, 1}, {2, 31, 3}, {3, 32, 8}, {4, 33, 4}, {700, 3, 1}, {700, 65, 2}, {7, 768, 8}, {33, 800, 8}, {33, 785, 9}, {2, 6144 + 17, 1},
+				{1, 1, 1}, {2, 31, 3}, {3, 32, 8}, {4, 33, 4}, {700, 3, 1}, {700, 65, 2}, {7, 768, 8}, {33, 800, 8}, {33, 785, 9},
+				{2, 6144 + 17, 1},
 				{150, 6144 + 33, 1}, {5, 3072 + 96, 2}, {3, 20000, 5}, {0, 32, 1}, {3, 0, 2},
 			} {
 				for _, odd := range []bool{false, true} {

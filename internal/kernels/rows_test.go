@@ -85,7 +85,8 @@ func TestFloatRowKernels(t *testing.T) {
 								want += p
 								scale += math.Abs(p)
 							}
-							kerneltest.Within(t, fmt.Sprintf("%v, %d columns, row %d, token %d", f, cols, rr, i), float64(got[i*stride+rr]), want,
+							kerneltest.Within(t, fmt.Sprintf("%v, %d columns, row %d, token %d", f, cols, rr, i), float64(got[i*stride+rr]),
+								want,
 								(float64(cols)/32+8)*0x1p-23*scale)
 							k.FloatRows[f](one, 1, w[rr*size:(rr+1)*size], size, 1, x[i*cols:(i+1)*cols], cols, 1)
 							if math.Float32bits(one[0]) != math.Float32bits(got[i*stride+rr]) {

@@ -87,5 +87,6 @@ func (n instruction) Macro() string {
 		names = append(names, operand[1])
 		expr = " | " + places[operand[1]] + expr
 	}
-	return fmt.Sprintf("#define %-20s %-43s // %s", n.name+"("+strings.Join(names, ", ")+")", fmt.Sprintf("WORD $(0x%08X%s)", n.word, expr), n.text)
+	return fmt.Sprintf("#define %-19s %-43s // %s", n.name+"("+strings.Join(names, ", ")+")", fmt.Sprintf("WORD $(0x%08X%s)", n.word, expr),
+		n.text)
 }

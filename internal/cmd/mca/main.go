@@ -110,7 +110,8 @@ func main() {
 func run() error {
 	for _, program := range []string{objdump, mca} {
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%s is not installed: on Debian and Ubuntu, apt install llvm-19 (from apt.llvm.org where the release is older); %w",
+			return fmt.Errorf("%s is not installed: on Debian and Ubuntu, apt install llvm-19 (from apt.llvm.org where the release is "+
+				"older); %w",
 				program, err)
 		}
 	}
@@ -141,7 +142,8 @@ func run() error {
 		if l.format != panels {
 			bytes = fmt.Sprintf("%.2f", float64(l.format.RowBytes(256))/8/perBlock)
 		}
-		fmt.Printf("| %s | %s | %d | %.1f | %s | %.1f | %.0f%% |\n", l.function, l.cpu, l.tokens, perBlock, bytes, rate, 100*rate/float64(l.atMost))
+		fmt.Printf("| %s | %s | %d | %.1f | %s | %.1f | %.0f%% |\n", l.function, l.cpu, l.tokens, perBlock, bytes, rate,
+			100*rate/float64(l.atMost))
 	}
 	return nil
 }

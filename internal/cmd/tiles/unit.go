@@ -219,7 +219,8 @@ func (u *unit) dot(c, a, b *[16][64]byte, rows, pairs, columns int) {
 			for odd := range 2 {
 				x, y, s := fromBF16(a[r][4*k+2*odd:]), &right[k][odd], &sums[odd]
 				for n := range y {
-					// The product is exact. Its sum with a float32 is rounded to 53 bits, then to 24: the same as at once, for 53 ≥ 2·24 + 2.
+					// The product is exact. Its sum with a float32 is rounded to 53 bits, then to 24: the same as at once,
+					// for 53 ≥ 2·24 + 2.
 					s[n] = round(x*y[n] + s[n])
 				}
 			}

@@ -16,12 +16,15 @@ import (
 )
 
 // Lengths reach every tail of an unrolled loop.
-var Lengths = []int{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 96, 100, 127, 128, 129, 255, 256, 257, 511, 512, 1000, 1536}
+var Lengths = []int{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 96, 100, 127, 128, 129, 255, 256, 257, 511, 512, 1000,
+	1536}
 
 // Edges are the numbers on which loops go wrong.
 var Edges = []float32{
-	0, float32(math.Copysign(0, -1)), 1, -1, 0.5, -0.5, 0x1p-149, -0x1p-149, 0x1.8p-140, -0x1p-127, 0x1p-126, -0x1.fffffep-127, 0x1p-100, 0x1.fffffep-101,
-	0x1p-25, 0x1.000002p-25, 0x1p-24, 0x1.8p-24, 0x1p-14, 0x1.ff8p-15, 65504, 65519, 65520, -65536, 10.03, -10.06, 10.1, -10.1, 30, -30, 89, -104, 1e10, -1e10,
+	0, float32(math.Copysign(0, -1)), 1, -1, 0.5, -0.5, 0x1p-149, -0x1p-149, 0x1.8p-140, -0x1p-127, 0x1p-126, -0x1.fffffep-127, 0x1p-100,
+	0x1.fffffep-101,
+	0x1p-25, 0x1.000002p-25, 0x1p-24, 0x1.8p-24, 0x1p-14, 0x1.ff8p-15, 65504, 65519, 65520, -65536, 10.03, -10.06, 10.1, -10.1, 30, -30, 89,
+	-104, 1e10, -1e10,
 	1e30, -1e30, math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
 	math.Float32frombits(0xFFC12345), math.Float32frombits(0x7F812345), math.Float32frombits(0xFF800001),
 }
@@ -39,8 +42,10 @@ func Strange(r *rand.Rand, n int) []float32 {
 
 // oddFloats are numbers that take the rare paths.
 var oddFloats = []float32{
-	0, float32(math.Copysign(0, -1)), 1, -1, 0.5, -0.5, 1e-45, -1e-45, 1e-40, 0x1p-126, 0x1p-100, 0x1p-101, -0x1p-25, 0x1p-24, 0x1p-14, 0x1.8p-15,
-	65504, 65519, 65520, -65536, 1e10, -1e10, 1e30, -1e30, math.MaxFloat32, -math.MaxFloat32, 3.3, -7.7, 20, -20, 88.7, 89, -87.4, -88, -103, -104, 1000, -1000,
+	0, float32(math.Copysign(0, -1)), 1, -1, 0.5, -0.5, 1e-45, -1e-45, 1e-40, 0x1p-126, 0x1p-100, 0x1p-101, -0x1p-25, 0x1p-24, 0x1p-14,
+	0x1.8p-15,
+	65504, 65519, 65520, -65536, 1e10, -1e10, 1e30, -1e30, math.MaxFloat32, -math.MaxFloat32, 3.3, -7.7, 20, -20, 88.7, 89, -87.4, -88,
+	-103, -104, 1000, -1000,
 	float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), math.Float32frombits(0xFFC12345), math.Float32frombits(0x7F812345),
 }
 
@@ -147,7 +152,8 @@ func Equal(t *testing.T, got, want []float32, what string, args ...any) {
 	t.Helper()
 	for i := range want {
 		if math.Float32bits(got[i]) != math.Float32bits(want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
-			t.Fatalf("%s: number %d of %d is %g (%#x), want %g (%#x)", fmt.Sprintf(what, args...), i, len(want), got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+			t.Fatalf("%s: number %d of %d is %g (%#x), want %g (%#x)", fmt.Sprintf(what, args...), i, len(want), got[i],
+				math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
 		}
 	}
 }
