@@ -116,6 +116,18 @@ func TestChainRunsInTheOrderStated(t *testing.T) {
 	}
 }
 
+// Of four ids that are equal each has a weight of 1: sums are exact.
+func TestTopPAndTypicalEndWhereTheShareIsReached(t *testing.T) {
+	for share, want := range map[float64]int{0.25: 1, 0.5: 2, 0.75: 3} {
+		for _, o := range []Options{{TopP: share}, {Typical: share}} {
+			o.Temperature = 1
+			if got := sortedIDs(survivors(t, make([]float32, 4), o)); len(got) != want {
+				t.Errorf("top-p %v, typical %v: survivors %v, want the first %d", o.TopP, o.Typical, got, want)
+			}
+		}
+	}
+}
+
 // With two ids, one of logit 0, the probability of the other gives its logit away.
 func TestPenaltiesAndBiasChangeALogitAsTheFormulasSay(t *testing.T) {
 	for _, c := range []struct {
