@@ -230,3 +230,15 @@ func TestHostileTemplatesAreErrors(t *testing.T) {
 		})
 	}
 }
+
+func TestARunEndsWithItsContext(t *testing.T) {
+	tpl, err := Parse("{% for i in range(10000) %}{{ i }}{% endfor %}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, _, err := tpl.Run(ctx, nil, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
+}

@@ -2,6 +2,7 @@ package jinja
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,5 +49,17 @@ func TestLiteralTextStaysLiteral(t *testing.T) {
 		if b.String() != test.want || err != nil {
 			t.Errorf("%s:\n got %q, %v\nwant %q", test.source, b.String(), err, test.want)
 		}
+	}
+}
+
+// What is written for a literal character is literal, too: the & of &lt;.
+func TestEscapedTextStaysLiteral(t *testing.T) {
+	tpl, err := Parse("&{{ s | escape }}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, literal, err := tpl.Run(context.Background(), Object{{"s", "<&"}}, "<&")
+	if text != "&&lt;&amp;" || !slices.Equal(literal, []int{1, 5}) || err != nil {
+		t.Errorf("%q with literal places %v, %v; want the second and the third &", text, literal, err)
 	}
 }
