@@ -45,6 +45,15 @@ func TestQuantizeActivations(t *testing.T) {
 	}
 }
 
+func TestQuantizeRoundsHalvesToEven(t *testing.T) {
+	x := []float32{127, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5} // the scale is 1
+	want := [7]int8{127, 0, 2, 2, 0, -2, -2}
+	q := make([]Q8, 1)
+	if quantize(q, x); [7]int8(q[0].Q[:]) != want {
+		t.Errorf("%v became %v, want %v", x, q[0].Q[:7], want)
+	}
+}
+
 func TestQuantizeOddActivations(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	for _, bad := range []float32{nan, inf, -inf} {

@@ -136,6 +136,32 @@ func TestMatMulGivesTheSameBits(t *testing.T) {
 	}
 }
 
+// Products of one region share packed activations only where these are the same.
+func TestMatMulKeepsActivationsApart(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	const rows, cols, n = 40, 64, 3
+	w := encoded(t, Q4_0, normal(r, rows*cols), rows, cols)
+	x := [][]float32{normal(r, n*cols), normal(r, n*cols)}
+	pool := NewPool(2)
+	defer pool.Close()
+	mm := NewMatMul(pool, PortableRows())
+	var alone, together [2][]float32
+	var both []Product
+	for i := range x {
+		alone[i], together[i] = make([]float32, n*rows), make([]float32, n*rows)
+		if err := mm.Run(Rows, Product{Dst: alone[i], X: x[i], N: n, W: w}); err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, Product{Dst: together[i], X: x[i], N: n, W: w})
+	}
+	if err := mm.Run(Rows, both...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range x {
+		equal(t, together[i], alone[i])
+	}
+}
+
 func TestMatMulReadsMisalignedWeights(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	w := newF32(t, normal(r, 12*20), 12, 20)
