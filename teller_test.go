@@ -77,6 +77,7 @@ func TestHeldBackTextKeepsItsPlace(t *testing.T) {
 		{"a broken call", [][]chat.Event{text("S"), broken}, "0:text |1:text S|-1:error <|tool_call>x", ""},
 		{"a call in the same token", [][]chat.Event{slices.Concat(text("bS"), call, text("TOP"))},
 			"0:text b|-1:text S|-1:call_1|-1:text TOP", ""},
+		{"calls have numbers", [][]chat.Event{call, text("b"), call}, "0:call_1|1:text b|2:call_2", ""},
 		{"goes on", [][]chat.Event{text("S"), text("TA")}, "0:text |1:text STA", ""},
 		{"stops", [][]chat.Event{text("aS"), text("TO"), text("Pb"), call}, "0:text a|1:text |2:text ", "STOP"},
 		{"stops before a call of its token", [][]chat.Event{text("aS"), slices.Concat(text("TOP"), call)}, "0:text a|1:text ", "STOP"},

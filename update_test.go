@@ -328,6 +328,17 @@ func TestUpdateSavesWhereTheFileIsNotItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, false},
+		{"changed within, at another time", func(t *testing.T, s *gemma4.Session, path string) {
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := os.ReadFile(path)
+			b[len(b)/2] ^= 1
+			os.WriteFile(path, b, 0o600)
+			later := info.ModTime().Add(time.Second)
+			os.Chtimes(path, later, later)
+		}, false},
 		{"another's, of the same length and time", func(t *testing.T, s *gemma4.Session, path string) {
 			info, err := os.Stat(path)
 			if err != nil {

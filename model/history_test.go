@@ -141,6 +141,31 @@ func TestTheLastTurnsCanBeReached(t *testing.T) {
 	}
 }
 
+// The page of the first turn's end, far behind the window, is kept if the end is marked.
+func TestTheFirstTurnCanBeReached(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 1)
+	const end, first = 7, 45
+	text := randomText(480, g.Vocab, 3)
+	for i := range text {
+		if text[i] == end {
+			text[i]++
+		}
+	}
+	text[first-1] = end
+	for _, marks := range []bool{true, false} {
+		o := SequenceOptions{Cache: tensor.F16, Batch: 50, History: m.slidingPageBytes(tensor.F16)}
+		if marks {
+			o.EndsTurn = func(id int32) bool { return id == end }
+		}
+		s := newSession(t, m, o)
+		readTokens(t, s, text)
+		if got := s.Reach(first); (got == first) != marks {
+			t.Errorf("marked %v: of %d positions %d can be reached", marks, first, got)
+		}
+	}
+}
+
 func TestSnapshotsShareAndPart(t *testing.T) {
 	for _, name := range historyModels {
 		if testing.Short() && name != "micro-e" {

@@ -250,14 +250,17 @@ func goTest(overlay, folder, tests string, timeout time.Duration) (caught string
 	return read(out, folder, failed != nil)
 }
 
-// read returns the first test that failed by the output of go test -json. A run that failed without one has caught the fault, too,
-// unless it could not be built.
+// read returns the first test that failed by the output of go test -json, or the one that ran when the program died. What could not be
+// built is an error.
 func read(out []byte, folder string, failed bool) (caught string, err error) {
-	how := ""
+	running, how := "", ""
 	for line := range bytes.Lines(out) {
 		var e event
 		if json.Unmarshal(line, &e) != nil {
 			continue
+		}
+		if e.Test != "" {
+			running = " " + e.Test
 		}
 		switch {
 		case e.FailedBuild != "":
@@ -267,11 +270,11 @@ func read(out []byte, folder string, failed bool) (caught string, err error) {
 		case strings.HasPrefix(e.Output, "panic: ") && how == "":
 			how = " (panics)"
 		case e.Action == "fail" && e.Test != "":
-			return folder + " " + e.Test + how, nil
+			return folder + running + how, nil
 		}
 	}
 	if failed {
-		return folder + " ends" + how, nil
+		return folder + running + " (dies)", nil
 	}
 	return "", nil
 }

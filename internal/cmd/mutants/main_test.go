@@ -66,8 +66,8 @@ func TestWhatCaughtAFault(t *testing.T) {
 		{`{"Action":"output","Test":"TestA","Output":"panic: index\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}`, true, "p TestA (panics)"},
 		{`{"Action":"output","Test":"TestA","Output":"panic: test timed out after 1s\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}`, true,
 			"p TestA (does not end)"},
-		{`{"Action":"fail"}`, true, "p ends"},
-		{"SIGSEGV", true, "p ends"},
+		{`{"Action":"output","Test":"TestA","Output":"fatal error: fault\n"}` + "\n" + `{"Action":"fail"}`, true, "p TestA (dies)"},
+		{"SIGSEGV", true, "p (dies)"},
 	} {
 		if got, err := read([]byte(c.out), "p", c.failed); got != c.want || err != nil {
 			t.Errorf("%s: %q, %v, want %q", c.out, got, err, c.want)
