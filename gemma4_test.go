@@ -16,6 +16,7 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/testdata"
 	"github.com/gogemma/gemma4/nano"
 	"github.com/gogemma/gemma4/sampler"
@@ -663,6 +664,29 @@ func TestSamplingAdviceOfTheFile(t *testing.T) {
 	o := m.Sampling()
 	if o.Temperature != 0.6 || o.TopK != 64 || o.TopP != 0.95 { // as general.sampling.* says
 		t.Errorf("sampling is %+v", o)
+	}
+}
+
+func TestRowsThatPadTheTableAreNeverPicked(t *testing.T) {
+	const more = 3
+	pad := func(_ *gguf.Metadata, tensors []gguf.Source) []gguf.Source {
+		width, rows := tensors[0].Dims[0], tensors[0].Dims[1]+more
+		tensors[0] = gguf.NewSource("token_embd.weight", gguf.F16, []int{width, rows}, make([]byte, 2*width*rows))
+		return tensors
+	}
+	m, err := gemma4.OpenBytes(altered(t, shape("dense"), pad))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	never, size := m.Sampling().Suppress, m.Tokenizer().Size()
+	if m.Config().Vocabulary != size+more {
+		t.Fatalf("%d rows for %d tokens", m.Config().Vocabulary, size)
+	}
+	for id := size; id < size+more; id++ {
+		if !slices.Contains(never, int32(id)) {
+			t.Errorf("row %d of %d tokens may be picked", id, size)
+		}
 	}
 }
 

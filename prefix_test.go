@@ -304,6 +304,34 @@ func TestPrefixesUnderPressure(t *testing.T) {
 	}
 }
 
+// A text that was written, in other arithmetic than it would have been read, keeps its bits, though the same was read by another.
+func TestWrittenTextsAreNotReplaced(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	p := gemma4.NewPrefixCache(64 << 20)
+	defer p.Close()
+	ids := words(150, 1)
+	if err := newSession(t, m, gemma4.SessionOptions{Prefixes: p}).Read(ctx, gemma4.Input{Tokens: ids}); err != nil {
+		t.Fatal(err)
+	}
+	logits := func(o gemma4.SessionOptions) []float32 {
+		s := newSession(t, m, o)
+		err := s.Read(ctx, gemma4.Input{Tokens: ids[:50]})
+		if err == nil {
+			_, err = s.Write(ctx, ids[50:100]...)
+		}
+		if err == nil {
+			err = s.Read(ctx, gemma4.Input{Tokens: ids[100:]})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Logits(nil)
+	}
+	if !slices.Equal(logits(gemma4.SessionOptions{Prefixes: p}), logits(gemma4.SessionOptions{})) {
+		t.Error("not what a session of its own gives")
+	}
+}
+
 func TestOnlyWhatWasReadIsShared(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	width := m.Config().Width

@@ -166,6 +166,28 @@ func TestTheFirstTurnCanBeReached(t *testing.T) {
 	}
 }
 
+func TestMarksAndCountsEndWithTheText(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	s := newSession(t, openModel(t, g.model, 1), SequenceOptions{Cache: tensor.F16, History: 1 << 20})
+	text := randomText(61, g.Vocab, 3)
+	readTokens(t, s, text[:40])
+	s.Mark()
+	readTokens(t, s, text[40:])
+	s.Mark()
+	s.Keep()
+	for _, c := range []struct {
+		n    int
+		want []int
+	}{{61, []int{40, 61}}, {60, []int{40}}, {40, []int{40}}, {39, nil}} {
+		if s.Truncate(c.n); !slices.Equal(s.history.marks, c.want) {
+			t.Errorf("a text of %d positions has the marks %v, want %v", c.n, s.history.marks, c.want)
+		}
+		if s.Kept() != c.n || s.Pure() != c.n {
+			t.Errorf("a text of %d positions: %d have stayed, %d were read", c.n, s.Kept(), s.Pure())
+		}
+	}
+}
+
 func TestSnapshotsShareAndPart(t *testing.T) {
 	for _, name := range historyModels {
 		if testing.Short() && name != "micro-e" {
