@@ -193,6 +193,15 @@ func plant(dir string, faults ...mutant) (overlay string, err error) {
 
 // compile plants as many faults at once as do not overlap, until all were planted, and builds the packages.
 func compile(dir string, faults []mutant) error {
+	var gone error
+	for _, m := range faults {
+		if _, _, err := m.at(); err != nil {
+			gone = errors.Join(gone, err)
+		}
+	}
+	if gone != nil {
+		return gone
+	}
 	for len(faults) > 0 {
 		var now, later []mutant
 		var packages []string
