@@ -14,8 +14,8 @@ import (
 	"github.com/gogemma/gemma4/model"
 )
 
-// Companion is a GGUF file that goes with a model: one of a path, any one part of a split file; bytes, which must not change while the
-// model is open; and Size bytes behind a reader. The zero value is none.
+// Companion is a GGUF file that goes with a model. It is given as one of these: a path, which may be that of any part of a split file;
+// bytes, which must not change while the model is open; or a reader of Size bytes. The zero value is no companion.
 type Companion struct {
 	Path   string      // of the file
 	Bytes  []byte      // all of it
@@ -23,12 +23,12 @@ type Companion struct {
 	Size   int64       // of Reader, in bytes
 }
 
-// CompanionInfo says what a file is that was given as a companion of a model, or found beside it.
+// CompanionInfo says what a file is that was given as a companion of a model or found beside it.
 type CompanionInfo struct {
 	Kind  string // "projector" or "drafter"
 	File  string // its path, "bytes" or "reader"
 	Name  string // general.name, may be empty
-	About string // such as "images (gemma4v), sounds (gemma4a)" or "4 layers of width 256"; empty if it is none for this model
+	About string // such as "images (gemma4v), sounds (gemma4a)" or "4 layers of width 256"; empty if it does not go with this model
 	Bytes int64  // of the file, or of all parts
 	Left  error  // why it does not go with the model; nil if it does, and the model keeps it open
 }
@@ -46,7 +46,7 @@ func (c *companion) close() error {
 	return c.file.Close()
 }
 
-// leave closes a companion, which does not go with the model.
+// leave closes a companion that does not go with the model.
 func (c *companion) leave(err error) {
 	c.close()
 	c.file, c.Left = nil, err
@@ -68,7 +68,7 @@ var (
 		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadDrafter(f, c) }}
 )
 
-// companions opens what goes with a model: what was given, or else what lies beside the files at paths.
+// companions opens what goes with a model: what was given, or otherwise what lies beside the files at paths.
 func (l Loader) companions(m *model.Model, log *slog.Logger, paths []string) (all []companion, err error) {
 	defer func() {
 		if err != nil {
@@ -149,10 +149,10 @@ func (k companionKind) look(name string, f *gguf.File, err error, m *model.Confi
 	return c
 }
 
-// beside returns the files with usual names beside those at paths, of which at most one is not left.
+// beside returns the files with usual names beside those at paths; at most one of them is not left.
 func (k companionKind) beside(paths []string, m *model.Config) (found []companion) {
 	folder := filepath.Dir(paths[0])
-	entries, _ := os.ReadDir(folder) // who cannot list it can still open the model
+	entries, _ := os.ReadDir(folder) // whoever cannot list it can still open the model
 	own := map[string]bool{}
 	for _, path := range paths {
 		own[whole(filepath.Base(path))] = true

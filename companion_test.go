@@ -160,7 +160,7 @@ func TestOneCompanionBesideTheModelIsTaken(t *testing.T) {
 			gemma4.Loader{Projector: reader(projector), Alone: true},
 			[]string{"projector reader " + images}},
 	} {
-		test.files["my-assistant.gguf"] = nano.GGUF() // the model's own name is none of its companions'
+		test.files["my-assistant.gguf"] = nano.GGUF() // the model's own name does not make it a companion
 		dir := folder(t, test.files)
 		if err := os.Mkdir(filepath.Join(dir, "mmproj-folder.gguf"), 0o700); err != nil {
 			t.Fatal(err)

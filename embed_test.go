@@ -15,7 +15,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// meanState returns the mean hidden state of ids behind a text, read one by one.
+// meanState returns the mean hidden state of ids after a text, read one by one.
 func meanState(t *testing.T, m *model.Model, text, ids []int32) []float32 {
 	t.Helper()
 	s, err := m.NewSequence(model.SequenceOptions{Cache: tensor.F16})

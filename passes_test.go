@@ -386,7 +386,7 @@ func (w *crowd) turnBack() {
 	}
 }
 
-// expiring is a context that ends when it is asked so many times.
+// expiring is a context that ends when it has been asked that many times.
 type expiring struct {
 	context.Context
 	left int

@@ -186,7 +186,7 @@ func (w *world) prompt(most int) (in []Input, ps []position) {
 	return append(in, Input{Tokens: after}), append(ps, tokens(after, false)...)
 }
 
-// piece is the tokens of one role, a sound as far as positions go, or a picture of which they are the first.
+// piece is the tokens of one role, as much of a sound as there are positions, or a picture of which they are the first.
 type piece struct {
 	Input
 	held []position

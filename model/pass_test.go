@@ -313,7 +313,7 @@ func TestASequenceIsOnceInAPass(t *testing.T) {
 }
 
 // TestAPassCountsWholeOrNotAtAll ends a pass of three at every check of the context, and by panics. Nobody keeps anything, and the same
-// pass goes on.
+// pass continues.
 func TestAPassCountsWholeOrNotAtAll(t *testing.T) {
 	g := readGolden(t, "micro-e")
 	m := openModel(t, g.model, 2)
@@ -605,7 +605,8 @@ func TestCallbacksCannotUseTheirPass(t *testing.T) {
 	})
 	want, fresh := run(func(*Pass) {})
 	if refused != 2*41 || other.Len() != 0 || worst(got, want) != 0 {
-		t.Errorf("%d uses of the pass were refused, not 82; %d positions were added; logits differ by %g", refused, other.Len(), worst(got, want))
+		t.Errorf("%d uses of the pass were refused, not 82; %d positions were added; logits differ by %g", refused, other.Len(),
+			worst(got, want))
 	}
 	expectAlike(t, "afterwards", s, fresh, g.IDs[20:])
 }

@@ -110,7 +110,7 @@ func TestSegmentsGoOnFromTheText(t *testing.T) {
 						t.Fatalf("%s: %d can be reached from %d, %d from the restored text", what, s.Reach(to), to, again.Reach(to))
 					}
 				}
-				if i%2 == 0 { // the restored one goes on, in the file as well
+				if i%2 == 0 { // the restored one continues, in the file as well
 					opened, err := m.OpenSnapshot(ctx, path)
 					if err != nil {
 						t.Fatal(err)
@@ -235,7 +235,7 @@ func TestTornSegmentsAreLeftOut(t *testing.T) {
 			t.Fatalf("byte %d of %v changed: segment %d is the last, %v, %v", i, ends, last, whole, err)
 		}
 	}
-	// A segment that belongs elsewhere is none of this file.
+	// A segment that belongs elsewhere is not one of this file.
 	other := slices.Concat(f.data[:ends[0]], f.data[ends[1]:ends[2]])
 	if last, whole, err := read(other); last != 0 || whole || err != nil {
 		t.Errorf("another's segment: %d is the last, %v, %v", last, whole, err)

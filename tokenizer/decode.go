@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Decode returns the text of ids: U+2581 as a space, byte tokens joined into characters, everything else as it stands in the vocabulary.
+// Decode returns the text of ids: U+2581 as a space, byte tokens joined into characters, everything else as it is in the vocabulary.
 // Tokens of the kinds [Unknown] and [Control] are left out unless special is set. Ids outside the vocabulary have no text. The result is
 // valid UTF-8: bytes that form no character become U+FFFD, one for each character that was begun and not finished, and one for each byte
 // that begins none.

@@ -59,7 +59,7 @@ const none = -1
 // Size returns the number of tokens. Their ids are 0 … Size-1.
 func (t *Tokenizer) Size() int { return len(t.kinds) }
 
-// Text returns a token's text as it stands in the file, with U+2581 for spaces and <0x41> for a byte, or "" if the
+// Text returns a token's text as it is in the file, with U+2581 for spaces and <0x41> for a byte, or "" if the
 // vocabulary has no such id.
 func (t *Tokenizer) Text(id int32) string {
 	if !t.has(id) {

@@ -9,7 +9,7 @@ func (f Fault) Error() string {
 	return "the mapped file cannot be read any more, it was cut short or its disk fails"
 }
 
-// Addr returns the address, as far as the system tells it.
+// Addr returns the address, or what the system tells of it.
 func (f Fault) Addr() uintptr { return f.addr }
 
 // Guard calls f and turns a fault in mapped memory, as caused by a file that became shorter or a disk that fails, into an error, a [Fault].
