@@ -128,3 +128,35 @@ skip:
 	VPUNPCKLQDQ C, A, T   \
 	VPUNPCKHQDQ C, A, A   \
 	OP          T, A, A
+
+// K_BLOCKS packs super-blocks of Q4_K or Q5_K, of which CX are left: a header, which BEGIN takes, then four times 32 bytes, which C counts.
+// LOWS packs their low nibbles, which are 32 columns, and HIGHS the high ones, the next 32. AFFINE knows zero; a panel's block has so many
+// bytes.
+#define K_BLOCKS(C, BEGIN, LOWS, HIGHS, zero, block) \
+	TESTQ CX, CX  \
+	JLE   done    \
+loop:             \
+	BEGIN         \
+	MOVQ  $4, C   \
+run:              \
+	FETCHSOMETIMES(1, C, near) \
+	AFFINE(zero)  \
+	BYTES32(0)    \
+	LOWS          \
+	ADDQ  $block, DI \
+	AFFINE(zero)  \
+	HIGHS         \
+	ADDQ  $block, DI \
+	ADDQ  $32, R13 \
+	DECQ  C       \
+	JEQ   next    \
+	CMPQ  C, $2   \
+	JNE   run     \
+	SECONDHALF    \
+	JMP   run     \
+next:             \
+	DECQ  CX      \
+	JNZ   loop    \
+done:             \
+	VZEROUPPER    \
+	RET

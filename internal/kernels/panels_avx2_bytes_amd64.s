@@ -240,6 +240,32 @@ REPEAT(sixteens, 0x4180000041800000)
 	VFMSUB132PS zero<>(SB), Y9, Y8  \
 	VMOVUPS     Y8, 1280(DI)
 
+#define HEADER4 \
+	HEADER \
+	ADDQ $16, R13
+
+#define LOWS \
+	LOW(Y0, 0) \
+	LOW(Y1, 1) \
+	LOW(Y2, 2) \
+	LOW(Y3, 3) \
+	LOW(Y4, 4) \
+	LOW(Y5, 5) \
+	LOW(Y6, 6) \
+	LOW(Y7, 7) \
+	CORRECTION
+
+#define HIGHS4 \
+	HIGH(Y0, 0) \
+	HIGH(Y1, 1) \
+	HIGH(Y2, 2) \
+	HIGH(Y3, 3) \
+	HIGH(Y4, 4) \
+	HIGH(Y5, 5) \
+	HIGH(Y6, 6) \
+	HIGH(Y7, 7) \
+	CORRECTION
+
 // func packQ4_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // HEADER, then four times 32 bytes: low nibbles, then high nibbles, of 32 columns each.
@@ -247,54 +273,7 @@ TEXT ·packQ4_KAVX2(SB), NOSPLIT, $192-48
 	NO_LOCAL_POINTERS
 	NIBBLEARGS
 	MOVQ  SP, BX
-	TESTQ CX, CX
-	JLE   done
-
-loop:
-	HEADER
-	ADDQ $16, R13
-	MOVQ $4, SI
-
-run:
-	FETCHSOMETIMES(1, SI, near)
-	AFFINE(eights)
-	BYTES32(0)
-	LOW(Y0, 0)
-	LOW(Y1, 1)
-	LOW(Y2, 2)
-	LOW(Y3, 3)
-	LOW(Y4, 4)
-	LOW(Y5, 5)
-	LOW(Y6, 6)
-	LOW(Y7, 7)
-	CORRECTION
-	ADDQ $BBLOCK, DI
-	AFFINE(eights)
-	HIGH(Y0, 0)
-	HIGH(Y1, 1)
-	HIGH(Y2, 2)
-	HIGH(Y3, 3)
-	HIGH(Y4, 4)
-	HIGH(Y5, 5)
-	HIGH(Y6, 6)
-	HIGH(Y7, 7)
-	CORRECTION
-	ADDQ $BBLOCK, DI
-	ADDQ $32, R13
-	DECQ SI
-	JEQ  next
-	CMPQ SI, $2
-	JNE  run
-	SECONDHALF
-	JMP  run
-
-next:
-	DECQ CX
-	JNZ  loop
-
-done:
-	VZEROUPPER
-	RET
+	K_BLOCKS(SI, HEADER4, LOWS, HIGHS4, eights, BBLOCK)
 
 // UPPER completes quad k, the low nibbles of A, with the lowest bits of the scratch at 192, and goes on to the next ones. Weights are 16
 // less.
@@ -321,6 +300,20 @@ done:
 	UPPER(6, Y6) \
 	UPPER(7, Y7)
 
+#define HEADER5 \
+	HEADER      \
+	BYTES32(16) \
+	SAVE(192)   \
+	ADDQ $48, R13
+
+#define FIFTHS \
+	UPPERS \
+	CORRECTION
+
+#define HIGHS5 \
+	HIGHS  \
+	FIFTHS
+
 // func packQ5_KAVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32)
 //
 // HEADER, 32 bytes with the fifth bits of column i of run r in bit r of byte i, then the nibbles as in Q4_K.
@@ -332,40 +325,4 @@ TEXT ·packQ5_KAVX2(SB), NOSPLIT, $448-36
 	VMOVDQU minus16<>(SB), Y14
 	VMOVDQU nibbles<>(SB), Y15
 	VPXOR   Y12, Y12, Y12
-	TESTQ   CX, CX
-	JLE     done
-
-loop:
-	HEADER
-	BYTES32(16)
-	SAVE(192)
-	ADDQ $48, R13
-	MOVQ $4, SI
-
-run:
-	FETCHSOMETIMES(1, SI, near)
-	AFFINE(sixteens)
-	BYTES32(0)
-	UPPERS
-	CORRECTION
-	ADDQ $BBLOCK, DI
-	AFFINE(sixteens)
-	HIGHS
-	UPPERS
-	CORRECTION
-	ADDQ $BBLOCK, DI
-	ADDQ $32, R13
-	DECQ SI
-	JEQ  next
-	CMPQ SI, $2
-	JNE  run
-	SECONDHALF
-	JMP  run
-
-next:
-	DECQ CX
-	JNZ  loop
-
-done:
-	VZEROUPPER
-	RET
+	K_BLOCKS(SI, HEADER5, FIFTHS, HIGHS5, sixteens, BBLOCK)

@@ -69,6 +69,34 @@ GLOBL eight<>(SB), RODATA, $4
 DATA sixteen<>+0(SB)/4, $16.0
 GLOBL sixteen<>(SB), RODATA, $4
 
+#define BYTES32(o) \
+	QUADS(o, X0, Z0, X1, Z1, X2, Z2, X3, Z3)      \
+	QUADS((o+16), X4, Z4, X5, Z5, X6, Z6, X7, Z7)
+
+#define HEADER4 \
+	HEADER \
+	ADDQ $16, R13
+
+#define LOWS \
+	LOW(Z0, 0) \
+	LOW(Z1, 1) \
+	LOW(Z2, 2) \
+	LOW(Z3, 3) \
+	LOW(Z4, 4) \
+	LOW(Z5, 5) \
+	LOW(Z6, 6) \
+	LOW(Z7, 7)
+
+#define HIGHS \
+	HIGH(Z0, 0) \
+	HIGH(Z1, 1) \
+	HIGH(Z2, 2) \
+	HIGH(Z3, 3) \
+	HIGH(Z4, 4) \
+	HIGH(Z5, 5) \
+	HIGH(Z6, 6) \
+	HIGH(Z7, 7)
+
 // func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
 //
 // HEADER, then four times 32 bytes: low nibbles, then high nibbles, of 32 columns each.
@@ -77,53 +105,7 @@ TEXT ·packQ4_KAVX512(SB), NOSPLIT, $448-48
 	PACKARGS(exist+32(FP))
 	NIBBLETABLE
 	ALIGN
-	TESTQ CX, CX
-	JLE   done
-
-loop:
-	HEADER
-	ADDQ $16, R13
-	MOVQ $4, DX
-
-run:
-	FETCHSOMETIMES(1, DX, near)
-	AFFINE(eight)
-	QUADS(0, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
-	QUADS(16, X4, Z4, X5, Z5, X6, Z6, X7, Z7)
-	LOW(Z0, 0)
-	LOW(Z1, 1)
-	LOW(Z2, 2)
-	LOW(Z3, 3)
-	LOW(Z4, 4)
-	LOW(Z5, 5)
-	LOW(Z6, 6)
-	LOW(Z7, 7)
-	ADDQ $OBLOCK, DI
-	AFFINE(eight)
-	HIGH(Z0, 0)
-	HIGH(Z1, 1)
-	HIGH(Z2, 2)
-	HIGH(Z3, 3)
-	HIGH(Z4, 4)
-	HIGH(Z5, 5)
-	HIGH(Z6, 6)
-	HIGH(Z7, 7)
-	ADDQ $OBLOCK, DI
-	ADDQ $32, R13
-	DECQ DX
-	JEQ  next
-	CMPQ DX, $2
-	JNE  run
-	SECONDHALF
-	JMP  run
-
-next:
-	DECQ CX
-	JNZ  loop
-
-done:
-	VZEROUPPER
-	RET
+	K_BLOCKS(DX, HEADER4, LOWS, HIGHS, eight, OBLOCK)
 
 // FIFTH stores quad k: the low nibbles of A and above them the lowest bits of B, + 112, and goes on to the next bits of B.
 #define FIFTH(k, A, B) \
@@ -144,6 +126,23 @@ done:
 	FIFTH(6, Z6, Z22) \
 	FIFTH(7, Z7, Z23)
 
+#define HEADER5 \
+	HEADER \
+	QUADS(16, X16, Z16, X17, Z17, X18, Z18, X19, Z19) \
+	QUADS(32, X20, Z20, X21, Z21, X22, Z22, X23, Z23) \
+	ADDQ $48, R13
+
+#define HIGHS5 \
+	VPSRLD $4, Z0, Z0 \
+	VPSRLD $4, Z1, Z1 \
+	VPSRLD $4, Z2, Z2 \
+	VPSRLD $4, Z3, Z3 \
+	VPSRLD $4, Z4, Z4 \
+	VPSRLD $4, Z5, Z5 \
+	VPSRLD $4, Z6, Z6 \
+	VPSRLD $4, Z7, Z7 \
+	FIFTHS
+
 // func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
 //
 // HEADER, 32 bytes with the fifth bits of column i of run r in bit r of byte i, here Z16 to Z23, then the nibbles as in Q4_K.
@@ -154,52 +153,10 @@ TEXT ·packQ5_KAVX512(SB), NOSPLIT, $448-36
 	VPBROADCASTD nibble<>(SB), Z30
 	BYTES(1, Z29)
 	BYTES(112, Z28)
-	TESTQ        CX, CX
-	JLE          done
-
-loop:
-	HEADER
-	QUADS(16, X16, Z16, X17, Z17, X18, Z18, X19, Z19)
-	QUADS(32, X20, Z20, X21, Z21, X22, Z22, X23, Z23)
-	ADDQ $48, R13
-	MOVQ $4, DX
-
-run:
-	FETCHSOMETIMES(1, DX, near)
-	AFFINE(sixteen)
-	QUADS(0, X0, Z0, X1, Z1, X2, Z2, X3, Z3)
-	QUADS(16, X4, Z4, X5, Z5, X6, Z6, X7, Z7)
-	FIFTHS
-	ADDQ   $OBLOCK, DI
-	AFFINE(sixteen)
-	VPSRLD $4, Z0, Z0
-	VPSRLD $4, Z1, Z1
-	VPSRLD $4, Z2, Z2
-	VPSRLD $4, Z3, Z3
-	VPSRLD $4, Z4, Z4
-	VPSRLD $4, Z5, Z5
-	VPSRLD $4, Z6, Z6
-	VPSRLD $4, Z7, Z7
-	FIFTHS
-	ADDQ   $OBLOCK, DI
-	ADDQ   $32, R13
-	DECQ   DX
-	JEQ    next
-	CMPQ   DX, $2
-	JNE    run
-	SECONDHALF
-	JMP    run
-
-next:
-	DECQ CX
-	JNZ  loop
-
-done:
-	VZEROUPPER
-	RET
+	K_BLOCKS(DX, HEADER5, FIFTHS, HIGHS5, sixteen, OBLOCK)
 
 // Z24 to Z31 are quads of bytes: their low nibbles, their high ones.
-#define LOWS \
+#define LOWS6 \
 	VPANDD.BCST nibble<>(SB), Z24, Z0 \
 	VPANDD.BCST nibble<>(SB), Z25, Z1 \
 	VPANDD.BCST nibble<>(SB), Z26, Z2 \
@@ -209,7 +166,7 @@ done:
 	VPANDD.BCST nibble<>(SB), Z30, Z6 \
 	VPANDD.BCST nibble<>(SB), Z31, Z7
 
-#define HIGHS \
+#define HIGHS6 \
 	VPSRLD $4, Z24, Z24 \
 	VPSRLD $4, Z25, Z25 \
 	VPSRLD $4, Z26, Z26 \
@@ -218,9 +175,9 @@ done:
 	VPSRLD $4, Z29, Z29 \
 	VPSRLD $4, Z30, Z30 \
 	VPSRLD $4, Z31, Z31 \
-	LOWS
+	LOWS6
 
-#define BYTES32(o) \
+#define QUADS6(o) \
 	QUADS(o, X24, Z24, X25, Z25, X26, Z26, X27, Z27)      \
 	QUADS((o+16), X28, Z28, X29, Z29, X30, Z30, X31, Z31)
 
@@ -393,7 +350,7 @@ loop:
 
 	// R13 stands 32·run further for the upper bits, 64·run for the nibbles.
 run:
-	BYTES32(128)
+	QUADS6(128)
 	UPPERS
 	MOVQ         $2, R8
 	SUBQ         DX, R8
@@ -406,13 +363,13 @@ run:
 half:
 	FETCH
 	// Columns of low nibbles, then those 64 further.
-	BYTES32(0)
-	LOWS
+	QUADS6(0)
+	LOWS6
 	ADDUPPERS
 	GROUPS(64)
 	REQUANTIZE
 	ADDQ        $(2*WBLOCK), DI
-	HIGHS
+	HIGHS6
 	VPADDD.BCST four<>(SB), Z13, Z13
 	ADDUPPERS
 	GROUPS(128)
