@@ -27,7 +27,7 @@
 //	tile      the rows and tokens whose sums stay in registers together, or, of amx, what its registers hold
 //	quad      four columns of eight or sixteen rows in a register, one row to a lane of 32 bits (x86)
 //	slab      the columns whose products are summed up before the sums are added to dst; a panel lies slab after slab
-//	strip     four rows or four tokens, interleaved (arm64)
+//	strip     four rows or four tokens, interleaved, of floats and BF16 eight (arm64)
 //	span      96 columns of a token with one scale and one midrange, 96 of a row beside them (i8mm)
 //	column    a strip's or panel's values of one column, or of four in BF16 (arm64)
 //	plane     the bits of one place, or two, of many weights

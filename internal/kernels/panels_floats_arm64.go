@@ -171,15 +171,15 @@ func packColumns(dst, x []float32, vectors, cols int) {
 //go:noescape
 func transposeNEON(dst, src *float32, next, cols int)
 
-// multiplyFloatsNEON multiplies columns of eight rows each with columns of eight tokens. There is at least one panel and one column.
+// multiplyFloatsNEON multiplies columns of eight rows each with columns of eight tokens. There is at least one strip and one column.
 //
 //go:noescape
-func multiplyFloatsNEON(dst *float32, stride int, w, x *byte, cols, panels int)
+func multiplyFloatsNEON(dst *float32, stride int, w, x *byte, columns, strips int)
 
 // multiplyBF16 does the same with columns that are four deep.
 //
 //go:noescape
-func multiplyBF16(dst *float32, stride int, w, x *byte, columns, panels int)
+func multiplyBF16(dst *float32, stride int, w, x *byte, columns, strips int)
 
 // spreadWords copies words of eight bytes, one to every 64th byte. There is at least one.
 //

@@ -1,5 +1,5 @@
 // Row kernels: rows of quantised weights, as they lie in a file, times one to four tokens. This file is included by
-// rows_arm64.s and dotprod_arm64.s, which name the functions and define the products of 64 weights with 64
+// rows_arm64.s and rows_dotprod_arm64.s, which name the functions and define the products of 64 weights with 64
 // activations, where V4–V7 are the weights and V8–V11 the activations:
 //
 //	DOT_BLOCKS       V12 = two sums of the products with V4 and V5, two of those with V6 and V7; weights in −32 … 32
@@ -19,7 +19,7 @@
 // the lane's scale of the weights (V16), times its scale of the activations, and is added to the token's lane. So a product is
 // the same for any number of rows and tokens.
 //
-// panels_arm64.s includes it a third time with UNPACK defined: then the functions are
+// units_arm64.s includes it a third time with UNPACK defined: then the functions are
 //
 //	func(w *byte, rowBytes int, dst *unit)
 //

@@ -1,10 +1,11 @@
 #include "textflag.h"
 #include "words_arm64.h"
+#include "panels_arm64.h"
 
 // The panels of processors with SMMLA, which multiplies two rows of eight bytes with two, and adds the four products of rows: lanes 0
-// and 1 are the first row times both tokens of a pair, lanes 2 and 3 the second row. The strips are described in i8mm_arm64.go.
+// and 1 are the first row times both tokens of a pair, lanes 2 and 3 the second row. The strips are described in panels_i8mm_arm64.go.
 //
-// Pairs of strips of four rows times a strip of four tokens, dst[t·stride + r]. As in dotprod_arm64.s, nothing but
+// Pairs of strips of four rows times a strip of four tokens, dst[t·stride + r]. As in panels_dotprod_arm64.s, nothing but
 // multiplications is left to the vector units, and 32 integers are added to the bits of 1.5·2²³. Of a span, four sums are 12 SMMLA, three
 // multiply-adds with the scales of the rows, to −1.5·2²³ times the scales, and one with the scales of the tokens: SMMLA has 12/16 of the
 // issue slots. The columns before take one in 33.
@@ -345,7 +346,7 @@ round:
 	BGT  round
 	RET
 
-// func multiplyBF16(dst *float32, stride int, w, x *byte, columns, panels int)
+// func multiplyBF16(dst *float32, stride int, w, x *byte, columns, strips int)
 // Panels of eight rows times eight tokens, columns of four numbers, dst[t·stride + r]. Each sum is of two rows with two tokens, as
 // above.
 //
@@ -375,33 +376,10 @@ round:
 	ADD   R1, R8
 
 TEXT ·multiplyBF16(SB), NOSPLIT, $0-48
-	MOVD dst+0(FP), R0
-	MOVD stride+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD x+24(FP), R3
-	MOVD columns+32(FP), R4
-	MOVD panels+40(FP), R5
-	LSL  $2, R1
+	STRIP_ARGS
 
-panel:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	MOVD  R3, R6
-	MOVD  R4, R7
+strip:
+	STRIP_BEGIN
 
 column:
 	FLDPQ (R2), (F16, F17)
@@ -424,7 +402,7 @@ column:
 	STORE_TWO(V12, V13, V14, V15)
 	ADD  $32, R0
 	SUBS $1, R5
-	BNE  panel
+	BNE  strip
 	RET
 
 // func spreadWords(dst, src *byte, words int)
