@@ -39,10 +39,10 @@ type Full int
 const (
 	// FullStop ends an answer that finds no more room, with [ReasonContext]. A question that does not fit is a [ContextError].
 	FullStop Full = iota
-	// FullDrop drops the oldest turns from Chat.Messages, each a user's message with all that follows up to the next, until a quarter of
-	// the context is free, even in the middle of an answer. System messages before the first turn stay, and so do Options.System and Tools.
-	// Reading resumes after the longest beginning that is still the same. Result.Dropped counts the dropped messages. If the last turn
-	// alone does not fit, FullDrop is FullStop.
+	// FullDrop drops the oldest exchanges from Chat.Messages, each a user's message with all that follows up to the next, until a quarter
+	// of the context is free, even in the middle of an answer. System messages before the first exchange stay, and so do Options.System and
+	// Tools. Reading resumes after the longest beginning that is still the same. Result.Dropped counts the dropped messages. If the last
+	// exchange alone does not fit, FullDrop is FullStop.
 	FullDrop
 	// FullError ends an answer that finds no more room with a [ContextError].
 	FullError
@@ -256,33 +256,33 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	return err
 }
 
-// drop drops as many of the oldest turns as it takes for three quarters of the context to hold the rest and the tokens generated so far, or
-// all but the last turn, and returns the new prompt. If there is nothing to drop it returns the old one.
+// drop drops as many of the oldest exchanges as it takes for three quarters of the context to hold the rest and the tokens generated so
+// far, or all but the last one, and returns the new prompt. If there is nothing to drop it returns the old one.
 func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) ([]int32, error) {
-	var turns []int // where they begin
-	kept := 0       // messages that stay before them
+	var exchanges []int // where they begin
+	kept := 0           // messages that stay before them
 	for i, m := range c.Messages {
 		switch {
 		case m.Role == "user":
-			turns = append(turns, i)
-		case len(turns) == 0 && (m.Role == "system" || m.Role == "developer"):
+			exchanges = append(exchanges, i)
+		case len(exchanges) == 0 && (m.Role == "system" || m.Role == "developer"):
 			kept = i + 1
-		case len(turns) == 0:
-			turns = append(turns, i)
+		case len(exchanges) == 0:
+			exchanges = append(exchanges, i)
 		}
 	}
-	if len(turns) < 2 {
+	if len(exchanges) < 2 {
 		return prompt, nil
 	}
 	var err error
-	try := func(turn int) (messages []chat.Message) {
-		messages = slices.Concat(c.Messages[:kept], c.Messages[turns[turn]:])
+	try := func(first int) (messages []chat.Message) {
+		messages = slices.Concat(c.Messages[:kept], c.Messages[exchanges[first]:])
 		if err == nil {
 			prompt, err = c.prompt(ctx, messages)
 		}
 		return messages
 	}
-	from := 1 + sort.Search(len(turns)-2, func(i int) bool {
+	from := 1 + sort.Search(len(exchanges)-2, func(i int) bool {
 		try(1 + i)
 		return err != nil || len(prompt)+generated <= limit/4*3
 	})

@@ -69,7 +69,7 @@
 //
 // A text that changes at its end is not read again from its beginning. [Session.Reuse] keeps what two texts have in common, even where the
 // windows of sliding layers have moved past it: the ends of turns stay reachable, as far as SessionOptions.History goes. A [Chat] does that
-// by itself when Messages is changed between turns. [Session.Fork] and [Chat.Fork] go two ways from one text and share its memory.
+// by itself when Messages is changed between answers. [Session.Fork] and [Chat.Fork] go two ways from one text and share its memory.
 //
 // Sessions that begin alike share a [PrefixCache]: a system turn is read once, however many want it at a time, and kept for later ones.
 //
@@ -77,14 +77,14 @@
 //	c, err := m.NewChat(gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Prefixes: prefixes}, System: …})
 //
 // Results have the same bytes as those of a session that reads everything itself. When a conversation fills its context, ChatOptions.Full
-// says whether the answer stops, the oldest turns are dropped, or it is an error.
+// says whether the answer stops, the oldest exchanges are dropped, or it is an error.
 //
 // # Saving
 //
 // [Session.Save] and [Chat.Save] write a file that [Model.Restore] and [Model.RestoreChat] map: a text of 100000 tokens continues within a
 // second, where reading it took minutes, and on the same kernels with the same bytes. A file is replaced atomically, however the program
 // ends; one that is damaged or of another model ([Model.Fingerprint]) is an error, never another answer. [Session.Update] and [Chat.Update]
-// append what a turn has added, which costs the same in a long text and a short one; a program that is killed loses at most that turn. It
+// append what an exchange has added, which costs the same in a long text and a short one; a program that is killed loses at most that. It
 // is a GGUF file: gemma4 inspect shows what is in it. SaveTo and RestoreFrom work without files.
 //
 //	c, err := m.RestoreChat("talk.gguf", gemma4.ChatOptions{})
@@ -92,7 +92,7 @@
 //		c, err = m.NewChat(gemma4.ChatOptions{})
 //	}
 //	…
-//	err = c.Update("talk.gguf") // after each turn
+//	err = c.Update("talk.gguf") // after each answer
 //
 // # Looking inside
 //
@@ -115,7 +115,8 @@
 //	read       prefill: the prompt's positions go through the model, many at a time
 //	write      decode: tokens generated, here or elsewhere, go through the model, one or a few at a time
 //	step       what counts whole or not at all: a chunk of a prompt, or the tokens of one decode
-//	turn       a message with its markers, as the chat format has it
+//	turn       what one side says, between the chat format's markers
+//	exchange   a user's message and all that follows up to the next one: what a full context drops
 //	prefix     the beginning of a text, shared by sessions
 //	level      the kernels of one set of instructions
 //

@@ -165,7 +165,8 @@ func plant(dir string, faults ...mutant) (overlay string, err error) {
 			return "", err
 		}
 	}
-	slices.SortFunc(faults, func(a, b mutant) int { return places[b.name] - places[a.name] }) // the last first: the others stay where they are
+	// the last first: the others stay where they are
+	slices.SortFunc(faults, func(a, b mutant) int { return places[b.name] - places[a.name] })
 	for _, m := range faults {
 		text, at := texts[m.file], places[m.name]
 		texts[m.file] = text[:at] + m.new + text[at+len(m.old):]
@@ -236,7 +237,8 @@ func build(dir string, faults []mutant, packages []string) error {
 		return err
 	}
 	slices.Sort(packages)
-	out, err := exec.Command("go", append([]string{"build", "-o", os.DevNull, "-overlay", overlay}, slices.Compact(packages)...)...).CombinedOutput()
+	out, err := exec.Command("go",
+		append([]string{"build", "-o", os.DevNull, "-overlay", overlay}, slices.Compact(packages)...)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

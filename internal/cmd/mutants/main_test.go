@@ -62,8 +62,10 @@ func TestWhatCaughtAFault(t *testing.T) {
 		want   string
 	}{
 		{`{"Action":"pass","Test":"TestA"}`, false, ""},
-		{`{"Action":"pass","Test":"TestA"}` + "\n" + `{"Action":"fail","Test":"TestB/c"}` + "\n" + `{"Action":"fail","Test":"TestB"}`, true, "p TestB/c"},
-		{`{"Action":"output","Test":"TestA","Output":"panic: index\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}`, true, "p TestA (panics)"},
+		{`{"Action":"pass","Test":"TestA"}` + "\n" + `{"Action":"fail","Test":"TestB/c"}` + "\n" + `{"Action":"fail","Test":"TestB"}`, true,
+			"p TestB/c"},
+		{`{"Action":"output","Test":"TestA","Output":"panic: index\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}`, true,
+			"p TestA (panics)"},
 		{`{"Action":"output","Test":"TestA","Output":"panic: test timed out after 1s\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}`, true,
 			"p TestA (does not end)"},
 		{`{"Action":"output","Test":"TestA","Output":"fatal error: fault\n"}` + "\n" + `{"Action":"fail"}`, true, "p TestA (dies)"},
