@@ -1,7 +1,8 @@
 #include "textflag.h"
 #include "words_arm64.h"
 
-// Panels of processors with SDOT, which adds four products of bytes to a lane: pairs of strips of four rows times a strip of four tokens, dst[t·stride + r].
+// Panels of processors with SDOT, which adds four products of bytes to a lane: pairs of strips of four rows times a strip of four tokens,
+// dst[t·stride + r].
 //
 //	R0      dst                     V0–V3    sums of rows 0–3 with token 0 to 3
 //	R1      stride in bytes         V4–V7    sums of rows 4–7 with token 0 to 3
