@@ -251,8 +251,8 @@ func (p *Pass) check(c *Chunk) (n int, err error) {
 				return 0, fmt.Errorf("model: id %d is outside the vocabulary of %d", id, p.m.Vocabulary)
 			}
 		}
-		if len(x.Tokens) > 0 && len(x.Embeddings) > 0 {
-			return 0, fmt.Errorf("model: input %d has both tokens and embeddings", i)
+		if len(x.Tokens) > 0 && (len(x.Embeddings) > 0 || x.Image) {
+			return 0, fmt.Errorf("model: input %d has both tokens and embeddings, or is an image of tokens", i)
 		}
 		if len(x.Embeddings)%p.m.Width != 0 {
 			return 0, fmt.Errorf("model: input %d has %d embedding values, no multiple of the width %d", i, len(x.Embeddings), p.m.Width)

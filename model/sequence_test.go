@@ -73,6 +73,7 @@ func TestInputsAreChecked(t *testing.T) {
 		{Input{Tokens: []int32{-1}}, "id -1 is outside"},
 		{Input{Embeddings: make([]float32, 65)}, "65 embedding values, no multiple of the width 64"},
 		{Input{Tokens: []int32{2}, Embeddings: make([]float32, 64)}, "both tokens and embeddings"},
+		{Input{Tokens: []int32{2}, Image: true}, "an image of tokens"},
 	} {
 		if err := s.Read(ctx, []Input{{Tokens: g.IDs[:3]}, c.in}, nil, nil); err == nil || !strings.Contains(err.Error(), c.err) {
 			t.Errorf("error %v, want %q", err, c.err)
