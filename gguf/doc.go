@@ -16,7 +16,7 @@
 // map; its pages are loaded when they are first touched and belong to the operating system. It is valid until
 // [File.Close]. Everything else (names, strings, arrays) is a copy and outlives the file. Where files cannot be mapped
 // (js/wasm, or the parts of a file of more than a gigabyte on a 32-bit machine) the same calls read the file instead:
-// Data then returns a fresh copy, and [Tensor.ReadAt] reads a piece. [OpenBytes] and [OpenReaderAt] open what is no file.
+// Data then returns a fresh copy, and [Tensor.ReadAt] reads a piece. [OpenBytes] and [OpenReaderAt] open anything else.
 //
 // A model may be split into parts named NAME-00001-of-00003.gguf and so on. Opening any of them opens all;
 // [OpenParts] takes parts of other names, in any order. The tensors of all parts form one table.

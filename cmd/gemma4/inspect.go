@@ -44,6 +44,9 @@ func defineInspect(p *cli.Program) func() error {
 			model.Path = p.Arg(0)
 		}
 		if *cpu {
+			if model.Path != "" || *asJSON {
+				return cli.Wrong("-cpu looks at no file and has no JSON: see gemma4 version -json")
+			}
 			return listLevels(p.Out)
 		}
 		f, err := model.OpenFile()

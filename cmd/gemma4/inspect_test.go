@@ -161,6 +161,9 @@ func TestKernelLevelsAreListed(t *testing.T) {
 	}
 	t.Setenv("GEMMA4_CPU", "nonsense")
 	inspect.Fails(t, 1, `GEMMA4_CPU is "nonsense"`, "", "-cpu")
+	for _, args := range [][]string{{"-cpu", "model.gguf"}, {"-cpu", "-m", "model.gguf"}, {"-cpu", "-json"}} {
+		inspect.Fails(t, 2, "-cpu looks at no file", "", args...)
+	}
 }
 
 func TestWhatCannotBeInspectedIsOneSentence(t *testing.T) {
