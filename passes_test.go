@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -355,7 +356,7 @@ func (w *crowd) chunk(s *model.Sequence, role int) (*model.Chunk, string) {
 	return c, note
 }
 
-// turnBack takes texts back, copies one to another, or marks them.
+// turnBack takes texts back, marks them, or lets one begin as another, which may have been saved.
 func (w *crowd) turnBack() {
 	r := w.rand
 	p := w.texts[r.IntN(len(w.texts))]
@@ -375,6 +376,10 @@ func (w *crowd) turnBack() {
 	default:
 		o := w.texts[r.IntN(len(w.texts))]
 		a, b := p.s.SnapshotOf(n), p.alone.SnapshotOf(n)
+		if r.IntN(3) == 0 && n <= p.s.Len() && p.s.Reach(n) == n {
+			a, b = reopened(w.t, w.together, a), reopened(w.t, w.alone, b)
+			w.log += "saved, "
+		}
 		x, e := o.s.Adopt(a, n)
 		y, f := o.alone.Adopt(b, n)
 		if x != y || fmt.Sprint(e) != fmt.Sprint(f) {
@@ -384,6 +389,21 @@ func (w *crowd) turnBack() {
 		b.Release()
 		w.log += fmt.Sprintf("adopt %d of %d\n", x, n)
 	}
+}
+
+// reopened returns a text that was saved and opened again, instead of the one given.
+func reopened(t *testing.T, m *model.Model, text *model.Snapshot) *model.Snapshot {
+	t.Helper()
+	defer text.Release()
+	var b bytes.Buffer
+	if _, err := m.WriteSnapshot(context.Background(), &b, text, new(gguf.Metadata)); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := m.ReadSnapshot(context.Background(), &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved.Snapshot
 }
 
 // expiring is a context that ends when it has been asked that many times.
