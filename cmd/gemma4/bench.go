@@ -95,6 +95,9 @@ func defineBench(p *cli.Program) func() error {
 		if plan.prompt < 0 || plan.written < 0 || plan.repetitions < 1 || plan.loader.Threads < 0 {
 			return cli.Wrong("-p, -n and -threads cannot be negative, and -r is at least 1")
 		}
+		if *markdown && *asJSON {
+			return cli.Wrong("-md and -json do not go together")
+		}
 		if len(sources) == 0 {
 			sources = []source{{name: "nano"}}
 		}

@@ -55,7 +55,7 @@ func TestBenchPrintsTables(t *testing.T) {
 
 func TestBenchRefusesWrongFlags(t *testing.T) {
 	for _, args := range [][]string{{"-d", "x"}, {"-b", "0"}, {"-r", "0"}, {"-p", "-1"}, {"-synth", "e9b:q4_0"}, {"-synth", "e2b:q9"},
-		{"file"}} {
+		{"file"}, {"-md", "-json"}} {
 		var out, errs bytes.Buffer
 		if status := measure(args, nil, &out, &errs); status != 2 || errs.Len() == 0 {
 			t.Errorf("%v: status %d, %q", args, status, errs.String())

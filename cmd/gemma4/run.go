@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,8 +68,17 @@ func defineRun(p *cli.Program) func() error {
 	p.BoolVar(&t.stats, "stats", false, "after each answer show the speed of prefill and decode, the seed, and why it ended")
 
 	return func() error {
-		if *raw && (t.options.System != "" || t.options.Thinking || t.file != "" || tools != "" || template != "") {
-			return cli.Wrong("-raw has no turns: -system, -think, -session, -tools and -template do not go with it")
+		if *raw {
+			var ofTurns []string
+			p.Visit(func(f *flag.Flag) {
+				switch f.Name {
+				case "full", "history", "session", "system", "template", "think", "thoughts", "tools", "var":
+					ofTurns = append(ofTurns, "-"+f.Name)
+				}
+			})
+			if len(ofTurns) > 0 {
+				return cli.Wrong("-raw has no turns: it goes without %s", strings.Join(ofTurns, ", "))
+			}
 		}
 		t.options.SessionOptions = *session
 		if template != "" {
@@ -81,7 +91,11 @@ func defineRun(p *cli.Program) func() error {
 			if err != nil {
 				return err
 			}
-			if err := json.Unmarshal(text, &t.options.Tools); err != nil {
+			err = json.Unmarshal(text, &t.options.Tools)
+			if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+				err = fmt.Errorf("it is of type %s", wrong.Value)
+			}
+			if err != nil {
 				return fmt.Errorf("%s: expected a JSON array of tools, as in the OpenAI API: %w", tools, err)
 			}
 		}

@@ -168,8 +168,8 @@ func TestWhatCannotBeGeneratedIsOneSentence(t *testing.T) {
 		{1, "context of 1000000", "", []string{"-ctx", "1000000", prompt}},
 		{1, "context holds 4", "", []string{"-ctx", "4", prompt}},
 		{1, "UTF-8", "", []string{"What is \xff?"}},
-		{2, "-raw", "", []string{"-raw", "-think", prompt}},
-		{2, "-raw", "", []string{"-raw", "-system", "x", prompt}},
+		{2, "-raw has no turns: it goes without -think", "", []string{"-raw", "-think", prompt}},
+		{2, "goes without -full, -system, -var", "", []string{"-raw", "-var", "a=1", "-system", "x", "-full", "drop", prompt}},
 		{2, "nonsense", "", []string{"-nonsense", prompt}},
 	} {
 		run.Fails(t, test.status, test.want, test.stdin, test.args...)

@@ -108,6 +108,10 @@ func TestToolsAreCalledAndTheNextLineIsWhatTheyReturn(t *testing.T) {
 		t.Fatal(err)
 	}
 	run.Fails(t, 1, "tools.json: expected a JSON array of tools, as in the OpenAI API: chat: tool: no name", "", "-tools", tools)
+	if err := os.WriteFile(tools, []byte(`{"name": "f"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	run.Fails(t, 1, "tools.json: expected a JSON array of tools, as in the OpenAI API: it is of type object", "", "-tools", tools)
 	run.Fails(t, 1, "missing.json", "", "-tools", filepath.Join(t.TempDir(), "missing.json"))
 }
 
