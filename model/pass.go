@@ -28,7 +28,7 @@ type Input struct {
 type Chunk struct {
 	Sequence *Sequence // in no other chunk of the pass
 	Input    []Input   // in the order of the text
-	// Want, if set, chooses the positions for which the logits of the next token are wanted. The others skip the head and the layers after
+	// Want chooses the positions for which the logits of the next token are wanted, nil: none. The others skip the head and the layers after
 	// the last one that keeps keys and values.
 	Want func(pos int) bool
 	// NoLogits says that only Hidden is needed of the positions wanted, not their logits: all skip the head.
@@ -44,7 +44,7 @@ type Chunk struct {
 	// What the pass made of the chunk, unless either failed. It is valid until the pass is used again.
 	Logits []float32 // [positions wanted, vocabulary]
 	Hidden []float32 // [positions wanted, width] the last state, normed: what the head is multiplied with
-	Err    error     // of this chunk alone: nothing of it counts
+	Err    error     // of this chunk alone: nothing of it counts, unless the error is that of Done
 
 	first int // position
 }
