@@ -27,7 +27,7 @@ func replaceFile(path string, write func(w io.Writer, number uint64) error) (fs.
 		path = target // a link stays a link
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, &os.PathError{Op: "replace", Path: path, Err: errors.New("is no regular file")}
+		return nil, &os.PathError{Op: "replace", Path: path, Err: errors.New("is not a regular file")}
 	}
 	dir, name := filepath.Split(path)
 	if dir == "" {

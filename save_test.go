@@ -457,7 +457,7 @@ func TestSaveReplacesAFileInOneStep(t *testing.T) {
 		t.Errorf("the file is %v, %v", info.Mode(), err)
 	}
 	restored(t, m, path, gemma4.SessionOptions{})
-	if err := s.Save(dir); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if err := s.Save(dir); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("saved over a folder: %v", err)
 	}
 	if err := s.Save(filepath.Join(dir, "missing", "s")); !errors.Is(err, fs.ErrNotExist) {

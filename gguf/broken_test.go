@@ -29,12 +29,12 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		want string // after "gguf: FILE: "
 		cut  bool   // the error wraps io.ErrUnexpectedEOF
 	}{
-		// What is no GGUF file of a version that is read.
+		// What is not a GGUF file of a version that is read.
 		{"empty", nil, "is empty, expected a GGUF file", true},
 		{"first byte only", []byte("G"), "1 bytes, at least 23 bytes are missing: the download is incomplete", true},
 		{"magic only", []byte("GGUF"), "4 bytes, at least 20 bytes are missing: the download is incomplete", true},
-		{"other bytes", []byte("hello, world, this is no model"), `is no GGUF file: it begins with "hello, world, th"`, false},
-		{"web page", []byte("\n<!DOCTYPE html><html>"), "is no GGUF file: it begins with \"\\n<!DOCTYPE html>\" (a web page,", false},
+		{"other bytes", []byte("hello, world, this is no model"), `is not a GGUF file: it begins with "hello, world, th"`, false},
+		{"web page", []byte("\n<!DOCTYPE html><html>"), "is not a GGUF file: it begins with \"\\n<!DOCTYPE html>\" (a web page,", false},
 		{"LFS pointer", []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0"),
 			"(a pointer to a file in Git LFS: fetch the file itself with git lfs pull)", false},
 		{"JSON", []byte(`{"error":"Repository not found"}`), "(JSON, perhaps an error instead of the download)", false},
@@ -231,7 +231,7 @@ func TestWhatIsNoFileSaysSo(t *testing.T) {
 	}{
 		{func() (*gguf.File, error) { return gguf.Open(dir) }, "gguf: " + dir + ": is a directory, expected a GGUF file", nil},
 		{func() (*gguf.File, error) { return gguf.Open(filepath.Join(dir, "none.gguf")) }, "none.gguf", os.ErrNotExist},
-		{func() (*gguf.File, error) { return gguf.Open(os.DevNull) }, "is no regular file", nil},
+		{func() (*gguf.File, error) { return gguf.Open(os.DevNull) }, "is not a regular file", nil},
 		{func() (*gguf.File, error) { return gguf.OpenParts() }, "gguf: no file given", nil},
 		{func() (*gguf.File, error) { return gguf.OpenBytes() }, "gguf: no file given", nil},
 		{func() (*gguf.File, error) { return gguf.OpenReaderAt(gguf.Part{Name: "n", Size: 5}) }, "gguf: n: no reader", nil},

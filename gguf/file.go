@@ -218,7 +218,7 @@ func openPart(path string, room int64) (*part, error) {
 		return nil, fmt.Errorf("%s: is a directory, expected a GGUF file", path)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is no regular file (%s), expected a GGUF file", path, info.Mode().Type())
+		return nil, fmt.Errorf("%s: is not a regular file (%s), expected a GGUF file", path, info.Mode().Type())
 	}
 	file, err := os.Open(path)
 	if err != nil {

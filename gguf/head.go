@@ -55,7 +55,7 @@ func (p *part) readHead(keys, tensors int) error {
 	return p.place(c.at, align)
 }
 
-// readStart reads magic and version, and says what a file is that is no GGUF file.
+// readStart reads magic and version, and says what a file is that is not a GGUF file.
 func (p *part) readStart(c *cursor) error {
 	if p.size == 0 {
 		return p.errorf("is empty, expected a GGUF file: %w", io.ErrUnexpectedEOF)
@@ -65,7 +65,7 @@ func (p *part) readStart(c *cursor) error {
 		return p.errorf("%w", err)
 	}
 	if !bytes.HasPrefix(start, []byte(magic)[:min(len(magic), len(start))]) {
-		return p.errorf("is no GGUF file: it begins with %q%s", start[:min(len(start), 16)], looksLike(start))
+		return p.errorf("is not a GGUF file: it begins with %q%s", start[:min(len(start), 16)], looksLike(start))
 	}
 	if len(start) < 8 {
 		return p.errorf("%d bytes, at least %d bytes are missing: the download is incomplete: %w",
@@ -85,7 +85,7 @@ func (p *part) readStart(c *cursor) error {
 	}
 }
 
-// looksLike guesses what a file is that is no GGUF file, from its first bytes.
+// looksLike guesses what a file is that is not a GGUF file, from its first bytes.
 func looksLike(start []byte) string {
 	for _, known := range []struct{ prefix, is string }{
 		{"version https://git-lfs", "a pointer to a file in Git LFS: fetch the file itself with git lfs pull"},

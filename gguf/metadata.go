@@ -167,10 +167,10 @@ func (m *Metadata) Clone() *Metadata {
 func encode(v any) (value, error) {
 	switch v := v.(type) {
 	case nil:
-		return value{}, errors.New("nil is no value")
+		return value{}, errors.New("nil is not a value")
 	case *Array:
 		if v == nil {
-			return value{}, errors.New("nil is no value")
+			return value{}, errors.New("nil is not a value")
 		}
 		return value{kind: ValueArray, array: v}, nil
 	case string:

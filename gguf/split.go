@@ -93,7 +93,7 @@ func (f *File) join() error {
 		case err != nil:
 			return err
 		case len(f.parts) > 1 && !p.metadata.Has(splitCount):
-			return p.errorf("has no %s: it is no part of a split file, but %d files are given", splitCount, len(f.parts))
+			return p.errorf("has no %s: it is not part of a split file, but %d files are given", splitCount, len(f.parts))
 		case c != count:
 			return p.errorf("%s is %d, expected %d as in %s", splitCount, c, count, f.parts[0].name)
 		case ordered[no] != nil:

@@ -354,13 +354,13 @@ func readHead(ctx context.Context, data []byte, workers int) (version, rest int,
 		return fail(err)
 	}
 	if foreign {
-		return fail(errors.New("is no saved session"))
+		return fail(errors.New("is not a saved session"))
 	}
 	version, rest = 1, len(data)
 	head, broken := parse(data)
 	if broken == nil { // a model may be large: it need not be read whole to see that it is one
 		if is, err := head.Metadata.Text("general.architecture"); err == nil && is != fileArchitecture {
-			return fail(fmt.Errorf("is no saved session: general.architecture is %.40q, expected %q", is, fileArchitecture))
+			return fail(fmt.Errorf("is not a saved session: general.architecture is %.40q, expected %q", is, fileArchitecture))
 		}
 		k := &keys{m: head.Metadata}
 		version = k.integer("session.version", 0, math.MaxInt32, 1)

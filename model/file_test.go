@@ -379,7 +379,7 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		change func(*gguf.Metadata, sources) sources
 		want   string
 	}{
-		{set("general.architecture", "gemma4"), `is no saved session: general.architecture is "gemma4", expected "gemma4-session"`},
+		{set("general.architecture", "gemma4"), `is not a saved session: general.architecture is "gemma4", expected "gemma4-session"`},
 		{set("general.architecture", uint32(1)), "general.architecture: type uint32, expected string"},
 		{without("general.architecture"), "general.architecture: missing"},
 		{set("gemma4.session.version", uint32(3)), "a saved session of version 3, this program reads 1 to 2"},
@@ -434,26 +434,26 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ text, want string }{
-		{"", "is no saved session"},
-		{"GGU", "is no saved session"},
+		{"", "is not a saved session"},
+		{"GGU", "is not a saved session"},
 		{"GGUF", "does not match"},
 		{"GGUFGGUFGGUF", "damaged or incomplete"},
-		{"%PDF-1.4 and more", "is no saved session"},
+		{"%PDF-1.4 and more", "is not a saved session"},
 		{string(good[:len(good)-1]), "damaged or incomplete"},
-		{string(good[1:]), "is no saved session"},
+		{string(good[1:]), "is not a saved session"},
 	} {
 		if _, err := m.OpenSnapshot(ctx, write(t, []byte(c.text))); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.20q: error %v, want %q", c.text, err, c.want)
 		}
 	}
 	if _, err := m.OpenSnapshot(ctx, g.model); err == nil ||
-		!strings.Contains(err.Error(), `is no saved session: general.architecture is "gemma4"`) {
+		!strings.Contains(err.Error(), `is not a saved session: general.architecture is "gemma4"`) {
 		t.Errorf("a model: %v", err)
 	}
 	if _, err := m.OpenSnapshot(ctx, filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := m.OpenSnapshot(ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if _, err := m.OpenSnapshot(ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -35,7 +35,7 @@ func openMapping(path string) (*mapping, os.FileInfo, error) {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%s: is no regular file", path)
+		return nil, nil, fmt.Errorf("%s: is not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {

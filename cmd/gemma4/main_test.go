@@ -37,8 +37,8 @@ func TestCommandsAreFoundByName(t *testing.T) {
 	if out := gemma4Command.Good(t, "", "tokenize", "-json", "-special", "<|turn>"); out != "[105]\n" {
 		t.Errorf("tokenize prints %s", out)
 	}
-	gemma4Command.Fails(t, 2, `"generate" is no command`, "", "generate")
-	gemma4Command.Fails(t, 2, `"-m" is no command`, "", "-m", "file")
+	gemma4Command.Fails(t, 2, `"generate" is not a command`, "", "generate")
+	gemma4Command.Fails(t, 2, `"-m" is not a command`, "", "-m", "file")
 	var errors strings.Builder
 	if status := tool().Run([]string{"help"}, nil, clitest.Full{}, &errors); status != 1 ||
 		!strings.Contains(errors.String(), clitest.ErrFull.Error()) {

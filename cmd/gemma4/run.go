@@ -185,7 +185,7 @@ func (t *talk) readTemplate(file string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if !bytes.Contains(text, []byte("messages")) { // any text is a template
-		return fmt.Errorf("%s: is no chat template: it does not mention messages", file)
+		return fmt.Errorf("%s: is not a chat template: it does not mention messages", file)
 	}
 	t.templateText = string(text)
 	return nil

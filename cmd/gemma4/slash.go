@@ -57,7 +57,7 @@ func (t *talk) command(ctx context.Context, text string) error {
 		}
 		return c.run(t, ctx, arg)
 	}
-	return fmt.Errorf("/%s is no command; /help lists them, and a space before the line makes text of it", name)
+	return fmt.Errorf("/%s is not a command; /help lists them, and a space before the line makes text of it", name)
 }
 
 func (t *talk) listCommands(context.Context, string) error {

@@ -40,7 +40,7 @@ func TestCommandsThatCannotBeRunSayWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
-		"/nonsense":               "/nonsense is no command; /help lists them",
+		"/nonsense":               "/nonsense is not a command; /help lists them",
 		"/clear now":              "/clear takes no argument",
 		"/bye now":                "/bye takes no argument",
 		"/undo":                   "no turn to undo",
@@ -52,7 +52,7 @@ func TestCommandsThatCannotBeRunSayWhy(t *testing.T) {
 		"/set full forget":        `unknown policy "forget"`,
 		"/show secrets":           "/show secrets: expected model, session",
 		"/save":                   "/save needs an argument: /save FILE",
-		"/load " + text:           "is no saved session",
+		"/load " + text:           "is not a saved session",
 		"/load " + dir + "/none":  "none",
 		"/save " + dir + "/no/no": "no/no",
 		`"""a`:                    `a text begins with """ and has no end`,

@@ -203,9 +203,9 @@ func TestASessionFileThatDoesNotFitIsOneSentenceAndStays(t *testing.T) {
 		{file, "talk: it was saved with another model", []string{"-m", other}},
 		{file, "talk: model: the cache is in F16, the session's in F32", []string{"-cache", "f32"}},
 		{file, "the context holds 5", []string{"-ctx", "5"}},
-		{text, "notes.txt: is no saved session", nil},
-		{other, "other.gguf: is no saved session", nil},
-		{dir, "is no regular file", nil},
+		{text, "notes.txt: is not a saved session", nil},
+		{other, "other.gguf: is not a saved session", nil},
+		{dir, "is not a regular file", nil},
 	} {
 		before, _ := os.ReadFile(c.file)
 		run.Fails(t, 1, c.want, "What is 2 + 3?\n", append(c.flags, "-session", c.file)...)

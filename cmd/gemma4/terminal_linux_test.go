@@ -157,7 +157,7 @@ func TestControlCharactersDoNotReachTheTerminal(t *testing.T) {
 	s.Type("/show messages\r")
 	s.Shows("user: a�[31mb�")
 	s.Type("/nonsense\x1b[200~\x1b[2J\x1b[201~\r")
-	s.Shows("/nonsense�[2J is no command")
+	s.Shows("/nonsense�[2J is not a command")
 	s.Type("/bye\r")
 	wait()
 }

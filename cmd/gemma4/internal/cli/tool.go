@@ -50,7 +50,7 @@ func (t *Tool) Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	if strings.HasPrefix(name, "-") {
 		hint = ": flags come after the command"
 	}
-	fmt.Fprintf(stderr, "%s: %q is no command%s\nusage: %[1]s COMMAND …\n%[1]s help lists the commands\n", t.Name, name, hint)
+	fmt.Fprintf(stderr, "%s: %q is not a command%s\nusage: %[1]s COMMAND …\n%[1]s help lists the commands\n", t.Name, name, hint)
 	return wrongUsage
 }
 
@@ -76,7 +76,7 @@ func (t *Tool) commands() []Command {
 				}
 				c := t.find(p.Arg(0))
 				if c == nil {
-					return Wrong("%q is no command%s", p.Arg(0), meant(p.Arg(0), t.names()))
+					return Wrong("%q is not a command%s", p.Arg(0), meant(p.Arg(0), t.names()))
 				}
 				of := New(t.Name, *c, p.In, p.stdout, p.Err)
 				c.Define(of)

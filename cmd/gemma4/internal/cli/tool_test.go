@@ -65,12 +65,12 @@ func TestCommandsAndTheirHelpAreFoundByName(t *testing.T) {
 func TestWhatIsNearIsSuggested(t *testing.T) {
 	var run clitest.Run = example().Run
 	for line, want := range map[string]string{
-		"gret":         `x: "gret" is no command; did you mean greet?`,
-		"leaev":        `x: "leaev" is no command; did you mean leave?`,
-		"Help":         `x: "Help" is no command; did you mean help?`,
-		"sing":         `x: "sing" is no command`,
-		"-m":           `x: "-m" is no command: flags come after the command`,
-		"help leav":    `x help: "leav" is no command; did you mean leave?`,
+		"gret":         `x: "gret" is not a command; did you mean greet?`,
+		"leaev":        `x: "leaev" is not a command; did you mean leave?`,
+		"Help":         `x: "Help" is not a command; did you mean help?`,
+		"sing":         `x: "sing" is not a command`,
+		"-m":           `x: "-m" is not a command: flags come after the command`,
+		"help leav":    `x help: "leav" is not a command; did you mean leave?`,
 		"help leave x": `x help: one command at a time`,
 		"greet -lod":   "x greet: there is no flag -lod; did you mean -loud?",
 		"greet --quit": "x greet: there is no flag -quit",
