@@ -30,6 +30,9 @@ func TestRandomPasses(t *testing.T) {
 			if len(all) > 1 {
 				all = all[1:] // portable takes its time
 			}
+			if testing.Short() {
+				all = all[len(all)-1:]
+			}
 			for began, i := time.Now(), 0; i < len(all) || time.Since(began) < *randomTime; i++ {
 				seed := uint64(i + 1)
 				switch {
