@@ -80,7 +80,7 @@ func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(don
 		}
 	}
 	if sum.n == 0 {
-		return Perplexity{}, errors.New("gemma4: no token to foretell")
+		return Perplexity{}, errors.New("gemma4: no token to predict")
 	}
 	return sum.perplexity(), nil
 }

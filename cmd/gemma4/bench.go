@@ -26,7 +26,7 @@ func benchCommand() cli.Command {
 		Does:  "measure the speed of prefill and decode",
 		Args:  "[flags]",
 		About: `
-Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n tokens in steps of -b, both behind -d tokens. Each
+Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n tokens in steps of -b, both after -d tokens. Each
 figure is the median of -r repetitions, with the spread between the fastest and the slowest. Between the repetitions the rooflines
 are measured: a plain read loop, and multiply-adds on registers alone. GEMMA4_CPU caps the level of the kernels. Models are files
 (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.`,

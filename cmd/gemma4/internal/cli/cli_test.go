@@ -64,8 +64,8 @@ func TestWrongFlagsEndWithStatus2AndTheUsage(t *testing.T) {
 		{"-huge", "name a file with -m"},
 		{"-prefault", "name a file with -m"},
 		{"-temp", "needs an argument"},
-		{"text -temp 0", "-temp stands behind an argument"},
-		{"text --cache=f16", "--cache=f16 stands behind an argument"},
+		{"text -temp 0", "-temp comes after an argument"},
+		{"text --cache=f16", "--cache=f16 comes after an argument"},
 	} {
 		run.Fails(t, 2, test.text, "", strings.Fields(test.args)...)
 	}

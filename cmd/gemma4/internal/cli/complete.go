@@ -22,7 +22,7 @@ var scripts embed.FS
 // shells are those that a script is there for, with what makes it known there.
 var shells = []struct{ name, file, how string }{
 	{"bash", "completion.bash", `eval "$(gemma4 completion bash)"   # in ~/.bashrc`},
-	{"zsh", "completion.zsh", "source <(gemma4 completion zsh)    # in ~/.zshrc, behind compinit"},
+	{"zsh", "completion.zsh", "source <(gemma4 completion zsh)    # in ~/.zshrc, after compinit"},
 	{"fish", "completion.fish", "gemma4 completion fish > ~/.config/fish/completions/gemma4.fish"},
 	{"powershell", "completion.ps1", "gemma4 completion powershell | Out-String | Invoke-Expression   # in $PROFILE"},
 }

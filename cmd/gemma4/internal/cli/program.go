@@ -112,7 +112,7 @@ func Interruptible() (ctx context.Context, stop func()) {
 	return ctx, stop
 }
 
-// parse reads the flags. It is an error if a flag stands behind an argument, where it would silently be text, unless the
+// parse reads the flags. It is an error if a flag comes after an argument, where it would silently be text, unless the
 // user separates them by "--".
 func (p *Program) parse(args []string) error {
 	if err := p.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -127,7 +127,7 @@ func (p *Program) parse(args []string) error {
 	for _, arg := range p.Args() {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		if strings.HasPrefix(arg, "-") && p.Lookup(name) != nil && !slices.Contains(args, "--") {
-			return Wrong("%s stands behind an argument: flags come first", arg)
+			return Wrong("%s comes after an argument: flags come first", arg)
 		}
 	}
 	if err := p.check(); err != nil {
