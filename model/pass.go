@@ -159,7 +159,7 @@ func (m *Model) Cut(in []Input, n int) (first, rest []Input) {
 	for i, x := range in {
 		count := m.count(x)
 		switch {
-		case have+count <= n || x.Image && have == 0:
+		case count == 0 || have+count <= n || x.Image && have == 0:
 			have += count
 			first = append(first, x)
 			continue

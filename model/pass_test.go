@@ -627,3 +627,27 @@ func TestReadForgetsWhatWasBefore(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingBehindAPromptChangesItsLogits: an input without positions is no pass of its own, which would have no logits.
+func TestNothingBehindAPromptChangesItsLogits(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 1)
+	soft := make([]float32, 9*m.Width)
+	for _, in := range [][]Input{{{Tokens: g.IDs[:8]}}, {{Tokens: g.IDs[:9]}}, {{Embeddings: soft}}, {{Embeddings: soft, Image: true}}} {
+		var want []float32
+		for range 3 {
+			s := newSession(t, m, SequenceOptions{Batch: 4})
+			c := &Chunk{Sequence: s.Sequence, Input: in, Want: func(pos int) bool { return pos == m.Positions(in...)-1 }}
+			if err := s.pass.Read(ctx, c); err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = slices.Clone(c.Logits)
+			}
+			if len(c.Logits) != g.Vocab || !slices.Equal(c.Logits, want) {
+				t.Errorf("%d positions and %d inputs without any: %d logits", m.Positions(in...), len(in)-1, len(c.Logits))
+			}
+			in = append(in, Input{})
+		}
+	}
+}
