@@ -28,8 +28,8 @@ type Input struct {
 type Chunk struct {
 	Sequence *Sequence // in no other chunk of the pass
 	Input    []Input   // in the order of the text
-	// Want chooses the positions for which the logits of the next token are wanted, nil: none. The others skip the head and the layers after
-	// the last one that keeps keys and values.
+	// Want chooses the positions for which the logits of the next token are wanted; nil: none. The others skip the head and the layers
+	// after the last one that keeps keys and values.
 	Want func(pos int) bool
 	// NoLogits says that only Hidden is needed of the positions wanted, not their logits: all skip the head.
 	NoLogits bool
