@@ -342,7 +342,7 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	}
 	prompt, err := template.Render(ctx, conversation, slices.Concat(c.m.markup, c.m.lacking))
 	if err != nil {
-		return nil, wrap(err)
+		return nil, fmt.Errorf("gemma4: %w", err)
 	}
 	if err := c.m.knows(prompt); err != nil {
 		return nil, err

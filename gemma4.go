@@ -107,11 +107,11 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 	}
 	kernels, err := l.kernels()
 	if err == nil && (l.Threads < 0 || l.Threads > maxThreads) {
-		err = fmt.Errorf("%d threads, expected 0 to %d", l.Threads, maxThreads)
+		err = fmt.Errorf("gemma4: %d threads, expected 0 to %d", l.Threads, maxThreads)
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("gemma4: %w", err)
+		return nil, err
 	}
 	why := "as Loader.Threads says"
 	if l.Threads == 0 {

@@ -48,7 +48,7 @@ func BestKernels() (*tensor.Kernels, error) {
 	}
 	limit := slices.Index(levelNames, name)
 	if limit < 0 {
-		return nil, fmt.Errorf("GEMMA4_CPU is %q, expected one of %v", name, levelNames)
+		return nil, fmt.Errorf("gemma4: GEMMA4_CPU is %q, expected one of %v", name, levelNames)
 	}
 	best = levels[0]
 	for _, k := range levels[1:] {

@@ -1,6 +1,7 @@
 package gemma4_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -225,6 +226,17 @@ func TestChatSaysThatItReadsTextOnly(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), `message 0 has a part of type "image"`) || len(c.Messages) != 0 {
 		t.Errorf("%v, %d messages", err, len(c.Messages))
+	}
+}
+
+func TestAContextThatEndsWhileAChatRendersIsNamed(t *testing.T) {
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{})
+	c.Messages = smallTalk(1)
+	_, err := c.Prompt(ended)
+	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "gemma4: chat: template: ") {
+		t.Errorf("error %v", err)
 	}
 }
 
