@@ -98,9 +98,9 @@ type Chat struct {
 	saved   savedChat
 }
 
-// NewChat begins a conversation.
+// NewChat begins a conversation. Options that no answer could follow are an error.
 func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
-	if err := o.check(); err != nil {
+	if err := o.check(m); err != nil {
 		return nil, err
 	}
 	if _, err := o.template(m); err != nil {
@@ -119,15 +119,32 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	return c, nil
 }
 
-// check reports the first option that makes no sense in any conversation.
-func (o ChatOptions) check() error {
+// check reports the first option that makes no sense in any conversation with the model.
+func (o ChatOptions) check(m *Model) error {
 	if err := o.Full.check(); err != nil {
 		return err
 	}
 	if o.Markup {
 		return errors.New("gemma4: Markup is not for a chat, which reads control tokens: Session.Generate shows them")
 	}
-	return o.GenerateOptions.check()
+	if err := o.GenerateOptions.check(); err != nil {
+		return err
+	}
+	if err := m.sampling.With(o.Sampling).Validate(m.graph.Vocabulary); err != nil {
+		return fmt.Errorf("gemma4: %w", err)
+	}
+	if err := o.conversation([]chat.Message{{Role: "user"}}).Validate(); err != nil {
+		return fmt.Errorf("gemma4: %w", err)
+	}
+	return nil
+}
+
+// conversation returns what a template renders for messages.
+func (o ChatOptions) conversation(messages []chat.Message) chat.Conversation {
+	if o.System != "" {
+		messages = slices.Concat([]chat.Message{{Role: "system", Content: o.System}}, messages)
+	}
+	return chat.Conversation{Messages: messages, Tools: o.Tools, Thinking: o.Thinking, Variables: o.Variables}
 }
 
 // check reports the first option that makes no sense, or whose change has no effect.
@@ -149,7 +166,7 @@ func (c *Chat) check() error {
 				"another needs another chat", f.name)
 		}
 	}
-	return c.Options.check()
+	return c.Options.check(c.m)
 }
 
 // template returns the template to render with.
@@ -333,14 +350,7 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	if err != nil {
 		return nil, err
 	}
-	conversation := chat.Conversation{
-		Messages: messages, Tools: c.Options.Tools, Thinking: c.Options.Thinking, Variables: c.Options.Variables,
-	}
-	if c.Options.System != "" {
-		system := chat.Message{Role: "system", Content: c.Options.System}
-		conversation.Messages = append([]chat.Message{system}, messages...)
-	}
-	prompt, err := template.Render(ctx, conversation, slices.Concat(c.m.markup, c.m.lacking))
+	prompt, err := template.Render(ctx, c.Options.conversation(messages), slices.Concat(c.m.markup, c.m.lacking))
 	if err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}

@@ -478,6 +478,11 @@ func TestOptionsThatWouldHaveNoEffectAreRefused(t *testing.T) {
 		{func(o *gemma4.ChatOptions) { o.Stop = []string{"a", ""} }, "gemma4: Stop[1] is empty"},
 		{func(o *gemma4.ChatOptions) { o.MaxTokens = -1 }, "gemma4: MaxTokens -1"},
 		{func(o *gemma4.ChatOptions) { o.LogProbs = -1 }, "gemma4: MaxTokens 1 and LogProbs -1"},
+		{func(o *gemma4.ChatOptions) { o.Sampling.TopP = new(5.0) }, "gemma4: sampler: top-p is 5, want 0 to 1"},
+		{func(o *gemma4.ChatOptions) { o.Sampling.Suppress = []int32{-1} }, "gemma4: sampler: suppressed id -1"},
+		{func(o *gemma4.ChatOptions) { o.Tools = make([]chat.Tool, 1) }, "gemma4: chat: tool 0: no name"},
+		{func(o *gemma4.ChatOptions) { o.System = "caf\xe9" }, "gemma4: chat: message 0: content: invalid UTF-8 at byte 3"},
+		{func(o *gemma4.ChatOptions) { o.Variables = map[string]any{"tools": 1} }, "gemma4: chat: variable tools: "},
 	} {
 		o := good
 		test.change(&o)

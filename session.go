@@ -491,7 +491,7 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 
 // AllLogits appends tokens and calls yield with the logits [vocabulary] of what follows each of them, valid during the call and not to be
 // changed. An error of yield ends it and is returned. A chunk counts once yield has taken all of it: of one that it refuses, or panics in,
-// the session keeps nothing.
+// the session keeps nothing. A nil yield takes all.
 func (s *Session) AllLogits(ctx context.Context, ids []int32, yield func(i int, logits []float32) error) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -506,6 +506,9 @@ func (s *Session) allLogits(ctx context.Context, ids []int32, yield func(i int, 
 	}
 	first := len(s.ids)
 	return s.append(ctx, []Input{{Tokens: ids}}, func(int) bool { return true }, func(pos int, logits []float32) error {
+		if yield == nil {
+			return nil
+		}
 		return yield(pos-first, logits)
 	})
 }

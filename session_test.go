@@ -310,6 +310,18 @@ func openMapped(t *testing.T) *gemma4.Model {
 	return m
 }
 
+func TestAllLogitsWithoutAYieldAppends(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	in := prompt(m, question)
+	read, all := newSession(t, m, gemma4.SessionOptions{}), newSession(t, m, gemma4.SessionOptions{})
+	if err := errors.Join(read.Read(ctx, in...), all.AllLogits(ctx, in[0].Tokens, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if got := all.Logits(nil); all.Len() != read.Len() || !slices.Equal(got, read.Logits(nil)) {
+		t.Errorf("%d positions and %d logits, want those of a Read of %d", all.Len(), len(got), read.Len())
+	}
+}
+
 // refusals are the calls that a busy session refuses.
 func refusals(t *testing.T, m *gemma4.Model) map[string]func(s *gemma4.Session) error {
 	return map[string]func(s *gemma4.Session) error{

@@ -13,7 +13,7 @@ type input struct {
 
 // newInput checks a conversation and fits it to a template.
 func newInput(c Conversation, knows knowledge) (*input, error) {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	messages, err := attach(c.Messages)

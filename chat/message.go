@@ -329,8 +329,9 @@ func (c Call) arguments() json.RawMessage {
 	return c.Arguments
 }
 
-// validate reports the first thing in the conversation that no template could render faithfully, by its message.
-func (c Conversation) validate() error {
+// Validate reports the first message, tool or variable that no template could render faithfully. [Template.Render] begins with it, and then
+// checks that responses of tools belong to calls.
+func (c Conversation) Validate() error {
 	if len(c.Messages) == 0 {
 		return errors.New("chat: conversation: no messages, expected at least one")
 	}
@@ -344,7 +345,8 @@ func (c Conversation) validate() error {
 			return fmt.Errorf("chat: tool %d: %w", i, err)
 		}
 	}
-	return nil
+	_, err := c.variables()
+	return err
 }
 
 func (m Message) validate() error {
