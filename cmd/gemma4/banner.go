@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
@@ -45,7 +46,11 @@ func (t *talk) runsOn(info gemma4.Info) string {
 // companion tells what became of a file that was found beside the model.
 func companion(c gemma4.CompanionInfo) string {
 	if c.Left != nil {
-		return fmt.Sprintf("%s left: %s: %v", c.Kind, c.File, c.Left)
+		why := c.Left.Error()
+		if !strings.Contains(why, c.File+": ") { // gguf names the file
+			why = c.File + ": " + why
+		}
+		return fmt.Sprintf("%s left: %s", c.Kind, why)
 	}
 	return fmt.Sprintf("%s: %s: %s; it fits, and a later version uses it", c.Kind, c.File, c.About)
 }

@@ -28,7 +28,8 @@ func benchCommand() cli.Command {
 		About: `
 Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n tokens in steps of -b, both after -d tokens. Each
 figure is the median of -r repetitions, with the spread between the fastest and the slowest. Between the repetitions the rooflines
-are measured: a plain read loop, and multiply-adds on registers alone. GEMMA4_CPU caps the level of the kernels. Models are files
+are measured: a plain read loop over memory, and multiply-adds on registers alone. What stays in the processor's cache is read faster
+than that: instead of a share above 100% of it stands "-", and none in JSON. GEMMA4_CPU caps the level of the kernels. Models are files
 (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.`,
 		Examples: `
 gemma4 bench -m model.gguf
@@ -339,7 +340,7 @@ func (b *bench) repeat(r *row) error {
 	}
 	r.TokensPerSecond = median(speed)
 	r.Spread = (slices.Max(speed) - slices.Min(speed)) / r.TokensPerSecond
-	r.ReadGBps, r.RooflineGBps, r.ReadShare = r.TokensPerSecond*r.BytesPerToken/1e9, median(bandwidth)/1e9, median(readShare)
+	r.ReadGBps, r.RooflineGBps, r.ReadShare = r.TokensPerSecond*r.BytesPerToken/1e9, median(bandwidth)/1e9, possible(median(readShare))
 	r.TFLOPS, r.PeakTFLOPS, r.MultiplyShare = r.TokensPerSecond*r.FlopsPerToken/1e12, median(peak)/1e12, median(multiplyShare)
 	r.PeakRSSBytes = peakRSS()
 	return nil

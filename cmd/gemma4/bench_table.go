@@ -24,7 +24,7 @@ type row struct {
 	BytesPerToken     float64 `json:"bytes_per_token"`
 	ReadGBps          float64 `json:"read_gbps"`
 	RooflineGBps      float64 `json:"roofline_gbps"`
-	ReadShare         float64 `json:"read_share"`
+	ReadShare         float64 `json:"read_share,omitzero"` // 0: no reading, or from the processor's cache
 	FlopsPerToken     float64 `json:"flops_per_token"`
 	TFLOPS            float64 `json:"tflops"`
 	PeakTFLOPS        float64 `json:"peak_tflops"`
@@ -61,10 +61,21 @@ var columns = []struct {
 	{"first token", func(r *row) string { return fmt.Sprintf("%.2f s", r.FirstTokenSeconds) }},
 }
 
-// of shows a rate, its roofline and its share of it.
+// possible returns a share of the read loop's rate, or 0 for one above it: the weights come from the processor's cache.
+func possible(share float64) float64 {
+	if share > 1 {
+		return 0
+	}
+	return share
+}
+
+// of shows a rate, its roofline and its share of it, unless that is 0.
 func of(rate, roof, share float64) string {
-	if rate == 0 {
+	switch {
+	case rate == 0:
 		return "-"
+	case share == 0:
+		return fmt.Sprintf("%.3g of %.3g, -", rate, roof)
 	}
 	return fmt.Sprintf("%.3g of %.3g, %.0f%%", rate, roof, 100*share)
 }

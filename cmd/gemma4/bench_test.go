@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -32,7 +33,7 @@ func TestBenchPrintsRows(t *testing.T) {
 			r.LoadSeconds > 0 && r.FirstTokenSeconds > 0) {
 			t.Errorf("row %d lacks a figure: %+v", i, r)
 		}
-		if written := r.Test == "decode"; written != (r.BytesPerToken > 0 && r.ReadGBps > 0 && r.ReadShare > 0) {
+		if written := r.Test == "decode"; written != (r.BytesPerToken > 0 && r.ReadGBps > 0) || r.ReadShare > 1 {
 			t.Errorf("row %d: bytes read %+v", i, r)
 		}
 	}
@@ -49,6 +50,30 @@ func TestBenchPrintsTables(t *testing.T) {
 		}
 		if s := out.String(); !strings.HasPrefix(s, begin) || !strings.Contains(s, "prefill 8") || !strings.Contains(s, "%") {
 			t.Errorf("%s prints %q", flag, s)
+		}
+	}
+}
+
+func TestBenchShowsNoShareAboveTheReadLoop(t *testing.T) {
+	for _, test := range []struct {
+		rate, share float64
+		cell, field string
+	}{
+		{3.81, 0.5, "3.81 of 7.62, 50%", `"read_share": 0.5`},
+		{7.62, 1, "7.62 of 7.62, 100%", `"read_share": 1`},
+		{16.9, 2.22, "16.9 of 7.62, -", ""},
+	} {
+		rows := []row{{Test: "decode", ReadGBps: test.rate, RooflineGBps: 7.62, ReadShare: possible(test.share)}}
+		var table, md, list bytes.Buffer
+		if err := errors.Join(printTable(&table, rows, "", "  ", ""), printTable(&md, rows, "| ", " | ", " |"),
+			printJSON(&list, rows)); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(table.String(), test.cell+"  ") || !strings.Contains(md.String(), "| "+test.cell) {
+			t.Errorf("want %s:\n%s%s", test.cell, &table, &md)
+		}
+		if s := list.String(); !strings.Contains(s, test.field) || strings.Contains(s, "read_share") != (test.field != "") {
+			t.Errorf("want %s:\n%s", test.field, s)
 		}
 	}
 }
