@@ -7,16 +7,19 @@ import (
 	"github.com/gogemma/gemma4/internal/python"
 )
 
-func (r *run) upper(s string) (string, error) { return r.convert(s, python.UpperRune) }
+func (r *run) upper(s string) (string, error) {
+	return r.convert(s, func(_ int, c rune) string { return python.UpperRune(c) })
+}
+
 func (r *run) lower(s string) (string, error) { return r.recase(s, false, nothing) }
 
 func (r *run) swapCase(s string) (string, error) {
-	lower, err := r.lowerAt(s)
+	lower, err := r.lowering(s)
 	if err != nil {
 		return "", err
 	}
-	return r.convert(s, func(c rune) string {
-		to := lower(c)
+	return r.convert(s, func(i int, c rune) string {
+		to := lower(i, c)
 		if python.IsLower(c) {
 			return python.UpperRune(c)
 		} else if python.IsUpper(c) {
@@ -28,12 +31,12 @@ func (r *run) swapCase(s string) (string, error) {
 
 // recase makes s lower, but a capital of its first character if first is set, and of every character after one for which apart holds.
 func (r *run) recase(s string, first bool, apart func(rune) bool) (string, error) {
-	lower, err := r.lowerAt(s)
+	lower, err := r.lowering(s)
 	if err != nil {
 		return "", err
 	}
-	return r.convert(s, func(c rune) string {
-		to := lower(c)
+	return r.convert(s, func(i int, c rune) string {
+		to := lower(i, c)
 		if first {
 			to = python.TitleRune(c)
 		}
@@ -70,15 +73,16 @@ func (r *run) words(s string) (string, error) {
 	return b.String(), nil
 }
 
-// lowerAt returns what makes the characters of s lower, in their order.
-func (r *run) lowerAt(s string) (func(rune) string, error) {
+// lowering returns what makes character i of s, plain c, lower.
+func (r *run) lowering(s string) (func(i int, c rune) string, error) {
 	if !strings.Contains(s, "Σ") && (len(r.marks.orig) == 0 || !hasMarkLead(s)) {
-		return python.LowerRune, nil
+		return func(_ int, c rune) string { return python.LowerRune(c) }, nil
 	}
 	if err := r.alloc(5 * int64(len(s))); err != nil {
 		return nil, err
 	}
-	return python.Lowering(r.marks.plain(s)), nil
+	text := []rune(r.marks.plain(s))
+	return func(i int, _ rune) string { return python.LowerAt(text, i) }, nil
 }
 
 // What comes before a word, for the method title and for the filter of that name; nothing does.

@@ -124,16 +124,18 @@ func (m *marks) plain(s string) string {
 	return strings.Map(m.plainRune, s)
 }
 
-// convert puts f of every rune of s, plain, in its place. What becomes of a marked rune is marked again if it is traced.
-func (m *marks) convert(s string, f func(rune) string) string {
+// convert puts f of every rune of s, the i-th, plain, in its place. What becomes of a marked rune is marked again if it is traced.
+func (m *marks) convert(s string, f func(i int, r rune) string) string {
 	var b strings.Builder
 	b.Grow(len(s))
+	i := 0
 	for _, r := range s {
 		if p := m.plainRune(r); p != r {
-			b.WriteString(m.markText(f(p)))
+			b.WriteString(m.markText(f(i, p)))
 		} else {
-			b.WriteString(f(r))
+			b.WriteString(f(i, r))
 		}
+		i++
 	}
 	return b.String()
 }

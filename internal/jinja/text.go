@@ -43,8 +43,8 @@ func (r *run) strip(s string, chars value, left, right bool) (value, error) {
 	return s, nil
 }
 
-// convert replaces every character of s; what becomes of a marked one is marked.
-func (r *run) convert(s string, f func(rune) string) (string, error) {
+// convert replaces every character of s, the i-th by f(i, c); what becomes of a marked one is marked.
+func (r *run) convert(s string, f func(i int, c rune) string) (string, error) {
 	if err := r.makeText(3 * int64(len(s))); err != nil {
 		return "", err
 	}

@@ -108,10 +108,10 @@ func Lower(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	lower := Lowering(s)
 	var b strings.Builder
-	for _, r := range s {
-		b.WriteString(lower(r))
+	text := []rune(s)
+	for i := range text {
+		b.WriteString(LowerAt(text, i))
 	}
 	return b.String()
 }
@@ -125,31 +125,24 @@ func isASCII(s string) bool {
 	return true
 }
 
-// Lowering returns the function that makes the characters of s lower, called with each in its turn: a Σ at the end of a word becomes a ς.
-func Lowering(s string) func(rune) string {
-	if !strings.Contains(s, "Σ") {
-		return LowerRune
+// LowerAt returns character i of a text in lower case: a Σ at the end of a word becomes a ς.
+func LowerAt(text []rune, i int) string {
+	if text[i] == 'Σ' && ends(text, i) {
+		return "ς"
 	}
-	text := []rune(s)
-	ends := make([]bool, len(text)) // whether no cased character follows in the word
-	end := true
-	for i := len(text) - 1; i >= 0; i-- {
-		ends[i] = end
-		if !ignorable(text[i]) {
-			end = !IsCased(text[i])
-		}
+	return LowerRune(text[i])
+}
+
+// ends reports whether there are cased characters of a word before character i of a text, and none after it.
+func ends(text []rune, i int) bool {
+	before, after := i-1, i+1
+	for before >= 0 && ignorable(text[before]) {
+		before--
 	}
-	i, inWord := 0, false
-	return func(c rune) string {
-		final := c == 'Σ' && inWord && ends[i]
-		if i++; !ignorable(c) {
-			inWord = IsCased(c)
-		}
-		if final {
-			return "ς"
-		}
-		return LowerRune(c)
+	for after < len(text) && ignorable(text[after]) {
+		after++
 	}
+	return before >= 0 && IsCased(text[before]) && !(after < len(text) && IsCased(text[after]))
 }
 
 // ignorable reports whether a character may stand inside of a word without being of it.

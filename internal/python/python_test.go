@@ -12,6 +12,7 @@ func TestTextIsAsPythonHasIt(t *testing.T) {
 		{"upper", Upper, "aZ1_", "AZ1_"},
 		{"lower", Lower, "aZ1_", "az1_"},
 		{"lower", Lower, "ΑΣ ΑΣΑ Σ İ", "ας ασα σ i\u0307"},
+		{"lower, through what stands inside a word", Lower, "Α.Σ. Α.Σ.Α 'Σ' ΣΣ", "α.ς. α.σ.α 'σ' σς"},
 		{"repr", Quote, "a'b\n\\\x00é\u200b\U000e0001", `"a'b\n\\\x00é\u200b\U000e0001"`},
 		{"repr", Quote, `'"`, `'\'"'`},
 		{"ascii", ASCII, "é€𝄞", `\xe9\u20ac\U0001d11e`},

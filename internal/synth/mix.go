@@ -20,9 +20,9 @@ func All(f tensor.Format) Mix {
 	}
 }
 
-// Q4KM is the mix of published Q4_K_M files, simplified: the tables, the values and what leads out of the MLPs in Q6_K, the other
+// q4KM is the mix of published Q4_K_M files, simplified: the tables, the values and what leads out of the MLPs in Q6_K, the other
 // matrices in Q4_K.
-func Q4KM(matrix string) tensor.Format {
+func q4KM(matrix string) tensor.Format {
 	switch matrix {
 	case "per_layer_model_proj":
 		return tensor.BF16
@@ -35,7 +35,7 @@ func Q4KM(matrix string) tensor.Format {
 // mix finds the mix that the second half of a spec names.
 func mix(name string) (Mix, bool) {
 	if name == "q4_k_m" {
-		return Q4KM, true
+		return q4KM, true
 	}
 	for _, f := range tensor.Formats() {
 		if strings.ToLower(f.String()) == name {
