@@ -28,7 +28,8 @@ type tile struct {
 // job is what a worker does at a time: one split of a tile on one head of keys and values, or all of them.
 type job struct{ tile, head, split int }
 
-// attendRegion is the region that attends: the jobs of one layer.
+// attendRegion is the region that attends: the jobs of one layer. A [tensor.Task] is told no more than a worker and a job, so what else the
+// jobs need is in fields: attend sets them for each layer.
 type attendRegion struct {
 	p       *Pass
 	l       *layer

@@ -25,7 +25,7 @@
 //
 // # Words
 //
-// Each has one meaning here; those of package tensor hold, too.
+// Each has one meaning here; those of package tensor hold, too, but for chunk: there it is what a worker claims of a region, here a job.
 //
 //	text       what a sequence holds: the tokens and embeddings at its positions
 //	position   one place in a text, and what goes through the layers for it

@@ -72,7 +72,8 @@ func (r *regions[G, L]) gelu(gate, up []float32) {
 	r.run(sliceCount(len(gate)), v)
 }
 
-// loop is a region of a graph's own functions.
+// loop is a region of a graph's own functions. A [tensor.Task] is told no more than a worker and a job, so the running layer and function
+// are in fields: regions sets them for each region.
 type loop[G, L any] struct {
 	graph *G
 	layer *L
