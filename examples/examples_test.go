@@ -2,6 +2,7 @@ package examples
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -121,6 +122,30 @@ func TestExamplesCopiedIntoAnEmptyModuleRun(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	run("test", "-vet=off", "./...")
+}
+
+func TestExamplesWithoutAQuestionSayHowTheyAreUsed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds examples")
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("no go command here")
+	}
+	folder := t.TempDir()
+	if out, err := exec.Command(goTool, "build", "-o", folder, "./ask", "./classify", "./save", "./tools").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"ask", "classify", "save", "tools"} {
+		for _, args := range [][]string{nil, {""}} {
+			c := exec.Command(filepath.Join(folder, name), args...)
+			c.Dir = folder
+			out, err := c.CombinedOutput()
+			if _, failed := errors.AsType[*exec.ExitError](err); !failed || !strings.Contains(string(out), "usage: "+name+" [-") {
+				t.Errorf("%s %q: %v, %q", name, args, err, out)
+			}
+		}
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {

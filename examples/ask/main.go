@@ -20,12 +20,16 @@ var file = flag.String("m", "", "GGUF `file` of a model (default: the embedded o
 
 func main() {
 	flag.Parse()
+	question := strings.Join(flag.Args(), " ")
+	if question == "" {
+		log.Fatal("usage: ask [-m FILE] QUESTION…")
+	}
 	m, err := nano.OpenOr(*file) // or gemma4.Open(*file)
 	check(err)
 	defer m.Close()
 	c, err := m.NewChat(gemma4.ChatOptions{})
 	check(err)
-	for tok, err := range c.Ask(context.Background(), strings.Join(flag.Args(), " ")) {
+	for tok, err := range c.Ask(context.Background(), question) {
 		check(err)
 		fmt.Print(tok.Text)
 	}

@@ -26,6 +26,9 @@ var (
 
 func main() {
 	flag.Parse()
+	if flag.NArg() != 1 || flag.Arg(0) == "" {
+		log.Fatal("usage: save [-talk FILE] [-m FILE] TEXT")
+	}
 	m, err := nano.OpenOr(*file) // or gemma4.Open(*file)
 	check(err)
 	defer m.Close()

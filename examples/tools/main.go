@@ -20,17 +20,16 @@ import (
 var file = flag.String("m", "", "GGUF `file` of a model (default: the embedded one)")
 
 func main() {
-	flag.Parse()
-	m, err := nano.OpenOr(*file) // or gemma4.Open(*file)
-	check(err)
+	if flag.Parse(); flag.NArg() != 1 || flag.Arg(0) == "" {
+		log.Fatal("usage: tools [-m FILE] QUESTION")
+	}
+	m := must(nano.OpenOr(*file)) // or gemma4.Open(*file)
 	defer m.Close()
-	c, err := m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{{Name: "multiply", Description: "Multiplies.", Parameters: json.RawMessage(
-		`{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}`)}}})
-	check(err)
+	c := must(m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{{Name: "multiply", Description: "Multiplies.", Parameters: json.RawMessage(
+		`{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}`)}}}))
 	messages := []chat.Message{{Role: "user", Content: flag.Arg(0)}}
 	for range 5 { // no model calls for ever
-		answer, err := gemma4.Collect(c.Send(context.Background(), messages...))
-		check(err)
+		answer := must(gemma4.Collect(c.Send(context.Background(), messages...)))
 		if len(answer.ToolCalls) == 0 {
 			fmt.Println(answer.Content)
 			return
@@ -53,8 +52,9 @@ func run(call chat.Call) string {
 	return fmt.Sprint(v.A * v.B)
 }
 
-func check(err error) {
+func must[T any](value T, err error) T {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return value
 }
