@@ -24,7 +24,7 @@ type row struct {
 	BytesPerToken     float64 `json:"bytes_per_token"`
 	ReadGBps          float64 `json:"read_gbps"`
 	RooflineGBps      float64 `json:"roofline_gbps"`
-	ReadShare         float64 `json:"read_share,omitzero"` // 0: no reading, or from the processor's cache
+	ReadShare         float64 `json:"read_share,omitzero"` // 0: nothing is read, or none is possible
 	FlopsPerToken     float64 `json:"flops_per_token"`
 	TFLOPS            float64 `json:"tflops"`
 	PeakTFLOPS        float64 `json:"peak_tflops"`
@@ -61,7 +61,8 @@ var columns = []struct {
 	{"first token", func(r *row) string { return fmt.Sprintf("%.2f s", r.FirstTokenSeconds) }},
 }
 
-// possible returns a share of the read loop's rate, or 0 for one above it: the weights come from the processor's cache.
+// possible returns a share of the read loop's rate, or 0 for one above it: the weights came from the processor's cache, or the machine has
+// drifted.
 func possible(share float64) float64 {
 	if share > 1 {
 		return 0
