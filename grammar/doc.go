@@ -1,0 +1,2 @@
+// Package grammar says what a model may write next.
+package grammar

@@ -1,0 +1,77 @@
+package grammar
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestTextsEndInTime(t *testing.T) {
+	v := small(t)
+	r := rand.New(rand.NewPCG(5, 6))
+	grammars := map[string]*Grammar{}
+	for _, x := range append(expressions, `(?:abc){3,5}[x-z]{2,}`, `"(\\["\\]|[^"\\])*"`) {
+		grammars[x] = must(Regexp(v, x))(t)
+	}
+	for range 100 {
+		if g, err := v.grammar(randomRules(r), ruleBody(0)); err == nil {
+			grammars["rules"] = g
+			checkEnds(t, "rules", g, r)
+		}
+	}
+	for name, g := range grammars {
+		checkEnds(t, name, g, r)
+	}
+}
+
+// checkEnds takes random tokens from MaskWithin.
+func checkEnds(t *testing.T, name string, g *Grammar, r *rand.Rand) {
+	t.Helper()
+	for range 5 {
+		s := g.Start()
+		least := s.Left()
+		left := least + r.IntN(10)
+		for n := left; !s.CanEnd() || n > 0; n-- {
+			if n < s.Left() {
+				t.Fatalf("%s: %d tokens left, %d needed, of %d at first", name, n, s.Left(), left)
+			}
+			if n == 0 {
+				break
+			}
+			m, all := s.MaskWithin(n), s.Mask()
+			ids := slices.Collect(m.All)
+			if len(ids) == 0 {
+				break
+			}
+			id := ids[r.IntN(len(ids))]
+			if !all.Has(id) {
+				t.Fatalf("%s: token %d is in no mask", name, id)
+			}
+			s, _ = s.Accept(id)
+		}
+		if !s.CanEnd() {
+			t.Fatalf("%s: no end after %d tokens, %d would do", name, left, least)
+		}
+	}
+}
+
+// TestFewestTokensAreTheFewest compares with a search for the shortest sequence of tokens.
+func TestFewestTokensAreTheFewest(t *testing.T) {
+	v := small(t)
+	for x, want := range map[string]int{``: 0, `a`: 1, `(ab){3}|b{9}`: 3, `[^\x00-\x{10ffff}]|the cat`: 2} {
+		g := must(Regexp(v, x))(t)
+		if got := g.Start().Left(); got > want+1 || got < min(want, 1) {
+			t.Errorf("%s: %d tokens, want %d or so", x, got, want)
+		}
+	}
+}
+
+func must(g *Grammar, err error) func(testing.TB) *Grammar {
+	return func(t testing.TB) *Grammar {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+}

@@ -1,0 +1,43 @@
+package grammar
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestForcedTokensHaveNoAlternative(t *testing.T) {
+	v := small(t)
+	for _, c := range []struct{ expression, start, want, rest string }{
+		{`hello world`, "", "hello world", ""},
+		{`hello( world| there)`, "", "hello", " "}, // a token may hold more than what is forced
+		{`(the|them) cat`, "", "the", ""},
+		{`a|b`, "", "", ""},
+		{`ab*`, "", "a", "a"},
+		{`é|è`, "", "", ""},
+		{`"[a-z]*": yes`, `"abc"`, `: yes`, ""},
+		{`x`, "x", "", ""},
+	} {
+		g := must(Regexp(v, c.expression))(t)
+		s, ok := g.Start().AcceptText(c.start)
+		if !ok {
+			t.Fatalf("%s: %q refused", c.expression, c.start)
+		}
+		var got strings.Builder
+		for _, id := range s.Forced() {
+			for other := range s.Mask().All {
+				rest := strings.TrimPrefix(c.want, got.String())
+				if text := v.texts[other]; !strings.HasPrefix(rest, text) {
+					t.Errorf("%s: after %q token %q is allowed, too", c.expression, got.String(), text)
+				}
+			}
+			got.WriteString(v.texts[id])
+			if s, ok = s.Accept(id); !ok {
+				t.Fatalf("%s: forced token %q refused", c.expression, v.texts[id])
+			}
+		}
+		if !strings.HasPrefix(c.want, got.String()) || !strings.HasSuffix(c.want, c.rest) && got.String() != c.want {
+			t.Errorf("%s: forced %q, want %q", c.expression, got.String(), c.want)
+		}
+		t.Logf("%s: %q", c.expression, got.String())
+	}
+}

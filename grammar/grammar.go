@@ -1,0 +1,181 @@
+package grammar
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// ErrLimit is wrapped by errors about a grammar, or a state of one, that is larger than what this package works on.
+var ErrLimit = errors.New("larger than supported")
+
+// A Grammar says which texts are allowed. It may be used from several goroutines; what one finds out serves the others.
+type Grammar struct {
+	vocabulary *Vocabulary
+	ends       []int32
+	loosened   []string
+
+	net     *network
+	class   [256]uint8 // of bytes that the grammar treats alike
+	classes int
+	example [256]byte // by class
+	kinds   [slices_]*expr
+	costs   []int32 // by node: see price; nil until they are asked for
+
+	mu        sync.Mutex
+	arena     *arena
+	flushes   int
+	lastID    uint64
+	lexStates map[string]*lexState
+	rows      map[string]*row
+	states    map[string]*state
+
+	// Used again and again.
+	key       []byte
+	lexemes   []lexeme
+	items     []item
+	essential []item
+	kernel    []item
+	seen      map[item]bool
+	threads   []thread
+	scratch   []uint64
+}
+
+// maxCache bounds, about, the bytes of what a grammar remembers of states and masks.
+const maxCache = 48 << 20
+
+// grammar makes a grammar of the rules of a builder.
+func (v *Vocabulary) grammar(b *builder, root *body) (*Grammar, error) {
+	g := &Grammar{vocabulary: v, ends: v.ends, arena: b.arena, seen: map[item]bool{}, flushes: 1}
+	for i := range g.kinds {
+		g.kinds[i] = b.utf8(kinds[i])
+	}
+	net, err := b.build(root)
+	if err != nil {
+		return nil, err
+	}
+	g.net = net
+	g.classify()
+	b.seal()
+	g.flush()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.first(); s == nowhere || len(s.threads)+len(s.row.tokens) == 0 && !s.row.end {
+		if b.err != nil {
+			return nil, b.err
+		}
+		return nil, errors.New("no text is allowed")
+	}
+	return g, nil
+}
+
+// classify finds the bytes that no expression of the grammar tells apart.
+func (g *Grammar) classify() {
+	var starts [257]bool
+	cut := func(lo, hi byte) { starts[lo], starts[int(hi)+1] = true, true }
+	seen := map[*expr]bool{}
+	for _, e := range g.net.terms {
+		e.bytesOf(seen, cut)
+	}
+	for _, e := range g.kinds {
+		e.bytesOf(seen, cut)
+	}
+	class := -1
+	for b := range 256 {
+		if b == 0 || starts[b] {
+			class++
+			g.example[class] = byte(b)
+		}
+		g.class[b] = uint8(class)
+	}
+	g.classes = class + 1
+}
+
+// flush forgets what was found out. States that are in use stay valid.
+func (g *Grammar) flush() {
+	g.flushes++
+	g.arena.flush()
+	g.lexStates, g.rows, g.states = map[string]*lexState{}, map[string]*row{}, map[string]*state{}
+}
+
+// Vocabulary returns the vocabulary that the grammar was made for.
+func (g *Grammar) Vocabulary() *Vocabulary { return g.vocabulary }
+
+// Loosened names what the grammar does not enforce, as keyword and JSON pointer, where it was allowed not to.
+func (g *Grammar) Loosened() []string { return g.loosened }
+
+// Err returns the bound that a text has hit, if one has: what lies beyond it was refused.
+func (g *Grammar) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.arena.err != nil {
+		return fmt.Errorf("grammar: %w", g.arena.err)
+	}
+	return nil
+}
+
+// Start returns the state before any text.
+func (g *Grammar) Start() State {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return State{g, g.first()}
+}
+
+// A State is a place in a text that a grammar allows. It is a value: a copy is a fork, and an old one goes back.
+type State struct {
+	g *Grammar
+	s *state
+}
+
+// Grammar returns the state's grammar.
+func (s State) Grammar() *Grammar { return s.g }
+
+// Mask returns the tokens that may come next. Where the text may end they include those that end it. It is empty after the end.
+func (s State) Mask() *Mask {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	return s.g.mask(s.s)
+}
+
+// Accept returns the state after a token, and whether it may come next. After one that ends the text nothing may come.
+func (s State) Accept(id int32) (State, bool) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	to := s.g.token(s.s, id)
+	return State{s.g, to}, to != nowhere
+}
+
+// token follows a token of any kind.
+func (g *Grammar) token(s *state, id int32) *state {
+	if id < 0 || int(id) >= g.vocabulary.size {
+		return nowhere
+	}
+	if text := g.vocabulary.texts[id]; text != "" {
+		return g.follow(s, text)
+	}
+	if to := g.accept(s, id); to != nowhere {
+		return to
+	}
+	if s.row != nil && s.row.end {
+		for _, end := range g.ends {
+			if end == id {
+				return over
+			}
+		}
+	}
+	return nowhere
+}
+
+// over is the state after the end.
+var over = &state{mask: newMask(nil)}
+
+// AcceptText returns the state after text without special tokens, and whether it may come next.
+func (s State) AcceptText(text string) (State, bool) {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	to := s.g.follow(s.s, text)
+	return State{s.g, to}, to != nowhere
+}
+
+// CanEnd reports whether the text may end here.
+func (s State) CanEnd() bool { return s.s == over || s.s.row != nil && s.s.row.end }

@@ -1,0 +1,237 @@
+package grammar
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// A Mask says which tokens may come next. It never changes.
+type Mask struct {
+	ids  []int32  // ascending, if they are few
+	bits []uint64 // else
+	n    int
+}
+
+// Few is the number of tokens up to which a mask lists them.
+const Few = 8192
+
+// Len returns how many tokens may come next.
+func (m *Mask) Len() int { return m.n }
+
+// Has reports whether a token may come next.
+func (m *Mask) Has(id int32) bool {
+	if m.bits == nil {
+		_, ok := slices.BinarySearch(m.ids, id)
+		return ok
+	}
+	return id >= 0 && int(id>>6) < len(m.bits) && m.bits[id>>6]>>(id&63)&1 == 1
+}
+
+// IDs returns the tokens, ascending, if they are [Few] at most, else nil. It is not to be changed.
+func (m *Mask) IDs() []int32 { return m.ids }
+
+// Bits returns the tokens, 64 to a word from the lowest bit on, if they are more than [Few], else nil. It is not to be changed.
+func (m *Mask) Bits() []uint64 { return m.bits }
+
+// All calls yield with each token, ascending.
+func (m *Mask) All(yield func(int32) bool) {
+	for _, id := range m.ids {
+		if !yield(id) {
+			return
+		}
+	}
+	for w, word := range m.bits {
+		for ; word != 0; word &= word - 1 {
+			if !yield(int32(w<<6 + bits.TrailingZeros64(word))) {
+				return
+			}
+		}
+	}
+}
+
+func newMask(set []uint64) *Mask {
+	m := new(Mask)
+	for _, word := range set {
+		m.n += bits.OnesCount64(word)
+	}
+	if m.n > Few {
+		m.bits = slices.Clone(set)
+		return m
+	}
+	m.ids = make([]int32, 0, m.n)
+	for w, word := range set {
+		for ; word != 0; word &= word - 1 {
+			m.ids = append(m.ids, int32(w<<6+bits.TrailingZeros64(word)))
+		}
+	}
+	return m
+}
+
+// mask returns the state's mask.
+func (g *Grammar) mask(s *state) *Mask {
+	if s.mask == nil {
+		set := g.set()
+		t := g.slice(s, set)
+		g.walk(t, s, func(id int32, _ *state) { set[id>>6] |= 1 << (id & 63) })
+		g.markers(s, func(id int32, _ *state) { set[id>>6] |= 1 << (id & 63) })
+		s.mask = newMask(set)
+		g.arena.used += 80 + 4*len(s.mask.ids) + 8*len(s.mask.bits)
+	}
+	return s.mask
+}
+
+// set returns an empty set of tokens, which is used again.
+func (g *Grammar) set() []uint64 {
+	if g.scratch == nil {
+		g.scratch = make([]uint64, (g.vocabulary.size+63)/64)
+	}
+	clear(g.scratch)
+	return g.scratch
+}
+
+// walk calls f with every token of a trie that may follow, and the state after it.
+func (g *Grammar) walk(t *trie, s *state, f func(id int32, after *state)) {
+	if s == nowhere || len(s.threads) == 0 {
+		return
+	}
+	var path [longest + 1]*state
+	path[0] = s
+	for i := 0; i < len(t.nodes); {
+		n := &t.nodes[i]
+		at, class := path[n.depth], g.class[n.b]
+		var to *state
+		if at.next != nil && at.flushes == g.flushes {
+			to = at.next[class]
+		}
+		if to == nil {
+			to = g.next(at, class)
+		}
+		if to == nowhere {
+			i = int(n.skip)
+			continue
+		}
+		for _, id := range t.ids[n.first : n.first+int32(n.n)] {
+			f(id, to)
+		}
+		path[n.depth+1] = to
+		i++
+	}
+}
+
+// markers calls f with every special token that may follow, and those that end the text where it may end.
+func (g *Grammar) markers(s *state, f func(id int32, after *state)) {
+	if s.row == nil {
+		return
+	}
+	for i, x := range s.row.tokens {
+		if i == 0 || s.row.tokens[i-1].what != x.what {
+			if to := g.accept(s, x.what); to != nowhere {
+				f(x.what, to)
+			}
+		}
+	}
+	if s.row.end {
+		for _, id := range g.ends {
+			f(id, over)
+		}
+	}
+}
+
+// slice adds to the set the tokens of the widest slice that is known to follow wholly, and returns the trie of the others.
+func (g *Grammar) slice(s *state, set []uint64) *trie {
+	for i := range g.vocabulary.slices {
+		least, most := 0, 0
+		for _, t := range s.threads {
+			least = max(least, g.least(t.lex, i, maxChars+1))
+			most = max(most, g.most(t.lex, i, maxChars+1))
+		}
+		if least > 0 && (least == most || least > maxChars) {
+			sl := &g.vocabulary.slices[i]
+			copy(set, sl.length[least])
+			return sl.rest()
+		}
+	}
+	return g.vocabulary.all
+}
+
+// depths say how many characters of a kind may follow at a state of the lexer.
+type depths struct {
+	known       bool
+	stuck, ends bool        // after one character: some lead nowhere, some end a lexeme
+	after       []*lexState // after one character, each once
+	least, most int8
+	leastTo     int8 // least was counted up to here
+	mostTo      int8
+}
+
+// chars finds what one character of a kind leads to.
+func (g *Grammar) chars(l *lexState, kind int) *depths {
+	d := &l.depths[kind]
+	if d.known {
+		return d
+	}
+	d.known = true
+	var visit func(l *lexState, e *expr)
+	visit = func(l *lexState, e *expr) {
+		for _, x := range e.edges {
+			for b := int(x.lo); b <= int(x.hi); b++ {
+				class := g.class[b]
+				if b > int(x.lo) && class == g.class[b-1] {
+					continue
+				}
+				step := g.lexNext(l, class)
+				d.ends = d.ends || len(step.ends) > 0
+				switch {
+				case step.to == nil:
+					d.stuck = true
+				case x.to != g.arena.empty:
+					visit(step.to, x.to)
+				case !slices.Contains(d.after, step.to):
+					d.after = append(d.after, step.to)
+				}
+			}
+		}
+	}
+	visit(l, g.kinds[kind])
+	return d
+}
+
+// least returns a number of characters, up to a limit, so that every text of that many may follow.
+func (g *Grammar) least(l *lexState, kind, limit int) int {
+	if limit == 0 {
+		return 0
+	}
+	d := g.chars(l, kind)
+	if d.stuck {
+		return 0
+	}
+	if limit <= int(d.leastTo) {
+		return min(int(d.least), limit)
+	}
+	n := limit
+	for _, to := range d.after {
+		n = min(n, 1+g.least(to, kind, limit-1))
+	}
+	d.least, d.leastTo = int8(n), int8(limit)
+	return n
+}
+
+// most returns a number of characters, up to a limit, so that no longer text may follow.
+func (g *Grammar) most(l *lexState, kind, limit int) int {
+	if limit == 0 {
+		return 0
+	}
+	d := g.chars(l, kind)
+	if d.ends {
+		return limit
+	}
+	if limit <= int(d.mostTo) {
+		return min(int(d.most), limit)
+	}
+	n := 0
+	for _, to := range d.after {
+		n = max(n, 1+g.most(to, kind, limit-1))
+	}
+	d.most, d.mostTo = int8(n), int8(limit)
+	return n
+}
