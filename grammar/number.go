@@ -1,5 +1,12 @@
 package grammar
 
+import (
+	"cmp"
+	"math/big"
+	"strconv"
+	"strings"
+)
+
 // A multiple is the rest of the digits of a decimal number that times 10^places is a multiple of m: min holds the remainder so far, max
 // the places, b and a carry nothing. It is its own kind of expression because it has as many states as m.
 
@@ -62,4 +69,244 @@ func (a *arena) deriveMultiple(e *expr, b byte) *expr {
 		return a.branch(edges)
 	}
 	return a.none
+}
+
+// rational returns a number of JSON exactly, or nil if it is none or has more digits than are worked with.
+func rational(text string) *big.Rat {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	n, err := strconv.Atoi(cmp.Or(exponent, "0"))
+	if err != nil || n < -maxDigits || n > maxDigits || len(mantissa) > maxDigits {
+		return nil
+	}
+	r, ok := new(big.Rat).SetString(text)
+	if !ok {
+		return nil
+	}
+	return r
+}
+
+const maxDigits = 400
+
+// A numberRange is what bounds a number. A bound of nil is none.
+type numberRange struct {
+	lo, hi         *big.Rat
+	loOpen, hiOpen bool // the bound itself is excluded
+}
+
+func (a *arena) digit() *expr { return a.span('0', '9') }
+
+// integers returns the integers of a range, without leading zeros, exponents or fractions.
+func (a *arena) integers(r numberRange) *expr {
+	var lo, hi *big.Int
+	one := big.NewInt(1)
+	if r.lo != nil { // rounded up
+		lo = new(big.Int).Neg(floor(new(big.Rat).Neg(r.lo)))
+		if r.loOpen && r.lo.IsInt() {
+			lo.Add(lo, one)
+		}
+	}
+	if r.hi != nil {
+		hi = floor(r.hi)
+		if r.hiOpen && r.hi.IsInt() {
+			hi.Sub(hi, one)
+		}
+	}
+	if lo != nil && hi != nil && lo.Cmp(hi) > 0 {
+		return a.none
+	}
+	e := a.none
+	if hi == nil || hi.Sign() >= 0 {
+		from := new(big.Int)
+		if lo != nil && lo.Sign() > 0 {
+			from = lo
+		}
+		e = a.naturals(from, hi)
+	}
+	if lo == nil || lo.Sign() < 0 {
+		from, to := one, (*big.Int)(nil)
+		if hi != nil && hi.Sign() < 0 {
+			from = new(big.Int).Neg(hi)
+		}
+		if lo != nil {
+			to = new(big.Int).Neg(lo)
+		}
+		e = a.alt(e, a.cat(a.literal("-"), a.naturals(from, to)))
+	}
+	return e
+}
+
+// floor rounds down.
+func floor(r *big.Rat) *big.Int {
+	return new(big.Int).Div(r.Num(), r.Denom()) // Div is Euclidean, and denominators are positive
+}
+
+// naturals returns the numbers from lo ≥ 0 to hi, which may be nil.
+func (a *arena) naturals(lo, hi *big.Int) *expr {
+	from := lo.String()
+	any := func(n int) *expr { return a.repeat(a.digit(), int32(n), int32(n)) }
+	if hi == nil {
+		more := a.cat(a.span('1', '9'), a.repeat(a.digit(), int32(len(from)), -1))
+		return a.alt(a.atLeast(from), more)
+	}
+	if lo.Cmp(hi) > 0 {
+		return a.none
+	}
+	to := hi.String()
+	if len(from) == len(to) {
+		return a.digitsBetween(from, to)
+	}
+	e := a.alt(a.atLeast(from), a.digitsBetween("1"+strings.Repeat("0", len(to)-1), to))
+	for n := len(from) + 1; n < len(to); n++ {
+		e = a.alt(e, a.cat(a.span('1', '9'), any(n-1)))
+	}
+	return e
+}
+
+func (a *arena) atLeast(from string) *expr {
+	return a.digitsBetween(from, strings.Repeat("9", len(from)))
+}
+
+// digitsBetween returns the digits from one number to another of the same length.
+func (a *arena) digitsBetween(from, to string) *expr {
+	if from == "" {
+		return a.empty
+	}
+	nines, zeros := strings.Repeat("9", len(from)-1), strings.Repeat("0", len(from)-1)
+	switch {
+	case from[1:] == zeros && to[1:] == nines:
+		return a.cat(a.span(from[0], to[0]), a.repeat(a.digit(), int32(len(zeros)), int32(len(zeros))))
+	case from[0] == to[0]:
+		return a.branch([]edge{{from[0], to[0], a.digitsBetween(from[1:], to[1:])}})
+	}
+	edges := []edge{{from[0], from[0], a.digitsBetween(from[1:], nines)}}
+	if from[0]+1 < to[0] {
+		edges = append(edges, edge{from[0] + 1, to[0] - 1, a.repeat(a.digit(), int32(len(zeros)), int32(len(zeros)))})
+	}
+	return a.branch(append(edges, edge{to[0], to[0], a.digitsBetween(zeros, to[1:])}))
+}
+
+// decimals returns the numbers of a range: any of JSON, with an exponent of two digits at most; with bounds, without exponents.
+func (a *arena) decimals(r numberRange) *expr {
+	digits := a.repeat(a.digit(), 1, -1)
+	fraction := a.alt(a.empty, a.cat(a.literal("."), digits))
+	minus, natural := a.literal("-"), a.naturals(new(big.Int), nil)
+	if r.lo == nil && r.hi == nil {
+		exponent := a.cat(a.alt(a.literal("e"), a.literal("E")), a.alt(a.empty, minus, a.literal("+")), a.repeat(a.digit(), 1, 2))
+		return a.cat(a.alt(a.empty, minus), natural, fraction, a.alt(a.empty, exponent))
+	}
+	all := a.cat(natural, fraction)
+	parts := []*expr{a.cat(a.alt(a.empty, minus), all)}
+	if r.lo != nil {
+		if r.lo.Sign() > 0 || r.lo.Sign() == 0 && r.loOpen {
+			parts = append(parts, a.above(r.lo, r.loOpen))
+		} else {
+			parts = append(parts, a.alt(all, a.cat(minus, a.below(new(big.Rat).Neg(r.lo), r.loOpen))))
+		}
+	}
+	if r.hi != nil {
+		if r.hi.Sign() < 0 || r.hi.Sign() == 0 && r.hiOpen {
+			parts = append(parts, a.cat(minus, a.above(new(big.Rat).Neg(r.hi), r.hiOpen)))
+		} else {
+			parts = append(parts, a.alt(a.cat(minus, all), a.below(r.hi, r.hiOpen)))
+		}
+	}
+	if len(parts) > 1 {
+		parts = parts[1:]
+	}
+	return a.and(parts...)
+}
+
+// places splits a number that is not negative into its digits before and behind the point. The latter, without zeros at the end, are
+// cut off where they never end.
+func places(r *big.Rat) (whole *big.Int, behind string) {
+	whole = floor(r)
+	_, rest, _ := strings.Cut(r.FloatString(maxDigits), ".")
+	return whole, strings.TrimRight(rest, "0")
+}
+
+// above returns the numbers greater than one that is not negative, or equal to it unless it is excluded.
+func (a *arena) above(r *big.Rat, open bool) *expr {
+	whole, behind := places(r)
+	digits := a.repeat(a.digit(), 0, -1)
+	positive := a.cat(a.repeat(a.literal("0"), 0, -1), a.span('1', '9'), digits)
+	point := a.literal(".")
+	e := a.cat(a.naturals(new(big.Int).Add(whole, big.NewInt(1)), nil), a.alt(a.empty, a.cat(point, a.digit(), digits)))
+	var same *expr
+	switch {
+	case behind == "" && open:
+		same = a.cat(point, positive)
+	case behind == "":
+		same = a.alt(a.empty, a.cat(point, a.digit(), digits))
+	default:
+		if same = digits; open {
+			same = positive
+		}
+		for i := len(behind) - 1; i >= 0; i-- {
+			same = a.alt(a.cat(a.literal(behind[i:i+1]), same), a.cat(a.larger(behind[i]), digits))
+		}
+		same = a.cat(point, same)
+	}
+	return a.alt(e, a.cat(a.literal(whole.String()), same))
+}
+
+// below returns the numbers from zero to less than one, or equal to it unless it is excluded.
+func (a *arena) below(r *big.Rat, open bool) *expr {
+	whole, behind := places(r)
+	digits, zeros := a.repeat(a.digit(), 0, -1), a.repeat(a.literal("0"), 0, -1)
+	point := a.literal(".")
+	e := a.none
+	if whole.Sign() > 0 {
+		less := a.naturals(new(big.Int), new(big.Int).Sub(whole, big.NewInt(1)))
+		e = a.cat(less, a.alt(a.empty, a.cat(point, a.digit(), digits)))
+	}
+	var same *expr
+	switch {
+	case behind == "" && open:
+		return e
+	case behind == "":
+		same = a.alt(a.empty, a.cat(point, a.literal("0"), zeros))
+	default:
+		if same = zeros; open {
+			same = a.none
+		}
+		for i := len(behind) - 1; i >= 0; i-- {
+			same = a.cat(a.literal(behind[i:i+1]), same)
+			if behind[i] > '0' {
+				same = a.alt(same, a.cat(a.span('0', behind[i]-1), digits))
+			}
+			if i > 0 {
+				same = a.alt(a.empty, same)
+			}
+		}
+		same = a.alt(a.empty, a.cat(point, same))
+	}
+	return a.alt(e, a.cat(a.literal(whole.String()), same))
+}
+
+func (a *arena) larger(digit byte) *expr {
+	if digit == '9' {
+		return a.none
+	}
+	return a.span(digit+1, '9')
+}
+
+// multiples returns the numbers that are multiples of m > 0, integers alone or with a fraction, or nil if there are too many states.
+func (a *arena) multiples(m *big.Rat, integer bool) *expr {
+	places := int32(0)
+	scale := big.NewInt(1)
+	for !new(big.Rat).Mul(m, new(big.Rat).SetInt(scale)).IsInt() {
+		if places++; places > 12 {
+			return nil
+		}
+		scale.Mul(scale, big.NewInt(10))
+	}
+	n := new(big.Rat).Mul(m, new(big.Rat).SetInt(scale)).Num()
+	if integer { // x·scale is a multiple of n where x is one of n / gcd
+		n.Div(n, new(big.Int).GCD(nil, nil, n, scale))
+		places = 0
+	}
+	if !n.IsInt64() || n.Int64() > 1<<30 {
+		return nil
+	}
+	return a.cat(a.alt(a.empty, a.literal("-")), a.multiple(int32(n.Int64()), places))
 }
