@@ -712,6 +712,9 @@ func (c *compiler) write(v *value, depth int) (*body, error) {
 	case 'f':
 		return c.text("false"), nil
 	case '0':
+		if r := rational(v.text); r != nil && r.IsInt() {
+			return c.text(r.Num().String()), nil
+		}
 		return c.text(v.text), nil
 	case '"':
 		s, err := c.content(v.text)

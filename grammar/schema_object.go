@@ -291,10 +291,13 @@ func (w *objectWriter) write() (*body, error) {
 	if most >= int32(len(w.named)) && w.free == nil {
 		most = -1
 	}
-	needed := int32(0)
+	needed, possible := int32(0), int32(0)
 	for _, m := range w.named {
 		if m.must {
 			needed++
+		}
+		if !slices.ContainsFunc(m.schemas, func(s *value) bool { return s.kind == 'f' }) {
+			possible++
 		}
 	}
 	if least <= needed {
@@ -304,7 +307,7 @@ func (w *objectWriter) write() (*body, error) {
 	if len(w.named) == 0 && least <= 1 {
 		return w.dictionary(least, most)
 	}
-	if count > maxCountedNames || least > int32(len(w.named))+1 && w.free != nil {
+	if count > maxCountedNames || least > possible+1 && w.free != nil {
 		why := "so many members among named ones cannot be counted"
 		if least > 0 {
 			why = "members that are not named can repeat, and are not counted"

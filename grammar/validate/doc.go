@@ -1,0 +1,5 @@
+// Package validate holds the tests of package grammar that need an independent validator of JSON schemas and other people's schemas. It is
+// a module of its own so that neither becomes a dependency of the project:
+//
+//	cd grammar/validate && go test
+package validate
