@@ -8,15 +8,22 @@ const never = 1 << 28
 // Left returns the fewest tokens in which the text can be brought to an end, without one that ends it. It is exact for what the grammar
 // forces and never too low to be kept.
 func (s State) Left() int {
+	later := 0
+	if s.then != nil {
+		later = s.then.Start().Left()
+	}
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
-	return int(s.g.cost(s.s))
+	return later + int(s.g.cost(s.s))
 }
 
 // MaskWithin returns those tokens of [State.Mask] after which the text can still be brought to an end in n tokens, this one among them.
 // Where n is less than [State.Left], they are those that lead there fastest. So who takes each token from MaskWithin, with n one less each
 // time, ends in time.
 func (s State) MaskWithin(n int) *Mask {
+	if s.then != nil {
+		n -= s.then.Start().Left()
+	}
 	g := s.g
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -118,17 +118,23 @@ func (g *Grammar) Err() error {
 func (g *Grammar) Start() State {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return State{g, g.first()}
+	return State{g: g, s: g.first()}
 }
 
 // A State is a place in a text that a grammar allows. It is a value: a copy is a fork, and an old one goes back.
 type State struct {
-	g *Grammar
-	s *state
+	g    *Grammar
+	s    *state
+	then *Grammar // begins where this one ends; nil for none
 }
 
 // Grammar returns the state's grammar.
-func (s State) Grammar() *Grammar { return s.g }
+func (s State) Grammar() *Grammar {
+	if s.then != nil {
+		return s.then
+	}
+	return s.g
+}
 
 // Mask returns the tokens that may come next. Where the text may end they include those that end it. It is empty after the end.
 func (s State) Mask() *Mask {
@@ -140,9 +146,12 @@ func (s State) Mask() *Mask {
 // Accept returns the state after a token, and whether it may come next. After one that ends the text nothing may come.
 func (s State) Accept(id int32) (State, bool) {
 	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
 	to := s.g.token(s.s, id)
-	return State{s.g, to}, to != nowhere
+	s.g.mu.Unlock()
+	if s.then != nil && to.row != nil && to.row.end {
+		return s.then.Start(), true
+	}
+	return State{s.g, to, s.then}, to != nowhere
 }
 
 // token follows a token of any kind.
@@ -174,7 +183,7 @@ func (s State) AcceptText(text string) (State, bool) {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	to := s.g.follow(s.s, text)
-	return State{s.g, to}, to != nowhere
+	return State{s.g, to, s.then}, to != nowhere
 }
 
 // CanEnd reports whether the text may end here.

@@ -101,32 +101,41 @@ func (c *compiler) document(root *value) (*body, error) {
 	return c.compile([]*value{root}, 0)
 }
 
-// A keywordError is about a keyword that cannot be enforced.
+// A keywordError is about a keyword that cannot be enforced, or that means nothing.
 type keywordError struct {
 	keyword, pointer, why string
+	kind                  error
 }
 
 func (e *keywordError) Error() string {
 	return fmt.Sprintf("%s at %s: %s", e.keyword, e.pointer, e.why)
 }
 
-func (e *keywordError) Unwrap() error { return ErrUnsupported }
+func (e *keywordError) Unwrap() error { return e.kind }
 
 // unsupported is the error that a keyword of a schema cannot be enforced; where that is allowed it is noted instead.
 func (c *compiler) unsupported(schema *value, keyword, why string) error {
-	e := &keywordError{keyword, schema.pointer(), why}
-	if !c.options.Loose {
-		return e
+	return c.drop(&keywordError{keyword, schema.pointer(), why, ErrUnsupported})
+}
+
+// drop returns an error about a keyword, unless keywords may be dropped.
+func (c *compiler) drop(err error) error {
+	var e *keywordError
+	if !c.options.Loose || !errors.As(err, &e) {
+		return err
 	}
-	if s := keyword + " at " + e.pointer; !c.dropped[s] {
+	if s := e.keyword + " at " + e.pointer; !c.dropped[s] {
 		c.dropped[s] = true
 		c.loosened = append(c.loosened, s)
 	}
 	return nil
 }
 
+// errInvalid is wrapped by errors about what is no schema.
+var errInvalid = errors.New("no schema")
+
 func (c *compiler) invalid(schema *value, keyword, want string) error {
-	return fmt.Errorf("%s at %s: expected %s", keyword, schema.pointer(), want)
+	return c.drop(&keywordError{keyword, schema.pointer(), "expected " + want, errInvalid})
 }
 
 // types of values.
@@ -202,7 +211,10 @@ func (c *compiler) expand(f *facts, queue []*value, all *[]*facts) error {
 		case s.kind == 'f':
 			return nil
 		case s.kind != '{':
-			return fmt.Errorf("schema at %s: expected an object or a boolean", s.pointer())
+			if err := c.invalid(s, "schema", "an object or a boolean"); err != nil {
+				return err
+			}
+			continue
 		}
 		f.seen[s] = true
 		more, ok, err := c.gather(f, s)
@@ -234,10 +246,12 @@ func (c *compiler) expand(f *facts, queue []*value, all *[]*facts) error {
 func (c *compiler) gather(f *facts, s *value) (more []*value, ok bool, err error) {
 	if ref := s.get("$ref"); ref != nil {
 		to, err := c.resolve(s, ref)
-		if err != nil {
+		if err == nil {
+			more = append(more, to)
+		} else if err = c.drop(err); err != nil {
 			return nil, false, err
 		}
-		if more = append(more, to); c.old {
+		if c.old {
 			return more, true, nil
 		}
 	}
@@ -301,6 +315,10 @@ func (c *compiler) gather(f *facts, s *value) (more []*value, ok bool, err error
 		case "allOf":
 			more = append(more, x.list...)
 		case "anyOf":
+			if x.kind != '[' {
+				err = c.invalid(s, name, "an array")
+				break
+			}
 			f.choices = append(f.choices, x.list)
 		case "oneOf":
 			var list []*value
@@ -357,7 +375,10 @@ func (c *compiler) gatherType(f *facts, s, x *value) error {
 		case name.text == "any" && c.old:
 			t |= every
 		default:
-			return c.invalid(s, "type", "a name of a type")
+			if err := c.invalid(s, "type", "a name of a type"); err != nil {
+				return err
+			}
+			t = every
 		}
 	}
 	f.types &= t
@@ -571,7 +592,7 @@ func (c *compiler) values(f *facts, depth int) ([]*body, error) {
 			err = add(c.number(f))
 		case fraction:
 			if f.types&integer == 0 {
-				return nil, &keywordError{"not", "#", "numbers that are no integers"}
+				return nil, &keywordError{"not", "#", "numbers that are no integers", ErrUnsupported}
 			}
 		case text:
 			err = add(c.str(c.stringOf(f)), nil)
@@ -625,7 +646,10 @@ func (c *compiler) numberOf(f *facts) (*expr, error) {
 		x := s.get("multipleOf")
 		r := rational(x.text)
 		if x.kind != '0' || r == nil || r.Sign() <= 0 {
-			return nil, c.invalid(s, "multipleOf", "a positive number")
+			if err := c.invalid(s, "multipleOf", "a positive number"); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		m := c.multiples(r, only)
 		if m == nil {
@@ -752,7 +776,7 @@ func (c *compiler) write(v *value, depth int) (*body, error) {
 func (c *compiler) name(at *value, name string) (*body, error) {
 	s, err := c.content(name)
 	if err != nil || c.call && !isBare(name) {
-		return nil, &keywordError{"properties", at.pointer(), fmt.Sprintf("the key %.60q cannot be written in a call", name)}
+		return nil, &keywordError{"properties", at.pointer(), fmt.Sprintf("the key %.60q cannot be written in a call", name), ErrUnsupported}
 	}
 	return c.key(c.literal(s)), nil
 }

@@ -67,12 +67,12 @@ func (c *compiler) negation(s, x *value, depth int) ([]*value, error) {
 	case x.kind == 'f':
 		return []*value{constant(true)}, nil
 	case x.kind != '{':
-		return nil, c.invalid(s, "not", "a schema")
+		return []*value{constant(true)}, c.invalid(s, "not", "a schema")
 	case depth > 20:
-		return nil, &keywordError{"not", s.pointer(), "nested too deeply"}
+		return nil, &keywordError{"not", s.pointer(), "nested too deeply", ErrUnsupported}
 	}
 	refuse := func(keyword string) ([]*value, error) {
-		return nil, &keywordError{"not", s.pointer(), "what " + keyword + " excludes cannot be told"}
+		return nil, &keywordError{"not", s.pointer(), "what " + keyword + " excludes cannot be told", ErrUnsupported}
 	}
 	list := []*value{}
 	for i, name := range x.names {
@@ -262,7 +262,7 @@ func (c *compiler) unevaluated(s *value, name string, x *value) error {
 // exclusive rewrites oneOf: where two of its schemas can hold together, each says that the others do not.
 func (c *compiler) exclusive(s, x *value) ([]*value, error) {
 	if x.kind != '[' {
-		return nil, c.invalid(s, "oneOf", "an array")
+		return []*value{constant(true)}, c.invalid(s, "oneOf", "an array")
 	}
 	cases := make([][]*facts, len(x.list))
 	for i, y := range x.list {

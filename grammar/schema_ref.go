@@ -68,11 +68,11 @@ func (c *compiler) base(s *value) (*value, *url.URL) {
 // resolve returns the schema that a $ref of s is about.
 func (c *compiler) resolve(s, ref *value) (*value, error) {
 	if ref.kind != '"' {
-		return nil, c.invalid(s, "$ref", "a string")
+		return nil, &keywordError{"$ref", s.pointer(), "expected a string", errInvalid}
 	}
 	at, base := c.base(s)
 	fail := func(why string) (*value, error) {
-		return nil, &keywordError{"$ref", s.pointer(), fmt.Sprintf("%.100q %s", ref.text, why)}
+		return nil, &keywordError{"$ref", s.pointer(), fmt.Sprintf("%.100q %s", ref.text, why), ErrUnsupported}
 	}
 	u, err := base.Parse(ref.text)
 	if err != nil {

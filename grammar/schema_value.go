@@ -105,7 +105,10 @@ func (c *compiler) holdsNumber(f *facts, v *value) (bool, error) {
 	for _, s := range f.multiples {
 		m := rational(s.get("multipleOf").text)
 		if m == nil || m.Sign() <= 0 {
-			return false, c.invalid(s, "multipleOf", "a positive number")
+			if err := c.invalid(s, "multipleOf", "a positive number"); err != nil {
+				return false, err
+			}
+			continue
 		}
 		if !m.Quo(r, m).IsInt() {
 			return false, nil

@@ -21,6 +21,7 @@ type Vocabulary struct {
 	all       *trie
 	slices    [slices_]slice
 	ends      []int32 // ids that end a text
+	thoughts  func() (*thoughts, error)
 }
 
 // A trie holds texts as a tree in one list: a node for each byte, before those that follow it.
@@ -60,7 +61,7 @@ func NewVocabulary(t *tokenizer.Tokenizer) *Vocabulary {
 	}
 	entries := make([]entry, 0, v.size)
 	for id := range int32(v.size) {
-		if t.IsEnd(id) {
+		if t.IsEnd(id) && t.Text(id) != "<|tool_response>" { // which only follows calls
 			v.ends = append(v.ends, id)
 		}
 		text := t.Text(id)
@@ -99,6 +100,7 @@ func NewVocabulary(t *tokenizer.Tokenizer) *Vocabulary {
 	wait.Go(v.slice)
 	v.all = v.trie(nil)
 	wait.Wait()
+	v.thoughts = sync.OnceValues(func() (*thoughts, error) { return newThoughts(v) })
 	return v
 }
 

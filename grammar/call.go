@@ -1,0 +1,139 @@
+package grammar
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Tool is a function that the model may call.
+type Tool struct {
+	// Name is by what the model calls it.
+	Name string
+	// Parameters is the JSON schema of its arguments, an object. Without, there are none.
+	Parameters json.RawMessage
+	// Strict refuses a schema with keywords that cannot be enforced, which are dropped else: see [Grammar.Loosened].
+	Strict bool
+}
+
+// A Choice says what the model may do with tools.
+type Choice uint8
+
+// The choices.
+const (
+	Auto     Choice = iota // text, calls, or calls after text
+	Required               // calls
+	None                   // text
+)
+
+// CallOptions say which calls are allowed.
+type CallOptions struct {
+	Choice Choice
+	// Name is the one tool that may be called, if it is not empty; with Required it is called.
+	Name string
+	// Single allows one call only.
+	Single bool
+}
+
+// Calls returns the grammar of answers that may call tools, in the format of Gemma 4:
+//
+//	<|tool_call>call:NAME{key:value,…}<tool_call|>
+//
+// with values as in JSON, but bare keys, no white space, and strings between two <|"|>. The markers are tokens, never letters: within a
+// string, everything else is text. Properties that a schema does not name are left out where it names some and does not ask for others.
+// After its calls an answer ends as all do, or with <|tool_response>.
+func Calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
+	g, err := calls(v, tools, o)
+	if err != nil {
+		return nil, fmt.Errorf("grammar: %w", err)
+	}
+	return g, nil
+}
+
+func calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
+	w := newSpeller(style{colon: ":", comma: ",", call: true})
+	free := bytesBody(w.rest)
+	if o.Choice == None {
+		return v.grammar(w.builder, free)
+	}
+	var open, shut, response int32
+	for text, id := range map[string]*int32{"<|tool_call>": &open, "<tool_call|>": &shut, `<|"|>`: &w.quote, "<|tool_response>": &response} {
+		var ok bool
+		if *id, ok = v.tokenizer.ID(text); !ok || v.texts[*id] != "" {
+			return nil, fmt.Errorf("%s is no special token of the vocabulary", text)
+		}
+	}
+	var list []*body
+	var loosened []string
+	for _, t := range tools {
+		if o.Name != "" && t.Name != o.Name {
+			continue
+		}
+		b, dropped, err := w.tool(t)
+		if err != nil {
+			return nil, fmt.Errorf("tool %.60q: %w", t.Name, err)
+		}
+		list, loosened = append(list, b), append(loosened, dropped...)
+	}
+	if len(list) == 0 {
+		if o.Name != "" {
+			return nil, fmt.Errorf("no tool is named %.60q", o.Name)
+		}
+		if o.Choice == Required {
+			return nil, errors.New("a call is required, but there are no tools")
+		}
+		return v.grammar(w.builder, free)
+	}
+	call := w.seq(tokenBody(open), choice(list...), tokenBody(shut))
+	most := int32(-1)
+	if o.Single {
+		most = 1
+	}
+	root := w.seq(repeat(call, 1, most), repeat(tokenBody(response), 0, 1))
+	if o.Choice == Auto {
+		root = w.seq(free, repeat(root, 0, 1))
+	}
+	g, err := v.grammar(w.builder, root)
+	if err == nil {
+		g.loosened = loosened
+	}
+	return g, err
+}
+
+// tool writes a call of a tool, between its markers, and names what of its schema is not enforced.
+func (w *speller) tool(t Tool) (*body, []string, error) {
+	if t.Name == "" || strings.ContainsAny(t.Name, "{<>"+string(space)) || strings.TrimSpace(t.Name) != t.Name {
+		return nil, nil, errors.New("the name cannot be written in a call")
+	}
+	name := w.text("call:" + t.Name)
+	if len(t.Parameters) == 0 || string(t.Parameters) == "null" {
+		return w.seq(name, w.text("{}")), nil, nil
+	}
+	schema, err := parseJSON(t.Parameters)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := newCompiler(w, SchemaOptions{Closed: true, Loose: !t.Strict})
+	b, err := c.document(schema)
+	if err == nil { // known by now are the document's references
+		b, err = c.compile([]*value{schema, made(nil, "type", "object")}, 0)
+	}
+	if errors.Is(err, ErrLimit) && !t.Strict && w.err == nil {
+		c.loosened = append(c.loosened, "schema at #")
+		for i, x := range w.bodies { // what was not finished is not used
+			if x == nil {
+				w.bodies[i] = bytesBody(w.none)
+			}
+		}
+		b, err = w.list(w.frame("{}", 0), w.seq(w.key(w.keys()), w.any(1)), 0, -1), nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, s := range c.loosened {
+		c.loosened[i] = t.Name + ": " + s
+	}
+	return w.seq(name, b), slices.Clone(c.loosened), nil
+}
