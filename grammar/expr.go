@@ -14,6 +14,7 @@ type expr struct {
 	nullable bool // holds the empty string
 	boolean  bool // and or not is within: whether it holds any string takes a search
 	life     life
+	holds    uint8  // by kind: whether it is known if every character is held, and four bits higher, if so
 	id       uint64 // by order of making
 	a, b     *expr
 	text     string  // of text

@@ -39,6 +39,7 @@ type Grammar struct {
 	seen      map[item]bool
 	threads   []thread
 	scratch   []uint64
+	budget    int // of states that a search for slices may look at
 }
 
 // maxCache bounds, about, the bytes of what a grammar remembers of states and masks.

@@ -139,19 +139,144 @@ func (g *Grammar) markers(s *state, f func(id int32, after *state)) {
 
 // slice adds to the set the tokens of the widest slice that is known to follow wholly, and returns the trie of the others.
 func (g *Grammar) slice(s *state, set []uint64) *trie {
-	for i := range g.vocabulary.slices {
+	for kind := range g.vocabulary.slices {
 		least, most := 0, 0
 		for _, t := range s.threads {
-			least = max(least, g.least(t.lex, i, maxChars+1))
-			most = max(most, g.most(t.lex, i, maxChars+1))
+			least = max(least, g.widthOf(t.lex, kind))
 		}
-		if least > 0 && (least == most || least > maxChars) {
-			sl := &g.vocabulary.slices[i]
+		if least == 0 {
+			g.budget = maxChars * 2
+			for _, t := range s.threads {
+				least = max(least, g.least(t.lex, kind, maxChars+1))
+			}
+			if g.budget < 0 {
+				least = 0
+			}
+		}
+		if least == 0 {
+			continue
+		}
+		if least <= maxChars {
+			g.budget = maxChars * 4
+			for _, t := range s.threads {
+				most = max(most, g.mostOf(t.lex, kind))
+			}
+		}
+		if least > maxChars || least == most {
+			sl := &g.vocabulary.slices[kind]
 			copy(set, sl.length[least])
 			return sl.rest()
 		}
 	}
 	return g.vocabulary.all
+}
+
+// widthOf returns a number of characters so that every text of that many may follow, as far as the form of a lexeme shows it.
+func (g *Grammar) widthOf(l *lexState, kind int) int {
+	width := 0
+	for _, x := range l.lexemes {
+		width = max(width, g.width(x.e, kind))
+	}
+	return width
+}
+
+func (g *Grammar) width(e *expr, kind int) int {
+	switch e.op {
+	case opCat:
+		return g.width(e.a, kind)
+	case opRepeat:
+		if e.max != 0 && g.holdsKind(e.a, kind) {
+			if e.max < 0 {
+				return maxChars + 1
+			}
+			return int(min(e.max, maxChars+1))
+		}
+	case opAnd:
+		// What is without end stays so without a few strings.
+		for _, x := range e.list {
+			if !(x.op == opNot && x.a.finite()) && !(x.op == opRepeat && x.max < 0 && g.holdsKind(x.a, kind)) {
+				return 0
+			}
+		}
+		return maxChars + 1
+	case opAlt:
+		width := 0
+		for _, x := range e.list {
+			width = max(width, g.width(x, kind))
+		}
+		return width
+	}
+	return 0
+}
+
+// finite reports whether an expression is a tree of single strings.
+func (e *expr) finite() bool {
+	switch e.op {
+	case opNone, opEmpty, opText:
+		return true
+	case opBranch:
+		return !slices.ContainsFunc(e.edges, func(x edge) bool { return !x.to.finite() })
+	case opAlt:
+		return !slices.ContainsFunc(e.list, func(x *expr) bool { return !x.finite() })
+	}
+	return false
+}
+
+// holdsKind reports whether an expression holds every character of a kind, and nothing longer that begins with one.
+func (g *Grammar) holdsKind(e *expr, kind int) bool {
+	if e.holds>>kind&1 == 0 {
+		var covers func(e, char *expr) bool
+		covers = func(e, char *expr) bool {
+			if char == g.arena.empty {
+				return e == g.arena.empty
+			}
+			for _, x := range char.edges {
+				for b := int(x.lo); b <= int(x.hi); b++ {
+					if b > int(x.lo) && g.class[b] == g.class[b-1] {
+						continue
+					}
+					if !covers(g.arena.derive(e, byte(b)), x.to) {
+						return false
+					}
+				}
+			}
+			return true
+		}
+		e.holds |= 1 << kind
+		if covers(e, g.kinds[kind]) {
+			e.holds |= 1 << (kind + slices_)
+		}
+	}
+	return e.holds>>(kind+slices_)&1 == 1
+}
+
+// mostOf returns a number of characters so that no longer text may follow.
+func (g *Grammar) mostOf(l *lexState, kind int) int {
+	most := 0
+	for _, x := range l.lexemes {
+		n := int32(0)
+		e := x.e
+		if e.op == opCat && e.a.op == opRepeat && e.a.max >= 0 && g.holdsKind(e.a.a, kind) {
+			n, e = e.a.max, e.b
+		}
+		if e.nullable || g.begins(e, kind) {
+			return g.most(l, kind, maxChars+1)
+		}
+		most = max(most, int(min(n, maxChars+1)))
+	}
+	return most
+}
+
+// begins reports whether a string of e may begin as a character of a kind does.
+func (g *Grammar) begins(e *expr, kind int) bool {
+	for _, x := range g.kinds[kind].edges {
+		for b := int(x.lo); b <= int(x.hi); b++ {
+			if (b == int(x.lo) || g.class[b] != g.class[b-1]) && g.arena.derive(e, byte(b)) != g.arena.none {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // depths say how many characters of a kind may follow at a state of the lexer.
@@ -169,6 +294,9 @@ func (g *Grammar) chars(l *lexState, kind int) *depths {
 	d := &l.depths[kind]
 	if d.known {
 		return d
+	}
+	if g.budget--; g.budget < 0 {
+		return &depths{stuck: true, ends: true}
 	}
 	d.known = true
 	var visit func(l *lexState, e *expr)
@@ -212,7 +340,9 @@ func (g *Grammar) least(l *lexState, kind, limit int) int {
 	for _, to := range d.after {
 		n = min(n, 1+g.least(to, kind, limit-1))
 	}
-	d.least, d.leastTo = int8(n), int8(limit)
+	if g.budget >= 0 {
+		d.least, d.leastTo = int8(n), int8(limit)
+	}
 	return n
 }
 
@@ -232,6 +362,8 @@ func (g *Grammar) most(l *lexState, kind, limit int) int {
 	for _, to := range d.after {
 		n = max(n, 1+g.most(to, kind, limit-1))
 	}
-	d.most, d.mostTo = int8(n), int8(limit)
+	if g.budget >= 0 {
+		d.most, d.mostTo = int8(n), int8(limit)
+	}
 	return n
 }
