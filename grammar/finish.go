@@ -173,34 +173,33 @@ func (g *Grammar) price() {
 	for i := range g.costs {
 		g.costs[i] = never
 	}
-	for changed := true; changed; {
-		changed = false
-		for i := range nodes {
-			n := &nodes[i]
-			cost := int32(never)
-			switch {
-			case n.final || n.counts:
-				cost = 0
-			case n.loops:
-				cost = int32(min(never, int64(n.min)*int64(g.costs[n.eps[0]])))
-			}
-			if !n.loops && !n.counts {
-				for _, to := range n.eps {
-					cost = min(cost, g.costs[to])
-				}
-			}
-			for _, t := range n.terms {
-				cost = min(cost, g.spelled(g.net.terms[t.term])+g.costs[t.to])
-			}
-			for _, t := range n.tokens {
-				cost = min(cost, 1+g.costs[t.to])
-			}
-			for _, c := range n.calls {
-				cost = min(cost, g.costs[g.net.start[c.rule]]+g.costs[c.to])
-			}
-			if cost < g.costs[i] {
-				g.costs[i], changed = cost, true
+	alternate(len(nodes), func(i int) bool {
+		n := &nodes[i]
+		cost := int32(never)
+		switch {
+		case n.final || n.counts:
+			cost = 0
+		case n.loops:
+			cost = int32(min(never, int64(n.min)*int64(g.costs[n.eps[0]])))
+		}
+		if !n.loops && !n.counts {
+			for _, to := range n.eps {
+				cost = min(cost, g.costs[to])
 			}
 		}
-	}
+		for _, t := range n.terms {
+			cost = min(cost, g.spelled(g.net.terms[t.term])+g.costs[t.to])
+		}
+		for _, t := range n.tokens {
+			cost = min(cost, 1+g.costs[t.to])
+		}
+		for _, c := range n.calls {
+			cost = min(cost, g.costs[g.net.start[c.rule]]+g.costs[c.to])
+		}
+		if cost >= g.costs[i] {
+			return false
+		}
+		g.costs[i] = cost
+		return true
+	})
 }

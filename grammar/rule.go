@@ -132,6 +132,21 @@ func (b *builder) build(root *body) (*network, error) {
 	return &b.net, nil
 }
 
+// alternate calls f with all numbers below n, upwards and downwards in turn, until none changes anything.
+func alternate(n int, f func(i int) (changed bool)) {
+	for up, changed := true, true; changed; up = !up {
+		changed = false
+		for i := range n {
+			if !up {
+				i = n - 1 - i
+			}
+			if f(i) {
+				changed = true
+			}
+		}
+	}
+}
+
 // prune removes the edges from which no rule comes to its end, so that no text is begun that cannot be ended.
 func (b *builder) prune() {
 	n := &b.net
@@ -148,14 +163,13 @@ func (b *builder) prune() {
 			slices.ContainsFunc(x.tokens, func(t tokenEdge) bool { return live[t.to] }) ||
 			slices.ContainsFunc(x.calls, func(c callEdge) bool { return live[c.to] && live[n.start[c.rule]] })
 	}
-	for changed := true; changed; {
-		changed = false
-		for i := range n.nodes {
-			if !live[i] && leads(&n.nodes[i]) {
-				live[i], changed = true, true
-			}
+	alternate(len(n.nodes), func(i int) bool {
+		if live[i] || !leads(&n.nodes[i]) {
+			return false
 		}
-	}
+		live[i] = true
+		return true
+	})
 	for i := range n.nodes {
 		x := &n.nodes[i]
 		if x.loops {

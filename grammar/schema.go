@@ -447,7 +447,7 @@ func (c *compiler) gatherPattern(f *facts, s *value, name string, x *value) erro
 	if x.kind != '"' {
 		return c.invalid(s, name, "a string")
 	}
-	e, err := c.pattern(x.text, c.char)
+	e, err := c.pattern(x.text)
 	if err != nil {
 		return c.unsupported(s, strings.TrimPrefix(name, "!"), err.Error())
 	}
@@ -459,12 +459,19 @@ func (c *compiler) gatherPattern(f *facts, s *value, name string, x *value) erro
 }
 
 // pattern returns the contents in which a pattern of ECMA 262 is found.
-func (c *compiler) pattern(text string, char func(runes) *expr) (*expr, error) {
+func (c *compiler) pattern(text string) (*expr, error) {
+	if e, ok := c.patterns[text]; ok {
+		return e, nil
+	}
 	re, err := syntax.Parse(fromECMA(text), syntax.Perl)
 	if err != nil {
 		return nil, err
 	}
-	return pattern{c.arena, char}.search(re)
+	e, err := pattern{c.arena, c.char}.search(re)
+	if err == nil {
+		c.patterns[text] = e
+	}
+	return e, err
 }
 
 // fromECMA writes a pattern as package regexp has it.
@@ -616,7 +623,7 @@ func (c *compiler) stringOf(f *facts) *expr {
 		if f.maxLength >= 0 && f.minLength > f.maxLength {
 			return c.none
 		}
-		list = append(list, c.repeat(c.char(anyRune), f.minLength, f.maxLength))
+		list = append(list, c.repeat(c.one, f.minLength, f.maxLength))
 	}
 	var not []string
 	for _, v := range f.notEnum {

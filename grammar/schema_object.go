@@ -139,17 +139,10 @@ func (c *compiler) schemasOf(f *facts, name string) ([]*value, error) {
 
 // namePattern returns the keys that a pattern matches, or nil if it was loosened.
 func (c *compiler) namePattern(at *value, text string) (*expr, error) {
-	if e, ok := c.patterns[text]; ok {
-		return e, nil
-	}
-	e, err := c.pattern(text, c.char)
+	e, err := c.pattern(text)
 	if err != nil {
-		if err := c.unsupported(at.parent, "patternProperties", err.Error()); err != nil {
-			return nil, err
-		}
-		e = nil
+		return nil, c.unsupported(at.parent, "patternProperties", err.Error())
 	}
-	c.patterns[text] = e
 	return e, nil
 }
 

@@ -40,13 +40,15 @@ const maxIndent = 12
 type speller struct {
 	*builder
 	style
+	one  *expr // any character of a string
 	rest *expr // any string's content
 	free *body // any value
 }
 
 func newSpeller(s style) *speller {
 	w := &speller{builder: newBuilder(), style: s}
-	w.rest = w.repeat(w.char(anyRune), 0, -1)
+	w.one = w.char(anyRune)
+	w.rest = w.repeat(w.one, 0, -1)
 	return w
 }
 

@@ -15,8 +15,9 @@ import (
 type value struct {
 	kind   byte // one of { [ " 0 t f n
 	text   string
-	names  []string // of members
-	list   []*value // members or elements
+	names  []string       // of members
+	places map[string]int // of many members, once they were looked for
+	list   []*value       // members or elements
 	parent *value
 	index  int  // in the parent's list
 	made   bool // by a rewriting: its place is its parent's
@@ -117,6 +118,18 @@ func (v *value) put(name string, x *value) {
 // get returns a member, or nil.
 func (v *value) get(name string) *value {
 	if v == nil || v.kind != '{' {
+		return nil
+	}
+	if len(v.names) > 20 {
+		if len(v.places) != len(v.names) {
+			v.places = make(map[string]int, len(v.names))
+			for i, n := range v.names {
+				v.places[n] = i
+			}
+		}
+		if i, ok := v.places[name]; ok {
+			return v.list[i]
+		}
 		return nil
 	}
 	for i, n := range v.names {

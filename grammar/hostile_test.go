@@ -1,0 +1,95 @@
+package grammar
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHostileGrammarsEnd tries what takes other engines down. Each must come to an error or to a few masks within time and memory; the
+// bounds are wide because the machine may be busy.
+func TestHostileGrammarsEnd(t *testing.T) {
+	v := small(t)
+	repeated := func(n int, f string) string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, f, i, i+1)
+		}
+		return b.String()
+	}
+	schema := func(s string) func() (*Grammar, error) {
+		return func() (*Grammar, error) { return Schema(v, []byte(s), SchemaOptions{}) }
+	}
+	regex := func(s string) func() (*Grammar, error) { return func() (*Grammar, error) { return Regexp(v, s) } }
+	for name, make := range map[string]func() (*Grammar, error){
+		"chain of references":  schema(`{"$ref":"#/$defs/d0","$defs":{` + repeated(5000, `"d%d":{"$ref":"#/$defs/d%d"}`) + `,"d5000":{"type":"null"}}}`),
+		"circle of references": schema(`{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}`),
+		"allOf of 1000":        schema(`{"type":"object","allOf":[` + repeated(1000, `{"properties":{"p%d":{"minimum":%d}}}`) + `]}`),
+		"anyOf of anyOf":       schema(`{"allOf":[` + repeated(30, `{"anyOf":[{"minimum":%d},{"maximum":%d}]}`) + `]}`),
+		"oneOf of 300":         schema(`{"oneOf":[` + repeated(300, `{"type":"object","properties":{"k":{"const":%d},"x":{"maximum":%d}},"required":["k"]}`) + `]}`),
+		"a million values":     schema(`{"enum":[` + strings.Repeat("1234567,", 400000) + `1]}`),
+		"200000 strings":       schema(`{"enum":[` + repeated(200000, `"v%d-%d"`) + `]}`),
+		"10000 properties":     schema(`{"properties":{` + repeated(10000, `"p%d":{"const":%d}`) + `},"additionalProperties":false}`),
+		"deep":                 schema(strings.Repeat(`{"items":`, 450) + `{}` + strings.Repeat(`}`, 450)),
+		"deeper":               schema(strings.Repeat(`[`, 100000)),
+		"long strings":         schema(`{"type":"string","minLength":1000000,"maxLength":1000000}`),
+		"long lists":           schema(`{"type":"array","items":{"type":"array","items":{"type":"null"},"maxItems":1000000},"minItems":100000,"maxItems":1000000}`),
+		"lengths and pattern":  schema(`{"type":"string","pattern":"^(a|b)*a(a|b){12}$","minLength":100,"maxLength":100000}`),
+		"patterns":             schema(`{"allOf":[` + repeated(20, `{"pattern":"a.{%d}b.{%d}"}`) + `]}`),
+		"huge numbers":         schema(`{"type":"number","minimum":1e399,"maximum":1e400,"multipleOf":1e-300}`),
+		"huger numbers":        schema(`{"type":"number","minimum":1e999999999}`),
+		"dependencies":         schema(`{"dependentRequired":{` + repeated(40, `"a%d":["a%d"]`) + `}}`),
+		"nots":                 schema(strings.Repeat(`{"not":`, 300) + `{}` + strings.Repeat(`}`, 300)),
+		"not of itself":        schema(`{"type":"object","properties":{"a":{"$ref":"#"}},"if":{"required":["a"]},"then":{"$ref":"#"},"else":{"not":{"$ref":"#/properties/a"}}}`),
+		"stars":                regex(`(((a*)*)*)*`),
+		"stars and ends":       regex(`(a|aa|aaa)*(a|b)*a(a|b){15}`),
+		"counts":               regex(`((a{0,30}){0,30}b?){0,1}`),
+		"left and right":       func() (*Grammar, error) { return GBNF(v, `root ::= root root root | "a" | ""`) },
+		"brackets": func() (*Grammar, error) {
+			return GBNF(v, "root ::= "+strings.Repeat("(", 400)+`"a"`+strings.Repeat("){0,1000000}", 400))
+		},
+		"nothing, often": func() (*Grammar, error) { return GBNF(v, "root ::= ((\"\" | root){0,60} \"a\"){3,1000000}") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			g, err := make()
+			steps := 0
+			if err == nil {
+				s := g.Start()
+				for range 15 {
+					steps++
+					m := s.Mask()
+					if m.Len() == 0 {
+						break
+					}
+					for id := range m.All {
+						s, _ = s.Accept(id)
+						break
+					}
+				}
+				if g.Err() != nil && !errors.Is(g.Err(), ErrLimit) {
+					t.Error(g.Err())
+				}
+			}
+			took := time.Since(start)
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			live := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20
+			all := (after.TotalAlloc - before.TotalAlloc) >> 20
+			t.Logf("%v, %d MB live of %d MB, %d steps: %.100v", took.Round(time.Millisecond), live, all, steps, err)
+			if took > 10*time.Second || live > 150 {
+				t.Errorf("%v and %d MB", took, live)
+			}
+			runtime.KeepAlive(g)
+		})
+	}
+}
