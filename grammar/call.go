@@ -116,10 +116,8 @@ func (w *speller) tool(t Tool) (*body, []string, error) {
 		return nil, nil, err
 	}
 	c := newCompiler(w, SchemaOptions{Closed: true, Loose: !t.Strict})
-	b, err := c.document(schema)
-	if err == nil { // known by now are the document's references
-		b, err = c.compile([]*value{schema, made(nil, "type", "object")}, 0)
-	}
+	c.open(schema)
+	b, err := c.compile([]*value{schema, made(nil, "type", "object")}, 0)
 	if errors.Is(err, ErrLimit) && !t.Strict && w.err == nil {
 		c.loosened = append(c.loosened, "schema at #")
 		for i, x := range w.bodies { // what was not finished is not used

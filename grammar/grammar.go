@@ -24,6 +24,7 @@ type Grammar struct {
 
 	mu        sync.Mutex
 	arena     *arena
+	cache     int // bytes, about, that may be remembered
 	flushes   int
 	lastID    uint64
 	lexStates map[string]*lexState
@@ -47,7 +48,7 @@ const maxCache = 48 << 20
 
 // grammar makes a grammar of the rules of a builder.
 func (v *Vocabulary) grammar(b *builder, root *body) (*Grammar, error) {
-	g := &Grammar{vocabulary: v, ends: v.ends, arena: b.arena, seen: map[item]bool{}, flushes: 1}
+	g := &Grammar{vocabulary: v, ends: v.ends, arena: b.arena, cache: maxCache, seen: map[item]bool{}, flushes: 1}
 	for i := range g.kinds {
 		g.kinds[i] = b.utf8(kinds[i])
 	}

@@ -294,7 +294,7 @@ func (g *Grammar) next(s *state, class uint8) *state {
 	if to := s.next[class]; to != nil {
 		return to
 	}
-	if g.arena.used > maxCache {
+	if g.arena.used > g.cache {
 		g.flush()
 		return g.next(s, class)
 	}

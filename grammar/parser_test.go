@@ -3,7 +3,9 @@ package grammar
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -110,6 +112,57 @@ func TestParserAcceptsTheLanguageOfAnyRules(t *testing.T) {
 	if some < rounds/3 {
 		t.Fatalf("only %d grammars of %d have any text", some, rounds)
 	}
+}
+
+// TestForgettingChangesNothing walks a grammar that forgets what it knows all the time beside one that does not.
+func TestForgettingChangesNothing(t *testing.T) {
+	v := small(t)
+	for _, c := range schemas {
+		g, err := Schema(v, []byte(c.schema), SchemaOptions{})
+		if err != nil {
+			continue
+		}
+		forgets := must(Schema(v, []byte(c.schema), SchemaOptions{}))(t)
+		forgets.cache = 20000
+		other := forgets.Start()
+		old, at := forgets.flushes, g.Start()
+		r := rand.New(rand.NewPCG(11, 12))
+		for range 40 {
+			ids := slices.Collect(at.Mask().All)
+			if !slices.Equal(ids, slices.Collect(other.Mask().All)) || at.CanEnd() != other.CanEnd() || at.Left() != other.Left() {
+				t.Fatalf("%s: %v and %v differ", c.schema, at.Mask().Len(), other.Mask().Len())
+			}
+			if len(ids) == 0 {
+				break
+			}
+			id := ids[r.IntN(len(ids))]
+			at, _ = at.Accept(id)
+			other, _ = other.Accept(id)
+		}
+		if forgets.flushes == old {
+			t.Logf("%s: nothing forgotten", c.schema)
+		}
+	}
+}
+
+// TestOneGrammarServesManyAtOnce is for the race detector.
+func TestOneGrammarServesManyAtOnce(t *testing.T) {
+	v := small(t)
+	g := must(Schema(v, []byte(schemas[1].schema), SchemaOptions{}))(t)
+	g.cache = 200000
+	var wait sync.WaitGroup
+	for i := range uint64(4) {
+		wait.Go(func() {
+			walkRandomly(g, rand.New(rand.NewPCG(i, i)), 30, func(s State) {
+				s.Forced()
+				s.Left()
+				if s.CanEnd() && s.Mask().Len() == 0 {
+					s.MaskWithin(5)
+				}
+			})
+		})
+	}
+	wait.Wait()
 }
 
 // randomRules returns three rules over a and b.

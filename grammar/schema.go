@@ -43,7 +43,8 @@ func schemaGrammar(v *Vocabulary, schema []byte, o SchemaOptions) (*Grammar, err
 		return nil, err
 	}
 	c := newCompiler(newSpeller(o.Layout.style()), o)
-	body, err := c.document(root)
+	c.open(root)
+	body, err := c.compile([]*value{root}, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -88,17 +89,15 @@ func newCompiler(w *speller, o SchemaOptions) *compiler {
 		patterns: map[string]*expr{}, rewritten: map[[2]*value][]*value{}}
 }
 
-// document compiles a whole schema.
-func (c *compiler) document(root *value) (*body, error) {
+// open begins a schema.
+func (c *compiler) open(root *value) {
 	c.root = root
-	c.old = false
 	if s := root.get("$schema"); s != nil {
 		for _, draft := range []string{"draft-03", "draft-04", "draft-05", "draft-06", "draft-07"} {
 			c.old = c.old || strings.Contains(s.text, draft)
 		}
 	}
 	c.findAnchors()
-	return c.compile([]*value{root}, 0)
 }
 
 // A keywordError is about a keyword that cannot be enforced, or that means nothing.
