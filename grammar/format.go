@@ -2,19 +2,22 @@ package grammar
 
 import "regexp/syntax"
 
-// formats are those that are enforced, as expressions of whole strings. Others say nothing.
+// formats are those that are enforced, as expressions of whole strings: of each, the common part of what it allows. Others say nothing.
 var formats = map[string]string{
-	"date":         date,
-	"time":         clock,
-	"date-time":    "(?:" + date + ")T" + clock,
-	"duration":     `P(?:\d{1,4}W|(?:\d{1,4}Y(?:\d{1,4}M(?:\d{1,4}D)?)?|\d{1,4}M(?:\d{1,4}D)?|\d{1,4}D)(?:` + hours + `)?|` + hours + `)`,
-	"uuid":         `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
-	"email":        `[A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,15}){0,2}@` + host,
-	"hostname":     host,
-	"ipv4":         ipv4,
-	"ipv6":         `(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,4}::(?:[0-9a-f]{1,4})?`,
-	"uri":          `[a-z][a-z0-9+-]{0,15}:(?://` + host + `(?::[1-9][0-9]{0,3})?(?:/` + path + `)?|` + `[A-Za-z0-9]` + path + `)`,
-	"json-pointer": `(?:/(?:[^~/]|~[01])*)*`,
+	"date":                  date,
+	"time":                  clock,
+	"date-time":             "(?:" + date + ")T" + clock,
+	"duration":              `P(?:\d{1,4}W|(?:\d{1,4}Y(?:\d{1,4}M(?:\d{1,4}D)?)?|\d{1,4}M(?:\d{1,4}D)?|\d{1,4}D)(?:` + hours + `)?|` + hours + `)`,
+	"uuid":                  `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
+	"email":                 `[A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,15}){0,2}@` + host,
+	"hostname":              host,
+	"ipv4":                  ipv4,
+	"ipv6":                  `(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,4}::(?:[0-9a-f]{1,4})?`,
+	"uri":                   uri,
+	"uri-reference":         `(?:/?[A-Za-z0-9._~-](?:[A-Za-z0-9._~!$&'()*+,;=@/-]|%[0-9A-Fa-f]{2})*)?`,
+	"iri":                   uri,
+	"relative-json-pointer": `(?:0|[1-9][0-9]{0,4})(?:#|(?:/(?:[^~/]|~[01])*)*)`,
+	"json-pointer":          `(?:/(?:[^~/]|~[01])*)*`,
 }
 
 const (
@@ -28,6 +31,7 @@ const (
 	host  = label + `(?:\.` + label + `){0,4}\.[A-Za-z]{2,10}`
 	ipv4  = `(?:` + octet + `\.){3}` + octet
 	octet = `(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])`
+	uri   = `[a-z][a-z0-9+-]{0,15}:(?://` + host + `(?::[1-9][0-9]{0,3})?(?:/` + path + `)?|` + `[A-Za-z0-9]` + path + `)`
 	path  = `(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*`
 )
 

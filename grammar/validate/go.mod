@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/gogemma/gemma4 v0.0.0
+	github.com/google/jsonschema-go v0.4.3
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	golang.org/x/sys v0.50.0
 )

@@ -15,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/google/jsonschema-go/jsonschema" // JSON-Schema-Test-Suite is in its folder
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/grammar"
 	"github.com/gogemma/gemma4/tokenizer"
@@ -59,10 +61,19 @@ func schema(text []byte) (*jsonschema.Schema, error) {
 
 // generate writes a text from random tokens that ends within about n.
 func generate(g *grammar.Grammar, r *rand.Rand, n int) (string, bool) {
+	return generateText(g, r, n, false)
+}
+
+// generateMarkup keeps the text of special tokens.
+func generateMarkup(g *grammar.Grammar, r *rand.Rand, n int) (string, bool) {
+	return generateText(g, r, n, true)
+}
+
+func generateText(g *grammar.Grammar, r *rand.Rand, n int, markup bool) (string, bool) {
 	tok := g.Vocabulary().Tokenizer()
 	s := g.Start()
 	n = max(n, s.Left()+10)
-	d := tok.NewDecoder(false)
+	d := tok.NewDecoder(markup)
 	var text strings.Builder
 	for ; n > 0; n-- {
 		m := s.Mask()
@@ -179,61 +190,128 @@ func report(t *testing.T, counts map[string]int) {
 	}
 }
 
-// TestTheSuiteIsAcceptedAsItSays goes through JSON-Schema-Test-Suite, which comes with google/jsonschema-go.
-func TestTheSuiteIsAcceptedAsItSays(t *testing.T) {
+// A group is one of JSON-Schema-Test-Suite.
+type group struct {
+	File        string
+	Description string
+	Schema      json.RawMessage
+	Tests       []struct {
+		Description string
+		Data        json.RawMessage
+		Valid       bool
+	}
+}
+
+// suite returns the groups of JSON-Schema-Test-Suite for a draft. It comes with google/jsonschema-go.
+func suite(t *testing.T, draft string) []group {
+	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/jsonschema-go").Output()
 	if err != nil {
 		t.Skip("the module's folder is not to be found: ", err)
 	}
+	paths, _ := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "jsonschema", "testdata", draft, "*.json"))
+	if len(paths) == 0 {
+		t.Fatal("no suite")
+	}
+	var all []group
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []group
+		if err := json.Unmarshal(text, &list); err != nil {
+			t.Fatal(path, err)
+		}
+		for _, g := range list {
+			g.File = draft + " " + filepath.Base(path)
+			if draft == "draft7" {
+				g.Schema = withDraft(g.Schema)
+			}
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+var drafts = []string{"draft2020-12", "draft7"}
+
+func TestTheSuiteIsAcceptedAsItSays(t *testing.T) {
 	v := vocabulary(t)
-	for _, draft := range []string{"draft2020-12", "draft7"} {
-		paths, _ := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "jsonschema", "testdata", draft, "*.json"))
-		if len(paths) == 0 {
-			t.Fatal("no suite")
-		}
-		refused, right, groups, compiled := map[string]int{}, 0, 0, 0
-		for _, path := range paths {
-			text, err := os.ReadFile(path)
+	for _, draft := range drafts {
+		refused, right, compiled := map[string]int{}, 0, 0
+		groups := suite(t, draft)
+		for _, group := range groups {
+			g, err := grammar.Schema(v, group.Schema, grammar.SchemaOptions{})
 			if err != nil {
-				t.Fatal(err)
-			}
-			var list []struct {
-				Description string
-				Schema      json.RawMessage
-				Tests       []struct {
-					Description string
-					Data        json.RawMessage
-					Valid       bool
+				if r := reason(err); r != "error: no text is allowed" {
+					refused[r]++
+					continue
 				}
 			}
-			if err := json.Unmarshal(text, &list); err != nil {
-				t.Fatal(path, err)
-			}
-			for _, group := range list {
-				groups++
-				if draft == "draft7" {
-					group.Schema = withDraft(group.Schema)
-				}
-				g, err := grammar.Schema(v, group.Schema, grammar.SchemaOptions{})
-				if err != nil {
-					if r := reason(err); r != "error: no text is allowed" {
-						refused[r]++
-						continue
-					}
-				}
-				compiled++
-				for _, test := range group.Tests {
-					if got := g != nil && accepts(g, test.Data); got != test.Valid {
-						t.Errorf("%s %s: %s: %s: %s is accepted: %v, schema %s", draft, filepath.Base(path), group.Description, test.Description,
-							test.Data, got, group.Schema)
-					} else {
-						right++
-					}
+			compiled++
+			for _, test := range group.Tests {
+				if got := g != nil && accepts(g, test.Data); got != test.Valid {
+					t.Errorf("%s: %s: %s: %s is accepted: %v, schema %s", group.File, group.Description, test.Description, test.Data, got, group.Schema)
+				} else {
+					right++
 				}
 			}
 		}
-		t.Logf("%s: %d of %d schemas compile, %d tests right", draft, compiled, groups, right)
+		t.Logf("%s: %d of %d schemas compile, %d tests right", draft, compiled, len(groups), right)
 		report(t, refused)
+	}
+}
+
+// TestGenerationsOfTheSuiteAreValid lets tokens fall at random, as values and as arguments of calls.
+func TestGenerationsOfTheSuiteAreValid(t *testing.T) {
+	v := vocabulary(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	values, calls, twice := 0, 0, 0
+	for _, draft := range drafts {
+		for _, group := range suite(t, draft) {
+			reference, err := schema(group.Schema)
+			if err != nil {
+				continue
+			}
+			if g, err := grammar.Schema(v, group.Schema, grammar.SchemaOptions{}); err == nil {
+				for range *count {
+					text, ended := generate(g, r, 30)
+					values++
+					validate(t, group, reference, text, ended)
+				}
+			}
+			tool := grammar.Tool{Name: "f", Parameters: group.Schema, Strict: true}
+			g, err := grammar.Calls(v, []grammar.Tool{tool}, grammar.CallOptions{Choice: grammar.Required, Single: true})
+			if err != nil {
+				continue
+			}
+			for range *count {
+				text, ended := generateMarkup(g, r, 30)
+				events := chat.ParseText(text, nil)
+				calls++
+				if len(events) == 1 && events[0].Err != nil && strings.Contains(events[0].Err.Error(), "a new key") {
+					twice++ // a key that the schema does not name: the grammar does not remember those
+					continue
+				}
+				if len(events) != 1 || events[0].Call == nil || events[0].Call.Mended {
+					t.Fatalf("%s: %s: %q is no call: %+v", group.File, group.Description, text, events)
+				}
+				validate(t, group, reference, string(events[0].Call.Arguments), ended)
+			}
+		}
+	}
+	t.Logf("%d values, %d calls, %d of which have a key twice", values, calls, twice)
+}
+
+func validate(t *testing.T, group group, reference *jsonschema.Schema, text string, ended bool) {
+	t.Helper()
+	x, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err == nil {
+		err = reference.Validate(x)
+	}
+	if err != nil || !ended {
+		t.Errorf("%s: %s: %s: ended %v: %q: %v", group.File, group.Description, group.Schema, ended, text, err)
 	}
 }
 
