@@ -8,7 +8,7 @@ import (
 )
 
 func BenchmarkNewVocabulary(b *testing.B) {
-	t := real(b).tokenizer
+	t := gemma(b).tokenizer
 	for b.Loop() {
 		NewVocabulary(t)
 	}
@@ -31,7 +31,7 @@ func properties(n int, description string) string {
 }
 
 func BenchmarkFirstMask(b *testing.B) {
-	v := real(b)
+	v := gemma(b)
 	b.Run("50 properties", func(b *testing.B) {
 		schema := []byte(properties(50, "what it is"))
 		for b.Loop() {
@@ -55,7 +55,7 @@ func BenchmarkFirstMask(b *testing.B) {
 
 // BenchmarkMask times masks that are known and masks that are not, within a string of a schema, between its members and in a pattern.
 func BenchmarkMask(b *testing.B) {
-	v := real(b)
+	v := gemma(b)
 	g := must(Schema(v, []byte(properties(50, "")), SchemaOptions{}))(b)
 	p := must(Schema(v, []byte(`{"type":"string","pattern":"^[a-z0-9_-]+$","maxLength":1000}`), SchemaOptions{}))(b)
 	for _, c := range []struct {

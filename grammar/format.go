@@ -4,15 +4,17 @@ import "regexp/syntax"
 
 // formats are those that are enforced, as expressions of whole strings: of each, the common part of what it allows. Others say nothing.
 var formats = map[string]string{
-	"date":                  date,
-	"time":                  clock,
-	"date-time":             "(?:" + date + ")T" + clock,
-	"duration":              `P(?:\d{1,4}W|(?:\d{1,4}Y(?:\d{1,4}M(?:\d{1,4}D)?)?|\d{1,4}M(?:\d{1,4}D)?|\d{1,4}D)(?:` + hours + `)?|` + hours + `)`,
-	"uuid":                  `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
-	"email":                 `[A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,15}){0,2}@` + host,
-	"hostname":              host,
-	"ipv4":                  ipv4,
-	"ipv6":                  `(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,4}::(?:[0-9a-f]{1,4})?`,
+	"date":      date,
+	"time":      clock,
+	"date-time": "(?:" + date + ")T" + clock,
+	"duration": `P(?:\d{1,4}W|` +
+		`(?:\d{1,4}Y(?:\d{1,4}M(?:\d{1,4}D)?)?|\d{1,4}M(?:\d{1,4}D)?|\d{1,4}D)(?:` + hours + `)?|` + hours + `)`,
+	"uuid":     `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`,
+	"email":    `[A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,15}){0,2}@` + host,
+	"hostname": host,
+	"ipv4":     ipv4,
+	"ipv6": `(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|` +
+		`::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,4}::(?:[0-9a-f]{1,4})?`,
 	"uri":                   uri,
 	"uri-reference":         `(?:/?[A-Za-z0-9._~-](?:[A-Za-z0-9._~!$&'()*+,;=@/-]|%[0-9A-Fa-f]{2})*)?`,
 	"iri":                   uri,

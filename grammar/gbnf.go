@@ -14,9 +14,10 @@ import (
 //	root  ::= "yes" | "no" reason?   # a comment
 //	reason ::= ", because " [^.\n]{1,80} "."
 //
-// There are strings and classes with the escapes \n \t \r \\ \" \[ \] \- \^ \xHH \uHHHH \UHHHHHHHH, a point for any character, groups, and the
-// repetitions * + ? {m} {m,} {m,n}. <[ID]> and <TEXT> are tokens, by number and by text: the only way to special ones. A rule ends at the end of
-// its line, unless a bracket is open or | stands at its end. Rules may call themselves in any way. Errors begin with line and column.
+// There are strings and classes with the escapes \n \t \r \\ \" \[ \] \- \^ \xHH \uHHHH \UHHHHHHHH, a point for any character,
+// groups, and the repetitions * + ? {m} {m,} {m,n}. <[ID]> and <TEXT> are tokens, by number and by text: the only way to special
+// ones. A rule ends at the end of its line, unless a bracket is open or | stands at its end. Rules may call themselves in any way.
+// Errors begin with line and column.
 func GBNF(v *Vocabulary, text string) (*Grammar, error) {
 	p := &gbnfParser{builder: newBuilder(), vocabulary: v, text: text, rules: map[string]int32{}}
 	g, err := p.grammar()
@@ -214,7 +215,6 @@ func (p *gbnfParser) item() (*body, error) {
 	pos := p.pos
 	switch c := p.peek(); {
 	case p.accept(`"`):
-		e := p.empty
 		var list []*expr
 		for !p.accept(`"`) {
 			r, err := p.char()
@@ -226,8 +226,7 @@ func (p *gbnfParser) item() (*body, error) {
 			}
 			list = append(list, p.utf8(runes{r, r}))
 		}
-		e = p.cat(list...)
-		return bytesBody(e), nil
+		return bytesBody(p.cat(list...)), nil
 	case p.accept("["):
 		return p.class()
 	case p.accept("."):

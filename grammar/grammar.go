@@ -19,7 +19,7 @@ type Grammar struct {
 	class   [256]uint8 // of bytes that the grammar treats alike
 	classes int
 	example [256]byte // by class
-	kinds   [slices_]*expr
+	kinds   [sliceKinds]*expr
 	costs   []int32 // by node: see price; nil until they are asked for
 
 	mu        sync.Mutex

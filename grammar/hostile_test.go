@@ -27,7 +27,7 @@ func TestHostileGrammarsEnd(t *testing.T) {
 		return func() (*Grammar, error) { return Schema(v, []byte(s), SchemaOptions{}) }
 	}
 	regex := func(s string) func() (*Grammar, error) { return func() (*Grammar, error) { return Regexp(v, s) } }
-	for name, make := range map[string]func() (*Grammar, error){
+	for name, build := range map[string]func() (*Grammar, error){
 		"chain of references":  schema(`{"$ref":"#/$defs/d0","$defs":{` + repeated(5000, `"d%d":{"$ref":"#/$defs/d%d"}`) + `,"d5000":{"type":"null"}}}`),
 		"circle of references": schema(`{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}`),
 		"allOf of 1000":        schema(`{"type":"object","allOf":[` + repeated(1000, `{"properties":{"p%d":{"minimum":%d}}}`) + `]}`),
@@ -61,7 +61,7 @@ func TestHostileGrammarsEnd(t *testing.T) {
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			g, err := make()
+			g, err := build()
 			steps := 0
 			if err == nil {
 				s := g.Start()

@@ -20,7 +20,7 @@ type lexState struct {
 	flushes int
 	lexemes []lexeme // by terminal
 	next    []*lexStep
-	depths  [slices_]depths
+	depths  [sliceKinds]depths
 }
 
 // A lexStep is what one byte makes of a lexState.

@@ -244,10 +244,10 @@ func (g *Grammar) holdsKind(e *expr, kind int) bool {
 		}
 		e.holds |= 1 << kind
 		if covers(e, g.kinds[kind]) {
-			e.holds |= 1 << (kind + slices_)
+			e.holds |= 1 << (kind + sliceKinds)
 		}
 	}
-	return e.holds>>(kind+slices_)&1 == 1
+	return e.holds>>(kind+sliceKinds)&1 == 1
 }
 
 // mostOf returns a number of characters so that no longer text may follow.

@@ -13,12 +13,12 @@ import (
 	"github.com/gogemma/gemma4/tokenizer"
 )
 
-// small returns the vocabulary of nano, real that of Gemma 4.
+// small returns the vocabulary of nano, gemma that of Gemma 4.
 func small(t testing.TB) *Vocabulary {
 	return vocabulary(t, filepath.Join(testdata.Root(t), "tokenizer", "testdata", "nano-vocab.gguf"))
 }
 
-func real(t testing.TB) *Vocabulary {
+func gemma(t testing.TB) *Vocabulary {
 	return vocabulary(t, testdata.Shared(t, "golden", "tokenizer", "gemma4-vocab.gguf"))
 }
 
@@ -89,7 +89,7 @@ func TestMaskEqualsBruteForce(t *testing.T) {
 }
 
 func TestMaskEqualsBruteForceOnTheRealVocabulary(t *testing.T) {
-	v := real(t)
+	v := gemma(t)
 	for _, x := range expressions {
 		g, err := Regexp(v, x)
 		if err != nil {

@@ -68,7 +68,7 @@ func (p pattern) search(re *syntax.Regexp) (*expr, error) {
 }
 
 func (p pattern) each(list []*syntax.Regexp, of func(*syntax.Regexp) (*expr, error)) (*expr, error) {
-	all := exprs(len(list))
+	all := make([]*expr, len(list))
 	for i, re := range list {
 		e, err := of(re)
 		if err != nil {
@@ -79,8 +79,6 @@ func (p pattern) each(list []*syntax.Regexp, of func(*syntax.Regexp) (*expr, err
 	return p.alt(all...), nil
 }
 
-func exprs(n int) []*expr { return make([]*expr, n) }
-
 // concat returns the texts that the list matches as a whole; first and last tell whether the text begins and ends there.
 func (p pattern) concat(list []*syntax.Regexp, first, last bool) (*expr, error) {
 	from, to := 0, len(list)
@@ -90,7 +88,7 @@ func (p pattern) concat(list []*syntax.Regexp, first, last bool) (*expr, error) 
 	for to > from && zeroWidth(list[to-1]) {
 		to--
 	}
-	all := exprs(len(list))
+	all := make([]*expr, len(list))
 	for i, re := range list {
 		e, err := p.whole(re, first && i <= from, last && i >= to-1)
 		if err != nil {
@@ -113,7 +111,7 @@ func (p pattern) whole(re *syntax.Regexp, first, last bool) (*expr, error) {
 	case syntax.OpEmptyMatch:
 		return p.empty, nil
 	case syntax.OpLiteral:
-		all := exprs(len(re.Rune))
+		all := make([]*expr, len(re.Rune))
 		for i, c := range re.Rune {
 			set := runes{c, c}
 			if re.Flags&syntax.FoldCase != 0 {

@@ -94,7 +94,6 @@ type network struct {
 type builder struct {
 	*arena
 	bodies []*body // by rule; nil until it is known
-	names  []string
 
 	net   network
 	term  map[*expr]int32

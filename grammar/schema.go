@@ -180,9 +180,10 @@ func newFacts() *facts {
 
 func (f *facts) clone() *facts {
 	g := *f
-	g.enum, g.notEnum, g.multiples, g.strings = slices.Clone(f.enum), slices.Clone(f.notEnum), slices.Clone(f.multiples), slices.Clone(f.strings)
-	g.objects, g.arrays, g.required, g.names = slices.Clone(f.objects), slices.Clone(f.arrays), slices.Clone(f.required), slices.Clone(f.names)
-	g.choices = slices.Clone(f.choices)
+	for _, list := range []*[]*value{&g.enum, &g.notEnum, &g.multiples, &g.objects, &g.arrays, &g.names} {
+		*list = slices.Clone(*list)
+	}
+	g.strings, g.required, g.choices = slices.Clone(f.strings), slices.Clone(f.required), slices.Clone(f.choices)
 	g.seen = map[*value]bool{}
 	for s := range f.seen {
 		g.seen[s] = true

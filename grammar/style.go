@@ -197,7 +197,8 @@ func (w *speller) anyRule(depth int) int32 {
 	}
 	object := w.list(w.frame("{}", depth), w.seq(w.key(w.keys()), inner), 0, -1)
 	array := w.list(w.frame("[]", depth), inner, 0, -1)
-	w.bodies[r] = choice(object, array, w.str(w.rest), bytesBody(w.alt(w.decimals(numberRange{}), w.literals([]string{"true", "false", "null"}))))
+	plain := w.alt(w.decimals(numberRange{}), w.literals([]string{"true", "false", "null"}))
+	w.bodies[r] = choice(object, array, w.str(w.rest), bytesBody(plain))
 	return r
 }
 

@@ -15,7 +15,7 @@ func newThoughts(v *Vocabulary) (*thoughts, error) {
 	if !ok1 || !ok2 || v.texts[open] != "" || v.texts[shut] != "" {
 		return nil, errors.New("<|channel> and <channel|> are no special tokens of the vocabulary")
 	}
-	make := func(begun bool) (*Grammar, error) {
+	build := func(begun bool) (*Grammar, error) {
 		b := newBuilder()
 		rest := b.seq(bytesBody(b.arena.repeat(b.utf8(anyRune), 0, -1)), tokenBody(shut))
 		if !begun {
@@ -23,11 +23,11 @@ func newThoughts(v *Vocabulary) (*thoughts, error) {
 		}
 		return v.grammar(b, rest)
 	}
-	whole, err := make(false)
+	whole, err := build(false)
 	if err != nil {
 		return nil, err
 	}
-	begun, err := make(true)
+	begun, err := build(true)
 	return &thoughts{whole, begun}, err
 }
 

@@ -19,7 +19,7 @@ type Vocabulary struct {
 	texts     []string // by id: the bytes of a token, "" for one that is not text
 	order     []int32  // the ids of those with bytes, by bytes
 	all       *trie
-	slices    [slices_]slice
+	slices    [sliceKinds]slice
 	ends      []int32 // ids that end a text
 	thoughts  func() (*thoughts, error)
 }
@@ -151,11 +151,11 @@ func (v *Vocabulary) trie(out []uint64) *trie {
 	return t
 }
 
-// slices_ is the number of slices.
-const slices_ = 4
+// sliceKinds is the number of slices, one for each kind of characters.
+const sliceKinds = 4
 
 // kinds are the kinds of characters that tokens are sorted by, the wider first.
-var kinds = [slices_]runes{
+var kinds = [sliceKinds]runes{
 	anyRune.without(runes{space, space}),
 	jsonRunes,
 	{'0', '9', 'A', 'Z', '_', '_', 'a', 'z'},
@@ -196,7 +196,7 @@ func (v *Vocabulary) slice() {
 		v.slices[i].rest = sync.OnceValue(func() *trie { return v.trie(v.slices[i].length[maxChars+1]) })
 	}
 	for _, id := range v.order {
-		n, bits := 0, uint8(1<<slices_-1)
+		n, bits := 0, uint8(1<<sliceKinds-1)
 		for i, c := range v.texts[id] {
 			if n++; c < 128 {
 				bits &= of[c]
