@@ -17,6 +17,8 @@ var schemas = []struct {
 	{`{"type":"object","properties":{"a":{"const":1}}}`, []string{`{}`, `{"a": 1}`, `{"a": 1, "x": [null, {"y": 2.5e3}]}`, `{"x": 1, "x": 2}`},
 		[]string{`{"x": 1, "a": 1}`, `{"a": 2}`, `{"x": 1,}`}},
 	{`{"enum":["a",1,null,{"x":[true,"\\"]}]}`, []string{`"a"`, `1`, `null`, `{"x": [true, "\\"]}`}, []string{`"b"`, `true`, `{}`}},
+	{`{"enum":["a","ab","abc",1,2.5,[1],[1,1],{"k":1},{"k":"x"}],"minLength":2,"maxLength":2,"multipleOf":1,"maxItems":1,"properties":{"k":{"type":"integer"}}}`,
+		[]string{`"ab"`, `1`, `[1]`, `{"k": 1}`}, []string{`"a"`, `"abc"`, `2.5`, `[1, 1]`, `{"k": "x"}`}},
 	{`{"type":["string","null"],"minLength":2,"maxLength":3}`, []string{`"ab"`, `"é\n日"`, `null`}, []string{`"a"`, `"abcd"`, `1`}},
 	{`{"type":"string","pattern":"^a.*z$|q"}`, []string{`"az"`, `"a\"z"`, `"xqx"`}, []string{`"a"`, `"za"`}},
 	{`{"type":"string","pattern":"[\"\\\\\\t]"}`, []string{`"a\\"`, `"\t"`, `"\""`}, []string{`"a"`, `"\u0009"`}},
