@@ -81,6 +81,32 @@ func TestSchemasAllowWhatTheySay(t *testing.T) {
 	}
 }
 
+// TestNothingIsBegunThatCannotEnd tries beginnings that meet each condition alone.
+func TestNothingIsBegunThatCannotEnd(t *testing.T) {
+	v := small(t)
+	for _, c := range []struct{ schema, yes, no string }{
+		{`{"type":"string","pattern":"^(ab|abcd|x.*)$","maxLength":3}`, `"ab`, `"abc`},
+		{`{"type":"string","allOf":[{"pattern":"^[ab]+c$"},{"pattern":"^[bd]"}]}`, `"ba`, `"a`},
+		{`{"type":"number","minimum":3.5,"maximum":3.75}`, `3.6`, `3.8`},
+		{`{"type":"number","minimum":10,"maximum":11,"multipleOf":0.25}`, `10.2`, `10.3`},
+		{`{"type":"object","properties":{"a":{"properties":{"b":false},"required":["b"],"type":"object"},"c":true},"additionalProperties":false}`, `{"c`, `{"a`},
+		{`{"type":"array","items":{"$ref":"#"},"prefixItems":[{"type":"null"},false]}`, `[null`, `[null,`},
+		{`{"type":"object","properties":{"a":true},"additionalProperties":{"type":"null"},"propertyNames":{"enum":["a","bc"]}}`, `{"b`, `{"bd`},
+	} {
+		g, err := Schema(v, []byte(c.schema), SchemaOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", c.schema, err)
+			continue
+		}
+		if s, ok := g.Start().AcceptText(c.yes); !ok || s.Left() >= never {
+			t.Errorf("%s: %s is refused", c.schema, c.yes)
+		}
+		if _, ok := g.Start().AcceptText(c.no); ok {
+			t.Errorf("%s: %s is begun", c.schema, c.no)
+		}
+	}
+}
+
 func TestMasksOfSchemasEqualBruteForce(t *testing.T) {
 	v := small(t)
 	for _, c := range schemas {
@@ -122,6 +148,7 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 		`{"pattern":"(?=a)b"}`:                                              "pattern at #: ",
 		`{"pattern":"a\\bb"}`:                                               "pattern at #: ",
 		`{"oneOf":[{"multipleOf":5},{"multipleOf":3}]}`:                     "oneOf at #: its schemas 0 and 1 can hold together",
+		`{"not":{"type":"integer"}}`:                                        "not at #: ",
 		`{"not":{"items":{"type":"null"}}}`:                                 "not at #: ",
 		`{"$defs":{"x":{"minProperties":5}},"$ref":"#/$defs/x"}`:            "",
 		`{"properties":{"a":true},"minProperties":5}`:                       "minProperties at #: ",
