@@ -195,7 +195,7 @@ func (a *arena) decimals(r numberRange) *expr {
 		return a.cat(a.alt(a.empty, minus), natural, fraction, a.alt(a.empty, exponent))
 	}
 	all := a.cat(natural, fraction)
-	parts := []*expr{a.cat(a.alt(a.empty, minus), all)}
+	var parts []*expr
 	if r.lo != nil {
 		if r.lo.Sign() > 0 || r.lo.Sign() == 0 && r.loOpen {
 			parts = append(parts, a.above(r.lo, r.loOpen))
@@ -210,10 +210,19 @@ func (a *arena) decimals(r numberRange) *expr {
 			parts = append(parts, a.alt(a.cat(minus, all), a.below(r.hi, r.hiOpen)))
 		}
 	}
-	if len(parts) > 1 {
-		parts = parts[1:]
-	}
 	return a.and(parts...)
+}
+
+// plain returns the numbers without exponents.
+func (a *arena) plain() *expr {
+	fraction := a.cat(a.literal("."), a.repeat(a.digit(), 1, -1))
+	return a.cat(a.alt(a.empty, a.literal("-")), a.naturals(new(big.Int), nil), a.alt(a.empty, fraction))
+}
+
+// whole returns the integers, with a fraction of zeros or without.
+func (a *arena) whole() *expr {
+	zeros := a.cat(a.literal("."), a.repeat(a.literal("0"), 1, -1))
+	return a.cat(a.alt(a.empty, a.literal("-")), a.naturals(new(big.Int), nil), a.alt(a.empty, zeros))
 }
 
 // places splits a number that is not negative into its digits before and behind the point. The latter, without zeros at the end, are

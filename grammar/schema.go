@@ -151,7 +151,8 @@ const (
 	every = 1<<iota - 1
 )
 
-var typeNames = map[string]types{"null": null, "boolean": boolean, "integer": integer, "number": integer | fraction, "string": text,
+// typeNames are the types by name; !fraction is one for rewritten schemas only.
+var typeNames = map[string]types{"!fraction": fraction, "null": null, "boolean": boolean, "integer": integer, "number": integer | fraction, "string": text,
 	"array": array, "object": object}
 
 // A facts is what a list of schemas says together, in one of its cases.
@@ -599,7 +600,7 @@ func (c *compiler) values(f *facts, depth int) ([]*body, error) {
 			err = add(c.number(f))
 		case fraction:
 			if f.types&integer == 0 {
-				return nil, &keywordError{"not", "#", "numbers that are no integers", ErrUnsupported}
+				err = add(c.number(f))
 			}
 		case text:
 			err = add(c.str(c.stringOf(f)), nil)
@@ -646,8 +647,11 @@ func (c *compiler) stringOf(f *facts) *expr {
 func (c *compiler) numberOf(f *facts) (*expr, error) {
 	only := f.types&fraction == 0
 	e := c.decimals(f.number)
-	if only {
+	switch {
+	case only:
 		e = c.integers(f.number)
+	case f.types&integer == 0:
+		e = c.and(e, c.plain(), c.not(c.whole()))
 	}
 	for _, s := range f.multiples {
 		x := s.get("multipleOf")
@@ -675,9 +679,9 @@ func (c *compiler) numberOf(f *facts) (*expr, error) {
 		if r == nil {
 			continue
 		}
-		same := c.and(c.decimals(numberRange{lo: r, hi: r}))
+		same := c.decimals(numberRange{lo: r, hi: r})
 		if !only {
-			e = c.and(e, c.decimals(numberRange{lo: new(big.Rat).SetInt64(-1 << 62)})) // without exponents
+			e = c.and(e, c.plain())
 		}
 		e = c.and(e, c.not(same))
 	}

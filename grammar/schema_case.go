@@ -93,7 +93,7 @@ func (c *compiler) negation(s, x *value, depth int) ([]*value, error) {
 			case 0:
 				rest = append(rest, "number")
 			case integer:
-				return refuse("integer")
+				rest = append(rest, "!fraction")
 			}
 			list = append(list, made(s, "type", texts(rest...)))
 		case "enum", "const":
