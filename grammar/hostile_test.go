@@ -49,6 +49,7 @@ func TestHostileGrammarsEnd(t *testing.T) {
 		"not of itself":        schema(`{"type":"object","properties":{"a":{"$ref":"#"}},"if":{"required":["a"]},"then":{"$ref":"#"},"else":{"not":{"$ref":"#/properties/a"}}}`),
 		"stars":                regex(`(((a*)*)*)*`),
 		"stars and ends":       regex(`(a|aa|aaa)*(a|b)*a(a|b){15}`),
+		"many states":          regex(`[^"]*a[^"]{2}b[^"]{14}`),
 		"counts":               regex(`((a{0,30}){0,30}b?){0,1}`),
 		"left and right":       func() (*Grammar, error) { return GBNF(v, `root ::= root root root | "a" | ""`) },
 		"brackets": func() (*Grammar, error) {

@@ -324,9 +324,9 @@ func (g *Grammar) chars(l *lexState, kind int) *depths {
 	return d
 }
 
-// least returns a number of characters, up to a limit, so that every text of that many may follow.
+// least returns a number of characters, up to a limit, so that every text of that many may follow. When the budget is spent it means nothing.
 func (g *Grammar) least(l *lexState, kind, limit int) int {
-	if limit == 0 {
+	if limit == 0 || g.budget < 0 {
 		return 0
 	}
 	d := g.chars(l, kind)
@@ -348,8 +348,8 @@ func (g *Grammar) least(l *lexState, kind, limit int) int {
 
 // most returns a number of characters, up to a limit, so that no longer text may follow.
 func (g *Grammar) most(l *lexState, kind, limit int) int {
-	if limit == 0 {
-		return 0
+	if limit == 0 || g.budget < 0 {
+		return limit
 	}
 	d := g.chars(l, kind)
 	if d.ends {
