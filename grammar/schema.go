@@ -79,7 +79,7 @@ type compiler struct {
 const (
 	maxSchemaDepth  = 1000
 	maxCases        = 2000
-	maxSteps        = 200000
+	maxSteps        = 100000
 	maxPatterns     = 4
 	maxCountedNames = 64
 )
