@@ -17,7 +17,8 @@ func BenchmarkNewVocabulary(b *testing.B) {
 // properties returns a schema of n properties of the usual kinds.
 func properties(n int, description string) string {
 	kinds := []string{`{"type":"string"%s}`, `{"type":"integer","minimum":0%s}`, `{"type":"array","items":{"type":"string"}%s}`,
-		`{"enum":["low","medium","high"]%s}`, `{"type":"object","properties":{"id":{"type":"string"},"on":{"type":"boolean"}},"required":["id"]%s}`}
+		`{"enum":["low","medium","high"]%s}`,
+		`{"type":"object","properties":{"id":{"type":"string"},"on":{"type":"boolean"}},"required":["id"]%s}`}
 	var b strings.Builder
 	b.WriteString(`{"type":"object","properties":{`)
 	for i := range n {
@@ -62,7 +63,12 @@ func BenchmarkMask(b *testing.B) {
 		name string
 		g    *Grammar
 		text string
-	}{{"string", g, `{"property_0": "ab`}, {"key", g, `{"property_0": "ab", "`}, {"integer", g, `{"property_0": "ab", "property_1": 1`}, {"pattern", p, `"ab`}} {
+	}{
+		{"string", g, `{"property_0": "ab`},
+		{"key", g, `{"property_0": "ab", "`},
+		{"integer", g, `{"property_0": "ab", "property_1": 1`},
+		{"pattern", p, `"ab`},
+	} {
 		s, ok := c.g.Start().AcceptText(c.text)
 		if !ok {
 			b.Fatal(c.text)

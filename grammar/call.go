@@ -30,6 +30,7 @@ const (
 
 // CallOptions say which calls are allowed.
 type CallOptions struct {
+	// Choice is Auto unless it is set.
 	Choice Choice
 	// Name is the one tool that may be called, if it is not empty; with Required it is called.
 	Name string
@@ -59,7 +60,9 @@ func calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 		return v.grammar(w.builder, free)
 	}
 	var open, shut, response int32
-	for text, id := range map[string]*int32{"<|tool_call>": &open, "<tool_call|>": &shut, `<|"|>`: &w.quote, "<|tool_response>": &response} {
+	for text, id := range map[string]*int32{
+		"<|tool_call>": &open, "<tool_call|>": &shut, `<|"|>`: &w.quote, "<|tool_response>": &response,
+	} {
 		var ok bool
 		if *id, ok = v.tokenizer.ID(text); !ok || v.texts[*id] != "" {
 			return nil, fmt.Errorf("%s is no special token of the vocabulary", text)

@@ -35,7 +35,8 @@ func allowed(t testing.TB, g *Grammar, text string) bool {
 }
 
 var weather = Tool{Name: "get_weather", Strict: true, Parameters: json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"},
-	"days":{"type":"integer","minimum":1,"maximum":14},"units":{"enum":["C","F"]},"tags":{"type":"array","items":{"type":"string"}}},"required":["city"]}`)}
+	"days":{"type":"integer","minimum":1,"maximum":14},"units":{"enum":["C","F"]},
+	"tags":{"type":"array","items":{"type":"string"}}},"required":["city"]}`)}
 
 func TestCalls(t *testing.T) {
 	v := small(t)
@@ -43,20 +44,25 @@ func TestCalls(t *testing.T) {
 	open := Tool{Name: "any", Parameters: json.RawMessage(`{"type":"object"}`)}
 	tools := []Tool{weather, clock, open}
 	paris := `<|tool_call>call:get_weather{city:<|"|>Paris<|"|>}<tool_call|>`
-	all := `<|tool_call>call:get_weather{city:<|"|>a "b" {c}` + "\n" + `<|"|>,days:14,units:<|"|>C<|"|>,tags:[<|"|>x<|"|>,<|"|><|"|>]}<tool_call|>`
+	all := `<|tool_call>call:get_weather{city:<|"|>a "b" {c}` + "\n" +
+		`<|"|>,days:14,units:<|"|>C<|"|>,tags:[<|"|>x<|"|>,<|"|><|"|>]}<tool_call|>`
 	now, free := `<|tool_call>call:clock{}<tool_call|>`, `<|tool_call>call:any{a:1,b_2:{c:[null,true,<|"|>s<|"|>]}}<tool_call|>`
 	for _, c := range []struct {
 		o       CallOptions
 		yes, no []string
 	}{
 		{CallOptions{}, []string{"", "Hello!", paris, "Let me see. " + paris + all + now, free, now + "<|tool_response>", all},
-			[]string{paris + "text", "text<|tool_response>", `<|tool_call>call:get_weather{}<tool_call|>`, `<|tool_call>call:nobody{}<tool_call|>`,
-				`<|tool_call>call:get_weather{city:"Paris"}<tool_call|>`, `<|tool_call>call:get_weather{city:<|"|>P<|"|>,days:15}<tool_call|>`,
-				`<|tool_call>call:get_weather{city:<|"|>P<|"|>, days:1}<tool_call|>`, `<|tool_call>call:get_weather{city:<|"|>P<|"|>,x:1}<tool_call|>`,
+			[]string{paris + "text", "text<|tool_response>",
+				`<|tool_call>call:get_weather{}<tool_call|>`, `<|tool_call>call:nobody{}<tool_call|>`,
+				`<|tool_call>call:get_weather{city:"Paris"}<tool_call|>`,
+				`<|tool_call>call:get_weather{city:<|"|>P<|"|>,days:15}<tool_call|>`,
+				`<|tool_call>call:get_weather{city:<|"|>P<|"|>, days:1}<tool_call|>`,
+				`<|tool_call>call:get_weather{city:<|"|>P<|"|>,x:1}<tool_call|>`,
 				`<|tool_call>call:clock{}`, `<|tool_call>`, `<|turn>`, `<|channel>thought` + "\n<channel|>"}},
 		{CallOptions{Single: true}, []string{"", "a" + paris}, []string{paris + now}},
 		{CallOptions{Choice: Required}, []string{paris, now + now}, []string{"", "Hello!", "Hello!" + paris}},
-		{CallOptions{Choice: Required, Name: "clock", Single: true}, []string{now, now + "<|tool_response>"}, []string{"", paris, now + now}},
+		{CallOptions{Choice: Required, Name: "clock", Single: true},
+			[]string{now, now + "<|tool_response>"}, []string{"", paris, now + now}},
 		{CallOptions{Choice: None}, []string{"", "Hello!"}, []string{paris}},
 	} {
 		g := must(Calls(v, tools, c.o))(t)
@@ -113,8 +119,10 @@ func TestRandomCallsParse(t *testing.T) {
 	var tools []Tool
 	for i := range 100 {
 		tools = append(tools, Tool{Name: fmt.Sprintf("tool_%d", i), Parameters: json.RawMessage(fmt.Sprintf(`{"type":"object","properties":{
-			"p%d":{"type":"string","maxLength":%d},"n":{"type":"integer","minimum":%d},"o":{"type":"object","properties":{"k":{"enum":["a","b",%d]}}},
-			"l":{"type":"array","items":{"type":["number","null","boolean"]},"maxItems":3},"f":{"format":"binary","x-foreign":1,"contains":{}}},
+			"p%d":{"type":"string","maxLength":%d},"n":{"type":"integer","minimum":%d},
+			"o":{"type":"object","properties":{"k":{"enum":["a","b",%d]}}},
+			"l":{"type":"array","items":{"type":["number","null","boolean"]},"maxItems":3},
+			"f":{"format":"binary","x-foreign":1,"contains":{}}},
 			"required":["p%d"]}`, i, i+1, -i, i, i))})
 	}
 	r := rand.New(rand.NewPCG(5, 6))
@@ -226,8 +234,10 @@ func TestWhatIsNoTool(t *testing.T) {
 		{Tool{Name: "a{b"}, CallOptions{}, "cannot be written"},
 		{Tool{Name: "a", Parameters: json.RawMessage(`{`)}, CallOptions{}, `tool "a": byte 1`},
 		{Tool{Name: "a", Parameters: json.RawMessage(`{"type":"array"}`)}, CallOptions{Choice: Required}, "no text is allowed"},
-		{Tool{Name: "a", Strict: true, Parameters: json.RawMessage(`{"properties":{"x":{"uniqueItems":true}}}`)}, CallOptions{}, "uniqueItems at #/properties/x"},
-		{Tool{Name: "a", Strict: true, Parameters: json.RawMessage(`{"properties":{"x:y":{}},"required":["x:y"]}`)}, CallOptions{}, "cannot be written in a call"},
+		{Tool{Name: "a", Strict: true, Parameters: json.RawMessage(`{"properties":{"x":{"uniqueItems":true}}}`)}, CallOptions{},
+			"uniqueItems at #/properties/x"},
+		{Tool{Name: "a", Strict: true, Parameters: json.RawMessage(`{"properties":{"x:y":{}},"required":["x:y"]}`)}, CallOptions{},
+			"cannot be written in a call"},
 		{Tool{Name: "a"}, CallOptions{Name: "b"}, `no tool is named "b"`},
 	} {
 		if _, err := Calls(v, []Tool{c.tool}, c.o); err == nil || !strings.Contains(err.Error(), c.want) {

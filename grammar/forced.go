@@ -13,7 +13,8 @@ func (s State) Forced() []int32 {
 	defer g.mu.Unlock()
 	text, end := g.forcedText(s.s)
 	if text == "" {
-		if r := s.s.row; r != nil && len(s.s.threads) == 0 && !r.end && len(r.tokens) > 0 && r.tokens[0].what == r.tokens[len(r.tokens)-1].what {
+		if r := s.s.row; r != nil && len(s.s.threads) == 0 && !r.end && len(r.tokens) > 0 &&
+			r.tokens[0].what == r.tokens[len(r.tokens)-1].what {
 			return []int32{r.tokens[0].what}
 		}
 		return nil

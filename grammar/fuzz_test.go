@@ -11,8 +11,10 @@ func FuzzSchema(f *testing.F) {
 	for _, c := range schemas {
 		f.Add(c.schema, "{\"a\": ", false)
 	}
-	f.Add(`{"oneOf":[{"$ref":"#"},{"not":{"$ref":"#"}}],"if":{"const":1},"then":{"required":["a"]},"dependencies":{"a":["b"],"c":{}}}`, "[", true)
-	f.Add(`{"patternProperties":{"^a":{},"b$":{}},"propertyNames":{"minLength":2},"minProperties":2,"allOf":[{"maxProperties":3}]}`, "{", true)
+	f.Add(`{"oneOf":[{"$ref":"#"},{"not":{"$ref":"#"}}],"if":{"const":1},"then":{"required":["a"]},"dependencies":{"a":["b"],"c":{}}}`,
+		"[", true)
+	f.Add(`{"patternProperties":{"^a":{},"b$":{}},"propertyNames":{"minLength":2},"minProperties":2,"allOf":[{"maxProperties":3}]}`,
+		"{", true)
 	v := small(f)
 	f.Fuzz(func(t *testing.T, schema, text string, loose bool) {
 		if len(schema) > 2000 || len(text) > 60 {

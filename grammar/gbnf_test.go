@@ -41,7 +41,8 @@ func TestGBNF(t *testing.T) {
 		name, text string
 		yes, no    string // texts, with | between them
 	}{
-		{"json", jsonGBNF, `{}|{"a":1}|{ "a": [1, {"b":null}], "c\n": "x" }|{"a":-1.5e3}`, `[]|{"a"}|{"a":01}|{"a":1,}|{"a":"` + "\n" + `"}`},
+		{"json", jsonGBNF, `{}|{"a":1}|{ "a": [1, {"b":null}], "c\n": "x" }|{"a":-1.5e3}`,
+			`[]|{"a"}|{"a":01}|{"a":1,}|{"a":"` + "\n" + `"}`},
 		{"left recursion", `root ::= root "+" [0-9] | [0-9]`, "1|1+2|1+2+3", "+|1+|12"},
 		{"mutual recursion", "root ::= a | \"x\"\na ::= \"(\" b \")\"\nb ::= root | root \",\" b", "x|(x)|(x,x)|((x),x)", "()|(x|(x,)"},
 		{"right recursion", `root ::= "ab" root | ""`, long + "|", long + "a|b"},
@@ -113,7 +114,8 @@ func TestGBNFErrorsNameThePlace(t *testing.T) {
 		"root ::= " + strings.Repeat("(", 600): "brackets nested deeper",
 		"root ::= \"\u2581\"":                  "cannot write",
 	} {
-		if _, err := GBNF(v, text); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "grammar: GBNF: ") {
+		_, err := GBNF(v, text)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "grammar: GBNF: ") {
 			t.Errorf("%.40q: %v, want %s", text, err, want)
 		}
 	}

@@ -324,7 +324,8 @@ func (g *Grammar) chars(l *lexState, kind int) *depths {
 	return d
 }
 
-// least returns a number of characters, up to a limit, so that every text of that many may follow. When the budget is spent it means nothing.
+// least returns a number of characters, up to a limit, so that every text of that many may follow. When the budget is spent it means
+// nothing.
 func (g *Grammar) least(l *lexState, kind, limit int) int {
 	if limit == 0 || g.budget < 0 {
 		return 0

@@ -152,8 +152,16 @@ const (
 )
 
 // typeNames are the types by name; !fraction is one for rewritten schemas only.
-var typeNames = map[string]types{"!fraction": fraction, "null": null, "boolean": boolean, "integer": integer, "number": integer | fraction, "string": text,
-	"array": array, "object": object}
+var typeNames = map[string]types{
+	"!fraction": fraction,
+	"null":      null,
+	"boolean":   boolean,
+	"integer":   integer,
+	"number":    integer | fraction,
+	"string":    text,
+	"array":     array,
+	"object":    object,
+}
 
 // A facts is what a list of schemas says together, in one of its cases.
 type facts struct {
@@ -787,7 +795,8 @@ func (c *compiler) write(v *value, depth int) (*body, error) {
 func (c *compiler) name(at *value, name string) (*body, error) {
 	s, err := c.content(name)
 	if err != nil || c.call && !isBare(name) {
-		return nil, &keywordError{"properties", at.pointer(), fmt.Sprintf("the key %.60q cannot be written in a call", name), ErrUnsupported}
+		why := fmt.Sprintf("the key %.60q cannot be written in a call", name)
+		return nil, &keywordError{"properties", at.pointer(), why, ErrUnsupported}
 	}
 	return c.key(c.literal(s)), nil
 }

@@ -286,7 +286,8 @@ func (c *compiler) exclusive(s, x *value) ([]*value, error) {
 			}
 			not, err := c.negate(s, x.list[j])
 			if err != nil {
-				if err := c.unsupported(s, "oneOf", fmt.Sprintf("its schemas %d and %d can hold together", min(i, j), max(i, j))); err != nil {
+				why := fmt.Sprintf("its schemas %d and %d can hold together", min(i, j), max(i, j))
+				if err := c.unsupported(s, "oneOf", why); err != nil {
 					return nil, err
 				}
 				return x.list, nil

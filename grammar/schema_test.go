@@ -13,30 +13,39 @@ var schemas = []struct {
 	yes, no []string
 }{
 	{`{"type":"object","properties":{"b":{"type":"integer"},"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`,
-		[]string{`{"a": ""}`, `{"b": 1, "a": "x\n\"é"}`}, []string{`{}`, `{"b": 1}`, `{"a": "", "b": 1}`, `{"a":""}`, `{"a": "", "c": 1}`, `{"b": 01, "a": ""}`}},
-	{`{"type":"object","properties":{"a":{"const":1}}}`, []string{`{}`, `{"a": 1}`, `{"a": 1, "x": [null, {"y": 2.5e3}]}`, `{"x": 1, "x": 2}`},
+		[]string{`{"a": ""}`, `{"b": 1, "a": "x\n\"é"}`},
+		[]string{`{}`, `{"b": 1}`, `{"a": "", "b": 1}`, `{"a":""}`, `{"a": "", "c": 1}`, `{"b": 01, "a": ""}`}},
+	{`{"type":"object","properties":{"a":{"const":1}}}`,
+		[]string{`{}`, `{"a": 1}`, `{"a": 1, "x": [null, {"y": 2.5e3}]}`, `{"x": 1, "x": 2}`},
 		[]string{`{"x": 1, "a": 1}`, `{"a": 2}`, `{"x": 1,}`}},
 	{`{"enum":["a",1,null,{"x":[true,"\\"]}]}`, []string{`"a"`, `1`, `null`, `{"x": [true, "\\"]}`}, []string{`"b"`, `true`, `{}`}},
-	{`{"enum":["a","ab","abc",1,2.5,[1],[1,1],{"k":1},{"k":"x"}],"minLength":2,"maxLength":2,"multipleOf":1,"maxItems":1,"properties":{"k":{"type":"integer"}}}`,
+	{`{"enum":["a","ab","abc",1,2.5,[1],[1,1],{"k":1},{"k":"x"}],
+		"minLength":2,"maxLength":2,"multipleOf":1,"maxItems":1,"properties":{"k":{"type":"integer"}}}`,
 		[]string{`"ab"`, `1`, `[1]`, `{"k": 1}`}, []string{`"a"`, `"abc"`, `2.5`, `[1, 1]`, `{"k": "x"}`}},
 	{`{"type":["string","null"],"minLength":2,"maxLength":3}`, []string{`"ab"`, `"é\n日"`, `null`}, []string{`"a"`, `"abcd"`, `1`}},
 	{`{"type":"string","pattern":"^a.*z$|q"}`, []string{`"az"`, `"a\"z"`, `"xqx"`}, []string{`"a"`, `"za"`}},
 	{`{"type":"string","pattern":"[\"\\\\\\t]"}`, []string{`"a\\"`, `"\t"`, `"\""`}, []string{`"a"`, `"\u0009"`}},
 	{`{"type":"array","items":{"type":"integer","minimum":-3,"exclusiveMaximum":12},"minItems":1,"maxItems":3}`,
 		[]string{`[-3]`, `[0, 11, 5]`}, []string{`[]`, `[12]`, `[-4]`, `[1, 2, 3, 4]`, `[1,2]`}},
-	{`{"prefixItems":[{"type":"integer"},{"type":"boolean"}],"items":false,"type":"array"}`, []string{`[]`, `[1]`, `[1, true]`}, []string{`[true]`, `[1, true, 2]`}},
-	{`{"$ref":"#/$defs/tree","$defs":{"tree":{"type":"object","properties":{"v":{"type":"integer"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}}},"required":["v"],"additionalProperties":false}}}`,
+	{`{"prefixItems":[{"type":"integer"},{"type":"boolean"}],"items":false,"type":"array"}`,
+		[]string{`[]`, `[1]`, `[1, true]`}, []string{`[true]`, `[1, true, 2]`}},
+	{`{"$ref":"#/$defs/tree","$defs":{"tree":{"type":"object",
+		"properties":{"v":{"type":"integer"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}}},
+		"required":["v"],"additionalProperties":false}}}`,
 		[]string{`{"v": 1}`, `{"v": 1, "kids": [{"v": 2, "kids": []}, {"v": 3}]}`}, []string{`{"kids": []}`, `{"v": 1, "kids": [{}]}`}},
 	{`{"anyOf":[{"type":"integer"},{"type":"object","properties":{"k":{"const":"x"}},"required":["k"],"additionalProperties":false}]}`,
 		[]string{`5`, `{"k": "x"}`}, []string{`{}`, `"x"`, `5.5`}},
 	{`{"oneOf":[{"type":"number","multipleOf":5},{"type":"number","multipleOf":3}]}`, nil, nil},
-	{`{"oneOf":[{"required":["a"]},{"required":["b"]}],"type":"object","properties":{"a":{"type":"null"},"b":{"type":"null"}},"additionalProperties":false}`,
+	{`{"oneOf":[{"required":["a"]},{"required":["b"]}],
+		"type":"object","properties":{"a":{"type":"null"},"b":{"type":"null"}},"additionalProperties":false}`,
 		[]string{`{"a": null}`, `{"b": null}`}, []string{`{}`, `{"a": null, "b": null}`}},
 	{`{"not":{"type":["string","object","array"]}}`, []string{`1`, `null`, `true`, `-1.5`}, []string{`""`, `[]`, `{}`}},
-	{`{"not":{"type":["integer","string","object","array","null","boolean"]}}`, []string{`1.5`, `-0.25`, `10.01`}, []string{`1`, `1.0`, `-3.00`, `true`}},
+	{`{"not":{"type":["integer","string","object","array","null","boolean"]}}`,
+		[]string{`1.5`, `-0.25`, `10.01`}, []string{`1`, `1.0`, `-3.00`, `true`}},
 	{`{"type":"number","not":{"enum":[2,2.5]}}`, []string{`1`, `2.05`, `2.51`, `-2.5`}, []string{`2`, `2.0`, `2.50`, `25e-1`}},
 	{`{"type":"string","not":{"enum":["a","b"]}}`, []string{`"c"`, `"ab"`, `""`}, []string{`"a"`, `"b"`}},
-	{`{"type":"object","properties":{"t":{"enum":["x","y"]},"v":{"type":"integer"}},"required":["t"],"additionalProperties":false,"if":{"properties":{"t":{"const":"x"}}},"then":{"required":["v"]},"else":{"properties":{"v":false}}}`,
+	{`{"type":"object","properties":{"t":{"enum":["x","y"]},"v":{"type":"integer"}},"required":["t"],"additionalProperties":false,
+		"if":{"properties":{"t":{"const":"x"}}},"then":{"required":["v"]},"else":{"properties":{"v":false}}}`,
 		[]string{`{"t": "x", "v": 1}`, `{"t": "y"}`}, []string{`{"t": "x"}`, `{"t": "y", "v": 1}`}},
 	{`{"type":"object","properties":{"a":{},"b":{"type":"integer"}},"dependentRequired":{"a":["b"]},"additionalProperties":false}`,
 		[]string{`{}`, `{"b": 1}`, `{"a": [1], "b": 1}`}, []string{`{"a": 1}`}},
@@ -44,19 +53,25 @@ var schemas = []struct {
 		[]string{`{}`, `{"x": 1, "y": "s", "xx": 3}`}, []string{`{"x": "s"}`, `{"y": 1}`}},
 	{`{"type":"object","propertyNames":{"pattern":"^[a-c]+$"},"additionalProperties":{"type":"null"},"minProperties":1,"maxProperties":2}`,
 		[]string{`{"a": null}`, `{"a": null, "cab": null}`}, []string{`{}`, `{"d": null}`, `{"a": null, "b": null, "c": null}`}},
-	{`{"type":"object","properties":{"a":{"type":"null"},"b":{"type":"null"},"c":{"type":"null"}},"additionalProperties":false,"minProperties":2,"maxProperties":2}`,
+	{`{"type":"object","properties":{"a":{"type":"null"},"b":{"type":"null"},"c":{"type":"null"}},
+		"additionalProperties":false,"minProperties":2,"maxProperties":2}`,
 		[]string{`{"a": null, "b": null}`, `{"b": null, "c": null}`}, []string{`{"a": null}`, `{"a": null, "b": null, "c": null}`}},
-	{`{"type":"array","items":{"enum":["a","b","c"]},"uniqueItems":true,"minItems":1}`, []string{`["a"]`, `["c", "a", "b"]`}, []string{`[]`, `["a", "a"]`, `["a", "b", "c", "a"]`}},
-	{`{"allOf":[{"properties":{"a":{"minimum":3}}},{"properties":{"a":{"type":"integer","maximum":5}}}],"type":"object","required":["a"],"additionalProperties":true}`,
+	{`{"type":"array","items":{"enum":["a","b","c"]},"uniqueItems":true,"minItems":1}`,
+		[]string{`["a"]`, `["c", "a", "b"]`}, []string{`[]`, `["a", "a"]`, `["a", "b", "c", "a"]`}},
+	{`{"allOf":[{"properties":{"a":{"minimum":3}}},{"properties":{"a":{"type":"integer","maximum":5}}}],
+		"type":"object","required":["a"],"additionalProperties":true}`,
 		[]string{`{"a": 3}`, `{"a": 5}`}, []string{`{"a": 2}`, `{"a": 6}`, `{}`}},
 	{`{"type":"string","format":"date"}`, []string{`"2024-02-29"`, `"2023-12-31"`}, []string{`"2023-02-29"`, `"2023-13-01"`, `"x"`}},
 	{`{"type":"number","minimum":0.5,"maximum":1}`, []string{`0.5`, `1`, `1.0`, `0.75`}, []string{`0.49`, `1.01`, `0`, `5e-1`}},
 	{`{"type":"integer","multipleOf":7,"minimum":0}`, []string{`0`, `7`, `49`, `700`}, []string{`1`, `-7`, `48`}},
 	{`true`, []string{`null`, `[1, {"a": "b"}]`}, []string{`[1,2]`, `nul`, ``}},
 	{`{"type":"string","const":"\u2581\u0001"}`, []string{`"\u2581\u0001"`}, []string{`"▁"`}},
-	{`{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"a":{"$ref":"#/definitions/n","type":"string"}},"definitions":{"n":{"type":"null"}},"additionalProperties":false}`,
+	{`{"$schema":"http://json-schema.org/draft-07/schema#",
+		"type":"object","properties":{"a":{"$ref":"#/definitions/n","type":"string"}},
+		"definitions":{"n":{"type":"null"}},"additionalProperties":false}`,
 		[]string{`{"a": null}`}, []string{`{"a": "x"}`}},
-	{`{"$schema":"http://json-schema.org/draft-04/schema#","type":"integer","minimum":1,"exclusiveMinimum":true,"maximum":3}`, []string{`2`, `3`}, []string{`1`, `4`}},
+	{`{"$schema":"http://json-schema.org/draft-04/schema#","type":"integer","minimum":1,"exclusiveMinimum":true,"maximum":3}`,
+		[]string{`2`, `3`}, []string{`1`, `4`}},
 }
 
 func TestSchemasAllowWhatTheySay(t *testing.T) {
@@ -91,9 +106,12 @@ func TestNothingIsBegunThatCannotEnd(t *testing.T) {
 		{`{"type":"string","allOf":[{"pattern":"^[ab]+c$"},{"pattern":"^[bd]"}]}`, `"ba`, `"a`},
 		{`{"type":"number","minimum":3.5,"maximum":3.75}`, `3.6`, `3.8`},
 		{`{"type":"number","minimum":10,"maximum":11,"multipleOf":0.25}`, `10.2`, `10.3`},
-		{`{"type":"object","properties":{"a":{"properties":{"b":false},"required":["b"],"type":"object"},"c":true},"additionalProperties":false}`, `{"c`, `{"a`},
+		{`{"type":"object","properties":{"a":{"properties":{"b":false},"required":["b"],"type":"object"},"c":true},
+			"additionalProperties":false}`,
+			`{"c`, `{"a`},
 		{`{"type":"array","items":{"$ref":"#"},"prefixItems":[{"type":"null"},false]}`, `[null`, `[null,`},
-		{`{"type":"object","properties":{"a":true},"additionalProperties":{"type":"null"},"propertyNames":{"enum":["a","bc"]}}`, `{"b`, `{"bd`},
+		{`{"type":"object","properties":{"a":true},"additionalProperties":{"type":"null"},"propertyNames":{"enum":["a","bc"]}}`,
+			`{"b`, `{"bd`},
 	} {
 		g, err := Schema(v, []byte(c.schema), SchemaOptions{})
 		if err != nil {
@@ -122,7 +140,8 @@ func TestMasksOfSchemasEqualBruteForce(t *testing.T) {
 
 func TestLayouts(t *testing.T) {
 	v := small(t)
-	schema := []byte(`{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"}},"b":{"type":"object"}},"required":["a","b"],"additionalProperties":false}`)
+	schema := []byte(`{"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"}},"b":{"type":"object"}},
+		"required":["a","b"],"additionalProperties":false}`)
 	for layout, want := range map[Layout]string{
 		Spaced:   `{"a": [1, 2], "b": {"x": []}}`,
 		Compact:  `{"a":[1,2],"b":{"x":[]}}`,
@@ -131,7 +150,8 @@ func TestLayouts(t *testing.T) {
 		g := must(Schema(v, schema, SchemaOptions{Layout: layout}))(t)
 		any := must(JSON(v, layout, true))(t)
 		for other := Spaced; other <= Indented; other++ {
-			texts := []string{`{"a": [1, 2], "b": {"x": []}}`, `{"a":[1,2],"b":{"x":[]}}`, "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {\n    \"x\": []\n  }\n}"}
+			texts := []string{`{"a": [1, 2], "b": {"x": []}}`, `{"a":[1,2],"b":{"x":[]}}`,
+				"{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {\n    \"x\": []\n  }\n}"}
 			for _, g := range []*Grammar{g, any} {
 				if s, _ := g.Start().AcceptText(texts[other]); s.CanEnd() != (texts[other] == want) {
 					t.Errorf("layout %d: %s can end: %v", layout, texts[other], s.CanEnd())
@@ -144,8 +164,9 @@ func TestLayouts(t *testing.T) {
 func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 	v := small(t)
 	for schema, want := range map[string]string{
-		`{"properties":{"a":{"contains":{"type":"null"}}}}`:                 "contains at #/properties/a: ",
-		`{"properties":{"a/b":{"$ref":"other.json#/x"}}}`:                   `$ref at #/properties/a~1b: "other.json#/x" is in another document`,
+		`{"properties":{"a":{"contains":{"type":"null"}}}}`: "contains at #/properties/a: ",
+		`{"properties":{"a/b":{"$ref":"other.json#/x"}}}`: `$ref at #/properties/a~1b: ` +
+			`"other.json#/x" is in another document`,
 		`{"items":{"uniqueItems":true}}`:                                    "uniqueItems at #/items: ",
 		`{"pattern":"(?=a)b"}`:                                              "pattern at #: ",
 		`{"pattern":"a\\bb"}`:                                               "pattern at #: ",

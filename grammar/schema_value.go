@@ -99,7 +99,8 @@ func (c *compiler) holdsNumber(f *facts, v *value) (bool, error) {
 		return false, nil
 	}
 	b := f.number
-	if b.lo != nil && (r.Cmp(b.lo) < 0 || r.Cmp(b.lo) == 0 && b.loOpen) || b.hi != nil && (r.Cmp(b.hi) > 0 || r.Cmp(b.hi) == 0 && b.hiOpen) {
+	if b.lo != nil && (r.Cmp(b.lo) < 0 || r.Cmp(b.lo) == 0 && b.loOpen) ||
+		b.hi != nil && (r.Cmp(b.hi) > 0 || r.Cmp(b.hi) == 0 && b.hiOpen) {
 		return false, nil
 	}
 	for _, s := range f.multiples {

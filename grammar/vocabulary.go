@@ -70,7 +70,8 @@ func NewVocabulary(t *tokenizer.Tokenizer) *Vocabulary {
 			continue
 		case kind == tokenizer.Byte:
 			text = string([]byte{hex(text[3])<<4 | hex(text[4])})
-		case kind == tokenizer.Unknown || kind == tokenizer.Control || text[0] == '<' && markup[text] || text[len(text)-1] == '>' && markup[text]:
+		case kind == tokenizer.Unknown || kind == tokenizer.Control ||
+			text[0] == '<' && markup[text] || text[len(text)-1] == '>' && markup[text]:
 			continue
 		default:
 			text = strings.ReplaceAll(text, string(space), " ")

@@ -84,7 +84,8 @@ func TestMaskTimes(t *testing.T) {
 			sum += d
 		}
 		at := func(p float64) time.Duration { return list[int(p*float64(len(list)-1))] }
-		t.Logf("%s: %d, mean %v, p50 %v, p90 %v, p99 %v, p99.9 %v, max %v", name, len(list), sum/time.Duration(len(list)), at(.5), at(.9), at(.99), at(.999), at(1))
+		t.Logf("%s: %d, mean %v, p50 %v, p90 %v, p99 %v, p99.9 %v, max %v", name, len(list),
+			sum/time.Duration(len(list)), at(.5), at(.9), at(.99), at(.999), at(1))
 	}
 	t.Log("slow:\n", strings.Join(slow, "\n"))
 }

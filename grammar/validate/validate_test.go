@@ -252,7 +252,8 @@ func TestTheSuiteIsAcceptedAsItSays(t *testing.T) {
 			compiled++
 			for _, test := range group.Tests {
 				if got := g != nil && accepts(g, test.Data); got != test.Valid {
-					t.Errorf("%s: %s: %s: %s is accepted: %v, schema %s", group.File, group.Description, test.Description, test.Data, got, group.Schema)
+					t.Errorf("%s: %s: %s: %s is accepted: %v, schema %s",
+						group.File, group.Description, test.Description, test.Data, got, group.Schema)
 				} else {
 					right++
 				}
