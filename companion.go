@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/gogemma/gemma4/gguf"
@@ -155,14 +154,15 @@ func (k companionKind) beside(paths []string, m *model.Config) (found []companio
 	entries, _ := os.ReadDir(folder) // whoever cannot list it can still open the model
 	own := map[string]bool{}
 	for _, path := range paths {
-		own[whole(filepath.Base(path))] = true
+		file, _ := partOf(filepath.Base(path))
+		own[file] = true
 	}
 	fits := 0
 	for _, e := range entries {
 		name := e.Name()
 		lower := strings.ToLower(name)
-		part := parts.FindStringSubmatch(name)
-		if e.IsDir() || filepath.Ext(lower) != ".gguf" || !k.named(lower) || own[whole(name)] || part != nil && part[1] != "00001" {
+		file, number := partOf(name)
+		if e.IsDir() || filepath.Ext(lower) != ".gguf" || !k.named(lower) || own[file] || number != 1 {
 			continue
 		}
 		path := filepath.Join(folder, name)
@@ -185,8 +185,12 @@ func (k companionKind) beside(paths []string, m *model.Config) (found []companio
 
 var errSeveral = errors.New("several beside the model fit it: Loader has a field that names one")
 
-// parts matches the end of the name of a split file's part.
-var parts = regexp.MustCompile(`-(\d{5})-of-(\d{5})\.gguf$`)
-
-// whole returns a name that all parts of a split file have in common.
-func whole(name string) string { return parts.ReplaceAllString(name, "-of-$2.gguf") }
+// partOf returns what the names of all parts of a split file have in common, and which of them this is; the name itself and 1 for another
+// file.
+func partOf(name string) (file string, number int) {
+	prefix, number, count, ok := gguf.ParsePartName(name)
+	if !ok {
+		return name, 1
+	}
+	return fmt.Sprintf("%s-of-%d", prefix, count), number
+}

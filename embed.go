@@ -37,19 +37,11 @@ func (s *Session) Embed(ctx context.Context, ids []int32) ([]float32, error) {
 	width := s.m.graph.Width
 	sum := make([]float64, width)
 	c := &model.Chunk{Sequence: f.seq, Input: []Input{{Tokens: ids}}, Want: func(int) bool { return true }, NoLogits: true}
-	at, trace := f.seq.Len(), s.options.Trace
-	began := trace.prefilling()
-	c.Done = func() error {
+	if err := s.prefill(ctx, c, func(int) {
 		for i, h := range c.Hidden {
 			sum[i%width] += float64(h)
 		}
-		n, done := f.seq.Len(), f.seq.Len()-s.seq.Len()
-		trace.prefilled(began, n-at, n, len(ids)-done)
-		err := s.progress(done, len(ids))
-		at, began = n, trace.prefilling()
-		return err
-	}
-	if err := s.inPass(func(p *model.Pass) error { return wrap(p.Read(ctx, c)) }); err != nil {
+	}); err != nil {
 		return nil, err
 	}
 	mean := make([]float32, width)

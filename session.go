@@ -399,8 +399,6 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 
 // append takes a prompt through the graph. If yield is set, it is given the logits of the positions that are wanted.
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
-	first := s.seq.Len()
-	at, trace := first, s.options.Trace
 	all := s.m.graph.Identities(s.ids, in...) // what is new lies beyond what readers see
 	var last []float32                        // logits of the running step, in the pass's memory
 	c := &model.Chunk{Sequence: s.seq, Input: in, Want: want}
@@ -410,16 +408,25 @@ func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, y
 			return yield(pos, logits)
 		}
 	}
-	began := trace.prefilling()
-	c.Done = func() error {
+	return s.prefill(ctx, c, func(n int) {
 		if yield == nil {
 			last = c.Logits
 		}
-		n := s.seq.Len()
 		s.commit(all[:n], last)
 		last = nil
-		trace.prefilled(began, n-at, n, len(all)-n)
-		err := s.progress(n-first, len(all)-first)
+	})
+}
+
+// prefill takes a prompt through the graph, for this session's sequence or a fork's. After each part of it that counts, done is called with
+// the length of the text, and then whoever follows the session is told.
+func (s *Session) prefill(ctx context.Context, c *model.Chunk, done func(n int)) error {
+	first, total, trace := c.Sequence.Len(), s.m.graph.Positions(c.Input...), s.options.Trace
+	at, began := first, trace.prefilling()
+	c.Done = func() error {
+		n := c.Sequence.Len()
+		done(n)
+		trace.prefilled(began, n-at, n, first+total-n)
+		err := s.progress(n-first, total)
 		at, began = n, trace.prefilling()
 		return err
 	}

@@ -47,7 +47,7 @@ func (f *File) addSiblings() error {
 	if err != nil || count == 1 {
 		return err
 	}
-	prefix, of, ok := parsePartName(first.name)
+	prefix, _, of, ok := ParsePartName(first.name)
 	if !ok {
 		return first.errorf("is part %d of %d, expected a name that ends in %s, or all parts for OpenParts",
 			no+1, count, partName("", no, count))
@@ -141,19 +141,19 @@ func partName(prefix string, no, count int) string {
 	return fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, no+1, count)
 }
 
-// parsePartName returns what partName made the path of.
-func parsePartName(path string) (prefix string, count int, ok bool) {
+// ParsePartName takes the path of a part of a split file apart, PREFIX-00001-of-00003.gguf being part 1 of 3. ok is false for others.
+func ParsePartName(path string) (prefix string, number, count int, ok bool) {
 	const tail = len("-00001-of-00003.gguf")
 	cut := len(path) - tail
 	if len(filepath.Base(path)) < tail {
-		return "", 0, false
+		return "", 0, 0, false
 	}
 	fields := strings.Split(strings.TrimSuffix(path[cut:], ".gguf"), "-")
 	if len(fields) != 4 {
-		return "", 0, false
+		return "", 0, 0, false
 	}
-	number, _ := strconv.Atoi(fields[1])
+	number, _ = strconv.Atoi(fields[1])
 	count, _ = strconv.Atoi(fields[3])
 	prefix = path[:cut]
-	return prefix, count, partName(prefix, number-1, count) == path
+	return prefix, number, count, partName(prefix, number-1, count) == path
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gogemma/gemma4/gguf"
 )
@@ -181,14 +182,15 @@ func isModel(m *gguf.Metadata) error {
 	switch arch {
 	case "clip":
 		hint = "this is the image and sound part (mmproj), which goes beside the model; open the text model's own file"
-	case "gemma4-assistant", "gemma4_assistant", "gemma4_mtp":
-		hint = "this is a drafter, which goes beside the model that it drafts for; open that model's file"
 	case fileArchitecture:
 		hint = "this is a saved session; open its model and restore it"
 	case "controlvector":
 		hint = "this is a control vector, which goes beside a model; open the model"
 	case "gemma", "gemma2", "gemma3", "gemma3n", "gemma-embedding":
 		hint = "an older Gemma, whose graph is another; look for a file of Gemma 4"
+	}
+	if slices.Contains(drafters, arch) {
+		hint = "this is a drafter, which goes beside the model that it drafts for; open that model's file"
 	}
 	return fmt.Errorf("general.architecture is %.40q, this package runs \"gemma4\" (%s)", arch, hint)
 }

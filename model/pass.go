@@ -344,10 +344,10 @@ func (p *Pass) end() {
 	for _, c := range p.chunks {
 		c.Sequence.settle()
 	}
+	clear(p.positions[:min(len(p.taken), cap(p.positions))]) // forward has copied them, if it has begun
 	clear(p.chunks)
 	clear(p.taken)
 	p.chunks, p.taken, p.busy = p.chunks[:0], p.taken[:0], false
-	clear(p.positions[:cap(p.positions)])
 	clear(p.attn.tiles[:cap(p.attn.tiles)])
 }
 
