@@ -45,10 +45,15 @@ func readCall(raw string, markers []int, closed bool) (*Call, error) {
 	}
 	c := &callReader{raw: raw, pos: len(callOpen), markers: markers}
 	call, err := c.call()
-	if err == nil {
-		return call, nil
+	if err != nil {
+		if call, err = mendCall(raw, markers, closed); err != nil {
+			return nil, err
+		}
 	}
-	return mendCall(raw, markers, closed)
+	if _, err := decodeObject(call.Arguments); err != nil { // numbers without end
+		return nil, &CallError{Offset: 0, Expected: "arguments within bounds", Found: err.Error()}
+	}
+	return call, nil
 }
 
 func (c *callReader) call() (*Call, error) {

@@ -32,9 +32,6 @@ func mendCall(raw string, markers []int, closed bool) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := decodeObject(call.Arguments); err != nil { // numbers without end
-		return nil, &CallError{Offset: 0, Expected: "arguments within bounds", Found: err.Error()}
-	}
 	call.Mended = true
 	return call, nil
 }

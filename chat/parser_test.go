@@ -187,6 +187,26 @@ func TestMalformedCallsAreTextWithAnError(t *testing.T) {
 	}
 }
 
+// A conversation never gets stuck on its own answer: what comes out as a call, as written or mended, goes into the next prompt.
+func TestNumbersOfCallsStayWithinWhatRenderTakes(t *testing.T) {
+	for _, form := range []string{"call:f{a:%s}", "call:f{a:[{b:%s}]}", "call:f{ a: %s }", `{"name":"f","arguments":{"a":%s}}`} {
+		for _, digits := range []int{maxDigits, maxDigits + 1, 1500} {
+			text := callOpen + fmt.Sprintf(form, strings.Repeat("1", digits)) + callClose
+			events := ParseText(text, nil)
+			c := Conversation{Messages: []Message{{Role: "user"}, Answer(events), {Role: "user"}}}
+			if _, err := Builtin().Render(t.Context(), c, nil); err != nil {
+				t.Errorf("%s, %d digits: the next prompt: %v", form, digits, err)
+			}
+			e := events[0]
+			var where *CallError
+			switch good := digits <= maxDigits; {
+			case len(events) != 1, good != (e.Kind == ToolCall && e.Err == nil), !good && !(errors.As(e.Err, &where) && e.Text == text):
+				t.Errorf("%s, %d digits: %d events, first of kind %v, error %v", form, digits, len(events), e.Kind, e.Err)
+			}
+		}
+	}
+}
+
 // A string that is never closed takes the markers behind it for text, until it is clear that they are none.
 func TestOpenStringsLoseNothing(t *testing.T) {
 	const broken, end = `<|tool_call>call:f{a:<|"|>x`, `<tool_call|>`
