@@ -13,7 +13,8 @@ type input struct {
 
 // newInput checks a conversation and fits it to a template.
 func newInput(c Conversation, knows knowledge) (*input, error) {
-	if err := c.Validate(); err != nil {
+	variables, err := c.check()
+	if err != nil {
 		return nil, err
 	}
 	messages, err := attach(c.Messages)
@@ -26,8 +27,7 @@ func newInput(c Conversation, knows knowledge) (*input, error) {
 	if !knows.systemParts && messages[0].system() && len(messages[0].Parts) > 0 {
 		messages[0] = messages[0].joined()
 	}
-	variables, err := c.variables()
-	return &input{messages, c.Tools, variables, c.Thinking, !c.NoGenerationPrompt}, err
+	return &input{messages, c.Tools, variables, c.Thinking, !c.NoGenerationPrompt}, nil
 }
 
 // joined returns the message with the text of its parts as content, joined as templates join them: each trimmed.

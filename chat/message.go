@@ -332,21 +332,26 @@ func (c Call) arguments() json.RawMessage {
 // Validate reports the first message, tool or variable that no template could render faithfully. [Template.Render] begins with it, and then
 // checks that responses of tools belong to calls.
 func (c Conversation) Validate() error {
+	_, err := c.check()
+	return err
+}
+
+// check is Validate, and returns the values of Variables.
+func (c Conversation) check() (object, error) {
 	if len(c.Messages) == 0 {
-		return errors.New("chat: conversation: no messages, expected at least one")
+		return nil, errors.New("chat: conversation: no messages, expected at least one")
 	}
 	for i, m := range c.Messages {
 		if err := m.validate(); err != nil {
-			return fmt.Errorf("chat: message %d: %w", i, err)
+			return nil, fmt.Errorf("chat: message %d: %w", i, err)
 		}
 	}
 	for i, t := range c.Tools {
 		if err := t.validate(); err != nil {
-			return fmt.Errorf("chat: tool %d: %w", i, err)
+			return nil, fmt.Errorf("chat: tool %d: %w", i, err)
 		}
 	}
-	_, err := c.variables()
-	return err
+	return c.variables()
 }
 
 func (m Message) validate() error {
