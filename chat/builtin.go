@@ -143,11 +143,11 @@ func (w *writer) exchange(x, before, after exchange) {
 	for _, c := range x.ToolCalls {
 		w.markup(callOpen, "call:")
 		w.text(c.Name)
-		w.object(w.decodeObject(c.arguments()), false)
+		w.json(decoded(c.arguments()), false)
 		w.markup(callClose)
 	}
 	for _, r := range x.ToolResponses {
-		w.response(r.Name, w.decode(r.Response))
+		w.response(r.Name, decoded(r.Response))
 	}
 	for _, m := range x.responses {
 		w.toolMessage(m)

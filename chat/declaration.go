@@ -15,7 +15,7 @@ func (w *writer) declaration(t Tool) {
 	w.text(t.Name)
 	w.markup("{description:")
 	w.quoted(t.Description)
-	if s := w.decodeObject(t.Parameters); len(s) > 0 {
+	if s, _ := decoded(t.Parameters).(object); len(s) > 0 {
 		w.markup(",parameters:{")
 		if v := value(s, "properties"); truth(v) {
 			o, ok := v.(object)
@@ -33,7 +33,7 @@ func (w *writer) declaration(t Tool) {
 		}
 	}
 	if len(t.Response) > 0 {
-		s := w.decodeObject(t.Response)
+		s, _ := decoded(t.Response).(object)
 		w.markup(",response:{")
 		w.description(s)
 		if hasType(s, "OBJECT") {

@@ -43,6 +43,12 @@ func decodeJSON(data []byte) (any, error) {
 	return r.value(0)
 }
 
+// decoded reads JSON that Validate has taken; nothing is nil.
+func decoded(data []byte) any {
+	v, _ := decodeJSON(data)
+	return v
+}
+
 // jsonReader reads JSON that is valid.
 type jsonReader struct{ rest []byte }
 

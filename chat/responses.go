@@ -81,9 +81,7 @@ func match(calls []Call, responses []Message) (identified []Call, at int, err er
 			a.ToolCallID, a.Name = identified[i].ID, identified[i].Name
 		}
 		if a.Response = bytes.TrimSpace(a.Response); len(a.Response) > 0 && a.Response[0] == '"' {
-			if err := json.Unmarshal(a.Response, &a.Content); err != nil {
-				return nil, at, err
-			}
+			a.Content, _ = decoded(a.Response).(string)
 			a.Response = nil
 		}
 	}

@@ -79,11 +79,7 @@ func (t *Template) Render(ctx context.Context, c Conversation, markup []string) 
 
 // run runs a program. literal are those characters of the conversation that occur in markup.
 func (t *Template) run(ctx context.Context, in *input, markup []string) (string, []span, error) {
-	variables, err := in.values()
-	if err != nil {
-		return "", nil, err
-	}
-	text, places, err := t.program.Run(ctx, variables, strings.Join(markup, ""))
+	text, places, err := t.program.Run(ctx, in.values(), strings.Join(markup, ""))
 	literal := make([]span, len(places))
 	for i, at := range places {
 		literal[i] = span{at, at + 1}

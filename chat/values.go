@@ -1,33 +1,24 @@
 package chat
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/gogemma/gemma4/internal/jinja"
 )
 
 // values makes the variables of a template: those of the conversation's own choice, and those of every conversation.
-func (in *input) values() (object, error) {
+func (in *input) values() object {
 	all := slices.Clone(in.variables)
 	var messages []any
 	for _, m := range in.messages {
-		o, err := m.object()
-		if err != nil {
-			return nil, fmt.Errorf("message of role %s: %w", m.Role, err)
-		}
-		messages = append(messages, o)
+		messages = append(messages, m.object())
 	}
 	all.Put("messages", messages)
 	var tools any // none without
 	if len(in.tools) > 0 {
 		var list []any
-		for i, t := range in.tools {
-			o, err := t.object()
-			if err != nil {
-				return nil, fmt.Errorf("tool %d: %w", i, err)
-			}
-			list = append(list, o)
+		for _, t := range in.tools {
+			list = append(list, t.object())
 		}
 		tools = list
 	}
@@ -36,12 +27,12 @@ func (in *input) values() (object, error) {
 	all.Put("enable_thinking", in.thinking)
 	all.Put("bos_token", jinja.Safe(bos))
 	all.Put("eos_token", jinja.Safe(eos))
-	return all, nil
+	return all
 }
 
 // object makes the value of a message. Empty fields are left out, but content is always there. Roles and the types of parts
 // are the program's own words.
-func (m Message) object() (object, error) {
+func (m Message) object() object {
 	var content any = m.Content
 	if len(m.Parts) > 0 {
 		var parts []any
@@ -66,13 +57,9 @@ func (m Message) object() (object, error) {
 	if len(m.ToolCalls) > 0 {
 		var calls []any
 		for _, c := range m.ToolCalls {
-			arguments, err := decodeObject(c.arguments())
-			if err != nil {
-				return nil, err
-			}
 			var function, call object
 			function.Put("name", c.Name)
-			function.Put("arguments", arguments)
+			function.Put("arguments", decoded(c.arguments()))
 			if c.ID != "" {
 				call.Put("id", c.ID)
 			}
@@ -85,13 +72,9 @@ func (m Message) object() (object, error) {
 	if len(m.ToolResponses) > 0 {
 		var responses []any
 		for _, r := range m.ToolResponses {
-			v, err := decodeJSON(r.Response)
-			if err != nil {
-				return nil, err
-			}
 			var response object
 			response.Put("name", r.Name)
-			response.Put("response", v)
+			response.Put("response", decoded(r.Response))
 			responses = append(responses, response)
 		}
 		d.Put("tool_responses", responses)
@@ -102,29 +85,21 @@ func (m Message) object() (object, error) {
 	if m.Name != "" {
 		d.Put("name", m.Name)
 	}
-	return d, nil
+	return d
 }
 
 // object makes the value of a tool.
-func (t Tool) object() (object, error) {
+func (t Tool) object() object {
 	var function, d object
 	function.Put("name", t.Name)
 	function.Put("description", t.Description)
 	if len(t.Parameters) > 0 {
-		parameters, err := decodeObject(t.Parameters)
-		if err != nil {
-			return nil, err
-		}
-		function.Put("parameters", parameters)
+		function.Put("parameters", decoded(t.Parameters))
 	}
 	if len(t.Response) > 0 {
-		response, err := decodeObject(t.Response)
-		if err != nil {
-			return nil, err
-		}
-		function.Put("response", response)
+		function.Put("response", decoded(t.Response))
 	}
 	d.Put("type", "function")
 	d.Put("function", function)
-	return d, nil
+	return d
 }

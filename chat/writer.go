@@ -36,36 +36,11 @@ func (w *writer) text(s string) {
 	w.literal = append(w.literal, span{from, len(w.b)})
 }
 
-// fail keeps the error that a value is of another type than expected.
+// fail keeps the error, if it is the first, that a value is of another type than expected.
 func (w *writer) fail(field string, v any, expected string) {
-	w.keep(fmt.Errorf("%s: a JSON %s, expected %s", field, kindOf(v), expected))
-}
-
-func (w *writer) keep(err error) {
 	if w.err == nil {
-		w.err = err
+		w.err = fmt.Errorf("%s: a JSON %s, expected %s", field, kindOf(v), expected)
 	}
-}
-
-// decode reads a value of JSON.
-func (w *writer) decode(data []byte) any {
-	v, err := decodeJSON(data)
-	if err != nil {
-		w.keep(err)
-	}
-	return v
-}
-
-// decodeObject reads an object of JSON; nothing is an empty one.
-func (w *writer) decodeObject(data []byte) object {
-	if len(data) == 0 {
-		return nil
-	}
-	o, err := decodeObject(data)
-	if err != nil {
-		w.keep(err)
-	}
-	return o
 }
 
 // places returns where in a prompt the tokenizer must begin no token of markup: where text of the conversation has a character with
