@@ -103,6 +103,9 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	if err := o.check(m); err != nil {
 		return nil, err
 	}
+	if err := o.conversation([]chat.Message{{Role: "user"}}).Validate(); err != nil {
+		return nil, fmt.Errorf("gemma4: %w", err)
+	}
 	if _, err := o.template(m); err != nil {
 		return nil, err
 	}
@@ -119,7 +122,7 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	return c, nil
 }
 
-// check reports the first option that makes no sense in any conversation with the model.
+// check reports the first option that makes no sense in any answer of the model. What goes into the prompt is the template's to check.
 func (o ChatOptions) check(m *Model) error {
 	if err := o.Full.check(); err != nil {
 		return err
@@ -131,9 +134,6 @@ func (o ChatOptions) check(m *Model) error {
 		return err
 	}
 	if err := m.sampling.With(o.Sampling).Validate(m.graph.Vocabulary); err != nil {
-		return fmt.Errorf("gemma4: %w", err)
-	}
-	if err := o.conversation([]chat.Message{{Role: "user"}}).Validate(); err != nil {
 		return fmt.Errorf("gemma4: %w", err)
 	}
 	return nil
