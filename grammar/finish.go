@@ -62,7 +62,7 @@ func (g *Grammar) cost(s *state) int32 {
 	for _, t := range s.threads {
 		for _, x := range t.lex.lexemes {
 			within := g.spelled(x.e)
-			for _, to := range t.from.reaches(x.term) {
+			for _, to := range reaches(t.from.terms, x.term) {
 				least = min(least, within+g.costOf(to.item))
 			}
 		}
@@ -108,7 +108,7 @@ func (g *Grammar) costAfter(r *row, rule int32) int32 {
 			if c.from != r {
 				outer[i] = g.costAfter(c.from, g.net.nodes[c.node].rule)
 			}
-			r.costs[c.rule] = never
+			r.costs[c.what] = never
 		}
 		for changed := true; changed; {
 			changed = false
@@ -119,8 +119,8 @@ func (g *Grammar) costAfter(r *row, rule int32) int32 {
 				} else if c.from == r {
 					after = r.costs[of]
 				}
-				if cost := g.toEnd(c.item) + after; cost < r.costs[c.rule] {
-					r.costs[c.rule], changed = cost, true
+				if cost := g.toEnd(c.item) + after; cost < r.costs[c.what] {
+					r.costs[c.what], changed = cost, true
 				}
 			}
 		}

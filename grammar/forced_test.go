@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,5 +40,24 @@ func TestForcedTokensHaveNoAlternative(t *testing.T) {
 			t.Errorf("%s: forced %q, want %q", c.expression, got.String(), c.want)
 		}
 		t.Logf("%s: %q", c.expression, got.String())
+	}
+}
+
+func TestForcedMarkerHasNoAlternative(t *testing.T) {
+	v := small(t)
+	for _, c := range []struct {
+		rules string
+		want  int
+	}{
+		{`root ::= <|tool_call> "x" | <|channel> | <|tool_call> "y"`, 0},
+		{`root ::= <|tool_call> "x" | <|tool_call> "y"`, 1},
+		{`root ::= <|tool_call>`, 1},
+		{`root ::= <|tool_call> | "x"`, 0},
+		{`root ::= <|tool_call>?`, 0},
+	} {
+		s := must(GBNF(v, c.rules))(t).Start()
+		if ids := s.Forced(); len(ids) != c.want || c.want == 1 && !slices.Equal(ids, slices.Collect(s.Mask().All)) {
+			t.Errorf("%s: forced %v, allowed %v", c.rules, ids, slices.Collect(s.Mask().All))
+		}
 	}
 }

@@ -15,10 +15,10 @@ type item struct {
 	from    *row
 }
 
-// A row is a set of items, with what they expect.
+// A row is a set of items, with what they expect. Its lists are sorted.
 type row struct {
 	id     uint64
-	calls  []call // by rule
+	calls  []reach // where to go on after rules that begin here
 	terms  []reach
 	tokens []reach
 	begin  *lexState // of the terminals
@@ -26,13 +26,7 @@ type row struct {
 	costs  map[int32]int32
 }
 
-// A call waits for a rule that begins at its row, to go on with its own.
-type call struct {
-	rule int32
-	item
-}
-
-// A reach is where a terminal or special token leads.
+// A reach is where a terminal, special token or rule leads.
 type reach struct {
 	what int32
 	item
@@ -96,7 +90,7 @@ func (g *Grammar) row(kernel []item, self *row) *row {
 			if n.rule == g.net.root {
 				r.end = true
 			}
-			for _, c := range x.from.callsOf(n.rule) {
+			for _, c := range reaches(x.from.calls, n.rule) {
 				add(c.item)
 			}
 			continue
@@ -127,7 +121,7 @@ func (g *Grammar) row(kernel []item, self *row) *row {
 			r.tokens = append(r.tokens, reach{t.token, item{t.to, x.n, x.from}})
 		}
 		for _, c := range n.calls {
-			r.calls = append(r.calls, call{c.rule, item{c.to, x.n, x.from}})
+			r.calls = append(r.calls, reach{c.rule, item{c.to, x.n, x.from}})
 			add(item{g.net.start[c.rule], 0, r})
 			if g.net.nullable[c.rule] {
 				add(item{c.to, x.n, x.from})
@@ -169,13 +163,9 @@ func (g *Grammar) internRow(r *row, items []item) *row {
 		g.lastID++
 		r.id = g.lastID
 	}
-	slices.SortFunc(r.calls, func(a, b call) int {
-		if a.rule != b.rule {
-			return int(a.rule) - int(b.rule)
-		}
-		return compareItems(a.item, b.item)
-	})
-	slices.SortFunc(r.terms, compareReach)
+	for _, list := range [][]reach{r.calls, r.terms, r.tokens} {
+		slices.SortFunc(list, compareReach)
+	}
 	var terms []termEdge
 	for i, t := range r.terms {
 		if i == 0 || t.what != r.terms[i-1].what {
@@ -210,23 +200,14 @@ func compareReach(a, b reach) int {
 	return compareItems(a.item, b.item)
 }
 
-func (r *row) callsOf(rule int32) []call {
-	i, _ := slices.BinarySearchFunc(r.calls, rule, func(c call, rule int32) int { return int(c.rule) - int(rule) })
+// reaches returns those of a row's list that one terminal, special token or rule leads to.
+func reaches(list []reach, what int32) []reach {
+	i, _ := slices.BinarySearchFunc(list, what, func(x reach, what int32) int { return int(x.what) - int(what) })
 	j := i
-	for j < len(r.calls) && r.calls[j].rule == rule {
+	for j < len(list) && list[j].what == what {
 		j++
 	}
-	return r.calls[i:j]
-}
-
-// reaches returns those of a terminal.
-func (r *row) reaches(term int32) []reach {
-	i, _ := slices.BinarySearchFunc(r.terms, term, func(x reach, term int32) int { return int(x.what) - int(term) })
-	j := i
-	for j < len(r.terms) && r.terms[j].what == term {
-		j++
-	}
-	return r.terms[i:j]
+	return list[i:j]
 }
 
 // first returns the state before any text.
@@ -305,7 +286,7 @@ func (g *Grammar) next(s *state, class uint8) *state {
 			threads = append(threads, thread{step.to, t.from})
 		}
 		for _, term := range step.ends {
-			for _, x := range t.from.reaches(term) {
+			for _, x := range reaches(t.from.terms, term) {
 				kernel = append(kernel, x.item)
 			}
 		}
@@ -332,10 +313,8 @@ func (g *Grammar) after(kernel []item) *row {
 func (g *Grammar) accept(s *state, token int32) *state {
 	var kernel []item
 	if s.row != nil {
-		for _, x := range s.row.tokens {
-			if x.what == token {
-				kernel = append(kernel, x.item)
-			}
+		for _, x := range reaches(s.row.tokens, token) {
+			kernel = append(kernel, x.item)
 		}
 	}
 	return g.state(nil, g.after(kernel))
