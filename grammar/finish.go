@@ -188,13 +188,13 @@ func (g *Grammar) price() {
 			}
 		}
 		for _, t := range n.terms {
-			cost = min(cost, g.spelled(g.net.terms[t.term])+g.costs[t.to])
+			cost = min(cost, g.spelled(g.net.terms[t.what])+g.costs[t.to])
 		}
 		for _, t := range n.tokens {
 			cost = min(cost, 1+g.costs[t.to])
 		}
 		for _, c := range n.calls {
-			cost = min(cost, g.costs[g.net.start[c.rule]]+g.costs[c.to])
+			cost = min(cost, g.costs[g.net.start[c.what]]+g.costs[c.to])
 		}
 		if cost >= g.costs[i] {
 			return false

@@ -47,10 +47,10 @@ func (g *Grammar) lexState(lexemes []lexeme) *lexState {
 }
 
 // lexBegin returns the lexer's state where these terminals are expected.
-func (g *Grammar) lexBegin(terms []termEdge) *lexState {
+func (g *Grammar) lexBegin(terms []int32) *lexState {
 	var lexemes []lexeme
 	for _, t := range terms {
-		lexemes = append(lexemes, lexeme{t.term, g.net.terms[t.term]})
+		lexemes = append(lexemes, lexeme{t, g.net.terms[t]})
 	}
 	return g.lexState(lexemes)
 }

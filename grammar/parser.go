@@ -115,15 +115,15 @@ func (g *Grammar) row(kernel []item, self *row) *row {
 			add(item{to, x.n, x.from})
 		}
 		for _, t := range n.terms {
-			r.terms = append(r.terms, reach{t.term, item{t.to, x.n, x.from}})
+			r.terms = append(r.terms, reach{t.what, item{t.to, x.n, x.from}})
 		}
 		for _, t := range n.tokens {
-			r.tokens = append(r.tokens, reach{t.token, item{t.to, x.n, x.from}})
+			r.tokens = append(r.tokens, reach{t.what, item{t.to, x.n, x.from}})
 		}
 		for _, c := range n.calls {
-			r.calls = append(r.calls, reach{c.rule, item{c.to, x.n, x.from}})
-			add(item{g.net.start[c.rule], 0, r})
-			if g.net.nullable[c.rule] {
+			r.calls = append(r.calls, reach{c.what, item{c.to, x.n, x.from}})
+			add(item{g.net.start[c.what], 0, r})
+			if g.net.nullable[c.what] {
 				add(item{c.to, x.n, x.from})
 			}
 		}
@@ -166,10 +166,10 @@ func (g *Grammar) internRow(r *row, items []item) *row {
 	for _, list := range [][]reach{r.calls, r.terms, r.tokens} {
 		slices.SortFunc(list, compareReach)
 	}
-	var terms []termEdge
+	var terms []int32
 	for i, t := range r.terms {
 		if i == 0 || t.what != r.terms[i-1].what {
-			terms = append(terms, termEdge{term: t.what})
+			terms = append(terms, t.what)
 		}
 	}
 	if len(terms) > 0 {

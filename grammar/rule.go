@@ -70,14 +70,13 @@ type node struct {
 	min    int32
 	max    int32 // < 0 is no bound
 	eps    []int32
-	terms  []termEdge
-	calls  []callEdge
-	tokens []tokenEdge
+	terms  []arc
+	calls  []arc
+	tokens []arc
 }
 
-type termEdge struct{ term, to int32 }
-type callEdge struct{ rule, to int32 }
-type tokenEdge struct{ token, to int32 }
+// An arc leads to another node of a rule by a terminal, special token or rule.
+type arc struct{ what, to int32 }
 
 // A network is a grammar ready to be parsed with: rules as automata over terminals, special tokens and rules.
 type network struct {
@@ -158,9 +157,9 @@ func (b *builder) prune() {
 			return x.min == 0 || live[x.eps[0]]
 		}
 		return slices.ContainsFunc(x.eps, func(to int32) bool { return live[to] }) ||
-			slices.ContainsFunc(x.terms, func(t termEdge) bool { return live[t.to] && b.isAlive(n.terms[t.term]) }) ||
-			slices.ContainsFunc(x.tokens, func(t tokenEdge) bool { return live[t.to] }) ||
-			slices.ContainsFunc(x.calls, func(c callEdge) bool { return live[c.to] && live[n.start[c.rule]] })
+			slices.ContainsFunc(x.terms, func(t arc) bool { return live[t.to] && b.isAlive(n.terms[t.what]) }) ||
+			slices.ContainsFunc(x.tokens, func(t arc) bool { return live[t.to] }) ||
+			slices.ContainsFunc(x.calls, func(c arc) bool { return live[c.to] && live[n.start[c.what]] })
 	}
 	alternate(len(n.nodes), func(i int) bool {
 		if live[i] || !leads(&n.nodes[i]) {
@@ -179,9 +178,9 @@ func (b *builder) prune() {
 			continue
 		}
 		x.eps = slices.DeleteFunc(x.eps, func(to int32) bool { return !live[to] })
-		x.terms = slices.DeleteFunc(x.terms, func(t termEdge) bool { return !live[t.to] || !b.isAlive(n.terms[t.term]) })
-		x.tokens = slices.DeleteFunc(x.tokens, func(t tokenEdge) bool { return !live[t.to] })
-		x.calls = slices.DeleteFunc(x.calls, func(c callEdge) bool { return !live[c.to] || !live[n.start[c.rule]] })
+		x.terms = slices.DeleteFunc(x.terms, func(t arc) bool { return !live[t.to] || !b.isAlive(n.terms[t.what]) })
+		x.tokens = slices.DeleteFunc(x.tokens, func(t arc) bool { return !live[t.to] })
+		x.calls = slices.DeleteFunc(x.calls, func(c arc) bool { return !live[c.to] || !live[n.start[c.what]] })
 	}
 }
 
@@ -285,19 +284,19 @@ func (b *builder) enter(x *body, rule, to int32) int32 {
 		case b.none:
 			n = b.node(node{rule: rule})
 		default:
-			n = b.node(node{rule: rule, terms: []termEdge{{b.terminal(x.e), to}}})
+			n = b.node(node{rule: rule, terms: []arc{{b.terminal(x.e), to}}})
 			if x.e.nullable {
 				b.net.nodes[n].eps = []int32{to}
 			}
 		}
 	case bodyToken:
-		n = b.node(node{rule: rule, tokens: []tokenEdge{{x.token, to}}})
+		n = b.node(node{rule: rule, tokens: []arc{{x.token, to}}})
 	case bodyRule:
 		if x.rule == rule && to == b.net.final[rule] {
 			n = b.net.start[rule] // what follows the rule is what follows itself
 			break
 		}
-		n = b.node(node{rule: rule, calls: []callEdge{{x.rule, to}}})
+		n = b.node(node{rule: rule, calls: []arc{{x.rule, to}}})
 	case bodySeq:
 		n = to
 		for _, y := range slices.Backward(x.list) {
