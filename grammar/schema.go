@@ -706,12 +706,10 @@ func (c *compiler) number(f *facts) (*body, error) {
 
 // enum returns the bodies of the values of an enum that meet all else.
 func (c *compiler) enum(f *facts, depth int) ([]*body, error) {
-	rest := f.clone()
-	rest.enum, rest.hasEnum = nil, false
 	var strings, others []string
 	var bodies []*body
 	for _, v := range f.enum {
-		ok, err := c.holds(rest, v)
+		ok, err := c.holds(f, v)
 		if err != nil {
 			return nil, err
 		}

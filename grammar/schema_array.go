@@ -114,10 +114,8 @@ func (c *compiler) unique(f *facts, first [][]*value, rest []*value, depth int) 
 		if !x.hasEnum {
 			return nil, nil
 		}
-		bare := x.clone()
-		bare.hasEnum, bare.enum = false, nil
 		for _, v := range x.enum {
-			ok, err := c.holds(bare, v)
+			ok, err := c.holds(x, v)
 			if err != nil {
 				return nil, err
 			}

@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -322,20 +323,11 @@ func (c *compiler) apartFacts(f, g *facts, depth int) bool {
 			f, g = g, f
 		}
 		for _, v := range f.enum {
-			x, y := f.clone(), g.clone()
-			x.enum, x.hasEnum = nil, false
-			if y.hasEnum {
-				found := false
-				for _, w := range y.enum {
-					found = found || w.equal(v)
-				}
-				if !found {
-					continue
-				}
-				y.enum, y.hasEnum = nil, false
+			if g.hasEnum && !slices.ContainsFunc(g.enum, v.equal) {
+				continue
 			}
-			one, err1 := c.holds(x, v)
-			two, err2 := c.holds(y, v)
+			one, err1 := c.holds(f, v)
+			two, err2 := c.holds(g, v)
 			if err1 != nil || err2 != nil || one && two {
 				return false
 			}

@@ -159,9 +159,7 @@ func (c *compiler) allowedNames(f *facts) (*expr, error) {
 		case x.types&text == 0:
 		case x.hasEnum:
 			for _, v := range x.enum {
-				rest := x.clone()
-				rest.hasEnum, rest.enum = false, nil
-				ok, err := c.holds(rest, v)
+				ok, err := c.holds(x, v)
 				if err != nil {
 					return nil, err
 				}

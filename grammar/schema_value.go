@@ -12,12 +12,8 @@ func (c *compiler) allows(schemas []*value, v *value) (bool, error) {
 		return false, err
 	}
 	for _, f := range cases {
-		if f.hasEnum {
-			if !slices.ContainsFunc(f.enum, v.equal) {
-				continue
-			}
-			f = f.clone()
-			f.enum, f.hasEnum = nil, false
+		if f.hasEnum && !slices.ContainsFunc(f.enum, v.equal) {
+			continue
 		}
 		if ok, err := c.holds(f, v); ok || err != nil {
 			return ok, err
@@ -26,7 +22,7 @@ func (c *compiler) allows(schemas []*value, v *value) (bool, error) {
 	return false, nil
 }
 
-// holds reports whether a value meets facts without an enum.
+// holds reports whether a value meets facts, whatever their enum says.
 func (c *compiler) holds(f *facts, v *value) (bool, error) {
 	if slices.ContainsFunc(f.notEnum, v.equal) {
 		return false, nil
