@@ -64,15 +64,15 @@ func (g *Grammar) only(s *state) (b byte, after *state) {
 	if r := s.row; r != nil && (r.end || len(r.tokens) > 0) {
 		return 0, nil
 	}
-	for c := range 256 {
-		to := g.next(s, g.class[c])
+	for class := range g.classes {
+		to := g.next(s, uint8(class))
 		if to == nowhere {
 			continue
 		}
-		if after != nil {
+		if b = g.example[class]; after != nil || b < 255 && g.class[b+1] == uint8(class) { // a class is a run
 			return 0, nil
 		}
-		b, after = byte(c), to
+		after = to
 	}
 	return b, after
 }

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,25 @@ func TestForcedTokensHaveNoAlternative(t *testing.T) {
 			t.Errorf("%s: forced %q, want %q", c.expression, got.String(), c.want)
 		}
 		t.Logf("%s: %q", c.expression, got.String())
+	}
+}
+
+// TestOnlyByteIsTheOnlyOne compares with a try of every byte.
+func TestOnlyByteIsTheOnlyOne(t *testing.T) {
+	v := small(t)
+	for _, x := range append(expressions, `[ab]`, `[ac]`, `b`, `[a-z]`, `(ab|cb)d`, `é|ê`, `[^a]`) {
+		walkRandomly(must(Regexp(v, x))(t), rand.New(rand.NewPCG(1, 2)), 30, func(s State) {
+			n, only := 0, byte(0)
+			for b := range 256 {
+				if s.g.next(s.s, s.g.class[b]) != nowhere {
+					n, only = n+1, byte(b)
+				}
+			}
+			b, after := s.g.only(s.s)
+			if want := n == 1 && !s.CanEnd(); (after != nil) != want || want && b != only {
+				t.Errorf("%s: byte %q, %v, of %d, the last of them %q", x, b, after != nil, n, only)
+			}
+		})
 	}
 }
 

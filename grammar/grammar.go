@@ -16,9 +16,9 @@ type Grammar struct {
 	loosened   []string
 
 	net     *network
-	class   [256]uint8 // of bytes that the grammar treats alike
+	class   [256]uint8 // of bytes that the grammar treats alike: runs, ascending
 	classes int
-	example [256]byte // by class
+	example [256]byte // by class: its first
 	kinds   [sliceKinds]*expr
 	costs   []int32 // by node: see price; nil until they are asked for
 
