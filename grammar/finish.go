@@ -28,7 +28,7 @@ func (s State) MaskWithin(n int) *Mask {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	most := int32(max(min(n, never), int(g.cost(s.s)))) - 1
-	set := make([]uint64, (g.vocabulary.size+63)/64)
+	set := g.set()
 	put := func(id int32, after *state) {
 		if g.cost(after) <= most {
 			set[id>>6] |= 1 << (id & 63)

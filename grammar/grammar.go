@@ -30,6 +30,7 @@ type Grammar struct {
 	lexStates map[string]*lexState
 	rows      map[string]*row
 	states    map[string]*state
+	begin     *state // before any text; nil until it is asked for
 
 	// Used again and again.
 	key       []byte
@@ -97,7 +98,7 @@ func (g *Grammar) classify() {
 func (g *Grammar) flush() {
 	g.flushes++
 	g.arena.flush()
-	g.lexStates, g.rows, g.states = map[string]*lexState{}, map[string]*row{}, map[string]*state{}
+	g.lexStates, g.rows, g.states, g.begin = map[string]*lexState{}, map[string]*row{}, map[string]*state{}, nil
 }
 
 // Vocabulary returns the vocabulary that the grammar was made for.

@@ -212,13 +212,15 @@ func reaches(list []reach, what int32) []reach {
 
 // first returns the state before any text.
 func (g *Grammar) first() *state {
-	g.lastID++
-	self := &row{id: g.lastID}
-	r := g.row([]item{{g.net.start[g.net.root], 0, self}}, self)
-	if r == nil {
-		return nowhere
+	if g.begin == nil {
+		g.begin = nowhere
+		g.lastID++
+		self := &row{id: g.lastID}
+		if r := g.row([]item{{g.net.start[g.net.root], 0, self}}, self); r != nil {
+			g.begin = g.state(nil, r)
+		}
 	}
-	return g.state(nil, r)
+	return g.begin
 }
 
 // state returns the state of these threads and a row, or nowhere.
