@@ -39,6 +39,9 @@ const (
 
 // format returns the contents of a known format.
 func (c *compiler) format(name string) (*expr, bool) {
+	if e, ok := c.formats[name]; ok {
+		return e, true
+	}
 	text, ok := formats[name]
 	if !ok {
 		return nil, false
@@ -51,5 +54,6 @@ func (c *compiler) format(name string) (*expr, bool) {
 	if err != nil {
 		panic("grammar: format " + name + ": " + err.Error())
 	}
+	c.formats[name] = e
 	return e, true
 }

@@ -73,6 +73,7 @@ type compiler struct {
 	depth     int
 	steps     int
 	patterns  map[string]*expr
+	formats   map[string]*expr // by name
 }
 
 // Bounds on the work that a schema makes.
@@ -86,7 +87,7 @@ const (
 
 func newCompiler(w *speller, o SchemaOptions) *compiler {
 	return &compiler{speller: w, options: o, known: map[string]*body{}, ids: map[*value]int{}, dropped: map[string]bool{},
-		patterns: map[string]*expr{}, rewritten: map[[2]*value][]*value{}}
+		patterns: map[string]*expr{}, formats: map[string]*expr{}, rewritten: map[[2]*value][]*value{}}
 }
 
 // open begins a schema.
