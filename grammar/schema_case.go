@@ -40,7 +40,7 @@ func texts(list ...string) []*value {
 
 // annotations say nothing about which values are allowed.
 var annotations = map[string]bool{"title": true, "description": true, "default": true, "examples": true, "$comment": true, "$schema": true,
-	"$id": true, "id": true, "deprecated": true, "readOnly": true, "writeOnly": true, "$defs": true, "definitions": true, "format": true,
+	"$id": true, "id": true, "deprecated": true, "readOnly": true, "writeOnly": true, "$defs": true, "definitions": true,
 	"contentEncoding": true, "contentMediaType": true, "$anchor": true}
 
 // negate returns schemas of which one holds for every value that x does not allow.
@@ -143,6 +143,10 @@ func (c *compiler) negation(s, x *value, depth int) ([]*value, error) {
 					return nil, err
 				}
 				list = append(list, inner...)
+			}
+		case "format":
+			if _, known := formats[y.text]; known { // of which the expression holds a part only
+				return refuse(name)
 			}
 		case "pattern":
 			list = append(list, made(s, "type", "string", "!pattern", y))

@@ -172,6 +172,9 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 		`{"pattern":"a\\bb"}`:                                               "pattern at #: ",
 		`{"oneOf":[{"multipleOf":5},{"multipleOf":3}]}`:                     "oneOf at #: its schemas 0 and 1 can hold together",
 		`{"not":{"items":{"type":"null"}}}`:                                 "not at #: ",
+		`{"not":{"format":"date"}}`:                                         "not at #: ",
+		`{"if":{"format":"date"},"then":{"maxLength":10}}`:                  "if at #: ",
+		`{"oneOf":[{"type":"string"},{"type":"string","format":"date"}]}`:   "oneOf at #: its schemas 0 and 1 can hold together",
 		`{"$defs":{"x":{"minProperties":5}},"$ref":"#/$defs/x"}`:            "",
 		`{"properties":{"a":true},"minProperties":5}`:                       "minProperties at #: ",
 		`{"$ref":"#/$defs/none"}`:                                           `$ref at #: "#/$defs/none" is not here`,
@@ -196,7 +199,8 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 	for schema, want := range map[string]string{
 		`{"type":"thing"}`: "type at #: expected", `{"minimum":"1"}`: "minimum at #: expected", `[]`: "schema at #: expected",
 		`{"a":`: "byte 5", `{} {}`: "expected the end", `{"properties":{"a":{"multipleOf":0}}}`: "multipleOf at #/properties/a: expected",
-		`false`: "no text is allowed", `{"type":"object","required":["a"],"properties":{"a":false}}`: "no text is allowed",
+		`{"not":{"format":"unheard of"}}`: "no text is allowed",
+		`false`:                           "no text is allowed", `{"type":"object","required":["a"],"properties":{"a":false}}`: "no text is allowed",
 		`{"allOf":[{"$ref":"#"}],"type":"array","items":{"$ref":"#"},"minItems":1}`: "no text is allowed",
 	} {
 		if _, err := Schema(v, []byte(schema), SchemaOptions{}); err == nil || !strings.Contains(err.Error(), want) {
