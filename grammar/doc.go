@@ -1,15 +1,28 @@
 // Package grammar says what a model may write next, so that its answers obey: JSON by a schema, calls of tools, a regular
 // expression, or any grammar in GBNF.
 //
-//	v := grammar.NewVocabulary(tok)                             // once for each tokenizer
+//	v := grammar.NewVocabulary(tok)                              // once for each tokenizer
 //	g, err := grammar.Schema(v, schema, grammar.SchemaOptions{}) // once for each schema
-//	…
-//	s := g.Start()
-//	for {
-//		if ids := s.Forced(); len(ids) > 0 { … }  // what must follow, without asking the model
-//		mask := s.Mask()                         // the tokens that may follow
-//		id := …                                  // the best of them
-//		s, ok = s.Accept(id)
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	var answer []int32
+//	for s := g.Start(); ; {
+//		ids := s.Forced() // what must follow, without asking the model
+//		if len(ids) == 0 {
+//			mask := s.Mask() // the tokens that may follow
+//			if mask.Len() == 0 {
+//				break // the last token has ended the text
+//			}
+//			ids = []int32{best(mask)}
+//		}
+//		for _, id := range ids {
+//			s, _ = s.Accept(id)
+//		}
+//		answer = append(answer, ids...)
+//	}
+//	if err := g.Err(); err != nil { // the text has hit a bound
+//		log.Fatal(err)
 //	}
 //
 // A [State] is a value: a copy of it is a fork, and an old one is where to go back to. Grammars are made by [Schema], [JSON],
@@ -49,7 +62,8 @@
 //
 // All keywords of drafts 4 to 2020-12 are enforced, or refused by name, with these bounds: not, if and oneOf where what they
 // exclude can be told by types, values, bounds, lengths, patterns, required and properties; uniqueItems for up to six known
-// values; up to four patterns of property names at one place; patterns without lookaround and word boundaries. contains,
-// unevaluatedItems, unevaluatedProperties beside other applicators, and references that depend on the path to them are refused.
-// Property names that a schema does not have can come twice: minProperties counts one of them.
+// values; up to four patterns of property names at one place; patterns without lookaround and word boundaries. contains (but
+// for minContains 0 without maxContains, which asks for nothing), unevaluatedItems, unevaluatedProperties beside other
+// applicators, and references that depend on the path to them are refused. Property names that a schema does not have can come
+// twice: minProperties counts one of them.
 package grammar

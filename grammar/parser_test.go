@@ -1,7 +1,6 @@
 package grammar
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -191,23 +190,4 @@ func randomRules(r *rand.Rand) *builder {
 		b.bodies[i] = b.seq(random(3), random(2))
 	}
 	return b
-}
-
-func ExampleRegexp() {
-	// A vocabulary is made once from the model's tokenizer.
-	g, err := Regexp(exampleVocabulary(), `yes|no`)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	s, ok := g.Start().AcceptText("ye")
-	fmt.Println(ok, s.CanEnd())
-	s, ok = s.AcceptText("s")
-	fmt.Println(ok, s.CanEnd())
-	_, ok = s.AcceptText("!")
-	fmt.Println(ok)
-	// Output:
-	// true false
-	// true true
-	// false
 }
