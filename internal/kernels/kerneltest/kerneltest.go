@@ -184,7 +184,7 @@ func Measure(b *testing.B, amount int, unit string, f func()) {
 // PacksTiles reports whether the machine has all that the level amx needs but for tiles.
 func PacksTiles() bool {
 	return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ,
-		cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.AVX512BF16)
+		cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI, cpuid.AVX512BF16)
 }
 
 // Emulated reports whether an emulator carries out tile instructions that the machine lacks. internal/cmd/tiles does, and says so.
