@@ -15,13 +15,13 @@ import (
 // if the operating system saves the registers it needs.
 func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 	var levels []*tensor.Kernels
-	if !supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2) {
+	if !supports(machine.AVX2...) {
 		return nil
 	}
 	levels = append(levels, avx2())
-	if supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI) {
+	if supports(machine.AVX512...) {
 		levels = append(levels, avx512())
-		if supports(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16, cpuid.BMI2) && machine.PermitTiles() {
+		if supports(machine.AMX...) && machine.PermitTiles() {
 			levels = append(levels, amx())
 		}
 	}

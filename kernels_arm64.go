@@ -7,15 +7,16 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/gogemma/gemma4/internal/kernels"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
 // levelsWith returns the levels above the portable one that run on these features, in ascending order.
 func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 	levels := []*tensor.Kernels{neon()}
-	if supports(cpuid.ASIMDDP) {
+	if supports(machine.Dotprod...) {
 		levels = append(levels, dotprod())
-		if supports(cpuid.I8MM, cpuid.BF16) {
+		if supports(machine.I8MM...) {
 			levels = append(levels, i8mm())
 		}
 	}

@@ -10,16 +10,15 @@ import (
 
 // machineLevels returns the levels that the machine runs, each over those below, or the one that an emulator, which is slow, has it run.
 func machineLevels() (levels []*tensor.Kernels) {
-	has := cpuid.CPU.Supports
+	has := machine.Supports
 	steps := []struct {
 		name string
 		runs bool
 		fill func(*tensor.Kernels)
 	}{
-		{"avx2", has(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2), func(k *tensor.Kernels) { AVX2(k, has(cpuid.AVXVNNI)) }},
-		{"avx512", has(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI),
-			AVX512},
-		{"amx", has(cpuid.AMXTILE, cpuid.AMXBF16, cpuid.AVX512BF16) && machine.PermitTiles(), AMX},
+		{"avx2", has(machine.AVX2...), func(k *tensor.Kernels) { AVX2(k, has(cpuid.AVXVNNI)) }},
+		{"avx512", has(machine.AVX512...), AVX512},
+		{"amx", has(machine.AMX...) && machine.PermitTiles(), AMX},
 	}
 	k := *tensor.Portable()
 	for _, s := range steps {

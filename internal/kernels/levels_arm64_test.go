@@ -1,8 +1,6 @@
 package kernels
 
 import (
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
@@ -16,8 +14,8 @@ func machineLevels() (levels []*tensor.Kernels) {
 		fill func(*tensor.Kernels)
 	}{
 		{"neon", true, NEON},
-		{"dotprod", machine.Supports(cpuid.ASIMDDP), Dotprod},
-		{"i8mm", machine.Supports(cpuid.I8MM, cpuid.BF16), I8MM},
+		{"dotprod", machine.Supports(machine.Dotprod...), Dotprod},
+		{"i8mm", machine.Supports(machine.I8MM...), I8MM},
 	} {
 		if !s.runs {
 			break

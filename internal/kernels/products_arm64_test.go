@@ -7,9 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -311,7 +310,7 @@ func spans(dst []span, x []float32) {
 }
 
 func TestSpansOfActivations(t *testing.T) {
-	if !cpuid.CPU.Supports(cpuid.I8MM, cpuid.BF16) {
+	if !machine.Supports(machine.I8MM...) {
 		t.Skip("no SMMLA or no BFMMLA")
 	}
 	r := rand.New(rand.NewPCG(13, 9))

@@ -1,14 +1,24 @@
 package machine
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"slices"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+// What a level needs beside what those below it do. Nobody changes these lists.
+var (
+	AVX2   = []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2}
+	AVX512 = []cpuid.FeatureID{
+		cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI,
+	}
+	AMX     = []cpuid.FeatureID{cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXBF16}
+	Dotprod = []cpuid.FeatureID{cpuid.ASIMDDP}
+	I8MM    = []cpuid.FeatureID{cpuid.I8MM, cpuid.BF16}
+)
 
 // asked are the features that kernels ask for, on any processor, in the order in which processors got them.
-var asked = []cpuid.FeatureID{
-	cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2, cpuid.AVXVNNI,
-	cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI, cpuid.AVX512BF16,
-	cpuid.AMXTILE, cpuid.AMXBF16,
-	cpuid.ASIMD, cpuid.ASIMDDP, cpuid.I8MM, cpuid.BF16,
-}
+var asked = slices.Concat(AVX2, []cpuid.FeatureID{cpuid.AVXVNNI}, AVX512, AMX, []cpuid.FeatureID{cpuid.ASIMD}, Dotprod, I8MM)
 
 // Supports reports whether the processor has all of these features, and the system saves the registers that they need.
 func Supports(features ...cpuid.FeatureID) bool {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -183,11 +184,10 @@ func Measure(b *testing.B, amount int, unit string, f func()) {
 
 // PacksTiles reports whether the machine has all that the level amx needs but for tiles.
 func PacksTiles() bool {
-	return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ,
-		cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI, cpuid.AVX512BF16)
+	return machine.Supports(machine.AVX2...) && machine.Supports(machine.AVX512...) && machine.Supports(cpuid.AVX512BF16)
 }
 
 // Emulated reports whether an emulator carries out tile instructions that the machine lacks. internal/cmd/tiles does, and says so.
 func Emulated() bool {
-	return os.Getenv("GEMMA4_TILES") == "emulated" && PacksTiles() && !cpuid.CPU.Supports(cpuid.AMXTILE)
+	return os.Getenv("GEMMA4_TILES") == "emulated" && PacksTiles() && !machine.Supports(cpuid.AMXTILE)
 }
