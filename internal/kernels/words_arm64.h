@@ -7,7 +7,6 @@
 // Products of bytes
 #define SMULL(d, n, m)      WORD $(0x0E20C000 | (m)<<16 | (n)<<5 | (d)) // smull v{d}.8h, v{n}.8b, v{m}.8b
 #define SMLAL(d, n, m)      WORD $(0x0E208000 | (m)<<16 | (n)<<5 | (d)) // smlal v{d}.8h, v{n}.8b, v{m}.8b
-#define SMULL2(d, n, m)     WORD $(0x4E20C000 | (m)<<16 | (n)<<5 | (d)) // smull2 v{d}.8h, v{n}.16b, v{m}.16b
 #define SMLAL2(d, n, m)     WORD $(0x4E208000 | (m)<<16 | (n)<<5 | (d)) // smlal2 v{d}.8h, v{n}.16b, v{m}.16b
 #define SADDLP(d, n)        WORD $(0x4E602800 | (n)<<5 | (d))           // saddlp v{d}.4s, v{n}.8h
 #define SADALP(d, n)        WORD $(0x4E606800 | (n)<<5 | (d))           // sadalp v{d}.4s, v{n}.8h
@@ -42,7 +41,6 @@
 #define FCVTN(d, n)         WORD $(0x0E216800 | (n)<<5 | (d))           // fcvtn v{d}.4h, v{n}.4s
 #define FCVTN2(d, n)        WORD $(0x4E216800 | (n)<<5 | (d))           // fcvtn2 v{d}.8h, v{n}.4s
 #define BFCVTN(d, n)        WORD $(0x0EA16800 | (n)<<5 | (d))           // bfcvtn v{d}.4h, v{n}.4s
-#define BFCVTN2(d, n)       WORD $(0x4EA16800 | (n)<<5 | (d))           // bfcvtn2 v{d}.8h, v{n}.4s
 #define FRINTN(d, n)        WORD $(0x4E218800 | (n)<<5 | (d))           // frintn v{d}.4s, v{n}.4s
 
 // Floats

@@ -22,7 +22,6 @@ var words = []struct {
 	{"Products of bytes", []instruction{
 		{"SMULL", 0x0E20C000, "smull v{d}.8h, v{n}.8b, v{m}.8b"},
 		{"SMLAL", 0x0E208000, "smlal v{d}.8h, v{n}.8b, v{m}.8b"},
-		{"SMULL2", 0x4E20C000, "smull2 v{d}.8h, v{n}.16b, v{m}.16b"},
 		{"SMLAL2", 0x4E208000, "smlal2 v{d}.8h, v{n}.16b, v{m}.16b"},
 		{"SADDLP", 0x4E602800, "saddlp v{d}.4s, v{n}.8h"},
 		{"SADALP", 0x4E606800, "sadalp v{d}.4s, v{n}.8h"},
@@ -57,7 +56,6 @@ var words = []struct {
 		{"FCVTN", 0x0E216800, "fcvtn v{d}.4h, v{n}.4s"},
 		{"FCVTN2", 0x4E216800, "fcvtn2 v{d}.8h, v{n}.4s"},
 		{"BFCVTN", 0x0EA16800, "bfcvtn v{d}.4h, v{n}.4s"},
-		{"BFCVTN2", 0x4EA16800, "bfcvtn2 v{d}.8h, v{n}.4s"},
 		{"FRINTN", 0x4E218800, "frintn v{d}.4s, v{n}.4s"},
 	}},
 	{"Floats", []instruction{
