@@ -20,3 +20,10 @@ type rowFormat struct {
 func codebook(bytes func() []byte) func() *byte {
 	return sync.OnceValue(func() *byte { return unsafe.SliceData(bytes()) })
 }
+
+// clearResults stores the products of rows without columns.
+func clearResults(dst []float32, stride, rows, n int) {
+	for t := range n {
+		clear(dst[t*stride:][:rows])
+	}
+}

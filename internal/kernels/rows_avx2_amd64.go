@@ -44,7 +44,7 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 			return
 		}
 		full, tail := rowBytes/superBytes, rowBytes%superBytes
-		supers := (rowBytes + superBytes - 1) / superBytes
+		supers := ceilDiv(rowBytes, superBytes)
 		w, x, dst = w[:rows*rowBytes], x[:n*units], dst[:(n-1)*stride+rows]
 		if supers == 0 || supers > rowSupers {
 			wide(dst, stride, w, rowBytes, rows, x, units, n)
@@ -94,9 +94,7 @@ func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes,
 	}
 	dst = dst[:(n-1)*stride+rows]
 	if cols == 0 {
-		for t := range n {
-			clear(dst[t*stride : t*stride+rows])
-		}
+		clearResults(dst, stride, rows, n)
 		return
 	}
 	w, x = w[:rows*rowBytes], x[:n*cols]

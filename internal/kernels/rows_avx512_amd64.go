@@ -205,10 +205,3 @@ func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, 
 		}
 	}
 }
-
-// clearResults stores the products of rows without columns.
-func clearResults(dst []float32, stride, rows, n int) {
-	for t := range n {
-		clear(dst[t*stride:][:rows])
-	}
-}
