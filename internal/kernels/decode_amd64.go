@@ -36,7 +36,7 @@ func decodeAVX2(k *tensor.Kernels) {
 		tensor.IQ3_XXS: decodeIQ3_XXSAVX2,
 		tensor.IQ3_S:   decodeIQ3_SAVX2,
 	} {
-		grid := first(tensor.Codebook(f))
+		grid := unsafe.SliceData(tensor.Codebook(f))
 		k.Decode[f] = decoder(f, func(dst *float32, src *byte, n int) { decode(dst, src, grid, n) })
 	}
 	k.Decode[tensor.F32] = decodeF32
@@ -54,16 +54,14 @@ func decoder(f tensor.Format, loop func(dst *float32, src *byte, blocks int)) fu
 		if blocks*values != len(dst) || blocks*bytes > len(src) {
 			f.Decode(dst, src) // panics and says why
 		}
-		loop(first(dst), first(src), blocks)
+		loop(unsafe.SliceData(dst), unsafe.SliceData(src), blocks)
 	}
 }
 
 // decodeF32: floats lie in files as they lie in memory.
 func decodeF32(dst []float32, src []byte) {
-	copy(unsafe.Slice((*byte)(unsafe.Pointer(first(dst))), 4*len(dst)), src[:4*len(dst)])
+	copy(bytesOf(dst), src[:4*len(dst)])
 }
-
-func first[T any](s []T) *T { return unsafe.SliceData(s) }
 
 //go:noescape
 func decodeQ8_0AVX2(dst *float32, src *byte, blocks int)
