@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"sync"
 	"unsafe"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -16,13 +17,16 @@ type (
 	weighLoop  func(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 )
 
+// portable is the table of the functions that loops leave their rest to. Nobody changes it.
+var portable = sync.OnceValue(tensor.Portable)
+
 // attention puts loops for a format into the table.
 func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weighLoop) {
-	portable := tensor.Portable()
+	portableScores, portableWeigh := portable().Scores[f], portable().Weigh[f]
 	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte) {
 		dim := len(q) / max(n, 1)
 		if dim%32 != 0 || count%2 != 0 {
-			portable.Scores[f](dst, stride, q, n, keys, rowBytes, count, next)
+			portableScores(dst, stride, q, n, keys, rowBytes, count, next)
 			return
 		}
 		size := f.RowBytes(dim)
@@ -39,7 +43,7 @@ func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weig
 	k.Weigh[f] = func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte) {
 		dim := len(dst) / max(n, 1)
 		if dim%32 != 0 {
-			portable.Weigh[f](dst, n, w, stride, values, count, next)
+			portableWeigh(dst, n, w, stride, values, count, next)
 			return
 		}
 		size := f.RowBytes(dim)
