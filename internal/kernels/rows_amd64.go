@@ -16,7 +16,7 @@ type rowFormat struct {
 	offset512 byte // at avx512: makes values unsigned; 1 where they are, as with a minimum
 }
 
-// codebook makes what a row kernel looks up when it is first needed. Formats without a codebook get no bytes: nil.
+// codebook makes what a row kernel looks up when it is first needed. Formats that look nothing up get no bytes: nil.
 func codebook(bytes func() []byte) func() *byte {
 	return sync.OnceValue(func() *byte { return unsafe.SliceData(bytes()) })
 }

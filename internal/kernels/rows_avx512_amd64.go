@@ -118,6 +118,9 @@ func table512(f tensor.Format) []byte {
 		return table
 	}
 	grid := tensor.Codebook(f)
+	if grid == nil {
+		return nil
+	}
 	if f == tensor.IQ1_S || f == tensor.IQ1_M {
 		table := make([]byte, 0, 8*len(grid))
 		for _, codes := range grid {
