@@ -147,7 +147,7 @@ func TestDecodersOfARM(t *testing.T) {
 					k.DecodeRow(f, got, src)
 					f.Decode(want, src)
 					for i, v := range want {
-						if math.Float32bits(got[i]) != math.Float32bits(v) && (v == v || got[i] == got[i]) {
+						if !kerneltest.Alike(got[i], v) {
 							t.Fatalf("%v, %d blocks: value %d is %g, want %g", f, count, i, got[i], v)
 						}
 					}

@@ -71,13 +71,13 @@ func TestRowVariantsOfAVX2Agree(t *testing.T) {
 					vnni.Rows[f](want, c.rows, w, size, c.rows, q, units, c.n)
 					one := fence.Floats(make([]float32, 1))
 					for j := range got {
-						if !alike(got[j], want[j]) {
+						if !kerneltest.Alike(got[j], want[j]) {
 							t.Fatalf("%v, %d rows of %d, %d tokens, activations %d: product %d is %v, with AVX-VNNI %v", f, c.rows, cols,
 								c.n, i, j, got[j], want[j])
 						}
 						row, token := j%c.rows, j/c.rows
 						plain.Rows[f](one, 1, w[row*size:(row+1)*size], size, 1, q[token*units:(token+1)*units], units, 1)
-						if !alike(got[j], one[0]) {
+						if !kerneltest.Alike(got[j], one[0]) {
 							t.Fatalf("%v, %d rows of %d, %d tokens, activations %d: product %d is %v in company and %v alone", f, c.rows,
 								cols, c.n, i, j, got[j], one[0])
 						}

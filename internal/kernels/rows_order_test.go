@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -145,15 +146,12 @@ func sameRows(t *testing.T, what string, got, want []float32, stride, rows, n in
 	t.Helper()
 	for i := range n {
 		for r := range rows {
-			if g, v := got[i*stride+r], want[i*stride+r]; !alike(g, v) {
+			if g, v := got[i*stride+r], want[i*stride+r]; !kerneltest.Alike(g, v) {
 				t.Fatalf("%s: row %d of %d, token %d of %d: %v, want %v", what, r, rows, i, n, g, v)
 			}
 		}
 	}
 }
-
-// alike reports whether two results have the same bits, or are NaN both.
-func alike(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b }
 
 // shape says what a test multiplies.
 func shape(f tensor.Format, rows, cols, n int) string {

@@ -148,11 +148,14 @@ func Within(t *testing.T, what string, got, want, tolerance float64) {
 	}
 }
 
-// Equal fails unless all numbers have the same bits, or are NaN both.
+// Alike reports whether two numbers have the same bits, or are NaN both.
+func Alike(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b }
+
+// Equal fails unless all numbers are alike.
 func Equal(t *testing.T, got, want []float32, what string, args ...any) {
 	t.Helper()
 	for i := range want {
-		if math.Float32bits(got[i]) != math.Float32bits(want[i]) && !(got[i] != got[i] && want[i] != want[i]) {
+		if !Alike(got[i], want[i]) {
 			t.Fatalf("%s: number %d of %d is %g (%#x), want %g (%#x)", fmt.Sprintf(what, args...), i, len(want), got[i],
 				math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
 		}
