@@ -108,9 +108,11 @@ part:                    \
 whole:                          \
 	XORL    R12, R12
 
-// func panelFloatsAVX2(dst *float32, stride int, w, x *byte, n, cols int, exist, add uint32)
+// func panelFloatsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+//
+// Blocks are columns.
 TEXT ·panelFloatsAVX2(SB), NOSPLIT, $0-56
-	MOVQ cols+40(FP), R11
+	MOVQ blocks+40(FP), R11
 	PANELARGS
 	TILES(FTILE)
 

@@ -106,7 +106,7 @@ func packFloatsAVX2(dst []byte, f tensor.Format, w []byte, rowBytes, rows, cols 
 }
 
 //go:noescape
-func panelFloatsAVX2(dst *float32, stride int, w, x *byte, n, cols int, exist, add uint32)
+func panelFloatsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
 //go:noescape
 func panelFloatsAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
