@@ -200,7 +200,8 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 		`{"type":"thing"}`: "type at #: expected", `{"minimum":"1"}`: "minimum at #: expected", `[]`: "schema at #: expected",
 		`{"a":`: "byte 5", `{} {}`: "expected the end", `{"properties":{"a":{"multipleOf":0}}}`: "multipleOf at #/properties/a: expected",
 		`{"not":{"format":"unheard of"}}`: "no text is allowed",
-		`false`:                           "no text is allowed", `{"type":"object","required":["a"],"properties":{"a":false}}`: "no text is allowed",
+		`false`:                           "no text is allowed",
+		`{"type":"object","required":["a"],"properties":{"a":false}}`:               "no text is allowed",
 		`{"allOf":[{"$ref":"#"}],"type":"array","items":{"$ref":"#"},"minItems":1}`: "no text is allowed",
 	} {
 		if _, err := Schema(v, []byte(schema), SchemaOptions{}); err == nil || !strings.Contains(err.Error(), want) {
