@@ -45,30 +45,11 @@ type builtin struct {
 	emptyThought bool // tells large models not to think
 }
 
-// exchange is a message with the messages of role tool that answer its calls.
-type exchange struct {
-	Message
-	responses []Message
-}
-
-func exchangesOf(messages []Message) []exchange {
-	all := make([]exchange, 0, len(messages))
-	for i := 0; i < len(messages); {
-		from := i
-		for i++; i < len(messages) && messages[i].Role == "tool"; i++ {
-		}
-		all = append(all, exchange{messages[from], messages[from+1 : i]})
-	}
-	return all
-}
-
-func (x exchange) answered() bool { return len(x.ToolResponses)+len(x.responses) > 0 }
-
 // render writes a prompt and tells what in it is text of the conversation.
 func (b *builtin) render(ctx context.Context, in *input) (text string, literal []span, err error) {
 	w := &writer{}
 	w.markup(bos)
-	rest := exchangesOf(in.messages)
+	rest := in.exchanges
 	if rest[0].system() || len(in.tools) > 0 || in.thinking {
 		var system Message
 		if rest[0].system() {

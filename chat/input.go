@@ -4,7 +4,7 @@ import "strings"
 
 // input is a conversation as a template gets it: with the responses of tools in the form that it understands.
 type input struct {
-	messages  []Message
+	exchanges []exchange // at least one
 	tools     []Tool
 	variables object
 	thinking  bool
@@ -17,17 +17,17 @@ func newInput(c Conversation, knows knowledge) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	messages, err := attach(c.Messages)
+	exchanges, err := attach(c.Messages)
 	if err != nil {
 		return nil, err
 	}
-	if messages, err = knows.fold(messages); err != nil {
+	if exchanges, err = knows.fold(exchanges); err != nil {
 		return nil, err
 	}
-	if !knows.systemParts && messages[0].system() && len(messages[0].Parts) > 0 {
-		messages[0] = messages[0].joined()
+	if first := &exchanges[0]; !knows.systemParts && first.system() && len(first.Parts) > 0 {
+		first.Message = first.joined()
 	}
-	return &input{messages, c.Tools, variables, c.Thinking, !c.NoGenerationPrompt}, nil
+	return &input{exchanges, c.Tools, variables, c.Thinking, !c.NoGenerationPrompt}, nil
 }
 
 // joined returns the message with the text of its parts as content, joined as templates join them: each trimmed.

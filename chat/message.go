@@ -57,8 +57,6 @@ type Message struct {
 	Name string
 	// Response is what a tool returns as a JSON value, in place of Content and Parts.
 	Response json.RawMessage
-
-	answered bool // the responses were ToolResponses: Content comes after them
 }
 
 func (m Message) model() bool { return m.Role == "assistant" || m.Role == "model" }

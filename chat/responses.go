@@ -34,32 +34,40 @@ func knowledgeOf(source string) knowledge {
 	return k
 }
 
+// exchange is a message with the messages of role tool that answer its calls.
+type exchange struct {
+	Message
+	responses []Message
+	inside    bool // the responses were ToolResponses: Content comes after them
+}
+
+func (x exchange) answered() bool { return len(x.ToolResponses)+len(x.responses) > 0 }
+
 // attach turns all responses of tools into messages, each with the id and the name of the call that it answers: the call with its id,
 // else the next of its name, else the next; where there are more responses than calls, one with a name stands for itself. Gemma's format
 // has no ids, so that only their places tell the responses of one function apart: they are put in the order of their calls.
-func attach(messages []Message) ([]Message, error) {
-	var out []Message
+func attach(messages []Message) ([]exchange, error) {
+	var out []exchange
 	for i := 0; i < len(messages); {
-		m := messages[i]
+		m, first := messages[i], i
 		if m.Role == "tool" {
 			return nil, fmt.Errorf("chat: message %d: a tool's response without a call, expected an assistant message with "+
 				"tool_calls before it", i)
 		}
-		var responses []Message
-		var from []int // their messages
+		x := exchange{Message: m, inside: len(m.ToolResponses) > 0}
+		x.ToolResponses = nil
 		for _, r := range m.ToolResponses {
-			responses, from = append(responses, Message{Role: "tool", Name: r.Name, Response: r.Response}), append(from, i)
+			x.responses = append(x.responses, Message{Role: "tool", Name: r.Name, Response: r.Response})
 		}
 		for i++; len(m.ToolCalls) > 0 && i < len(messages) && messages[i].Role == "tool"; i++ {
-			responses, from = append(responses, messages[i]), append(from, i)
+			x.responses = append(x.responses, messages[i])
 		}
 		var at int
 		var err error
-		if m.ToolCalls, at, err = match(m.ToolCalls, responses); err != nil {
-			return nil, fmt.Errorf("chat: message %d: %w", from[at], err)
+		if x.ToolCalls, at, err = match(m.ToolCalls, x.responses); err != nil {
+			return nil, fmt.Errorf("chat: message %d: %w", first+max(0, at+1-len(m.ToolResponses)), err)
 		}
-		m.answered, m.ToolResponses = len(m.ToolResponses) > 0, nil
-		out = append(append(out, m), responses...)
+		out = append(out, x)
 	}
 	return out, nil
 }
@@ -213,36 +221,31 @@ func (m *matcher) ofOrder(a Message) (i int, err error) {
 // fold brings attached responses of tools into the form that a template understands: text in messages of role tool, any value in
 // tool_responses. A template that knows only tool_responses gets responses that are JSON as values, and the content of the message that
 // follows them in the message that calls, unless the responses came in that one.
-func (k knowledge) fold(messages []Message) ([]Message, error) {
-	var out []Message
-	for i := 0; i < len(messages); {
-		m := messages[i]
-		var responses []Message
-		values := false
-		for i++; i < len(messages) && messages[i].Role == "tool"; i++ {
-			responses = append(responses, messages[i])
-			values = values || len(messages[i].Response) > 0
-		}
-		if len(responses) > 0 && k.toolResponses && (!k.toolRole || values) {
-			for _, a := range responses {
+func (k knowledge) fold(exchanges []exchange) ([]exchange, error) {
+	var out []exchange
+	for i := 0; i < len(exchanges); i++ {
+		x := exchanges[i]
+		values := slices.ContainsFunc(x.responses, func(a Message) bool { return len(a.Response) > 0 })
+		if len(x.responses) > 0 && k.toolResponses && (!k.toolRole || values) {
+			for _, a := range x.responses {
 				response, err := a.response(k.toolRole)
 				if err != nil {
 					return nil, err
 				}
-				m.ToolResponses = append(m.ToolResponses, ToolResponse{Name: a.Name, Response: response})
+				x.ToolResponses = append(x.ToolResponses, ToolResponse{Name: a.Name, Response: response})
 			}
-			if !k.toolRole && !m.answered && i < len(messages) && messages[i].model() && len(messages[i].ToolCalls) == 0 {
-				m.Content, m.Parts = messages[i].Content, messages[i].Parts
+			x.responses = nil
+			if !k.toolRole && !x.inside && i+1 < len(exchanges) && exchanges[i+1].model() && len(exchanges[i+1].ToolCalls) == 0 {
 				i++
+				x.Content, x.Parts = exchanges[i].Content, exchanges[i].Parts
 			}
-			responses = nil
 		}
-		for j := range responses {
-			if a := &responses[j]; len(a.Response) > 0 {
+		for j := range x.responses {
+			if a := &x.responses[j]; len(a.Response) > 0 {
 				a.Content, a.Response = string(a.Response), nil
 			}
 		}
-		out = append(append(out, m), responses...)
+		out = append(out, x)
 	}
 	return out, nil
 }

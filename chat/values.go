@@ -10,8 +10,11 @@ import (
 func (in *input) values() object {
 	all := slices.Clone(in.variables)
 	var messages []any
-	for _, m := range in.messages {
-		messages = append(messages, m.object())
+	for _, x := range in.exchanges {
+		messages = append(messages, x.object())
+		for _, m := range x.responses {
+			messages = append(messages, m.object())
+		}
 	}
 	all.Put("messages", messages)
 	var tools any // none without
