@@ -74,10 +74,8 @@ func defineBench(p *cli.Program) func() error {
 		return err
 	})
 	p.Values("synth", cli.Values{List: specs()})
-	p.IntVar(&plan.loader.Threads, "threads", 0, "`number` of computing threads (default: one per core, fewer under a CPU quota)")
 	p.BoolVar(&plan.huge, "huge", false, "copy the weights into huge pages (Linux)")
-	p.BoolVar(&plan.loader.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
-	p.BoolVar(&plan.loader.AllowUnknown, "allow-unknown", false, "open files with keys or tensors that are not understood")
+	p.LoaderFlags(&plan.loader)
 	p.Group("context and memory")
 	p.CacheFlag(&plan.cache)
 	numbers(p, "d", "`depths`: tokens in the context before the test, separated by commas (default 0)", 0, &plan.depths)
@@ -94,8 +92,8 @@ func defineBench(p *cli.Program) func() error {
 		if p.NArg() > 0 {
 			return cli.Wrong("unexpected argument %q", p.Arg(0))
 		}
-		if plan.prompt < 0 || plan.written < 0 || plan.repetitions < 1 || plan.loader.Threads < 0 {
-			return cli.Wrong("-p, -n and -threads cannot be negative, and -r is at least 1")
+		if plan.prompt < 0 || plan.written < 0 || plan.repetitions < 1 {
+			return cli.Wrong("-p and -n cannot be negative, and -r is at least 1")
 		}
 		if *markdown && *asJSON {
 			return cli.Wrong("-md and -json do not go together")

@@ -57,26 +57,31 @@ func (p *Program) CacheFlag(format *gemma4.CacheFormat) {
 	p.ChoiceVar(format, "cache", gemma4.CacheF16, "`format` of keys and values: f32, f16, q8_0 or q4_0", "f32", "f16", "q8_0", "q4_0")
 }
 
-// ModelFlags defines -m, -exact, -threads, -prefault, -huge and -allow-unknown.
+// ModelFlags defines -m, -prefault, -huge and those of LoaderFlags.
 func (p *Program) ModelFlags() *ModelFlags {
 	p.Group("model")
 	f := p.FileFlag()
 	f.progress = p.loading()
 	p.BoolVar(&f.prefault, "prefault", false, "read the whole model from disk first")
 	p.BoolVar(&f.huge, "huge", false, "copy the weights into huge pages: a little faster, for as much memory as the file (Linux)")
-	p.BoolVar(&f.Loader.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
-	p.BoolVar(&f.Loader.AllowUnknown, "allow-unknown", false,
-		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
+	p.LoaderFlags(&f.Loader)
 	p.checks = append(p.checks, func() error {
 		if f.Path == "" && (f.prefault || f.huge) {
 			return errors.New("-prefault and -huge are for a model's file, and the embedded one lies in memory: name a file with -m")
 		}
 		return nil
 	})
-	p.Func("threads", "`number` of computing threads (default: one per core, fewer under a CPU quota)", func(text string) error {
-		return setCount(&f.Loader.Threads, text)
-	})
 	return f
+}
+
+// LoaderFlags defines -exact, -threads and -allow-unknown.
+func (p *Program) LoaderFlags(l *gemma4.Loader) {
+	p.BoolVar(&l.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
+	p.Func("threads", "`number` of computing threads (default: one per core, fewer under a CPU quota)", func(text string) error {
+		return setCount(&l.Threads, text)
+	})
+	p.BoolVar(&l.AllowUnknown, "allow-unknown", false,
+		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
 }
 
 // Open opens the model.
