@@ -165,8 +165,7 @@ func (t *talk) set(_ context.Context, arg string) error {
 
 // change gives a flag another value.
 func (t *talk) change(name, value string) error {
-	f := t.Lookup(name)
-	if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+	if cli.IsBool(t.Lookup(name)) {
 		if v, ok := map[string]string{"on": "true", "off": "false"}[value]; ok {
 			value = v
 		} else {

@@ -111,7 +111,7 @@ func (t *Tool) complete(shell string, words []string) (found []string) {
 		switch {
 		case !strings.HasPrefix(rest[0], "-") || rest[0] == "-" || rest[0] == "--":
 			flags = false
-		case name == nil || value || isBool(name):
+		case name == nil || value || IsBool(name):
 		case len(rest) == 1:
 			return among("", p.values[name.Name])
 		default:
@@ -124,7 +124,7 @@ func (t *Tool) complete(shell string, words []string) (found []string) {
 			return matching("", commands)
 		}
 		return among("", c.Operands)
-	case value && f != nil && isBool(f):
+	case value && f != nil && IsBool(f):
 		return among(last[:strings.Index(last, "=")+1], Values{List: []string{"true", "false"}})
 	case value && f != nil:
 		return among(last[:strings.Index(last, "=")+1], p.values[f.Name])
@@ -147,7 +147,8 @@ func (p *Program) flag(word string) (f *flag.Flag, value bool) {
 	return p.Lookup(name), value
 }
 
-func isBool(f *flag.Flag) bool {
+// IsBool reports whether a flag is true or false, and so needs no value.
+func IsBool(f *flag.Flag) bool {
 	b, ok := f.Value.(interface{ IsBoolFlag() bool })
 	return ok && b.IsBoolFlag()
 }
