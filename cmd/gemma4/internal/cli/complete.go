@@ -28,17 +28,22 @@ var shells = []struct{ name, file, how string }{
 }
 
 func (t *Tool) completion() Command {
-	c := Command{
+	var names, examples []string
+	for _, s := range shells {
+		names, examples = append(names, s.name), append(examples, s.how)
+	}
+	last := len(names) - 1
+	return Command{
 		Name: "completion", Group: t.Commands[len(t.Commands)-1].Group, Does: "print a script that completes command lines in your shell",
-		Args: "bash|zsh|fish|powershell",
+		Args: strings.Join(names, "|"), Operands: Values{List: names}, Examples: "\n" + strings.Join(examples, "\n"),
 		About: `
 Prints a script for a shell that completes commands, flags, their values and files with the Tab key. Each example makes it known to
 one shell. The script asks this program: behind the shell's name it gives the words of a command line, and gets what the last may be.`,
 		Define: func(p *Program) func() error {
 			return func() error {
-				i := slices.IndexFunc(shells, func(s struct{ name, file, how string }) bool { return s.name == p.Arg(0) })
+				i := slices.Index(names, p.Arg(0))
 				if i < 0 {
-					return Wrong("expected bash, zsh, fish or powershell")
+					return Wrong("expected %s or %s", strings.Join(names[:last], ", "), names[last])
 				}
 				if words := p.Args()[1:]; len(words) > 0 {
 					for _, c := range t.complete(p.Arg(0), words) {
@@ -52,11 +57,6 @@ one shell. The script asks this program: behind the shell's name it gives the wo
 			}
 		},
 	}
-	for _, s := range shells {
-		c.Operands.List = append(c.Operands.List, s.name)
-		c.Examples += "\n" + s.how
-	}
-	return c
 }
 
 // complete returns what the last of a command line's words, the first of which is a command, may be: one of these, each with a tab and
