@@ -51,7 +51,7 @@ func (o Object) Get(key string) (v any, ok bool) {
 	return nil, false
 }
 
-// Entry is an entry of an [Object]: nil, a bool, an int, a json.Number, a string, a [Safe], a []any or an Object.
+// Entry is an entry of an [Object]: nil, a bool, a json.Number, a string, a [Safe], a []any or an Object.
 type Entry struct {
 	Key   string
 	Value any
@@ -99,8 +99,6 @@ func (m *marks) value(x any, depth int) (value, error) {
 	switch v := x.(type) {
 	case nil, bool:
 		return x, nil
-	case int:
-		return int64(v), nil
 	case json.Number:
 		return number(v), nil
 	case string:
