@@ -95,8 +95,7 @@ func (w *writer) items(s object) {
 			w.markup("properties:")
 			w.properties(o)
 		case "required":
-			w.markup("required:")
-			w.texts("required", v)
+			w.names(v)
 		case "type":
 			w.markup("type:")
 			w.types(v)
@@ -118,15 +117,15 @@ func (w *writer) description(s object) {
 
 func (w *writer) required(s object) {
 	if v := value(s, "required"); truth(v) {
-		w.markup("required:")
-		w.texts("required", v)
+		w.names(v)
 		w.markup(",")
 	}
 }
 
-// texts writes a list of strings.
-func (w *writer) texts(field string, v any) {
-	w.list(w.each(field, v), func(item any) { w.str(item, same) })
+// names writes which properties are required.
+func (w *writer) names(v any) {
+	w.markup("required:")
+	w.list(w.each("required", v), func(item any) { w.str(item, same) })
 }
 
 // typed writes the type of a schema in capitals.
@@ -142,12 +141,11 @@ func (w *writer) typed(s object) {
 // types writes the type of items in capitals, or a list of types.
 func (w *writer) types(v any) {
 	upper := func(v any) { w.str(v, python.Upper) }
-	switch {
-	case kindOf(v) == "string":
+	if _, ok := v.(string); ok {
 		upper(v)
-	case truth(v):
+	} else if truth(v) {
 		w.list(w.each("type", v), upper)
-	default:
+	} else {
 		w.markup("[]")
 	}
 }
@@ -183,7 +181,7 @@ func truth(v any) bool {
 	case bool:
 		return v
 	case json.Number:
-		f, _ := v.Float64() // out of range: the infinity that comes with the error
+		f, _ := python.ParseFloat(string(v)) // a number
 		return f != 0
 	case string:
 		return v != ""
