@@ -237,10 +237,7 @@ func (b *buffer) repr(v value, str bool, depth int) error {
 		}
 		return b.write("Undefined")
 	case bool:
-		if v {
-			return b.write("True")
-		}
-		return b.write("False")
+		return b.write(pick(v, "True", "False"))
 	case int64:
 		return b.write(strconv.FormatInt(v, 10))
 	case float64:
