@@ -1,5 +1,5 @@
-// Package examples holds programs to copy, of a screen each. They import public packages only, and run with the embedded model or, with
-// -m FILE, with any other:
+// Package examples holds programs to copy, of a screen each, and a package with its test. They import public packages only. The programs
+// run with the embedded model or, with -m FILE, with any other; the test runs with the embedded one:
 //
 //	ask        one question, and the answer while it is written
 //	chat       a conversation at the terminal
