@@ -138,7 +138,10 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 func build(f *gguf.File, o model.Options) (*Model, error) {
 	// First of all, because it tells what else a file may be: a drafter, or a projector, which has no vocabulary.
 	if _, err := model.ReadConfig(f.Metadata); err != nil {
-		if len(f.Tensors) == 0 && errors.Is(err, gguf.ErrMissing) {
+		switch empty := len(f.Tensors) == 0 && errors.Is(err, gguf.ErrMissing); {
+		case empty && f.Metadata.Len() == 0:
+			err = errors.New("the file has neither metadata nor weights: did a download reserve room and not fill it? download it again")
+		case empty:
 			err = fmt.Errorf("the file has no weights, only a vocabulary? %w", err)
 		}
 		return nil, err

@@ -125,6 +125,10 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%d threads: error %v", threads, err)
 		}
 	}
+	reserved := append([]byte("GGUF\x03"), make([]byte, 10000)...) // the beginning of a download whose room was reserved
+	if _, err := gemma4.OpenBytes(reserved); err == nil || !strings.Contains(err.Error(), "neither metadata nor weights") {
+		t.Errorf("a file that is not filled: error %v", err)
+	}
 	t.Run("vocabulary alone", func(t *testing.T) {
 		path := testdata.Shared(t, "golden", "tokenizer", "gemma4-vocab.gguf")
 		if _, err := gemma4.Open(path); err == nil || !strings.Contains(err.Error(), path) ||

@@ -30,8 +30,9 @@ func TestBrokenFilesSayWhatIsWrong(t *testing.T) {
 		cut  bool   // the error wraps io.ErrUnexpectedEOF
 	}{
 		// What is not a GGUF file of a version that is read.
-		{"empty", nil, "is empty, expected a GGUF file", true},
-		{"first byte only", []byte("G"), "1 bytes, at least 23 bytes are missing: the download is incomplete", true},
+		{"empty", nil, "is empty, expected a GGUF file: download it again", true},
+		{"first byte only", []byte("G"),
+			"1 bytes, at least 23 bytes are missing: the download is incomplete: resume it or begin again", true},
 		{"magic only", []byte("GGUF"), "4 bytes, at least 20 bytes are missing: the download is incomplete", true},
 		{"other bytes", []byte("hello, world, this is no model"), `is not a GGUF file: it begins with "hello, world, th"`, false},
 		{"web page", []byte("\n<!DOCTYPE html><html>"), "is not a GGUF file: it begins with \"\\n<!DOCTYPE html>\" (a web page,", false},

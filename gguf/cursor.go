@@ -68,7 +68,7 @@ func (c *cursor) refill() error {
 func (c *cursor) check(n uint64) error {
 	if left := uint64(c.size - c.at); n > left {
 		return fmt.Errorf("%d bytes at offset %d, but the file ends at %d: at least %d bytes are missing, "+
-			"the download is incomplete or the file damaged: %w", n, c.at, c.size, n-left, io.ErrUnexpectedEOF)
+			"the download is incomplete or the file damaged: download it again: %w", n, c.at, c.size, n-left, io.ErrUnexpectedEOF)
 	}
 	if n > uint64(maxHead-c.at) {
 		return fmt.Errorf("%d bytes at offset %d, expected at most %d MB of metadata and tensor table", n, c.at, maxHead>>20)

@@ -58,7 +58,7 @@ func (p *part) readHead(keys, tensors int) error {
 // readStart reads magic and version, and says what a file is that is not a GGUF file.
 func (p *part) readStart(c *cursor) error {
 	if p.size == 0 {
-		return p.errorf("is empty, expected a GGUF file: %w", io.ErrUnexpectedEOF)
+		return p.errorf("is empty, expected a GGUF file: download it again: %w", io.ErrUnexpectedEOF)
 	}
 	start, err := c.take(int(min(p.size, 64)))
 	if err != nil {
@@ -68,7 +68,7 @@ func (p *part) readStart(c *cursor) error {
 		return p.errorf("is not a GGUF file: it begins with %q%s", start[:min(len(start), 16)], looksLike(start))
 	}
 	if len(start) < 8 {
-		return p.errorf("%d bytes, at least %d bytes are missing: the download is incomplete: %w",
+		return p.errorf("%d bytes, at least %d bytes are missing: the download is incomplete: resume it or begin again: %w",
 			p.size, 24-p.size, io.ErrUnexpectedEOF)
 	}
 	c.at = 8
@@ -211,7 +211,7 @@ func (p *part) place(headEnd, align int64) error {
 		last := byOffset[len(byOffset)-1]
 		if end := last.Offset + last.Size; end > p.size {
 			return last.wrap(fmt.Errorf("bytes %d to %d, but the file ends at %d: %d bytes are missing, "+
-				"the download is incomplete: %w", last.Offset, end, p.size, end-p.size, io.ErrUnexpectedEOF))
+				"the download is incomplete: resume it or begin again: %w", last.Offset, end, p.size, end-p.size, io.ErrUnexpectedEOF))
 		}
 	}
 	return nil

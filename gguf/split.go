@@ -62,7 +62,8 @@ func (f *File) addSiblings() error {
 		name := partName(prefix, i, count)
 		err := f.addPath(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("gguf: %s: part %d of %d is missing beside %s: %w", name, i+1, count, first.name, fs.ErrNotExist)
+			return fmt.Errorf("gguf: %s: part %d of %d is missing beside %s: download it into the same folder: %w",
+				name, i+1, count, first.name, fs.ErrNotExist)
 		}
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@
 // The graph is in forward.go, in the order in which it runs, over regions that the workers share (region.go); attention.go and experts.go
 // hold what is below it, pass.go what is around it, cache.go the keys and values in pages, and history.go decides which pages of sliding
 // layers are kept once the window has moved past them. Layers that share an earlier layer's keys and values run only for positions whose
-// logits are wanted, which in E2B saves two thirds of the work of prefill.
+// logits are wanted, which, with the head, saves three quarters of E2B's prefill.
 //
 // Results do not depend on how a prompt is cut, on which other sequences share a pass, or on the number of workers.
 //

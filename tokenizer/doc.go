@@ -38,7 +38,7 @@
 // byte tokens into characters. Their output is always valid UTF-8. Control tokens are left out unless asked for.
 //
 //	d := t.NewDecoder(false)
-//	for id := range generated {
+//	for _, id := range generated {
 //		fmt.Print(d.Next(id))
 //	}
 //	fmt.Print(d.Flush())

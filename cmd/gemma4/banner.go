@@ -46,13 +46,17 @@ func (t *talk) runsOn(info gemma4.Info) string {
 // companion tells what became of a file that was found beside the model.
 func companion(c gemma4.CompanionInfo) string {
 	if c.Left != nil {
-		why := c.Left.Error()
-		if !strings.Contains(why, c.File+": ") { // gguf names the file
-			why = c.File + ": " + why
-		}
-		return fmt.Sprintf("%s left: %s", c.Kind, why)
+		return fmt.Sprintf("%s left: %v", c.Kind, inFile(c.File, c.Left))
 	}
 	return fmt.Sprintf("%s: %s: %s; it fits, and a later version uses it", c.Kind, c.File, c.About)
+}
+
+// inFile names a file in an error about it, unless that does.
+func inFile(file string, err error) error {
+	if strings.Contains(err.Error(), file+": ") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }
 
 func modelName(info gemma4.Info) string { return cmp.Or(info.Name, "a model without a name") }

@@ -107,7 +107,7 @@ func defineBench(p *cli.Program) func() error {
 		for _, s := range sources {
 			found, err := s.measure(ctx, &plan, p.Err)
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+				return inFile(s.name, err)
 			}
 			rows = append(rows, found...)
 		}

@@ -82,8 +82,10 @@ func (t *talk) begin() (err error) {
 			})
 			t.apply()
 			return nil
+		} else if errors.Is(err, gemma4.ErrOtherModel) {
+			return fmt.Errorf("%w; open that one with -m, or begin anew with another -session file", err)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return fmt.Errorf("%w; the file stays as it is: begin anew with another -session file", err)
 		}
 	}
 	t.options.GenerateOptions = t.generation()

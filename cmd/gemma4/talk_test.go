@@ -203,7 +203,7 @@ func TestASessionFileThatDoesNotFitIsOneSentenceAndStays(t *testing.T) {
 		{file, "talk: it was saved with another model", []string{"-m", other}},
 		{file, "talk: model: the cache is in F16, the session's in F32", []string{"-cache", "f32"}},
 		{file, "the context holds 5", []string{"-ctx", "5"}},
-		{text, "notes.txt: is not a saved session", nil},
+		{text, "notes.txt: is not a saved session; the file stays as it is: begin anew with another -session file", nil},
 		{other, "other.gguf: is not a saved session", nil},
 		{dir, "is not a regular file", nil},
 	} {
