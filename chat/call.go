@@ -64,7 +64,21 @@ func (c *callReader) call() (*Call, error) {
 	if err := c.object(); err != nil {
 		return nil, err
 	}
-	if c.pos < len(c.raw) {
+	return c.finish(name)
+}
+
+// begin passes the word with which every call begins.
+func (c *callReader) begin() error {
+	if c.space(); c.atMarkup() || !strings.HasPrefix(c.raw[c.pos:], "call:") {
+		return c.missing("call:")
+	}
+	c.pos += len("call:")
+	return nil
+}
+
+// finish returns the call, if nothing follows its arguments.
+func (c *callReader) finish(name string) (*Call, error) {
+	if c.space(); c.pos < len(c.raw) {
 		return nil, c.missing(callClose)
 	}
 	return &Call{Name: name, Arguments: json.RawMessage(c.json.String())}, nil
@@ -127,10 +141,9 @@ func (c *callReader) word(end string) string {
 }
 
 func (c *callReader) name() (string, error) {
-	if c.space(); c.atMarkup() || !strings.HasPrefix(c.raw[c.pos:], "call:") {
-		return "", c.missing("call:")
+	if err := c.begin(); err != nil {
+		return "", err
 	}
-	c.pos += len("call:")
 	if name := c.word("{"); name != "" && strings.TrimSpace(name) == name {
 		return name, nil
 	}

@@ -54,10 +54,9 @@ func jsonCall(text string) *Call {
 }
 
 func (c *callReader) laxCall() (*Call, error) {
-	if c.space(); c.atMarkup() || !strings.HasPrefix(c.raw[c.pos:], "call:") {
-		return nil, c.missing("call:")
+	if err := c.begin(); err != nil {
+		return nil, err
 	}
-	c.pos += len("call:")
 	c.space()
 	at := c.pos
 	name := strings.TrimRight(c.word("{("), " \n\r\t")
@@ -77,10 +76,7 @@ func (c *callReader) laxCall() (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.space(); c.pos < len(c.raw) {
-		return nil, c.missing(callClose)
-	}
-	return &Call{Name: name, Arguments: json.RawMessage(c.json.String())}, nil
+	return c.finish(name)
 }
 
 // laxKey reads a key, bare or in quotes of any kind, which are not part of it.
