@@ -108,7 +108,7 @@ func (c *callReader) atQuote() bool { return c.atMarkup() && strings.HasPrefix(c
 
 // space passes over white space, which only a lax reader allows.
 func (c *callReader) space() {
-	for c.lax && c.pos < len(c.raw) && strings.IndexByte(" \n\r\t", c.raw[c.pos]) >= 0 && !c.atMarkup() {
+	for c.lax && c.pos < len(c.raw) && strings.IndexByte(space, c.raw[c.pos]) >= 0 && !c.atMarkup() {
 		c.pos++
 	}
 }

@@ -59,8 +59,8 @@ func (c *callReader) laxCall() (*Call, error) {
 	}
 	c.space()
 	at := c.pos
-	name := strings.TrimRight(c.word("{("), " \n\r\t")
-	if name == "" || strings.ContainsAny(name, " \n\r\t") {
+	name := strings.TrimRight(c.word("{("), space)
+	if name == "" || strings.ContainsAny(name, space) {
 		c.pos = at
 		return nil, c.missing("the name of a function")
 	}
@@ -101,7 +101,7 @@ func (c *callReader) laxKey() (string, error) {
 		c.pos += n
 		return key, nil
 	}
-	key := strings.TrimRight(c.word(":=,{}[]"), " \n\r\t")
+	key := strings.TrimRight(c.word(":=,{}[]"), space)
 	if key == "" {
 		c.pos = at
 		return "", c.missing("a key")
@@ -113,7 +113,7 @@ func (c *callReader) laxKey() (string, error) {
 // comes, past white space, one of the characters of next, or the end.
 func quotedText(s, next string) (text string, n int) {
 	follows := func(rest string) bool {
-		rest = strings.TrimLeft(rest, " \n\r\t")
+		rest = strings.TrimLeft(rest, space)
 		return rest == "" || strings.IndexByte(next, rest[0]) >= 0
 	}
 	for i := 1; i < len(s); i++ {
@@ -197,13 +197,13 @@ func (c *callReader) laxValue() error {
 
 // lastOf returns the last character of s that is not white space, if it is among the last 64.
 func lastOf(s string) string {
-	s = strings.TrimRight(s[max(len(s)-64, 0):], " \n\r\t")
+	s = strings.TrimRight(s[max(len(s)-64, 0):], space)
 	return s[max(len(s)-1, 0):]
 }
 
 // afterText reports whether what was read last is a string between two <|"|>.
 func (c *callReader) afterText() bool {
-	return strings.HasSuffix(strings.TrimRight(c.raw[:c.pos], " \n\r\t"), quote)
+	return strings.HasSuffix(strings.TrimRight(c.raw[:c.pos], space), quote)
 }
 
 // beforeKey reports whether what follows is the key of an entry.
@@ -211,7 +211,7 @@ func (c *callReader) beforeKey() bool { return nextKey.MatchString(c.ahead()) }
 
 // ends reports whether the <|"|> before the position ends a string, judged by what follows it.
 func (c *callReader) ends() bool {
-	rest := strings.TrimLeft(c.ahead(), " \n\r\t")
+	rest := strings.TrimLeft(c.ahead(), space)
 	if rest == "" {
 		return len(c.markers) == 0
 	}
@@ -225,7 +225,7 @@ func (c *callReader) unclosed(from int) (end int, ok bool) {
 	}
 	rest := c.raw[from:]
 	for _, closer := range c.closers {
-		rest = strings.TrimRight(rest, " \n\r\t")
+		rest = strings.TrimRight(rest, space)
 		if !strings.HasSuffix(rest, string(closer)) {
 			return 0, false
 		}

@@ -49,6 +49,9 @@ func decoded(data []byte) any {
 	return v
 }
 
+// space is the white space of JSON, and of what models write beside the format.
+const space = " \n\r\t"
+
 // jsonReader reads JSON that is valid.
 type jsonReader struct{ rest []byte }
 
@@ -56,13 +59,13 @@ func (r *jsonReader) value(depth int) (any, error) {
 	if depth > maxJSONDepth {
 		return nil, fmt.Errorf("JSON nested deeper than %d", maxJSONDepth)
 	}
-	switch r.skip(" \n\r\t"); r.rest[0] {
+	switch r.skip(space); r.rest[0] {
 	case '{':
 		r.rest = r.rest[1:]
 		o := object{}
 		for r.more('}') {
 			key := r.text()
-			r.skip(" \n\r\t:")
+			r.skip(space + ":")
 			v, err := r.value(depth + 1)
 			if err != nil {
 				return nil, err
@@ -102,7 +105,7 @@ func (r *jsonReader) skip(chars string) { r.rest = bytes.TrimLeft(r.rest, chars)
 
 // more passes what stands before the next item and reports whether there is one; if not, it passes the closing bracket.
 func (r *jsonReader) more(end byte) bool {
-	if r.skip(" \n\r\t,"); r.rest[0] == end {
+	if r.skip(space + ","); r.rest[0] == end {
 		r.rest = r.rest[1:]
 		return false
 	}
@@ -130,7 +133,7 @@ func (r *jsonReader) text() string {
 
 // word reads a number or a name.
 func (r *jsonReader) word() string {
-	end := bytes.IndexAny(r.rest, " \n\r\t,]}")
+	end := bytes.IndexAny(r.rest, space+",]}")
 	if end < 0 {
 		end = len(r.rest)
 	}
