@@ -652,8 +652,8 @@ func (c *compiler) stringOf(f *facts) *expr {
 	return c.and(list...)
 }
 
-// numberOf returns the numbers that meet the facts.
-func (c *compiler) numberOf(f *facts) (*expr, error) {
+// number returns the body of the numbers that meet the facts.
+func (c *compiler) number(f *facts) (*body, error) {
 	only := f.types&fraction == 0
 	e := c.decimals(f.number)
 	switch {
@@ -693,14 +693,6 @@ func (c *compiler) numberOf(f *facts) (*expr, error) {
 			e = c.and(e, c.plain())
 		}
 		e = c.and(e, c.not(same))
-	}
-	return e, nil
-}
-
-func (c *compiler) number(f *facts) (*body, error) {
-	e, err := c.numberOf(f)
-	if err != nil {
-		return nil, err
 	}
 	return bytesBody(e), nil
 }

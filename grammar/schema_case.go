@@ -259,7 +259,6 @@ func (c *compiler) unevaluated(s *value, name string, x *value) error {
 	}
 	if s.get("additionalProperties") == nil {
 		s.put("additionalProperties", x)
-		x.parent, x.index = s, len(s.list)-1
 	}
 	return nil
 }

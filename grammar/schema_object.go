@@ -26,8 +26,7 @@ func (c *compiler) object(f *facts, depth int) (*body, error) {
 			if m.must || !c.call {
 				return nil, err
 			}
-			why := fmt.Sprintf("the key %.60q cannot be written in a call", m.name)
-			if err := c.unsupported(c.place(f), "properties", why); err != nil {
+			if err := c.drop(err); err != nil {
 				return nil, err
 			}
 			w.members = append(w.members, bytesBody(c.none))

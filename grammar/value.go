@@ -74,7 +74,7 @@ func parseValue(d *json.Decoder, depth int) (*value, error) {
 		return &value{kind: '0', text: t.String()}, nil
 	}
 	v := &value{kind: byte(t.(json.Delim))}
-	seen := map[string]int{}
+	seen := map[string]int{} // places of members
 	for d.More() {
 		name := ""
 		if v.kind == '{' {
@@ -88,12 +88,14 @@ func parseValue(d *json.Decoder, depth int) (*value, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i, twice := seen[name]; twice && v.kind == '{' {
-			x.parent, x.index = v, i // the last counts
-			v.list[i] = x
-			continue
+		if v.kind == '{' {
+			if i, twice := seen[name]; twice {
+				x.parent, x.index = v, i // the last counts
+				v.list[i] = x
+				continue
+			}
+			seen[name] = len(v.list)
 		}
-		seen[name] = len(v.list)
 		v.put(name, x)
 	}
 	_, err = d.Token()
