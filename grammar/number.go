@@ -40,11 +40,21 @@ func (a *arena) digitsAfterZero(m, places int32) *expr {
 	if places == 0 {
 		return a.empty
 	}
+	return a.alt(a.empty, a.branch([]edge{{'.', '.', a.digitsAfterPoint(m, 0, places)}}))
+}
+
+// digitsAfterPoint is what may follow the point, one digit at least.
+func (a *arena) digitsAfterPoint(m, r, places int32) *expr {
 	var edges []edge
 	for b := byte('0'); b <= '9'; b++ {
-		edges = append(edges, edge{b, b, a.digits(m, int32(b-'0')%m, places, places-1)})
+		edges = append(edges, edge{b, b, a.digits(m, remainder(m, r, b), places, places-1)})
 	}
-	return a.alt(a.empty, a.branch([]edge{{'.', '.', a.branch(edges)}}))
+	return a.branch(edges)
+}
+
+// remainder goes on from the remainder r of the digits so far with one more.
+func remainder(m, r int32, digit byte) int32 {
+	return int32((int64(r)*10 + int64(digit-'0')) % int64(m))
 }
 
 // count makes a small number part of an expression's identity.
@@ -60,13 +70,9 @@ func (a *arena) deriveMultiple(e *expr, b byte) *expr {
 		if left > 0 {
 			next--
 		}
-		return a.digits(m, int32((int64(r)*10+int64(b-'0'))%int64(m)), places, next)
+		return a.digits(m, remainder(m, r, b), places, next)
 	case b == '.' && left < 0 && places > 0:
-		var edges []edge
-		for d := byte('0'); d <= '9'; d++ {
-			edges = append(edges, edge{d, d, a.digits(m, int32((int64(r)*10+int64(d-'0'))%int64(m)), places, places-1)})
-		}
-		return a.branch(edges)
+		return a.digitsAfterPoint(m, r, places)
 	}
 	return a.none
 }
@@ -214,15 +220,15 @@ func (a *arena) decimals(r numberRange) *expr {
 }
 
 // plain returns the numbers without exponents.
-func (a *arena) plain() *expr {
-	fraction := a.cat(a.literal("."), a.repeat(a.digit(), 1, -1))
-	return a.cat(a.alt(a.empty, a.literal("-")), a.naturals(new(big.Int), nil), a.alt(a.empty, fraction))
-}
+func (a *arena) plain() *expr { return a.withFraction(a.digit()) }
 
 // whole returns the integers, with a fraction of zeros or without.
-func (a *arena) whole() *expr {
-	zeros := a.cat(a.literal("."), a.repeat(a.literal("0"), 1, -1))
-	return a.cat(a.alt(a.empty, a.literal("-")), a.naturals(new(big.Int), nil), a.alt(a.empty, zeros))
+func (a *arena) whole() *expr { return a.withFraction(a.literal("0")) }
+
+// withFraction returns the integers, without a fraction or with one of such digits.
+func (a *arena) withFraction(digit *expr) *expr {
+	fraction := a.cat(a.literal("."), a.repeat(digit, 1, -1))
+	return a.cat(a.alt(a.empty, a.literal("-")), a.naturals(new(big.Int), nil), a.alt(a.empty, fraction))
 }
 
 // places splits a number that is not negative into its digits before and behind the point. The latter, without zeros at the end, are
