@@ -150,10 +150,7 @@ func (v *Vocabulary) fewest(text string) int32 {
 		t := v.all
 		i, end := 0, len(t.nodes)
 		for d := at; d < len(text); d++ {
-			for i < end && t.nodes[i].b != text[d] {
-				i = int(t.nodes[i].skip)
-			}
-			if i >= end {
+			if i = t.find(i, end, text[d]); i == end {
 				break
 			}
 			if t.nodes[i].n > 0 {

@@ -82,10 +82,7 @@ func (g *Grammar) spans(text string, after *state) bool {
 	t := g.vocabulary.all
 	i, end := 0, len(t.nodes)
 	for d := range len(text) {
-		for i < end && t.nodes[i].b != text[d] {
-			i = int(t.nodes[i].skip)
-		}
-		if i >= end {
+		if i = t.find(i, end, text[d]); i == end {
 			return false
 		}
 		end = int(t.nodes[i].skip)

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"iter"
 	"math/bits"
 	"slices"
 )
@@ -231,11 +232,8 @@ func (g *Grammar) holdsKind(e *expr, kind int) bool {
 				return e == g.arena.empty
 			}
 			for _, x := range char.edges {
-				for b := int(x.lo); b <= int(x.hi); b++ {
-					if b > int(x.lo) && g.class[b] == g.class[b-1] {
-						continue
-					}
-					if !covers(g.arena.derive(e, byte(b)), x.to) {
+				for b := range g.bytes(x) {
+					if !covers(g.arena.derive(e, b), x.to) {
 						return false
 					}
 				}
@@ -248,6 +246,17 @@ func (g *Grammar) holdsKind(e *expr, kind int) bool {
 		}
 	}
 	return e.holds>>(kind+sliceKinds)&1 == 1
+}
+
+// bytes returns the bytes of an edge, the first of each class.
+func (g *Grammar) bytes(x edge) iter.Seq[byte] {
+	return func(yield func(byte) bool) {
+		for b := int(x.lo); b <= int(x.hi); b++ {
+			if (b == int(x.lo) || g.class[b] != g.class[b-1]) && !yield(byte(b)) {
+				return
+			}
+		}
+	}
 }
 
 // mostOf returns a number of characters so that no longer text may follow.
@@ -270,8 +279,8 @@ func (g *Grammar) mostOf(l *lexState, kind int) int {
 // begins reports whether a string of e may begin as a character of a kind does.
 func (g *Grammar) begins(e *expr, kind int) bool {
 	for _, x := range g.kinds[kind].edges {
-		for b := int(x.lo); b <= int(x.hi); b++ {
-			if (b == int(x.lo) || g.class[b] != g.class[b-1]) && g.arena.derive(e, byte(b)) != g.arena.none {
+		for b := range g.bytes(x) {
+			if g.arena.derive(e, b) != g.arena.none {
 				return true
 			}
 		}
@@ -302,12 +311,8 @@ func (g *Grammar) chars(l *lexState, kind int) *depths {
 	var visit func(l *lexState, e *expr)
 	visit = func(l *lexState, e *expr) {
 		for _, x := range e.edges {
-			for b := int(x.lo); b <= int(x.hi); b++ {
-				class := g.class[b]
-				if b > int(x.lo) && class == g.class[b-1] {
-					continue
-				}
-				step := g.lexNext(l, class)
+			for b := range g.bytes(x) {
+				step := g.lexNext(l, g.class[b])
 				d.ends = d.ends || len(step.ends) > 0
 				switch {
 				case step.to == nil:

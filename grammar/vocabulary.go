@@ -152,6 +152,14 @@ func (v *Vocabulary) trie(out []uint64) *trie {
 	return t
 }
 
+// find returns the node with a byte among those from i to end that follow one text, or end.
+func (t *trie) find(i, end int, b byte) int {
+	for i < end && t.nodes[i].b != b {
+		i = int(t.nodes[i].skip)
+	}
+	return i
+}
+
 // sliceKinds is the number of slices, one for each kind of characters.
 const sliceKinds = 4
 
