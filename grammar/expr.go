@@ -134,7 +134,7 @@ func (a *arena) intern(e *expr) *expr {
 	a.lastID++
 	e.id = a.lastID
 	if !a.sealed && a.size > maxSize {
-		a.fail("more than %d MB", maxSize>>20)
+		a.fail("the grammar takes more than %d MB", maxSize>>20)
 		return a.none
 	}
 	if size := 280 + 2*len(key.list) + 24*len(e.edges) + 8*len(e.list); a.sealed {

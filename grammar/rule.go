@@ -223,11 +223,11 @@ func (b *builder) isNullable(x *body, memo map[*body]bool) bool {
 
 func (b *builder) node(n node) int32 {
 	if len(b.net.nodes) >= maxStates {
-		b.fail("more than %d states", maxStates)
+		b.fail("the rules have more than %d states", maxStates)
 		return 0
 	}
 	if b.size += 150; b.size > maxSize {
-		b.fail("more than %d MB", maxSize>>20)
+		b.fail("the grammar takes more than %d MB", maxSize>>20)
 		return 0
 	}
 	b.net.nodes = append(b.net.nodes, n)

@@ -204,16 +204,25 @@ func (f *facts) clone() *facts {
 // cases returns what schemas say together, one facts for each way to meet them.
 func (c *compiler) cases(schemas []*value) ([]*facts, error) {
 	var all []*facts
-	err := c.expand(newFacts(), schemas, &all)
+	err := c.expand(c.first(schemas), newFacts(), schemas, &all)
 	return all, err
 }
 
-func (c *compiler) expand(f *facts, queue []*value, all *[]*facts) error {
+// first returns a schema to name in errors about a list.
+func (c *compiler) first(schemas []*value) *value {
+	if len(schemas) == 0 {
+		return c.root
+	}
+	return schemas[0]
+}
+
+// expand adds to all the cases of facts with the schemas of a queue. At is the schema to name in errors.
+func (c *compiler) expand(at *value, f *facts, queue []*value, all *[]*facts) error {
 	for len(queue) > 0 {
 		s := queue[0]
 		queue = queue[1:]
 		if c.steps++; c.steps > maxSteps {
-			return fmt.Errorf("%w: the schema takes more than %d steps", ErrLimit, maxSteps)
+			return fmt.Errorf("%w: the schema takes more than %d steps, up to %s", ErrLimit, maxSteps, s.pointer())
 		}
 		switch {
 		case s.kind == 't' || f.seen[s]:
@@ -238,14 +247,14 @@ func (c *compiler) expand(f *facts, queue []*value, all *[]*facts) error {
 	}
 	if len(f.choices) == 0 {
 		if *all = append(*all, f); len(*all) > maxCases {
-			return fmt.Errorf("%w: the schema has more than %d cases at %s", ErrLimit, maxCases, c.root.pointer())
+			return fmt.Errorf("%w: the schema has more than %d cases at %s", ErrLimit, maxCases, at.pointer())
 		}
 		return nil
 	}
 	first := f.choices[0]
 	f.choices = f.choices[1:]
 	for _, s := range first {
-		if err := c.expand(f.clone(), []*value{s}, all); err != nil {
+		if err := c.expand(at, f.clone(), []*value{s}, all); err != nil {
 			return err
 		}
 	}
@@ -523,7 +532,7 @@ func (c *compiler) compile(schemas []*value, depth int) (*body, error) {
 		return nil, c.err
 	}
 	if c.depth++; c.depth > maxSchemaDepth {
-		return nil, fmt.Errorf("%w: schemas nested deeper than %d", ErrLimit, maxSchemaDepth)
+		return nil, fmt.Errorf("%w: schemas nested deeper than %d at %s", ErrLimit, maxSchemaDepth, c.first(schemas).pointer())
 	}
 	defer func() { c.depth-- }()
 	r := c.rule(nil)

@@ -53,12 +53,7 @@ func (c *compiler) object(f *facts, depth int) (*body, error) {
 }
 
 // place returns a schema to name in errors about the facts.
-func (c *compiler) place(f *facts) *value {
-	for _, s := range f.objects {
-		return s
-	}
-	return c.root
-}
+func (c *compiler) place(f *facts) *value { return c.first(f.objects) }
 
 // value compiles what may be any value to one rule.
 func (c *compiler) value(schemas []*value, depth int) (*body, error) {

@@ -209,3 +209,18 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestBoundsOfSchemasNameThePlace(t *testing.T) {
+	v := small(t)
+	many := `{"allOf":[` + strings.Repeat(`{"anyOf":[{"minimum":1},{"maximum":2}]},`, 11) + `true]}`
+	long := `{"allOf":[` + strings.Repeat(`{},`, maxSteps) + `true]}`
+	for schema, want := range map[string]string{
+		`{"properties":{"a":{"items":` + many + `}}}`: "cases at #/properties/a/items",
+		`{"properties":{"a":` + long + `}}`:           "steps, up to #/properties/a/allOf/9",
+	} {
+		_, err := Schema(v, []byte(schema), SchemaOptions{})
+		if !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: %v, want %s", schema, err, want)
+		}
+	}
+}
