@@ -189,6 +189,30 @@ func sample(g *Grammar, r *rand.Rand, n int) func(*chat.Parser) []chat.Event {
 	}
 }
 
+// TestBareKeysAreThoseThatChatReads tries all keys of up to three characters. The parser takes < and > too, where they begin no marker.
+func TestBareKeysAreThoseThatChatReads(t *testing.T) {
+	plain := strings.NewReplacer("<", "a", ">", "a")
+	keys := []string{""}
+	for len(keys[0]) < 3 {
+		var longer []string
+		for _, key := range keys {
+			for _, c := range "aé$ :,{}[]=<>\"'\t\u00a0" {
+				longer = append(longer, key+string(c))
+			}
+		}
+		keys = longer
+		for _, key := range keys {
+			var arguments map[string]int
+			events := chat.ParseText("<|tool_call>call:f{"+key+":1}<tool_call|>", nil)
+			read := len(events) == 1 && events[0].Call != nil && !events[0].Call.Mended &&
+				json.Unmarshal(events[0].Call.Arguments, &arguments) == nil && len(arguments) == 1 && arguments[key] == 1
+			if read != isBare(plain.Replace(key)) || isBare(key) && !read {
+				t.Errorf("key %q is bare: %v, read: %v", key, isBare(key), read)
+			}
+		}
+	}
+}
+
 func TestThoughtComesFirst(t *testing.T) {
 	v := small(t)
 	g := must(Schema(v, []byte(`{"enum":["yes","no"]}`), SchemaOptions{}))(t)
