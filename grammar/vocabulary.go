@@ -60,6 +60,7 @@ func NewVocabulary(t *tokenizer.Tokenizer) *Vocabulary {
 		id   int32
 	}
 	entries := make([]entry, 0, v.size)
+	d := t.NewDecoder(true)
 	for id := range int32(v.size) {
 		if t.IsEnd(id) && t.Text(id) != "<|tool_response>" { // which only follows calls
 			v.ends = append(v.ends, id)
@@ -69,12 +70,13 @@ func NewVocabulary(t *tokenizer.Tokenizer) *Vocabulary {
 		case text == "" || out[id] || kind == tokenizer.Unused:
 			continue
 		case kind == tokenizer.Byte:
-			text = string([]byte{hex(text[3])<<4 | hex(text[4])})
+			b, _ := t.Byte(id)
+			text = string([]byte{b})
 		case kind == tokenizer.Unknown || kind == tokenizer.Control ||
 			text[0] == '<' && markup[text] || text[len(text)-1] == '>' && markup[text]:
 			continue
 		default:
-			text = strings.ReplaceAll(text, string(space), " ")
+			text = d.Next(id)
 		}
 		if len(text) > longest {
 			continue
@@ -107,13 +109,6 @@ func NewVocabulary(t *tokenizer.Tokenizer) *Vocabulary {
 
 // Tokenizer returns what the vocabulary was made from.
 func (v *Vocabulary) Tokenizer() *tokenizer.Tokenizer { return v.tokenizer }
-
-func hex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c&^0x20 - 'A' + 10
-}
 
 // trie builds the tree of the tokens that are not left out.
 func (v *Vocabulary) trie(out []uint64) *trie {

@@ -76,6 +76,14 @@ func (t *Tokenizer) Kind(id int32) Kind {
 	return t.kinds[id]
 }
 
+// Byte returns the byte that a token of the kind [Byte] stands for; it is not ok if the token is of another.
+func (t *Tokenizer) Byte(id int32) (b byte, ok bool) {
+	if t.Kind(id) != Byte {
+		return 0, false
+	}
+	return byteOf(t.symbols.at(id)), true
+}
+
 // ID returns the token with exactly this text, as [Tokenizer.Text] gives it. Of several, it is the lowest id.
 func (t *Tokenizer) ID(text string) (id int32, ok bool) {
 	if id = t.symbols.find(text); t.has(id) {

@@ -636,6 +636,11 @@ func TestBytesAreKnownByTheirText(t *testing.T) {
 		if got := s.Decode([]int32{0xc3, 0xa9, 'A'}, false); got != "éA" || s.Kind('A') != Byte {
 			t.Errorf("%v byte tokens: Decode = %q, kind %v", kind, got, s.Kind('A'))
 		}
+		for id := int32(-1); id <= 256; id++ {
+			if b, ok := s.Byte(id); ok != (id >= 0 && id < 256) || ok && int32(b) != id {
+				t.Errorf("%v byte tokens: Byte(%d) = %#x, %v", kind, id, b, ok)
+			}
+		}
 		compare(t, s, "a🚀\xff<0x41><unk>", []int{0, 6, 12})
 	}
 }

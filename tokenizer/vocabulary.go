@@ -320,12 +320,9 @@ func (t *Tokenizer) addBytes() error {
 	for b := range t.bytes {
 		t.bytes[b] = none
 	}
-	for id, kind := range t.kinds {
-		if kind != Byte {
-			continue
-		}
-		if b := &t.bytes[byteOf(t.symbols.at(int32(id)))]; *b == none {
-			*b = int32(id)
+	for id := range int32(len(t.kinds)) {
+		if b, ok := t.Byte(id); ok && t.bytes[b] == none {
+			t.bytes[b] = id
 		}
 	}
 	if missing := slices.Index(t.bytes[:], none); missing >= 0 {
