@@ -322,7 +322,7 @@ func (c *compiler) gather(f *facts, s *value) (more []*value, ok bool, err error
 				f.unique = s
 			}
 		case "contains":
-			if m := s.get("minContains"); m == nil || m.text != "0" || s.get("maxContains") != nil {
+			if m := s.get("minContains"); c.old || m == nil || m.text != "0" || s.get("maxContains") != nil {
 				err = c.unsupported(s, name, "elements cannot be counted by what they are")
 			}
 		case "unevaluatedProperties", "unevaluatedItems":

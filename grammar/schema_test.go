@@ -61,6 +61,7 @@ var schemas = []struct {
 	{`{"allOf":[{"properties":{"a":{"minimum":3}}},{"properties":{"a":{"type":"integer","maximum":5}}}],
 		"type":"object","required":["a"],"additionalProperties":true}`,
 		[]string{`{"a": 3}`, `{"a": 5}`}, []string{`{"a": 2}`, `{"a": 6}`, `{}`}},
+	{`{"type":"array","items":{"type":"integer"},"contains":{"const":1},"minContains":0}`, []string{`[]`, `[2]`}, []string{`[null]`}},
 	{`{"type":"string","format":"date"}`, []string{`"2024-02-29"`, `"2023-12-31"`}, []string{`"2023-02-29"`, `"2023-13-01"`, `"x"`}},
 	{`{"type":"number","minimum":0.5,"maximum":1}`, []string{`0.5`, `1`, `1.0`, `0.75`}, []string{`0.49`, `1.01`, `0`, `5e-1`}},
 	{`{"type":"integer","multipleOf":7,"minimum":0}`, []string{`0`, `7`, `49`, `700`}, []string{`1`, `-7`, `48`}},
@@ -167,6 +168,7 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 		`{"properties":{"a":{"contains":{"type":"null"}}}}`: "contains at #/properties/a: ",
 		`{"properties":{"a/b":{"$ref":"other.json#/x"}}}`: `$ref at #/properties/a~1b: ` +
 			`"other.json#/x" is in another document`,
+		`{"$schema":"http://json-schema.org/draft-07/schema#","contains":{},"minContains":0}`: "contains at #: ",
 		`{"items":{"uniqueItems":true}}`:                                    "uniqueItems at #/items: ",
 		`{"pattern":"(?=a)b"}`:                                              "pattern at #: ",
 		`{"pattern":"a\\bb"}`:                                               "pattern at #: ",
