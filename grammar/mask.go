@@ -13,8 +13,8 @@ type Mask struct {
 	n    int
 }
 
-// Few is the number of tokens up to which a mask lists them.
-const Few = 8192
+// MaxIDs is the number of tokens up to which a mask lists them.
+const MaxIDs = 8192
 
 // Len returns how many tokens may come next.
 func (m *Mask) Len() int { return m.n }
@@ -28,10 +28,10 @@ func (m *Mask) Has(id int32) bool {
 	return id >= 0 && int(id>>6) < len(m.bits) && m.bits[id>>6]>>(id&63)&1 == 1
 }
 
-// IDs returns the tokens, ascending, if they are [Few] at most, else nil. It is not to be changed.
+// IDs returns the tokens, ascending, if they are [MaxIDs] at most, else nil. It is not to be changed.
 func (m *Mask) IDs() []int32 { return m.ids }
 
-// Bits returns the tokens, 64 to a word from the lowest bit on, if they are more than [Few], else nil. It is not to be changed.
+// Bits returns the tokens, 64 to a word from the lowest bit on, if they are more than [MaxIDs], else nil. It is not to be changed.
 func (m *Mask) Bits() []uint64 { return m.bits }
 
 // All calls yield with each token, ascending.
@@ -55,7 +55,7 @@ func newMask(set []uint64) *Mask {
 	for _, word := range set {
 		m.n += bits.OnesCount64(word)
 	}
-	if m.n > Few {
+	if m.n > MaxIDs {
 		m.bits = slices.Clone(set)
 		return m
 	}
