@@ -7,7 +7,8 @@
 //		log.Fatal(err)
 //	}
 //	var answer []int32
-//	for s := g.Start(); ; {
+//	s := g.Start()
+//	for {
 //		ids := s.Forced() // what must follow, without asking the model
 //		if len(ids) == 0 {
 //			mask := s.Mask() // the tokens that may follow
@@ -21,7 +22,7 @@
 //		}
 //		answer = append(answer, ids...)
 //	}
-//	if err := g.Err(); err != nil { // the text has hit a bound
+//	if err := s.Err(); err != nil { // a bound keeps the text from going on
 //		log.Fatal(err)
 //	}
 //
@@ -37,7 +38,7 @@
 //
 // Masks are exact: a token is in the mask if, and only if, the grammar allows its bytes and some text after them. The parser never
 // comes to a place where nothing may follow, but in one case: what is larger than the bounds of this package is refused, and
-// [Grammar.Err] says so.
+// [State.Err] says so.
 //
 // # How it works
 //

@@ -40,7 +40,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	var answer []int32
-	for s := g.Start(); ; {
+	s := g.Start()
+	for {
 		ids := s.Forced() // what must follow, without asking the model
 		if len(ids) == 0 {
 			mask := s.Mask() // the tokens that may follow
@@ -54,7 +55,7 @@ func Example() {
 		}
 		answer = append(answer, ids...)
 	}
-	if err := g.Err(); err != nil { // the text has hit a bound
+	if err := s.Err(); err != nil { // a bound keeps the text from going on
 		log.Fatal(err)
 	}
 	fmt.Println(tok.Decode(answer, false))

@@ -72,7 +72,7 @@ type arena struct {
 	lastID     uint64
 	used       int   // bytes, about, of what may be forgotten
 	size       int   // bytes, about, of what is kept
-	err        error // the first bound that was hit
+	err        error // the first bound that was hit; once the grammar is made, by the step that is being taken
 }
 
 type derivation struct {
@@ -440,8 +440,10 @@ func (a *arena) derive(e *expr, b byte) *expr {
 		}
 		d = a.pair(a.derive(e.a, b), a.repeat(e.a, max(e.min-1, 0), more))
 	}
-	a.derived[key] = d
-	a.used += 60
+	if a.err == nil { // else d may lack what was refused
+		a.derived[key] = d
+		a.used += 60
+	}
 	return d
 }
 
@@ -527,9 +529,10 @@ func (a *arena) isAlive(e *expr) bool {
 		_, ok = a.search(e, func(x *expr) bool { return x.life == alive })
 		return ok
 	}
-	e.life = dead
 	if ok {
 		e.life = alive
+	} else if a.err == nil {
+		e.life = dead
 	}
 	return ok
 }
@@ -571,8 +574,10 @@ func (a *arena) search(e *expr, goal func(*expr) bool) (string, bool) {
 			}
 		}
 	}
-	for _, s := range steps {
-		s.e.life = dead
+	if a.err == nil { // else a bound may have hidden a string
+		for _, s := range steps {
+			s.e.life = dead
+		}
 	}
 	return "", false
 }

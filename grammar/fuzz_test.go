@@ -23,13 +23,12 @@ func FuzzSchema(f *testing.F) {
 		g, err := Schema(v, []byte(schema), SchemaOptions{Loose: loose, Closed: len(text)%2 == 0, Layout: Layout(len(text) % 3)})
 		if err == nil {
 			s, _ := g.Start().AcceptText(text)
-			if g.Err() == nil {
-				checkMask(t, schema, s)
+			if checkMask(t, schema, s); s.Err() == nil {
 				checkEnd(t, schema, s)
 			}
 		}
 		g, err = Calls(v, []Tool{{Name: "f", Parameters: []byte(schema), Strict: !loose}}, CallOptions{Choice: Required})
-		if err == nil && g.Err() == nil {
+		if err == nil {
 			checkEnd(t, schema, g.Start())
 		}
 	})
@@ -48,7 +47,7 @@ func checkEnd(t *testing.T, name string, s State) {
 	for n := left; n > 0; n-- {
 		ids := slices.Collect(s.MaskWithin(n).All)
 		if len(ids) == 0 {
-			if s.CanEnd() || errors.Is(s.g.Err(), ErrLimit) {
+			if s.CanEnd() || errors.Is(s.Err(), ErrLimit) {
 				return
 			}
 			t.Fatalf("%s: %d tokens from the end, none leads there", name, n)
@@ -72,8 +71,7 @@ func FuzzRegexp(f *testing.F) {
 		}
 		if g, err := Regexp(v, expression); err == nil {
 			s, _ := g.Start().AcceptText(text)
-			if g.Err() == nil {
-				checkMask(t, expression, s)
+			if checkMask(t, expression, s); s.Err() == nil {
 				checkEnd(t, expression, s)
 			}
 		}

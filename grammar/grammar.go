@@ -107,16 +107,6 @@ func (g *Grammar) Vocabulary() *Vocabulary { return g.vocabulary }
 // Loosened names what the grammar does not enforce, as keyword and JSON pointer, where it was allowed not to.
 func (g *Grammar) Loosened() []string { return g.loosened }
 
-// Err returns the bound that a text has hit, if one has: what lies beyond it was refused.
-func (g *Grammar) Err() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.arena.err != nil {
-		return fmt.Errorf("grammar: %w", g.arena.err)
-	}
-	return nil
-}
-
 // Start returns the state before any text.
 func (g *Grammar) Start() State {
 	g.mu.Lock()
@@ -187,6 +177,17 @@ func (s State) AcceptText(text string) (State, bool) {
 	defer s.g.mu.Unlock()
 	to := s.g.follow(s.s, text)
 	return State{s.g, to, s.then}, to != nowhere
+}
+
+// Err returns the bound of this package that was met behind this state, if one was: its mask then lacks tokens that the grammar allows, and
+// may be empty where the text cannot end. It says nothing about other states of the grammar.
+func (s State) Err() error {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	if s.s.err != nil {
+		return fmt.Errorf("grammar: %w", s.s.err)
+	}
+	return nil
 }
 
 // CanEnd reports whether the text may end here.

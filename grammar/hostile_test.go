@@ -81,8 +81,8 @@ func TestHostileGrammarsEnd(t *testing.T) {
 						break
 					}
 				}
-				if g.Err() != nil && !errors.Is(g.Err(), ErrLimit) {
-					t.Error(g.Err())
+				if s.Err() != nil && !errors.Is(s.Err(), ErrLimit) {
+					t.Error(s.Err())
 				}
 			}
 			took := time.Since(start)

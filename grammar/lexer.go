@@ -27,6 +27,7 @@ type lexState struct {
 type lexStep struct {
 	to   *lexState // nil when no lexeme goes on
 	ends []int32   // terminals that may end here, ascending
+	err  error     // the bound that was hit, if lexemes are missing
 }
 
 func (g *Grammar) lexState(lexemes []lexeme) *lexState {
@@ -66,6 +67,7 @@ func (g *Grammar) lexNext(l *lexState, class uint8) *lexStep {
 	}
 	step := new(lexStep)
 	lexemes := g.lexemes[:0]
+	g.arena.err = nil
 	for _, x := range l.lexemes {
 		e := g.arena.derive(x.e, g.example[class])
 		if e == g.arena.none || e.boolean && !g.arena.isAlive(e) {
@@ -81,6 +83,7 @@ func (g *Grammar) lexNext(l *lexState, class uint8) *lexStep {
 	if g.lexemes = lexemes; len(lexemes) > 0 {
 		step.to = g.lexState(lexemes)
 	}
+	step.err = g.arena.err
 	l.next[class] = step
 	g.arena.used += 40 + 4*len(step.ends)
 	return step

@@ -107,6 +107,9 @@ func (g *Grammar) walk(t *trie, s *state, f func(id int32, after *state)) {
 		if to == nil {
 			to = g.next(at, class)
 		}
+		if at.err != nil {
+			s.err = at.err
+		}
 		if to == nowhere {
 			i = int(n.skip)
 			continue

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -41,6 +42,7 @@ type state struct {
 	next    []*state // by class
 	mask    *Mask
 	cost    int32 // the fewest tokens to the end, where known; 0 is not
+	err     error // a bound that was hit by what follows
 }
 
 type thread struct {
@@ -284,6 +286,7 @@ func (g *Grammar) next(s *state, class uint8) *state {
 	threads, kernel := g.threads[:0], g.kernel[:0]
 	for _, t := range s.threads {
 		step := g.lexNext(t.lex, class)
+		s.err = cmp.Or(s.err, step.err)
 		if step.to != nil {
 			threads = append(threads, thread{step.to, t.from})
 		}
@@ -294,8 +297,16 @@ func (g *Grammar) next(s *state, class uint8) *state {
 		}
 	}
 	g.threads, g.kernel = threads, kernel
-	to := g.state(threads, g.after(kernel))
+	to := g.enter(s, threads, kernel)
 	s.next[class] = to
+	return to
+}
+
+// enter returns the state that follows s with these threads and a kernel.
+func (g *Grammar) enter(s *state, threads []thread, kernel []item) *state {
+	g.arena.err = nil
+	to := g.state(threads, g.after(kernel))
+	s.err = cmp.Or(s.err, g.arena.err)
 	return to
 }
 
@@ -319,7 +330,7 @@ func (g *Grammar) accept(s *state, token int32) *state {
 			kernel = append(kernel, x.item)
 		}
 	}
-	return g.state(nil, g.after(kernel))
+	return g.enter(s, nil, kernel)
 }
 
 // follow follows bytes.

@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -190,4 +191,22 @@ func randomRules(r *rand.Rand) *builder {
 		b.bodies[i] = b.seq(random(3), random(2))
 	}
 	return b
+}
+
+// TestBoundsAreMetByAnswersAlone meets a bound with one answer of a grammar; others do not notice.
+func TestBoundsAreMetByAnswersAlone(t *testing.T) {
+	v := small(t)
+	g := must(Schema(v, []byte(`{"type":"string","allOf":[{"pattern":"^(lx|r(x|é[ab]*a[ab]{15}c))$"},
+		{"pattern":"^(lx|r(x|é[ab]*b[ab]{14}[cd]))$"}]}`), SchemaOptions{}))(t)
+	for range 2 { // the second time all is known
+		for text, bound := range map[string]bool{`"l`: false, `"lx"`: false, `"r`: true, `"rx`: false} {
+			s, ok := g.Start().AcceptText(text)
+			if s.Mask(); !ok || (s.Err() != nil) != bound || bound && !errors.Is(s.Err(), ErrLimit) {
+				t.Errorf("%s: allowed %v, %v", text, ok, s.Err())
+			}
+		}
+		if _, ok := g.Start().AcceptText(`"ré`); ok {
+			t.Error("what lies beyond the bound is let through")
+		}
+	}
 }

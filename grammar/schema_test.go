@@ -88,13 +88,14 @@ func TestSchemasAllowWhatTheySay(t *testing.T) {
 		}
 		for i, list := range [][]string{c.yes, c.no} {
 			for _, text := range list {
-				if s, _ := g.Start().AcceptText(text); s.CanEnd() != (i == 0) {
+				s, _ := g.Start().AcceptText(text)
+				if s.CanEnd() != (i == 0) {
 					t.Errorf("%s: %s can end: %v", c.schema, text, i == 1)
 				}
+				if err := s.Err(); err != nil {
+					t.Errorf("%s: %s: %v", c.schema, text, err)
+				}
 			}
-		}
-		if err := g.Err(); err != nil {
-			t.Errorf("%s: %v", c.schema, err)
 		}
 	}
 }

@@ -138,10 +138,6 @@ func TestGenerationsOfSchemastoreAreValid(t *testing.T) {
 		for range *count {
 			text, ended := generate(g, r, 40)
 			generations++
-			if g.Err() != nil {
-				refused["limit while writing"]++
-				break
-			}
 			x, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 			if err == nil {
 				err = reference.Validate(x)
