@@ -32,8 +32,8 @@ const (
 type CallOptions struct {
 	// Choice is Auto unless it is set.
 	Choice Choice
-	// Name is the one tool that may be called, if it is not empty; with Required it is called.
-	Name string
+	// Only names the tools that may be called, if it is not empty; else all may.
+	Only []string
 	// Single allows one call only.
 	Single bool
 }
@@ -68,10 +68,15 @@ func calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 			return nil, fmt.Errorf("%s is no special token of the vocabulary", text)
 		}
 	}
+	for _, name := range o.Only {
+		if !slices.ContainsFunc(tools, func(t Tool) bool { return t.Name == name }) {
+			return nil, fmt.Errorf("no tool is named %.60q", name)
+		}
+	}
 	var list []*body
 	var loosened []string
 	for _, t := range tools {
-		if o.Name != "" && t.Name != o.Name {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, t.Name) {
 			continue
 		}
 		b, dropped, err := w.tool(t)
@@ -80,13 +85,10 @@ func calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 		}
 		list, loosened = append(list, b), append(loosened, dropped...)
 	}
+	if len(list) == 0 && o.Choice == Required {
+		return nil, errors.New("a call is required, but there are no tools")
+	}
 	if len(list) == 0 {
-		if o.Name != "" {
-			return nil, fmt.Errorf("no tool is named %.60q", o.Name)
-		}
-		if o.Choice == Required {
-			return nil, errors.New("a call is required, but there are no tools")
-		}
 		return v.grammar(w.builder, free)
 	}
 	call := w.seq(tokenBody(open), choice(list...), tokenBody(shut))

@@ -61,7 +61,7 @@ func TestCalls(t *testing.T) {
 				`<|tool_call>call:clock{}`, `<|tool_call>`, `<|turn>`, `<|channel>thought` + "\n<channel|>"}},
 		{CallOptions{Single: true}, []string{"", "a" + paris}, []string{paris + now}},
 		{CallOptions{Choice: Required}, []string{paris, now + now}, []string{"", "Hello!", "Hello!" + paris}},
-		{CallOptions{Choice: Required, Name: "clock", Single: true},
+		{CallOptions{Choice: Required, Only: []string{"clock"}, Single: true},
 			[]string{now, now + "<|tool_response>"}, []string{"", paris, now + now}},
 		{CallOptions{Choice: None}, []string{"", "Hello!"}, []string{paris}},
 	} {
@@ -80,7 +80,7 @@ func TestCalls(t *testing.T) {
 
 func TestNamedCallIsForced(t *testing.T) {
 	v := small(t)
-	g := must(Calls(v, []Tool{weather}, CallOptions{Choice: Required, Name: "get_weather"}))(t)
+	g := must(Calls(v, []Tool{weather}, CallOptions{Choice: Required, Only: []string{"get_weather"}}))(t)
 	s, got := g.Start(), ""
 	for ids := s.Forced(); len(ids) > 0; ids = s.Forced() {
 		for _, id := range ids {
@@ -126,7 +126,7 @@ func TestRandomCallsParse(t *testing.T) {
 			"required":["p%d"]}`, i, i+1, -i, i, i))})
 	}
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, o := range []CallOptions{{}, {Choice: Required}, {Choice: Required, Name: "tool_7"}} {
+	for _, o := range []CallOptions{{}, {Choice: Required}, {Choice: Required, Only: []string{"tool_7"}}} {
 		g := must(Calls(v, tools, o))(t)
 		if len(g.Loosened()) == 0 || !strings.HasSuffix(g.Loosened()[0], ": contains at #/properties/f") {
 			t.Errorf("loosened: %q", g.Loosened())
@@ -140,7 +140,7 @@ func TestRandomCallsParse(t *testing.T) {
 				case e.Err != nil:
 					t.Fatalf("%q: %v", e.Text, e.Err)
 				case e.Call != nil:
-					if calls++; e.Call.Mended || !json.Valid(e.Call.Arguments) || o.Name != "" && e.Call.Name != o.Name {
+					if calls++; e.Call.Mended || !json.Valid(e.Call.Arguments) || o.Only != nil && e.Call.Name != "tool_7" {
 						t.Fatalf("call %+v", e.Call)
 					}
 				}
@@ -248,6 +248,69 @@ func TestThoughtComesFirst(t *testing.T) {
 	}
 }
 
+// TestFirstTokenDecides puts together what an answer with thought, calls and a schema may be.
+func TestFirstTokenDecides(t *testing.T) {
+	v := small(t)
+	text := must(Schema(v, []byte(`{"enum":["yes","no"]}`), SchemaOptions{}))(t)
+	calls := must(Calls(v, []Tool{weather}, CallOptions{Choice: Required}))(t)
+	both := calls.Start().Or(text.Start())
+	thought, err := both.AfterThought(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const say, think, paris = `"yes"`, "<|channel>thought\nhm<channel|>", `<|tool_call>call:get_weather{city:<|"|>Paris<|"|>}<tool_call|>`
+	for _, c := range []struct {
+		name    string
+		s       State
+		yes, no []string
+	}{
+		{"calls or text", both, []string{say, paris, paris + paris}, []string{"", "hello", say + paris, paris + say, think + say}},
+		{"a thought before", thought, []string{think + say, think + paris}, []string{say, paris, think, think + think + say}},
+		{"a thought or none", both.Or(thought), []string{say, paris, think + say, think + paris}, []string{think, "hello"}},
+		{"a thought or text", thought.Or(text.Start()), []string{say, think + say, think + paris}, []string{paris, ""}},
+	} {
+		for i, list := range [][]string{c.yes, c.no} {
+			for _, s := range list {
+				w := writer{t, v, c.s}
+				if (w.write(s) && w.s.CanEnd()) != (i == 0) {
+					t.Errorf("%s: %q is allowed: %v", c.name, s, i == 1)
+				}
+			}
+		}
+		left := 1 << 20 // of the shortest
+		for _, s := range c.yes {
+			left = min(left, len(v.tokenizer.Encode(s, true)))
+		}
+		if got := c.s.Left(); got > left || got < left/3 {
+			t.Errorf("%s: %d tokens left, a text of %d is allowed", c.name, got, left)
+		}
+		var mask []int32
+		for id := range int32(v.size) {
+			if _, ok := c.s.Accept(id); ok {
+				mask = append(mask, id)
+			}
+		}
+		if got := slices.Collect(c.s.Mask().All); !slices.Equal(got, mask) || !slices.Equal(slices.Collect(c.s.MaskWithin(1000).All), mask) {
+			t.Errorf("%s: the mask is %v, want %v", c.name, got, mask)
+		}
+		if forced := c.s.Forced(); len(forced) > 0 && len(mask) != 1 {
+			t.Errorf("%s: %v is forced of %v", c.name, forced, mask)
+		}
+		for n := range 200 {
+			s, ok := c.s, false
+			for i := max(n, s.Left()); i > 0 && !s.CanEnd(); i-- {
+				ids := slices.Collect(s.MaskWithin(i).All)
+				if s, ok = s.Accept(ids[n%len(ids)]); !ok {
+					t.Fatalf("%s: token %d of %v is refused", c.name, ids[n%len(ids)], ids)
+				}
+			}
+			if !s.CanEnd() {
+				t.Errorf("%s: no end in %d tokens", c.name, n)
+			}
+		}
+	}
+}
+
 func TestWhatIsNoTool(t *testing.T) {
 	v := small(t)
 	for _, c := range []struct {
@@ -262,7 +325,7 @@ func TestWhatIsNoTool(t *testing.T) {
 			"uniqueItems at #/properties/x"},
 		{Tool{Name: "a", Strict: true, Parameters: json.RawMessage(`{"properties":{"x:y":{}},"required":["x:y"]}`)}, CallOptions{},
 			"cannot be written in a call"},
-		{Tool{Name: "a"}, CallOptions{Name: "b"}, `no tool is named "b"`},
+		{Tool{Name: "a"}, CallOptions{Only: []string{"a", "b"}}, `no tool is named "b"`},
 	} {
 		if _, err := Calls(v, []Tool{c.tool}, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.tool.Name, err, c.want)

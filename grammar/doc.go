@@ -27,8 +27,8 @@
 //	}
 //
 // A [State] is a value: a copy of it is a fork, and an old one is where to go back to. Grammars are made by [Schema], [JSON],
-// [Calls], [Regexp] and [GBNF]; [Grammar.StartThought] puts a thought in front. A grammar may be shared by any number of answers,
-// and should be: what one of them finds out about it serves the others.
+// [Calls], [Regexp] and [GBNF]; [State.AfterThought] puts a thought in front, [State.Or] leaves a choice between two. A grammar may be
+// shared by any number of answers, and should be: what one of them finds out about it serves the others.
 //
 // # Words
 //

@@ -8,9 +8,12 @@ const never = 1 << 28
 // Left returns the fewest tokens in which the text can be brought to an end, without one that ends it. It is exact for what the grammar
 // forces and never too low to be kept.
 func (s State) Left() int {
+	if s.or != nil {
+		return min(s.alone().Left(), s.or.Left())
+	}
 	later := 0
 	if s.then != nil {
-		later = s.then.Start().Left()
+		later = s.then.Left()
 	}
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
@@ -21,8 +24,19 @@ func (s State) Left() int {
 // Where n is less than [State.Left], they are those that lead there fastest. So who takes each token from MaskWithin, with n one less each
 // time, ends in time.
 func (s State) MaskWithin(n int) *Mask {
+	if s.or != nil {
+		n = max(n, s.Left())
+		switch one := s.alone(); {
+		case one.Left() > n:
+			return s.or.MaskWithin(n)
+		case s.or.Left() > n:
+			return one.MaskWithin(n)
+		default:
+			return s.g.union(one.MaskWithin(n), s.or.MaskWithin(n))
+		}
+	}
 	if s.then != nil {
-		n -= s.then.Start().Left()
+		n -= s.then.Left()
 	}
 	g := s.g
 	g.mu.Lock()

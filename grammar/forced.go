@@ -8,6 +8,9 @@ const maxForced = 4096
 // Forced returns the tokens that must come next, spelled as the tokenizer would: a stretch of text that has no alternative, or one special
 // token. The last ones of a stretch are held back where a longer token could stand for them and for what may follow. It may be empty.
 func (s State) Forced() []int32 {
+	if s.or != nil {
+		return nil // the first token decides
+	}
 	g := s.g
 	g.mu.Lock()
 	defer g.mu.Unlock()

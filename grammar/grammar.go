@@ -118,19 +118,23 @@ func (g *Grammar) Start() State {
 type State struct {
 	g    *Grammar
 	s    *state
-	then *Grammar // begins where this one ends; nil for none
+	then *State // where this one's text ends; nil for none
+	or   *State // what may be begun instead; nil for nothing, and once a token has come
 }
 
-// Grammar returns the state's grammar.
+// Grammar returns the state's grammar: behind a thought that of what follows, of several the first.
 func (s State) Grammar() *Grammar {
 	if s.then != nil {
-		return s.then
+		return s.then.Grammar()
 	}
 	return s.g
 }
 
 // Mask returns the tokens that may come next. Where the text may end they include those that end it. It is empty after the end.
 func (s State) Mask() *Mask {
+	if s.or != nil {
+		return s.g.union(s.alone().Mask(), s.or.Mask())
+	}
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
 	return s.g.mask(s.s)
@@ -141,10 +145,13 @@ func (s State) Accept(id int32) (State, bool) {
 	s.g.mu.Lock()
 	to := s.g.token(s.s, id)
 	s.g.mu.Unlock()
-	if s.then != nil && to.row != nil && to.row.end {
-		return s.then.Start(), true
+	switch {
+	case to == nowhere && s.or != nil:
+		return s.or.Accept(id)
+	case s.then != nil && to.row != nil && to.row.end:
+		return *s.then, true
 	}
-	return State{s.g, to, s.then}, to != nowhere
+	return State{g: s.g, s: to, then: s.then}, to != nowhere
 }
 
 // token follows a token of any kind.
@@ -174,9 +181,12 @@ var over = &state{mask: newMask(nil)}
 // AcceptText returns the state after text without special tokens, and whether it may come next.
 func (s State) AcceptText(text string) (State, bool) {
 	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
 	to := s.g.follow(s.s, text)
-	return State{s.g, to, s.then}, to != nowhere
+	s.g.mu.Unlock()
+	if to == nowhere && s.or != nil {
+		return s.or.AcceptText(text)
+	}
+	return State{g: s.g, s: to, then: s.then}, to != nowhere
 }
 
 // Err returns the bound of this package that was met behind this state, if one was: its mask then lacks tokens that the grammar allows, and
@@ -191,4 +201,6 @@ func (s State) Err() error {
 }
 
 // CanEnd reports whether the text may end here.
-func (s State) CanEnd() bool { return s.s == over || s.s.row != nil && s.s.row.end }
+func (s State) CanEnd() bool {
+	return s.s == over || s.s.row != nil && s.s.row.end || s.or != nil && s.or.CanEnd()
+}

@@ -68,6 +68,22 @@ func newMask(set []uint64) *Mask {
 	return m
 }
 
+// union returns the tokens of both masks.
+func (g *Grammar) union(a, b *Mask) *Mask {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	set := g.set()
+	for _, m := range []*Mask{a, b} {
+		for w, word := range m.bits {
+			set[w] |= word
+		}
+		for _, id := range m.ids {
+			set[id>>6] |= 1 << (id & 63)
+		}
+	}
+	return newMask(set)
+}
+
 // mask returns the state's mask.
 func (g *Grammar) mask(s *state) *Mask {
 	if s.mask == nil {

@@ -31,10 +31,13 @@ func newThoughts(v *Vocabulary) (*thoughts, error) {
 	return &thoughts{whole, begun}, err
 }
 
-// StartThought returns the state before a thought after which the grammar's text begins. Begun says that the prompt has opened the thought:
+// StartThought returns the state before a thought after which the grammar's text begins: see [State.AfterThought].
+func (g *Grammar) StartThought(begun bool) (State, error) { return g.Start().AfterThought(begun) }
+
+// AfterThought returns the state before a thought after which the text goes on from s. Begun says that the prompt has opened the thought:
 // it goes on until <channel|>, the one token that leads out of it.
-func (g *Grammar) StartThought(begun bool) (State, error) {
-	t, err := g.vocabulary.thoughts()
+func (s State) AfterThought(begun bool) (State, error) {
+	t, err := s.g.vocabulary.thoughts()
 	if err != nil {
 		return State{}, fmt.Errorf("grammar: %w", err)
 	}
@@ -42,10 +45,26 @@ func (g *Grammar) StartThought(begun bool) (State, error) {
 	if begun {
 		thought = t.begun
 	}
-	s := thought.Start()
-	s.then = g
-	return s, nil
+	before := thought.Start()
+	before.then = &s
+	return before, nil
 }
 
-// InThought reports whether the state lies before the end of a thought.
-func (s State) InThought() bool { return s.then != nil }
+// InThought reports whether the state lies in a thought, or before one that must come.
+func (s State) InThought() bool { return s.then != nil && s.or == nil }
+
+// Or returns the state before either text, that of s or that of other, which is of the same vocabulary. The first token decides between
+// them; if both allow it, s is meant.
+func (s State) Or(other State) State {
+	if s.or != nil {
+		other = s.or.Or(other)
+	}
+	s.or = &other
+	return s
+}
+
+// alone returns the state without what may be begun instead.
+func (s State) alone() State {
+	s.or = nil
+	return s
+}
