@@ -394,7 +394,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	parser := c.parser(ids)
 	rest := c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
 	full := func(generated int) ([]int32, error) { return c.full(ctx, generated) }
-	err := c.s.generate(ctx, rest, o, full, func(tok Token) bool {
+	err := c.s.generate(ctx, rest, o, nil, full, func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)
 		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))
 	})

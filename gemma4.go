@@ -15,6 +15,7 @@ import (
 
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/grammar"
 	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/sampler"
@@ -168,6 +169,7 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 	}
 	sampling.Suppress = append(sampling.Suppress, tok.Suppressed()...)
 	m := &Model{engine: newEngine(f, graph), tok: tok, sampling: sampling, markup: tok.Markup()}
+	m.vocabulary = sync.OnceValue(func() *grammar.Vocabulary { return grammar.NewVocabulary(tok) })
 	m.lacking = slices.DeleteFunc(chat.Markup(), tok.IsSpecial)
 	m.template, m.templateErr = template(f.Metadata, graph.PerLayer > 0)
 	runtime.AddCleanup(m, func(e *engine) { e.close() }, m.engine) // when it is dropped without Close
@@ -232,6 +234,7 @@ type Model struct {
 	template    *chat.Template
 	templateErr error // why there is none
 	sampling    sampler.Options
+	vocabulary  func() *grammar.Vocabulary
 	markup      []string // of the vocabulary
 	lacking     []string // markup of Gemma 4 that the vocabulary does not have
 }
@@ -347,6 +350,11 @@ func (e *engine) leave() {
 
 // Tokenizer returns the model's tokenizer. It stays usable when the model is closed.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
+
+// Vocabulary returns what grammars for the model are made of: see package [grammar] and GenerateOptions.Grammar. The first call makes it,
+// which takes a tenth of a second and 20 MB, and all others return the same: one grammar serves all sessions of the model. It stays usable
+// when the model is closed.
+func (m *Model) Vocabulary() *grammar.Vocabulary { return m.vocabulary() }
 
 // Sampling returns the options that the model is sampled with where GenerateOptions.Sampling is silent: what the file recommends, otherwise
 // Gemma's own 1.0, 64 and 0.95, and the ids that must never be picked. It is a copy.

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/grammar"
 	"github.com/gogemma/gemma4/sampler"
 	"github.com/gogemma/gemma4/tokenizer"
 )
@@ -27,6 +28,9 @@ type GenerateOptions struct {
 	Stop []string
 	// LogProbs asks for the log-probability of each token, and for that many of the most likely ones in Token.Top; 0: none.
 	LogProbs int
+	// Grammar, if set, is what the text obeys, token by token; it must be made for [Model.Vocabulary]. The text is drawn with the
+	// probabilities that it has among those that the grammar allows, and ends where the grammar lets the model end it.
+	Grammar *grammar.Grammar
 	// Markup shows the text of control tokens, too. A [Chat], which reads them, refuses it.
 	Markup bool
 }
@@ -134,7 +138,7 @@ func (s *Session) Result() Result {
 // call.
 func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		err := s.claimed(func() error { return s.generate(ctx, prompt, o, nil, func(t Token) bool { return yield(t, nil) }) })
+		err := s.claimed(func() error { return s.generate(ctx, prompt, o, nil, nil, func(t Token) bool { return yield(t, nil) }) })
 		if err != nil {
 			yield(Token{ID: held}, err)
 		}
@@ -145,8 +149,9 @@ func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOption
 // far, or nil to end.
 type full func(generated int) (prompt []int32, err error)
 
-// generate is Generate for a call that has claimed the session.
-func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, f full, yield func(Token) bool) (err error) {
+// generate is Generate for a call that has claimed the session. If from is set, the text obeys it instead of o.Grammar's beginning.
+func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, from *grammar.State, f full, yield func(Token) bool) (
+	err error) {
 	g := &generation{s: s, o: o, full: f, result: Result{Reason: ReasonBreak}} // unless it ends in another way; yield may panic
 	defer func() {
 		if err != nil {
@@ -156,6 +161,9 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 		defer s.mu.Unlock()
 		s.result, s.drawn = g.result, false
 	}()
+	if g.constraint, err = s.m.constrain(o.Grammar, from); err != nil {
+		return err
+	}
 	if err := s.inModel(func() error { return g.start(ctx, prompt) }); err != nil {
 		return err
 	}
@@ -197,6 +205,8 @@ type generation struct {
 	text    *tokenizer.Decoder
 	stop    stopper
 	result  Result
+
+	constraint *constraint // nil: anything may follow
 }
 
 // start reads the prompt.
@@ -284,7 +294,7 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	for {
 		full := len(s.ids) >= s.limit
 		if !full || g.result.Generated > 0 { // an answer may end where it fills the context
-			if id, err = g.sampler.Sample(s.logits, len(s.ids)); err != nil {
+			if id, err = g.pick(); err != nil {
 				return tok, false, fmt.Errorf("gemma4: %w", err)
 			}
 			if s.m.tok.IsEnd(id) {
@@ -306,6 +316,7 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	}
 	g.count(began)
 	g.sampler.Accept(id)
+	g.constraint.accept(id)
 	g.result.Generated++
 	s.mu.Lock()
 	s.ids, s.drawn = append(s.ids, identity(id)), true

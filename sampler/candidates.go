@@ -17,33 +17,63 @@ func better(a, b entry) bool { return a.logit > b.logit || a.logit == b.logit &&
 
 func worse(a, b entry) bool { return better(b, a) }
 
+// scores are the logits that a draw looks at: of the whole vocabulary, or of some ids.
+type scores struct {
+	logits  []float32
+	ids     []int32  // that they are of, ascending; nil: all
+	allowed []uint64 // a bit for each id that may be picked, none behind its end; nil: all may
+}
+
+// at returns the id of logit i, and whether it may be picked.
+func (x *scores) at(i int) (id int32, ok bool) {
+	if x.ids != nil {
+		return x.ids[i], true
+	}
+	return int32(i), x.allowed == nil || i>>6 < len(x.allowed) && x.allowed[i>>6]>>(i&63)&1 == 1
+}
+
+// find returns which logit is that of an id, if one is.
+func (x *scores) find(id int32) (i int, ok bool) {
+	if x.ids != nil {
+		return slices.BinarySearch(x.ids, id)
+	}
+	return int(id), true
+}
+
 // every appends all logits that are not −Inf to dst, in the order of ids.
-func every(dst []entry, logits []float32) ([]entry, error) {
+func every(dst []entry, x scores) ([]entry, error) {
 	never := float32(math.Inf(-1))
-	for id, l := range logits {
+	for i, l := range x.logits {
 		if l == never {
 			continue
 		}
+		id, ok := x.at(i)
 		if !finite(l) {
 			return nil, brokenLogit(id, l)
 		}
-		dst = append(dst, entry{id: int32(id), logit: l})
+		if ok {
+			dst = append(dst, entry{id: id, logit: l})
+		}
 	}
 	return dst, nil
 }
 
 // highest appends the k highest logits that are not −Inf to dst, best first. It looks at each logit once and compares most of them only
-// with the k-th best so far.
-func highest(dst []entry, logits []float32, k int) ([]entry, error) {
+// with the k-th best so far, before anything is asked about their ids.
+func highest(dst []entry, x scores, k int) ([]entry, error) {
 	low := float32(math.Inf(-1))
-	for id, l := range logits {
+	for i, l := range x.logits {
 		if l <= low {
 			continue // of equal logits the lower id, which came first, stays
 		}
+		id, ok := x.at(i)
 		if !finite(l) {
 			return nil, brokenLogit(id, l)
 		}
-		e := entry{id: int32(id), logit: l}
+		if !ok {
+			continue
+		}
+		e := entry{id: id, logit: l}
 		if len(dst) < k {
 			dst = append(dst, e)
 			if len(dst) == k {

@@ -11,7 +11,7 @@
 //
 //	1 penalties     lower the logits of ids among the last PenaltyWindow accepted ones
 //	2 bias          add a number to the logits of chosen ids
-//	3 suppress      some ids can never be picked
+//	3 suppress      some ids can never be picked, and of the others only those that a mask allows
 //	4 top-k         keep the TopK highest logits
 //	5 typical       keep the ids whose surprise is closest to the expected one, until their share is Typical
 //	6 top-p         keep the most likely ids, until their share is TopP
@@ -37,7 +37,8 @@
 //
 // # Odd logits
 //
-// A logit of −Inf means "never", which is how a caller masks ids of its own choosing, such as those a grammar forbids.
+// A logit of −Inf means "never". Who allows only some ids, such as a grammar's, need not write it: [Sampler.SampleBits] takes a mask beside
+// all logits, [Sampler.SampleIDs] the logits of those ids alone.
 // NaN and +Inf are the mark of a broken computation: Sample returns an error that names the id. When every id is
 // masked or suppressed it returns [ErrNoCandidate].
 //

@@ -53,7 +53,7 @@ func (p LogProbs) Top(n int) []Candidate {
 	if n <= 0 || math.IsNaN(p.norm) {
 		return nil
 	}
-	best, _ := highest(make([]entry, 0, n), p.logits, n) // a broken logit has made norm NaN
+	best, _ := highest(make([]entry, 0, n), scores{logits: p.logits}, n) // a broken logit has made norm NaN
 	list := make([]Candidate, len(best))
 	for i, e := range best {
 		list[i] = Candidate{e.id, p.Of(e.id)}

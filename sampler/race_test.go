@@ -204,7 +204,7 @@ func TestWinnersOfNeighbouringPositionsAndSeedsAreIndependent(t *testing.T) {
 }
 
 func TestEqualsOfAWholeVocabularyWinEquallyOften(t *testing.T) {
-	c, _ := every(nil, make([]float32, 1<<18))
+	c, _ := every(nil, scores{logits: make([]float32, 1<<18)})
 	high, low := make([]float64, 16), make([]float64, 16)
 	for position := range 640 {
 		id := race(c, 1, noiseBase(1, position))

@@ -19,7 +19,7 @@ type Sampler struct {
 	oldest int     // where the ring's next id goes
 	counts []int32 // [vocabulary], how often an id occurs in recent; nil without penalties
 
-	edited []float32 // [vocabulary], a copy of the logits after penalties, bias and suppression; nil without these
+	edited []float32 // room for a copy of the logits after penalties, bias and suppression; nil without these
 	buffer []entry   // empty, with room for as many candidates as top-k leaves
 	final  []entry   // what the last draw chose among, in buffer
 	mass   float64   // sum of final's weights; 0 until somebody asks
@@ -95,15 +95,41 @@ func (s *Sampler) Accept(id int32) {
 // Sample picks the id for a position of the text, by convention the number of ids before it. logits, one per id of the vocabulary, are left
 // as they are. It allocates nothing. The errors are [ErrNoCandidate], a logit that is NaN or +Inf, and the wrong number of logits.
 func (s *Sampler) Sample(logits []float32, position int) (int32, error) {
-	s.final, s.mass = nil, 0
+	return s.SampleBits(logits, nil, position)
+}
+
+// SampleBits is Sample among the ids whose bits are set: 64 to a word, from the lowest bit on. It is as if the logits of all others were
+// −Inf from step 3 of the chain on, at hardly any cost. Ids behind its end are not allowed; nil allows every id.
+func (s *Sampler) SampleBits(logits []float32, allowed []uint64, position int) (int32, error) {
 	if len(logits) != s.vocabulary {
 		return 0, fmt.Errorf("sampler: %d logits for a vocabulary of %d", len(logits), s.vocabulary)
 	}
-	logits = s.edit(logits)
-	if s.options.Temperature == 0 {
-		return s.greedy(logits)
+	return s.sample(scores{logits: logits, allowed: allowed}, position)
+}
+
+// SampleIDs is Sample among these ids, ascending, whose logits alone are given, one for each.
+func (s *Sampler) SampleIDs(logits []float32, ids []int32, position int) (int32, error) {
+	if len(logits) != len(ids) {
+		return 0, fmt.Errorf("sampler: %d logits of %d ids", len(logits), len(ids))
 	}
-	c, err := s.filter(logits)
+	for i, id := range ids {
+		if id < 0 || int(id) >= s.vocabulary || i > 0 && id <= ids[i-1] {
+			return 0, fmt.Errorf("sampler: id %d at place %d of a mask: they must ascend within the vocabulary of %d", id, i, s.vocabulary)
+		}
+	}
+	if ids == nil {
+		return 0, s.none()
+	}
+	return s.sample(scores{logits: logits, ids: ids}, position)
+}
+
+func (s *Sampler) sample(x scores, position int) (int32, error) {
+	s.none()
+	s.edit(&x)
+	if s.options.Temperature == 0 {
+		return s.greedy(x)
+	}
+	c, err := s.filter(x)
 	if err != nil {
 		return 0, err
 	}
@@ -111,34 +137,43 @@ func (s *Sampler) Sample(logits []float32, position int) (int32, error) {
 	return race(c, s.options.Temperature, noiseBase(s.options.Seed, position)), nil
 }
 
+// none forgets the last draw.
+func (s *Sampler) none() error {
+	s.final, s.mass = nil, 0
+	return ErrNoCandidate
+}
+
 // greedy picks the highest logit, of equal ones the lowest id.
-func (s *Sampler) greedy(logits []float32) (int32, error) {
-	best, high := -1, float32(math.Inf(-1))
-	for id, l := range logits {
+func (s *Sampler) greedy(x scores) (int32, error) {
+	best, high := int32(-1), float32(math.Inf(-1))
+	for i, l := range x.logits {
 		if l <= high {
 			continue
 		}
+		id, ok := x.at(i)
 		if !finite(l) {
 			return 0, brokenLogit(id, l)
 		}
-		best, high = id, l
+		if ok {
+			best, high = id, l
+		}
 	}
 	if best < 0 {
 		return 0, ErrNoCandidate
 	}
-	s.final, s.mass = append(s.buffer, entry{id: int32(best), logit: high, weight: 1}), 1
-	return int32(best), nil
+	s.final, s.mass = append(s.buffer, entry{id: best, logit: high, weight: 1}), 1
+	return best, nil
 }
 
 // filter returns the candidates that top-k, typical, top-p and min-p leave. There is at least one.
-func (s *Sampler) filter(logits []float32) ([]entry, error) {
+func (s *Sampler) filter(x scores) ([]entry, error) {
 	o := &s.options
 	var c []entry
 	var err error
-	if cap(s.buffer) == len(logits) {
-		c, err = every(s.buffer, logits)
+	if cap(s.buffer) == s.vocabulary {
+		c, err = every(s.buffer, x)
 	} else {
-		c, err = highest(s.buffer, logits, cap(s.buffer))
+		c, err = highest(s.buffer, x, cap(s.buffer))
 	}
 	if err != nil {
 		return nil, err
@@ -193,32 +228,36 @@ func (s *Sampler) weigh() {
 	}
 }
 
-// edit returns the logits after penalties, bias and suppression: a copy if there is any of these.
-func (s *Sampler) edit(logits []float32) []float32 {
+// edit replaces the logits by a copy after penalties, bias and suppression, if there is any of these.
+func (s *Sampler) edit(x *scores) {
 	if s.edited == nil {
-		return logits
+		return
 	}
-	copy(s.edited, logits)
-	s.penalise(s.edited)
+	x.logits = s.edited[:copy(s.edited, x.logits)]
+	s.penalise(x)
 	for _, b := range s.biases {
-		s.edited[b.id] = shift(s.edited[b.id], float64(b.add))
+		if i, ok := x.find(b.id); ok {
+			x.logits[i] = shift(x.logits[i], float64(b.add))
+		}
 	}
 	for _, id := range s.suppress {
-		s.edited[id] = float32(math.Inf(-1))
+		if i, ok := x.find(id); ok {
+			x.logits[i] = float32(math.Inf(-1))
+		}
 	}
-	return s.edited
 }
 
 // penalise lowers the logits of the recent ids, each once.
-func (s *Sampler) penalise(logits []float32) {
+func (s *Sampler) penalise(x *scores) {
 	o := &s.options
 	for _, id := range s.recent {
 		n := s.counts[id]
-		if n < 0 {
+		i, ok := x.find(id)
+		if n < 0 || !ok {
 			continue
 		}
 		s.counts[id] = -n // done; undone below
-		l := logits[id]
+		l := x.logits[i]
 		if r := o.RepeatPenalty; r != 0 && r != 1 && finite(l) {
 			if l > 0 {
 				l = clamp(float64(l) / r)
@@ -226,7 +265,7 @@ func (s *Sampler) penalise(logits []float32) {
 				l = clamp(float64(l) * r)
 			}
 		}
-		logits[id] = shift(l, -o.PresencePenalty-float64(o.FrequencyPenalty*float64(n)))
+		x.logits[i] = shift(l, -o.PresencePenalty-float64(o.FrequencyPenalty*float64(n)))
 	}
 	for _, id := range s.recent {
 		if s.counts[id] < 0 {
@@ -253,6 +292,6 @@ func clamp(x float64) float32 {
 
 func finite(l float32) bool { return l-l == 0 }
 
-func brokenLogit(id int, l float32) error {
+func brokenLogit(id int32, l float32) error {
 	return fmt.Errorf("sampler: the logit of id %d is %v, want a finite number or -Inf", id, l)
 }
