@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,7 +24,8 @@ func (e *CallError) Error() string {
 //	call:NAME{key:value,…}
 //
 // A key is bare; a value is a string between two <|"|>, a JSON number, true, false, null (or None, as older templates write it), an
-// object or an array. Whatever stands between two <|"|> is text.
+// object or an array. Whatever stands between two <|"|> is text. Of a key that comes again the last value counts, as in JSON: a grammar
+// cannot tell keys apart that a schema does not name.
 //
 // Models do not always keep to this format. A lax reader also takes what can only be meant in one way: see mend.go.
 type callReader struct {
@@ -31,6 +33,7 @@ type callReader struct {
 	pos     int
 	markers []int // offsets in raw of the markers that have not been read
 	json    strings.Builder
+	void    []span // of json, entries whose keys come again
 
 	lax     bool
 	closed  bool   // by <tool_call|>
@@ -81,7 +84,24 @@ func (c *callReader) finish(name string) (*Call, error) {
 	if c.space(); c.pos < len(c.raw) {
 		return nil, c.missing(callClose)
 	}
-	return &Call{Name: name, Arguments: json.RawMessage(c.json.String())}, nil
+	return &Call{Name: name, Arguments: c.arguments()}, nil
+}
+
+// arguments returns the JSON that was written, without what is void.
+func (c *callReader) arguments() json.RawMessage {
+	text, at := []byte(c.json.String()), 0
+	if len(c.void) == 0 {
+		return text
+	}
+	slices.SortFunc(c.void, func(a, b span) int { return a.from - b.from })
+	var kept []byte
+	for _, s := range c.void {
+		if s.from >= at { // not within another
+			kept = append(kept, text[at:s.from]...)
+			at = s.to
+		}
+	}
+	return append(kept, text[at:]...)
 }
 
 // missing is the error that something else stands at the position than expected.
@@ -160,18 +180,20 @@ func (c *callReader) object() error {
 
 // entry returns a reader of the entries of one object: a key and its value at each call.
 func (c *callReader) entry() func() error {
-	seen := map[string]bool{}
+	written := map[string]*span{} // with the commas behind
+	last := new(span)
 	return func() error {
+		last.to = c.json.Len()
 		c.space()
-		at := c.pos
 		key, err := c.key()
 		if err != nil {
 			return err
 		}
-		if seen[key] {
-			return &CallError{Offset: at, Expected: "a new key", Found: fmt.Sprintf("%.60q again", key)}
+		if before := written[key]; before != nil {
+			c.void = append(c.void, *before)
 		}
-		seen[key] = true
+		last = &span{from: c.json.Len()}
+		written[key] = last
 		if !c.accept(':') && !(c.lax && c.accept('=')) {
 			return c.missing(":")
 		}

@@ -86,6 +86,31 @@ func TestMessageJSON(t *testing.T) {
 	}
 }
 
+func TestToolJSON(t *testing.T) {
+	const schema = `{"type":"object"}`
+	for _, test := range []struct {
+		json string
+		want Tool
+	}{
+		{`{"type":"function","function":{"name":"f","description":"Fs.","parameters":` + schema + `,"strict":true}}`,
+			Tool{Name: "f", Description: "Fs.", Parameters: json.RawMessage(schema), Strict: true}},
+		{`{"type":"function","function":{"name":"f","response":` + schema + `}}`, Tool{Name: "f", Response: json.RawMessage(schema)}},
+	} {
+		var tool Tool
+		if err := json.Unmarshal([]byte(test.json), &tool); err != nil || !reflect.DeepEqual(tool, test.want) {
+			t.Errorf("%s: %+v, %v", test.json, tool, err)
+		}
+		if data, err := json.Marshal(tool); err != nil || string(data) != test.json {
+			t.Errorf("%s, %v, want %s", data, err, test.json)
+		}
+	}
+	var tool Tool
+	if err := json.Unmarshal([]byte(`{"function":{"name":"f","parameters":null,"strict":null,"more":1}}`), &tool); err != nil ||
+		!reflect.DeepEqual(tool, Tool{Name: "f"}) {
+		t.Errorf("with null: %+v, %v", tool, err)
+	}
+}
+
 func TestBadJSONNamesItsPlace(t *testing.T) {
 	tests := []struct{ json, want string }{
 		{`{`, "unexpected end of JSON input"},

@@ -80,6 +80,17 @@ func Markup() []string { return slices.Clone(formatMarkup) }
 // Ended reports whether the answer is over: after one of the markers that end it, or after Close.
 func (p *Parser) Ended() bool { return p.mode == ended }
 
+// Within returns what is open: a thought or a call that has begun and not ended, else Text.
+func (p *Parser) Within() Kind {
+	switch {
+	case p.mode == inCall:
+		return ToolCall
+	case p.mode == inLabel || p.mode == inThought || p.mode == unstarted && p.InThought:
+		return Thought
+	}
+	return Text
+}
+
 // Prompt takes the pieces of the prompt before the first Push, at least those from its last <|turn> on, as Push takes those of the answer.
 // The answer goes on with what they leave open, a thought or a call.
 func (p *Parser) Prompt(text string, markup bool) {

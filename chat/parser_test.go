@@ -77,6 +77,8 @@ func TestParserSplitsAnswers(t *testing.T) {
 			`[call_1~ f {"a":1,"b":[1,2],"c":{},"d":" x "}]`},
 		{"markers in a string", `<|tool_call>call:f{a:<|"|>x<|tool_call>call:g{}<tool_call|>{<tool_call|>y<|"|>}<tool_call|>z`,
 			`[call_1 f {"a":"x<|tool_call>call:g{}<tool_call|>{<tool_call|>y"}]z`},
+		{"keys that come again", `<|tool_call>call:f{a:1,b:{x:1,x:{y:2}},c:[{z:1,z:2,z:3}],b:{w:1,w:2},a:4,a:5,d:6}<tool_call|>`,
+			`[call_1 f {"c":[{"z":3}],"b":{"w":2},"a":5,"d":6}]`},
 		{"odd name", "<|tool_call>call:my tool-2.b:c{}<tool_call|>", "[call_1 my tool-2.b:c {}]"},
 	}
 	for _, test := range tests {
@@ -116,6 +118,7 @@ func TestCallsAreMendedWhereTheyAreWithoutDoubt(t *testing.T) {
 		{`call:f{a:[<|"|>x]}`, `{"a":["x"]}`},
 		{`call:f{a:{b:<|"|>x} }`, `{"a":{"b":"x"}}`},
 		{`call:f{a:<|"|>f() { return }}`, `{"a":"f() { return }"}`},
+		{`call:f{a:1,b:2,<|"|>a<|"|>:3,}`, `{"b":2,"a":3}`},
 	}
 	for _, test := range tests {
 		if got, want := show(ParseText(callOpen+test.call+callClose, nil)), "[call_1~ f "+test.want+"]"; got != want {
@@ -160,7 +163,6 @@ func TestMalformedCallsAreTextWithAnError(t *testing.T) {
 		{"more behind it", `call:f{}}`, `byte 20: expected <tool_call|>, found '}'`},
 		{"markup as a value", `call:f{a:<|image|>}`, `byte 21: expected a value, found markup`},
 		{"markup in a value", `call:f{a:1<|image|>}`, `byte 21: expected a value, found '1'`},
-		{"the same key twice", `call:f{a:1,<|"|>a<|"|>:2}`, `byte 23: expected a new key, found "a" again`},
 		{"too deep", `call:f{a:` + deep + `}`, `expected nesting to 64 at most, found more`},
 		{"JSON of another kind", `{"name":"f","arguments":[1]}`, `byte 12: expected call:, found '{'`},
 	}
@@ -400,6 +402,28 @@ func TestParserGoesOnWithAThoughtOfThePrompt(t *testing.T) {
 	events = append(append(events, p.Push("Hello", false)...), p.Close()...)
 	if got := show(events); got != "(Hm.)Hello" {
 		t.Errorf("%s", got)
+	}
+}
+
+func TestParserTellsWhatIsOpen(t *testing.T) {
+	for text, want := range map[string]Kind{
+		"": Text, "<|turn>model\n": Text, "<|turn>model\nHi": Text, "<|channel>": Thought, "<|channel>thought\n": Thought,
+		"<|channel>thought\nhm": Thought, "<|channel>thought\n<channel|>": Text, "<|channel>thought\nhm<turn|>": Text,
+		"<|tool_call>": ToolCall, `<|tool_call>call:f{a:<|"|>`: ToolCall, "<|tool_call>call:f{}<tool_call|>": Text,
+	} {
+		var p Parser
+		find := newFinder(Markup())
+		for rest := text; rest != ""; {
+			n := find.at(rest)
+			p.Prompt(rest[:max(n, 1)], n > 0)
+			rest = rest[max(n, 1):]
+		}
+		if got := p.Within(); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	if p := (Parser{InThought: true}); p.Within() != Thought {
+		t.Errorf("%v", p.Within())
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // Tool declares a function that the model may call.
 //
-// Its JSON is that of the OpenAI chat API, {"type": "function", "function": {name, description, parameters}}, with
+// Its JSON is that of the OpenAI chat API, {"type": "function", "function": {name, description, parameters, strict}}, with
 // Gemma's response besides the parameters.
 type Tool struct {
 	// Name is by what the model calls the function.
@@ -20,6 +20,8 @@ type Tool struct {
 	Parameters json.RawMessage
 	// Response is the JSON schema of what the function returns, an object; it may be empty.
 	Response json.RawMessage
+	// Strict asks for calls that obey all of Parameters, or an error where that cannot be promised. It is no part of the prompt.
+	Strict bool
 }
 
 type toolJSON struct {
@@ -32,6 +34,7 @@ type functionJSON struct {
 	Description string          `json:"description,omitempty"`
 	Parameters  json.RawMessage `json:"parameters,omitempty"`
 	Response    json.RawMessage `json:"response,omitempty"`
+	Strict      bool            `json:"strict,omitempty"`
 }
 
 // MarshalJSON writes the tool in the shape of the OpenAI chat API.
@@ -45,7 +48,7 @@ func (t *Tool) UnmarshalJSON(data []byte) error {
 	if err := unmarshal(data, &j); err != nil {
 		return fmt.Errorf("chat: tool: %w", err)
 	}
-	next := Tool{Name: j.Function.Name, Description: j.Function.Description}
+	next := Tool{Name: j.Function.Name, Description: j.Function.Description, Strict: j.Function.Strict}
 	if string(j.Function.Parameters) != "null" {
 		next.Parameters = bytes.Clone(j.Function.Parameters)
 	}

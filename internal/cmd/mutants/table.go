@@ -192,7 +192,7 @@ var table = []mutant{
 		"call.Mended || w.thought || by == followed", "call.Mended || w.thought", ""},
 	{"chat: a marker in a string ends the call", "chat/parser.go",
 		"case p.mode == inCall && p.call.holds():", "case p.mode == inCall && p.call == nil:", ""},
-	{"chat: a key twice in a call", "chat/call.go", "if seen[key] {", "if len(seen) < 0 {", ""},
+	{"chat: a key twice in a call", "chat/call.go", "c.void = append(c.void, *before)", "c.void = append(c.void, *before)[:0]", ""},
 	{"chat: responses in the order in which they came", "chat/responses.go", "return which[a] - which[b]", "return 0", ""},
 	{"chat: two calls with one id", "chat/responses.go", "if len(ids) == len(calls) && !ids[\"\"] {", "if !ids[\"\"] {", ""},
 	{"jinja: no bound on memory", "internal/jinja/sandbox.go", "r.memory > r.max.memory {", "r.memory < 0 {", ""},
