@@ -331,12 +331,16 @@ func refusals(t *testing.T, m *gemma4.Model) map[string]func(s *gemma4.Session) 
 			return s.AllLogits(ctx, []int32{5}, func(int, []float32) error { return nil })
 		},
 		"Perplexity": func(s *gemma4.Session) error { _, err := s.Perplexity(ctx, []int32{5}, nil); return err },
-		"Rewind":     func(s *gemma4.Session) error { _, err := s.Rewind(0); return err },
-		"Reuse":      func(s *gemma4.Session) error { _, err := s.Reuse([]int32{5}); return err },
-		"Fork":       func(s *gemma4.Session) error { _, err := s.Fork(); return err },
-		"Save":       func(s *gemma4.Session) error { return s.Save(filepath.Join(t.TempDir(), "s")) },
-		"SaveTo":     func(s *gemma4.Session) error { return s.SaveTo(io.Discard) },
-		"Update":     func(s *gemma4.Session) error { return s.Update(filepath.Join(t.TempDir(), "s")) },
+		"Decide": func(s *gemma4.Session) error {
+			_, err := s.Decide(ctx, prompt(m, "a"), []string{"b"}, gemma4.DecideOptions{})
+			return err
+		},
+		"Rewind": func(s *gemma4.Session) error { _, err := s.Rewind(0); return err },
+		"Reuse":  func(s *gemma4.Session) error { _, err := s.Reuse([]int32{5}); return err },
+		"Fork":   func(s *gemma4.Session) error { _, err := s.Fork(); return err },
+		"Save":   func(s *gemma4.Session) error { return s.Save(filepath.Join(t.TempDir(), "s")) },
+		"SaveTo": func(s *gemma4.Session) error { return s.SaveTo(io.Discard) },
+		"Update": func(s *gemma4.Session) error { return s.Update(filepath.Join(t.TempDir(), "s")) },
 		"Generate": func(s *gemma4.Session) (last error) {
 			for _, err := range s.Generate(ctx, nil, gemma4.GenerateOptions{MaxTokens: 1}) {
 				last = err
@@ -607,6 +611,9 @@ func TestOverlappingAnswersAreRefused(t *testing.T) {
 		others.Wait()
 		if _, err := c.Fork(); !errors.Is(err, gemma4.ErrBusy) {
 			t.Errorf("Fork: %v", err)
+		}
+		if _, err := c.Decide(ctx, []string{"a"}, user("x")); !errors.Is(err, gemma4.ErrBusy) {
+			t.Errorf("Decide: %v", err)
 		}
 		if err := c.Save(filepath.Join(t.TempDir(), "s")); !errors.Is(err, gemma4.ErrBusy) {
 			t.Errorf("Save: %v", err)

@@ -110,6 +110,9 @@ func (t *Tokenizer) Padding() int32 { return t.padding }
 // names as the end of a text, turn or message.
 func (t *Tokenizer) IsEnd(id int32) bool { return slices.Contains(t.ends, id) }
 
+// Ends returns the tokens that IsEnd is true of.
+func (t *Tokenizer) Ends() []int32 { return slices.Clone(t.ends) }
+
 // Suppressed returns the ids that generation must never pick (tokenizer.ggml.suppress_tokens), ascending, without those
 // outside the vocabulary.
 func (t *Tokenizer) Suppressed() []int32 { return slices.Clone(t.suppressed) }

@@ -6,16 +6,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"log"
-	"math"
+	"slices"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/nano"
-	"github.com/gogemma/gemma4/sampler"
 )
 
 var file = flag.String("m", "", "GGUF `file` of a model (default: the embedded one)")
@@ -30,26 +30,12 @@ func main() {
 	defer m.Close()
 	c, err := m.NewChat(gemma4.ChatOptions{})
 	check(err)
-	c.Messages = []chat.Message{{Role: "user", Content: flag.Arg(0)}}
-	ctx := context.Background()
-	prompt, err := c.Prompt(ctx)
+	defer c.Close()
+	odds, err := c.Decide(context.Background(), flag.Args()[1:], chat.Message{Role: "user", Content: flag.Arg(0)})
 	check(err)
-	check(c.Session().Read(ctx, gemma4.Input{Tokens: prompt}))
-	var scores []float32
-	for _, answer := range flag.Args()[1:] {
-		ids := m.Tokenizer().Encode(answer+"<turn|>", true) // its end counts: "New" does not win by "New York"
-		s, err := c.Session().Fork()
-		check(err)
-		p := sampler.NewLogProbs(s.Logits(nil)).Of(ids[0])
-		check(s.AllLogits(ctx, ids[:len(ids)-1], func(i int, logits []float32) error {
-			p += sampler.NewLogProbs(logits).Of(ids[i+1])
-			return nil
-		}))
-		check(s.Close())
-		scores = append(scores, float32(p))
-	}
-	for _, best := range sampler.TopLogProbs(scores, len(scores)) { // the answers share all that they have
-		fmt.Printf("%3.0f%%  %s\n", 100*math.Exp(best.LogProb), flag.Arg(1+int(best.ID)))
+	slices.SortFunc(odds, func(a, b gemma4.Odds) int { return cmp.Compare(b.LogProb, a.LogProb) })
+	for _, o := range odds {
+		fmt.Printf("%3.0f%%  %s\n", 100*o.Prob, o.Option)
 	}
 }
 
