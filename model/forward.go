@@ -28,6 +28,7 @@ type scratch struct {
 	projected []float32 // [positions, perLayer] what the projected input adds to it
 	fetched   []float32 // [positions, perLayer + 2 blocks] what the table adds to it
 	logits    []float32 // [held, vocabulary]
+	some      []tensor.Product
 	nan       atomic.Bool
 	angles    [2]angles // of sliding and global layers
 	tokens    entries   // of the embedding
@@ -349,21 +350,21 @@ func (p *Pass) readOut(ctx context.Context) error {
 		r.chunk.Hidden = extend(r.chunk.Hidden, p.h[i*d:], d)
 	}
 	grow(&p.logits, p.held()*vocabulary)
-	kept := 0 // positions
-	for from, to := 0, 0; from < n && p.err == nil; from = to {
+	x, kept := p.readSome() // positions
+	for from, to := 0, 0; from < len(p.positions) && p.err == nil; from = to {
 		if err := cause.Of(ctx); err != nil {
 			return err
 		}
 		how := p.positions[from].chunk.outcome()
 		to = from + 1
-		for to < n && p.positions[to].chunk.outcome() == how && (how == keeps || to-from < headBatch) {
+		for to < len(p.positions) && p.positions[to].chunk.outcome() == how && (how == keeps || to-from < headBatch) {
 			to++
 		}
 		if how == skips {
 			continue
 		}
 		logits := p.logits[kept*vocabulary : (kept+to-from)*vocabulary]
-		p.multiply(tensor.Product{Dst: logits, X: p.h[from*d:], N: to - from, W: p.m.head})
+		p.multiply(tensor.Product{Dst: logits, X: x[from*d:], N: to - from, W: p.m.head})
 		p.slices(logits, (*Pass).capLogits)
 		if p.err != nil {
 			return p.err
@@ -372,7 +373,7 @@ func (p *Pass) readOut(ctx context.Context) error {
 		for i, r := range p.positions[from:to] {
 			c, x := r.chunk, logits[i*vocabulary:(i+1)*vocabulary]
 			if nan && c.Err == nil {
-				c.Err = notANumber(r.pos, x)
+				c.Err = notANumber(r.pos, x, nil)
 			}
 			switch {
 			case c.Err != nil:
@@ -387,6 +388,69 @@ func (p *Pass) readOut(ctx context.Context) error {
 		}
 	}
 	return p.err
+}
+
+// readSome multiplies, for the chunks that want the logits of some ids alone, only those rows of the head, and drops their positions. It
+// returns the states of the others, and for how many positions room for logits is used.
+func (p *Pass) readSome() (x []float32, used int) {
+	d, vocabulary := p.m.Width, p.m.Vocabulary
+	some := false
+	for _, c := range p.chunks {
+		if c.Only != nil && c.Hidden != nil && c.outcome() == keeps {
+			c.only = c.Only()
+			c.Err = p.m.checkIDs(c.only)
+			some = some || c.only != nil
+		}
+	}
+	if !some {
+		return p.h, 0
+	}
+	p.some = p.some[:0]
+	grow(&p.out, len(p.positions)*d)
+	left := 0 // positions
+	for from, to := 0, 0; from < len(p.positions); from = to {
+		c := p.positions[from].chunk
+		for to = from + 1; to < len(p.positions) && p.positions[to].chunk == c; to++ {
+		}
+		if c.only == nil || c.outcome() != keeps {
+			copy(p.out[left*d:], p.h[from*d:to*d])
+			left += copy(p.positions[left:], p.positions[from:to])
+			continue
+		}
+		c.Logits = p.logits[used*vocabulary:][:(to-from)*len(c.only)]
+		p.some = append(p.some, tensor.Product{Dst: c.Logits, X: p.h[from*d:], N: to - from, W: p.m.head, Only: c.only})
+		used += to - from
+	}
+	p.multiply(p.some...)
+	for _, c := range p.chunks {
+		if c.only == nil || c.outcome() != keeps {
+			continue
+		}
+		p.slices(c.Logits, (*Pass).capLogits)
+		if !p.nan.Swap(false) {
+			continue
+		}
+		rest := c.Logits
+		for _, r := range p.taken {
+			if r.chunk == c && r.want && c.Err == nil {
+				c.Err = notANumber(r.pos, rest[:len(c.only)], c.only)
+				rest = rest[len(c.only):]
+			}
+		}
+	}
+	p.positions = p.positions[:left]
+	return p.out, used
+}
+
+// checkIDs says which of the ids that are to ascend does not.
+func (m *Model) checkIDs(ids []int32) error {
+	for i, id := range ids {
+		if id < 0 || int(id) >= m.Vocabulary || i > 0 && id <= ids[i-1] {
+			return fmt.Errorf("model: id %d at place %d of those whose logits are wanted: they ascend within the vocabulary of %d", id, i,
+				m.Vocabulary)
+		}
+	}
+	return nil
 }
 
 // outcome is what becomes of the logits of a chunk's wanted positions.
@@ -442,10 +506,13 @@ func (p *Pass) capLogits(x []float32) {
 	}
 }
 
-// notANumber returns an error if there is NaN among the logits of a position.
-func notANumber(pos int, logits []float32) error {
+// notANumber returns an error if there is NaN among the logits of a position; ids are those that they are of, nil: all.
+func notANumber(pos int, logits []float32, ids []int32) error {
 	for id, x := range logits {
 		if x != x {
+			if ids != nil {
+				id = int(ids[id])
+			}
 			return fmt.Errorf("model: the logit of id %d behind position %d is NaN: there is NaN among the weights that it is "+
 				"made of, or the embeddings read", id, pos)
 		}

@@ -33,6 +33,10 @@ type Chunk struct {
 	Want func(pos int) bool
 	// NoLogits says that only Hidden is needed of the positions wanted, not their logits: all skip the head.
 	NoLogits bool
+	// Only, if set, is called when the pass reaches the head. It returns the ids, ascending, whose logits alone are wanted: no other rows of
+	// the head are multiplied, and with no id, none at all. nil stands for all ids. The logits have the same bits in any company. It goes
+	// with no Yield.
+	Only func() []int32
 	// Yield, if set, is called with the logits [vocabulary] of each position wanted, in order, instead of keeping them in Logits. They are
 	// valid until it is called again or the pass ends. Its error becomes the chunk's.
 	Yield func(pos int, logits []float32) error
@@ -42,11 +46,12 @@ type Chunk struct {
 	Done func() error
 
 	// What the pass made of the chunk, unless either failed. It is valid until the pass is used again.
-	Logits []float32 // [positions wanted, vocabulary]
+	Logits []float32 // [positions wanted, vocabulary, or as many ids as Only returned]
 	Hidden []float32 // [positions wanted, width] the last state, normed: what the head is multiplied with
 	Err    error     // of this chunk alone: nothing of it counts, unless the error is that of Done
 
-	first int // position
+	first int     // position
+	only  []int32 // what Only returned
 }
 
 // Pass takes positions of any number of sequences through the layers of a model at once, reading the weights once. It owns all scratch of
@@ -194,6 +199,27 @@ func (m *Model) count(x Input) int {
 	return len(x.Embeddings) / m.Width
 }
 
+// ReadOut returns the logits [vocabulary] of a position of a decode that has the state given: those that its chunk has for it without
+// [Chunk.Only]. They are valid until the pass is used again.
+func (p *Pass) ReadOut(hidden []float32) ([]float32, error) {
+	if p.busy || len(hidden) != p.m.Width {
+		return nil, fmt.Errorf("model: a state of %d values, expected %d, and a pass that is not at work", len(hidden), p.m.Width)
+	}
+	p.role, p.err = tensor.Rows, nil
+	p.nan.Store(false)
+	grow(&p.logits, p.m.Vocabulary)
+	logits := p.logits[:p.m.Vocabulary]
+	p.multiply(tensor.Product{Dst: logits, X: hidden, N: 1, W: p.m.head})
+	p.slices(logits, (*Pass).capLogits)
+	if p.err != nil {
+		return nil, p.m.file.Locate(p.err)
+	}
+	if p.nan.Load() {
+		return logits, notANumber(-1, logits, nil)
+	}
+	return logits, nil
+}
+
 // process takes chunks through the model in one role.
 func (p *Pass) process(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk) error {
 	if p.busy {
@@ -244,6 +270,9 @@ func (p *Pass) check(c *Chunk) (n int, err error) {
 	}
 	if slices.ContainsFunc(p.chunks, func(o *Chunk) bool { return o.Sequence == s }) {
 		return 0, errors.New("model: two chunks of one sequence in a pass")
+	}
+	if c.Only != nil && c.Yield != nil {
+		return 0, errors.New("model: a chunk with both Only and Yield")
 	}
 	for i, x := range c.Input {
 		for _, id := range x.Tokens {
@@ -343,7 +372,9 @@ func (p *Pass) blame(err error) error {
 func (p *Pass) end() {
 	for _, c := range p.chunks {
 		c.Sequence.settle()
+		c.only = nil
 	}
+	clear(p.some[:cap(p.some)])
 	clear(p.positions[:min(len(p.taken), cap(p.positions))]) // forward has copied them, if it has begun
 	clear(p.chunks)
 	clear(p.taken)

@@ -651,3 +651,66 @@ func TestNothingBehindAPromptChangesItsLogits(t *testing.T) {
 		}
 	}
 }
+
+func TestSomeLogitsAllocateNothing(t *testing.T) {
+	g := readGolden(t, "micro-e")
+	m := openModel(t, g.model, 2)
+	p := m.NewPass()
+	var chunks []*Chunk
+	for i := range 3 {
+		s := newSession(t, m, SequenceOptions{Cache: tensor.F16})
+		readTokens(t, s, g.IDs[:5+i])
+		c := s.chunk(every, 7)
+		if i != 1 {
+			ids := []int32{1, 5, 6, 9, int32(20 + i)}
+			c.Only = func() []int32 { return ids }
+		}
+		chunks = append(chunks, c)
+	}
+	decode := func() {
+		if err := p.Decode(ctx, chunks...); err != nil || chunks[2].Err != nil || len(chunks[2].Logits) != 5 {
+			t.Fatal(err, chunks[2].Err)
+		}
+		for _, c := range chunks {
+			c.Sequence.Truncate(c.Sequence.Len() - 1)
+		}
+	}
+	decode()
+	if n := testing.AllocsPerRun(50, decode); n != 0 {
+		t.Errorf("%v allocations per pass, want 0", n)
+	}
+}
+
+// TestIdsThatAreNoneConcernTheirChunk alone, and so does NaN among the logits that are wanted.
+func TestIdsThatAreNoneConcernTheirChunk(t *testing.T) {
+	g := readGolden(t, "micro-dense")
+	m := openModel(t, g.model, 2)
+	p := m.NewPass()
+	for _, ids := range [][]int32{{-1}, {5, 5}, {9, 3}, {int32(g.Vocab)}} {
+		var chunks []*Chunk
+		for range 2 {
+			chunks = append(chunks, newSession(t, m, SequenceOptions{}).chunk(every, g.IDs[:3]...))
+		}
+		chunks[0].Only = func() []int32 { return ids }
+		if err := p.Decode(ctx, chunks...); err != nil || chunks[1].Err != nil || len(chunks[1].Logits) != 3*g.Vocab {
+			t.Errorf("%v: %v, %v, %d logits", ids, err, chunks[1].Err, len(chunks[1].Logits))
+		}
+		if err := chunks[0].Err; err == nil || !strings.Contains(err.Error(), "whose logits are wanted") {
+			t.Errorf("%v: %v", ids, err)
+		}
+	}
+	bad := newSession(t, m, SequenceOptions{}).chunk(func(pos int) bool { return pos > 0 }, 1)
+	bad.Input = append(bad.Input, Input{Embeddings: slices.Repeat([]float32{float32(math.NaN())}, 2*m.Width)})
+	bad.Only = func() []int32 { return []int32{4, 9} }
+	good := newSession(t, m, SequenceOptions{}).chunk(every, g.IDs[:3]...)
+	good.Only = bad.Only
+	if err := p.Decode(ctx, bad, good); err != nil || good.Err != nil || bad.Err == nil ||
+		!strings.Contains(bad.Err.Error(), "the logit of id 4 behind position 1 is NaN") {
+		t.Errorf("%v, %v, %v", err, good.Err, bad.Err)
+	}
+	c := newSession(t, m, SequenceOptions{}).chunk(every, g.IDs[:3]...)
+	c.Only, c.Yield = func() []int32 { return nil }, func(int, []float32) error { return nil }
+	if p.Decode(ctx, c); c.Err == nil {
+		t.Error("a chunk may have both Only and Yield")
+	}
+}

@@ -8,7 +8,36 @@ type Product struct {
 	X      []float32 // [N, cols]
 	N      int       // tokens
 	W      *Tensor   // [rows, cols]
+	Only   []int32   // the rows of W that count, ascending, where not all do; Dst has no others
 	Stride int       // floats from one token's outputs to the next in Dst; 0 stands for rows
+}
+
+// height returns the number of rows that are multiplied.
+func (p *Product) height() int {
+	if p.Only != nil {
+		return len(p.Only)
+	}
+	return p.W.Rows()
+}
+
+// read returns the bytes of rows from to to-1 of those that are multiplied: in place where they lie together in memory, else in buf.
+func (p *Product) read(buf []byte, from, to int) ([]byte, error) {
+	if p.Only == nil {
+		return p.W.ReadRows(buf, from, to)
+	}
+	only, size := p.Only[from:to], p.W.Format.RowBytes(p.W.Cols())
+	for i, j := 0, 0; i < len(only); i = j {
+		first := int(only[i])
+		for j = i + 1; j < len(only) && int(only[j]) == first+j-i; j++ {
+		}
+		part := buf[i*size:]
+		raw, err := p.W.ReadRows(part, first, first+j-i)
+		if err != nil || j-i == len(only) {
+			return raw, err
+		}
+		copy(part, raw) // nothing, if it was read
+	}
+	return buf[:len(only)*size], nil
 }
 
 // MatMul runs products over a pool. It owns the scratch they need, so it serves one caller at a time and allocates
@@ -82,8 +111,8 @@ func (m *MatMul) Run(a Arithmetic, products ...Product) error {
 	m.products, m.inputs = m.products[:0], m.inputs[:0]
 	chunks, packs, ops := 0, 0, int64(0)
 	for _, p := range products {
-		rows, cols := p.W.Rows(), p.W.Cols()
-		if p.N == 0 {
+		rows, cols := p.height(), p.W.Cols()
+		if p.N == 0 || rows == 0 {
 			continue
 		}
 		if p.Stride == 0 {
@@ -151,7 +180,7 @@ func (m *MatMul) chunkRows(p *product) int {
 	case byPanels, byFloatPanels:
 		fewest = m.panelKernels(p.way).Height
 	}
-	rows, cols := p.W.Rows(), max(1, p.W.Cols())
+	rows, cols := p.height(), max(1, p.W.Cols())
 	share := int64(rows) * int64(cols) / int64(workerParts*m.pool.Workers())
 	weights := int(min(share, mostWeights, int64(mostOps/p.N)))
 	return fewest * max(1, max(weights, leastOps/p.N)/(fewest*cols))
@@ -210,8 +239,8 @@ func (m *MatMul) reserve(p *product) {
 		}
 	}
 	raw := 0
-	if p.W.Data == nil {
-		raw = min(p.rows, p.W.Rows()) * p.W.Format.RowBytes(cols)
+	if p.W.Data == nil || p.Only != nil {
+		raw = min(p.rows, p.height()) * p.W.Format.RowBytes(cols)
 	}
 	for w := range m.rows {
 		if len(m.raw[w]) < raw {
@@ -238,8 +267,8 @@ func (m *MatMul) Do(worker, chunk int) {
 	}
 	p := &m.products[i]
 	from := (chunk - p.first) * p.rows
-	to := min(from+p.rows, p.W.Rows())
-	raw, err := p.W.ReadRows(m.raw[worker], from, to)
+	to := min(from+p.rows, p.height())
+	raw, err := p.read(m.raw[worker], from, to)
 	if err != nil {
 		m.fail(err)
 		return
