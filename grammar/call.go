@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,7 +47,14 @@ type CallOptions struct {
 // string, everything else is text. Properties that a schema does not name are left out where it names some and does not ask for others.
 // After its calls an answer ends as all do, or with <|tool_response>.
 func Calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
-	g, err := calls(v, tools, o)
+	k := key{[]byte("calls"), {byte(o.Choice), flag(o.Single)}, binary.AppendUvarint(nil, uint64(len(o.Only)))}
+	for _, name := range o.Only {
+		k = append(k, []byte(name))
+	}
+	for _, t := range tools {
+		k = append(k, []byte(t.Name), t.Parameters, []byte{flag(t.Strict)})
+	}
+	g, err := v.cache.get(k, func() (*Grammar, error) { return calls(v, tools, o) })
 	if err != nil {
 		return nil, fmt.Errorf("grammar: %w", err)
 	}

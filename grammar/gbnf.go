@@ -19,8 +19,10 @@ import (
 // ones. A rule ends at the end of its line, unless a bracket is open or | stands at its end. Rules may call themselves in any way.
 // Errors begin with line and column.
 func GBNF(v *Vocabulary, text string) (*Grammar, error) {
-	p := &gbnfParser{builder: newBuilder(), vocabulary: v, text: text, rules: map[string]int32{}}
-	g, err := p.grammar()
+	g, err := v.cache.get(key{[]byte("GBNF"), []byte(text)}, func() (*Grammar, error) {
+		p := &gbnfParser{builder: newBuilder(), vocabulary: v, text: text, rules: map[string]int32{}}
+		return p.grammar()
+	})
 	if err != nil {
 		return nil, fmt.Errorf("grammar: GBNF: %w", err)
 	}

@@ -3,6 +3,8 @@ package grammar
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -24,7 +26,8 @@ type Grammar struct {
 
 	mu        sync.Mutex
 	arena     *arena
-	cache     int // bytes, about, that may be remembered
+	told      int // of arena.used, to memory
+	memory    *memory
 	flushes   int
 	lastID    uint64
 	lexStates map[string]*lexState
@@ -44,12 +47,10 @@ type Grammar struct {
 	budget    int // of states that a search for slices may look at
 }
 
-// maxCache bounds, about, the bytes of what a grammar remembers of states and masks.
-const maxCache = 48 << 20
-
 // grammar makes a grammar of the rules of a builder.
 func (v *Vocabulary) grammar(b *builder, root *body) (*Grammar, error) {
-	g := &Grammar{vocabulary: v, ends: v.ends, arena: b.arena, cache: maxCache, seen: map[item]bool{}, flushes: 1}
+	g := &Grammar{vocabulary: v, ends: v.ends, arena: b.arena, memory: &memory{cache: v.cache}, seen: map[item]bool{}, flushes: 1}
+	runtime.AddCleanup(g, func(m *memory) { m.set(0) }, g.memory)
 	for i := range g.kinds {
 		g.kinds[i] = b.utf8(kinds[i])
 	}
@@ -98,6 +99,8 @@ func (g *Grammar) classify() {
 func (g *Grammar) flush() {
 	g.flushes++
 	g.arena.flush()
+	g.told = 0
+	g.memory.set(0)
 	g.lexStates, g.rows, g.states, g.begin = map[string]*lexState{}, map[string]*row{}, map[string]*state{}, nil
 }
 
@@ -105,7 +108,7 @@ func (g *Grammar) flush() {
 func (g *Grammar) Vocabulary() *Vocabulary { return g.vocabulary }
 
 // Loosened names what the grammar does not enforce, as keyword and JSON pointer, where it was allowed not to.
-func (g *Grammar) Loosened() []string { return g.loosened }
+func (g *Grammar) Loosened() []string { return slices.Clone(g.loosened) }
 
 // Start returns the state before any text.
 func (g *Grammar) Start() State {
@@ -193,9 +196,13 @@ func (s State) AcceptText(text string) (State, bool) {
 // may be empty where the text cannot end. It says nothing about other states of the grammar.
 func (s State) Err() error {
 	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
-	if s.s.err != nil {
-		return fmt.Errorf("grammar: %w", s.s.err)
+	err := s.s.err
+	s.g.mu.Unlock()
+	switch {
+	case err != nil:
+		return fmt.Errorf("grammar: %w", err)
+	case s.or != nil:
+		return s.or.Err()
 	}
 	return nil
 }

@@ -279,8 +279,8 @@ func (g *Grammar) next(s *state, class uint8) *state {
 	if to := s.next[class]; to != nil {
 		return to
 	}
-	if g.arena.used > g.cache {
-		g.flush()
+	if g.arena.used > g.told+g.memory.cache.step {
+		g.remember()
 		return g.next(s, class)
 	}
 	threads, kernel := g.threads[:0], g.kernel[:0]

@@ -117,13 +117,14 @@ func TestParserAcceptsTheLanguageOfAnyRules(t *testing.T) {
 // TestForgettingChangesNothing walks a grammar that forgets what it knows all the time beside one that does not.
 func TestForgettingChangesNothing(t *testing.T) {
 	v := small(t)
+	narrow := NewVocabulary(v.tokenizer)
+	narrow.cache.limit, narrow.cache.step = 1, 20000
 	for _, c := range schemas {
 		g, err := Schema(v, []byte(c.schema), SchemaOptions{})
 		if err != nil {
 			continue
 		}
-		forgets := must(Schema(v, []byte(c.schema), SchemaOptions{}))(t)
-		forgets.cache = 20000
+		forgets := must(Schema(narrow, []byte(c.schema), SchemaOptions{}))(t)
 		other := forgets.Start()
 		old, at := forgets.flushes, g.Start()
 		r := rand.New(rand.NewPCG(11, 12))
@@ -147,9 +148,9 @@ func TestForgettingChangesNothing(t *testing.T) {
 
 // TestOneGrammarServesManyAtOnce is for the race detector.
 func TestOneGrammarServesManyAtOnce(t *testing.T) {
-	v := small(t)
+	v := NewVocabulary(small(t).tokenizer)
+	v.cache.limit, v.cache.step = 1, 200000
 	g := must(Schema(v, []byte(schemas[1].schema), SchemaOptions{}))(t)
-	g.cache = 200000
 	var wait sync.WaitGroup
 	for i := range uint64(4) {
 		wait.Go(func() {

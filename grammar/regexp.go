@@ -11,12 +11,14 @@ import (
 // without word boundaries, and ^ and $ only where they mean the ends of the text. Characters are written as UTF-8; U+2581, which the
 // vocabulary cannot write, is none of them.
 func Regexp(v *Vocabulary, expression string) (*Grammar, error) {
-	b := newBuilder()
-	e, err := b.regexp(expression)
-	var g *Grammar
-	if err == nil {
-		g, err = v.grammar(b, bytesBody(e))
-	}
+	g, err := v.cache.get(key{[]byte("regexp"), []byte(expression)}, func() (*Grammar, error) {
+		b := newBuilder()
+		e, err := b.regexp(expression)
+		if err != nil {
+			return nil, err
+		}
+		return v.grammar(b, bytesBody(e))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("grammar: regular expression: %w", err)
 	}

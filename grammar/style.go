@@ -204,12 +204,14 @@ func (w *speller) anyRule(depth int) int32 {
 
 // JSON returns the grammar of any value of JSON in a layout; with objects, of any object.
 func JSON(v *Vocabulary, layout Layout, objects bool) (*Grammar, error) {
-	w := newSpeller(layout.style())
-	root := w.any(0)
-	if objects {
-		root = w.list(w.frame("{}", 0), w.seq(w.key(w.keys()), w.any(1)), 0, -1)
-	}
-	g, err := v.grammar(w.builder, root)
+	g, err := v.cache.get(key{[]byte("JSON"), {byte(layout), flag(objects)}}, func() (*Grammar, error) {
+		w := newSpeller(layout.style())
+		root := w.any(0)
+		if objects {
+			root = w.list(w.frame("{}", 0), w.seq(w.key(w.keys()), w.any(1)), 0, -1)
+		}
+		return v.grammar(w.builder, root)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("grammar: %w", err)
 	}

@@ -11,8 +11,10 @@ import (
 	"github.com/gogemma/gemma4/tokenizer"
 )
 
-// A Vocabulary is a tokenizer's vocabulary, arranged so that all tokens that may come next are found together. It never changes: build it
-// once for each tokenizer. It takes some 20 MB for 262144 tokens.
+// A Vocabulary is a tokenizer's vocabulary, arranged so that all tokens that may come next are found together: build it once for each
+// tokenizer. It takes some 20 MB for 262144 tokens. It keeps the grammars made for it by what they were made of, so that the same schema or
+// the same tools are compiled once: those, and what is found out about them, take up to 64 MB more, or a part of a small machine's memory.
+// It may be used from several goroutines.
 type Vocabulary struct {
 	tokenizer *tokenizer.Tokenizer
 	size      int
@@ -22,6 +24,7 @@ type Vocabulary struct {
 	slices    [sliceKinds]slice
 	ends      []int32 // ids that end a text
 	thoughts  func() (*thoughts, error)
+	cache     *cache
 }
 
 // A trie holds texts as a tree in one list: a node for each byte, before those that follow it.
@@ -45,7 +48,7 @@ const longest = 255
 // NewVocabulary arranges a tokenizer's vocabulary. Tokens that mean more than their text, unused ones and those that are suppressed are not
 // text: a grammar reaches the former by name only.
 func NewVocabulary(t *tokenizer.Tokenizer) *Vocabulary {
-	v := &Vocabulary{tokenizer: t, size: t.Size()}
+	v := &Vocabulary{tokenizer: t, size: t.Size(), cache: newCache()}
 	v.texts = make([]string, v.size)
 	out := map[int32]bool{}
 	for _, id := range t.Suppressed() {
