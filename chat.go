@@ -10,17 +10,25 @@ import (
 	"strings"
 
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/grammar"
 )
 
 // ChatOptions say how a conversation is held. The zero value is a good choice.
 type ChatOptions struct {
 	SessionOptions
+	// GenerateOptions hold for every answer. Its Grammar is that of the answer's text: with Tools the answer is calls or such a text, and
+	// with Thinking the thought before it is free.
 	GenerateOptions
 	// System is the instruction that comes before the conversation, if any.
 	System string
 	// Tools are what the model may call. Calls come as Tokens of the kind [chat.ToolCall]; what the tools return goes into messages of role
-	// tool in the next [Chat.Send].
+	// tool in the next [Chat.Send]. What the model writes is held to the form of calls and to the tools' schemas. Of those, keywords that
+	// cannot be enforced are an error if the tool is Strict, else they are left out and named in Result.Loosened.
 	Tools []chat.Tool
+	// Calls says whether an answer must call tools or may not, and which and how many.
+	Calls grammar.CallOptions
+	// FreeCalls lets the model write what it likes, calls too, which are then read as well as they can be: see [chat.Parser].
+	FreeCalls bool
 	// Thinking lets the model think before it answers. Thoughts come as Tokens of the kind [chat.Thought].
 	Thinking bool
 	// Template replaces the file's template, or the one built in for files without; nil keeps it.
@@ -136,7 +144,8 @@ func (o ChatOptions) check(m *Model) error {
 	if err := m.sampling.With(o.Sampling).Validate(m.graph.Vocabulary); err != nil {
 		return fmt.Errorf("gemma4: %w", err)
 	}
-	return nil
+	_, _, err := o.obey(m, chat.Text)
+	return err
 }
 
 // conversation returns what a template renders for messages.
@@ -262,7 +271,7 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 		}
 		c.Messages = append(c.Messages, answer)
 		r := c.s.Result()
-		r.Dropped = c.dropped
+		r.Dropped, r.Calls = c.dropped, len(answer.ToolCalls)
 		c.s.setResult(r)
 	}()
 	err = c.answer(ctx, ids, func(t Token) bool {
@@ -390,15 +399,22 @@ func (m *Model) knows(p chat.Prompt) error {
 func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) error {
 	o := c.Options.GenerateOptions
 	t := teller{stop: stopper{strings: o.Stop}, calls: &c.calls, yield: yield}
-	o.Stop, o.Markup = nil, true
+	o.Stop, o.Markup, o.Grammar = nil, true, nil // they are looked after here
 	parser := c.parser(ids)
+	begin, loosened, err := c.Options.obey(c.m, parser.Within())
+	if err != nil {
+		c.s.setResult(Result{Reason: ReasonError})
+		return err
+	}
+	c.m.logLoosened(loosened)
 	rest := c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
 	full := func(generated int) ([]int32, error) { return c.full(ctx, generated) }
-	err := c.s.generate(ctx, rest, o, nil, full, func(tok Token) bool {
+	err = c.s.generate(ctx, rest, o, begin, full, func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)
 		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))
 	})
 	r := c.s.Result()
+	r.Loosened = loosened
 	if err == nil && !t.left && t.found == "" {
 		var events []chat.Event
 		if r.Reason == ReasonEnd { // whichever token it was, a call that it ends is whole
@@ -411,8 +427,8 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	}
 	if t.found != "" {
 		r.Reason, r.Stop = ReasonStop, t.found
-		c.s.setResult(r)
 	}
+	c.s.setResult(r)
 	return err
 }
 

@@ -13,6 +13,9 @@ type constraint struct {
 	few   []float32     // room for the logits of few ids
 }
 
+// errOther is returned for a grammar that does not fit the model.
+var errOther = errors.New("gemma4: the Grammar is for the vocabulary of another model: this one's grammars are made with Model.Vocabulary")
+
 // constrain returns the constraint of a generation that begins at the state given, or otherwise at the beginning of a grammar, if there is
 // one.
 func (m *Model) constrain(g *grammar.Grammar, from *grammar.State) (*constraint, error) {
@@ -23,7 +26,7 @@ func (m *Model) constrain(g *grammar.Grammar, from *grammar.State) (*constraint,
 		return nil, nil
 	}
 	if g.Vocabulary().Tokenizer() != m.tok {
-		return nil, errors.New("gemma4: the Grammar is for the vocabulary of another model: grammars for this one are made with Model.Vocabulary")
+		return nil, errOther
 	}
 	c := &constraint{state: g.Start()}
 	if from != nil {

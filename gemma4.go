@@ -59,7 +59,7 @@ type Loader struct {
 	Alone bool
 
 	// Logger, if set, is told what was opened and how it runs, which companions were found, and what goes on underneath while sessions run.
-	// It is never told what users or the model write.
+	// It is never told what users or the model write, but for the keywords of schemas that are not enforced.
 	Logger *slog.Logger
 }
 
@@ -237,6 +237,7 @@ type Model struct {
 	vocabulary  func() *grammar.Vocabulary
 	markup      []string // of the vocabulary
 	lacking     []string // markup of Gemma 4 that the vocabulary does not have
+	loosened    told     // keywords of schemas, as the log was told
 }
 
 // engine is what a model has to give back: threads, a mapped file, texts in prefix caches. It does not know the Model, and prefix caches

@@ -97,6 +97,10 @@ type Result struct {
 	Prompt    int // prompt positions read
 	Generated int // tokens generated, not counting the one that ended it
 	Dropped   int // messages that a [Chat] has dropped because the context was full
+	Calls     int // of tools, in the answer of a [Chat]
+
+	// Loosened names what the grammars did not enforce because it cannot be, as keyword and JSON pointer.
+	Loosened []string
 
 	PromptTime   time.Duration // reading the prompt, up to the first token
 	GenerateTime time.Duration // from the first token to the end, not counting time spent by the caller

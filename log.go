@@ -3,6 +3,8 @@ package gemma4
 import (
 	"context"
 	"log/slog"
+	"strings"
+	"sync"
 )
 
 // silent is the logger where none was given.
@@ -22,6 +24,33 @@ func (m *Model) logOpened(file, why string) {
 	}
 	if m.templateErr != nil {
 		m.log.Warn("chat template cannot be used", "file", file, "error", m.templateErr)
+	}
+}
+
+// told remembers what the log was told, so as to tell it once; not for ever, for there may be no end of it.
+type told struct {
+	mu    sync.Mutex
+	texts map[string]bool
+}
+
+// first reports whether a text is new.
+func (t *told) first(text string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.texts[text] {
+		return false
+	}
+	if len(t.texts) >= 256 || t.texts == nil {
+		t.texts = map[string]bool{}
+	}
+	t.texts[text] = true
+	return true
+}
+
+// logLoosened tells of keywords that a grammar does not enforce.
+func (m *Model) logLoosened(keywords []string) {
+	if len(keywords) > 0 && m.loosened.first(strings.Join(keywords, "\n")) {
+		m.log.Warn("keywords of schemas not enforced", "keywords", keywords)
 	}
 }
 

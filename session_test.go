@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -380,7 +381,7 @@ func TestABusySessionAnswersReadersAndRefusesOthers(t *testing.T) {
 				where, here.len, here.context, here.bytes, len(here.logits), n, known)
 		}
 		if there.len != here.len || there.bytes != here.bytes || there.ops != here.ops || !slices.Equal(there.logits, here.logits) ||
-			there.result != here.result {
+			!reflect.DeepEqual(there.result, here.result) {
 			t.Errorf("%s: another goroutine sees another session", where)
 		}
 		for name, f := range refusals(t, m) {

@@ -64,7 +64,10 @@ func Calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 func calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 	w := newSpeller(style{colon: ":", comma: ",", call: true})
 	free := bytesBody(w.rest)
-	if o.Choice == None {
+	switch {
+	case o.Choice > None:
+		return nil, fmt.Errorf("unknown choice %d of calls", o.Choice)
+	case o.Choice == None:
 		return v.grammar(w.builder, free)
 	}
 	var open, shut, response int32

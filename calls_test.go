@@ -1,0 +1,132 @@
+package gemma4_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/grammar"
+)
+
+// tool declares a function.
+func tool(name, parameters string) chat.Tool {
+	return chat.Tool{Name: name, Parameters: json.RawMessage(parameters)}
+}
+
+var (
+	weather = tool("get_weather",
+		`{"type":"object","properties":{"city":{"type":"string","description":"City name"}},"required":["city"]}`)
+	multiply = tool("multiply",
+		`{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"]}`)
+)
+
+func TestCallsThatNoAnswerCouldMakeAreErrors(t *testing.T) {
+	m, other := openNano(t, gemma4.Loader{}), openNano(t, gemma4.Loader{})
+	strict := tool("odd", `{"type":"object","properties":{"x":{"type":"array","uniqueItems":true}}}`)
+	strict.Strict = true
+	required := grammar.CallOptions{Choice: grammar.Required}
+	text := func(m *gemma4.Model) gemma4.GenerateOptions {
+		return gemma4.GenerateOptions{Grammar: schema(t, m, `{}`)}
+	}
+	tools := []chat.Tool{weather}
+	for name, test := range map[string]struct {
+		o    gemma4.ChatOptions
+		want string
+	}{
+		"required without tools": {gemma4.ChatOptions{Calls: required}, "there are no tools"},
+		"a tool that is not declared": {gemma4.ChatOptions{Tools: tools, Calls: grammar.CallOptions{Only: []string{"nobody"}}},
+			`no tool is named "nobody"`},
+		"an unknown choice":                {gemma4.ChatOptions{Tools: tools, Calls: grammar.CallOptions{Choice: 9}}, "unknown choice 9"},
+		"a schema that cannot be enforced": {gemma4.ChatOptions{Tools: []chat.Tool{strict}}, `tool "odd": uniqueItems at #/properties/x`},
+		"a name that no call can have": {gemma4.ChatOptions{Tools: []chat.Tool{tool("a{b", "")}},
+			"cannot be written in a call (FreeCalls"},
+		"free calls that must be made": {gemma4.ChatOptions{Tools: tools, FreeCalls: true, Calls: required}, "FreeCalls"},
+		"free calls beside a grammar":  {gemma4.ChatOptions{Tools: tools, FreeCalls: true, GenerateOptions: text(m)}, "FreeCalls"},
+		"a grammar of another model":   {gemma4.ChatOptions{GenerateOptions: text(other)}, "vocabulary of another model"},
+	} {
+		_, err := m.NewChat(test.o)
+		if err == nil || !strings.HasPrefix(err.Error(), "gemma4: ") || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+		c := newChat(t, m, gemma4.ChatOptions{})
+		session := c.Options.SessionOptions
+		c.Options = test.o
+		c.Options.SessionOptions = session
+		if _, err := c.Answer(ctx, "What is 2 + 3?"); err == nil || !strings.Contains(err.Error(), test.want) || len(c.Messages) > 0 {
+			t.Errorf("%s, before an answer: %v, want %q; %d messages", name, err, test.want, len(c.Messages))
+		}
+	}
+	if _, err := m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{tool("a{b", ""), strict}, FreeCalls: true}); err != nil {
+		t.Errorf("free calls: %v", err)
+	}
+}
+
+func TestCallsAreAsTheOptionsSayAndTheResultToo(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	o := func(choice grammar.Choice, only ...string) grammar.CallOptions {
+		return grammar.CallOptions{Choice: choice, Only: only}
+	}
+	single := o(grammar.Required, "multiply")
+	single.Single = true
+	for name, test := range map[string]struct {
+		calls grammar.CallOptions
+		free  bool
+		want  []string // the names of what is called
+	}{
+		"auto":                        {o(grammar.Auto), false, []string{"get_weather"}},
+		"free":                        {o(grammar.Auto), true, []string{"get_weather"}},
+		"none":                        {o(grammar.None), false, nil},
+		"required":                    {o(grammar.Required), false, []string{"get_weather"}},
+		"required of one":             {o(grammar.Required, "multiply"), false, []string{"multiply"}},
+		"required of one, and single": {single, false, []string{"multiply"}},
+	} {
+		c := newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{weather, multiply}, Calls: test.calls, FreeCalls: test.free})
+		c.Options.MaxTokens = 200
+		text, _, calls := answer(t, c, user("What is the weather in Oslo?"))
+		var names []string
+		for _, call := range calls {
+			if names = append(names, call.Name); call.Mended || !json.Valid(call.Arguments) {
+				t.Errorf("%s: call %+v", name, call)
+			}
+		}
+		r := c.Result()
+		if !slices.Equal(names, test.want) || r.Calls != len(calls) || (text == "") != (len(calls) > 0) ||
+			strings.ContainsAny(text, "<|>") {
+			t.Errorf("%s: %q calls %q, want %q; %+v", name, text, names, test.want, r)
+		}
+		if name != "auto" {
+			continue
+		}
+		text, _, calls = answer(t, c, chat.Message{Role: "tool", Content: "rainy, 9 degrees"})
+		if r := c.Result(); text != "It is rainy in Oslo, 9 degrees." || len(calls)+r.Calls > 0 {
+			t.Errorf("%s, after the tool's response: %q with %d calls, %+v", name, text, len(calls), r)
+		}
+	}
+}
+
+func TestKeywordsThatAreNotEnforcedAreNamedInTheResultAndOnceInTheLog(t *testing.T) {
+	j := &journal{least: slog.LevelWarn}
+	m := openNano(t, gemma4.Loader{Logger: slog.New(j)})
+	odd := tool("odd", `{"type":"object","properties":{"x":{"type":"array","uniqueItems":true},"y":{"contains":{}}}}`)
+	want := []string{"odd: uniqueItems at #/properties/x", "odd: contains at #/properties/y"}
+	for range 2 {
+		c := newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{weather, odd}})
+		for range 2 {
+			answer(t, c, user("What is the capital of France?"))
+			if got := c.Result().Loosened; !slices.Equal(got, want) {
+				t.Errorf("not enforced: %q, want %q", got, want)
+			}
+		}
+		c.Options.Tools = []chat.Tool{weather}
+		if answer(t, c, user("What is 2 + 3?")); c.Result().Loosened != nil {
+			t.Errorf("not enforced: %q", c.Result().Loosened)
+		}
+	}
+	if got := j.take(t, "keywords of schemas not enforced")["keywords"]; !slices.Equal(got.([]string), want) || len(j.lines) > 0 {
+		t.Errorf("the log is told of %q, and %v", got, j.lines)
+	}
+}
