@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -192,7 +193,7 @@ func TestChatDecidesBetweenWholeAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(c.Messages) != fmt.Sprint(messages) || c.Result() != result {
+	if fmt.Sprint(c.Messages) != fmt.Sprint(messages) || !reflect.DeepEqual(c.Result(), result) {
 		t.Error("the conversation has changed")
 	}
 	if odds[0].Prob < 0.99 {
