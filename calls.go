@@ -30,7 +30,10 @@ func (o ChatOptions) calls(m *Model) (*grammar.Grammar, error) {
 		tools[i] = grammar.Tool{Name: t.Name, Parameters: t.Parameters, Strict: t.Strict}
 	}
 	g, err := grammar.Calls(m.Vocabulary(), tools, c)
-	if err != nil {
+	switch {
+	case err != nil && chosen:
+		return nil, fmt.Errorf("gemma4: %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("gemma4: %w (FreeCalls lets calls break their form)", err)
 	}
 	return g, nil

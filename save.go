@@ -16,6 +16,7 @@ import (
 
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/grammar"
 	"github.com/gogemma/gemma4/model"
 )
 
@@ -543,6 +544,8 @@ func (m *Model) RestoreChatFrom(r io.Reader, o ChatOptions) (*Chat, error) {
 }
 
 func (m *Model) restoreChat(path string, r io.Reader, o ChatOptions) (*Chat, error) {
+	calls := o.Calls
+	o.Calls = grammar.CallOptions{} // for tools that may be in the file
 	c, err := m.NewChat(o)
 	if err != nil {
 		return nil, err
@@ -557,6 +560,7 @@ func (m *Model) restoreChat(path string, r io.Reader, o ChatOptions) (*Chat, err
 		c.Close()
 		return nil, err
 	}
+	c.Options.Calls = calls
 	return c, nil
 }
 

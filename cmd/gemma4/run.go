@@ -27,9 +27,13 @@ Answers a prompt: the arguments, joined by spaces. Text from a pipe or a file on
 "-", that text is the prompt. Without a prompt it holds a conversation: with a line editor at a terminal, otherwise one turn per
 line. /help lists the commands of a conversation.
 
-The answer goes to standard output, everything else to standard error. Thoughts (-think) are dimmed. A tool call is shown as
-[call] name(arguments), and the next line is taken for what the tool returns. Ctrl-C stops an answer or clears the line; twice on
-an empty line it quits.
+The answer goes to standard output, everything else to standard error. Thoughts (-think) are dimmed, and left out where no
+terminal shows them. Ctrl-C stops an answer or clears the line; twice on an empty line it quits.
+
+With -schema, -grammar or -regex every answer has that form, whatever the model is inclined to; a thought comes before it. Tools
+(-tools) are called in the form and with the arguments that they declare; keywords of their schemas that cannot be enforced are
+named on standard error, unless a tool is "strict": then they are an error. Each call is a line of JSON on standard output,
+{"name":"get_weather","arguments":{"city":"Oslo"}}, and in a conversation the next line is taken for what the tool returns.
 
 With -session the conversation is saved to a file after every turn and resumed from it, with its instruction, tools and thinking;
 what another program has written there meanwhile is never overwritten. With -raw the prompt is continued as it stands, after a BOS
@@ -39,6 +43,8 @@ gemma4 run "What is the capital of France?"
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
 cat notes.txt | gemma4 run -m model.gguf -temp 0 "Summarise this."
 gemma4 run -m model.gguf -session talk.gguf -memory 2GB -think
+gemma4 run -schema person.json "Anna is 34 years old and lives in Paris."
+gemma4 run -tools tools.json -tool-choice required "What is 12 times 34?" | jq .arguments
 gemma4 run -m model.gguf -raw -n 100 "Once upon a time"`,
 		Define: defineRun,
 	}
@@ -50,10 +56,9 @@ func defineRun(p *cli.Program) func() error {
 	session := p.SessionFlags("the model's, allocated as needed")
 	t.sampling = p.SamplingFlags()
 	p.Group("chat")
-	var tools, template string
+	var template string
 	p.StringVar(&t.options.System, "system", "", "`instruction` before the conversation")
 	p.BoolVar(&t.options.Thinking, "think", false, "let the model think before it answers")
-	p.FileVar(&tools, "tools", "JSON `file` with the tools that the model may call, an array as in the OpenAI API")
 	p.ChoiceVar(&t.options.Full, "full", gemma4.FullStop,
 		"`policy` when the context is full: stop the answer, drop the oldest turns, or fail with an error", "stop", "drop", "error")
 	p.FileVar(&t.file, "session", "`file` that the conversation is saved to and resumed from")
@@ -62,6 +67,7 @@ func defineRun(p *cli.Program) func() error {
 	raw := p.Bool("raw", false, "no chat template: continue the prompt as it stands")
 	history := p.String("history", historyFile(), "`file` that keeps what was typed, for the arrow keys; empty: none")
 	p.Values("history", cli.Values{Files: "*"})
+	t.formFlags()
 	p.Group("output")
 	t.most = p.Count("n", "maximum `tokens` per answer (default: what the context holds)")
 	p.BoolVar(&t.thoughts, "thoughts", p.Terminal(), "show thoughts (default: only if the output is a terminal)")
@@ -72,7 +78,7 @@ func defineRun(p *cli.Program) func() error {
 			var ofTurns []string
 			p.Visit(func(f *flag.Flag) {
 				switch f.Name {
-				case "full", "history", "session", "system", "template", "think", "thoughts", "tools", "var":
+				case "free-calls", "full", "history", "session", "system", "template", "think", "thoughts", "tool-choice", "tools", "var":
 					ofTurns = append(ofTurns, "-"+f.Name)
 				}
 			})
@@ -86,18 +92,8 @@ func defineRun(p *cli.Program) func() error {
 				return err
 			}
 		}
-		if tools != "" {
-			text, err := os.ReadFile(tools)
-			if err != nil {
-				return err
-			}
-			err = json.Unmarshal(text, &t.options.Tools)
-			if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
-				err = fmt.Errorf("it is of type %s", wrong.Value)
-			}
-			if err != nil {
-				return fmt.Errorf("%s: expected a JSON array of tools, as in the OpenAI API: %w", tools, err)
-			}
+		if err := t.readForm(); err != nil {
+			return err
 		}
 		if p.NArg() == 0 && !*raw {
 			return t.open(func() error { return t.converse(*history) })

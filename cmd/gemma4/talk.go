@@ -16,6 +16,7 @@ import (
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/line"
+	"github.com/gogemma/gemma4/grammar"
 )
 
 // talk is what happens between a user and a model.
@@ -32,6 +33,8 @@ type talk struct {
 	stats    bool               // are shown after an answer
 
 	templateText string // of -template
+	form         form
+	grammar      *grammar.Grammar // of the form, may be nil
 
 	m       *gemma4.Model
 	chat    *gemma4.Chat
@@ -53,6 +56,9 @@ func (t *talk) open(body func() error) (err error) {
 		return err
 	}
 	defer t.m.Close()
+	if t.grammar, err = t.form.compile(t.m); err != nil {
+		return err
+	}
 	defer func() {
 		if t.updated { // its segments become one
 			err = cmp.Or(err, t.keep(t.chat.Save))
@@ -100,10 +106,11 @@ func (t *talk) apply() {
 	o := &t.chat.Options
 	o.GenerateOptions = t.generation()
 	o.System, o.Thinking, o.Tools, o.Full = t.options.System, t.options.Thinking, t.options.Tools, t.options.Full
+	o.Calls, o.FreeCalls = t.options.Calls, t.options.FreeCalls
 }
 
 func (t *talk) generation() gemma4.GenerateOptions {
-	return gemma4.GenerateOptions{Sampling: t.sampling.Overrides, MaxTokens: *t.most}
+	return gemma4.GenerateOptions{Sampling: t.sampling.Overrides, MaxTokens: *t.most, Grammar: t.grammar}
 }
 
 // restore takes the conversation of a file for this one, with the instruction, the tools and thinking of the file.
@@ -288,6 +295,7 @@ func (t *talk) turn(ctx context.Context, messages ...chat.Message) (err error) {
 	if r.Dropped > 0 {
 		t.note("(the context was full: the oldest %d messages are forgotten)", r.Dropped)
 	}
+	t.showLoosened(r.Loosened)
 	t.statistics(r, err)
 	switch stopped := errors.Is(err, context.Canceled); {
 	case err != nil && !stopped:

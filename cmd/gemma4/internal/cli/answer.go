@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 
@@ -14,7 +14,7 @@ import (
 const dim, plain = "\x1b[2m", "\x1b[0m"
 
 // Answer prints a model's answer as it comes and ends the line: text, before it thoughts if they are to be shown (dimmed where the
-// terminal can do that, else marked with "[thought]"), one line per tool call. What was meant to be a call and is none is
+// terminal can do that, else marked with "[thought]"), and each tool call as a line of JSON with name and arguments. What was meant to be a call and is none is
 // printed as it is, with the error on standard error. It returns the tool calls.
 func (p *Program) Answer(answer iter.Seq2[gemma4.Token, error], thoughts bool) (calls []chat.Call, err error) {
 	a := printer{p: p, styled: styled(p.stdout), start: true}
@@ -36,7 +36,7 @@ func (p *Program) Answer(answer iter.Seq2[gemma4.Token, error], thoughts bool) (
 			}
 			calls = append(calls, *tok.Call)
 			a.kind(chat.ToolCall)
-			a.print(fmt.Sprintf("%s(%s)\n", tok.Call.Name, tok.Call.Arguments))
+			a.print(callLine(tok.Call))
 		case tok.Text != "" && (tok.Kind != chat.Thought || thoughts):
 			a.kind(tok.Kind)
 			a.print(tok.Text)
@@ -67,13 +67,23 @@ func (a *printer) kind(k chat.Kind) {
 	a.end()
 	a.now = k
 	switch {
-	case k == chat.ToolCall:
-		a.print("[call] ")
 	case k == chat.Thought && a.styled:
 		a.p.Out.WriteString(dim)
 	case k == chat.Thought:
 		a.print("[thought] ")
 	}
+}
+
+// callLine returns a call as a line of JSON.
+func callLine(call *chat.Call) string {
+	var line strings.Builder
+	e := json.NewEncoder(&line)
+	e.SetEscapeHTML(false)
+	e.Encode(struct { // nothing in it fails
+		Name      string          `json:"name"`
+		Arguments json.RawMessage `json:"arguments"`
+	}{call.Name, call.Arguments})
+	return line.String()
 }
 
 // end ends the line and the style.

@@ -211,7 +211,7 @@ func answer(err error, events ...chat.Event) iter.Seq2[gemma4.Token, error] {
 func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 	thought := func(s string) chat.Event { return chat.Event{Kind: chat.Thought, Text: s} }
 	text := func(s string) chat.Event { return chat.Event{Text: s} }
-	call := chat.Event{Kind: chat.ToolCall, Call: &chat.Call{Name: "get_time", Arguments: []byte(`{"city":"Oslo"}`)}}
+	call := chat.Event{Kind: chat.ToolCall, Call: &chat.Call{Name: "get_time", Arguments: []byte("{\n\"city\": \"<Oslo>\"}")}}
 	mended := chat.Event{Kind: chat.ToolCall, Call: &chat.Call{Name: "f", Arguments: []byte(`{}`), Mended: true}}
 	bad := chat.Event{Text: "call:get", Err: errors.New("chat: no name")}
 	for _, test := range []struct {
@@ -229,8 +229,8 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 		{"thought that ends a line", true, []chat.Event{thought("so\n"), text("a")}, nil, "[thought] so\na\n", ""},
 		{"hidden thought", false, []chat.Event{thought("so"), text("a")}, nil, "a\n", ""},
 		{"calls", true, []chat.Event{text("a"), call, call}, nil,
-			"a\n[call] get_time({\"city\":\"Oslo\"})\n[call] get_time({\"city\":\"Oslo\"})\n", ""},
-		{"mended call", true, []chat.Event{mended}, nil, "[call] f({})\n", "x test: the next call left the format and has been mended\n"},
+			"a\n" + strings.Repeat(`{"name":"get_time","arguments":{"city":"<Oslo>"}}`+"\n", 2), ""},
+		{"mended call", true, []chat.Event{mended}, nil, `{"name":"f","arguments":{}}` + "\n", "x test: the next call left the format and has been mended\n"},
 		{"malformed call", true, []chat.Event{bad}, nil, "call:get\n", "x test: chat: no name\n"},
 		{"error on the way", true, []chat.Event{text("a")}, errors.New("broken"), "a\n", "broken"},
 	} {
@@ -241,7 +241,7 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 			t.Errorf("%s: printed %q and %q, error %v; want %q and %q", test.name, out.String(), complaints.String(), err, test.out,
 				test.errors)
 		}
-		if want := strings.Count(test.out, "[call]"); len(calls) != want {
+		if want := strings.Count(test.out, `"arguments"`); len(calls) != want {
 			t.Errorf("%s: %d calls, want %d", test.name, len(calls), want)
 		}
 	}

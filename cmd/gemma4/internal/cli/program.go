@@ -224,6 +224,7 @@ func (p *Program) Text() (string, error) {
 var ours = strings.NewReplacer(
 	"AllowUnknown opens", "-allow-unknown opens",
 	"ChatOptions.Template can be another", "-template FILE gives another, -raw does without",
+	"FreeCalls lets calls break their form", "-free-calls lets calls break their form",
 	", or all parts for OpenParts", ": give all parts such names",
 )
 
