@@ -191,13 +191,18 @@ func (a *arena) digitsBetween(from, to string) *expr {
 	return a.branch(append(edges, edge{to[0], to[0], a.digitsBetween(zeros, to[1:])}))
 }
 
-// decimals returns the numbers of a range: any of JSON, with an exponent of two digits at most; with bounds, without exponents.
+// maxWhole bounds the digits before the point of numbers without bounds, so that with their exponents they are numbers of 64 bits.
+const maxWhole = 200
+
+// decimals returns the numbers of a range: those of JSON, with maxWhole digits before the point and two in the exponent at most; with
+// bounds, any without exponents.
 func (a *arena) decimals(r numberRange) *expr {
 	digits := a.repeat(a.digit(), 1, -1)
 	fraction := a.alt(a.empty, a.cat(a.literal("."), digits))
 	minus, natural := a.literal("-"), a.naturals(new(big.Int), nil)
 	if r.lo == nil && r.hi == nil {
 		exponent := a.cat(a.alt(a.literal("e"), a.literal("E")), a.alt(a.empty, minus, a.literal("+")), a.repeat(a.digit(), 1, 2))
+		natural = a.alt(a.literal("0"), a.cat(a.span('1', '9'), a.repeat(a.digit(), 0, maxWhole-1)))
 		return a.cat(a.alt(a.empty, minus), natural, fraction, a.alt(a.empty, exponent))
 	}
 	all := a.cat(natural, fraction)

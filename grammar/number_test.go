@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -67,4 +69,20 @@ func isInteger(s string) bool {
 		}
 	}
 	return s != "-0"
+}
+
+func TestNumbersWithoutBoundsFitIn64Bits(t *testing.T) {
+	a := newArena()
+	e := a.decimals(numberRange{})
+	for n, want := range map[int]bool{1: true, 200: true, 201: false} {
+		for _, end := range []string{"", ".5", "e99", "E+99", ".0e-99"} {
+			s := strings.Repeat("9", n) + end
+			if got := a.matches(e, s); got != want {
+				t.Errorf("%d digits and %q: %v, want %v", n, end, got, want)
+			}
+			if _, err := strconv.ParseFloat(s, 64); want && err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
