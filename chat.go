@@ -29,6 +29,8 @@ type ChatOptions struct {
 	Calls grammar.CallOptions
 	// FreeCalls lets the model write what it likes, calls too, which are then read as well as they can be: see [chat.Parser].
 	FreeCalls bool
+	// Rounds bounds the answers of one [Chat.Run] whose calls are run; 0: 10.
+	Rounds int
 	// Thinking lets the model think before it answers. Thoughts come as Tokens of the kind [chat.Thought].
 	Thinking bool
 	// Template replaces the file's template, or the one built in for files without; nil keeps it.
@@ -137,6 +139,9 @@ func (o ChatOptions) check(m *Model) error {
 	}
 	if o.Markup {
 		return errors.New("gemma4: Markup is not for a chat, which reads control tokens: Session.Generate shows them")
+	}
+	if o.Rounds < 0 {
+		return fmt.Errorf("gemma4: Rounds %d, expected 0 or more", o.Rounds)
 	}
 	if err := o.GenerateOptions.check(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ type Tool struct {
 	Response json.RawMessage
 	// Strict asks for calls that obey all of Parameters, or an error where that cannot be promised. It is no part of the prompt.
 	Strict bool
+	// Func, if set, does what the tool is for: it is called with the arguments of a call and returns JSON for the model to read. An error
+	// is for the model to read, too. It is no part of the tool's JSON.
+	Func func(ctx context.Context, arguments json.RawMessage) (json.RawMessage, error)
 }
 
 type toolJSON struct {
@@ -39,7 +43,9 @@ type functionJSON struct {
 
 // MarshalJSON writes the tool in the shape of the OpenAI chat API.
 func (t Tool) MarshalJSON() ([]byte, error) {
-	return marshal(toolJSON{Type: "function", Function: functionJSON(t)})
+	return marshal(toolJSON{Type: "function", Function: functionJSON{
+		Name: t.Name, Description: t.Description, Parameters: t.Parameters, Response: t.Response, Strict: t.Strict,
+	}})
 }
 
 // UnmarshalJSON reads a tool in the shape of the OpenAI chat API; keys that it does not know are ignored.
