@@ -1,0 +1,148 @@
+package gemma4
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/grammar"
+	"github.com/gogemma/gemma4/internal/jsontype"
+)
+
+// SchemaOf returns the JSON schema of what encoding/json reads into a T, of which every value does.
+//
+// Properties stand in the order of the fields, in which a model writes them: a field for its reasoning comes first. The schema allows what
+// json.Marshal writes, but slices and maps are never null, and nor is what they hold: a pointer is null, or with omitempty or omitzero left
+// out, as other fields with these are. Integers and floats stay within their types. Types that hold themselves are in $defs.
+//
+// A type can say more: a method Enum() []T names the only values of a type T, and JSONSchema() []byte the schema of what its UnmarshalJSON
+// reads, without references. A type with UnmarshalText is any string, and one that it refuses is an error later. Tags of fields, too: enum
+// (values, separated by commas), format, pattern, minLength, maxLength, minimum, maximum and multipleOf, which in a slice are about its
+// elements, minItems and maxItems, with the values that JSON Schema gives them, and jsonschema for a description.
+//
+//	type Person struct {
+//		Name string    `json:"name" jsonschema:"as it is in the passport"`
+//		Age  int       `json:"age" minimum:"0" maximum:"150"`
+//		Pets []string  `json:"pets" enum:"cat,dog"`
+//		Born time.Time `json:"born,omitzero"`
+//	}
+//
+// Channels, functions, complex numbers, interfaces with methods, and types with an UnmarshalJSON that nothing is known of are errors that
+// name the field.
+func SchemaOf[T any]() (json.RawMessage, error) {
+	schema, err := jsontype.Schema(reflect.TypeFor[T]())
+	if err != nil {
+		return nil, fmt.Errorf("gemma4: schema of %w", err)
+	}
+	return schema, nil
+}
+
+// Generate says something in a chat and returns the answer as a T: what the model writes, after its thought if it thinks, is held to the
+// schema that [SchemaOf] gives, and becomes part of the conversation as JSON. If the chat has tools, the model may call them before, as in
+// [Chat.Run].
+//
+// The schema is no part of the prompt. Models do better when they know what is wanted, so a prompt should say it in words, or with the
+// schema itself.
+//
+// If the answer is cut off or anything else fails, the error is a [*PartialError] as soon as the model has written something, and the value
+// is what of it is certain.
+func Generate[T any](ctx context.Context, c *Chat, prompt string) (T, error) {
+	var last T
+	for v, err := range GenerateSeq[T](ctx, c, prompt) {
+		if last = v; err != nil {
+			return last, err
+		}
+	}
+	return last, nil
+}
+
+// GenerateSeq is [Generate] that yields the value while it fills. Strings and lists grow; numbers, and what is one of a few values or read
+// by a method of its type, are there once they are whole; what was there stays, but for a key of a map that comes twice. The last value
+// is whole, or comes with the error. Each is a value of its own. Leaving the loop ends the answer.
+func GenerateSeq[T any](ctx context.Context, c *Chat, prompt string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var last T
+		var text strings.Builder
+		partial := jsontype.NewPartial(reflect.TypeFor[T]())
+		told, left := false, false
+		tell := func(v T) bool {
+			if told && reflect.DeepEqual(v, last) {
+				return true
+			}
+			last, told = v, true
+			left = !yield(v, nil)
+			return !left
+		}
+		err := c.ask(ctx, prompt, SchemaOf[T], func(t Token) bool {
+			if t.Kind != chat.Text || t.Text == "" {
+				return true
+			}
+			text.WriteString(t.Text)
+			data := partial.Of(text.String())
+			var v T
+			return data == nil || json.Unmarshal(data, &v) != nil || tell(v)
+		})
+		if left {
+			return
+		}
+		var whole T
+		if err == nil {
+			if err = c.decode(text.String(), &whole); err == nil {
+				tell(whole)
+				return
+			}
+		}
+		if text.Len() > 0 {
+			err = &PartialError{text.String(), err}
+		}
+		yield(last, err)
+	}
+}
+
+// A PartialError is about an answer of [Generate] that is not whole, or that its type refuses.
+type PartialError struct {
+	Text string // of the answer so far
+	Err  error  // what went wrong
+}
+
+func (e *PartialError) Error() string { return fmt.Sprintf("%v (after %.60q)", e.Err, e.Text) }
+
+// Unwrap returns what went wrong.
+func (e *PartialError) Unwrap() error { return e.Err }
+
+// ask is Run with answers that obey a schema.
+func (c *Chat) ask(ctx context.Context, prompt string, schema func() (json.RawMessage, error), yield func(Token) bool) error {
+	text, err := schema()
+	if err != nil {
+		return err
+	}
+	g, err := grammar.Schema(c.m.Vocabulary(), text, grammar.SchemaOptions{})
+	if err != nil {
+		return fmt.Errorf("gemma4: %w", err)
+	}
+	return c.s.claimed(func() error {
+		before := c.Options.Grammar
+		c.Options.Grammar = g
+		defer func() { c.Options.Grammar = before }()
+		return c.run(ctx, prompt, yield)
+	})
+}
+
+// decode decodes the text of an answer that has ended.
+func (c *Chat) decode(text string, v any) error {
+	if calls := c.Messages[len(c.Messages)-1].ToolCalls; len(calls) > 0 {
+		return fmt.Errorf("gemma4: the model calls %.60q, which has no function", calls[0].Name)
+	}
+	err := decodeStrictly([]byte(text), v)
+	if r := c.Result().Reason; err != nil && r != ReasonEnd {
+		return fmt.Errorf("gemma4: the answer ended by %v: %w", r, err)
+	}
+	if err != nil {
+		return fmt.Errorf("gemma4: the answer: %w", err)
+	}
+	return nil
+}
