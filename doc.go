@@ -32,7 +32,29 @@
 //	c.Options.Sampling = sampler.Overrides{Temperature: new(0.7), Seed: new(uint64(42))}
 //
 // To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does all
-// of this at a terminal; the folder examples holds one-screen programs to copy: a chat, a server, tools, classification and more.
+// of this at a terminal; the folder examples holds one-screen programs to copy: a chat, a server, tools, a struct to fill, classification
+// and more.
+//
+// # Values and functions
+//
+// [Generate] fills a Go value instead of a text: what the model writes is held to the schema of its type ([SchemaOf]), so that it decodes.
+// [GenerateSeq] yields the value while it fills.
+//
+//	type City struct {
+//		Name    string
+//		Founded int `jsonschema:"year, negative before Christ"`
+//	}
+//	city, err := gemma4.Generate[City](ctx, c, "Which city do you like best? Say when it was founded.")
+//
+// [Tool] makes a tool of a function, and [Chat.Run] calls it as often as the model wants, until the model answers in text:
+//
+//	tool, err := gemma4.Tool("multiply", "Multiplies.", func(ctx context.Context, in struct{ A, B int32 }) (int64, error) {
+//		return int64(in.A) * int64(in.B), nil
+//	})
+//	c, err := m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{tool}})
+//	for tok, err := range c.Run(ctx, "What is 12 times 34?") {
+//		…
+//	}
 //
 // # Companions
 //

@@ -5,6 +5,7 @@
 //	chat       a conversation at the terminal
 //	stream     answers over HTTP, as server-sent events
 //	tools      a function that the model calls
+//	fill       a struct that the model fills
 //	classify   one of several answers, by their probabilities
 //	embed      how near texts are to one another
 //	summarise  a text that is longer than the context

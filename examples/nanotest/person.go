@@ -7,7 +7,6 @@ package nanotest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -31,12 +30,8 @@ func Parse(ctx context.Context, m *gemma4.Model, sentence string) (p Person, err
 		return p, err
 	}
 	defer c.Close()
-	answer, err := c.Answer(ctx, "Make JSON: "+sentence)
-	if err != nil {
+	if p, err = gemma4.Generate[Person](ctx, c, "Make JSON: "+sentence); err != nil {
 		return p, err
-	}
-	if err := json.Unmarshal([]byte(answer.Content), &p); err != nil {
-		return p, fmt.Errorf("nanotest: the model wrote %q: %w", answer.Content, err)
 	}
 	if !strings.Contains(sentence, p.Name) || !strings.Contains(sentence, p.City) {
 		return p, fmt.Errorf("nanotest: the model made up %+v", p)

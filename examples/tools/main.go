@@ -1,13 +1,12 @@
-// Program tools lets a model multiply: a tool is declared, called by the model and answered, until the model needs no more calls.
+// Program tools lets a model multiply: it calls a Go function, reads what that returns, and answers.
 //
 //	go run ./examples/tools "What is 12 times 34?"
 //
-// prints `multiply {"a":12,"b":34}: 408` and "12 times 34 is 408."; with -m FILE another model answers.
+// prints "12 × 34 = 408" and "12 times 34 is 408."; with -m FILE another model answers.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -17,6 +16,19 @@ import (
 	"github.com/gogemma/gemma4/nano"
 )
 
+// factors are the arguments, as the model is told of them.
+type factors struct {
+	A int32 `json:"a"`
+	B int32 `json:"b"`
+}
+
+// multiply is the tool. An error would be told to the model.
+func multiply(_ context.Context, f factors) (int64, error) {
+	product := int64(f.A) * int64(f.B)
+	fmt.Printf("%d × %d = %d\n", f.A, f.B, product)
+	return product, nil
+}
+
 var file = flag.String("m", "", "GGUF `file` of a model (default: the embedded one)")
 
 func main() {
@@ -25,31 +37,12 @@ func main() {
 	}
 	m := must(nano.OpenOr(*file)) // or gemma4.Open(*file)
 	defer m.Close()
-	c := must(m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{{Name: "multiply", Description: "Multiplies.", Parameters: json.RawMessage(
-		`{"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}`)}}}))
-	messages := []chat.Message{{Role: "user", Content: flag.Arg(0)}}
-	for range 5 { // no model calls for ever
-		answer := must(gemma4.Collect(c.Send(context.Background(), messages...)))
-		if len(answer.ToolCalls) == 0 {
-			fmt.Println(answer.Content)
-			return
-		}
-		messages = nil
-		for _, call := range answer.ToolCalls {
-			result := run(call)
-			fmt.Printf("%s %s: %s\n", call.Name, call.Arguments, result)
-			messages = append(messages, chat.Message{Role: "tool", ToolCallID: call.ID, Content: result})
-		}
+	tools := []chat.Tool{must(gemma4.Tool("multiply", "Multiplies.", multiply))}
+	c := must(m.NewChat(gemma4.ChatOptions{Tools: tools}))
+	for tok, err := range c.Run(context.Background(), flag.Arg(0)) {
+		fmt.Print(must(tok, err).Text)
 	}
-	log.Fatal("no answer after 5 rounds of calls")
-}
-
-func run(call chat.Call) string {
-	var v struct{ A, B int }
-	if err := json.Unmarshal(call.Arguments, &v); err != nil || call.Name != "multiply" {
-		return "error: only multiply with two integers is there" // for the model to read
-	}
-	return fmt.Sprint(v.A * v.B)
+	fmt.Println()
 }
 
 func must[T any](value T, err error) T {
