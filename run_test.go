@@ -220,16 +220,16 @@ func TestFunctionsAreGivenWhatTheyAskFor(t *testing.T) {
 // Whatever the model writes as arguments is what the function's type takes.
 func TestArgumentsDecodeAtAnyTemperature(t *testing.T) {
 	type deep struct {
-		Text  string          `json:"text"`
-		Few   string          `json:"few" enum:"a,b c,<&>"`
-		Small int8            `json:"small"`
-		Big   uint64          `json:"big"`
-		Ratio float32         `json:"ratio"`
-		When  time.Time       `json:"when"`
-		Bytes []byte          `json:"bytes"`
-		Keys  map[string]bool `json:"keys,omitempty"`
-		Kids  []deepKid       `json:"kids" maxItems:"2"`
-		None  *string         `json:"none"`
+		Text  string         `json:"text" maxLength:"30"`
+		Few   string         `json:"few" enum:"a,b c,<&>"`
+		Small int8           `json:"small"`
+		Big   uint64         `json:"big"`
+		Ratio float32        `json:"ratio"`
+		When  time.Time      `json:"when"`
+		Bytes []byte         `json:"bytes" maxLength:"20"`
+		Keys  map[uint8]bool `json:"keys,omitempty"`
+		Kids  []deepKid      `json:"kids" maxItems:"2"`
+		None  *string        `json:"none" maxLength:"5"`
 	}
 	n := 0
 	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{Calls: required, Rounds: 1,
@@ -237,7 +237,7 @@ func TestArgumentsDecodeAtAnyTemperature(t *testing.T) {
 			Temperature: new(1.5), TopK: new(0), TopP: new(1.0), MinP: new(0.0), Seed: new(uint64(1)),
 		}},
 		Tools: []chat.Tool{toolOf(t, "record", func(_ context.Context, in deep) (string, error) { n++; return "", nil })}})
-	for seed := range uint64(10) {
+	for seed := range uint64(4) {
 		c.Messages, c.Options.Sampling.Seed = nil, &seed
 		_, err := gemma4.Collect(c.Run(ctx, "Call it."))
 		if err != nil && !errors.Is(err, gemma4.ErrRounds) && c.Result().Reason != gemma4.ReasonLength {
@@ -249,7 +249,7 @@ func TestArgumentsDecodeAtAnyTemperature(t *testing.T) {
 			}
 		}
 	}
-	if n < 5 {
+	if n < 2 {
 		t.Errorf("%d calls", n)
 	}
 }
