@@ -274,28 +274,7 @@ func (p *Pass) check(c *Chunk) (n int, err error) {
 	if c.Only != nil && c.Yield != nil {
 		return 0, errors.New("model: a chunk with both Only and Yield")
 	}
-	for i, x := range c.Input {
-		for _, id := range x.Tokens {
-			if id < 0 || int(id) >= p.m.Vocabulary {
-				return 0, fmt.Errorf("model: id %d is outside the vocabulary of %d", id, p.m.Vocabulary)
-			}
-		}
-		if len(x.Tokens) > 0 && (len(x.Embeddings) > 0 || x.Image) {
-			return 0, fmt.Errorf("model: input %d has both tokens and embeddings, or is an image of tokens", i)
-		}
-		if len(x.Embeddings)%p.m.Width != 0 {
-			return 0, fmt.Errorf("model: input %d has %d embedding values, no multiple of the width %d", i, len(x.Embeddings), p.m.Width)
-		}
-		count := p.m.count(x)
-		if err := p.m.checkScratch(count, headBatch); err != nil && x.Image { // it is not cut
-			return 0, err
-		}
-		n += count
-	}
-	if need := s.n + n; need > s.limit {
-		return 0, &ContextError{need, s.limit}
-	}
-	return n, nil
+	return s.Check(c.Input...)
 }
 
 // take lists the positions of a chunk.

@@ -106,6 +106,35 @@ func (s *Sequence) Pure() int { return s.pure }
 // Limit returns the most positions that the sequence may hold.
 func (s *Sequence) Limit() int { return s.limit }
 
+// Batch returns how many positions of a prompt the sequence takes at a time.
+func (s *Sequence) Batch() int { return s.batch }
+
+// Check returns the number of positions of a prompt, or why the sequence cannot read it: it does not fit the context, or makes no sense.
+func (s *Sequence) Check(in ...Input) (n int, err error) {
+	for i, x := range in {
+		for _, id := range x.Tokens {
+			if id < 0 || int(id) >= s.m.Vocabulary {
+				return 0, fmt.Errorf("model: id %d is outside the vocabulary of %d", id, s.m.Vocabulary)
+			}
+		}
+		if len(x.Tokens) > 0 && (len(x.Embeddings) > 0 || x.Image) {
+			return 0, fmt.Errorf("model: input %d has both tokens and embeddings, or is an image of tokens", i)
+		}
+		if len(x.Embeddings)%s.m.Width != 0 {
+			return 0, fmt.Errorf("model: input %d has %d embedding values, no multiple of the width %d", i, len(x.Embeddings), s.m.Width)
+		}
+		count := s.m.count(x)
+		if err := s.m.checkScratch(count, headBatch); err != nil && x.Image { // it is not cut
+			return 0, err
+		}
+		n += count
+	}
+	if need := s.n + n; need > s.limit {
+		return 0, &ContextError{need, s.limit}
+	}
+	return n, nil
+}
+
 // Bytes returns what the sequence's keys and values take now.
 func (s *Sequence) Bytes() int64 {
 	var sum int64
