@@ -264,8 +264,8 @@ func (w *deciding) step(ctx context.Context) error {
 		chunks = append(chunks, &y.Chunk)
 		positions += len(y.nodes)
 	}
-	began := w.s.options.Trace.stepping()
-	if err := w.s.inPass(func(p *model.Pass) error { return p.Decode(ctx, chunks...) }); err != nil {
+	took, err := w.s.inPass(func(p *model.Pass) error { return p.Decode(ctx, chunks...) })
+	if err != nil {
 		return wrap(err)
 	}
 	for _, y := range w.ways[:len(chunks)] {
@@ -277,7 +277,7 @@ func (w *deciding) step(ctx context.Context) error {
 			w.part(y.Sequence, n+i+1, node, y.nodes[i+1:])
 		}
 	}
-	w.s.options.Trace.stepped(began, positions, len(w.s.ids))
+	w.s.options.Trace.stepped(took, positions, len(w.s.ids))
 	return w.s.open()
 }
 
@@ -293,7 +293,7 @@ func (w *deciding) way(i int) (*way, error) {
 		if err != nil {
 			return nil, err
 		}
-		y := &way{Chunk: model.Chunk{Sequence: q, Input: make([]Input, 1), Want: func(int) bool { return true }}}
+		y := &way{Chunk: model.Chunk{Sequence: q, Input: make([]Input, 1), Want: every}}
 		y.Yield = func(pos int, logits []float32) error {
 			w.score(y.nodes[pos-y.Sequence.Len()], logits)
 			return nil

@@ -36,9 +36,9 @@ func (s *Session) Embed(ctx context.Context, ids []int32) ([]float32, error) {
 	defer f.Close()
 	width := s.m.graph.Width
 	sum := make([]float64, width)
-	c := &model.Chunk{Sequence: f.seq, Input: []Input{{Tokens: ids}}, Want: func(int) bool { return true }, NoLogits: true}
+	c := model.Chunk{Sequence: f.seq, Input: []Input{{Tokens: ids}}, Want: every, NoLogits: true}
 	if err := s.prefill(ctx, c, func(int) {
-		for i, h := range c.Hidden {
+		for i, h := range s.job.chunk.Hidden {
 			sum[i%width] += float64(h)
 		}
 	}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
@@ -46,6 +47,10 @@ type Loader struct {
 	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer ([ErrUnknown]) as if they were not
 	// there, at your own risk.
 	AllowUnknown bool
+
+	// Budget is how long a step may take in which texts that are generated wait for prompts that are read; 0: 250 ms. Prompts are then read
+	// in parts that fit it: a longer one reads them faster, a shorter one lets tokens come more evenly. [Model.Stats] tells the rest.
+	Budget time.Duration
 
 	// Projector turns images and sounds into embeddings (mmproj-….gguf); Drafter guesses what the model would write (…assistant….gguf,
 	// mtp-….gguf). One that is given and does not fit the model is an error. If none is given, [Loader.Open] looks for files with these
@@ -110,6 +115,9 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 	if err == nil && (l.Threads < 0 || l.Threads > maxThreads) {
 		err = fmt.Errorf("gemma4: %d threads, expected 0 to %d", l.Threads, maxThreads)
 	}
+	if err == nil && l.Budget < 0 {
+		err = fmt.Errorf("gemma4: a budget of %v, expected 0 or more", l.Budget)
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -127,6 +135,7 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
 	m.log = cmp.Or(l.Logger, silent)
+	m.schedule.plan.budget = cmp.Or(l.Budget, defaultBudget)
 	m.logOpened(name, why)
 	if m.companions, err = l.companions(m.graph, m.log, paths); err != nil {
 		m.Close()
@@ -227,7 +236,9 @@ func advice(m *gguf.Metadata) (sampler.Options, error) {
 	return o, nil
 }
 
-// Model is an open Gemma 4 model. It may be used from several goroutines; each needs a [Session] or [Chat] of its own.
+// Model is an open Gemma 4 model. It may be used from several goroutines; each needs a [Session] or [Chat] of its own. Sessions at work at
+// the same time share their passes, which read the weights once for all: eight texts are generated several times as fast as one, and each
+// has the bytes that it would have alone.
 type Model struct {
 	*engine
 	tok         *tokenizer.Tokenizer
@@ -246,8 +257,8 @@ type engine struct {
 	file     *gguf.File
 	graph    *model.Model
 	log      *slog.Logger // never nil
-	passes   sync.Pool    // of *model.Pass, which a call of a session borrows for a step
-	prefixes sync.Map     // set of *PrefixCache that hold texts of this model
+	schedule *scheduler
+	prefixes sync.Map // set of *PrefixCache that hold texts of this model
 
 	companions []companion
 
@@ -262,18 +273,10 @@ type engine struct {
 }
 
 func newEngine(f *gguf.File, graph *model.Model) *engine {
-	e := &engine{file: f, graph: graph, log: silent}
+	e := &engine{file: f, graph: graph, log: silent, schedule: newScheduler(graph)}
 	e.idle.L = &e.mu
 	e.ending, e.end = context.WithCancel(context.Background())
 	return e
-}
-
-// pass returns a pass for one step; it goes back to passes.
-func (e *engine) pass() *model.Pass {
-	if p, ok := e.passes.Get().(*model.Pass); ok {
-		return p
-	}
-	return e.graph.NewPass()
 }
 
 // PrefaultOptions say what [Model.Prefault] does.

@@ -161,6 +161,7 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 		if err != nil {
 			g.result.Reason = reasonOf(err)
 		}
+		s.m.schedule.leave(s.job)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.result, s.drawn = g.result, false

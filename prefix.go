@@ -66,6 +66,8 @@ type reading struct {
 	at    int           // how far it has come
 	keep  []int         // positions to be kept when it gets there
 	moved chan struct{} // closed when at changes
+
+	evicted []EvictInfo // of which nobody has been told
 }
 
 // NewPrefixCache returns an empty cache that holds at most the given number of bytes of keys and values. They come on top of what sessions
@@ -234,16 +236,14 @@ func (r *reading) advance(at int) {
 	r.moved = make(chan struct{})
 }
 
-// step is called when the session has read a chunk: it keeps what is to be kept of it.
+// step is called when the session has read a part: it keeps what is to be kept of it.
 func (p *PrefixCache) step(s *Session) {
-	var evicted []EvictInfo
-	defer func() { s.evicted(evicted) }()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r, n := s.reading, s.seq.Pure()
 	for _, at := range r.keep {
 		if at > r.at && at <= n {
-			evicted = p.add(evicted, r, s.seq, at)
+			r.evicted = p.add(r.evicted, r, s.seq, at)
 		}
 	}
 	r.advance(n)
@@ -256,18 +256,19 @@ func (p *PrefixCache) end(s *Session) {
 		return
 	}
 	s.reading = nil
-	var evicted []EvictInfo
-	defer func() { s.evicted(evicted) }()
+	defer r.tell(s)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Computed += int64(s.seq.Len() - r.from)
-	evicted = p.add(evicted, r, s.seq, s.seq.Pure())
+	r.evicted = p.add(r.evicted, r, s.seq, s.seq.Pure())
 	p.readings = slices.DeleteFunc(p.readings, func(x *reading) bool { return x == r })
 	r.advance(len(r.text.ids))
 }
 
-// evicted tells what was given up, when the cache serves others again.
-func (s *Session) evicted(list []EvictInfo) {
+// tell tells what was given up, when the cache serves others again.
+func (r *reading) tell(s *Session) {
+	list := r.evicted
+	r.evicted = nil
 	for _, e := range list {
 		s.m.log.Debug("cached prefix evicted", "positions", e.Positions, "bytes", e.Bytes)
 		s.options.Trace.evicted(e)

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"time"
 
+	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/tensor"
 )
@@ -19,8 +21,11 @@ type SessionOptions struct {
 	Context int
 	// Cache is the format of keys and values.
 	Cache CacheFormat
-	// Batch is how many positions of a prompt are read (prefilled) at a time; 0: 512. It changes speed and memory, not results.
+	// Batch is how many positions of a prompt are read (prefilled) at a time, or fewer while other sessions generate (Loader.Budget); 0:
+	// 512. It changes speed and memory, not results.
 	Batch int
+	// Group says for whom the session works, such as a user. Where prompts wait to be read, those of the groups take turns.
+	Group string
 	// History is how many bytes may be spent on keys and values that the windows of sliding layers have left behind, so that the text can
 	// be taken back ([Session.Rewind], [Session.Reuse]) without reading it again; 0: three times what the windows take; below 0: none. The
 	// ends of the first turn and of the latest turns are kept first, then the latest positions.
@@ -76,9 +81,14 @@ type Session struct {
 	seq     *model.Sequence
 	limit   int           // positions
 	reading *reading      // what options.Prefixes knows of a running Read
+	job     *job          // what it takes through the model
+	decoded func() error  // ends a step of write
+	ahead   []identity    // the text that write makes
+	dst     *[]float32    // where it leaves logits
 	next    []float32     // room for logits
 	written []float32     // those that Write returned
 	tokens  []int32       // room for ids that go to the graph
+	input   [1]Input      // of them
 	closing chan struct{} // closed by Close
 	saved   *savedFile    // it holds the text as it was at the last seq.Keep; nil: none
 
@@ -91,11 +101,10 @@ type Session struct {
 	logits []float32  // [vocabulary] of what follows the text that the graph holds; empty if they were not wanted
 	drawn  bool       // from them, in the running generation, the token was chosen that the graph does not hold yet
 	result Result
-	held   int         // the sequence's positions,
-	bytes  int64       // what they take,
-	ops    int64       // and multiply-adds, as of the last step
-	pass   *model.Pass // at work for this session; nil: none
-	before int64       // what ops was before it, less what the pass had done
+	held   int   // the sequence's positions,
+	bytes  int64 // what they take,
+	ops    int64 // and multiply-adds, as of the last step
+	noted  int64 // those of the job that ops has
 }
 
 // identity is what a text has at a position: a token's id or an embedding identity.
@@ -112,6 +121,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	s := &Session{m: m, options: o, closing: make(chan struct{})}
+	s.job, s.decoded = newJob(), s.commitTokens
 	f, err := o.Cache.format()
 	if err != nil {
 		return nil, err
@@ -202,8 +212,7 @@ func (s *Session) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = false
-	s.note()
-	s.pass = nil  // a callback may have panicked
+	s.note()      // a callback may have panicked
 	if s.closed { // meanwhile
 		s.free()
 	}
@@ -287,26 +296,39 @@ func (s *Session) commit(ids []identity, logits []float32) {
 // note lets readers see the state of the sequence.
 func (s *Session) note() {
 	s.held, s.bytes = s.seq.Len(), s.seq.Bytes()
-	if s.pass != nil {
-		s.ops = s.before + s.pass.Ops()
-	}
+	s.ops, s.noted = s.ops+s.job.ops-s.noted, s.job.ops
 }
 
-// inPass calls f with a pass of the model, by a call that has claimed the session. A pass in which f panics is not used again.
-func (s *Session) inPass(f func(p *model.Pass) error) error {
-	p := s.m.pass()
-	s.pass, s.before = p, s.ops-p.Ops()
+// step takes the job through the model, by a call that has claimed the session. done is called when its chunk has become part of the text.
+func (s *Session) step(ctx context.Context, done func() error) error {
+	j := s.job
+	j.ctx, j.closing, j.done = ctx, s.closing, done
+	j.ops, s.noted = 0, 0
 	positions, bytes := s.seq.GivenUp()
-	err := f(p)
+	err := s.m.schedule.do(j)
 	s.mu.Lock()
 	s.note()
-	s.pass = nil
 	s.mu.Unlock()
-	s.m.passes.Put(p)
+	j.ctx, j.closing, j.done, j.chunk = nil, nil, nil, model.Chunk{}
 	if n, b := s.seq.GivenUp(); n > positions {
 		s.options.Trace.evicted(EvictInfo{Positions: n - positions, Bytes: b - bytes})
 	}
-	return err
+	return wrap(err)
+}
+
+// inPass calls f with a pass of its own, by a call that has claimed the session, and returns how long it took. A pass in which f panics is
+// not used again.
+func (s *Session) inPass(f func(p *model.Pass) error) (took time.Duration, err error) {
+	p := s.m.schedule.pass()
+	began, ops := time.Now(), p.Ops()
+	s.job.ops, s.noted = 0, 0
+	err = f(p)
+	s.mu.Lock()
+	s.job.ops = p.Ops() - ops
+	s.note()
+	s.mu.Unlock()
+	s.m.schedule.passes.Put(p)
+	return time.Since(began), err
 }
 
 // behind reports whether a token just generated has not gone through the graph yet.
@@ -401,7 +423,7 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
 	all := s.m.graph.Identities(s.ids, in...) // what is new lies beyond what readers see
 	var last []float32                        // logits of the running step, in the pass's memory
-	c := &model.Chunk{Sequence: s.seq, Input: in, Want: want}
+	c := model.Chunk{Sequence: s.seq, Input: in, Want: want}
 	if yield != nil {
 		c.Yield = func(pos int, logits []float32) error {
 			last = logits
@@ -410,33 +432,66 @@ func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, y
 	}
 	return s.prefill(ctx, c, func(n int) {
 		if yield == nil {
-			last = c.Logits
+			last = s.job.chunk.Logits
 		}
 		s.commit(all[:n], last)
 		last = nil
 	})
 }
 
-// prefill takes a prompt through the graph, for this session's sequence or a fork's. After each part of it that counts, done is called with
-// the length of the text, and then whoever follows the session is told.
-func (s *Session) prefill(ctx context.Context, c *model.Chunk, done func(n int)) error {
-	first, total, trace := c.Sequence.Len(), s.m.graph.Positions(c.Input...), s.options.Trace
-	at, began := first, trace.prefilling()
-	c.Done = func() error {
-		n := c.Sequence.Len()
-		done(n)
-		trace.prefilled(began, n-at, n, first+total-n)
-		err := s.progress(n-first, total)
-		at, began = n, trace.prefilling()
-		return err
+// prefill takes a prompt through the graph, for this session's sequence or a fork's: all of it goes or, if it does not fit, nothing. When a
+// part of it counts, done is called, within the pass, with the length of the text, and then, outside of it, whoever follows the session.
+// One that yields has a pass of its own.
+func (s *Session) prefill(ctx context.Context, c model.Chunk, done func(n int)) error {
+	total, err := c.Sequence.Check(c.Input...)
+	if err != nil {
+		return wrap(err)
 	}
-	return s.inPass(func(p *model.Pass) error { return wrap(p.Read(ctx, c)) })
+	if total == 0 {
+		return cause.Of(ctx)
+	}
+	j, first := s.job, c.Sequence.Len()
+	s.m.schedule.leave(j)
+	defer func() { j.left = nil }()
+	j.role, j.private = prefill, c.Yield != nil
+	j.unread = unread{batch: c.Sequence.Batch(), group: s.options.Group, since: time.Now()}
+	for n := first; n < first+total; {
+		j.chunk, j.rest, j.image = c, first+total-n, s.m.imageFirst(c.Input)
+		if err := s.step(ctx, func() error {
+			done(c.Sequence.Len())
+			if s.reading != nil {
+				s.options.Prefixes.step(s)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		c.Input, n = j.left, c.Sequence.Len()
+		s.options.Trace.prefilled(j.took, j.positions, n, first+total-n)
+		if err := s.progress(n-first, total); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// progress is called when a chunk of a prompt has become part of the text.
+// imageFirst returns the positions of the image that a prompt begins with; 0: it begins with something else.
+func (m *Model) imageFirst(in []Input) int {
+	for _, x := range in {
+		switch n := m.graph.Positions(x); {
+		case n > 0 && x.Image:
+			return n
+		case n > 0:
+			return 0
+		}
+	}
+	return 0
+}
+
+// progress is called when a part of a prompt has become part of the text.
 func (s *Session) progress(done, total int) error {
 	if s.reading != nil {
-		s.options.Prefixes.step(s)
+		s.reading.tell(s)
 	}
 	if s.options.Progress != nil {
 		s.options.Progress(done, total)
@@ -455,21 +510,30 @@ func (s *Session) flush(ctx context.Context) error {
 // write takes through the graph what ids has beyond the sequence, all of it tokens, and makes ids the text. It sets dst, unless that is
 // nil, to the logits of what follows each.
 func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32) error {
-	began := s.options.Trace.stepping()
-	return s.inPass(func(p *model.Pass) error {
-		s.tokens = appendTokens(s.tokens[:0], ids[s.seq.Len():])
-		logits, err := p.Write(ctx, s.seq, s.tokens...)
-		if err != nil {
-			return wrap(err)
-		}
-		if dst != nil {
-			*dst = append((*dst)[:0], logits...)
-		}
-		s.commit(ids, logits[len(logits)-s.m.graph.Vocabulary:])
-		s.options.Trace.stepped(began, len(s.tokens), len(ids))
-		return s.open()
-	})
+	s.tokens = appendTokens(s.tokens[:0], ids[s.seq.Len():])
+	s.input[0].Tokens = s.tokens
+	s.ahead, s.dst = ids, dst
+	j, n := s.job, len(s.tokens)
+	j.role, j.private, j.positions = decode, n > mostDecoded, n
+	j.chunk = model.Chunk{Sequence: s.seq, Input: s.input[:], Want: every}
+	if err := s.step(ctx, s.decoded); err != nil {
+		return err
+	}
+	s.options.Trace.stepped(j.took, n, len(ids))
+	return s.open()
 }
+
+// commitTokens makes what write took through the graph the text.
+func (s *Session) commitTokens() error {
+	logits := s.job.chunk.Logits
+	if s.dst != nil {
+		*s.dst = append((*s.dst)[:0], logits...)
+	}
+	s.commit(s.ahead, logits[len(logits)-s.m.graph.Vocabulary:])
+	return nil
+}
+
+func every(int) bool { return true }
 
 // wrap names the package in an error; that of a context stays what it is.
 func wrap(err error) error {
@@ -512,7 +576,7 @@ func (s *Session) allLogits(ctx context.Context, ids []int32, yield func(i int, 
 		return err
 	}
 	first := len(s.ids)
-	return s.append(ctx, []Input{{Tokens: ids}}, func(int) bool { return true }, func(pos int, logits []float32) error {
+	return s.append(ctx, []Input{{Tokens: ids}}, every, func(pos int, logits []float32) error {
 		if yield == nil {
 			return nil
 		}

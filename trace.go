@@ -3,12 +3,12 @@ package gemma4
 import "time"
 
 // Trace lets a program look inside its sessions: each field that is set is called when what it names has happened. A nil field costs
-// nothing, not even a look at the clock, and none of this makes garbage.
+// nothing, and none of this makes garbage.
 //
-// The functions are called on the goroutine of the running call, one at a time for each session; sessions that share a Trace call it from
-// several goroutines at once. What they are told counts already. As in SessionOptions.Progress the session is busy: it may be looked at and
-// closed, the function must not wait for sessions with the same Prefixes, and if it panics and the caller recovers the session holds what
-// it held.
+// The functions are called on the goroutine of the running call, between its steps, one at a time for each session; sessions that share a
+// Trace call it from several goroutines at once. What they are told counts already. As in SessionOptions.Progress the session is busy: it
+// may be looked at and closed, the function must not wait for sessions with the same Prefixes, and if it panics and the caller recovers the
+// session holds what it held.
 type Trace struct {
 	Prefill func(PrefillInfo) // a chunk of a prompt has gone through the model
 	Step    func(StepInfo)    // tokens that were generated have: one, or those of a Write
@@ -20,7 +20,7 @@ type PrefillInfo struct {
 	Positions int           // of the chunk
 	Len       int           // of the text, including the chunk
 	Left      int           // positions of the prompt that are still to come
-	Duration  time.Duration // of the pass; in AllLogits of its callbacks, too
+	Duration  time.Duration // of the pass, which other sessions may share; in AllLogits of its callbacks, too
 }
 
 // Speed returns positions per second.
@@ -30,7 +30,7 @@ func (i PrefillInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
 type StepInfo struct {
 	Positions int           // that were decoded: 1 in a generation
 	Len       int           // of the text, including these
-	Duration  time.Duration // of the pass; choosing a token does not count
+	Duration  time.Duration // of the pass, which other sessions may share; choosing a token does not count, nor waiting
 }
 
 // Speed returns positions per second.
@@ -45,31 +45,15 @@ type EvictInfo struct {
 	Bytes     int64 // that they took; of a cached text, including those that it shared with others
 }
 
-// prefilling returns when a chunk begins, if anybody wants to know.
-func (t *Trace) prefilling() (now time.Time) {
+func (t *Trace) prefilled(took time.Duration, positions, length, left int) {
 	if t != nil && t.Prefill != nil {
-		now = time.Now()
-	}
-	return now
-}
-
-func (t *Trace) prefilled(began time.Time, positions, length, left int) {
-	if t != nil && t.Prefill != nil {
-		t.Prefill(PrefillInfo{positions, length, left, time.Since(began)})
+		t.Prefill(PrefillInfo{positions, length, left, took})
 	}
 }
 
-// stepping returns when a step begins, if anybody wants to know.
-func (t *Trace) stepping() (now time.Time) {
+func (t *Trace) stepped(took time.Duration, positions, length int) {
 	if t != nil && t.Step != nil {
-		now = time.Now()
-	}
-	return now
-}
-
-func (t *Trace) stepped(began time.Time, positions, length int) {
-	if t != nil && t.Step != nil {
-		t.Step(StepInfo{positions, length, time.Since(began)})
+		t.Step(StepInfo{positions, length, took})
 	}
 }
 

@@ -71,7 +71,7 @@ var table = []mutant{
 		"s.pure, s.kept = min(s.pure, s.n), min(s.kept, s.n)", "s.pure = min(s.pure, s.n)", "model:MarksAndCounts"},
 	{"truncate: what was pure still counts", "model/history.go",
 		"s.pure, s.kept = min(s.pure, s.n), min(s.kept, s.n)", "s.kept = min(s.kept, s.n)", "model:PureIs"},
-	{"context: one position too many", "model/pass.go", "need > s.limit {", "need > s.limit+1 {", "model:ContextIsALimit"},
+	{"context: one position too many", "model/sequence.go", "need > s.limit {", "need > s.limit+1 {", "model:ContextIsALimit"},
 	{"saved text: the checksum is not looked at", "model/file.go", "return errDamaged\n", "err = nil\n", "model:NoFlippedBit"},
 	{"segment: its checksum is not looked at", "model/segment.go",
 		"if sum != binary.LittleEndian.Uint32(data[end:]) {", "if sum == 0 {", "model:TornSegments|BrokenSegments"},

@@ -1,0 +1,5 @@
+//go:build !race
+
+package gemma4_test
+
+const racing = false

@@ -1,0 +1,516 @@
+package gemma4
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/model"
+)
+
+// role is what a pass does. In turn, streams decode and prompts are prefilled.
+type role int
+
+const (
+	decode role = iota
+	prefill
+)
+
+// scheduler lets the sessions of a model share passes, so that the weights are read once for all of them. What else takes part in a pass
+// changes no bit of what a session gets.
+//
+// It has no goroutine. A session that wants to go through the model while nobody leads becomes the leader; others wait. The leader runs one
+// pass, in which it takes part, and then lets one of those that wait lead. So a session that is alone runs its passes itself, as if there
+// were no scheduler.
+//
+// A decode takes all streams that wait. Those that took part in the last one are choosing their next tokens: the leader waits for them
+// shortly, unless a prompt is there to be read meanwhile. Between two decodes comes at most one prefill, as long as the plan says.
+//
+// No code of the user runs within a shared pass, except for the Err of contexts. One that fails as a whole, for whatever reason, is taken
+// back, and each of its sessions goes alone: the fault stays with who has it.
+type scheduler struct {
+	graph  *model.Model
+	passes sync.Pool // of *model.Pass, borrowed for a pass
+
+	mu        sync.Mutex // held for moments
+	plan      plan
+	led       bool // somebody leads
+	gathering bool // and waits for others to come
+	last      role // of the last pass
+	rounds    int
+	waiting   [2][]*job
+	away      [2]away   // of those in waiting that are missing
+	streams   int       // sessions that the last decode served and that go on
+	decoded   time.Time // when it ended
+	beside    bool      // the prefill that is chosen holds streams up
+	stats     Stats
+
+	arrived chan struct{} // wakes a leader that gathers
+	timer   *time.Timer   // of the leader
+	batch   []*job        // in the running pass
+	chunks  []*model.Chunk
+	joint   jointContext
+}
+
+// away are sessions that the last pass of a role served and that should be back in a moment.
+type away struct {
+	round int       // the pass
+	n     int       // sessions
+	until time.Time // when nobody waits for them any longer
+}
+
+// job is what a session wants to take through the model. It knows nothing of the session while that is idle.
+type job struct {
+	role    role
+	ctx     context.Context
+	closing <-chan struct{}
+	chunk   model.Chunk
+	private bool          // it goes alone
+	done    func() error  // chunk.Done of the session
+	counted func() error  // chunk.Done: it calls done
+	wake    chan struct{} // holds one: the job has ended, or leads
+
+	unread               // chunk.Input is what the next part is cut from, and becomes it
+	left   []model.Input // behind that
+
+	// Of the scheduler.
+	waits, leads bool
+	again        bool // the pass failed, the job goes alone
+	counts       bool // it has become part of the text
+	round        int  // in which it took part last
+	expected     bool // to be back soon
+	ended        time.Time
+	quick        bool // it was back soon the last time
+	pass         *model.Pass
+	before       int64 // multiply-adds of pass
+
+	// What came of it.
+	err       error
+	positions int           // of its pass
+	all       int           // of all in it
+	took      time.Duration // the pass
+	ops       int64         // multiply-adds: its share
+}
+
+func newJob() *job {
+	j := &job{wake: make(chan struct{}, 1), quick: true}
+	j.counted = func() error {
+		j.counts = true
+		j.share()
+		return j.done()
+	}
+	return j
+}
+
+// share sets ops to the job's share of its pass.
+func (j *job) share() { j.ops = (j.pass.Ops() - j.before) * int64(j.positions) / int64(max(1, j.all)) }
+
+// over returns why the job must not go on, if its session does not want it any longer.
+func (j *job) over() error {
+	select {
+	case <-j.closing:
+		return ErrClosed
+	case <-j.ctx.Done():
+		return cause.Of(j.ctx)
+	default:
+		return nil
+	}
+}
+
+func newScheduler(graph *model.Model) *scheduler {
+	return &scheduler{graph: graph, plan: newPlan(), arrived: make(chan struct{}, 1)}
+}
+
+// do takes a job through a pass and returns its error: nil if the chunk counts.
+func (s *scheduler) do(j *job) error {
+	j.err, j.again, j.counts, j.took = nil, false, false, 0
+	switch {
+	case j.private:
+		s.cut(j, j.batch)
+		s.alone(j)
+	case s.arrive(j) || s.wait(j):
+		s.lead(j)
+	}
+	if j.again {
+		s.alone(j)
+	}
+	return j.err
+}
+
+// alone runs a job in a pass of its own, beside the shared ones.
+func (s *scheduler) alone(j *job) {
+	p := s.pass()
+	j.pass, j.before, j.all = p, p.Ops(), j.positions
+	j.chunk.Done = j.counted
+	began := time.Now()
+	defer j.share()
+	err := s.process(p, j.role, j.ctx, &j.chunk)
+	s.passes.Put(p)
+	if j.took, j.err = time.Since(began), err; err == nil {
+		j.err = j.chunk.Err
+	}
+}
+
+func (s *scheduler) pass() *model.Pass {
+	if p, ok := s.passes.Get().(*model.Pass); ok {
+		return p
+	}
+	return s.graph.NewPass()
+}
+
+func (s *scheduler) process(p *model.Pass, r role, ctx context.Context, chunks ...*model.Chunk) error {
+	if r == decode {
+		return p.Decode(ctx, chunks...)
+	}
+	return p.Prefill(ctx, chunks...)
+}
+
+// arrive lets a job wait, or lead if nobody does.
+func (s *scheduler) arrive(j *job) (leads bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	began := time.Now()
+	s.back(j)
+	j.quick = j.ended.IsZero() || began.Sub(j.ended) <= s.moment()
+	j.waits, j.leads = true, !s.led
+	s.led = true
+	s.waiting[j.role] = append(s.waiting[j.role], j)
+	if j.role == prefill || s.away[decode].n == 0 {
+		s.call()
+	}
+	s.stats.Overhead += time.Since(began)
+	return j.leads
+}
+
+// back notes that a session needs no longer be waited for.
+func (s *scheduler) back(j *job) {
+	for i := range s.away {
+		if a := &s.away[i]; j.expected && j.round == a.round {
+			a.n--
+		}
+	}
+	j.expected = false
+}
+
+// leave is called when a session's stream has ended, so that nobody waits for it or reads prompts in small parts because of it.
+func (s *scheduler) leave(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.back(j)
+	if j.role == decode && j.round == s.away[decode].round && s.streams > 0 {
+		s.streams--
+	}
+	j.round, j.ended, j.quick = 0, time.Time{}, true
+	if s.away[decode].n == 0 {
+		s.call()
+	}
+}
+
+// call lets a leader that gathers look again.
+func (s *scheduler) call() {
+	if s.gathering {
+		select {
+		case s.arrived <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// moment is how long a leader waits for sessions that should be back soon: some of a step, because together they take less than one after
+// the other, but nothing that a reader notices.
+func (s *scheduler) moment() time.Duration {
+	return min(max(s.plan.decode/4, time.Millisecond), 5*time.Millisecond)
+}
+
+// wait returns when the job has ended, or leads. A job that nobody has taken yet ends with its context.
+func (s *scheduler) wait(j *job) (leads bool) {
+	select {
+	case <-j.wake:
+	case <-j.ctx.Done():
+		if s.withdraw(j) {
+			return false
+		}
+		<-j.wake
+	case <-j.closing:
+		if s.withdraw(j) {
+			return false
+		}
+		<-j.wake
+	}
+	return j.leads
+}
+
+// withdraw ends a job that waits. It reports false if the job leads, or is in a pass that may be running.
+func (s *scheduler) withdraw(j *job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !j.waits || j.leads {
+		return false
+	}
+	s.remove(j)
+	j.err = j.over()
+	return true
+}
+
+func (s *scheduler) remove(j *job) {
+	q := s.waiting[j.role]
+	i := slices.Index(q, j)
+	s.waiting[j.role] = slices.Delete(q, i, i+1)
+	j.waits = false
+}
+
+// lead runs the next pass that the job takes part in, unless somebody else is to lead until then.
+func (s *scheduler) lead(j *job) {
+	for {
+		s.mu.Lock()
+		began := time.Now()
+		if j.err = j.over(); j.err != nil {
+			s.remove(j)
+			s.appoint(began)
+			s.mu.Unlock()
+			return
+		}
+		r, gather := s.next(began)
+		if gather > 0 {
+			s.gathering = true
+			s.mu.Unlock()
+			s.gather(j, gather)
+			s.mu.Lock()
+			s.gathering = false
+			s.stats.Gathering += time.Since(began)
+			s.mu.Unlock()
+			continue
+		}
+		s.choose(r, began)
+		if !slices.Contains(s.batch, j) {
+			s.give(s.batch[0])
+			j.leads = false
+			s.stats.Overhead += time.Since(began)
+			s.mu.Unlock()
+			if !s.wait(j) {
+				return
+			}
+			continue
+		}
+		s.take(r)
+		now := time.Now()
+		s.stats.Overhead += now.Sub(began)
+		s.stats.Running = now
+		s.mu.Unlock()
+		s.run(r, j)
+		return
+	}
+}
+
+// next returns what pass is next, and how long to wait for more to take part in it. Somebody waits.
+func (s *scheduler) next(now time.Time) (r role, gather time.Duration) {
+	streams, prompts := len(s.waiting[decode]) > 0, len(s.waiting[prefill]) > 0
+	r = 1 - s.last
+	switch {
+	case r == prefill && !prompts:
+		r = decode
+	case r == decode && !streams && s.missing(decode, now) == 0:
+		r = prefill
+	}
+	return r, s.missing(r, now)
+}
+
+// missing returns how long to wait for sessions that should be back soon; 0: for none.
+func (s *scheduler) missing(r role, now time.Time) time.Duration {
+	if a := &s.away[r]; a.n > 0 {
+		return max(0, a.until.Sub(now))
+	}
+	return 0
+}
+
+// gather lets the leader wait for others.
+func (s *scheduler) gather(j *job, d time.Duration) {
+	if s.timer == nil {
+		s.timer = time.NewTimer(d)
+	} else {
+		s.timer.Reset(d)
+	}
+	select {
+	case <-s.arrived:
+	case <-s.timer.C:
+	case <-j.ctx.Done():
+	case <-j.closing:
+	}
+	s.timer.Stop()
+}
+
+// choose sets batch to those that take part in the next pass.
+func (s *scheduler) choose(r role, now time.Time) {
+	s.batch = s.batch[:0]
+	if r == prefill {
+		most := 0
+		for _, j := range s.waiting[prefill] {
+			most = max(most, j.batch)
+		}
+		s.beside = s.streaming(now)
+		s.batch = s.plan.prompts(s.batch, now, s.plan.positions(s.beside, most), s.waiting[prefill])
+		return
+	}
+	n := 0
+	for _, j := range s.waiting[decode] {
+		if n += j.positions; n > mostDecoded && len(s.batch) > 0 {
+			break
+		}
+		s.batch = append(s.batch, j)
+	}
+}
+
+// streaming reports whether there are streams that a long prefill would hold up.
+func (s *scheduler) streaming(now time.Time) bool {
+	return len(s.waiting[decode]) > 0 || s.streams > 0 && now.Sub(s.decoded) < 2*s.plan.budget
+}
+
+// give makes a job that waits the leader.
+func (s *scheduler) give(j *job) {
+	j.leads = true
+	j.wake <- struct{}{}
+}
+
+// appoint lets one of those that wait lead, if there are any.
+func (s *scheduler) appoint(now time.Time) {
+	r, _ := s.next(now)
+	if len(s.waiting[r]) == 0 {
+		r = 1 - r
+	}
+	if s.led = len(s.waiting[r]) > 0; s.led {
+		s.choose(r, now)
+		s.give(s.batch[0])
+	}
+}
+
+// take begins the pass of those in batch.
+func (s *scheduler) take(r role) {
+	all := 0
+	s.chunks = s.chunks[:0]
+	for _, j := range s.batch {
+		s.remove(j)
+		if r == prefill {
+			s.cut(j, j.take)
+			s.plan.took(j.group)
+		}
+		j.leads = false
+		j.chunk.Done = j.counted
+		s.chunks = append(s.chunks, &j.chunk)
+		all += j.positions
+	}
+	for _, j := range s.batch {
+		j.all = all
+	}
+	if r == prefill && s.beside {
+		s.stats.planned(s.plan.step(all), s.plan.budget)
+	}
+}
+
+// cut makes chunk.Input the next n positions of a prompt.
+func (s *scheduler) cut(j *job, n int) {
+	if j.role == prefill {
+		j.chunk.Input, j.left = s.graph.Cut(j.chunk.Input, n)
+		j.positions = s.graph.Positions(j.chunk.Input...)
+	}
+}
+
+// run runs the pass of those in batch, of whom the leader is one.
+func (s *scheduler) run(r role, leader *job) {
+	ctx := leader.ctx
+	if len(s.batch) > 1 {
+		s.joint = jointContext{Context: context.Background(), jobs: s.batch}
+		ctx = &s.joint
+	}
+	p := s.pass()
+	for _, j := range s.batch {
+		j.pass, j.before = p, p.Ops()
+	}
+	began, returned := time.Now(), false
+	var err error
+	defer func() {
+		if !returned && len(s.batch) > 1 {
+			recover() // who is at fault panics again, alone
+		}
+		s.end(r, leader, time.Since(began), returned, err)
+	}()
+	err = s.process(p, r, ctx, s.chunks...)
+	returned = true
+}
+
+// end ends the pass of those in batch and hands over.
+func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.rounds++
+	a := &s.away[r]
+	*a = away{round: s.rounds, until: now.Add(s.moment())}
+	p := s.batch[0].pass
+	for _, j := range s.batch {
+		j.share()
+		switch {
+		case returned && err == nil:
+			j.err = j.chunk.Err
+		case j.counts:
+		case len(s.batch) > 1:
+			j.again = true
+		default:
+			j.err = err
+		}
+		j.took, j.round, j.ended, j.pass = took, s.rounds, now, nil
+		if j.expected = j.quick && j.err == nil && !j.again && (r == decode || j.rest > j.positions); j.expected {
+			a.n++
+		}
+	}
+	if s.last = r; r == decode {
+		s.streams, s.decoded = len(s.batch), now
+	}
+	if returned {
+		s.passes.Put(p)
+	}
+	if returned && err == nil {
+		s.learn(r, took)
+	}
+	for _, j := range s.batch {
+		if j != leader {
+			j.wake <- struct{}{}
+		}
+	}
+	s.stats.Running = time.Time{}
+	s.joint = jointContext{}
+	clear(s.batch)
+	clear(s.chunks)
+	s.appoint(now)
+	s.stats.Overhead += time.Since(now)
+}
+
+// learn counts a pass, and lets the plan know what it took.
+func (s *scheduler) learn(r role, took time.Duration) {
+	n := s.batch[0].all
+	if r == decode {
+		s.plan.decoded(took)
+		s.stats.Decode.add(len(s.batch), n, took)
+		return
+	}
+	s.plan.prefill.add(n, took)
+	s.stats.Prefill.add(len(s.batch), n, took)
+}
+
+// jointContext is the context of a shared pass: it ends when those of all jobs have ended.
+type jointContext struct {
+	context.Context
+	jobs  []*job
+	ended int // that many, at the beginning
+}
+
+// Err asks one that has not ended yet.
+func (c *jointContext) Err() error {
+	for ; c.ended < len(c.jobs); c.ended++ {
+		if c.jobs[c.ended].ctx.Err() == nil {
+			return nil
+		}
+	}
+	return context.Canceled
+}

@@ -1,0 +1,246 @@
+package gemma4_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gogemma/gemma4"
+)
+
+// forTokens are the options of a generation of n tokens.
+func forTokens(m *gemma4.Model, n int, seed uint64) gemma4.GenerateOptions {
+	o := gemma4.GenerateOptions{MaxTokens: n, Sampling: endless(m)}
+	o.Sampling.Seed = &seed
+	return o
+}
+
+// streams lets sessions generate at once and calls each after every token, one at a time. It returns when all have ended.
+func streams(t *testing.T, m *gemma4.Model, n, tokens int, each func(stream int)) {
+	t.Helper()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for i := range n {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		all.Go(func() {
+			for _, err := range s.Generate(ctx, prompt(m, question), forTokens(m, tokens, uint64(i))) {
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				each(i)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestStreamsShareTheirSteps evenly, without garbage, and at no cost worth mentioning. On a busy machine the best of a few rounds counts.
+func TestStreamsShareTheirSteps(t *testing.T) {
+	const n, tokens, rounds = 8, 150, 10
+	var together, fairness, overhead float64
+	garbage := 1e9 // allocations for each token; those of keys and values count, too
+	for range rounds {
+		m := openNano(t, gemma4.Loader{})
+		var got [n]int
+		var memory [2]runtime.MemStats
+		var fair float64
+		streams(t, m, n, tokens, func(i int) {
+			switch got[i]++; {
+			case i == 0 && got[i] == 40:
+				runtime.ReadMemStats(&memory[0])
+			case i == 0 && got[i] == tokens-40:
+				runtime.ReadMemStats(&memory[1])
+			}
+			if fair == 0 && got[i] == tokens { // the first to end: how far are the others?
+				var sum, squares float64
+				for _, x := range got {
+					sum, squares = sum+float64(x), squares+float64(x*x)
+				}
+				fair = sum * sum / (n * squares)
+			}
+		})
+		s := m.Stats()
+		if s.Decode.Positions != n*tokens || s.Prefill.Sessions < n || s.Streams != 0 || s.Decode.Waiting != 0 || !s.Running.IsZero() ||
+			s.Decode.Rate <= 0 || s.Decode.LastDuration <= 0 || s.Decode.LastEnded.IsZero() || s.OverBudget != 0 {
+			t.Errorf("%+v", s)
+		}
+		together = max(together, float64(s.Decode.Positions)/float64(s.Decode.Passes))
+		fairness = max(fairness, fair)
+		share := s.Overhead.Seconds() / (s.Decode.Duration + s.Prefill.Duration).Seconds()
+		if overhead == 0 || share < overhead {
+			overhead = share
+		}
+		garbage = min(garbage, float64(memory[1].Mallocs-memory[0].Mallocs)/(n*(tokens-80)))
+		m.Close()
+		if together >= 7 && fairness >= 0.99 && overhead <= 0.01 && garbage < 0.3 {
+			break
+		}
+	}
+	t.Logf("%.2f tokens a pass, fairness %.4f, overhead %.2f%%, %.2f allocations per token", together, fairness, 100*overhead, garbage)
+	if least := map[bool]float64{false: 7, true: 5}[racing]; together < least {
+		t.Errorf("%.2f tokens a pass of %d streams", together, n)
+	}
+	if fairness < 0.99 {
+		t.Errorf("Jain's index of fairness is %.4f", fairness)
+	}
+	if !racing && (overhead > 0.01 || garbage >= 0.3) {
+		t.Errorf("the scheduler takes %.2f%% of the time, and %.2f allocations per token", 100*overhead, garbage)
+	}
+}
+
+// TestNobodyWaitsForASlowReader more than once.
+func TestNobodyWaitsForASlowReader(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	slow := newSession(t, m, gemma4.SessionOptions{})
+	n := 0
+	for _, err := range slow.Generate(ctx, prompt(m, question), forTokens(m, 5, 1)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		before := m.Stats()
+		streams(t, m, 1, 100, func(int) {})
+		after := m.Stats()
+		if after.Decode.Passes < before.Decode.Passes+99 || after.Gathering-before.Gathering > 50*time.Millisecond {
+			t.Errorf("a stream has waited for another that is stopped: %v in %d steps", after.Gathering-before.Gathering,
+				after.Decode.Passes-before.Decode.Passes)
+		}
+	}
+	if n != 5 {
+		t.Errorf("%d tokens", n)
+	}
+}
+
+// stopped is a context in which a pass stays until it may go on.
+type stopped struct {
+	context.Context
+	begun, goOn chan struct{}
+	once        sync.Once
+}
+
+func (c *stopped) Err() error {
+	c.once.Do(func() {
+		close(c.begun)
+		<-c.goOn
+	})
+	return nil
+}
+
+// TestWhoeverWaitsCanLeave: a session that waits for a pass ends with its context, or is closed, at once, and the others do not notice.
+func TestWhoeverWaitsCanLeave(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	want := newSession(t, m, gemma4.SessionOptions{})
+	if err := want.Read(ctx, gemma4.Input{Tokens: words(40, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	running := &stopped{Context: ctx, begun: make(chan struct{}), goOn: make(chan struct{})}
+	var sessions []*gemma4.Session
+	for range 5 {
+		sessions = append(sessions, newSession(t, m, gemma4.SessionOptions{}))
+	}
+	leaves, cancel := context.WithCancel(ctx)
+	defer cancel()
+	contexts := []context.Context{running, ctx, leaves, ctx, ctx}
+	ended := make([]chan error, len(sessions))
+	for i, s := range sessions {
+		ended[i] = make(chan error, 1)
+		go func() {
+			if i == 4 {
+				_, err := s.Write(contexts[i], words(40, 1)...)
+				ended[i] <- err
+				return
+			}
+			ended[i] <- s.Read(contexts[i], gemma4.Input{Tokens: words(40, 1)})
+		}()
+		if i == 0 {
+			<-running.begun
+		}
+	}
+	for s := m.Stats(); s.Prefill.Waiting != 3 || s.Decode.Waiting != 1; s = m.Stats() {
+		if s.Running.IsZero() {
+			t.Fatal("no pass runs")
+		}
+		runtime.Gosched()
+	}
+	if s := m.Stats(); s.Unread != 120 {
+		t.Errorf("%+v", s)
+	}
+	cancel()
+	if err := <-ended[2]; !errors.Is(err, context.Canceled) || sessions[2].Len() != 0 {
+		t.Errorf("cancelled: %v, %d positions", err, sessions[2].Len())
+	}
+	sessions[3].Close()
+	if err := <-ended[3]; !errors.Is(err, gemma4.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	select {
+	case err := <-ended[1]:
+		t.Fatalf("another has ended as well: %v", err)
+	default:
+	}
+	close(running.goOn)
+	for _, i := range []int{0, 1, 4} {
+		if err := <-ended[i]; err != nil || sessions[i].Len() != 40 || i != 4 && !slices.Equal(sessions[i].Logits(nil), want.Logits(nil)) {
+			t.Errorf("session %d: %v, %d positions", i, err, sessions[i].Len())
+		}
+	}
+}
+
+// panicking is a context that cannot be asked.
+type panicking struct{ context.Context }
+
+func (panicking) Err() error { panic("asked") }
+
+// TestAPanicInASharedPassIsItsOwners, and the others of the pass get what they would have got.
+func TestAPanicInASharedPassIsItsOwners(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	ids := words(40, 1)
+	want := newSession(t, m, gemma4.SessionOptions{})
+	if err := want.Read(ctx, gemma4.Input{Tokens: ids}); err != nil {
+		t.Fatal(err)
+	}
+	running := &stopped{Context: ctx, begun: make(chan struct{}), goOn: make(chan struct{})}
+	first := make(chan error, 1)
+	one := newSession(t, m, gemma4.SessionOptions{})
+	go func() { first <- one.Read(running, gemma4.Input{Tokens: ids}) }()
+	<-running.begun
+	var all sync.WaitGroup
+	var sessions []*gemma4.Session
+	for i := range 4 {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		sessions = append(sessions, s)
+		all.Go(func() {
+			if i == 0 {
+				if v := panics(func() { s.Read(panicking{ctx}, gemma4.Input{Tokens: ids}) }); v != "asked" {
+					t.Errorf("%v", v)
+				}
+				return
+			}
+			if err := s.Read(ctx, gemma4.Input{Tokens: ids}); err != nil {
+				t.Error(err)
+			}
+		})
+		for m.Stats().Prefill.Waiting != i+1 {
+			runtime.Gosched()
+		}
+	}
+	close(running.goOn)
+	all.Wait()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	for i, s := range sessions {
+		if i == 0 && s.Len() != 0 || i > 0 && !slices.Equal(s.Logits(nil), want.Logits(nil)) {
+			t.Errorf("session %d has %d positions, or other logits", i, s.Len())
+		}
+		if err := s.Read(ctx, gemma4.Input{Tokens: ids[:s.Len()/40*3+1]}); err != nil {
+			t.Errorf("session %d goes on: %v", i, err)
+		}
+	}
+}
