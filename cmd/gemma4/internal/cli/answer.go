@@ -14,8 +14,8 @@ import (
 const dim, plain = "\x1b[2m", "\x1b[0m"
 
 // Answer prints a model's answer as it comes and ends the line: text, before it thoughts if they are to be shown (dimmed where the
-// terminal can do that, else marked with "[thought]"), and each tool call as a line of JSON with name and arguments. What was meant to be a call and is none is
-// printed as it is, with the error on standard error. It returns the tool calls.
+// terminal can do that, else marked with "[thought]"), and each tool call as a line of JSON with name and arguments. What was meant to be a
+// call and is none is printed as it is, with the error on standard error. It returns the tool calls.
 func (p *Program) Answer(answer iter.Seq2[gemma4.Token, error], thoughts bool) (calls []chat.Call, err error) {
 	a := printer{p: p, styled: styled(p.stdout), start: true}
 	defer func() {

@@ -230,7 +230,8 @@ func TestAnswersKeepThoughtsTextAndCallsApart(t *testing.T) {
 		{"hidden thought", false, []chat.Event{thought("so"), text("a")}, nil, "a\n", ""},
 		{"calls", true, []chat.Event{text("a"), call, call}, nil,
 			"a\n" + strings.Repeat(`{"name":"get_time","arguments":{"city":"<Oslo>"}}`+"\n", 2), ""},
-		{"mended call", true, []chat.Event{mended}, nil, `{"name":"f","arguments":{}}` + "\n", "x test: the next call left the format and has been mended\n"},
+		{"mended call", true, []chat.Event{mended}, nil, `{"name":"f","arguments":{}}` + "\n",
+			"x test: the next call left the format and has been mended\n"},
 		{"malformed call", true, []chat.Event{bad}, nil, "call:get\n", "x test: chat: no name\n"},
 		{"error on the way", true, []chat.Event{text("a")}, errors.New("broken"), "a\n", "broken"},
 	} {
