@@ -6,6 +6,7 @@
 //	stream     answers over HTTP, as server-sent events
 //	tools      a function that the model calls
 //	fill       a struct that the model fills
+//	schema     JSON that a schema in a file allows
 //	classify   one of several answers, by their probabilities
 //	embed      how near texts are to one another
 //	summarise  a text that is longer than the context

@@ -29,7 +29,7 @@ const multiply = `{"type": "function", "function": {"name": "multiply", "paramet
 func TestAnswersHaveTheFormThatIsAskedFor(t *testing.T) {
 	f := files(t, map[string]string{
 		"person.json": `{"type": "object", "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"},
-			"city": {"enum": ["Oslo", "Paris"]}}, "required": ["name", "age", "city"]}`,
+			"city": {"enum": ["Oslo", "Rome"]}}, "required": ["name", "age", "city"]}`,
 		"answer.gbnf": `root ::= ("yes" | "no") ", because " [a-z ]{3,9}`,
 	})
 	isPerson := func(text string) bool {
@@ -39,7 +39,7 @@ func TestAnswersHaveTheFormThatIsAskedFor(t *testing.T) {
 		}
 		d := json.NewDecoder(strings.NewReader(text))
 		d.DisallowUnknownFields()
-		return d.Decode(&person) == nil && person.Age != nil && (person.City == "Oslo" || person.City == "Paris")
+		return d.Decode(&person) == nil && person.Age != nil && (person.City == "Oslo" || person.City == "Rome")
 	}
 	matches := func(expression string) func(string) bool {
 		return regexp.MustCompile(`^(?s:` + expression + `)\n$`).MatchString
@@ -54,7 +54,7 @@ func TestAnswersHaveTheFormThatIsAskedFor(t *testing.T) {
 		{"-grammar " + f["answer.gbnf"], matches(`(yes|no), because [a-z ]{3,9}`)},
 		{"-regex [A-C][0-9]{2,3}", matches(`[A-C][0-9]{2,3}`)},
 	} {
-		args := append(strings.Fields("-n 200 -temp 1.5 -seed 3 "+test.flags), "Anna is 34 years old and lives in Paris.")
+		args := append(strings.Fields("-n 200 -temp 1.5 -seed 3 "+test.flags), "Make JSON: Olga is 44 years old and lives in Rome.")
 		if o := run.Call("", args...); o.Status != 0 || o.Errors != "" || !test.fits(o.Out) {
 			t.Errorf("%s: %+v", test.flags, o)
 		}

@@ -43,7 +43,7 @@ gemma4 run "What is the capital of France?"
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
 cat notes.txt | gemma4 run -m model.gguf -temp 0 "Summarise this."
 gemma4 run -m model.gguf -session talk.gguf -memory 2GB -think
-gemma4 run -schema person.json "Anna is 34 years old and lives in Paris."
+gemma4 run -schema person.json "Make JSON: Olga is 44 years old and lives in Rome."
 gemma4 run -tools tools.json -tool-choice required "What is 12 times 34?" | jq .arguments
 gemma4 run -m model.gguf -raw -n 100 "Once upon a time"`,
 		Define: defineRun,
