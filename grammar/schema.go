@@ -3,6 +3,7 @@ package grammar
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"regexp/syntax"
@@ -181,25 +182,45 @@ type facts struct {
 	minItems, maxItems   int32
 	names                []*value // of propertyNames
 	unique               *value
-	seen                 map[*value]bool
+	seen                 visited
 	choices              [][]*value // one of each must hold, too
 }
 
 func newFacts() *facts {
-	return &facts{types: every, maxLength: -1, maxProps: -1, maxItems: -1, seen: map[*value]bool{}}
+	return &facts{types: every, maxLength: -1, maxProps: -1, maxItems: -1}
 }
 
+// clone returns facts that can be added to without a change of f. Lists are shared: adding to one makes a new one.
 func (f *facts) clone() *facts {
 	g := *f
-	for _, list := range []*[]*value{&g.enum, &g.notEnum, &g.multiples, &g.objects, &g.arrays, &g.names} {
-		*list = slices.Clone(*list)
+	for _, list := range []*[]*value{&g.enum, &g.notEnum, &g.multiples, &g.objects, &g.arrays, &g.names, &g.seen.few} {
+		*list = slices.Clip(*list)
 	}
-	g.strings, g.required, g.choices = slices.Clone(f.strings), slices.Clone(f.required), slices.Clone(f.choices)
-	g.seen = map[*value]bool{}
-	for s := range f.seen {
-		g.seen[s] = true
-	}
+	g.strings, g.required, g.choices = slices.Clip(f.strings), slices.Clip(f.required), slices.Clip(f.choices)
+	g.seen.many = maps.Clone(f.seen.many)
 	return &g
+}
+
+// visited is a set of schemas, most often a small one.
+type visited struct {
+	few  []*value
+	many map[*value]bool
+}
+
+// add reports whether a schema is new.
+func (v *visited) add(s *value) bool {
+	if v.many[s] || slices.Contains(v.few, s) {
+		return false
+	}
+	if len(v.few) < 32 {
+		v.few = append(v.few, s)
+		return true
+	}
+	if v.many == nil {
+		v.many = map[*value]bool{}
+	}
+	v.many[s] = true
+	return true
 }
 
 // cases returns what schemas say together, one facts for each way to meet them.
@@ -226,7 +247,7 @@ func (c *compiler) expand(at *value, f *facts, queue []*value, all *[]*facts) er
 			return fmt.Errorf("%w: the schema takes more than %d steps, up to %s", ErrLimit, maxSteps, s.pointer())
 		}
 		switch {
-		case s.kind == 't' || f.seen[s]:
+		case s.kind == 't':
 			continue
 		case s.kind == 'f':
 			return nil
@@ -236,7 +257,9 @@ func (c *compiler) expand(at *value, f *facts, queue []*value, all *[]*facts) er
 			}
 			continue
 		}
-		f.seen[s] = true
+		if !f.seen.add(s) {
+			continue
+		}
 		more, ok, err := c.gather(f, s)
 		if err != nil || !ok {
 			return err
@@ -411,7 +434,7 @@ func (f *facts) meet(list []*value) {
 		f.enum, f.hasEnum = slices.Clone(list), true
 		return
 	}
-	f.enum = slices.DeleteFunc(f.enum, func(v *value) bool { return !slices.ContainsFunc(list, v.equal) })
+	f.enum = slices.DeleteFunc(slices.Clone(f.enum), func(v *value) bool { return !slices.ContainsFunc(list, v.equal) })
 }
 
 func (c *compiler) gatherBound(f *facts, s *value, name string, x *value) error {

@@ -13,14 +13,25 @@ type member struct {
 	must    bool
 }
 
+// never reports whether a schema says that the member cannot be.
+func (m member) never() bool {
+	return slices.ContainsFunc(m.schemas, func(s *value) bool { return s.kind == 'f' })
+}
+
 // object returns the body of the objects that meet the facts, or nil if none does.
 func (c *compiler) object(f *facts, depth int) (*body, error) {
 	named, free, err := c.members(f)
 	if err != nil {
 		return nil, err
 	}
-	w := objectWriter{compiler: c, facts: f, frame: c.frame("{}", depth), named: named}
+	w := objectWriter{compiler: c, facts: f, frame: c.frame("{}", depth)}
+	if slices.ContainsFunc(named, func(m member) bool { return m.must && m.never() }) {
+		return nil, nil
+	}
 	for _, m := range named {
+		if m.never() {
+			continue
+		}
 		key, err := c.name(c.place(f), m.name)
 		if err != nil {
 			if m.must || !c.call {
@@ -29,14 +40,19 @@ func (c *compiler) object(f *facts, depth int) (*body, error) {
 			if err := c.drop(err); err != nil {
 				return nil, err
 			}
-			w.members = append(w.members, bytesBody(c.none))
 			continue
 		}
 		v, err := c.compile(m.schemas, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		w.members = append(w.members, c.seq(key, v))
+		if v.kind == bodyBytes && v.e == c.none {
+			if m.must {
+				return nil, nil
+			}
+			continue
+		}
+		w.named, w.members = append(w.named, m), append(w.members, c.seq(key, v))
 	}
 	var others []*body
 	for _, m := range free {
@@ -251,7 +267,7 @@ func (c *compiler) others(f *facts, named []member) ([]member, error) {
 				m.schemas = append(m.schemas, constant(false))
 			}
 		}
-		if !slices.ContainsFunc(m.schemas, func(s *value) bool { return s.kind == 'f' }) {
+		if !m.never() {
 			list = append(list, m)
 		}
 	}
@@ -277,13 +293,10 @@ func (w *objectWriter) write() (*body, error) {
 	if most >= int32(len(w.named)) && w.free == nil {
 		most = -1
 	}
-	needed, possible := int32(0), int32(0)
+	needed, possible := int32(0), int32(len(w.named))
 	for _, m := range w.named {
 		if m.must {
 			needed++
-		}
-		if !slices.ContainsFunc(m.schemas, func(s *value) bool { return s.kind == 'f' }) {
-			possible++
 		}
 	}
 	if least <= needed {
