@@ -96,6 +96,8 @@ type builder struct {
 
 	net   network
 	term  map[*expr]int32
+	links []int32 // for the eps of nodes, which take them from here
+	arcs  []arc   // for their terms and calls
 	entry map[place]int32
 	depth int
 }
@@ -274,7 +276,15 @@ func (b *builder) enter(x *body, rule, to int32) int32 {
 		b.fail("bodies nested deeper than %d", maxDepth)
 		return to
 	}
-	defer func() { b.depth-- }()
+	n := b.enterNew(x, key)
+	b.depth--
+	b.entry[key] = n
+	return n
+}
+
+// enterNew returns the node of a body that has none yet.
+func (b *builder) enterNew(x *body, key place) int32 {
+	rule, to := key.rule, key.to
 	var n int32
 	switch x.kind {
 	case bodyBytes:
@@ -284,9 +294,9 @@ func (b *builder) enter(x *body, rule, to int32) int32 {
 		case b.none:
 			n = b.node(node{rule: rule})
 		default:
-			n = b.node(node{rule: rule, terms: []arc{{b.terminal(x.e), to}}})
+			n = b.node(node{rule: rule, terms: b.arc(b.terminal(x.e), to)})
 			if x.e.nullable {
-				b.net.nodes[n].eps = []int32{to}
+				b.net.nodes[n].eps = b.eps(to)
 			}
 		}
 	case bodyToken:
@@ -296,7 +306,7 @@ func (b *builder) enter(x *body, rule, to int32) int32 {
 			n = b.net.start[rule] // what follows the rule is what follows itself
 			break
 		}
-		n = b.node(node{rule: rule, calls: []arc{{x.rule, to}}})
+		n = b.node(node{rule: rule, calls: b.arc(x.rule, to)})
 	case bodySeq:
 		n = to
 		for _, y := range slices.Backward(x.list) {
@@ -305,15 +315,14 @@ func (b *builder) enter(x *body, rule, to int32) int32 {
 	case bodyChoice:
 		n = b.node(node{rule: rule})
 		b.entry[key] = n
-		var eps []int32
-		for _, y := range x.list {
-			eps = append(eps, b.enter(y, rule, to))
+		eps := b.eps(make([]int32, len(x.list))...)
+		for i, y := range x.list {
+			eps[i] = b.enter(y, rule, to)
 		}
 		b.net.nodes[n].eps = eps
 	case bodyRepeat:
 		n = b.repeat(x, rule, to)
 	}
-	b.entry[key] = n
 	return n
 }
 
@@ -340,6 +349,26 @@ func (b *builder) repeat(x *body, rule, to int32) int32 {
 	r := b.rule(x)
 	b.net.nullable = append(b.net.nullable, b.isNullable(x, map[*body]bool{}))
 	return b.enter(ruleBody(r), rule, to)
+}
+
+// eps returns a list of nodes. Grammars have many short ones, so they share memory.
+func (b *builder) eps(to ...int32) []int32 {
+	if len(b.links)+len(to) > cap(b.links) {
+		b.links = make([]int32, 0, max(4096, len(to)))
+	}
+	n := len(b.links)
+	b.links = append(b.links, to...)
+	return b.links[n:len(b.links):len(b.links)]
+}
+
+// arc returns a list of one arc.
+func (b *builder) arc(what, to int32) []arc {
+	if len(b.arcs) == cap(b.arcs) {
+		b.arcs = make([]arc, 0, 1024)
+	}
+	n := len(b.arcs)
+	b.arcs = append(b.arcs, arc{what, to})
+	return b.arcs[n : n+1 : n+1]
 }
 
 func (b *builder) terminal(e *expr) int32 {

@@ -52,7 +52,8 @@ func (c *compiler) object(f *facts, depth int) (*body, error) {
 			}
 			continue
 		}
-		w.named, w.members = append(w.named, m), append(w.members, c.seq(key, v))
+		first, more := c.seq(c.text(w.frame.open), key, v), c.seq(c.text(w.frame.comma), key, v)
+		w.named, w.first, w.more = append(w.named, m), append(w.first, first), append(w.more, more)
 	}
 	var others []*body
 	for _, m := range free {
@@ -277,11 +278,11 @@ func (c *compiler) others(f *facts, named []member) ([]member, error) {
 // An objectWriter writes members in their order: a chain of what may follow after each.
 type objectWriter struct {
 	*compiler
-	facts   *facts
-	frame   frame
-	named   []member
-	members []*body // with keys, one for each of named
-	free    *body   // any other member, or nil
+	facts       *facts
+	frame       frame
+	named       []member
+	first, more []*body // each of named with its key, as the first member and as a later one
+	free        *body   // any other member, or nil
 }
 
 func (w *objectWriter) write() (*body, error) {
@@ -331,13 +332,13 @@ func (w *objectWriter) write() (*body, error) {
 	for i := len(w.named) - 1; i >= 0; i-- {
 		before := make([]*body, count+1)
 		for n := range before {
-			var list []*body
+			list := make([]*body, 0, 2)
 			if most < 0 || int32(n) < most {
-				start := w.frame.comma
+				here := w.more[i]
 				if n == 0 {
-					start = w.frame.open
+					here = w.first[i]
 				}
-				list = append(list, w.seq(w.text(start), w.members[i], after[min(n+1, int(count))]))
+				list = append(list, &body{kind: bodySeq, list: []*body{here, after[min(n+1, int(count))]}})
 			}
 			if !w.named[i].must {
 				list = append(list, after[n])
