@@ -91,6 +91,12 @@ func BenchmarkMask(b *testing.B) {
 				s.Mask()
 			}
 		})
+		b.Run(c.name+" within", func(b *testing.B) {
+			for b.Loop() {
+				s.s.dearest = 0
+				s.MaskWithin(5)
+			}
+		})
 		b.Run(c.name+" known", func(b *testing.B) {
 			for b.Loop() {
 				s.Mask()

@@ -1,5 +1,7 @@
 package grammar
 
+import "slices"
+
 // Texts end in time: the fewest tokens from each state to an end are known, so tokens that lead too far away can be left out.
 
 // never is more tokens than there are.
@@ -42,15 +44,155 @@ func (s State) MaskWithin(n int) *Mask {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	most := int32(max(min(n, never), int(g.cost(s.s)))) - 1
+	if s.s.dearest > 0 && s.s.dearest-1 <= most {
+		return g.mask(s.s)
+	}
 	set := g.set()
+	dearest := int32(0)
+	cheap := func(after *state) bool {
+		cost := g.cost(after)
+		dearest = max(dearest, cost)
+		return cost <= most
+	}
 	put := func(id int32, after *state) {
-		if g.cost(after) <= most {
+		if cheap(after) {
 			set[id>>6] |= 1 << (id & 63)
 		}
 	}
-	g.walk(g.vocabulary.all, s.s, put)
+	g.walk(g.sliceWithin(s.s, set, cheap), s.s, put)
 	g.markers(s.s, put)
+	s.s.dearest = dearest + 1
 	return newMask(set)
+}
+
+// sliceWithin adds to the set the tokens of a slice whose characters all lead to one state after another, where it is cheap, and returns the
+// trie of the other tokens.
+func (g *Grammar) sliceWithin(s *state, set []uint64, cheap func(*state) bool) *trie {
+kinds:
+	for kind := range g.vocabulary.slices {
+		sl := &g.vocabulary.slices[kind]
+		add := func(from, to int) { // tokens of more than from and at most to characters
+			for w := range set {
+				set[w] |= sl.length[to][w] &^ sl.length[from][w]
+			}
+		}
+		at, n := g.afterChar(s, kind), 1
+		if at == nowhere {
+			continue
+		}
+		if at == nil {
+			if most := g.mostly(s, kind); most != nil {
+				if cheap(most) {
+					add(0, maxChars+1)
+				}
+				g.walkAround(most, s, set, cheap)
+				return sl.rest()
+			}
+			continue
+		}
+		for n <= maxChars {
+			next := g.afterChar(at, kind)
+			switch {
+			case next == nil:
+				clear(set)
+				continue kinds
+			case next == at: // and so on
+				if cheap(at) {
+					add(n-1, maxChars+1)
+				}
+				return sl.rest()
+			}
+			if cheap(at) {
+				add(n-1, n)
+			}
+			if at, n = next, n+1; next == nowhere {
+				return sl.rest()
+			}
+		}
+		for _, id := range sl.long() {
+			if after := g.follow(s, g.vocabulary.texts[id]); after != nowhere && cheap(after) {
+				set[id>>6] |= 1 << (id & 63)
+			}
+		}
+		return sl.rest()
+	}
+	return g.vocabulary.all
+}
+
+// mostly returns a state that some characters of a kind lead to, and that all of them keep, or nil.
+func (g *Grammar) mostly(s *state, kind int) *state {
+	var seen []*state
+	for _, x := range g.kinds[kind].edges {
+		for b := range g.bytes(x) {
+			to := g.next(s, g.class[b])
+			if x.to != g.arena.empty || to == nowhere || slices.Contains(seen, to) {
+				continue
+			}
+			if g.afterChar(to, kind) == to {
+				return to
+			}
+			if seen = append(seen, to); len(seen) > 8 {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// walkAround sets right, in a set of tokens that all lead to one state, those that do not come by it.
+func (g *Grammar) walkAround(most, s *state, set []uint64, cheap func(*state) bool) {
+	t := g.vocabulary.all
+	var path [longest + 1]*state
+	path[0] = s
+	for i := 0; i < len(t.nodes); {
+		n := &t.nodes[i]
+		to := g.next(path[n.depth], g.class[n.b])
+		ids := t.ids[n.first:][:n.n]
+		if to == nowhere {
+			ids = t.below(i)
+		}
+		if to != most {
+			for _, id := range ids {
+				if set[id>>6] &^= 1 << (id & 63); to != nowhere && cheap(to) {
+					set[id>>6] |= 1 << (id & 63)
+				}
+			}
+		}
+		if to == most || to == nowhere {
+			i = int(n.skip)
+			continue
+		}
+		path[n.depth+1] = to
+		i++
+	}
+}
+
+// afterChar returns the state after a character of a kind, or nil if some of them lead elsewhere than others.
+func (g *Grammar) afterChar(s *state, kind int) *state {
+	var all *state
+	var visit func(at *state, e *expr) bool
+	visit = func(at *state, e *expr) bool {
+		for _, x := range e.edges {
+			for b := range g.bytes(x) {
+				to := g.next(at, g.class[b])
+				if to != nowhere && x.to != g.arena.empty {
+					if !visit(to, x.to) {
+						return false
+					}
+					continue
+				}
+				if all != nil && to != all {
+					return false
+				}
+				all = to
+			}
+		}
+		return true
+	}
+	if !visit(s, g.kinds[kind]) {
+		return nil
+	}
+	return all
 }
 
 // cost returns the fewest tokens to an end.

@@ -24,6 +24,33 @@ func TestTextsEndInTime(t *testing.T) {
 	}
 }
 
+// TestMaskWithinEqualsBruteForce tries each token of the masks, in strings of all lengths above all.
+func TestMaskWithinEqualsBruteForce(t *testing.T) {
+	v := small(t)
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, x := range append(expressions, `"[^"\\\x00-\x1f]{3,40}"(abc){0,3}`, `"[a-z]{9,}"`, `[a-z]{2,5}([0-9]{9})?`, "schema") {
+		g, err := Regexp(v, x)
+		if x == "schema" {
+			g, err = Schema(v, []byte(`{"properties":{"the":{"type":"null"},"then":{"type":"null"},"a":{"type":"null"}},"required":["then"]}`),
+				SchemaOptions{})
+		}
+		walkRandomly(must(g, err)(t), r, 6, func(s State) {
+			for _, n := range []int{0, 1, 2, 3, 5, s.Left(), s.Left() + 1, s.Left() + 2, s.Left() + 5, 100} {
+				var want []int32
+				most := max(n, s.Left())
+				for id := range s.Mask().All {
+					if after, _ := s.Accept(id); after.Left() <= most-1 {
+						want = append(want, id)
+					}
+				}
+				if got := slices.Collect(s.MaskWithin(n).All); !slices.Equal(got, want) {
+					t.Fatalf("%s: %d tokens within %d, want %d", x, len(got), n, len(want))
+				}
+			}
+		})
+	}
+}
+
 // checkEnds takes random tokens from MaskWithin.
 func checkEnds(t *testing.T, name string, g *Grammar, r *rand.Rand) {
 	t.Helper()

@@ -41,7 +41,8 @@ type state struct {
 	row     *row     // nil within a lexeme
 	next    []*state // by class
 	mask    *Mask
-	cost    int32 // the fewest tokens to the end, where known; 0 is not
+	cost    int32 // the fewest tokens to the end, and one more; 0 where it is not known
+	dearest int32 // the most of them after any token of the mask, and one more
 	err     error // a bound that was hit by what follows
 }
 

@@ -3,6 +3,7 @@ package grammar
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -158,6 +159,15 @@ func (t *trie) find(i, end int, b byte) int {
 	return i
 }
 
+// below returns the tokens that begin with the text of a node.
+func (t *trie) below(i int) []int32 {
+	end := len(t.ids)
+	if skip := int(t.nodes[i].skip); skip < len(t.nodes) {
+		end = int(t.nodes[skip].first)
+	}
+	return t.ids[t.nodes[i].first:end]
+}
+
 // sliceKinds is the number of slices, one for each kind of characters.
 const sliceKinds = 4
 
@@ -179,6 +189,16 @@ const maxChars = 16
 type slice struct {
 	length [maxChars + 2][]uint64 // the tokens of at most that many characters; the last, of any number
 	rest   func() *trie           // of all other tokens
+}
+
+// long returns the tokens of more than maxChars characters.
+func (s *slice) long() (ids []int32) {
+	for w, word := range s.length[maxChars+1] {
+		for word &^= s.length[maxChars][w]; word != 0; word &= word - 1 {
+			ids = append(ids, int32(w<<6+bits.TrailingZeros64(word)))
+		}
+	}
+	return ids
 }
 
 // slice sorts the tokens into the slices.
