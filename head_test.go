@@ -69,7 +69,7 @@ func TestSomeRowsHaveTheBitsOfAll(t *testing.T) {
 						for j, got := range some {
 							want := all[j/len(ids)*rows+int(ids[j%len(ids)])]
 							if got != want && want == want {
-								t.Fatalf("%v, %s, arithmetic %d, list %d, row %d: %v, of all %v", f, k.Name, a, i, ids[j%len(ids)], got, want)
+								t.Fatalf("%v, %s, arithmetic %d, list %d, row %d: %v, not %v", f, k.Name, a, i, ids[j%len(ids)], got, want)
 							}
 						}
 					}

@@ -92,7 +92,7 @@ var table = []mutant{
 		"unpackNibbles(s.bytes()[i:], src[8:24], binary.LittleEndian.Uint32(src[4:])>>16, 0)", ""},
 	{"Q8_0: rounds towards zero where negative", "tensor/encode.go", "math.Copysign(0.5, scaled)", "0.5", ""},
 	{"product: the last row is left out", "tensor/matmul.go",
-		"to := min(from+p.rows, p.W.Rows())", "to := min(from+p.rows, p.W.Rows()-1)", ""},
+		"to := min(from+p.rows, p.height())", "to := min(from+p.rows, p.W.Rows()-1)", ""},
 	{"product: its stride ignored", "tensor/matmul.go", "if p.Stride == 0 {", "if p.Stride != rows {", ""},
 	{"product: another's packed activations", "tensor/matmul.go", "in.cols == cols && &in.x[0] == &p.X[0]", "in.cols == cols", ""},
 	{"product: the tensor's scale ignored", "tensor/matmul.go",
