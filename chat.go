@@ -413,8 +413,11 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	}
 	c.m.logLoosened(loosened)
 	rest := c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
-	full := func(generated int) ([]int32, error) { return c.full(ctx, generated) }
-	err = c.s.generate(ctx, rest, o, begin, full, func(tok Token) bool {
+	var shorter full // FullStop: there is none
+	if c.Options.Full != FullStop {
+		shorter = func(generated int) ([]int32, error) { return c.full(ctx, generated) }
+	}
+	err = c.s.generate(ctx, rest, o, begin, shorter, func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)
 		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))
 	})
@@ -422,7 +425,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	r.Loosened = loosened
 	if err == nil && !t.left && t.found == "" {
 		var events []chat.Event
-		if r.Reason == ReasonEnd { // whichever token it was, a call that it ends is whole
+		if r.Reason == ReasonEnd || r.Whole { // whichever token it was, a call that it ends is whole
 			events = parser.Push("<turn|>", true)
 		}
 		t.end(append(events, parser.Close()...))

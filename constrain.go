@@ -1,16 +1,34 @@
 package gemma4
 
 import (
+	"cmp"
+	"context"
 	"errors"
-	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/gogemma/gemma4/grammar"
+	"github.com/gogemma/gemma4/tokenizer"
 )
 
-// constraint holds a generation to a grammar. A nil one allows everything.
+// constraint holds a generation to a grammar.
+//
+// The mask of the next token is made while the last one is in the model, whose head is then multiplied for the tokens that it allows alone,
+// if these are few. Where the last mask allowed most tokens, as within strings, a greedy generation does without: it tries the most likely
+// token, and asks for the mask if that is refused.
 type constraint struct {
-	state grammar.State // before the next token
-	few   []float32     // room for the logits of few ids
+	state  grammar.State // before the next token
+	greedy bool
+	dense  bool           // the last mask allowed more tokens than it lists
+	ids    func() []int32 // allowed, for a [model.Chunk]; nil: the logits of all are needed in every step
+
+	mu      sync.Mutex
+	mask    *grammar.Mask // of state; nil: not made yet
+	took    time.Duration // making it
+	prepare func()        // makes it on a goroutine of its own
 }
 
 // errOther is returned for a grammar that does not fit the model.
@@ -19,48 +37,266 @@ var errOther = errors.New("gemma4: the Grammar is for the vocabulary of another 
 // constrain returns the constraint of a generation that begins at the state given, or otherwise at the beginning of a grammar, if there is
 // one.
 func (m *Model) constrain(g *grammar.Grammar, from *grammar.State) (*constraint, error) {
+	c := new(constraint)
 	switch {
 	case from != nil:
-		g = from.Grammar()
-	case g == nil:
+		c.state = *from
+	case g != nil:
+		c.state = g.Start()
+	default:
 		return nil, nil
 	}
-	if g.Vocabulary().Tokenizer() != m.tok {
+	if c.state.Grammar().Vocabulary().Tokenizer() != m.tok {
 		return nil, errOther
 	}
-	c := &constraint{state: g.Start()}
-	if from != nil {
-		c.state = *from
-	}
+	c.ids, c.prepare = c.allowed, func() { c.next() }
 	return c, nil
 }
 
-// accept goes on to the state after a token that the mask allows.
+// next returns the mask of the next token. Whoever is first to ask makes it.
+func (c *constraint) next() *grammar.Mask {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mask == nil {
+		began := time.Now()
+		c.mask = c.state.Mask()
+		c.took = time.Since(began)
+	}
+	return c.mask
+}
+
+// allowed returns the tokens whose logits are needed: none where there is no choice, nil for all.
+func (c *constraint) allowed() []int32 {
+	if mask := c.next(); mask.Len() > 1 {
+		return mask.IDs()
+	}
+	return []int32{}
+}
+
+// lazy reports whether the next token is tried before there is a mask.
+func (c *constraint) lazy() bool { return c.greedy && c.dense }
+
+// accept goes on behind a token.
 func (c *constraint) accept(id int32) {
-	if c != nil {
-		c.state, _ = c.state.Accept(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state, _ = c.state.Accept(id)
+	c.mask, c.took = nil, 0
+}
+
+// choose picks the next token from the session's logits.
+func (g *generation) choose() (id int32, err error) {
+	s, c := g.s, g.constraint
+	if c == nil {
+		return g.sampler.SampleBits(s.logits, g.thought.allowed, len(s.ids))
+	}
+	ok := false
+	if c.lazy() && s.only == nil {
+		if id, err = g.sampler.Sample(s.logits, len(s.ids)); err != nil {
+			return 0, err
+		}
+		_, ok = c.state.Accept(id)
+	}
+	if !ok {
+		mask := c.next()
+		c.dense = mask.IDs() == nil
+		if id, err = g.sample(mask); err != nil {
+			return 0, err
+		}
+	}
+	if id, err = g.steer(id); err != nil {
+		return 0, err
+	}
+	return id, c.state.Err()
+}
+
+// steer replaces a token from which the text could not be brought to an end in the room that is left.
+func (g *generation) steer(id int32) (int32, error) {
+	c := g.constraint
+	room, why := g.room()
+	if after, _ := c.state.Accept(id); room < 1 || after.Left() < room {
+		return id, nil
+	}
+	mask := c.state.MaskWithin(room)
+	if mask.Has(id) {
+		return id, nil
+	}
+	g.steered = why
+	return g.sample(mask)
+}
+
+// sample draws one of the tokens of a mask, which are among those whose logits the session has.
+func (g *generation) sample(mask *grammar.Mask) (int32, error) {
+	s, ids := g.s, mask.IDs()
+	switch {
+	case mask.Len() == 0:
+		return 0, cmp.Or(g.constraint.state.Err(), errors.New("the grammar allows no token here, not even the end"))
+	case mask.Len() == 1:
+		return ids[0], nil
+	case ids == nil:
+		return g.sampler.SampleBits(s.logits, mask.Bits(), len(s.ids))
+	case g.o.Process != nil: // takes the logits of all
+		g.bits = slices.Grow(g.bits[:0], len(s.logits)/64+1)[:len(s.logits)/64+1]
+		clear(g.bits)
+		for _, id := range ids {
+			g.bits[id>>6] |= 1 << (id & 63)
+		}
+		return g.sampler.SampleBits(s.logits, g.bits, len(s.ids))
+	case len(s.only) == len(ids):
+		return g.sampler.SampleIDs(s.logits, ids, len(s.ids))
+	}
+	g.few = g.few[:0]
+	for _, id := range ids {
+		i := int(id)
+		if s.only != nil {
+			i, _ = slices.BinarySearch(s.only, id)
+		}
+		g.few = append(g.few, s.logits[i])
+	}
+	return g.sampler.SampleIDs(g.few, ids, len(s.ids))
+}
+
+// room returns how many tokens may still come, and why no more.
+func (g *generation) room() (n int, why Reason) {
+	n, why = math.MaxInt, ReasonNone
+	if g.o.MaxTokens > 0 {
+		n, why = g.o.MaxTokens-g.result.Generated, ReasonLength
+	}
+	if left := g.s.limit - len(g.s.ids); g.full == nil && left < n {
+		n, why = left, ReasonContext
+	}
+	if g.steered == ReasonRepeat {
+		n, why = min(n, g.constraint.state.Left()), ReasonRepeat
+	}
+	return n, why
+}
+
+// force sets forced to what must come next, if anything must.
+func (g *generation) force() {
+	c := g.constraint
+	if g.thought.spent() {
+		ok := c == nil
+		if !ok { // it may be within a character
+			_, ok = c.state.Accept(g.thought.shut)
+		}
+		if ok {
+			g.forced = append(g.forced[:0], g.thought.shut)
+			return
+		}
+	}
+	if c == nil {
+		return
+	}
+	state := c.state
+	for _, id := range state.Forced() {
+		to, ok := state.Accept(id)
+		if !ok || g.s.m.tok.IsEnd(id) {
+			break
+		}
+		g.forced, state = append(g.forced, id), to
+	}
+	if room, _ := g.room(); state.Left() > room-len(g.forced) { // other tokens may write the same faster
+		g.forced = g.forced[:0]
 	}
 }
 
-// pick chooses the next token.
-func (g *generation) pick() (int32, error) {
+// forcedStep is how many forced tokens are decoded at once: they go together for little more than the price of one, and others that share
+// the step wait no longer than for a few.
+const forcedStep = 16
+
+// catchUp takes the tokens just generated through the model, unless others are known to follow.
+func (g *generation) catchUp(ctx context.Context) error {
 	s, c := g.s, g.constraint
-	if c == nil {
-		return g.sampler.Sample(s.logits, len(s.ids))
+	switch {
+	case !s.behind():
+		return nil
+	case len(g.forced) > 0 && g.o.LogProbs == 0:
+		if len(s.ids)-s.held < forcedStep {
+			return nil
+		}
+		return s.write(ctx, s.ids, nil, nil, nil)
+	case c == nil || c.ids == nil || c.lazy():
+		return s.flush(ctx)
 	}
-	mask := c.state.Mask()
-	if err := c.state.Err(); err != nil {
-		return 0, err
-	}
-	if mask.Len() == 0 {
-		return 0, fmt.Errorf("the grammar lets nothing follow here, not even the end")
-	}
-	if mask.Bits() != nil {
-		return g.sampler.SampleBits(s.logits, mask.Bits(), len(s.ids))
-	}
-	c.few = c.few[:0]
-	for _, id := range mask.IDs() {
-		c.few = append(c.few, s.logits[id])
-	}
-	return g.sampler.SampleIDs(c.few, mask.IDs(), len(s.ids))
+	go c.prepare()
+	return s.write(ctx, s.ids, nil, s.isLast, c.ids)
 }
+
+// masked counts a token that a grammar has had a say in.
+func (g *generation) masked(forced bool) {
+	c, m := g.constraint, &g.s.m.masks
+	if c == nil {
+		return
+	}
+	info := MaskInfo{Forced: forced}
+	if forced {
+		g.result.Forced++
+		m.forced.Add(1)
+	}
+	c.mu.Lock()
+	if c.mask != nil {
+		m.made.Add(1)
+		m.time.Add(int64(c.took))
+		info.Allowed, info.Duration = c.mask.Len(), c.took
+	}
+	c.mu.Unlock()
+	g.s.options.Trace.masked(info)
+}
+
+// maskCounts are the sums over all generations of a model.
+type maskCounts struct {
+	made   atomic.Int64 // masks
+	time   atomic.Int64 // that took, in nanoseconds
+	forced atomic.Int64 // tokens without a choice
+}
+
+// thought counts the tokens of thoughts.
+type thought struct {
+	most       int // 0: any number
+	open, shut int32
+	in         bool
+	n          int
+	allowed    []uint64 // once they are spent, all tokens but open
+}
+
+// newThought returns the state of a text whose last turn may have opened one.
+func newThought(tok *tokenizer.Tokenizer, text []identity, most int) thought {
+	t := thought{most: most, open: -1, shut: -1}
+	open, ok1 := tok.ID("<|channel>")
+	shut, ok2 := tok.ID("<channel|>")
+	turn, ok3 := tok.ID("<|turn>")
+	if most == 0 || !ok1 || !ok2 {
+		t.most = 0
+		return t
+	}
+	t.open, t.shut = open, shut
+	for _, x := range slices.Backward(text) {
+		id, ok := x.Token()
+		if !ok {
+			continue
+		}
+		if t.in = id == open; t.in || id == shut || ok3 && id == turn {
+			break
+		}
+	}
+	return t
+}
+
+// accept counts a token.
+func (t *thought) accept(id int32, vocabulary int) {
+	switch {
+	case id == t.shut:
+		t.in = false
+	case t.in:
+		t.n++
+	default:
+		t.in = id == t.open
+	}
+	if t.most > 0 && t.n >= t.most && t.allowed == nil {
+		t.allowed = slices.Repeat([]uint64{math.MaxUint64}, (vocabulary+63)/64)
+		t.allowed[t.open>>6] &^= 1 << (t.open & 63)
+	}
+}
+
+// spent reports whether the thought has to end.
+func (t *thought) spent() bool { return t.most > 0 && t.in && t.n >= t.most }

@@ -1,7 +1,13 @@
 package gemma4_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,28 +30,53 @@ func schema(t testing.TB, m *gemma4.Model, text string) *grammar.Grammar {
 	return g
 }
 
+// expression makes a grammar of a regular expression for a model.
+func expression(t testing.TB, m *gemma4.Model, text string) *grammar.Grammar {
+	t.Helper()
+	g, err := grammar.Regexp(m.Vocabulary(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// isPerson says why a text is none that the schema allows.
+func isPerson(text string) error {
+	var v struct {
+		Name, City *string
+		Age        *int
+		Tags       *[]string
+		Married    *bool
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return fmt.Errorf("%w: %s", err, text)
+	}
+	if v.Name == nil || v.City == nil || v.Age == nil || v.Tags == nil || v.Married == nil ||
+		!slices.Contains([]string{"Oslo", "Rome", "Paris"}, *v.City) || *v.Age < 0 || *v.Age > 150 || len(*v.Tags) > 3 {
+		return errors.New("not the schema: " + text)
+	}
+	return nil
+}
+
+// draws overrides temperature and seed.
+func draws(temperature float64, seed uint64) sampler.Overrides {
+	return sampler.Overrides{Temperature: &temperature, Seed: &seed}
+}
+
 func TestTextObeysItsGrammar(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	g := schema(t, m, person)
 	s := newSession(t, m, gemma4.SessionOptions{})
-	for seed := range uint64(20) {
+	for seed := range uint64(30) {
 		rewind(t, s, 0)
-		text := generate(t, s, prompt(m, question), gemma4.GenerateOptions{
-			Grammar: g, Sampling: sampler.Overrides{Temperature: new(float64(seed%4) / 2), Seed: new(seed)},
-		})
-		var v struct {
-			Name, City *string
-			Age        *int
-			Tags       *[]string
-			Married    *bool
+		text := generate(t, s, prompt(m, question), gemma4.GenerateOptions{Grammar: g, Sampling: draws(float64(seed%4)/2, seed)})
+		if err := isPerson(text); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
 		}
-		d := json.NewDecoder(strings.NewReader(text))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&v); err != nil || v.Name == nil || v.City == nil || v.Age == nil || v.Tags == nil || v.Married == nil {
-			t.Errorf("seed %d: %v: %s", seed, err, text)
-		}
-		if r := s.Result(); r.Reason != gemma4.ReasonEnd {
-			t.Errorf("seed %d: %v: %s", seed, r.Reason, text)
+		if r := s.Result(); r.Reason != gemma4.ReasonEnd || !r.Whole || r.Forced < 20 || r.Forced >= r.Generated {
+			t.Errorf("seed %d: %+v: %s", seed, r, text)
 		}
 	}
 }
@@ -60,5 +91,408 @@ func TestGrammarOfAnotherVocabularyIsAnError(t *testing.T) {
 	}
 	if r := s.Result(); r.Reason != gemma4.ReasonError || s.Len() != 0 {
 		t.Errorf("%+v, %d positions", r, s.Len())
+	}
+}
+
+// steps returns the tokens of a generation.
+func steps(t testing.TB, s *gemma4.Session, in []gemma4.Input, o gemma4.GenerateOptions) (tokens []gemma4.Token) {
+	t.Helper()
+	for tok, err := range s.Generate(ctx, in, o) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, tok)
+	}
+	return tokens
+}
+
+// TestShortcutsChangeNoToken compares generations that multiply the head for few tokens, write forced text at once and, at temperature 0,
+// try the most likely token, with such that do none of it: log-probabilities need all logits, of every token, and a processor's sampler
+// draws from a mask. Afterwards the sessions hold the same text with the same logits.
+func TestShortcutsChangeNoToken(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	for _, g := range []*grammar.Grammar{
+		schema(t, m, person), schema(t, m, `{"type":"object"}`), expression(t, m, `[A-Z][a-z ]{5,40}[.!]`),
+	} {
+		for seed := range uint64(8) {
+			o := gemma4.GenerateOptions{Grammar: g, Sampling: draws(float64(seed%2)*1.2, seed), MaxTokens: 100}
+			if seed >= 4 {
+				o.Sampling.RepeatPenalty, o.Sampling.TopK, o.Sampling.Bias = new(1.2), new(20), map[int32]float32{300: 3, 400: -2}
+			}
+			s, single := newSession(t, m, gemma4.SessionOptions{}), newSession(t, m, gemma4.SessionOptions{})
+			got := steps(t, s, prompt(m, question), o)
+			o.LogProbs, o.Process = 1, func([]int32, []float32) {}
+			want := steps(t, single, prompt(m, question), o)
+			same := func(a, b gemma4.Token) bool { return a.ID == b.ID && a.Text == b.Text }
+			if !slices.EqualFunc(got, want, same) {
+				t.Fatalf("seed %d:\n%v, without shortcuts\n%v", seed, got, want)
+			}
+			for _, tok := range want {
+				if tok.ID >= 0 && (len(tok.Top) != 1 || !(tok.LogProb <= tok.Top[0].LogProb)) {
+					t.Errorf("seed %d: %+v has no probability", seed, tok)
+				}
+			}
+			if a, b := s.Logits(nil), single.Logits(nil); len(a) == 0 || !slices.Equal(a, b) {
+				t.Errorf("seed %d: the logits behind the text differ", seed)
+			}
+			a, b := s.Result(), single.Result()
+			if a.Reason != b.Reason || a.Forced != b.Forced || a.Whole != b.Whole || a.EndID != b.EndID {
+				t.Errorf("seed %d: %+v, without shortcuts %+v", seed, a, b)
+			}
+		}
+	}
+}
+
+// TestForcedTextIsDecodedTogether, a few tokens at a time, and none of it needs the head.
+func TestForcedTextIsDecodedTogether(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	g := expression(t, m, `The capital of France is Paris, and that of Norway is Oslo, which nobody ever forgets\. (Yes|No)`)
+	var decoded []int
+	forced := 0
+	s := newSession(t, m, gemma4.SessionOptions{Trace: &gemma4.Trace{
+		Step: func(i gemma4.StepInfo) { decoded = append(decoded, i.Positions) },
+		Mask: func(i gemma4.MaskInfo) {
+			if i.Forced {
+				forced++
+			} else if i.Allowed == 0 {
+				t.Errorf("%+v", i)
+			}
+		},
+	}})
+	text := generate(t, s, prompt(m, question), gemma4.GenerateOptions{Grammar: g})
+	r := s.Result()
+	if !strings.HasPrefix(text, "The capital of France is Paris, and") || r.Forced < 20 || forced != r.Forced {
+		t.Errorf("%q, %+v, %d forced", text, r, forced)
+	}
+	sum := 0
+	for _, n := range decoded {
+		sum += n
+	}
+	if decoded[0] != 16 || decoded[1] < 8 || sum != r.Generated || len(decoded) > 4 {
+		t.Errorf("decoded %v of %d tokens, %d forced", decoded, r.Generated, r.Forced)
+	}
+}
+
+// TestLogitsUnderAGrammar are those of the tokens that it allows, where a token is at hand, and all in the end.
+func TestLogitsUnderAGrammar(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	g := expression(t, m, `(A|B|C|D){20}`)
+	s := newSession(t, m, gemma4.SessionOptions{})
+	n := 0
+	for tok, err := range s.Generate(ctx, prompt(m, question), gemma4.GenerateOptions{Grammar: g, Sampling: draws(1, 1)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		logits := s.Logits(nil)
+		finite := 0
+		for _, x := range logits {
+			if !math.IsInf(float64(x), -1) {
+				finite++
+			}
+		}
+		if n++; n > 1 && (finite > 40 || logits[tok.ID] < -1e30) { // the first is chosen from those of the prompt
+			t.Errorf("token %d: %d of %d logits", n, finite, len(logits))
+		}
+	}
+	logits := s.Logits(nil)
+	if slices.Contains(logits, float32(math.Inf(-1))) || len(logits) != m.Config().Vocabulary {
+		t.Error("after the end some logits are missing")
+	}
+}
+
+// TestDistributionUnderAGrammarIsTheConditionalOne counts which of a few texts are drawn, with the whole head and with few rows of it, and
+// with penalties and top-k, and compares that with the probabilities computed from the logits.
+func TestDistributionUnderAGrammarIsTheConditionalOne(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	r := rand.New(rand.NewPCG(5, 5))
+	g := expression(t, m, `~[a-h]`) // no token is both
+	x, _ := m.Tokenizer().ID("~")
+	behind, _ := g.Start().Accept(x)
+	letters := behind.Mask().IDs()
+	for _, c := range []struct {
+		name string
+		o    sampler.Overrides
+		all  bool
+	}{
+		{"few", sampler.Overrides{TopK: new(0), TopP: new(1.0)}, false},
+		{"all", sampler.Overrides{TopK: new(0), TopP: new(1.0)}, true},
+		{"penalties", sampler.Overrides{TopK: new(0), TopP: new(1.0), RepeatPenalty: new(1.5), PresencePenalty: new(0.4),
+			Bias: map[int32]float32{letters[2]: 1.5}}, false},
+		{"top-k", sampler.Overrides{TopK: new(4), TopP: new(1.0)}, false},
+	} {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		in := prompt(m, "<bos>")
+		// The logits behind ~, and what they come to under the options.
+		if err := s.Read(ctx, in...); err != nil {
+			t.Fatal(err)
+		}
+		logits, err := s.Write(ctx, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := m.Sampling().With(c.o)
+		options.Temperature = 3
+		naive, err := sampler.New(len(logits), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range append(slices.Clone(in[0].Tokens), x) {
+			naive.Accept(id)
+		}
+		masked := slices.Repeat([]float32{float32(math.Inf(-1))}, len(logits))
+		for _, id := range letters {
+			masked[id] = logits[id]
+		}
+		if _, err := naive.Sample(masked, 0); err != nil {
+			t.Fatal(err)
+		}
+		const n = 1000
+		counts := map[int32]int{}
+		for range n {
+			rewind(t, s, 0)
+			o := gemma4.GenerateOptions{Grammar: g, Sampling: c.o, MaxTokens: 2}
+			o.Sampling.Temperature, o.Sampling.Seed = new(3.0), new(r.Uint64())
+			if c.all {
+				o.LogProbs = 1
+			}
+			tokens := steps(t, s, in, o)
+			counts[tokens[1].ID]++
+		}
+		chi, freedom := 0.0, -1
+		for _, id := range letters {
+			p := naive.Probability(id)
+			if p == 0 && counts[id] > 0 {
+				t.Errorf("%s: id %d was drawn %d times", c.name, id, counts[id])
+			}
+			if p > 0 {
+				d := float64(counts[id]) - n*p
+				chi += d * d / (n * p)
+				freedom++
+			}
+		}
+		if limit := float64(freedom) + 5*math.Sqrt(2*float64(freedom)); freedom < 3 || chi > limit {
+			t.Errorf("%s: chi-square %.1f over %.1f: %v", c.name, chi, limit, counts)
+		}
+	}
+}
+
+// TestTextIsWholeWhateverTheLimit: from the shortest text on, every number of tokens gives one that the schema allows.
+func TestTextIsWholeWhateverTheLimit(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	g := schema(t, m, person)
+	least := g.Start().Left()
+	if least < 10 {
+		t.Fatalf("%d tokens", least)
+	}
+	in := prompt(m, question)
+	steered := map[gemma4.Reason]int{}
+	for n := 1; n < least+40; n++ {
+		for _, context := range []bool{false, true} {
+			o := gemma4.GenerateOptions{Grammar: g, Sampling: draws(1.5, uint64(n))}
+			so := gemma4.SessionOptions{}
+			if context {
+				so.Context = len(in[0].Tokens) + n
+			} else {
+				o.MaxTokens = n
+			}
+			s := newSession(t, m, so)
+			text := generate(t, s, in, o)
+			r := s.Result()
+			err := isPerson(text)
+			if r.Generated > n || r.Whole != (err == nil) || !r.Whole && n >= least {
+				t.Errorf("%d tokens of at least %d: %+v: %v", n, least, r, err)
+			}
+			if r.Reason == gemma4.ReasonEnd && (r.EndID == 0 || n < least) {
+				t.Errorf("%d tokens: %+v", n, r)
+			}
+			steered[r.Reason]++
+		}
+	}
+	if steered[gemma4.ReasonLength] < least || steered[gemma4.ReasonContext] < least || steered[gemma4.ReasonEnd] == 0 {
+		t.Errorf("reasons: %v", steered)
+	}
+}
+
+// TestThoughtsAreBounded, whoever opens them, with and without a grammar.
+func TestThoughtsAreBounded(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	tok := m.Tokenizer()
+	open, _ := tok.ID("<|channel>")
+	shut, _ := tok.ID("<channel|>")
+	turn := "<bos><|turn>user\nWhat is the capital of France?<turn|>\n<|turn>model\n"
+	thinking := map[int32]float32{open: 1000, shut: -1000}
+	for _, c := range []struct {
+		name, prompt string
+		bias         map[int32]float32
+		g            *grammar.Grammar
+	}{
+		{"prompt", turn + "<|channel>thought\n", thinking, nil},
+		{"model", turn, thinking, nil},
+		{"none", turn, map[int32]float32{open: -1000}, nil},
+	} {
+		for _, most := range []int{1, 5, 20} {
+			for _, logProbs := range []int{0, 2} {
+				s := newSession(t, m, gemma4.SessionOptions{})
+				o := gemma4.GenerateOptions{ThinkTokens: most, MaxTokens: most + 30, LogProbs: logProbs, Sampling: draws(1, 4)}
+				o.Sampling.Bias = c.bias
+				var ids []int32
+				for _, tok := range steps(t, s, prompt(m, c.prompt), o) {
+					if tok.ID >= 0 {
+						ids = append(ids, tok.ID)
+					}
+				}
+				want := most
+				if c.name == "model" {
+					want = most + 1
+				}
+				at := slices.Index(ids, shut)
+				if c.name == "none" && at >= 0 || c.name != "none" && at != want {
+					t.Errorf("%s, %d tokens: the thought ends at %d: %v", c.name, most, at, ids)
+				}
+				if i := slices.Index(ids[at+1:], open); i >= 0 && c.name != "none" {
+					t.Errorf("%s, %d tokens: another thought begins: %v", c.name, most, ids)
+				}
+			}
+		}
+	}
+	// A chat's answer is held to a grammar behind its thought.
+	chat := newChat(t, m, gemma4.ChatOptions{Thinking: true, GenerateOptions: gemma4.GenerateOptions{
+		Grammar: schema(t, m, person), ThinkTokens: 12, MaxTokens: 300,
+		Sampling: sampler.Overrides{Temperature: new(1.0), Seed: new(uint64(3)), Bias: map[int32]float32{shut: -1000}},
+	}})
+	message, err := gemma4.Collect(chat.Ask(ctx, "Who?"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(tok.Encode(message.Reasoning, false)); n == 0 || n > 12 {
+		t.Errorf("a thought of %d tokens: %q", n, message.Reasoning)
+	}
+	if err := isPerson(message.Content); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAConstrainedGenerationCanBeLeft at any token, by a break, a panic or its context, and goes on as if it had been whole.
+func TestAConstrainedGenerationCanBeLeft(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	g := schema(t, m, person)
+	o := gemma4.GenerateOptions{Grammar: g, Sampling: draws(0.8, 9)}
+	all := steps(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question), o)
+	for n := range len(all) - 1 {
+		for name, leave := range map[string]func(cancel func()) bool{
+			"break":  func(func()) bool { return false },
+			"panic":  func(func()) bool { panic("left") },
+			"cancel": func(cancel func()) bool { cancel(); return true },
+		} {
+			s := newSession(t, m, gemma4.SessionOptions{})
+			var ids []int32
+			func() {
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				defer func() { recover() }()
+				for tok, err := range s.Generate(ctx, prompt(m, question), o) {
+					if err != nil {
+						if !errors.Is(err, context.Canceled) {
+							t.Error(err)
+						}
+						break
+					}
+					if tok.ID >= 0 {
+						ids = append(ids, tok.ID)
+					}
+					if len(ids) > n && !leave(cancel) {
+						break
+					}
+				}
+			}()
+			if len(ids) <= n || ids[n] != all[n].ID {
+				t.Fatalf("%s at %d: %v", name, n, ids)
+			}
+			// The session holds what it has yielded; what follows, and what followed any place in it, is what a new one gives.
+			f, err := s.Fork()
+			if err != nil {
+				t.Fatal(err)
+			}
+			back := max(0, s.Len()-1-n%4)
+			rewind(t, s, back)
+			for _, s := range []*gemma4.Session{f, s} {
+				if err := s.Read(ctx); err != nil {
+					t.Fatal(err)
+				}
+				fresh := newSession(t, m, gemma4.SessionOptions{})
+				if err := fresh.Read(ctx, prompt(m, question)...); err != nil {
+					t.Fatal(err)
+				}
+				want := fresh.Logits(nil)
+				if n := s.Len() - fresh.Len(); n > 0 {
+					logits, err := fresh.Write(ctx, ids[:n]...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want = logits[len(logits)-len(want):]
+				} else if n < 0 {
+					continue
+				}
+				if got := s.Logits(nil); len(got) > 0 && !slices.Equal(got, want) || len(got) == 0 && s == f {
+					t.Fatalf("%s at %d: after %d positions the logits are not those of the text", name, n, s.Len())
+				}
+			}
+			f.Close()
+			s.Close()
+		}
+	}
+}
+
+// TestProcessorsSeeTheTokensAndChangeTheLogits of a copy, before the grammar.
+func TestProcessorsSeeTheTokensAndChangeTheLogits(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	e, _ := m.Tokenizer().ID("e")
+	for name, g := range map[string]*grammar.Grammar{
+		"free": nil, "few": expression(t, m, `[a-e]{10}`), "many": expression(t, m, `(?s).{10,20}`),
+	} {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		var seen [][]int32
+		o := gemma4.GenerateOptions{Grammar: g, MaxTokens: 10, Sampling: draws(1, 1), Process: func(generated []int32, logits []float32) {
+			seen = append(seen, slices.Clone(generated))
+			logits[e] += 1000
+		}}
+		var ids []int32
+		for _, tok := range steps(t, s, prompt(m, question), o) {
+			if tok.ID >= 0 {
+				ids = append(ids, tok.ID)
+			}
+		}
+		for i, id := range ids {
+			if id != e || !slices.Equal(seen[i], ids[:i]) {
+				t.Errorf("%s: token %d is %d, after %v", name, i, id, seen[i])
+			}
+		}
+		if logits := s.Logits(nil); len(ids) != 10 || logits[e] > 500 {
+			t.Errorf("%s: %d tokens; the session's own logit is %g", name, len(ids), logits[e])
+		}
+	}
+}
+
+// TestALoopEndsAnAnswer, and under a grammar its text is whole.
+func TestALoopEndsAnAnswer(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	a, _ := m.Tokenizer().ID("a")
+	o := gemma4.GenerateOptions{RepeatGuard: true, MaxTokens: 900, Sampling: sampler.Overrides{Bias: map[int32]float32{a: 1000}}}
+	s := newSession(t, m, gemma4.SessionOptions{})
+	generate(t, s, prompt(m, question), o)
+	if r := s.Result(); r.Reason != gemma4.ReasonRepeat || r.Generated < 512 || r.Generated > 600 {
+		t.Errorf("%+v", r)
+	}
+	rewind(t, s, 0)
+	o.Grammar = schema(t, m, `{"type":"object","properties":{"x":{"type":"string"},"y":{"type":"integer"}},"required":["x","y"]}`)
+	text := generate(t, s, prompt(m, question), o)
+	if r := s.Result(); r.Reason != gemma4.ReasonRepeat || !r.Whole || !json.Valid([]byte(text)) || r.Generated > 620 {
+		t.Errorf("%+v: %s", r, text)
+	}
+	rewind(t, s, 0)
+	o.Grammar, o.RepeatGuard = nil, false
+	generate(t, s, prompt(m, question), o)
+	if r := s.Result(); r.Reason != gemma4.ReasonLength {
+		t.Errorf("without the guard: %+v", r)
 	}
 }

@@ -261,6 +261,7 @@ type engine struct {
 	prefixes sync.Map // set of *PrefixCache that hold texts of this model
 
 	companions []companion
+	masks      maskCounts
 
 	ending context.Context // of what Close does not wait for
 	end    context.CancelFunc

@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,17 +29,28 @@ type GenerateOptions struct {
 	Stop []string
 	// LogProbs asks for the log-probability of each token, and for that many of the most likely ones in Token.Top; 0: none.
 	LogProbs int
-	// Grammar, if set, is what the text obeys, token by token; it must be made for [Model.Vocabulary]. The text is drawn with the
-	// probabilities that it has among those that the grammar allows, and ends where the grammar lets the model end it.
+	// Grammar, if set, is what the text obeys; it must be made for [Model.Vocabulary]. Each token is drawn with the probability that it has
+	// among those that the grammar allows, and the text ends where the grammar lets the model end it. What has no alternative is written
+	// without asking the model, several tokens in a step. When MaxTokens or the context leave little room, tokens after which the text
+	// could not be ended in time are left out, too: Result.Whole tells that the text is whole.
 	Grammar *grammar.Grammar
+	// ThinkTokens bounds the tokens of thoughts, between <|channel> and <channel|>, whoever has opened the thought: when they are spent it
+	// is closed, and none follows; 0: no bound.
+	ThinkTokens int
+	// RepeatGuard ends the generation, with ReasonRepeat, when it has come into a loop: when its last 512 tokens or more are one piece of
+	// text four times or more. Under a Grammar the text is brought to its end by the fewest tokens.
+	RepeatGuard bool
+	// Process, if set, may change the logits [vocabulary] of the next token, a copy, after penalties and biases and before a Grammar. The
+	// tokens generated so far are not to be changed. It is not asked about tokens that are forced.
+	Process func(generated []int32, logits []float32)
 	// Markup shows the text of control tokens, too. A [Chat], which reads them, refuses it.
 	Markup bool
 }
 
 // check reports the first option that makes no sense for any model.
 func (o GenerateOptions) check() error {
-	if o.MaxTokens < 0 || o.LogProbs < 0 {
-		return fmt.Errorf("gemma4: MaxTokens %d and LogProbs %d: neither can be negative", o.MaxTokens, o.LogProbs)
+	if o.MaxTokens < 0 || o.LogProbs < 0 || o.ThinkTokens < 0 {
+		return fmt.Errorf("gemma4: MaxTokens %d, LogProbs %d, ThinkTokens %d: none can be negative", o.MaxTokens, o.LogProbs, o.ThinkTokens)
 	}
 	if i := slices.IndexFunc(o.Stop, func(s string) bool { return s == "" || !utf8.ValidString(s) }); i >= 0 {
 		return fmt.Errorf("gemma4: Stop[%d] is empty or not UTF-8, and would never stop anything", i)
@@ -68,15 +80,17 @@ type Reason int
 const (
 	ReasonNone    Reason = iota // it has not ended
 	ReasonEnd                   // the model ended its turn
-	ReasonLength                // MaxTokens were generated
+	ReasonLength                // MaxTokens were generated, or a Grammar had to end the text because of them
 	ReasonStop                  // a stop string appeared
-	ReasonContext               // the context is full
+	ReasonContext               // the context is full, or a Grammar had to end the text because of it
 	ReasonBreak                 // the caller left the loop
 	ReasonCancel                // the context.Context ended
 	ReasonError                 // something failed
+	ReasonRepeat                // the text had come into a loop (RepeatGuard)
 )
 
-var reasons = [...]string{"not ended", "end of turn", "length", "stop string", "context full", "left by the caller", "cancelled", "error"}
+var reasons = [...]string{"not ended", "end of turn", "length", "stop string", "context full", "left by the caller", "cancelled", "error",
+	"repetition"}
 
 // String returns a reason in words, such as "end of turn".
 func (r Reason) String() string {
@@ -89,13 +103,15 @@ func (r Reason) String() string {
 // Result tells how a generation went.
 type Result struct {
 	Reason Reason // it ended
-	EndID  int32  // with ReasonEnd: the token that ended it
+	EndID  int32  // the token that ended it, with ReasonEnd or where a Grammar had to end the text
+	Whole  bool   // the text is one that the Grammar allows, not only the beginning of one
 	Stop   string // with ReasonStop: the string that appeared
 	Seed   uint64 // of the draws: GenerateOptions.Sampling with this one repeats the text
 
 	Reused    int // positions that the session, or its prefix cache, already held
 	Prompt    int // prompt positions read
 	Generated int // tokens generated, not counting the one that ended it
+	Forced    int // of these, that had no alternative
 	Dropped   int // messages that a [Chat] has dropped because the context was full
 	Calls     int // of tools, in the answer of a [Chat]
 
@@ -174,7 +190,12 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 	}
 	for more := true; more; {
 		var tok Token
-		if err := s.inModel(func() (err error) { tok, more, err = g.step(ctx); return err }); err != nil {
+		if err := s.inModel(func() (err error) {
+			if tok, more, err = g.step(ctx); !more && err == nil {
+				err = s.readOut()
+			}
+			return err
+		}); err != nil {
 			if rest := g.stop.rest; rest != "" {
 				yield(Token{ID: held, Event: chat.Event{Text: rest}})
 			}
@@ -212,6 +233,13 @@ type generation struct {
 	result  Result
 
 	constraint *constraint // nil: anything may follow
+	thought    thought
+	loops      *loops // nil: they are not looked for
+	steered    Reason // why a grammar is brought to its end
+	forced     []int32
+	generated  []int32   // for GenerateOptions.Process
+	few        []float32 // room for the logits of few tokens
+	bits       []uint64  // room for a mask
 }
 
 // start reads the prompt.
@@ -229,6 +257,18 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	if g.sampler, err = sampler.New(s.m.graph.Vocabulary, options); err != nil {
 		return fmt.Errorf("gemma4: %w", err)
 	}
+	if process := g.o.Process; process != nil {
+		g.sampler.Process = func(logits []float32) { process(g.generated, logits) }
+	}
+	if c := g.constraint; c != nil {
+		c.greedy = options.Temperature == 0
+		if g.o.LogProbs > 0 || g.o.Process != nil {
+			c.ids = nil
+		}
+	}
+	if g.o.RepeatGuard {
+		g.loops = new(loops)
+	}
 	g.text = s.m.tok.NewDecoder(g.o.Markup)
 	g.stop = stopper{strings: g.o.Stop}
 
@@ -244,6 +284,8 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	}
 	g.first = len(s.ids)
 	g.accept()
+	g.thought = newThought(s.m.tok, s.ids, g.o.ThinkTokens)
+	g.force()
 	return nil
 }
 
@@ -286,26 +328,33 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	if err := s.open(); err != nil {
 		return tok, false, err
 	}
-	if err := s.flush(ctx); err != nil {
+	if over := g.over(); over != ReasonNone {
+		if err := s.flush(ctx); err != nil {
+			return tok, false, err
+		}
+		if over == ReasonStop {
+			return Token{ID: held}, false, nil
+		}
+		return g.finish(over), false, nil
+	}
+	if err := g.catchUp(ctx); err != nil {
 		return tok, false, err
 	}
-	switch {
-	case g.result.Reason == ReasonStop:
-		return Token{ID: held}, false, nil
-	case g.o.MaxTokens > 0 && g.result.Generated >= g.o.MaxTokens:
-		return g.finish(ReasonLength), false, nil
-	}
 	var id int32
+	forced := len(g.forced) > 0
 	for {
 		full := len(s.ids) >= s.limit
-		if !full || g.result.Generated > 0 { // an answer may end where it fills the context
-			if id, err = g.pick(); err != nil {
+		switch {
+		case forced:
+			id = g.forced[0]
+		case !full || g.result.Generated > 0: // an answer may end where it fills the context
+			if id, err = g.choose(); err != nil {
 				return tok, false, fmt.Errorf("gemma4: %w", err)
 			}
 			if s.m.tok.IsEnd(id) {
 				g.count(began)
 				g.result.EndID = id
-				return g.finish(ReasonEnd), false, nil
+				return g.finish(cmp.Or(g.steered, ReasonEnd)), false, nil
 			}
 		}
 		if !full {
@@ -320,23 +369,59 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 		began = began.Add(time.Since(before))
 	}
 	g.count(began)
-	g.sampler.Accept(id)
-	g.constraint.accept(id)
-	g.result.Generated++
-	s.mu.Lock()
-	s.ids, s.drawn = append(s.ids, identity(id)), true
-	s.mu.Unlock()
-	tok.ID = id
 	if g.o.LogProbs > 0 {
 		p := sampler.NewLogProbs(s.logits)
 		tok.LogProb, tok.Top = p.Of(id), p.Top(g.o.LogProbs)
 	}
+	g.add(id, forced)
+	tok.ID = id
 	text, found := g.stop.push(g.text.Next(id))
 	tok.Text = text
 	if found != "" {
 		g.result.Reason, g.result.Stop = ReasonStop, found
 	}
 	return tok, true, nil
+}
+
+// over returns why no more tokens come, if that is known before another is chosen.
+func (g *generation) over() Reason {
+	switch {
+	case g.result.Reason == ReasonStop:
+		return ReasonStop
+	case g.o.MaxTokens > 0 && g.result.Generated >= g.o.MaxTokens:
+		return cmp.Or(g.steered, ReasonLength)
+	case g.steered == ReasonRepeat && (g.constraint == nil || g.constraint.state.CanEnd()):
+		return ReasonRepeat
+	}
+	return ReasonNone
+}
+
+// add makes a token part of the text.
+func (g *generation) add(id int32, forced bool) {
+	s := g.s
+	g.masked(forced)
+	g.sampler.Accept(id)
+	if g.constraint != nil {
+		g.constraint.accept(id)
+	}
+	g.thought.accept(id, s.m.graph.Vocabulary)
+	if g.o.Process != nil {
+		g.generated = append(g.generated, id)
+	}
+	g.result.Generated++
+	s.mu.Lock()
+	s.drawn = !s.behind()
+	s.ids = append(s.ids, identity(id))
+	s.mu.Unlock()
+	if g.loops != nil && g.loops.push(id) {
+		g.steered = cmp.Or(g.steered, ReasonRepeat)
+	}
+	if forced {
+		g.forced = slices.Delete(g.forced, 0, 1)
+	}
+	if len(g.forced) == 0 {
+		g.force()
+	}
 }
 
 // count adds the time of a step. The first token counts to the prompt.
@@ -349,6 +434,7 @@ func (g *generation) count(began time.Time) {
 // finish ends the generation; its token is the text that was held back.
 func (g *generation) finish(r Reason) Token {
 	g.result.Reason = r
+	g.result.Whole = g.constraint != nil && g.constraint.state.CanEnd()
 	text, found := g.stop.push(g.text.Flush())
 	if found != "" {
 		g.result.Reason, g.result.Stop = ReasonStop, found

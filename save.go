@@ -132,7 +132,10 @@ func (s *Session) describe(head *gguf.Metadata, from int) (tensors []gguf.Source
 	if err != nil {
 		return nil, err
 	}
-	if len(s.logits) > 0 {
+	if err := s.readOut(); err != nil {
+		return nil, err
+	}
+	if len(s.logits) > 0 && s.only == nil {
 		data, _ := binary.Append(nil, binary.LittleEndian, s.logits)
 		tensors = append(tensors, gguf.NewSource(savedLogits, gguf.F32, []int{len(s.logits)}, data))
 	}
@@ -305,7 +308,7 @@ func (s *Session) restore(path string, r io.Reader) ([]*gguf.File, error) {
 	if _, err := s.seq.Adopt(text.Snapshot, text.Len()); err != nil {
 		return nil, wrapFile(path, err)
 	}
-	s.commit(ids, logits)
+	s.commit(ids, logits, nil)
 	if text.Info != nil && text.Written != nil {
 		s.seq.Keep()
 		s.saved = &savedFile{text.Written, text.Info}

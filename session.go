@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"sync"
@@ -79,18 +80,20 @@ type Session struct {
 	m       *Model
 	options SessionOptions
 	seq     *model.Sequence
-	limit   int           // positions
-	reading *reading      // what options.Prefixes knows of a running Read
-	job     *job          // what it takes through the model
-	decoded func() error  // ends a step of write
-	ahead   []identity    // the text that write makes
-	dst     *[]float32    // where it leaves logits
-	next    []float32     // room for logits
-	written []float32     // those that Write returned
-	tokens  []int32       // room for ids that go to the graph
-	input   [1]Input      // of them
-	closing chan struct{} // closed by Close
-	saved   *savedFile    // it holds the text as it was at the last seq.Keep; nil: none
+	limit   int            // positions
+	reading *reading       // what options.Prefixes knows of a running Read
+	job     *job           // what it takes through the model
+	decoded func() error   // ends a step of write
+	isLast  func(int) bool // last
+	ahead   []identity     // the text that write makes
+	dst     *[]float32     // where it leaves logits
+	next    []float32      // room for logits
+	written []float32      // those that Write returned
+	tokens  []int32        // room for ids that go to the graph
+	input   [1]Input       // of them
+	hidden  []float32      // what the graph's last state is, if only is set
+	closing chan struct{}  // closed by Close
+	saved   *savedFile     // it holds the text as it was at the last seq.Keep; nil: none
 
 	// Only the running call changes what follows, and it does so with mu held; to look, it need not hold it. Others look with mu held,
 	// which it never is for long.
@@ -99,6 +102,7 @@ type Session struct {
 	closed bool       // a call may still be running
 	ids    []identity // the text; the graph may lag behind by a token just generated
 	logits []float32  // [vocabulary] of what follows the text that the graph holds; empty if they were not wanted
+	only   []int32    // the ids that they are of, because a grammar allows no others; nil: all
 	drawn  bool       // from them, in the running generation, the token was chosen that the graph does not hold yet
 	result Result
 	held   int   // the sequence's positions,
@@ -121,7 +125,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	s := &Session{m: m, options: o, closing: make(chan struct{})}
-	s.job, s.decoded = newJob(), s.commitTokens
+	s.job, s.decoded, s.isLast = newJob(), s.commitTokens, s.last
 	f, err := o.Cache.format()
 	if err != nil {
 		return nil, err
@@ -168,6 +172,7 @@ func (s *Session) fork() (*Session, error) {
 		return nil, wrap(err)
 	}
 	f.ids, f.logits, f.result = slices.Clone(s.ids), slices.Clone(s.logits), s.result
+	f.only, f.hidden = s.only, slices.Clone(s.hidden)
 	f.note()
 	return f, nil
 }
@@ -281,15 +286,16 @@ func (s *Session) Close() error {
 
 func (s *Session) free() {
 	s.seq.Close()
-	s.ids, s.logits, s.next, s.written, s.tokens = nil, nil, nil, nil, nil
+	s.ids, s.logits, s.next, s.written, s.tokens, s.hidden = nil, nil, nil, nil, nil, nil
 }
 
-// commit makes ids, which the graph holds, the whole text, and logits those of what follows, if they were wanted.
-func (s *Session) commit(ids []identity, logits []float32) {
+// commit makes ids, which the graph holds, the whole text, and logits those of what follows, if they were wanted: of the ids in only,
+// unless that is nil.
+func (s *Session) commit(ids []identity, logits []float32, only []int32) {
 	s.next = append(s.next[:0], logits...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ids, s.logits, s.next = ids, s.next, s.logits
+	s.ids, s.logits, s.next, s.only = ids, s.next, s.logits, only
 	s.note()
 }
 
@@ -377,14 +383,25 @@ func (s *Session) Ops() int64 {
 // Logits appends to dst the logits [vocabulary] of what follows the text. [sampler.NewLogProbs] turns them into probabilities. It appends
 // nothing where they are not known: after a Rewind, after a Read that ended early, and after a generation that the caller left or ctx
 // ended, whose last token goes through the model with the next call. In the loop over a generation they are those that its token was chosen
-// from.
+// from. There a grammar may have left out those of the tokens that it does not allow, which are −Inf then, and all where it left no choice.
 func (s *Session) Logits(dst []float32) []float32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.behind() && !s.drawn {
+	switch {
+	case s.closed || !s.drawn && (s.behind() || s.only != nil) || len(s.logits) == 0:
 		return dst
+	case s.only == nil:
+		return append(dst, s.logits...)
 	}
-	return append(dst, s.logits...)
+	n := len(dst)
+	dst = append(dst, make([]float32, s.m.graph.Vocabulary)...)
+	for i := range dst[n:] {
+		dst[n+i] = float32(math.Inf(-1))
+	}
+	for i, id := range s.only {
+		dst[n+int(id)] = s.logits[i]
+	}
+	return dst
 }
 
 // Read appends a prompt: it prefills. When ctx ends it stops within a layer and returns ctx's error and its cause; the session keeps the
@@ -434,7 +451,7 @@ func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, y
 		if yield == nil {
 			last = s.job.chunk.Logits
 		}
-		s.commit(all[:n], last)
+		s.commit(all[:n], last, nil)
 		last = nil
 	})
 }
@@ -499,23 +516,39 @@ func (s *Session) progress(done, total int) error {
 	return s.open()
 }
 
-// flush decodes the token just generated, if there is one, so that the graph holds the whole text.
+// flush decodes the tokens just generated, if there are any, so that the graph holds the whole text, and sees to it that the logits of what
+// follows are those of all ids.
 func (s *Session) flush(ctx context.Context) error {
 	if !s.behind() {
-		return nil
+		return s.readOut()
 	}
-	return s.write(ctx, s.ids, nil)
+	return s.write(ctx, s.ids, nil, s.isLast, nil)
 }
 
-// write takes through the graph what ids has beyond the sequence, all of it tokens, and makes ids the text. It sets dst, unless that is
-// nil, to the logits of what follows each.
-func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32) error {
+// readOut adds the logits that a grammar has left out, unless a token has been chosen from the others.
+func (s *Session) readOut() error {
+	if s.only == nil || s.behind() {
+		return nil
+	}
+	_, err := s.inPass(func(p *model.Pass) error {
+		logits, err := p.ReadOut(len(s.ids)-1, s.hidden)
+		if err == nil {
+			s.commit(s.ids, logits, nil)
+		}
+		return err
+	})
+	return wrap(err)
+}
+
+// write takes through the graph what ids has beyond the sequence, all of it tokens, and makes ids the text. want and only say which logits
+// are wanted, as in a [model.Chunk]. It sets dst, unless that is nil, to those of what follows each.
+func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32, want func(pos int) bool, only func() []int32) error {
 	s.tokens = appendTokens(s.tokens[:0], ids[s.seq.Len():])
 	s.input[0].Tokens = s.tokens
 	s.ahead, s.dst = ids, dst
 	j, n := s.job, len(s.tokens)
 	j.role, j.private, j.positions = decode, n > mostDecoded, n
-	j.chunk = model.Chunk{Sequence: s.seq, Input: s.input[:], Want: every}
+	j.chunk = model.Chunk{Sequence: s.seq, Input: s.input[:], Want: want, Only: only}
 	if err := s.step(ctx, s.decoded); err != nil {
 		return err
 	}
@@ -525,14 +558,23 @@ func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32) err
 
 // commitTokens makes what write took through the graph the text.
 func (s *Session) commitTokens() error {
-	logits := s.job.chunk.Logits
+	c := &s.job.chunk
+	logits := c.Logits
 	if s.dst != nil {
 		*s.dst = append((*s.dst)[:0], logits...)
+		logits = logits[len(logits)-s.m.graph.Vocabulary:]
 	}
-	s.commit(s.ahead, logits[len(logits)-s.m.graph.Vocabulary:])
+	if c.IDs != nil {
+		s.hidden = append(s.hidden[:0], c.Hidden...)
+	}
+	s.commit(s.ahead, logits, c.IDs)
 	return nil
 }
 
+// last wants the logits of a text's last position.
+func (s *Session) last(pos int) bool { return pos == len(s.ids)-1 }
+
+// every wants the logits of every position.
 func every(int) bool { return true }
 
 // wrap names the package in an error; that of a context stays what it is.
@@ -554,7 +596,7 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if err := s.flush(ctx); err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	if err := s.write(ctx, s.m.graph.Identities(s.ids, Input{Tokens: ids}), &s.written); err != nil {
+	if err := s.write(ctx, s.m.graph.Identities(s.ids, Input{Tokens: ids}), &s.written, every, nil); err != nil {
 		return nil, err
 	}
 	return s.written, nil
@@ -603,6 +645,7 @@ func (s *Session) rewind(n int) int {
 	if n < s.seq.Len() {
 		left = s.seq.Truncate(n)
 		s.logits = s.logits[:0]
+		s.only = nil
 	}
 	s.ids = s.ids[:left]
 	s.note()

@@ -7,6 +7,10 @@ import "time"
 type Stats struct {
 	Decode, Prefill PassStats // the passes of each role
 
+	Masks        int64         // of tokens that a grammar allowed, made or found again
+	MaskDuration time.Duration // making them, most of it beside passes
+	ForcedTokens int64         // that had no alternative under a grammar
+
 	Streams   int           // sessions that the last decode served and whose generation goes on
 	Unread    int           // positions of the prompts that wait
 	Running   time.Time     // when the running pass began; zero: none runs
@@ -45,6 +49,7 @@ func (m *Model) Stats() Stats {
 	for _, j := range s.waiting[prefill] {
 		t.Unread += j.rest
 	}
+	t.Masks, t.MaskDuration, t.ForcedTokens = m.masks.made.Load(), time.Duration(m.masks.time.Load()), m.masks.forced.Load()
 	t.Streams, t.Budget = s.streams, s.plan.budget
 	return t
 }

@@ -12,6 +12,7 @@ import "time"
 type Trace struct {
 	Prefill func(PrefillInfo) // a chunk of a prompt has gone through the model
 	Step    func(StepInfo)    // tokens that were generated have: one, or those of a Write
+	Mask    func(MaskInfo)    // a token was chosen under a grammar
 	Evict   func(EvictInfo)   // keys and values were given up; their positions are read again if they are wanted
 }
 
@@ -28,13 +29,20 @@ func (i PrefillInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
 
 // StepInfo is a pass over generated tokens.
 type StepInfo struct {
-	Positions int           // that were decoded: 1 in a generation
+	Positions int           // that were decoded: 1 in a generation, or more where a grammar has forced them
 	Len       int           // of the text, including these
 	Duration  time.Duration // of the pass, which other sessions may share; choosing a token does not count, nor waiting
 }
 
 // Speed returns positions per second.
 func (i StepInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
+
+// MaskInfo is how a grammar took part in the choice of a token.
+type MaskInfo struct {
+	Allowed  int           // tokens that could be chosen; 0: it was not found out, because the most likely one was allowed
+	Duration time.Duration // finding them out, most of it while the model was at work
+	Forced   bool          // the token had no alternative and was not asked for
+}
 
 // EvictInfo is what was given up.
 type EvictInfo struct {
@@ -54,6 +62,12 @@ func (t *Trace) prefilled(took time.Duration, positions, length, left int) {
 func (t *Trace) stepped(took time.Duration, positions, length int) {
 	if t != nil && t.Step != nil {
 		t.Step(StepInfo{positions, length, took})
+	}
+}
+
+func (t *Trace) masked(i MaskInfo) {
+	if t != nil && t.Mask != nil {
+		t.Mask(i)
 	}
 }
 

@@ -397,9 +397,9 @@ func (p *Pass) readSome() (x []float32, used int) {
 	some := false
 	for _, c := range p.chunks {
 		if c.Only != nil && c.Hidden != nil && c.outcome() == keeps {
-			c.only = c.Only()
-			c.Err = p.m.checkIDs(c.only)
-			some = some || c.only != nil
+			c.IDs = c.Only()
+			c.Err = p.m.checkIDs(c.IDs)
+			some = some || c.IDs != nil
 		}
 	}
 	if !some {
@@ -412,18 +412,18 @@ func (p *Pass) readSome() (x []float32, used int) {
 		c := p.positions[from].chunk
 		for to = from + 1; to < len(p.positions) && p.positions[to].chunk == c; to++ {
 		}
-		if c.only == nil || c.outcome() != keeps {
+		if c.IDs == nil || c.outcome() != keeps {
 			copy(p.out[left*d:], p.h[from*d:to*d])
 			left += copy(p.positions[left:], p.positions[from:to])
 			continue
 		}
-		c.Logits = p.logits[used*vocabulary:][:(to-from)*len(c.only)]
-		p.some = append(p.some, tensor.Product{Dst: c.Logits, X: p.h[from*d:], N: to - from, W: p.m.head, Only: c.only})
+		c.Logits = p.logits[used*vocabulary:][:(to-from)*len(c.IDs)]
+		p.some = append(p.some, tensor.Product{Dst: c.Logits, X: p.h[from*d:], N: to - from, W: p.m.head, Only: c.IDs})
 		used += to - from
 	}
 	p.multiply(p.some...)
 	for _, c := range p.chunks {
-		if c.only == nil || c.outcome() != keeps {
+		if c.IDs == nil || c.outcome() != keeps {
 			continue
 		}
 		p.slices(c.Logits, (*Pass).capLogits)
@@ -433,8 +433,8 @@ func (p *Pass) readSome() (x []float32, used int) {
 		rest := c.Logits
 		for _, r := range p.taken {
 			if r.chunk == c && r.want && c.Err == nil {
-				c.Err = notANumber(r.pos, rest[:len(c.only)], c.only)
-				rest = rest[len(c.only):]
+				c.Err = notANumber(r.pos, rest[:len(c.IDs)], c.IDs)
+				rest = rest[len(c.IDs):]
 			}
 		}
 	}

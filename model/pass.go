@@ -47,11 +47,11 @@ type Chunk struct {
 
 	// What the pass made of the chunk, unless either failed. It is valid until the pass is used again.
 	Logits []float32 // [positions wanted, vocabulary, or as many ids as Only returned]
+	IDs    []int32   // that they are of, as Only returned them; nil: all
 	Hidden []float32 // [positions wanted, width] the last state, normed: what the head is multiplied with
 	Err    error     // of this chunk alone: nothing of it counts, unless the error is that of Done
 
-	first int     // position
-	only  []int32 // what Only returned
+	first int // position
 }
 
 // Pass takes positions of any number of sequences through the layers of a model at once, reading the weights once. It owns all scratch of
@@ -117,7 +117,7 @@ func (p *Pass) Decode(ctx context.Context, chunks ...*Chunk) error {
 // whose error is returned, be it the pass's or the chunk's. Logits and Hidden are those of the last pass; in Done, those of the pass just
 // done.
 func (p *Pass) Read(ctx context.Context, c *Chunk) error {
-	c.Logits, c.Hidden, c.Err = nil, nil, nil
+	c.Logits, c.IDs, c.Hidden, c.Err = nil, nil, nil, nil
 	if _, c.Err = p.check(c); c.Err != nil {
 		return c.Err
 	}
@@ -199,9 +199,9 @@ func (m *Model) count(x Input) int {
 	return len(x.Embeddings) / m.Width
 }
 
-// ReadOut returns the logits [vocabulary] of a position of a decode that has the state given: those that its chunk has for it without
-// [Chunk.Only]. They are valid until the pass is used again.
-func (p *Pass) ReadOut(hidden []float32) ([]float32, error) {
+// ReadOut returns the logits [vocabulary] behind a position of a decode, of which Chunk.Hidden has the state: those that the chunk would
+// have without Only. They are valid until the pass is used again.
+func (p *Pass) ReadOut(pos int, hidden []float32) ([]float32, error) {
 	if p.busy || len(hidden) != p.m.Width {
 		return nil, fmt.Errorf("model: a state of %d values, expected %d, and a pass that is not at work", len(hidden), p.m.Width)
 	}
@@ -215,7 +215,7 @@ func (p *Pass) ReadOut(hidden []float32) ([]float32, error) {
 		return nil, p.m.file.Locate(p.err)
 	}
 	if p.nan.Load() {
-		return logits, notANumber(-1, logits, nil)
+		return nil, notANumber(pos, logits, nil)
 	}
 	return logits, nil
 }
@@ -247,7 +247,7 @@ func (p *Pass) process(ctx context.Context, role tensor.Arithmetic, chunks []*Ch
 func (p *Pass) begin(chunks []*Chunk) error {
 	p.chunks, p.taken = p.chunks[:0], p.taken[:0]
 	for _, c := range chunks {
-		c.Logits, c.Hidden, c.Err = nil, nil, nil
+		c.Logits, c.IDs, c.Hidden, c.Err = nil, nil, nil, nil
 		n, err := p.check(c)
 		if err == nil && n > 0 {
 			p.chunks = append(p.chunks, c)
@@ -351,7 +351,6 @@ func (p *Pass) blame(err error) error {
 func (p *Pass) end() {
 	for _, c := range p.chunks {
 		c.Sequence.settle()
-		c.only = nil
 	}
 	clear(p.some[:cap(p.some)])
 	clear(p.positions[:min(len(p.taken), cap(p.positions))]) // forward has copied them, if it has begun

@@ -9,6 +9,9 @@ import (
 
 // A Sampler picks ids from logits. It belongs to one sequence of ids and is not safe for concurrent use.
 type Sampler struct {
+	// Process, if set, may change the logits between steps 2 and 3 of the chain: a copy of all or, in SampleIDs, of those that are given.
+	Process func(logits []float32)
+
 	options    Options
 	vocabulary int
 	window     int
@@ -231,7 +234,10 @@ func (s *Sampler) weigh() {
 // edit replaces the logits by a copy after penalties, bias and suppression, if there is any of these.
 func (s *Sampler) edit(x *scores) {
 	if s.edited == nil {
-		return
+		if s.Process == nil {
+			return
+		}
+		s.edited = make([]float32, s.vocabulary)
 	}
 	x.logits = s.edited[:copy(s.edited, x.logits)]
 	s.penalise(x)
@@ -239,6 +245,9 @@ func (s *Sampler) edit(x *scores) {
 		if i, ok := x.find(b.id); ok {
 			x.logits[i] = shift(x.logits[i], float64(b.add))
 		}
+	}
+	if s.Process != nil {
+		s.Process(x.logits)
 	}
 	for _, id := range s.suppress {
 		if i, ok := x.find(id); ok {
