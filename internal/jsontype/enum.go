@@ -34,11 +34,27 @@ func enumOf(t reflect.Type) ([]json.RawMessage, error) {
 
 // oneOf returns the schema of a list of values, with their type where it is one.
 func oneOf(values []json.RawMessage) schema {
-	s := schema{{"enum", values}}
-	if !slices.ContainsFunc(values, func(v json.RawMessage) bool { return v[0] != '"' }) {
-		s = schema{{"type", "string"}, {"enum", values}}
+	types := map[string]bool{}
+	for _, v := range values {
+		switch c := v[0]; {
+		case c == '"':
+			types["string"] = true
+		case c == 't' || c == 'f':
+			types["boolean"] = true
+		case (c == '-' || c >= '0' && c <= '9') && bytes.ContainsAny(v, ".eE"):
+			types["number"] = true
+		case c == '-' || c >= '0' && c <= '9':
+			types["integer"] = true
+		default:
+			types["other"] = true
+		}
 	}
-	return s
+	for name := range types {
+		if len(types) == 1 && name != "other" {
+			return schema{{"type", name}, {"enum", values}}
+		}
+	}
+	return schema{{"enum", values}}
 }
 
 // keywords are those that a field can have as tags, by the type of the values that they are about.

@@ -1,6 +1,7 @@
 package jsontype
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -35,6 +36,34 @@ func (s schema) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return append(b, '}'), nil
+}
+
+// parse reads an object, of which the values are raw, but for a type and a list of an enum.
+func parse(data []byte) (schema, error) {
+	if err := json.Unmarshal(data, &map[string]json.RawMessage{}); err != nil {
+		return nil, err
+	}
+	s := schema{}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.Token() // data is an object
+	for d.More() {
+		key, _ := d.Token()
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+		var name string
+		var values []json.RawMessage
+		switch {
+		case key == "type" && json.Unmarshal(value, &name) == nil:
+			s = s.with("type", name)
+		case key == "enum" && json.Unmarshal(value, &values) == nil:
+			s = s.with("enum", values)
+		default:
+			s = s.with(key.(string), value)
+		}
+	}
+	return s, nil
 }
 
 func (s schema) get(key string) any {
@@ -148,11 +177,11 @@ func (w *walker) shaped(t reflect.Type, shape shape, path string) (schema, error
 		}
 		return oneOf(values), nil
 	case told:
-		told := reflect.New(t).Interface().(interface{ JSONSchema() []byte }).JSONSchema()
-		if !json.Valid(told) || told[0] != '{' {
-			return nil, fmt.Errorf("%s: %s.JSONSchema returns no object of JSON", path, t)
+		s, err := parse(reflect.New(t).Interface().(interface{ JSONSchema() []byte }).JSONSchema())
+		if err != nil {
+			return nil, fmt.Errorf("%s: what %s.JSONSchema returns is no object of JSON: %w", path, t, err)
 		}
-		return schema{{"allOf", []json.RawMessage{told}}}, nil
+		return s, nil
 	case method, text:
 		return schema{{"type", "string"}}, nil
 	case opaque:
@@ -289,14 +318,17 @@ func (w *walker) field(f field, path string) (schema, error) {
 		s = orNull(s)
 	}
 	if text := f.tag.Get("jsonschema"); text != "" {
-		s = append(s, member{"description", text})
+		s = s.with("description", text)
 	}
 	return s, nil
 }
 
 // orNull returns the schema of what another allows, or null.
 func orNull(s schema) schema {
-	if name, ok := s.get("type").(string); ok && s.get("enum") == nil {
+	about := func(m member) bool { // values of every type
+		return slices.Contains([]string{"enum", "const", "allOf", "anyOf", "oneOf", "not", "if", "$ref"}, m.key)
+	}
+	if name, ok := s.get("type").(string); ok && !slices.ContainsFunc(s, about) {
 		return s.with("type", []string{name, "null"})
 	}
 	if len(s) == 0 {

@@ -37,9 +37,9 @@ func TestSchemas(t *testing.T) {
 		{time.Time{}, `{"type":"string","format":"date-time"}`},
 		{time.Duration(0), `{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}`},
 		{color(""), `{"type":"string","enum":["red","green","<&>"]}`},
-		{level(0), `{"enum":[1,2,10]}`},
+		{level(0), `{"type":"integer","enum":[1,2,10]}`},
 		{hex(0), `{"type":"string"}`},
-		{even(0), `{"allOf":[{"type":"integer","multipleOf":2,"minimum":0,"maximum":98}]}`},
+		{even(0), `{"type":"integer","multipleOf":2,"minimum":0,"maximum":98}`},
 		{map[int8]bool{}, `{"type":"object","propertyNames":{"type":"string",` +
 			`"pattern":"^(0|127|[1-9][0-9]{0,1}|1[0-1][0-9]{1}|12[0-6][0-9]{0}|-(128|[1-9][0-9]{0,1}|1[0-1][0-9]{1}|12[0-7][0-9]{0}))$"},` +
 			`"additionalProperties":{"type":"boolean"}}`},
@@ -75,6 +75,52 @@ func TestSchemas(t *testing.T) {
 		got, err := Schema(reflect.TypeOf(c.value))
 		if err != nil || string(got) != c.want {
 			t.Errorf("%T: %v\n got %s\nwant %s", c.value, err, got, c.want)
+		}
+	}
+}
+
+// The ends of each type, and what lies just beyond them, in every place where numbers stand.
+func TestBoundsAreThoseOfTheTypes(t *testing.T) {
+	v := vocabulary(t)
+	for _, c := range []struct {
+		value   any
+		in, out []string
+	}{
+		{int8(0), []string{"-128", "127", "0"}, []string{"-129", "128", "-0", "1.0", "1e1", "01"}},
+		{int64(0), []string{"-9223372036854775808", "9223372036854775807"}, []string{"-9223372036854775809", "9223372036854775808"}},
+		{uint64(0), []string{"0", "18446744073709551615", "9007199254740993"}, []string{"-1", "18446744073709551616"}},
+		{float32(0), []string{"340282346638528860000000000000000000000", "-0.1"}, []string{"340282346638528870000000000000000000000", "1e39"}},
+		{float64(0), []string{"1e99", "-2.5E-99"}, []string{"1e100", "NaN"}},
+		{map[int8]bool{}, []string{`{"-128": true}`, `{"127": true, "0": false, "-1": true}`}, []string{`{"128": true}`, `{"-129": true}`, `{"-0": true}`}},
+		{map[uint64]bool{}, []string{`{"18446744073709551615": true}`}, []string{`{"18446744073709551616": true}`, `{"-1": true}`}},
+		{struct {
+			N int64 `json:",string"`
+		}{}, []string{`{"N": "-9223372036854775808"}`}, []string{`{"N": "-9223372036854775809"}`, `{"N": 1}`, `{"N": ""}`}},
+		{struct {
+			F float64 `json:",string"`
+		}{}, []string{`{"F": "-1.5"}`}, []string{`{"F": "1e999"}`}},
+		{struct {
+			F float64 `minimum:"0"`
+		}{}, []string{`{"F": 1.5}`}, []string{`{"F": 1` + strings.Repeat("0", 309) + `}`, `{"F": -1}`}},
+		{[2]bool{}, []string{`[true, false]`}, []string{`[true]`, `[true, true, true]`}},
+		{[]byte{}, []string{`""`, `"AA=="`, `"AAA="`, `"+/09"`}, []string{`"A"`, `"AA"`, `"AAAA="`, `"-_-_"`}},
+	} {
+		schema, err := Schema(reflect.TypeOf(c.value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := grammar.Schema(v, schema, grammar.SchemaOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range append(c.in, c.out...) {
+			s, ok := g.Start().AcceptText(text)
+			if allowed := ok && s.CanEnd(); allowed != (i < len(c.in)) {
+				t.Errorf("%T: %s is allowed: %v", c.value, text, allowed)
+			}
+			if err := decode(text, reflect.New(reflect.TypeOf(c.value)).Interface()); err != nil && i < len(c.in) {
+				t.Error(err)
+			}
 		}
 	}
 }

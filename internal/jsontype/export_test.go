@@ -1,0 +1,7 @@
+package jsontype
+
+// For tests with models, which import this package.
+var (
+	Count      = count
+	RandomType = randomType
+)
