@@ -52,10 +52,17 @@ func TestEveryAnswerDecodes(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			d := json.NewDecoder(strings.NewReader(answer.Content))
+			text := answer.Content
+			if c.Result().Reason == gemma4.ReasonLength {
+				text = string(jsontype.NewPartial(typ).Of(text))
+			}
+			if text == "" {
+				continue
+			}
+			d := json.NewDecoder(strings.NewReader(text))
 			d.DisallowUnknownFields()
 			if err := d.Decode(reflect.New(typ).Interface()); err != nil {
-				t.Errorf("%s: %v: %v after %v\n%s", name, typ, err, c.Result(), answer.Content)
+				t.Errorf("%s: %v: %v after %v\n%s", name, typ, err, c.Result().Reason, text)
 			}
 		}
 	}
