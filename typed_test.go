@@ -70,7 +70,11 @@ func TestGenerateTellsWhatThereWas(t *testing.T) {
 		!strings.Contains(err.Error(), "stop string") {
 		t.Errorf("cut off: %+v, %v", p, err)
 	}
-	c.Options.Stop = nil
+	c.Options.Stop, c.Options.MaxTokens = nil, 5
+	if p, err = gemma4.Generate[resident](ctx, c, olga); !errors.As(err, &partial) || !strings.Contains(err.Error(), "by length") {
+		t.Errorf("with too few tokens for any: %+v, %v", p, err)
+	}
+	c.Options.MaxTokens = 0
 	cancelled, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for p, err = range gemma4.GenerateSeq[resident](cancelled, c, olga) {
@@ -92,6 +96,35 @@ func TestGenerateTellsWhatThereWas(t *testing.T) {
 	c = newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{multiply}, Calls: required})
 	if _, err = gemma4.Generate[resident](ctx, c, olga); err == nil || !strings.Contains(err.Error(), `"multiply", which has no function`) {
 		t.Errorf("a call that nobody runs: %v", err)
+	}
+}
+
+func TestGenerateIsWholeWhereTokensRunOut(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	c := newChat(t, m, gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{MaxTokens: 40}})
+	type long struct {
+		Words []string `json:"words" minItems:"1"`
+		Last  bool     `json:"last"`
+	}
+	c.Options.Sampling.Bias = map[int32]float32{}
+	for _, text := range []string{`"`, `",`, `"]`, `"}`} { // a model that never ends a string
+		if id, ok := m.Tokenizer().ID(text); ok {
+			c.Options.Sampling.Bias[id] = -100
+		}
+	}
+	if v, err := gemma4.Generate[long](ctx, c, "Make JSON."); err != nil || len(v.Words) == 0 || c.Result().Reason != gemma4.ReasonLength {
+		t.Errorf("%+v, %v, %v", v, err, c.Result().Reason)
+	}
+}
+
+func TestGenerateThinksBefore(t *testing.T) {
+	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{Thinking: true})
+	c.Options.ThinkTokens, c.Options.MaxTokens = 20, 100
+	if p, err := gemma4.Generate[resident](ctx, c, olga); err != nil || p.Name == "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if !strings.HasPrefix(c.Messages[1].Content, `{"name": "`) {
+		t.Errorf("%+v", c.Messages[1])
 	}
 }
 

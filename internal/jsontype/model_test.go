@@ -40,7 +40,7 @@ func TestEveryAnswerDecodes(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{
-				Grammar: g, MaxTokens: 300, Sampling: sampler.Overrides{
+				Grammar: g, MaxTokens: g.Start().Left() + r.IntN(200), Sampling: sampler.Overrides{
 					Temperature: new(1.5), TopK: new(0), TopP: new(1.0), MinP: new(0.0), Seed: new(uint64(i)),
 				},
 			}})
@@ -52,17 +52,10 @@ func TestEveryAnswerDecodes(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			text := answer.Content
-			if c.Result().Reason == gemma4.ReasonLength {
-				text = string(jsontype.NewPartial(typ).Of(text))
-			}
-			if text == "" {
-				continue
-			}
-			d := json.NewDecoder(strings.NewReader(text))
+			d := json.NewDecoder(strings.NewReader(answer.Content))
 			d.DisallowUnknownFields()
 			if err := d.Decode(reflect.New(typ).Interface()); err != nil {
-				t.Errorf("%s: %v: %v after %v\n%s", name, typ, err, c.Result().Reason, text)
+				t.Errorf("%s: %v: %v after %v\n%s", name, typ, err, c.Result().Reason, answer.Content)
 			}
 		}
 	}
