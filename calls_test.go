@@ -108,6 +108,39 @@ func TestCallsAreAsTheOptionsSayAndTheResultToo(t *testing.T) {
 	}
 }
 
+func TestCallsAreWholeWhenThereIsNoMoreRoom(t *testing.T) {
+	m := wild(t)
+	long := tool("note", `{"type":"object","properties":{"text":{"type":"string"},"more":{"type":"array","items":{"type":"string"}}},
+		"required":["text","more"],"additionalProperties":false}`)
+	long.Description = "Takes a note."
+	for _, full := range []gemma4.Full{gemma4.FullStop, gemma4.FullDrop} {
+		for _, before := range []int{0, 2} { // exchanges that may be dropped
+			for seed := range 3 {
+				o := gemma4.ChatOptions{Tools: []chat.Tool{long}, Full: full, Calls: grammar.CallOptions{Choice: grammar.Required}}
+				o.Context, o.Sampling = 400, hot(seed)
+				c := newChat(t, m, o)
+				c.Messages = smallTalk(before)
+				s := say(t, c, user("Take a long note."))
+				if s.Calls == 0 || s.Reason != gemma4.ReasonEnd && s.Reason != gemma4.ReasonContext || full == gemma4.FullStop && !s.Whole {
+					t.Errorf("%v behind %d exchanges, seed %d: %+v", full, before, seed, s.Result)
+				}
+			}
+		}
+	}
+	c := newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{long}, Calls: grammar.CallOptions{Choice: grammar.Required}})
+	for n, ok := 1, false; !ok; n++ { // no call is broken off
+		c.Messages, c.Options.MaxTokens = nil, n
+		switch answer, err := c.Answer(ctx, "Take a note."); {
+		case err != nil && (!strings.Contains(err.Error(), "too few for a call") || len(c.Messages) > 0 || answer.Content != ""):
+			t.Errorf("%d tokens: %v, %+v", n, err, answer)
+		case err == nil:
+			if ok = true; len(answer.ToolCalls) != 1 || n < 10 || c.Result().Generated > n {
+				t.Errorf("%d tokens: %+v, %+v", n, answer, c.Result())
+			}
+		}
+	}
+}
+
 func TestKeywordsThatAreNotEnforcedAreNamedInTheResultAndOnceInTheLog(t *testing.T) {
 	j := &journal{least: slog.LevelWarn}
 	m := openNano(t, gemma4.Loader{Logger: slog.New(j)})

@@ -290,18 +290,7 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 // drop drops as many of the oldest exchanges as it takes for three quarters of the context to hold the rest and the tokens generated so
 // far, or all but the last one, and returns the new prompt. If there is nothing to drop it returns the old one.
 func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) ([]int32, error) {
-	var exchanges []int // where they begin
-	kept := 0           // messages that stay before them
-	for i, m := range c.Messages {
-		switch {
-		case m.Role == "user":
-			exchanges = append(exchanges, i)
-		case len(exchanges) == 0 && (m.Role == "system" || m.Role == "developer"):
-			kept = i + 1
-		case len(exchanges) == 0:
-			exchanges = append(exchanges, i)
-		}
-	}
+	exchanges, kept := c.exchanges()
 	if len(exchanges) < 2 {
 		return prompt, nil
 	}
@@ -327,20 +316,36 @@ func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) (
 	return prompt, nil
 }
 
-// full says how an answer that finds no more room continues.
-func (c *Chat) full(ctx context.Context, generated int) ([]int32, error) {
-	limit := c.s.limit
-	switch c.Options.Full {
-	case FullError:
-		return nil, wrap(&ContextError{Need: limit + 1, Limit: limit})
-	case FullDrop:
-		prompt, err := c.drop(ctx, nil, generated, limit)
-		if len(prompt)+generated >= limit {
-			return nil, err
+// exchanges returns where in Messages the exchanges begin, and how many messages before them stay whatever is dropped.
+func (c *Chat) exchanges() (begin []int, kept int) {
+	for i, m := range c.Messages {
+		switch {
+		case m.Role == "user":
+			begin = append(begin, i)
+		case len(begin) == 0 && (m.Role == "system" || m.Role == "developer"):
+			kept = i + 1
+		case len(begin) == 0:
+			begin = append(begin, i)
 		}
-		return prompt, err
 	}
-	return nil, nil
+	return begin, kept
+}
+
+// full returns what an answer does that finds no more room, nil if it can only end.
+func (c *Chat) full(ctx context.Context) full {
+	if exchanges, _ := c.exchanges(); c.Options.Full == FullStop || c.Options.Full == FullDrop && len(exchanges) < 2 {
+		return nil
+	}
+	return func(generated int) (prompt []int32, next full, err error) {
+		limit := c.s.limit
+		if c.Options.Full == FullError {
+			return nil, nil, wrap(&ContextError{Need: limit + 1, Limit: limit})
+		}
+		if prompt, err = c.drop(ctx, nil, generated, limit); len(prompt)+generated >= limit {
+			prompt = nil
+		}
+		return prompt, c.full(ctx), err
+	}
 }
 
 // textOnly says which message holds more than text.
@@ -407,17 +412,16 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	o.Stop, o.Markup, o.Grammar = nil, true, nil // they are looked after here
 	parser := c.parser(ids)
 	begin, loosened, err := c.Options.obey(c.m, parser.Within())
+	if n := c.Options.MaxTokens; err == nil && n > 0 && c.Options.Calls.Choice == grammar.Required && begin.Left() > n {
+		err = fmt.Errorf("gemma4: MaxTokens %d is too few for a call: the shortest has %d tokens", n, begin.Left())
+	}
 	if err != nil {
 		c.s.setResult(Result{Reason: ReasonError})
 		return err
 	}
 	c.m.logLoosened(loosened)
 	rest := c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
-	var shorter full // FullStop: there is none
-	if c.Options.Full != FullStop {
-		shorter = func(generated int) ([]int32, error) { return c.full(ctx, generated) }
-	}
-	err = c.s.generate(ctx, rest, o, begin, shorter, func(tok Token) bool {
+	err = c.s.generate(ctx, rest, o, begin, c.full(ctx), func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)
 		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))
 	})

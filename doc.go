@@ -57,8 +57,8 @@
 //	}
 //
 // Calls have the form and the arguments that their tools declare, whatever the model is inclined to; ChatOptions.Calls says whether they
-// must come or may not. Text can be held to a schema that is no Go type, to a regular expression, or to a grammar in GBNF: package [grammar]
-// makes grammars of them.
+// must come or may not. Text can be held to a schema that is no Go type, to a regular expression, or to GBNF: package [grammar] makes
+// grammars of them.
 //
 //	g, err := grammar.Regexp(m.Vocabulary(), "yes|no")
 //	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Grammar: g}})

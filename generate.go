@@ -166,8 +166,8 @@ func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOption
 }
 
 // full is what a generation does when the context is full: it returns a shorter prompt to replace the text before the tokens generated so
-// far, or nil to end.
-type full func(generated int) (prompt []int32, err error)
+// far, or nil to end, and what to do the next time. A nil one means to end.
+type full func(generated int) (prompt []int32, next full, err error)
 
 // generate is Generate for a call that has claimed the session. If from is set, the text obeys it instead of o.Grammar's beginning.
 func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, from *grammar.State, f full, yield func(Token) bool) (
@@ -184,6 +184,9 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 	}()
 	if g.constraint, err = s.m.constrain(o.Grammar, from); err != nil {
 		return err
+	}
+	if o.Grammar != nil {
+		g.result.Loosened = o.Grammar.Loosened()
 	}
 	if err := s.inModel(func() error { return g.start(ctx, prompt) }); err != nil {
 		return err
@@ -305,8 +308,8 @@ func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 		return false, nil
 	}
 	s := g.s
-	prompt, err := g.full(len(s.ids) - g.first)
-	if err != nil || prompt == nil {
+	prompt, next, err := g.full(len(s.ids) - g.first)
+	if g.full = next; err != nil || prompt == nil {
 		return false, err
 	}
 	began := time.Now()

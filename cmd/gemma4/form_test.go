@@ -105,6 +105,31 @@ func TestToolsAreCalledAsTheirChoiceSays(t *testing.T) {
 	}
 }
 
+func TestALoopEndsUnlessItIsAllowed(t *testing.T) {
+	args := []string{"-temp", "0", "-regex", `(ab)*\x01`, "Hello"} // the last character is one that nano never writes
+	o := run.Call("", args...)
+	if o.Errors != "(ended by: repetition)\n" || !strings.HasSuffix(o.Out, "abab\x01\n") || len(o.Out) > 3000 {
+		t.Errorf("%+v", o)
+	}
+	o = run.Call("", append([]string{"-repeat-guard=false", "-n", "700"}, args...)...)
+	if o.Errors != "(ended by: length)\n" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestAThoughtIsAsLongAsItMayBe(t *testing.T) {
+	const question = "What is the capital of Peru?"
+	for flags, want := range map[string]string{
+		"-think":                 "[thought] I know this one.\nThe capital of Peru is Lima.\n",
+		"-think -think-tokens 2": "The capital of Peru is Lima.\n",
+	} {
+		out := run.Good(t, "", append(strings.Fields("-temp 0 -thoughts "+flags), question)...)
+		if !strings.HasSuffix(out, want) || strings.Contains(flags, "tokens") == strings.Contains(out, "one.") {
+			t.Errorf("%s: %q", flags, out)
+		}
+	}
+}
+
 func TestAChoiceOfToolsHoldsForARestoredSession(t *testing.T) {
 	f := files(t, map[string]string{"tools.json": "[" + multiply + "," + weather[1:]})
 	file := filepath.Join(t.TempDir(), "talk")

@@ -59,6 +59,7 @@ func defineRun(p *cli.Program) func() error {
 	var template string
 	p.StringVar(&t.options.System, "system", "", "`instruction` before the conversation")
 	p.BoolVar(&t.options.Thinking, "think", false, "let the model think before it answers")
+	t.ponder = p.Count("think-tokens", "maximum `tokens` per thought (default: those of the answer)")
 	p.ChoiceVar(&t.options.Full, "full", gemma4.FullStop,
 		"`policy` when the context is full: stop the answer, drop the oldest turns, or fail with an error", "stop", "drop", "error")
 	p.FileVar(&t.file, "session", "`file` that the conversation is saved to and resumed from")
@@ -70,6 +71,7 @@ func defineRun(p *cli.Program) func() error {
 	t.formFlags()
 	p.Group("output")
 	t.most = p.Count("n", "maximum `tokens` per answer (default: what the context holds)")
+	p.BoolVar(&t.guard, "repeat-guard", true, "end an answer that repeats itself and would never stop")
 	p.BoolVar(&t.thoughts, "thoughts", p.Terminal(), "show thoughts (default: only if the output is a terminal)")
 	p.BoolVar(&t.stats, "stats", false, "after each answer show the speed of prefill and decode, the seed, and why it ended")
 

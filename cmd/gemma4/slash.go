@@ -138,7 +138,7 @@ func (t *talk) system(_ context.Context, arg string) error { return t.change("sy
 // settings are the flags that may change within a conversation, as /set lists them.
 func settings() []string {
 	return []string{"temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty", "frequency-penalty", "presence-penalty", "seed",
-		"n", "think", "thoughts", "stats", "system", "full", "tool-choice"}
+		"n", "think", "think-tokens", "thoughts", "stats", "system", "full", "tool-choice"}
 }
 
 func (t *talk) set(_ context.Context, arg string) error {
@@ -149,7 +149,7 @@ func (t *talk) set(_ context.Context, arg string) error {
 			seed = fmt.Sprint(s.Seed)
 		}
 		values := []any{s.Temperature, s.TopK, s.TopP, s.MinP, s.Typical, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty, seed,
-			o.MaxTokens, o.Thinking, t.thoughts, t.stats, o.System, o.Full, choice(o.Calls)}
+			o.MaxTokens, o.Thinking, o.ThinkTokens, t.thoughts, t.stats, o.System, o.Full, choice(o.Calls)}
 		for i, name := range settings() {
 			t.note("%-18s %v", name, values[i])
 		}

@@ -26,6 +26,8 @@ type talk struct {
 	sampling *cli.SamplingFlags
 	options  gemma4.ChatOptions // as the user wants them
 	most     *int               // tokens of an answer
+	ponder   *int               // tokens of a thought
+	guard    bool               // against loops
 	file     string             // that keeps the conversation, may be empty
 	left     fs.FileInfo        // of the file as it was read or written last, nil if there was none
 	updated  bool               // it has been
@@ -110,7 +112,9 @@ func (t *talk) apply() {
 }
 
 func (t *talk) generation() gemma4.GenerateOptions {
-	return gemma4.GenerateOptions{Sampling: t.sampling.Overrides, MaxTokens: *t.most, Grammar: t.grammar}
+	return gemma4.GenerateOptions{
+		Sampling: t.sampling.Overrides, MaxTokens: *t.most, ThinkTokens: *t.ponder, RepeatGuard: t.guard, Grammar: t.grammar,
+	}
 }
 
 // restore takes the conversation of a file for this one, with the instruction, the tools and thinking of the file.
