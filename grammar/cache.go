@@ -53,8 +53,8 @@ func newCache() *cache {
 	return c
 }
 
-// flag is a key's part for an option.
-func flag(on bool) byte {
+// bit is a key's part for an option.
+func bit(on bool) byte {
 	if on {
 		return 1
 	}

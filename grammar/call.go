@@ -47,12 +47,12 @@ type CallOptions struct {
 // string, everything else is text. Properties that a schema does not name are left out where it names some and does not ask for others.
 // After its calls an answer ends as all do, or with <|tool_response>.
 func Calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
-	k := key{[]byte("calls"), {byte(o.Choice), flag(o.Single)}, binary.AppendUvarint(nil, uint64(len(o.Only)))}
+	k := key{[]byte("calls"), {byte(o.Choice), bit(o.Single)}, binary.AppendUvarint(nil, uint64(len(o.Only)))}
 	for _, name := range o.Only {
 		k = append(k, []byte(name))
 	}
 	for _, t := range tools {
-		k = append(k, []byte(t.Name), t.Parameters, []byte{flag(t.Strict)})
+		k = append(k, []byte(t.Name), t.Parameters, []byte{bit(t.Strict)})
 	}
 	g, err := v.cache.get(k, func() (*Grammar, error) { return calls(v, tools, o) })
 	if err != nil {

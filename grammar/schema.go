@@ -31,7 +31,7 @@ type SchemaOptions struct {
 // Keywords that cannot be enforced exactly are errors, as is a $ref to another document; they wrap [ErrUnsupported] and name the keyword
 // and its JSON pointer.
 func Schema(v *Vocabulary, schema []byte, o SchemaOptions) (*Grammar, error) {
-	options := []byte{byte(o.Layout), flag(o.Closed), flag(o.Loose)}
+	options := []byte{byte(o.Layout), bit(o.Closed), bit(o.Loose)}
 	g, err := v.cache.get(key{[]byte("schema"), options, schema}, func() (*Grammar, error) { return schemaGrammar(v, schema, o) })
 	if err != nil {
 		return nil, fmt.Errorf("grammar: schema: %w", err)

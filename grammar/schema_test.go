@@ -3,6 +3,7 @@ package grammar
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -224,6 +225,69 @@ func TestBoundsOfSchemasNameThePlace(t *testing.T) {
 		_, err := Schema(v, []byte(schema), SchemaOptions{})
 		if !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60s: %v, want %s", schema, err, want)
+		}
+	}
+}
+
+// TestEveryBranchOfSmallSchemasIsReached writes all texts of schemas that have a few, byte by byte, and lets tokens fall until each has come.
+func TestEveryBranchOfSmallSchemasIsReached(t *testing.T) {
+	v := small(t)
+	for _, c := range []struct {
+		schema string
+		want   []string
+	}{
+		{`{"enum":["a","ab",1,null,{"x":[true]}]}`, []string{`"a"`, `"ab"`, `1`, `null`, `{"x": [true]}`}},
+		{`{"type":"object","properties":{"a":{"enum":[1,2]},"b":{"type":"boolean"}},"required":["b"],"additionalProperties":false}`,
+			[]string{`{"b": true}`, `{"b": false}`, `{"a": 1, "b": true}`, `{"a": 1, "b": false}`, `{"a": 2, "b": true}`, `{"a": 2, "b": false}`}},
+		{`{"oneOf":[{"type":"integer","minimum":8,"maximum":11},{"type":"null"}]}`, []string{`8`, `9`, `10`, `11`, `null`}},
+		{`{"type":"array","items":{"enum":["x","y"]},"uniqueItems":true}`, []string{`[]`, `["x"]`, `["y"]`, `["x", "y"]`, `["y", "x"]`}},
+		{`{"type":"array","prefixItems":[{"type":"null"},{"const":0}],"items":false,"minItems":1}`, []string{`[null]`, `[null, 0]`}},
+		{`{"type":"object","properties":{"t":{"enum":["x","y"]},"v":{"const":1}},"required":["t"],"additionalProperties":false,
+			"if":{"properties":{"t":{"const":"x"}}},"then":{"required":["v"]},"else":{"properties":{"v":false}}}`,
+			[]string{`{"t": "x", "v": 1}`, `{"t": "y"}`}},
+		{`{"type":"string","pattern":"^(a|b[cd]?)$","not":{"const":"bc"}}`, []string{`"a"`, `"b"`, `"bd"`}},
+		{`{"type":"object","properties":{"a":{"const":0},"b":{"const":0},"c":{"const":0}},"additionalProperties":false,
+			"minProperties":1,"maxProperties":2,"dependentRequired":{"a":["b"]}}`,
+			[]string{`{"b": 0}`, `{"c": 0}`, `{"a": 0, "b": 0}`, `{"b": 0, "c": 0}`}},
+	} {
+		g := must(Schema(v, []byte(c.schema), SchemaOptions{}))(t)
+		slices.Sort(c.want)
+		var all []string
+		var write func(s State, text string)
+		write = func(s State, text string) {
+			if s.CanEnd() {
+				all = append(all, text)
+			}
+			for b := range 256 {
+				if next, ok := s.AcceptText(string([]byte{byte(b)})); ok && len(text) < 100 {
+					write(next, text+string([]byte{byte(b)}))
+				}
+			}
+		}
+		write(g.Start(), "")
+		if slices.Sort(all); !slices.Equal(all, c.want) {
+			t.Errorf("%s: %q, want %q", c.schema, all, c.want)
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		missing := map[string]bool{}
+		for _, text := range c.want {
+			missing[text] = true
+		}
+		for range 2000 {
+			text := ""
+			for s := g.Start(); ; {
+				ids := slices.Collect(s.Mask().All)
+				id := ids[r.IntN(len(ids))]
+				if slices.Contains(v.ends, id) {
+					break
+				}
+				text += v.texts[id]
+				s, _ = s.Accept(id)
+			}
+			delete(missing, text)
+		}
+		if len(missing) > 0 {
+			t.Errorf("%s: tokens never wrote %v", c.schema, missing)
 		}
 	}
 }

@@ -204,7 +204,7 @@ func (w *speller) anyRule(depth int) int32 {
 
 // JSON returns the grammar of any value of JSON in a layout; with objects, of any object.
 func JSON(v *Vocabulary, layout Layout, objects bool) (*Grammar, error) {
-	g, err := v.cache.get(key{[]byte("JSON"), {byte(layout), flag(objects)}}, func() (*Grammar, error) {
+	g, err := v.cache.get(key{[]byte("JSON"), {byte(layout), bit(objects)}}, func() (*Grammar, error) {
 		w := newSpeller(layout.style())
 		root := w.any(0)
 		if objects {

