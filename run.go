@@ -92,15 +92,16 @@ func (c *Chat) call(ctx context.Context, call chat.Call) chat.Message {
 	if i := c.tool(call.Name); i >= 0 {
 		response, err = c.Options.Tools[i].Func(ctx, call.Arguments)
 	}
-	if err == nil && !json.Valid(response) {
-		err = errors.New("the response is no JSON")
+	m := chat.Message{Role: "tool", ToolCallID: call.ID, Name: call.Name}
+	if err == nil {
+		if json.Unmarshal(response, &m.Content) != nil || string(response) == "null" { // text is content
+			m.Content, m.Response = "", response
+		}
+		err = chat.Conversation{Messages: []chat.Message{m}}.Validate()
 	}
 	if err != nil {
-		response, _ = json.Marshal(map[string]string{"error": err.Error()})
-	}
-	m := chat.Message{Role: "tool", ToolCallID: call.ID, Name: call.Name}
-	if json.Unmarshal(response, &m.Content) != nil || string(response) == "null" { // text is content
-		m.Content, m.Response = "", response
+		m.Content = ""
+		m.Response, _ = json.Marshal(map[string]string{"error": err.Error()})
 	}
 	return m
 }

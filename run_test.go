@@ -89,6 +89,10 @@ func TestFunctionsRespond(t *testing.T) {
 		`{"error":"no such \u003cnumber\u003e"}`: respond(t, func(context.Context, factors) (int, error) {
 			return 0, errors.New("no such <number>")
 		}),
+		`{"error":"chat: message 0: response: JSON nested deeper than 64"}`: respond(t,
+			func(context.Context, factors) (json.RawMessage, error) {
+				return json.RawMessage(strings.Repeat("[", 70) + strings.Repeat("]", 70)), nil
+			}),
 		`{"error":"json: unsupported type: func()"}`: respond(t, func(context.Context, factors) (func(), error) { return nil, nil }),
 	} {
 		if got.Role != "tool" || got.Name != "multiply" || got.ToolCallID == "" || got.Content+string(got.Response) != name {
@@ -169,6 +173,19 @@ func TestRunEnds(t *testing.T) {
 			t.Errorf("the chat is not free again: %v", err)
 		}
 	})
+}
+
+func TestACallOfWhatIsNoToolIsToldSo(t *testing.T) {
+	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{Calls: required, Rounds: 1,
+		Tools: []chat.Tool{multiplying(t, func(int, int) { t.Error("called") })}})
+	for tok := range c.Run(ctx, "What is 2 times 3?") {
+		if tok.Kind == chat.ToolCall {
+			c.Options.Tools[0].Name = "divide"
+		}
+	}
+	if r := string(c.Messages[2].Response); r != `{"error":"no tool has that name"}` {
+		t.Errorf("the response is %s", r)
+	}
 }
 
 func TestTheChatIsBusyWhileFunctionsRun(t *testing.T) {

@@ -535,8 +535,8 @@ func (c *Chat) describe(now, before savedChat) (*gguf.Metadata, error) {
 }
 
 // RestoreChat returns the conversation that was saved in a file, as [Model.Restore] does. System, Tools and Thinking are those of the file
-// where o is silent, or those of o if o.Override says so; they may be changed in Options as always. Functions of tools are in no file: Tools
-// with them come from o. A saved session without a conversation is an error.
+// where o is silent, or those of o if o.Override says so; they may be changed in Options as always. Functions of tools are in no file:
+// Tools with them come from o. A saved session without a conversation is an error.
 func (m *Model) RestoreChat(path string, o ChatOptions) (*Chat, error) {
 	return m.restoreChat(path, nil, o)
 }

@@ -17,7 +17,8 @@ import (
 //
 // Properties stand in the order of the fields, in which a model writes them: a field for its reasoning comes first. The schema allows what
 // json.Marshal writes, but slices and maps are never null, and nor is what they hold: a pointer is null, or with omitempty or omitzero left
-// out, as other fields with these are. Integers and floats stay within their types. Types that hold themselves are in $defs.
+// out, as other fields with these are. Integers and floats stay within their types, also as keys of maps and in strings (json:",string").
+// Types that hold themselves are in $defs.
 //
 // A type can say more: a method Enum() []T names the only values of a type T, and JSONSchema() []byte the schema of what its UnmarshalJSON
 // reads, without references. A type with UnmarshalText is any string, and one that it refuses is an error later. Tags of fields, too: enum
@@ -46,18 +47,13 @@ func SchemaOf[T any]() (json.RawMessage, error) {
 // [Chat.Run].
 //
 // The schema is no part of the prompt. Models do better when they know what is wanted, so a prompt should say it in words, or with the
-// schema itself.
+// schema itself. For this answer the schema takes the place of the Grammar in c.Options.
 //
 // If the answer is cut off or anything else fails, the error is a [*PartialError] as soon as the model has written something, and the value
 // is what of it is certain.
 func Generate[T any](ctx context.Context, c *Chat, prompt string) (T, error) {
-	var last T
-	for v, err := range GenerateSeq[T](ctx, c, prompt) {
-		if last = v; err != nil {
-			return last, err
-		}
-	}
-	return last, nil
+	text, err := c.ask(ctx, prompt, SchemaOf[T], func(string) bool { return true })
+	return read[T](c, text, err)
 }
 
 // GenerateSeq is [Generate] that yields the value while it fills. Strings and lists grow; numbers, and what is one of a few values or read
@@ -66,8 +62,6 @@ func Generate[T any](ctx context.Context, c *Chat, prompt string) (T, error) {
 func GenerateSeq[T any](ctx context.Context, c *Chat, prompt string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var last T
-		var text strings.Builder
-		partial := jsontype.NewPartial(reflect.TypeFor[T]())
 		told, left := false, false
 		tell := func(v T) bool {
 			if told && reflect.DeepEqual(v, last) {
@@ -77,29 +71,20 @@ func GenerateSeq[T any](ctx context.Context, c *Chat, prompt string) iter.Seq2[T
 			left = !yield(v, nil)
 			return !left
 		}
-		err := c.ask(ctx, prompt, SchemaOf[T], func(t Token) bool {
-			if t.Kind != chat.Text || t.Text == "" {
-				return true
-			}
-			text.WriteString(t.Text)
-			data := partial.Of(text.String())
+		partial := jsontype.NewPartial(reflect.TypeFor[T]())
+		text, err := c.ask(ctx, prompt, SchemaOf[T], func(text string) bool {
 			var v T
+			data := partial.Of(text)
 			return data == nil || json.Unmarshal(data, &v) != nil || tell(v)
 		})
 		if left {
 			return
 		}
-		var whole T
-		if err == nil {
-			if err = c.decode(text.String(), &whole); err == nil {
-				tell(whole)
-				return
-			}
+		if v, err := read[T](c, text, err); err != nil {
+			yield(v, err)
+		} else {
+			tell(v)
 		}
-		if text.Len() > 0 {
-			err = &PartialError{text.String(), err}
-		}
-		yield(last, err)
 	}
 }
 
@@ -114,22 +99,45 @@ func (e *PartialError) Error() string { return fmt.Sprintf("%v (after %.60q)", e
 // Unwrap returns what went wrong.
 func (e *PartialError) Unwrap() error { return e.Err }
 
-// ask is Run with answers that obey a schema.
-func (c *Chat) ask(ctx context.Context, prompt string, schema func() (json.RawMessage, error), yield func(Token) bool) error {
-	text, err := schema()
+// ask is Run with an answer that obeys a schema. It tells the answer's text so far whenever there is more, and returns all of it.
+func (c *Chat) ask(ctx context.Context, prompt string, schema func() (json.RawMessage, error), tell func(string) bool) (string, error) {
+	s, err := schema()
 	if err != nil {
-		return err
+		return "", err
 	}
-	g, err := grammar.Schema(c.m.Vocabulary(), text, grammar.SchemaOptions{})
+	g, err := grammar.Schema(c.m.Vocabulary(), s, grammar.SchemaOptions{})
 	if err != nil {
-		return fmt.Errorf("gemma4: %w", err)
+		return "", fmt.Errorf("gemma4: %w", err)
 	}
-	return c.s.claimed(func() error {
+	var text strings.Builder
+	err = c.s.claimed(func() error {
 		before := c.Options.Grammar
 		c.Options.Grammar = g
 		defer func() { c.Options.Grammar = before }()
-		return c.run(ctx, prompt, yield)
+		return c.run(ctx, prompt, func(t Token) bool {
+			if t.Kind != chat.Text || t.Text == "" {
+				return true
+			}
+			text.WriteString(t.Text)
+			return tell(text.String())
+		})
 	})
+	return text.String(), err
+}
+
+// read reads an answer that has ended, or that an error has.
+func read[T any](c *Chat, text string, err error) (v T, _ error) {
+	if err == nil {
+		if err = c.decode(text, &v); err == nil {
+			return v, nil
+		}
+	}
+	if text == "" {
+		return v, err
+	}
+	var part T // of a type that refuses the rest, what it has taken
+	_ = json.Unmarshal(jsontype.NewPartial(reflect.TypeFor[T]()).Of(text), &part)
+	return part, &PartialError{text, err}
 }
 
 // decode decodes the text of an answer that has ended.
