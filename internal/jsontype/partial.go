@@ -13,11 +13,20 @@ import (
 // A Partial tells what the beginnings of a type's JSON make certain.
 type Partial struct {
 	typ    reflect.Type
-	fields map[reflect.Type][]field
+	shapes map[reflect.Type]pointedShape
+	fields map[reflect.Type]map[string]field
+}
+
+// A pointedShape is what a type, or what it points to, is read from.
+type pointedShape struct {
+	shape
+	to reflect.Type
 }
 
 // NewPartial returns what tells that of a type.
-func NewPartial(t reflect.Type) *Partial { return &Partial{t, map[reflect.Type][]field{}} }
+func NewPartial(t reflect.Type) *Partial {
+	return &Partial{t, map[reflect.Type]pointedShape{}, map[reflect.Type]map[string]field{}}
+}
 
 // Of returns JSON for as much of a value as a text, the beginning of its JSON, makes certain, or nil if that is nothing.
 //
@@ -40,12 +49,7 @@ type copier struct {
 // value copies a value of a type, nil for any, and reports whether it is whole; if it is not, as much of it as is certain. Atomic says
 // that this is nothing, or in a list, nothing of an element.
 func (p *copier) value(t reflect.Type, atomic bool) bool {
-	shape := free
-	if t != nil {
-		var pointed bool
-		t, pointed = pointee(t)
-		shape = shapeOf(t, pointed)
-	}
+	t, shape := p.shapeOf(t)
 	elements := false
 	switch shape {
 	case free:
@@ -141,7 +145,7 @@ func (p *copier) member(t reflect.Type, shape shape) (whole bool) {
 		case mapped:
 			inner = t.Elem()
 		case object:
-			if f := p.field(t, p.out[from:value-1]); f != nil {
+			if f, ok := p.field(t, p.out[from:value-1]); ok {
 				_, few := f.tag.Lookup("enum")
 				inner, atomic = f.typ, few || f.quoted
 			}
@@ -154,23 +158,40 @@ func (p *copier) member(t reflect.Type, shape shape) (whole bool) {
 	return false
 }
 
-// field returns the field of a struct that a key is of, or nil.
-func (p *Partial) field(t reflect.Type, key []byte) *field {
-	list, ok := p.fields[t]
+// shapeOf returns what a type, nil for any, is read from, and the type without pointers.
+func (p *Partial) shapeOf(t reflect.Type) (reflect.Type, shape) {
+	if t == nil {
+		return nil, free
+	}
+	s, ok := p.shapes[t]
 	if !ok {
-		list = fields(t)
-		p.fields[t] = list
+		to, pointed := pointee(t)
+		s = pointedShape{shapeOf(to, pointed), to}
+		p.shapes[t] = s
+	}
+	return s.to, s.shape
+}
+
+// field returns the field of a struct that a key is of.
+func (p *Partial) field(t reflect.Type, key []byte) (field, bool) {
+	all, ok := p.fields[t]
+	if !ok {
+		all = map[string]field{}
+		for _, f := range fields(t) {
+			all[f.name] = f
+		}
+		p.fields[t] = all
+	}
+	if bytes.IndexByte(key, '\\') < 0 {
+		f, ok := all[string(key[1:len(key)-1])]
+		return f, ok
 	}
 	var name string
 	if json.Unmarshal(key, &name) != nil {
-		return nil
+		return field{}, false
 	}
-	for i := range list {
-		if list[i].name == name {
-			return &list[i]
-		}
-	}
-	return nil
+	f, ok := all[name]
+	return f, ok
 }
 
 // string copies a string.
