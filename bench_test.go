@@ -1,6 +1,7 @@
 package gemma4_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -242,5 +243,42 @@ func BenchmarkElements(b *testing.B) {
 				kerneltest.Measure(b, n*c.bytes, "GB/s", func() { c.call(k) })
 			})
 		}
+	}
+}
+
+// BenchmarkQueue answers short prompts, 30 tokens with 30, one after the other and as a queue does it, at any number of slots.
+func BenchmarkQueue(b *testing.B) {
+	m := synthetic(b, "e2b-narrow:q4_0")
+	var sampling sampler.Overrides
+	sampling.Suppress = m.Tokenizer().Ends()
+	request := func(i int) (r gemma4.Request) {
+		ids := words(30, uint64(i))
+		for i := range ids {
+			ids[i] %= int32(m.Tokenizer().Size())
+		}
+		r.Prompt = []gemma4.Input{{Tokens: ids}}
+		r.MaxTokens, r.Sampling = 30, sampling
+		return r
+	}
+	run := func(b *testing.B, slots int) {
+		q, err := m.NewQueue(gemma4.QueueOptions{Slots: slots, Waiting: 1 << 20})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer q.Close()
+		var all sync.WaitGroup
+		for i := range b.N {
+			pieces := submit(b, q, request(i))
+			all.Go(func() {
+				if _, err := gemma4.CollectChoices(pieces); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		b.ReportMetric(float64(q.Stats().Generated)/b.Elapsed().Seconds(), "tokens/s")
+	}
+	for _, slots := range []int{1, 2, 4, 8, 16} {
+		b.Run(fmt.Sprint(slots), func(b *testing.B) { run(b, slots) })
 	}
 }

@@ -420,7 +420,10 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 		return err
 	}
 	c.m.logLoosened(loosened)
-	rest := c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
+	var rest []Input
+	if !c.s.hasRead(ids) {
+		rest = c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
+	}
 	err = c.s.generate(ctx, rest, o, begin, c.full(ctx), func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)
 		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))

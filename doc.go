@@ -89,6 +89,17 @@
 // Sessions of one model share its weights and workers. Each serves one call at a time and refuses others with [ErrBusy]; any number of
 // sessions may run at once.
 //
+// # Many at once
+//
+// Sessions at work at the same time share passes through the model, each with the bytes that it gets alone; [Model.Stats] tells how it
+// goes. For more requests than there is memory for, a [Queue] admits as many as fit and lets the others wait in line, bounded and fairly:
+//
+//	q, err := m.NewQueue(gemma4.QueueOptions{Slots: 8, Memory: 4 << 30})
+//	pieces, err := q.Submit(ctx, gemma4.Request{Messages: messages, N: 2}) // on any goroutine
+//	for p, err := range pieces {
+//		…
+//	}
+//
 // # Stopping
 //
 // A loop over tokens may be left at any time, and the context stops it within a layer of the model, even in the middle of a long prompt.

@@ -118,6 +118,7 @@ type Result struct {
 	// Loosened names what the grammars did not enforce because it cannot be, as keyword and JSON pointer.
 	Loosened []string
 
+	QueueTime    time.Duration // in the line of a [Queue]
 	PromptTime   time.Duration // reading the prompt, up to the first token
 	GenerateTime time.Duration // from the first token to the end, not counting time spent by the caller
 }

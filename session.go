@@ -675,6 +675,11 @@ func (s *Session) ReuseInput(in ...Input) (rest []Input, err error) {
 	return s.reuse(in, false), nil
 }
 
+// hasRead reports whether the text is what was read of tokens, and known what follows.
+func (s *Session) hasRead(ids []int32) bool {
+	return len(s.logits) > 0 && s.seq.Pure() == len(ids) && slices.Equal(s.ids, s.m.graph.Identities(nil, Input{Tokens: ids}))
+}
+
 // reuse is ReuseInput; if read is set it keeps only what was read, not written, so that a new session would continue with the same bytes.
 func (s *Session) reuse(in []Input, read bool) (rest []Input) {
 	text := s.m.prompt(nil, in)

@@ -7,6 +7,7 @@
 //	tools      a function that the model calls
 //	fill       a struct that the model fills
 //	schema     JSON that a schema in a file allows
+//	batch      many questions, answered at once
 //	classify   one of several answers, by their probabilities
 //	embed      how near texts are to one another
 //	summarise  a text that is longer than the context

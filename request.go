@@ -1,0 +1,432 @@
+package gemma4
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/internal/cause"
+)
+
+// Request is what a [Queue] answers: a conversation, or a text to continue.
+type Request struct {
+	// ChatOptions hold for this request. Of SessionOptions, a History of 0 means none here. For a Prompt, only SessionOptions and
+	// GenerateOptions count.
+	ChatOptions
+	// Messages is the conversation that the model answers, as [Chat.Send] does.
+	Messages []chat.Message
+	// Prompt is a text that the model continues, as [Session.Generate] does, if there are no Messages.
+	Prompt []Input
+	// N is how many answers are wanted, each of which takes a slot; 0: 1. The prompt is read once. With a Seed, answer i draws with
+	// [ChoiceSeed] of that and i; Result.Seed tells.
+	N int
+}
+
+// ChoiceSeed returns the seed that answer i of a [Request] draws with: for the first the seed itself, for others 53 bits of the i-th output
+// of SplitMix64 from there, so that each can be repeated by itself.
+func ChoiceSeed(seed uint64, i int) uint64 {
+	if i == 0 {
+		return seed
+	}
+	z := seed + uint64(i)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return (z ^ z>>31) >> 11
+}
+
+// Piece is a step of one of the answers to a [Request].
+type Piece struct {
+	Choice int // which answer, from 0
+	Token
+	Result *Result // of the answer, in its last piece, which has no token; else nil
+}
+
+// Choice is one of the answers to a [Request].
+type Choice struct {
+	Message chat.Message // as [Collect] returns it
+	Result  Result       // Reason is ReasonNone if the answer has not ended
+}
+
+// CollectChoices reads the pieces of a [Queue]'s answers to their end. It is to them what [Collect] is to tokens.
+func CollectChoices(pieces iter.Seq2[Piece, error]) (choices []Choice, err error) {
+	var events [][]chat.Event
+	var malformed error
+	for p, failed := range pieces {
+		if err = failed; failed != nil {
+			break
+		}
+		for len(events) <= p.Choice {
+			events, choices = append(events, nil), append(choices, Choice{})
+		}
+		if p.Result != nil {
+			choices[p.Choice].Result = *p.Result
+		}
+		events[p.Choice] = append(events[p.Choice], p.Event)
+		if p.Err != nil {
+			malformed = errors.Join(malformed, wrap(p.Err))
+		}
+	}
+	for i := range choices {
+		choices[i].Message = chat.Answer(events[i])
+	}
+	return choices, cmp.Or(err, malformed)
+}
+
+// ticket is a request in a queue.
+type ticket struct {
+	Request
+	q       *Queue
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	stop    func()  // gives back what ctx holds
+	text    []Input // Prompt, or that of Messages
+	authors []*author
+	bytes   int64 // of keys and values that each answer may come to have
+	since   time.Time
+	started atomic.Bool // the first token has come
+	taken   atomic.Bool // somebody reads the pieces
+	pieces  chan Piece
+
+	// Of the queue.
+	in       bool // it was admitted
+	admitted chan struct{}
+	waited   time.Duration
+
+	mu       sync.Mutex
+	err      error  // what has ended the request
+	panicked string // what a callback has panicked with
+}
+
+// ticket checks a request and computes what it takes.
+func (q *Queue) ticket(ctx context.Context, r Request) (*ticket, error) {
+	m, limit := q.m, q.options.Context
+	if r.N = cmp.Or(r.N, 1); r.N < 0 || r.N > q.options.Slots {
+		return nil, fmt.Errorf("gemma4: a request for %d answers, the queue has %d slots", r.N, q.options.Slots)
+	}
+	if r.Context < 0 || r.Context > limit {
+		return nil, fmt.Errorf("gemma4: a request with a context of %d positions, the queue allows %d", r.Context, limit)
+	}
+	if r.Prefixes == nil {
+		r.Prefixes = q.options.Prefixes
+	}
+	t := &ticket{Request: r, q: q, since: time.Now(), pieces: make(chan Piece, q.options.Buffer), admitted: make(chan struct{})}
+	length, err := t.check(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limit = cmp.Or(r.Context, limit)
+	if length > limit && (r.Messages == nil || r.Full != FullDrop) {
+		return nil, wrap(&ContextError{Need: length, Limit: limit})
+	}
+	if t.Context = limit; r.MaxTokens > 0 {
+		t.Context = min(limit, length+r.MaxTokens)
+	}
+	if t.History == 0 { // nobody takes the text back
+		t.History = -1
+	}
+	f, err := t.Cache.format()
+	if err != nil {
+		return nil, err
+	}
+	t.bytes = m.graph.CacheBytes(t.Context, f, t.Batch) + max(0, t.History)
+	for _, most := range []int64{t.Memory, q.options.Memory / int64(t.N)} {
+		o := SessionOptions{Context: t.Context, Batch: t.Batch, History: max(0, t.History), Memory: most}
+		if err := m.fit(&o, f); err != nil {
+			return nil, err
+		}
+	}
+	done := func() {}
+	if d := q.options.MaxTime; d > 0 {
+		ctx, done = context.WithTimeoutCause(ctx, d, ErrOverdue)
+	}
+	t.ctx, t.cancel = context.WithCancelCause(ctx)
+	t.stop = func() { t.cancel(nil); done() }
+	return t, nil
+}
+
+// check reports what makes no sense in a request, and otherwise the length of its prompt.
+func (t *ticket) check(ctx context.Context) (length int, err error) {
+	m := t.q.m
+	switch {
+	case cause.Of(ctx) != nil:
+		return 0, cause.Of(ctx)
+	case (len(t.Messages) == 0) == (len(t.Prompt) == 0):
+		return 0, errors.New("gemma4: a request has Messages or a Prompt, one of them")
+	case len(t.Prompt) > 0:
+		if err := m.sampling.With(t.Sampling).Validate(m.graph.Vocabulary); err != nil {
+			return 0, fmt.Errorf("gemma4: %w", err)
+		}
+		t.text = t.Prompt
+		return m.graph.Positions(t.Prompt...), t.GenerateOptions.check()
+	}
+	if err := t.ChatOptions.check(m); err != nil {
+		return 0, err
+	}
+	if err := textOnly(t.Messages); err != nil {
+		return 0, err
+	}
+	ids, err := (&Chat{Options: t.ChatOptions, Messages: t.Messages, m: m}).Prompt(ctx)
+	if err != nil {
+		return 0, err
+	}
+	t.text = []Input{{Tokens: ids}}
+	return len(ids), nil
+}
+
+// run answers the request once it is admitted.
+func (t *ticket) run() {
+	defer close(t.pieces)
+	defer t.q.leave(t)
+	defer t.stop()
+	if err := t.wait(); err != nil {
+		t.fail(err)
+		return
+	}
+	if !t.guard(t.begin) {
+		for _, a := range t.authors {
+			t.q.end(a.s)
+		}
+		t.q.free(t, t.N)
+		return
+	}
+	var all sync.WaitGroup
+	for i, a := range t.authors {
+		all.Go(func() {
+			t.guard(func() error { return t.write(i, a) })
+			t.q.end(a.s)
+			t.q.free(t, 1)
+		})
+	}
+	all.Wait()
+}
+
+// wait returns when the request is admitted, or why it will not be.
+func (t *ticket) wait() error {
+	var late <-chan time.Time
+	if d := t.q.options.MaxWait; d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-t.admitted:
+	case <-t.ctx.Done():
+		if t.q.withdraw(t, &t.q.stats.Left) {
+			return cause.Of(t.ctx)
+		}
+	case <-late:
+		if t.q.withdraw(t, &t.q.stats.Waited) {
+			return ErrWaited
+		}
+	}
+	return nil
+}
+
+// guard calls f. If that fails or panics, it ends the request and reports false.
+func (t *ticket) guard(f func() error) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.mu.Lock()
+			t.panicked = fmt.Sprintf("%v, in a callback of a request\n\n%s", v, debug.Stack())
+			t.mu.Unlock()
+			t.fail(errors.New("gemma4: a callback of the request has panicked"))
+		}
+	}()
+	if err := f(); err != nil {
+		t.fail(err)
+		return false
+	}
+	return true
+}
+
+// fail ends the request with an error, unless it has one.
+func (t *ticket) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		t.err = err
+		t.cancel(err)
+	}
+}
+
+// author writes an answer.
+type author struct {
+	s       *Session
+	chat    *Chat   // nil: it continues a text
+	text    []Input // of the request, as far as it has not been read
+	options GenerateOptions
+	read    int           // positions that were read before there were several authors
+	took    time.Duration // that
+}
+
+// begin makes an author of each answer. If they are several, the others continue what the first has read.
+func (t *ticket) begin() (err error) {
+	first := &author{text: t.text, options: t.GenerateOptions}
+	if t.Messages == nil {
+		first.s, err = t.q.m.NewSession(t.SessionOptions)
+	} else if first.chat, err = t.q.m.NewChat(t.ChatOptions); err == nil {
+		first.chat.Messages, first.s = slices.Clone(t.Messages), first.chat.s
+	}
+	if err != nil {
+		return err
+	}
+	t.add(first)
+	if t.N == 1 {
+		return nil
+	}
+	if length := t.q.m.graph.Positions(t.text...); length <= t.Context { // otherwise messages have to be dropped first
+		if err := first.prefill(t.ctx); err != nil {
+			return err
+		}
+	}
+	for i := 1; i < t.N; i++ {
+		a := &author{text: first.text, options: t.GenerateOptions}
+		if first.chat == nil {
+			a.s, err = first.s.Fork()
+		} else if a.chat, err = first.chat.Fork(); err == nil {
+			a.s = a.chat.s
+		}
+		if err != nil {
+			return err
+		}
+		t.add(a)
+		if seed := t.Sampling.Seed; seed != nil {
+			a.options.Sampling.Seed = new(ChoiceSeed(*seed, i))
+			if a.chat != nil {
+				a.chat.Options.Sampling.Seed = a.options.Sampling.Seed
+			}
+		}
+	}
+	return nil
+}
+
+func (t *ticket) add(a *author) {
+	t.authors = append(t.authors, a)
+	t.q.begin(a.s)
+}
+
+// prefill reads the text before it is answered.
+func (a *author) prefill(ctx context.Context) error {
+	if err := a.s.begin(); err != nil {
+		return err
+	}
+	defer a.s.end()
+	began := time.Now()
+	reused, err := a.s.read(ctx, a.text)
+	a.text, a.read, a.took = nil, a.s.Len()-reused, time.Since(began)
+	return err
+}
+
+// tokens returns the answer.
+func (a *author) tokens(ctx context.Context) iter.Seq2[Token, error] {
+	if a.chat != nil {
+		return a.chat.Send(ctx)
+	}
+	return a.s.Generate(ctx, a.text, a.options)
+}
+
+// result returns how an author's answer went.
+func (t *ticket) result(a *author) Result {
+	r := a.s.Result()
+	r.QueueTime = t.waited
+	r.Reused -= a.read
+	r.Prompt += a.read
+	r.PromptTime += a.took
+	return r
+}
+
+// write writes an answer and hands it to the reader.
+func (t *ticket) write(i int, a *author) (err error) {
+	defer func() { t.count(i == 0, t.result(a)) }()
+	for tok, failed := range a.tokens(t.ctx) {
+		if failed != nil {
+			return failed
+		}
+		if !t.put(Piece{Choice: i, Token: tok}) {
+			return cause.Of(t.ctx)
+		}
+	}
+	r := t.result(a)
+	if !t.put(Piece{Choice: i, Token: Token{ID: held}, Result: &r}) {
+		return cause.Of(t.ctx)
+	}
+	return nil
+}
+
+// put hands a piece to the reader, and reports false if the request has ended or the reader has stalled.
+func (t *ticket) put(p Piece) bool {
+	if p.Result == nil && t.started.CompareAndSwap(false, true) {
+		t.q.count(func(s *QueueStats) {
+			s.Firsts++
+			s.FirstTime += time.Since(t.since)
+		})
+	}
+	select {
+	case t.pieces <- p:
+		return true
+	default:
+	}
+	stall := time.NewTimer(t.q.options.Stall)
+	defer stall.Stop()
+	select {
+	case t.pieces <- p:
+		return true
+	case <-t.ctx.Done():
+	case <-stall.C:
+		t.cancel(ErrStalled)
+	}
+	return false
+}
+
+// errLeft is why the context of a request ends whose reader has left the loop.
+var errLeft = errors.New("gemma4: the loop was left")
+
+// count counts an answer that has ended.
+func (t *ticket) count(first bool, r Result) {
+	if t.ctx.Err() != nil && (r.Reason == ReasonBreak || r.Reason == ReasonCancel) { // which it is depends on where it was
+		r.Reason = ReasonCancel
+		if context.Cause(t.ctx) == errLeft {
+			r.Reason = ReasonBreak
+		}
+	}
+	t.q.count(func(s *QueueStats) {
+		s.Answers[r.Reason]++
+		s.Generated += int64(r.Generated)
+		if first {
+			s.Prompt += int64(r.Prompt)
+			s.Reused += int64(r.Reused)
+		}
+	})
+}
+
+// read yields the pieces.
+func (t *ticket) read(yield func(Piece, error) bool) {
+	if t.taken.Swap(true) {
+		yield(Piece{Token: Token{ID: held}}, errors.New("gemma4: the answers were read already"))
+		return
+	}
+	defer func() { // also when the loop's body panics
+		t.cancel(errLeft)
+		for range t.pieces {
+		}
+	}()
+	for p := range t.pieces {
+		if !yield(p, nil) {
+			return
+		}
+	}
+	if t.panicked != "" {
+		panic(t.panicked)
+	}
+	if t.err != nil {
+		yield(Piece{Token: Token{ID: held}}, t.err)
+	}
+}
