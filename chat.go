@@ -119,6 +119,9 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	if _, err := o.template(m); err != nil {
 		return nil, err
 	}
+	if _, _, err := o.obey(m, chat.Text); err != nil {
+		return nil, err
+	}
 	s, err := m.NewSession(o.SessionOptions)
 	if err != nil {
 		return nil, err
@@ -149,8 +152,7 @@ func (o ChatOptions) check(m *Model) error {
 	if err := m.sampling.With(o.Sampling).Validate(m.graph.Vocabulary); err != nil {
 		return fmt.Errorf("gemma4: %w", err)
 	}
-	_, _, err := o.obey(m, chat.Text)
-	return err
+	return nil
 }
 
 // conversation returns what a template renders for messages.
@@ -174,6 +176,7 @@ func (c *Chat) check() error {
 		{"History", was.History != now.History},
 		{"Memory", was.Memory != now.Memory},
 		{"Prefixes", was.Prefixes != now.Prefixes},
+		{"Group", was.Group != now.Group},
 	} {
 		if f.changed {
 			return fmt.Errorf("gemma4: %s of the chat's Options was changed: its session keeps what it was made with, "+

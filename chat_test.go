@@ -454,6 +454,8 @@ func TestOptionsThatWouldHaveNoEffectAreRefused(t *testing.T) {
 			}
 		case reflect.Func:
 			field.Set(reflect.ValueOf(func(int, int) { calls++ }))
+		case reflect.String:
+			field.SetString("other")
 		}
 		_, err := c.Answer(ctx, "What is the capital of Peru?")
 		switch {
@@ -477,7 +479,7 @@ func TestOptionsThatWouldHaveNoEffectAreRefused(t *testing.T) {
 		{func(o *gemma4.ChatOptions) { o.Full = 7 }, "gemma4: unknown policy 7"},
 		{func(o *gemma4.ChatOptions) { o.Stop = []string{"a", ""} }, "gemma4: Stop[1] is empty"},
 		{func(o *gemma4.ChatOptions) { o.MaxTokens = -1 }, "gemma4: MaxTokens -1"},
-		{func(o *gemma4.ChatOptions) { o.LogProbs = -1 }, "gemma4: MaxTokens 1 and LogProbs -1"},
+		{func(o *gemma4.ChatOptions) { o.LogProbs = -1 }, "gemma4: MaxTokens 1, LogProbs -1"},
 		{func(o *gemma4.ChatOptions) { o.Sampling.TopP = new(5.0) }, "gemma4: sampler: top-p is 5, want 0 to 1"},
 		{func(o *gemma4.ChatOptions) { o.Sampling.Suppress = []int32{-1} }, "gemma4: sampler: suppressed id -1"},
 		{func(o *gemma4.ChatOptions) { o.Tools = make([]chat.Tool, 1) }, "gemma4: chat: tool 0: no name"},
