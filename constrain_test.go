@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gogemma/gemma4"
@@ -494,5 +496,85 @@ func TestALoopEndsAnAnswer(t *testing.T) {
 	generate(t, s, prompt(m, question), o)
 	if r := s.Result(); r.Reason != gemma4.ReasonLength {
 		t.Errorf("without the guard: %+v", r)
+	}
+}
+
+// TestConstrainedTextsSharePasses: at the same time, some with grammars that they share and some without, each is what it is alone, also
+// where others are left in the middle.
+func TestConstrainedTextsSharePasses(t *testing.T) {
+	m := openNano(t, gemma4.Loader{Threads: 2})
+	object := schema(t, m, person)
+	grammars := []*grammar.Grammar{nil, object, expression(t, m, `([A-Z][a-z]{2,8} ){3,9}`), object, expression(t, m, `(?s).{40,80}`)}
+	options := func(i int) gemma4.GenerateOptions {
+		return gemma4.GenerateOptions{
+			Grammar: grammars[i%len(grammars)], Sampling: draws(float64(i%3)/2, uint64(i)), MaxTokens: 60, LogProbs: i % 7 / 6,
+		}
+	}
+	const n = 20
+	var alone [n]string
+	for i := range n {
+		alone[i] = generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question), options(i))
+	}
+	var wait sync.WaitGroup
+	for i := range n {
+		for _, most := range []int{1000, i} {
+			s := newSession(t, m, gemma4.SessionOptions{})
+			wait.Go(func() {
+				text, left := "", most
+				for tok, err := range s.Generate(ctx, prompt(m, question), options(i)) {
+					if err != nil {
+						t.Error(err)
+					}
+					text += tok.Text
+					if left--; left < 0 {
+						break
+					}
+				}
+				if most > n && text != alone[i] || !strings.HasPrefix(alone[i], text) {
+					t.Errorf("text %d: %q, alone %q", i, text, alone[i])
+				}
+			})
+		}
+	}
+	wait.Wait()
+	if stats := m.Stats(); stats.Masks < 100 || stats.ForcedTokens < 100 || stats.Decode.Sessions <= stats.Decode.Passes {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// TestAConstrainedTokenAllocatesNothing once its grammar has seen the states: neither where the head is multiplied for few tokens nor for
+// all.
+func TestAConstrainedTokenAllocatesNothing(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	for name, g := range map[string]*grammar.Grammar{
+		"few": expression(t, m, `[0-9]*`), "all": expression(t, m, `(?s).*`), "greedy": expression(t, m, `(?s)[^~]*`), "none": nil,
+	} {
+		o := gemma4.GenerateOptions{Grammar: g, Sampling: draws(1, 1), RepeatGuard: true}
+		if name == "greedy" {
+			o.Sampling.Temperature = new(0.0)
+		}
+		o.Sampling.Bias = map[int32]float32{}
+		for id := range int32(m.Tokenizer().Size()) {
+			if m.Tokenizer().IsEnd(id) {
+				o.Sampling.Bias[id] = -1000
+			}
+		}
+		s := newSession(t, m, gemma4.SessionOptions{})
+		next, stop := iter.Pull2(s.Generate(ctx, prompt(m, question), o))
+		step := func() {
+			if _, err, more := next(); err != nil || !more {
+				t.Fatal(name, err)
+			}
+		}
+		for range 150 {
+			step()
+		}
+		least := math.Inf(1) // pages are taken now and then, and the text grows
+		for range 20 {
+			least = min(least, testing.AllocsPerRun(4, step))
+		}
+		if stop(); least != 0 {
+			t.Errorf("%s: %v allocations per token", name, least)
+		}
 	}
 }
