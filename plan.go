@@ -35,17 +35,23 @@ func (p *plan) decoded(d time.Duration) {
 	p.decode += (d - p.decode) / 8
 }
 
-// positions returns how many positions a prefill may take at most: what the budget leaves beside a decode, or, if nothing decodes, all that
-// the sessions would take.
-func (p *plan) positions(streaming bool, batch int) int {
-	if !streaming {
-		return batch
+// positions returns how many positions a prefill may take in a step of a decode, if there are streams, and a prefill: what the budget leaves.
+func (p *plan) positions(streaming bool) int {
+	left := p.budget
+	if streaming {
+		left -= p.decode
 	}
-	return min(batch, max(panel, p.prefill.within(p.budget-p.decode)/panel*panel))
+	return max(panel, p.prefill.within(left, p.decode)/panel*panel)
 }
 
-// step returns how long a decode and a prefill of n positions should take together.
-func (p *plan) step(n int) time.Duration { return p.decode + p.prefill.of(n) }
+// step returns how long that step should take with a prefill of n positions.
+func (p *plan) step(streaming bool, n int) time.Duration {
+	d := p.prefill.of(n, p.decode)
+	if streaming {
+		d += p.decode
+	}
+	return d
+}
 
 // unread is a prompt that waits to be read on, and what a plan has for it.
 type unread struct {
@@ -122,14 +128,17 @@ func (c *cost) add(n int, d time.Duration) {
 	c.most = max(keep*c.most, float64(n))
 }
 
-// line returns the seconds of a pass and of each position of it. As long as all passes were about as long, positions are to blame, so that
-// longer ones are not underestimated.
-func (c *cost) line() (fixed, each float64) {
+// line returns the seconds of a pass and of each position of it. As long as all passes were about as long, half of each is taken to be
+// fixed, but no more than a decode takes: both read the weights once.
+func (c *cost) line(decode time.Duration) (fixed, each float64) {
 	if c.w == 0 {
 		return 0, 0
 	}
 	if det := c.w*c.xx - c.x*c.x; det > 0.03*c.w*c.xx {
 		fixed = (c.w*c.xy - c.x*c.y) / det
+		each = (c.y - fixed*c.x) / c.w
+	} else {
+		fixed = min(c.y/c.x/2, decode.Seconds())
 		each = (c.y - fixed*c.x) / c.w
 	}
 	switch {
@@ -142,15 +151,15 @@ func (c *cost) line() (fixed, each float64) {
 }
 
 // of returns how long a pass of n positions takes; 0: nobody knows.
-func (c *cost) of(n int) time.Duration {
-	fixed, each := c.line()
+func (c *cost) of(n int, decode time.Duration) time.Duration {
+	fixed, each := c.line(decode)
 	return time.Duration((fixed + each*float64(n)) * float64(time.Second))
 }
 
 // within returns how many positions a pass of that duration takes, but no more than twice as many as were measured lately; 0: none, or
 // nobody knows.
-func (c *cost) within(d time.Duration) int {
-	fixed, each := c.line()
+func (c *cost) within(d, decode time.Duration) int {
+	fixed, each := c.line(decode)
 	left := d.Seconds() - fixed
 	if left <= 0 {
 		return 0

@@ -17,8 +17,10 @@ func TestAPlanLearnsWhatPassesCost(t *testing.T) {
 		within map[time.Duration]int
 	}{
 		{"nothing measured", nil, map[int]time.Duration{16: 0}, map[time.Duration]int{time.Second: 0}},
-		{"one length: positions are to blame", map[int]time.Duration{16: ms(160)}, map[int]time.Duration{16: ms(160), 32: ms(320)},
-			map[time.Duration]int{ms(250): 25}},
+		{"one length: a decode of 40 ms is fixed", map[int]time.Duration{16: ms(160)}, map[int]time.Duration{16: ms(160), 32: ms(280)},
+			map[time.Duration]int{ms(250): 28}},
+		{"one length: half is fixed", map[int]time.Duration{16: ms(60)}, map[int]time.Duration{16: ms(60), 32: ms(90)},
+			map[time.Duration]int{ms(80): 26}},
 		{"a fixed part", map[int]time.Duration{16: ms(82), 512: ms(1074), 100: ms(250)},
 			map[int]time.Duration{64: ms(178), 200: ms(450)}, map[time.Duration]int{ms(160): 55, ms(50): 0, time.Minute: 1024}},
 		{"about the same length", map[int]time.Duration{16: ms(95), 14: ms(105)}, map[int]time.Duration{15: ms(100)},
@@ -28,6 +30,7 @@ func TestAPlanLearnsWhatPassesCost(t *testing.T) {
 		{"short ones are cheaper than they should be", map[int]time.Duration{16: ms(10), 512: ms(1000)},
 			map[int]time.Duration{16: ms(20.6)}, nil},
 	} {
+		const decode = 40 * time.Millisecond
 		var c cost
 		for range 50 {
 			for _, n := range slices.Sorted(maps.Keys(test.passes)) {
@@ -35,12 +38,12 @@ func TestAPlanLearnsWhatPassesCost(t *testing.T) {
 			}
 		}
 		for n, want := range test.of {
-			if got := c.of(n); math.Abs((got - want).Seconds()) > 0.1*want.Seconds() {
+			if got := c.of(n, decode); math.Abs((got - want).Seconds()) > 0.1*want.Seconds() {
 				t.Errorf("%s: %d positions take %v, expected %v", test.name, n, got, want)
 			}
 		}
 		for d, want := range test.within {
-			if got := c.within(d); math.Abs(float64(got-want)) > 0.1*float64(want) {
+			if got := c.within(d, decode); math.Abs(float64(got-want)) > 0.1*float64(want) {
 				t.Errorf("%s: %d positions within %v, expected %d", test.name, got, d, want)
 			}
 		}
@@ -138,7 +141,10 @@ func (m simulation) simulate(t *testing.T, p *plan, streaming bool, lengths []in
 		for j := range jobs {
 			waiting = append(waiting, j)
 		}
-		n := p.positions(streaming, 512)
+		n := 512
+		if streaming {
+			n = min(n, p.positions(true))
+		}
 		all := 0
 		for _, j := range p.prompts(nil, start.Add(clock), n, waiting) {
 			i := jobs[j]
@@ -155,7 +161,7 @@ func (m simulation) simulate(t *testing.T, p *plan, streaming bool, lengths []in
 		if all > n || all == 0 {
 			t.Fatalf("%d positions, %d allowed", all, n)
 		}
-		if planned := p.step(all); streaming && planned > p.budget && all > panel {
+		if planned := p.step(streaming, all); streaming && planned > p.budget && all > panel {
 			t.Errorf("a step of %v is planned, of %d positions", planned, all)
 		}
 		took := m.fixed + time.Duration(all)*m.each

@@ -1,9 +1,12 @@
 package gemma4
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gogemma/gemma4/internal/cause"
@@ -28,6 +31,9 @@ const (
 // A decode takes all streams that wait. Those that took part in the last one are choosing their next tokens: the leader waits for them
 // shortly, unless a prompt is there to be read meanwhile. Between two decodes comes at most one prefill, as long as the plan says.
 //
+// Where nothing decodes, prompts are read in long passes. One of them gives way, and counts for nothing, when a stream or a much shorter
+// prompt comes that would wait for longer than the budget.
+//
 // No code of the user runs within a shared pass, except for the Err of contexts. One that fails as a whole, for whatever reason, is taken
 // back, and each of its sessions goes alone: the fault stays with who has it.
 type scheduler struct {
@@ -39,19 +45,22 @@ type scheduler struct {
 	led       bool // somebody leads
 	gathering bool // and waits for others to come
 	last      role // of the last pass
+	running   role // of the running one
 	rounds    int
 	waiting   [2][]*job
 	away      [2]away   // of those in waiting that are missing
 	streams   int       // sessions that the last decode served and that go on
 	decoded   time.Time // when it ended
-	beside    bool      // the prefill that is chosen holds streams up
+	crowded   time.Time // when a pass gave way last
+	bounded   bool      // the prefill that is chosen has to fit the budget,
+	beside    bool      // as it holds up streams
 	stats     Stats
 
 	arrived chan struct{} // wakes a leader that gathers
 	timer   *time.Timer   // of the leader
 	batch   []*job        // in the running pass
 	chunks  []*model.Chunk
-	joint   jointContext
+	ctx     passContext
 }
 
 // away are sessions that the last pass of a role served and that should be back in a moment.
@@ -73,7 +82,8 @@ type job struct {
 	wake    chan struct{} // holds one: the job has ended, or leads
 
 	unread               // chunk.Input is what the next part is cut from, and becomes it
-	left   []model.Input // behind that
+	whole  []model.Input // as it was before it was cut
+	left   []model.Input // what is behind the part
 
 	// Of the scheduler.
 	waits, leads bool
@@ -107,15 +117,25 @@ func newJob() *job {
 // share sets ops to the job's share of its pass.
 func (j *job) share() { j.ops = (j.pass.Ops() - j.before) * int64(j.positions) / int64(max(1, j.all)) }
 
-// over returns why the job must not go on, if its session does not want it any longer.
-func (j *job) over() error {
+// gone reports whether the session does not want the job any longer.
+func (j *job) gone() bool {
+	select {
+	case <-j.closing:
+		return true
+	case <-j.ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// why returns the error of a job that is gone.
+func (j *job) why() error {
 	select {
 	case <-j.closing:
 		return ErrClosed
-	case <-j.ctx.Done():
-		return cause.Of(j.ctx)
 	default:
-		return nil
+		return cmp.Or(cause.Of(j.ctx), context.Canceled)
 	}
 }
 
@@ -180,8 +200,22 @@ func (s *scheduler) arrive(j *job) (leads bool) {
 	if j.role == prefill || s.away[decode].n == 0 {
 		s.call()
 	}
+	if s.urgent(j, began) {
+		s.ctx.givesWay.Store(true)
+	}
 	s.stats.Overhead += time.Since(began)
 	return j.leads
+}
+
+// urgent reports whether the running pass has to give way to a job.
+func (s *scheduler) urgent(j *job, now time.Time) bool {
+	if s.stats.Running.IsZero() || s.running == decode || s.bounded {
+		return false
+	}
+	if d := s.plan.prefill.of(s.batch[0].all, s.plan.decode); d > 0 && d-now.Sub(s.stats.Running) <= s.plan.budget {
+		return false
+	}
+	return j.role == decode || slices.ContainsFunc(s.batch, func(o *job) bool { return o.rest > o.positions && o.rest > 4*j.rest })
 }
 
 // back notes that a session needs no longer be waited for.
@@ -228,17 +262,15 @@ func (s *scheduler) moment() time.Duration {
 func (s *scheduler) wait(j *job) (leads bool) {
 	select {
 	case <-j.wake:
+		return j.leads
 	case <-j.ctx.Done():
-		if s.withdraw(j) {
-			return false
-		}
-		<-j.wake
 	case <-j.closing:
-		if s.withdraw(j) {
-			return false
-		}
-		<-j.wake
 	}
+	if s.withdraw(j) {
+		j.err = j.why()
+		return false
+	}
+	<-j.wake
 	return j.leads
 }
 
@@ -250,7 +282,6 @@ func (s *scheduler) withdraw(j *job) bool {
 		return false
 	}
 	s.remove(j)
-	j.err = j.over()
 	return true
 }
 
@@ -266,10 +297,11 @@ func (s *scheduler) lead(j *job) {
 	for {
 		s.mu.Lock()
 		began := time.Now()
-		if j.err = j.over(); j.err != nil {
+		if j.gone() {
 			s.remove(j)
 			s.appoint(began)
 			s.mu.Unlock()
+			j.err = j.why()
 			return
 		}
 		r, gather := s.next(began)
@@ -297,10 +329,11 @@ func (s *scheduler) lead(j *job) {
 		s.take(r)
 		now := time.Now()
 		s.stats.Overhead += now.Sub(began)
-		s.stats.Running = now
+		s.stats.Running, s.running = now, r
 		s.mu.Unlock()
-		s.run(r, j)
-		return
+		if !s.run(r, j) || !j.waits || !s.wait(j) {
+			return
+		}
 	}
 }
 
@@ -345,12 +378,15 @@ func (s *scheduler) gather(j *job, d time.Duration) {
 func (s *scheduler) choose(r role, now time.Time) {
 	s.batch = s.batch[:0]
 	if r == prefill {
-		most := 0
+		n, long := 0, 0
 		for _, j := range s.waiting[prefill] {
-			most = max(most, j.batch)
+			n, long = max(n, j.batch), max(long, j.rest)
 		}
 		s.beside = s.streaming(now)
-		s.batch = s.plan.prompts(s.batch, now, s.plan.positions(s.beside, most), s.waiting[prefill])
+		if s.bounded = s.beside || long > n && now.Sub(s.crowded) < 40*s.plan.budget; s.bounded {
+			n = min(n, s.plan.positions(s.beside))
+		}
+		s.batch = s.plan.prompts(s.batch, now, n, s.waiting[prefill])
 		return
 	}
 	n := 0
@@ -403,25 +439,25 @@ func (s *scheduler) take(r role) {
 	for _, j := range s.batch {
 		j.all = all
 	}
-	if r == prefill && s.beside {
-		s.stats.planned(s.plan.step(all), s.plan.budget)
+	if r == prefill && s.bounded {
+		s.stats.planned(s.plan.step(s.beside, all), s.plan.budget)
 	}
 }
 
 // cut makes chunk.Input the next n positions of a prompt.
 func (s *scheduler) cut(j *job, n int) {
 	if j.role == prefill {
-		j.chunk.Input, j.left = s.graph.Cut(j.chunk.Input, n)
+		j.whole = j.chunk.Input
+		j.chunk.Input, j.left = s.graph.Cut(j.whole, n)
 		j.positions = s.graph.Positions(j.chunk.Input...)
 	}
 }
 
-// run runs the pass of those in batch, of whom the leader is one.
-func (s *scheduler) run(r role, leader *job) {
-	ctx := leader.ctx
+// run runs the pass of those in batch, of whom the leader is one. It reports whether the pass has given way, and all of them wait again.
+func (s *scheduler) run(r role, leader *job) (gaveWay bool) {
+	s.ctx.Context, s.ctx.jobs = leader.ctx, s.batch
 	if len(s.batch) > 1 {
-		s.joint = jointContext{Context: context.Background(), jobs: s.batch}
-		ctx = &s.joint
+		s.ctx.Context = context.Background()
 	}
 	p := s.pass()
 	for _, j := range s.batch {
@@ -433,14 +469,15 @@ func (s *scheduler) run(r role, leader *job) {
 		if !returned && len(s.batch) > 1 {
 			recover() // who is at fault panics again, alone
 		}
-		s.end(r, leader, time.Since(began), returned, err)
+		gaveWay = s.end(r, leader, time.Since(began), returned, err)
 	}()
-	err = s.process(p, r, ctx, s.chunks...)
+	err = s.process(p, r, &s.ctx, s.chunks...)
 	returned = true
+	return
 }
 
 // end ends the pass of those in batch and hands over.
-func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, err error) {
+func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, err error) (gaveWay bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -448,42 +485,49 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	a := &s.away[r]
 	*a = away{round: s.rounds, until: now.Add(s.moment())}
 	p := s.batch[0].pass
+	if gaveWay = returned && errors.Is(err, errGivesWay); gaveWay {
+		s.crowded = now
+		s.stats.GaveWay++
+	}
 	for _, j := range s.batch {
 		j.share()
+		j.took, j.round, j.ended, j.pass = took, s.rounds, now, nil
 		switch {
+		case gaveWay && !j.gone():
+			j.chunk.Input, j.waits = j.whole, true
+			s.waiting[r] = append(s.waiting[r], j)
+			continue
 		case returned && err == nil:
 			j.err = j.chunk.Err
 		case j.counts:
-		case len(s.batch) > 1:
+		case len(s.batch) > 1 || gaveWay:
 			j.again = true
 		default:
 			j.err = err
 		}
-		j.took, j.round, j.ended, j.pass = took, s.rounds, now, nil
 		if j.expected = j.quick && j.err == nil && !j.again && (r == decode || j.rest > j.positions); j.expected {
 			a.n++
+		}
+		if j != leader {
+			j.wake <- struct{}{}
 		}
 	}
 	if s.last = r; r == decode {
 		s.streams, s.decoded = len(s.batch), now
 	}
-	if returned {
-		s.passes.Put(p)
-	}
 	if returned && err == nil {
 		s.learn(r, took)
 	}
-	for _, j := range s.batch {
-		if j != leader {
-			j.wake <- struct{}{}
-		}
+	if returned {
+		s.passes.Put(p)
 	}
 	s.stats.Running = time.Time{}
-	s.joint = jointContext{}
+	s.ctx.end()
 	clear(s.batch)
 	clear(s.chunks)
 	s.appoint(now)
 	s.stats.Overhead += time.Since(now)
+	return gaveWay
 }
 
 // learn counts a pass, and lets the plan know what it took.
@@ -498,19 +542,33 @@ func (s *scheduler) learn(r role, took time.Duration) {
 	s.stats.Prefill.add(len(s.batch), n, took)
 }
 
-// jointContext is the context of a shared pass: it ends when those of all jobs have ended.
-type jointContext struct {
-	context.Context
-	jobs  []*job
-	ended int // that many, at the beginning
+var errGivesWay = errors.New("gemma4: the pass gives way")
+
+// passContext is the context of a pass: it ends when those of all its jobs have ended, or when the pass gives way.
+type passContext struct {
+	context.Context // of the only job, or of none
+	jobs            []*job
+	ended           int   // that many, at the beginning
+	err             error // of the last of them
+	givesWay        atomic.Bool
 }
 
 // Err asks one that has not ended yet.
-func (c *jointContext) Err() error {
-	for ; c.ended < len(c.jobs); c.ended++ {
-		if c.jobs[c.ended].ctx.Err() == nil {
-			return nil
-		}
+func (c *passContext) Err() error {
+	if c.givesWay.Load() {
+		return errGivesWay
 	}
-	return context.Canceled
+	for ; c.ended < len(c.jobs); c.ended++ {
+		if err := c.jobs[c.ended].ctx.Err(); err != nil {
+			c.err = err
+			continue
+		}
+		return nil
+	}
+	return c.err
+}
+
+func (c *passContext) end() {
+	c.Context, c.jobs, c.ended, c.err = nil, nil, 0, nil
+	c.givesWay.Store(false)
 }

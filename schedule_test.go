@@ -244,3 +244,61 @@ func TestAPanicInASharedPassIsItsOwners(t *testing.T) {
 		}
 	}
 }
+
+// TestALongPassGivesWay to a short prompt, and to a stream, and is read on in short ones.
+func TestALongPassGivesWay(t *testing.T) {
+	long, short := words(2000, 1), words(30, 2)
+	for _, stream := range []bool{false, true} {
+		m := openNano(t, gemma4.Loader{}) // nobody knows yet what passes take
+		run := func(shared bool) (logits [2][]float32) {
+			running := &stopped{Context: ctx, begun: make(chan struct{}), goOn: make(chan struct{})}
+			a, b := newSession(t, m, gemma4.SessionOptions{}), newSession(t, m, gemma4.SessionOptions{})
+			other := func() {
+				var err error
+				if stream {
+					_, err = b.Write(ctx, short...)
+				} else {
+					err = b.Read(ctx, gemma4.Input{Tokens: short})
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				logits[1] = b.Logits(nil)
+			}
+			if !shared {
+				if err := a.Read(ctx, gemma4.Input{Tokens: long}); err != nil {
+					t.Error(err)
+				}
+				other()
+				return [2][]float32{a.Logits(nil), logits[1]}
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- a.Read(running, gemma4.Input{Tokens: long}) }()
+			<-running.begun
+			before := m.Stats()
+			go func() {
+				for s := m.Stats(); s.Prefill.Waiting+s.Decode.Waiting == 0; s = m.Stats() {
+					runtime.Gosched()
+				}
+				close(running.goOn)
+			}()
+			other()
+			if n := a.Len(); n > 100 {
+				t.Errorf("stream %v: %d positions of a long prompt were read before it", stream, n)
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			after := m.Stats()
+			if after.GaveWay != before.GaveWay+1 || after.Prefill.Passes < before.Prefill.Passes+5 || after.OverBudget > 0 {
+				t.Errorf("stream %v: %+v", stream, after)
+			}
+			logits[0] = a.Logits(nil)
+			return logits
+		}
+		shared, alone := run(true), run(false)
+		if !slices.Equal(shared[0], alone[0]) || !slices.Equal(shared[1], alone[1]) {
+			t.Errorf("stream %v: other logits than alone", stream)
+		}
+	}
+}

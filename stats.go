@@ -18,9 +18,10 @@ type Stats struct {
 	Overhead  time.Duration // that went into sharing passes: planning them, and handing over
 
 	Budget         time.Duration // of a step: a decode, and a prefill beside it (Loader.Budget)
-	Planned        time.Duration // length of the last step that had both, as planned
+	Planned        time.Duration // length of the last step that had to keep to it, as planned
 	LongestPlanned time.Duration // of all such steps
 	OverBudget     int64         // such steps that were planned longer than the budget: 16 positions, or an image, do not fit it
+	GaveWay        int64         // long prefills that were stopped, because somebody came whom they would have kept waiting
 }
 
 // PassStats tells of the passes of one role.

@@ -30,12 +30,14 @@ Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n
 figure is the median of -r repetitions, with the spread between the fastest and the slowest. Between the repetitions the rooflines
 are measured: a plain read loop over memory, and multiply-adds on registers alone. A share of the read loop above 100% means that the
 model stays in the processor's cache, or that the machine has drifted: "-" stands for it, and nothing in JSON. GEMMA4_CPU caps
-the level of the kernels. Models are files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without
+the level of the kernels. With -streams, several sessions generate at once in passes that they share, which gives the tokens per second
+of all together and the time between two tokens of one that 99 of 100 keep to, alone and while a prompt is read. Models are files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without
 either it is the embedded one.`,
 		Examples: `
 gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64
-gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md`,
+gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md
+gemma4 bench -m model.gguf -p 0 -streams 1,8`,
 		Define: defineBench,
 	}
 }
@@ -44,6 +46,8 @@ gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md`,
 type plan struct {
 	prompt, written int
 	depths, steps   []int
+	streams         []int
+	arriving        int
 	repetitions     int
 	cache           gemma4.CacheFormat
 	loader          gemma4.Loader
@@ -56,11 +60,14 @@ func (p *plan) positions() int {
 	for _, step := range p.steps {
 		n = max(n, (p.written+step-1)/step*step)
 	}
+	if len(p.streams) > 0 {
+		n = max(n, 20+1+p.written, p.arriving)
+	}
 	return slices.Max(p.depths) + n
 }
 
 func defineBench(p *cli.Program) func() error {
-	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, repetitions: 5}
+	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, arriving: 2000, repetitions: 5}
 	var sources []source
 	p.Group("model")
 	p.Func("m", "GGUF `file` (any part of a split one); may be repeated", func(path string) error {
@@ -83,6 +90,9 @@ func defineBench(p *cli.Program) func() error {
 	p.IntVar(&plan.prompt, "p", plan.prompt, "`tokens` of the prompt, 0: no test of prefill")
 	p.IntVar(&plan.written, "n", plan.written, "`tokens` to write, 0: no test of decode")
 	numbers(p, "b", "`tokens` written per step of decode, separated by commas (default 1)", 1, &plan.steps)
+	numbers(p, "streams", "`sessions` that generate at once, separated by commas: -n tokens each, and again while a prompt arrives", 1,
+		&plan.streams)
+	p.IntVar(&plan.arriving, "arriving", plan.arriving, "`tokens` of the prompt that arrives, 0: none does")
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
 	p.Group("output")
 	markdown := p.Bool("md", false, "print a Markdown table")
@@ -92,8 +102,8 @@ func defineBench(p *cli.Program) func() error {
 		if p.NArg() > 0 {
 			return cli.Wrong("unexpected argument %q", p.Arg(0))
 		}
-		if plan.prompt < 0 || plan.written < 0 || plan.repetitions < 1 {
-			return cli.Wrong("-p and -n cannot be negative, and -r is at least 1")
+		if plan.prompt < 0 || plan.written < 0 || plan.arriving < 0 || plan.repetitions < 1 {
+			return cli.Wrong("-p, -n and -arriving cannot be negative, and -r is at least 1")
 		}
 		if *markdown && *asJSON {
 			return cli.Wrong("-md and -json do not go together")
@@ -213,7 +223,7 @@ func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row,
 	info := m.Info()
 	var rows []row
 	for _, depth := range p.depths {
-		if err := b.fill(depth); err != nil {
+		if err := b.fill(b.s, depth); err != nil {
 			return nil, err
 		}
 		var tests []row
@@ -225,10 +235,22 @@ func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row,
 				tests = append(tests, row{Test: "decode", Tokens: step})
 			}
 		}
+		for _, n := range p.streams {
+			if p.written > 0 {
+				tests = append(tests, row{Test: "streams", Tokens: n})
+				if p.arriving > 0 {
+					tests = append(tests, row{Test: "streams", Tokens: n, Arriving: p.arriving})
+				}
+			}
+		}
 		for _, r := range tests {
 			r.Model, r.Level, r.Threads, r.Depth = s.name, info.Level, info.Threads, depth
 			r.LoadSeconds, r.FirstTokenSeconds = load, b.first
-			if err := b.repeat(&r); err != nil {
+			measure := b.repeat
+			if r.Test == "streams" {
+				measure = b.measureStreams
+			}
+			if err := measure(&r); err != nil {
 				return nil, err
 			}
 			rows = append(rows, r)
@@ -266,17 +288,22 @@ func (b *bench) firstToken() (float64, error) {
 	return since(began), err
 }
 
-// fill makes the session hold so many tokens.
-func (b *bench) fill(depth int) error {
-	if _, err := b.s.Rewind(0); err != nil {
+// fill makes a session hold so many tokens.
+func (b *bench) fill(s *gemma4.Session, depth int) error {
+	if _, err := s.Rewind(0); err != nil {
 		return err
 	}
-	for depth > 0 {
-		n := min(depth, len(b.ids))
-		if err := b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:n]}); err != nil {
+	return b.read(s, depth)
+}
+
+// read lets a session read so many tokens.
+func (b *bench) read(s *gemma4.Session, tokens int) error {
+	for tokens > 0 {
+		n := min(tokens, len(b.ids))
+		if err := s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:n]}); err != nil {
 			return err
 		}
-		depth -= n
+		tokens -= n
 	}
 	return nil
 }
@@ -288,7 +315,7 @@ func (b *bench) once(r *row) (seconds float64, tokens int, ops int64, err error)
 		return 0, 0, 0, err
 	}
 	if left != r.Depth { // too far back for the sliding layers
-		if err := b.fill(r.Depth); err != nil {
+		if err := b.fill(b.s, r.Depth); err != nil {
 			return 0, 0, 0, err
 		}
 	}
@@ -296,9 +323,7 @@ func (b *bench) once(r *row) (seconds float64, tokens int, ops int64, err error)
 	began := time.Now()
 	if r.Test == "prefill" {
 		tokens = r.Tokens
-		for left := tokens; left > 0 && err == nil; left -= min(left, len(b.ids)) {
-			err = b.s.Read(b.ctx, gemma4.Input{Tokens: b.ids[:min(left, len(b.ids))]})
-		}
+		err = b.read(b.s, tokens)
 	} else {
 		for tokens < b.plan.written && err == nil {
 			_, err = b.s.Write(b.ctx, b.ids[tokens:tokens+r.Tokens]...)

@@ -16,10 +16,13 @@ type row struct {
 	Model             string  `json:"model"`
 	Level             string  `json:"level"`
 	Threads           int     `json:"threads"`
-	Test              string  `json:"test"`   // prefill or decode
-	Tokens            int     `json:"tokens"` // of the prompt, or per step
+	Test              string  `json:"test"`              // prefill, decode or streams
+	Tokens            int     `json:"tokens"`            // of the prompt, or per step; or streams
+	Arriving          int     `json:"arriving,omitzero"` // tokens of a prompt that is read meanwhile
 	Depth             int     `json:"depth"`
-	TokensPerSecond   float64 `json:"tokens_per_second"`
+	TokensPerSecond   float64 `json:"tokens_per_second"` // of all streams together
+	ArrivingPerSecond float64 `json:"arriving_tokens_per_second,omitzero"`
+	BetweenP99Seconds float64 `json:"between_tokens_p99_seconds,omitzero"`
 	Spread            float64 `json:"spread"` // (fastest − slowest) / median
 	BytesPerToken     float64 `json:"bytes_per_token"`
 	ReadGBps          float64 `json:"read_gbps"`
@@ -50,9 +53,20 @@ var columns = []struct {
 	{"model", func(r *row) string { return r.Model }},
 	{"level", func(r *row) string { return r.Level }},
 	{"threads", func(r *row) string { return fmt.Sprint(r.Threads) }},
-	{"test", func(r *row) string { return fmt.Sprintf("%s %d", r.Test, r.Tokens) }},
+	{"test", func(r *row) string {
+		if r.Arriving > 0 {
+			return fmt.Sprintf("%s %d, prompt %d", r.Test, r.Tokens, r.Arriving)
+		}
+		return fmt.Sprintf("%s %d", r.Test, r.Tokens)
+	}},
 	{"depth", func(r *row) string { return fmt.Sprint(r.Depth) }},
 	{"tokens/s", func(r *row) string { return fmt.Sprintf("%.2f", r.TokensPerSecond) }},
+	{"p99", func(r *row) string {
+		if r.BetweenP99Seconds == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.0f ms", 1000*r.BetweenP99Seconds)
+	}},
 	{"spread", func(r *row) string { return fmt.Sprintf("%.0f%%", 100*r.Spread) }},
 	{"GB/s", func(r *row) string { return of(r.ReadGBps, r.RooflineGBps, r.ReadShare) }},
 	{"TFLOP/s", func(r *row) string { return of(r.TFLOPS, r.PeakTFLOPS, r.MultiplyShare) }},

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/sampler"
+)
+
+// streams are sessions of one model that generate at once.
+type streams struct {
+	*bench
+	sessions []*gemma4.Session
+	options  gemma4.GenerateOptions
+}
+
+// measureStreams fills the row with the medians of the repetitions.
+func (b *bench) measureStreams(r *row) error {
+	s := &streams{bench: b, options: gemma4.GenerateOptions{
+		Sampling: sampler.Overrides{Seed: new(uint64(1)), Suppress: b.m.Tokenizer().Ends()}}}
+	defer func() {
+		for _, x := range s.sessions {
+			x.Close()
+		}
+	}()
+	for range r.Tokens + 1 { // the last one reads the prompt that arrives
+		x, err := b.m.NewSession(gemma4.SessionOptions{Cache: b.plan.cache, Context: b.s.Context()})
+		if err != nil {
+			return err
+		}
+		s.sessions = append(s.sessions, x)
+	}
+	var speed, prompt, p99 []float64
+	for i := range b.plan.repetitions + 1 {
+		tokens, read, gaps, err := s.once(r)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			continue // pages and buffers come in
+		}
+		slices.Sort(gaps)
+		speed, prompt, p99 = append(speed, tokens), append(prompt, read), append(p99, gaps[len(gaps)*99/100])
+	}
+	r.TokensPerSecond, r.Spread = median(speed), (slices.Max(speed)-slices.Min(speed))/median(speed)
+	r.ArrivingPerSecond, r.BetweenP99Seconds = median(prompt), median(p99)
+	r.PeakRSSBytes = peakRSS()
+	return nil
+}
+
+// once lets all streams begin, and then generate as many tokens as the plan says, or as long as the prompt that arrives is read. It returns
+// the tokens per second of all streams together, those of the prompt, and the seconds between tokens.
+func (s *streams) once(r *row) (tokens, prompt float64, gaps []float64, err error) {
+	n := len(s.sessions) - 1
+	for _, x := range s.sessions {
+		if err := s.fill(x, r.Depth); err != nil {
+			return 0, 0, nil, err
+		}
+	}
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	var all, begun sync.WaitGroup
+	goOn := make(chan struct{})
+	found := make([][]float64, n)
+	errs := make([]error, n+1)
+	ended := make([]time.Time, n)
+	for i, x := range s.sessions[:n] {
+		begun.Add(1)
+		all.Go(func() {
+			first := sync.OnceFunc(begun.Done)
+			defer first()
+			var before time.Time
+			for _, err := range x.Generate(ctx, []gemma4.Input{{Tokens: s.ids[i : i+20]}}, s.options) {
+				switch {
+				case err != nil && errors.Is(err, context.Canceled) && s.ctx.Err() == nil:
+					return
+				case err != nil:
+					errs[i] = err
+					stop()
+					return
+				case before.IsZero():
+					first()
+					<-goOn
+				default:
+					found[i] = append(found[i], since(before))
+				}
+				before = time.Now()
+				if ended[i] = before; r.Arriving == 0 && len(found[i]) == s.plan.written {
+					return
+				}
+			}
+		})
+	}
+	begun.Wait()
+	began := time.Now()
+	close(goOn)
+	if r.Arriving > 0 {
+		errs[n] = s.read(s.sessions[n], r.Arriving)
+		prompt = float64(r.Arriving) / since(began)
+		stop()
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return 0, 0, nil, err
+	}
+	gaps = slices.Concat(found...)
+	if len(gaps) == 0 {
+		return 0, 0, nil, errors.New("no token was generated")
+	}
+	return float64(len(gaps)) / slices.MaxFunc(ended, time.Time.Compare).Sub(began).Seconds(), prompt, gaps, nil
+}
