@@ -35,7 +35,7 @@ func (p *plan) decoded(d time.Duration) {
 	p.decode += (d - p.decode) / 8
 }
 
-// positions returns how many positions a prefill may take in a step of a decode, if there are streams, and a prefill: what the budget leaves.
+// positions returns how many positions a prefill may take in a step that keeps to the budget, beside a decode if there are streams.
 func (p *plan) positions(streaming bool) int {
 	left := p.budget
 	if streaming {

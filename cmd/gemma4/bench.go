@@ -29,10 +29,10 @@ func benchCommand() cli.Command {
 Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n tokens in steps of -b, both after -d tokens. Each
 figure is the median of -r repetitions, with the spread between the fastest and the slowest. Between the repetitions the rooflines
 are measured: a plain read loop over memory, and multiply-adds on registers alone. A share of the read loop above 100% means that the
-model stays in the processor's cache, or that the machine has drifted: "-" stands for it, and nothing in JSON. GEMMA4_CPU caps
-the level of the kernels. With -streams, several sessions generate at once in passes that they share, which gives the tokens per second
-of all together and the time between two tokens of one that 99 of 100 keep to, alone and while a prompt is read. Models are files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without
-either it is the embedded one.`,
+model stays in the processor's cache, or that the machine has drifted: "-" stands for it, and nothing in JSON. With -streams, several
+sessions generate at once, in passes that they share, alone and while a prompt is read: the figures are the tokens per second of all
+together, and the time between two tokens of one that 99 of 100 keep to (p99). GEMMA4_CPU caps the level of the kernels. Models are
+files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.`,
 		Examples: `
 gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gogemma/gemma4"
@@ -52,8 +54,8 @@ func (b *bench) measureStreams(r *row) error {
 	return nil
 }
 
-// once lets all streams begin, and then generate as many tokens as the plan says, or as long as the prompt that arrives is read. It returns
-// the tokens per second of all streams together, those of the prompt, and the seconds between tokens.
+// once lets all streams begin, and then generate as many tokens as the plan says, or until the prompt that arrives is read. It returns the
+// tokens per second of all streams together, those of the prompt, and the seconds between tokens.
 func (s *streams) once(r *row) (tokens, prompt float64, gaps []float64, err error) {
 	n := len(s.sessions) - 1
 	for _, x := range s.sessions {
@@ -61,35 +63,30 @@ func (s *streams) once(r *row) (tokens, prompt float64, gaps []float64, err erro
 			return 0, 0, nil, err
 		}
 	}
-	ctx, stop := context.WithCancel(s.ctx)
+	ctx, stop := context.WithCancel(s.ctx) // when one of them fails
 	defer stop()
 	var all, begun sync.WaitGroup
+	var read atomic.Bool
 	goOn := make(chan struct{})
-	found := make([][]float64, n)
-	errs := make([]error, n+1)
-	ended := make([]time.Time, n)
+	found, ended, errs := make([][]float64, n), make([]time.Time, n), make([]error, n+1)
 	for i, x := range s.sessions[:n] {
 		begun.Add(1)
 		all.Go(func() {
 			first := sync.OnceFunc(begun.Done)
 			defer first()
-			var before time.Time
 			for _, err := range x.Generate(ctx, []gemma4.Input{{Tokens: s.ids[i : i+20]}}, s.options) {
-				switch {
-				case err != nil && errors.Is(err, context.Canceled) && s.ctx.Err() == nil:
-					return
-				case err != nil:
-					errs[i] = err
+				if errs[i] = err; err != nil {
 					stop()
 					return
-				case before.IsZero():
+				}
+				if ended[i].IsZero() {
 					first()
 					<-goOn
-				default:
-					found[i] = append(found[i], since(before))
+				} else {
+					found[i] = append(found[i], since(ended[i]))
 				}
-				before = time.Now()
-				if ended[i] = before; r.Arriving == 0 && len(found[i]) == s.plan.written {
+				ended[i] = time.Now()
+				if read.Load() && len(found[i]) > 0 || r.Arriving == 0 && len(found[i]) == s.plan.written {
 					return
 				}
 			}
@@ -101,15 +98,14 @@ func (s *streams) once(r *row) (tokens, prompt float64, gaps []float64, err erro
 	if r.Arriving > 0 {
 		errs[n] = s.read(s.sessions[n], r.Arriving)
 		prompt = float64(r.Arriving) / since(began)
-		stop()
+		read.Store(true)
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return 0, 0, nil, err
 	}
-	gaps = slices.Concat(found...)
-	if len(gaps) == 0 {
-		return 0, 0, nil, errors.New("no token was generated")
+	if gaps = slices.Concat(found...); len(gaps) == 0 {
+		return 0, 0, nil, fmt.Errorf("%w: no room for a token", &gemma4.ContextError{Need: r.Depth + 22, Limit: s.s.Context()})
 	}
 	return float64(len(gaps)) / slices.MaxFunc(ended, time.Time.Compare).Sub(began).Seconds(), prompt, gaps, nil
 }

@@ -96,3 +96,28 @@ func TestBenchRefusesWrongFlags(t *testing.T) {
 		measure.Fails(t, 1, want, "", strings.Fields(flags)...)
 	}
 }
+
+func TestBenchMeasuresStreams(t *testing.T) {
+	var out, errs bytes.Buffer
+	args := []string{"-json", "-p", "0", "-n", "8", "-streams", "1,3", "-arriving", "200", "-r", "2"}
+	if status := measure(args, nil, &out, &errs); status != 0 {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	var rows []row
+	if err := json.Unmarshal(out.Bytes(), &rows); err != nil || len(rows) != 5 {
+		t.Fatalf("%d rows, want decode and two for each number of streams: %v", len(rows), err)
+	}
+	for i, r := range rows[1:] {
+		if want := []int{1, 1, 3, 3}[i]; r.Test != "streams" || r.Tokens != want || !(r.TokensPerSecond > 0 && r.BetweenP99Seconds > 0) {
+			t.Errorf("row %d is %+v", i, r)
+		}
+		if arrives := i%2 == 1; arrives != (r.Arriving == 200) || arrives != (r.ArrivingPerSecond > 0) {
+			t.Errorf("row %d, a prompt that arrives: %+v", i, r)
+		}
+	}
+	out.Reset()
+	if err := printTable(&out, rows, "", "  ", ""); err != nil || !strings.Contains(out.String(), "streams 3, prompt 200") ||
+		!strings.Contains(out.String(), " ms ") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+}
