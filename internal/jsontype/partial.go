@@ -35,7 +35,9 @@ func NewPartial(t reflect.Type) *Partial {
 // characters.
 func (p *Partial) Of(text string) []byte {
 	c := copier{Partial: p, in: text}
-	c.value(p.typ, false)
+	if c.value(p.typ, false); len(c.out) == 0 {
+		return nil
+	}
 	return c.out
 }
 

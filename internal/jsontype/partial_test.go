@@ -77,6 +77,16 @@ func TestPartialKeepsWhatIsCertain(t *testing.T) {
 	}
 }
 
+func TestPartialOfWhatCountsWhole(t *testing.T) {
+	p := NewPartial(reflect.TypeFor[color]())
+	if got := p.Of(`"re`); got != nil {
+		t.Errorf("%q of half a value", got)
+	}
+	if got := p.Of(`"red"`); string(got) != `"red"` {
+		t.Errorf("%q of a value", got)
+	}
+}
+
 // checkPartial cuts a text in every place.
 func checkPartial(t *testing.T, typ reflect.Type, text string) {
 	p := NewPartial(typ)

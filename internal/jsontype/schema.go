@@ -155,12 +155,12 @@ func (w *walker) ref(t reflect.Type) schema {
 	}
 	if w.names[t] == "" {
 		name := strings.Map(func(c rune) rune {
-			if c < 0x80 && (c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9') {
+			if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
 				return c
 			}
 			return -1
 		}, t.Name())
-		w.names[t] = name + strconv.Itoa(len(w.names)+1)
+		w.names[t] = name + strconv.Itoa(len(w.names)+1) // types of two packages may have one name
 	}
 	return schema{{"$ref", "#/$defs/" + w.names[t]}}
 }
@@ -185,7 +185,7 @@ func (w *walker) shaped(t reflect.Type, shape shape, path string) (schema, error
 	case method, text:
 		return schema{{"type", "string"}}, nil
 	case opaque:
-		return nil, fmt.Errorf("%s: %s has a method UnmarshalJSON: a method JSONSchema() []byte can say which JSON that takes", path, t)
+		return nil, fmt.Errorf("%s: %s reads JSON by a method, so another, JSONSchema() []byte, has to say which", path, t)
 	case base64:
 		return schema{{"type", "string"}, {"contentEncoding", "base64"},
 			{"pattern", "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"}}, nil
@@ -261,7 +261,14 @@ func (w *walker) mapped(t reflect.Type, path string) (schema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		s = append(s, member{"propertyNames", oneOf(quoteAll(names, false))})
+		names = quoteAll(names, false)
+		for _, name := range names {
+			one := slices.Concat([]byte("{"), name, []byte(":null}"))
+			if err := json.Unmarshal(one, reflect.New(reflect.MapOf(key, reflect.TypeFor[any]())).Interface()); err != nil {
+				return nil, fmt.Errorf("%s: a key of %s.Enum: %w", path, key, err)
+			}
+		}
+		s = append(s, member{"propertyNames", oneOf(names)})
 	case reflect.PointerTo(key).Implements(textUnmarshaler):
 		names, err := w.of(key, true, path+" (key)")
 		if err != nil {

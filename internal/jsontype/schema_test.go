@@ -19,7 +19,7 @@ import (
 	"github.com/gogemma/gemma4/tokenizer"
 )
 
-var count = flag.Int("types", 40, "types to make at random")
+var count = flag.Int("types", 20, "types to make at random")
 
 func TestSchemas(t *testing.T) {
 	object := func(properties string) string {
@@ -144,9 +144,13 @@ func TestWhatJSONCannotBeReadIntoIsRefusedByItsPath(t *testing.T) {
 		{struct{ R io.Reader }{}, ".R: JSON cannot be read into io.Reader"},
 		{struct{ M map[float64]int }{}, ".M: keys of JSON cannot be read into float64"},
 		{struct{ L lost }{}, ".L.ID: encoding/json cannot set an embedded pointer"},
-		{struct{ U []untold }{}, ".U[]: jsontype.untold has a method UnmarshalJSON"},
-		{struct{ S *struct{ *time.Time } }{}, ".S: struct { *time.Time } has a method UnmarshalJSON"},
-		{stamped{}, "stamped has a method UnmarshalJSON"},
+		{struct{ U []untold }{}, ".U[]: jsontype.untold reads JSON by a method"},
+		{struct{ S *struct{ *time.Time } }{}, ".S: struct { *time.Time } reads JSON by a method"},
+		{stamped{}, "jsontype.stamped reads JSON by a method"},
+		{outerStamped{}, "jsontype.outerStamped reads"},
+		{pointedHex{}, "jsontype.pointedHex reads"},
+		{pointedEven{}, "jsontype.pointedEven reads"},
+		{map[loud]int{}, "a key of jsontype.loud.Enum: "},
 		{struct{ P loop }{}, ".P: "},
 		{wide{}, "more than 4000 types"},
 		{struct {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -26,7 +27,7 @@ const (
 	enum   // the values that its method Enum returns
 	told   // what its method JSONSchema returns
 	method // what its UnmarshalText takes
-	opaque // what its UnmarshalJSON takes, which nobody knows
+	opaque // what a method takes, which nobody knows
 )
 
 // special are the types of the standard library whose methods take only some strings, or other values than strings.
@@ -67,11 +68,11 @@ func shapeOf(t reflect.Type, pointed bool) shape {
 		switch {
 		case ok && m.Type.NumIn() == 1 && m.Type.NumOut() == 1 && m.Type.Out(0) == reflect.SliceOf(t):
 			return enum
-		case p.Implements(teller):
+		case p.Implements(teller) && !embeds(t, teller):
 			return told
-		case p.Implements(textUnmarshaler) && !embedsSpecial(t):
+		case p.Implements(textUnmarshaler) && !embeds(t, textUnmarshaler):
 			return method
-		case p.Implements(unmarshaler):
+		case p.Implements(unmarshaler) || p.Implements(textUnmarshaler):
 			return opaque
 		}
 	}
@@ -94,19 +95,17 @@ func shapeOf(t reflect.Type, pointed bool) shape {
 	return none
 }
 
-// embedsSpecial reports whether a struct embeds a type of special: it has that one's methods, unless it has its own, which cannot be told.
-func embedsSpecial(t reflect.Type) bool {
+// embeds reports whether a struct may have its methods of an interface from a pointer that it embeds, which would be nil, or from a type
+// of special, of which it does not take all strings. Whether it has its own instead cannot be told.
+func embeds(t, methods reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		inner, _ := pointee(f.Type)
-		if _, ok := special[inner]; ok && f.Anonymous {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool {
+		to, pointed := pointee(f.Type)
+		_, ok := special[to]
+		return f.Anonymous && (ok && reflect.PointerTo(to).Implements(methods) || pointed && f.Type.Implements(methods))
+	})
 }
 
 // pointee follows pointers to what they are about, and reports whether there are any.

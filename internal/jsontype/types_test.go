@@ -46,6 +46,22 @@ func (e *even) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// Types that have their methods from what they embed.
+type (
+	outerStamped struct{ stamped }
+	pointedHex   struct{ *hex }
+	pointedEven  struct{ *even }
+	heldHex      struct{ hex }
+	heldEven     struct{ even }
+)
+
+// A loud is a number as a key, and text as a value.
+type loud int
+
+func (loud) Enum() []loud                   { return []loud{1} }
+func (l loud) MarshalJSON() ([]byte, error) { return []byte(`"!"`), nil }
+func (l *loud) UnmarshalJSON([]byte) error  { return nil }
+
 type untold struct{}
 
 func (*untold) UnmarshalJSON([]byte) error { return nil }
@@ -152,6 +168,8 @@ type values struct {
 	Color    color
 	Hex      hex
 	Even     even
+	HeldHex  heldHex
+	HeldEven heldEven
 	Pointer  **string
 	Struct   struct{}
 	Anon     *struct{ X, Y float32 }
