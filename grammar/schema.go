@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"math/big"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -506,11 +505,18 @@ func (c *compiler) pattern(text string) (*expr, error) {
 	if e, ok := c.patterns[text]; ok {
 		return e, nil
 	}
-	re, err := syntax.Parse(fromECMA(text), syntax.Perl)
+	p := pattern{c.arena, c.char}
+	var marks []lookahead
+	re, err := parseAhead(text, &marks)
 	if err != nil {
 		return nil, err
 	}
-	e, err := pattern{c.arena, c.char}.search(re)
+	var e *expr
+	if len(marks) == 0 {
+		e, err = p.search(re)
+	} else {
+		e, err = aheadPattern{p, marks, c.rest}.search(re)
+	}
 	if err == nil {
 		c.patterns[text] = e
 	}

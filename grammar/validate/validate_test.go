@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dlclark/regexp2"
 	_ "github.com/google/jsonschema-go/jsonschema" // JSON-Schema-Test-Suite is in its folder
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -42,6 +43,16 @@ func vocabulary(t testing.TB) *grammar.Vocabulary {
 	return grammar.NewVocabulary(tok)
 }
 
+// An ecma is a pattern as ECMA 262 reads it, which knows lookaheads.
+type ecma regexp2.Regexp
+
+func (re *ecma) String() string { return (*regexp2.Regexp)(re).String() }
+
+func (re *ecma) MatchString(s string) bool {
+	ok, err := (*regexp2.Regexp)(re).MatchString(s)
+	return ok && err == nil
+}
+
 // schema returns the independent validator's reading of a schema.
 func schema(text []byte) (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -50,6 +61,10 @@ func schema(text []byte) (*jsonschema.Schema, error) {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
+	c.UseRegexpEngine(func(pattern string) (jsonschema.Regexp, error) {
+		re, err := regexp2.Compile(pattern, regexp2.ECMAScript|regexp2.Unicode)
+		return (*ecma)(re), err
+	})
 	if err := c.AddResource("file:///schema.json", doc); err != nil {
 		return nil, err
 	}
