@@ -250,3 +250,65 @@ func ExamplePrefixCache() {
 	// The capital of France is Paris. 66 tokens read, 0 shared
 	// The capital of Japan is Tokyo. 7 tokens read, 59 shared
 }
+
+// A function that the model calls.
+func ExampleChat_Run() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	type factors struct {
+		A int32 `json:"a"`
+		B int32 `json:"b"`
+	}
+	multiply, err := gemma4.Tool("multiply", "Multiplies.", func(_ context.Context, f factors) (int64, error) {
+		return int64(f.A) * int64(f.B), nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{multiply}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	c.Options.Sampling.Temperature = new(0.0)
+	for tok, err := range c.Run(context.Background(), "What is 12 times 34?") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if tok.Kind == chat.ToolCall {
+			fmt.Printf("%s %s\n", tok.Call.Name, tok.Call.Arguments)
+		}
+		fmt.Print(tok.Text)
+	}
+	fmt.Println()
+	// Output:
+	// multiply {"a":12,"b":34}
+	// 12 times 34 is 408.
+}
+
+// A struct in place of a text.
+func ExampleGenerate() {
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{MaxTokens: 200}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	c.Options.Sampling.Temperature = new(0.0)
+	type person struct {
+		Name string `json:"name"`
+		Age  int    `json:"age" minimum:"0" maximum:"150"`
+		City string `json:"city"`
+	}
+	p, err := gemma4.Generate[person](context.Background(), c, "Make JSON: Olga is 44 years old and lives in Rome.")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Name, p.Age, p.City)
+	// Output: Olga 44 Rome
+}
