@@ -188,14 +188,18 @@ func (g *generation) force() {
 		return
 	}
 	state := c.state
-	for _, id := range state.Forced() {
+	ids := state.Forced()
+	if state.Err() != nil { // there may be alternatives; choose tells
+		return
+	}
+	for _, id := range ids {
 		to, ok := state.Accept(id)
 		if !ok || g.s.m.tok.IsEnd(id) {
 			break
 		}
 		g.forced, state = append(g.forced, id), to
 	}
-	if room, _ := g.room(); state.Left() > room-len(g.forced) { // other tokens may write the same faster
+	if room, _ := g.room(); len(g.forced)+state.Left() > max(room, c.state.Left()) { // other tokens may write the same faster
 		g.forced = g.forced[:0]
 	}
 }
@@ -222,25 +226,30 @@ func (g *generation) catchUp(ctx context.Context) error {
 	return s.write(ctx, s.ids, nil, s.isLast, c.ids)
 }
 
-// masked counts a token that a grammar has had a say in.
-func (g *generation) masked(forced bool) {
-	c, m := g.constraint, &g.s.m.masks
-	if c == nil {
-		return
+// made returns how many tokens the mask allows and what it took, zeros where nobody has asked for it.
+func (c *constraint) made() (allowed int, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mask == nil {
+		return 0, 0
 	}
-	info := MaskInfo{Forced: forced}
-	if forced {
+	return c.mask.Len(), c.took
+}
+
+// masked counts a token that a grammar, or a bound of its thought, had a say in.
+func (g *generation) masked(i MaskInfo) {
+	m := &g.s.m.masks
+	switch {
+	case i.Forced:
 		g.result.Forced++
 		m.forced.Add(1)
-	}
-	c.mu.Lock()
-	if c.mask != nil {
+	case g.constraint == nil:
+		return
+	case i.Allowed > 0:
 		m.made.Add(1)
-		m.time.Add(int64(c.took))
-		info.Allowed, info.Duration = c.mask.Len(), c.took
+		m.time.Add(int64(i.Duration))
 	}
-	c.mu.Unlock()
-	g.s.options.Trace.masked(info)
+	g.s.options.Trace.masked(i)
 }
 
 // maskCounts are the sums over all generations of a model.

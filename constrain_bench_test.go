@@ -65,7 +65,7 @@ func BenchmarkConstrained(b *testing.B) {
 			var held, free gemma4.Result
 			for seed := uint64(0); b.Loop(); seed++ {
 				sampling := sampler.Overrides{Seed: &seed, Temperature: &c.temperature}
-				o := gemma4.GenerateOptions{Grammar: g, Sampling: sampling, MaxTokens: 300}
+				o := gemma4.GenerateOptions{Grammar: g, Sampling: sampling, MaxTokens: 600}
 				in := []gemma4.Input{{Tokens: []int32{2, 105, 2364}}}
 				s := newSession(b, m, gemma4.SessionOptions{Context: 4096})
 				next, stop := iter.Pull2(s.Generate(ctx, in, o))

@@ -578,3 +578,28 @@ func TestAConstrainedTokenAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestAFullContextDropsMessagesInTheMiddleOfForcedText and the answers still obey their grammar.
+func TestAFullContextDropsMessagesInTheMiddleOfForcedText(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	dropped := 0
+	for context := 150; context < 182; context += 3 {
+		c := newChat(t, m, gemma4.ChatOptions{Full: gemma4.FullDrop, SessionOptions: gemma4.SessionOptions{Context: context},
+			GenerateOptions: gemma4.GenerateOptions{Grammar: schema(t, m, person), Sampling: draws(0.5, uint64(context))}})
+		for i := range 3 {
+			message, err := gemma4.Collect(c.Ask(ctx, "Who is it?"))
+			r := c.Result()
+			if err != nil || r.Reason != gemma4.ReasonEnd || !r.Whole {
+				t.Errorf("context %d, question %d: %v, %+v", context, i, err, r)
+			}
+			if err := isPerson(message.Content); err != nil {
+				t.Errorf("context %d, question %d: %v", context, i, err)
+			}
+			dropped += r.Dropped
+		}
+		c.Close()
+	}
+	if dropped < 10 {
+		t.Errorf("%d messages dropped", dropped)
+	}
+}

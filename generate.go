@@ -31,8 +31,9 @@ type GenerateOptions struct {
 	LogProbs int
 	// Grammar, if set, is what the text obeys; it must be made for [Model.Vocabulary]. Each token is drawn with the probability that it has
 	// among those that the grammar allows, and the text ends where the grammar lets the model end it. What has no alternative is written
-	// without asking the model, several tokens in a step. When MaxTokens or the context leave little room, tokens after which the text
-	// could not be ended in time are left out, too: Result.Whole tells that the text is whole.
+	// without asking the model, whatever Sampling says of it, several tokens in a step. When MaxTokens or the context leave little room,
+	// tokens after which the text could not be ended in time are left out, too: Result.Whole tells that the text is whole. A bound of the
+	// package that the text meets ends it with an error.
 	Grammar *grammar.Grammar
 	// ThinkTokens bounds the tokens of thoughts, between <|channel> and <channel|>, whoever has opened the thought: when they are spent it
 	// is closed, and none follows; 0: no bound.
@@ -357,6 +358,9 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 			}
 			if s.m.tok.IsEnd(id) {
 				g.count(began)
+				if g.constraint != nil {
+					g.constraint.accept(id)
+				}
 				g.result.EndID = id
 				return g.finish(cmp.Or(g.steered, ReasonEnd)), false, nil
 			}
@@ -403,10 +407,11 @@ func (g *generation) over() Reason {
 // add makes a token part of the text.
 func (g *generation) add(id int32, forced bool) {
 	s := g.s
-	g.masked(forced)
 	g.sampler.Accept(id)
-	if g.constraint != nil {
-		g.constraint.accept(id)
+	info := MaskInfo{Forced: forced}
+	if c := g.constraint; c != nil {
+		info.Allowed, info.Duration = c.made()
+		c.accept(id)
 	}
 	g.thought.accept(id, s.m.graph.Vocabulary)
 	if g.o.Process != nil {
@@ -426,6 +431,7 @@ func (g *generation) add(id int32, forced bool) {
 	if len(g.forced) == 0 {
 		g.force()
 	}
+	g.masked(info)
 }
 
 // count adds the time of a step. The first token counts to the prompt.

@@ -12,7 +12,7 @@ import "time"
 type Trace struct {
 	Prefill func(PrefillInfo) // a chunk of a prompt has gone through the model
 	Step    func(StepInfo)    // tokens that were generated have: one, or those of a Write
-	Mask    func(MaskInfo)    // a token was chosen under a grammar
+	Mask    func(MaskInfo)    // a token was chosen under a grammar, or forced
 	Evict   func(EvictInfo)   // keys and values were given up; their positions are read again if they are wanted
 }
 
@@ -37,7 +37,7 @@ type StepInfo struct {
 // Speed returns positions per second.
 func (i StepInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
 
-// MaskInfo is how a grammar took part in the choice of a token.
+// MaskInfo is how a grammar, or GenerateOptions.ThinkTokens, took part in the choice of a token.
 type MaskInfo struct {
 	Allowed  int           // tokens that could be chosen; 0: it was not found out, because the most likely one was allowed
 	Duration time.Duration // finding them out, most of it while the model was at work

@@ -10,7 +10,7 @@
 // A [Sampler] takes logits through these steps, always in this order. A step whose option is zero does nothing.
 //
 //	1 penalties     lower the logits of ids among the last PenaltyWindow accepted ones
-//	2 bias          add a number to the logits of chosen ids
+//	2 bias          add a number to the logits of chosen ids; then whatever Sampler.Process does
 //	3 suppress      some ids can never be picked, and of the others only those that a mask allows
 //	4 top-k         keep the TopK highest logits
 //	5 typical       keep the ids whose surprise is closest to the expected one, until their share is Typical
