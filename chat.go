@@ -22,8 +22,9 @@ type ChatOptions struct {
 	// System is the instruction that comes before the conversation, if any.
 	System string
 	// Tools are what the model may call. Calls come as Tokens of the kind [chat.ToolCall]; what the tools return goes into messages of role
-	// tool in the next [Chat.Send]. What the model writes is held to the form of calls and to the tools' schemas. Of those, keywords that
-	// cannot be enforced are an error if the tool is Strict, else they are left out and named in Result.Loosened.
+	// tool in the next [Chat.Send], or [Chat.Run] calls the functions that [Tool] has made tools of. What the model writes is held to the
+	// form of calls and to the tools' schemas. Of those, keywords that cannot be enforced are an error if the tool is Strict, else they are
+	// left out and named in Result.Loosened.
 	Tools []chat.Tool
 	// Calls says whether an answer must call tools or may not, and which and how many.
 	Calls grammar.CallOptions

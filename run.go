@@ -39,8 +39,6 @@ func (c *Chat) Run(ctx context.Context, text string) iter.Seq2[Token, error] {
 
 // run is Run for a call that has claimed the session.
 func (c *Chat) run(ctx context.Context, text string, yield func(Token) bool) error {
-	choice := c.Options.Calls.Choice
-	defer func() { c.Options.Calls.Choice = choice }()
 	messages := []chat.Message{{Role: "user", Content: text}}
 	for round := 0; ; round++ {
 		left := false
@@ -58,8 +56,11 @@ func (c *Chat) run(ctx context.Context, text string, yield func(Token) bool) err
 		if rounds := cmp.Or(c.Options.Rounds, defaultRounds); round == rounds {
 			return fmt.Errorf("%w: %d, and the model wants more (ChatOptions.Rounds bounds them)", ErrRounds, rounds)
 		}
-		if choice == grammar.Required {
+		if c.Options.Calls.Choice == grammar.Required {
 			c.Options.Calls.Choice = grammar.Auto
+			if round == 0 {
+				defer func() { c.Options.Calls.Choice = grammar.Required }()
+			}
 		}
 		for _, call := range calls {
 			c.Messages = append(c.Messages, c.call(ctx, call))

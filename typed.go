@@ -50,7 +50,7 @@ func SchemaOf[T any]() (json.RawMessage, error) {
 // schema itself. For this answer the schema takes the place of the Grammar in c.Options.
 //
 // If the answer is cut off or anything else fails, the error is a [*PartialError] as soon as the model has written something, and the value
-// is what of it is certain.
+// is what of it is certain. The conversation keeps as much of the answer as there was.
 func Generate[T any](ctx context.Context, c *Chat, prompt string) (T, error) {
 	text, err := c.ask(ctx, prompt, SchemaOf[T], func(string) bool { return true })
 	return read[T](c, text, err)

@@ -347,7 +347,7 @@ var table = []mutant{
 		"p.out = bytes.TrimSuffix(p.out, []byte{','})", "p.out = bytes.TrimSuffix(p.out, []byte{'.'})", "internal/jsontype:Partial"},
 	{"generate: its grammar stays", "typed.go", "defer func() { c.Options.Grammar = before }()", "_ = before", ".:GenerateFills"},
 	{"generate: what was cut off is nothing", "typed.go", "last, told = v, true", "last, told = last, true", ".:GenerateTells"},
-	{"run: every answer must call", "run.go", "c.Options.Calls.Choice = grammar.Auto", "_ = choice", ".:GenerateLets"},
+	{"run: every answer must call", "run.go", "c.Options.Calls.Choice = grammar.Auto\n", "\n", ".:GenerateLets"},
 	{"run: calls without a function are run", "run.go", "i >= 0 && c.Options.Tools[i].Func == nil", "i < 0", ".:RunEnds"},
 	{"run: a round more", "run.go", "round == rounds", "round > rounds", ".:RunEnds"},
 	{"run: responses go with an answer that fails", "run.go",
