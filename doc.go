@@ -100,6 +100,8 @@
 //		…
 //	}
 //
+// [Queue.Do] admits what is no answer: a decision, an embedding.
+//
 // # Stopping
 //
 // A loop over tokens may be left at any time, and the context stops it within a layer of the model, even in the middle of a long prompt.

@@ -144,12 +144,40 @@ func (q *Queue) Submit(ctx context.Context, r Request) (iter.Seq2[Piece, error],
 	if err != nil {
 		return nil, err
 	}
-	if err := q.enter(t); err != nil {
-		t.stop()
+	if err := t.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.submit(ctx); err != nil {
 		return nil, err
 	}
 	go t.run()
 	return t.read, nil
+}
+
+// Do waits in line for a slot, and for memory for the context that the options ask for, or a request may have. Then it calls f with a new
+// chat, for what is no answer: [Chat.Decide], [Session.Embed] and all else that its session can do. When f has returned, the chat is closed
+// and the slot is free. The context of f ends with ctx, MaxTime and the queue. Errors are those of [Queue.Submit] and of f.
+func (q *Queue) Do(ctx context.Context, o ChatOptions, f func(ctx context.Context, c *Chat) error) (err error) {
+	t, err := q.ticket(ctx, Request{ChatOptions: o})
+	if err != nil {
+		return err
+	}
+	if err := t.submit(ctx); err != nil {
+		return err
+	}
+	defer t.leave()
+	defer func() { t.fail(err) }()
+	if err := t.wait(); err != nil {
+		return err
+	}
+	defer q.free(t, 1)
+	c, err := q.m.NewChat(t.ChatOptions)
+	if err != nil {
+		return err
+	}
+	q.begin(c.s)
+	defer q.end(c.s)
+	return f(t.ctx, c)
 }
 
 // enter puts a request in line.

@@ -1,6 +1,7 @@
 package gemma4_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -19,7 +20,7 @@ import (
 	"github.com/gogemma/gemma4/grammar"
 )
 
-var queueRequests = flag.Int("queue", 0, "the requests of TestQueueAnswersWithTheBytesOfEachAlone; 0: a few")
+var queueRequests = flag.Int("queue", 0, "how many requests the tests of queues submit; 0: a few")
 
 func newQueue(t testing.TB, m *gemma4.Model, o gemma4.QueueOptions) *gemma4.Queue {
 	t.Helper()
@@ -126,10 +127,7 @@ func randomRequest(m *gemma4.Model, r *rand.Rand, grammars []*grammar.Grammar) (
 //
 //	go test -run QueueAnswersWith -queue 1000 -race -v .
 func TestQueueAnswersWithTheBytesOfEachAlone(t *testing.T) {
-	count := *queueRequests
-	if count == 0 {
-		count = 60
-	}
+	count := cmp.Or(*queueRequests, 60)
 	m := openNano(t, gemma4.Loader{})
 	digits, err := grammar.Regexp(m.Vocabulary(), `[0-9]{1,3}(, [0-9]{1,3}){0,5}`)
 	if err != nil {
@@ -589,5 +587,84 @@ func TestQueueShutsDown(t *testing.T) {
 	}
 	if err := errors.Join(q.Close(), q.Shutdown(ctx)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestQueueAdmitsWhatIsNoAnswer(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	q := newQueue(t, m, gemma4.QueueOptions{Slots: 1, Buffer: 1, Context: 200, Waiting: 1})
+	options := []string{"The capital of France is Paris.", "The capital of France is Rome."}
+	decide := func(ctx context.Context, c *gemma4.Chat) error {
+		if s := q.Stats(); s.Running != 1 || s.Reserved == 0 || c.Session().Context() != 200 {
+			t.Errorf("%+v, a context of %d", s, c.Session().Context())
+		}
+		odds, err := c.Decide(ctx, options, user("What is the capital of France?"))
+		if err == nil && odds[0].Prob < 0.9 {
+			t.Errorf("%v", odds)
+		}
+		return err
+	}
+	leave := occupy(t, q, 1)
+	done := make(chan error)
+	go func() { done <- q.Do(ctx, gemma4.ChatOptions{}, decide) }()
+	for q.Stats().Waiting == 0 {
+		runtime.Gosched()
+	}
+	if err := q.Do(ctx, gemma4.ChatOptions{}, decide); !strings.Contains(fmt.Sprint(err), "1 requests wait already") {
+		t.Errorf("%v", err)
+	}
+	leave()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	failed := errors.New("failed")
+	own, cancel := context.WithCancel(ctx)
+	for want, f := range map[error]func(context.Context, *gemma4.Chat) error{
+		failed: func(context.Context, *gemma4.Chat) error { return failed },
+		context.Canceled: func(ctx context.Context, c *gemma4.Chat) error {
+			cancel()
+			return decide(ctx, c)
+		},
+	} {
+		if err := q.Do(own, gemma4.ChatOptions{}, f); !errors.Is(err, want) && !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	if v := panics(func() {
+		q.Do(ctx, gemma4.ChatOptions{}, func(context.Context, *gemma4.Chat) error { panic("f") })
+	}); v != "f" {
+		t.Errorf("%v", v)
+	}
+	if err := q.Do(ctx, gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Context: 201}}, decide); err == nil {
+		t.Error("a larger context than the queue's")
+	}
+	if s := q.Stats(); s.Running != 0 || s.Reserved != 0 || s.Used != 0 || s.Waiting != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestQueueDecodesItsAnswersTogether counts passes, where BenchmarkQueue takes the time: those of a model are shared by as many answers as
+// there are slots.
+func TestQueueDecodesItsAnswersTogether(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	count := cmp.Or(*queueRequests, 100)
+	q := newQueue(t, m, gemma4.QueueOptions{Waiting: count})
+	var all sync.WaitGroup
+	for range count {
+		r := asking("What is the capital of France?")
+		r.MaxTokens = 6
+		pieces := submit(t, q, r)
+		all.Go(func() {
+			if _, err := gemma4.CollectChoices(pieces); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	s, d := q.Stats(), m.Stats().Decode
+	each := float64(d.Positions) / float64(d.Passes)
+	t.Logf("%d tokens, %d decodes of %.1f positions, %+v", s.Generated, d.Passes, each, m.Stats())
+	if each < 4 {
+		t.Errorf("%.1f answers share a pass", each)
 	}
 }

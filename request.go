@@ -91,8 +91,9 @@ type ticket struct {
 	authors []*author
 	bytes   int64 // of keys and values that each answer may come to have
 	since   time.Time
-	started atomic.Bool // the first token has come
-	taken   atomic.Bool // somebody reads the pieces
+	started atomic.Bool   // the first token has come
+	taken   atomic.Bool   // somebody reads the pieces
+	ready   chan struct{} // closed when there are
 	pieces  chan Piece
 
 	// Of the queue.
@@ -105,59 +106,72 @@ type ticket struct {
 	panicked string // what a callback has panicked with
 }
 
-// ticket checks a request and computes what it takes.
+// ticket returns one for a request, if the queue can ever have a place for it.
 func (q *Queue) ticket(ctx context.Context, r Request) (*ticket, error) {
-	m, limit := q.m, q.options.Context
 	if r.N = cmp.Or(r.N, 1); r.N < 0 || r.N > q.options.Slots {
 		return nil, fmt.Errorf("gemma4: a request for %d answers, the queue has %d slots", r.N, q.options.Slots)
 	}
-	if r.Context < 0 || r.Context > limit {
-		return nil, fmt.Errorf("gemma4: a request with a context of %d positions, the queue allows %d", r.Context, limit)
+	if r.Context < 0 || r.Context > q.options.Context {
+		return nil, fmt.Errorf("gemma4: a request with a context of %d positions, the queue allows %d", r.Context, q.options.Context)
 	}
+	r.Context = cmp.Or(r.Context, q.options.Context)
 	if r.Prefixes == nil {
 		r.Prefixes = q.options.Prefixes
 	}
-	t := &ticket{Request: r, q: q, since: time.Now(), pieces: make(chan Piece, q.options.Buffer), admitted: make(chan struct{})}
-	length, err := t.check(ctx)
-	if err != nil {
+	if r.History == 0 { // nobody takes the text back
+		r.History = -1
+	}
+	if err := cause.Of(ctx); err != nil {
 		return nil, err
 	}
-	limit = cmp.Or(r.Context, limit)
-	if length > limit && (r.Messages == nil || r.Full != FullDrop) {
-		return nil, wrap(&ContextError{Need: length, Limit: limit})
+	return &ticket{Request: r, q: q, since: time.Now(), admitted: make(chan struct{}), ready: make(chan struct{})}, nil
+}
+
+// prepare reads what the request says, and lowers its context to what prompt and answer may take.
+func (t *ticket) prepare(ctx context.Context) error {
+	length, err := t.check(ctx)
+	switch {
+	case err != nil:
+		return err
+	case length > t.Context && (t.Messages == nil || t.Full != FullDrop):
+		return wrap(&ContextError{Need: length, Limit: t.Context})
+	case t.MaxTokens > 0:
+		t.Context = min(t.Context, length+t.MaxTokens)
 	}
-	if t.Context = limit; r.MaxTokens > 0 {
-		t.Context = min(limit, length+r.MaxTokens)
-	}
-	if t.History == 0 { // nobody takes the text back
-		t.History = -1
-	}
+	return nil
+}
+
+// submit puts the request in line.
+func (t *ticket) submit(ctx context.Context) error {
+	m := t.q.m
 	f, err := t.Cache.format()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t.bytes = m.graph.CacheBytes(t.Context, f, t.Batch) + max(0, t.History)
-	for _, most := range []int64{t.Memory, q.options.Memory / int64(t.N)} {
+	for _, most := range []int64{t.Memory, t.q.options.Memory / int64(t.N)} {
 		o := SessionOptions{Context: t.Context, Batch: t.Batch, History: max(0, t.History), Memory: most}
 		if err := m.fit(&o, f); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	done := func() {}
-	if d := q.options.MaxTime; d > 0 {
+	if d := t.q.options.MaxTime; d > 0 {
 		ctx, done = context.WithTimeoutCause(ctx, d, ErrOverdue)
 	}
 	t.ctx, t.cancel = context.WithCancelCause(ctx)
 	t.stop = func() { t.cancel(nil); done() }
-	return t, nil
+	if err := t.q.enter(t); err != nil {
+		t.stop()
+		return err
+	}
+	return nil
 }
 
 // check reports what makes no sense in a request, and otherwise the length of its prompt.
 func (t *ticket) check(ctx context.Context) (length int, err error) {
 	m := t.q.m
 	switch {
-	case cause.Of(ctx) != nil:
-		return 0, cause.Of(ctx)
 	case (len(t.Messages) == 0) == (len(t.Prompt) == 0):
 		return 0, errors.New("gemma4: a request has Messages or a Prompt, one of them")
 	case len(t.Prompt) > 0:
@@ -183,10 +197,15 @@ func (t *ticket) check(ctx context.Context) (length int, err error) {
 
 // run answers the request once it is admitted.
 func (t *ticket) run() {
+	err, room := t.wait(), 0
+	if err == nil { // in line nobody needs any
+		room = t.q.options.Buffer
+	}
+	t.pieces = make(chan Piece, room)
+	close(t.ready)
 	defer close(t.pieces)
-	defer t.q.leave(t)
-	defer t.stop()
-	if err := t.wait(); err != nil {
+	defer t.leave()
+	if err != nil {
 		t.fail(err)
 		return
 	}
@@ -206,6 +225,12 @@ func (t *ticket) run() {
 		})
 	}
 	all.Wait()
+}
+
+// leave ends the request.
+func (t *ticket) leave() {
+	t.stop()
+	t.q.leave(t)
 }
 
 // wait returns when the request is admitted, or why it will not be.
@@ -413,6 +438,7 @@ func (t *ticket) read(yield func(Piece, error) bool) {
 		yield(Piece{Token: Token{ID: held}}, errors.New("gemma4: the answers were read already"))
 		return
 	}
+	<-t.ready
 	defer func() { // also when the loop's body panics
 		t.cancel(errLeft)
 		for range t.pieces {
