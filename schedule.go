@@ -331,7 +331,7 @@ func (s *scheduler) lead(j *job) {
 		s.stats.Overhead += now.Sub(began)
 		s.stats.Running, s.running = now, r
 		s.mu.Unlock()
-		if !s.run(r, j) || !j.waits || !s.wait(j) {
+		if !s.run(r, j) || !s.wait(j) {
 			return
 		}
 	}
@@ -453,8 +453,8 @@ func (s *scheduler) cut(j *job, n int) {
 	}
 }
 
-// run runs the pass of those in batch, of whom the leader is one. It reports whether the pass has given way, and all of them wait again.
-func (s *scheduler) run(r role, leader *job) (gaveWay bool) {
+// run runs the pass of those in batch, of whom the leader is one. It reports whether that waits again, since the pass has given way.
+func (s *scheduler) run(r role, leader *job) (again bool) {
 	s.ctx.Context, s.ctx.jobs = leader.ctx, s.batch
 	if len(s.batch) > 1 {
 		s.ctx.Context = context.Background()
@@ -469,15 +469,15 @@ func (s *scheduler) run(r role, leader *job) (gaveWay bool) {
 		if !returned && len(s.batch) > 1 {
 			recover() // who is at fault panics again, alone
 		}
-		gaveWay = s.end(r, leader, time.Since(began), returned, err)
+		again = s.end(r, leader, time.Since(began), returned, err)
 	}()
 	err = s.process(p, r, &s.ctx, s.chunks...)
 	returned = true
 	return
 }
 
-// end ends the pass of those in batch and hands over.
-func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, err error) (gaveWay bool) {
+// end ends the pass of those in batch and hands over. It reports whether the leader waits again.
+func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, err error) (again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -485,7 +485,8 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	a := &s.away[r]
 	*a = away{round: s.rounds, until: now.Add(s.moment())}
 	p := s.batch[0].pass
-	if gaveWay = returned && errors.Is(err, errGivesWay); gaveWay {
+	gaveWay := returned && errors.Is(err, errGivesWay)
+	if gaveWay {
 		s.crowded = now
 		s.stats.GaveWay++
 	}
@@ -527,7 +528,7 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	clear(s.chunks)
 	s.appoint(now)
 	s.stats.Overhead += time.Since(now)
-	return gaveWay
+	return leader.waits
 }
 
 // learn counts a pass, and lets the plan know what it took.
