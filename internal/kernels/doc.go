@@ -23,7 +23,7 @@
 //	super     a super-block, 256 columns; formats with smaller blocks are read as many at a time as that takes
 //	digest    a token's activations as rows of avx2 want them: reordered, with the scales by lane, and with the shares
 //	share     what an offset or a minimum, times a token's sum of a block or half of one, adds to a product (avx2)
-//	turn      the supers of a row whose activations are in the frame at a time (avx512)
+//	turn      the supers of a row whose activations are in the frame at a time (avx512, AVX-VNNI)
 //	tile      the rows and tokens whose sums stay in registers together, or, of amx, what its registers hold
 //	quad      four columns of eight or sixteen rows in a register, one row to a lane of 32 bits (x86)
 //	slab      the columns whose products are summed up before the sums are added to dst; a panel lies slab after slab

@@ -13,6 +13,7 @@ import (
 type rowFormat struct {
 	format    tensor.Format
 	halves    bool // at avx2: halves of 32 columns have scales of their own
+	wide      bool // at avx2: expanded to bytes first
 	offset512 byte // at avx512: makes values unsigned; 1 where they are, as with a minimum
 }
 

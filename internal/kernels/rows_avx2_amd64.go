@@ -1,6 +1,10 @@
 package kernels
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
 
 // rowsAVX2 fills in the rows arithmetic for AVX2, with the dot product instruction of AVX-VNNI where the machine has it. Both
 // give the same bits.
@@ -30,14 +34,15 @@ const (
 )
 
 // rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at
-// once. One or two tokens, and very few rows, go token by token; the bits are the same. Rows that are too wide for it, wider than any of
-// Gemma 4, go to wide.
+// once. One or two tokens, and very few rows of tiles, go token by token; the bits are the same. Rows that are too wide for it, wider
+// than any of Gemma 4, go to wide.
 func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.RowKernel {
 	f := format.format
 	superBytes, shareBytes := f.RowBytes(256), 32
 	if format.halves {
 		shareBytes = 64
 	}
+	several := kind >= len(rowFormats) && !format.wide
 	book := codebook(func() []byte { return tensor.CodebookValues(f) })
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows <= 0 || n <= 0 {
@@ -52,6 +57,13 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 		}
 		if units != tensor.Q8Len(rowBytes/f.BlockBytes()*f.BlockLen()) {
 			panic("gemma4: activations are not as long as rows")
+		}
+		if several && n > 2 {
+			for t := 0; t < n; t += severalTokens {
+				m := min(severalTokens, n-t)
+				multiplySeveral(kind, dst[t*stride:], stride, w, rowBytes, rows, x[t*units:], units, m, superBytes)
+			}
+			return
 		}
 		table := book()
 		odd := shareBytes == 64 && units%2 == 1 // NVFP4 alone, as tiles of halves take two units at a time
@@ -72,6 +84,58 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 					rowsOneAVX2(kind, &dst[i*stride+r], &w[r*rowBytes], rowBytes, c, &x[i*units], units, full, tail, table)
 				}
 			}
+		}
+	}
+}
+
+const (
+	severalTokens = 8         // tokens of a call of rowsSeveralVNNI
+	severalSupers = 8         // super-blocks that its frame holds: a turn of a row
+	severalRows   = 64        // rows that take several turns together
+	severalBytes  = 512 << 10 // bytes of weights that a call takes: less than a tenth of a millisecond
+	severalAhead  = 8 << 10   // bytes from the weights that are read to those that are prefetched
+)
+
+// rowsVNNI is a call of rowsSeveralVNNI: a turn of some rows with several tokens.
+type rowsVNNI struct {
+	dst               *float32
+	stride            int // floats from one token's results to the next
+	w                 *byte
+	rowBytes, rows    int
+	x                 *tensor.Q8
+	xBytes, units, n  int // from one token's activations to the next; units from x to a token's end; tokens
+	kind              int
+	full, tail, ahead int      // super-blocks of the turn, and bytes behind them; bytes to what is prefetched
+	lanes             *float32 // [rows, 8 tokens, 8] where they rest; nil: there is one turn
+	first, last       bool     // turn
+}
+
+// rowsSeveralVNNI computes dst[r] for 1 to 8 tokens, at least a row, and 1 to 8 super-blocks of it.
+//
+//go:noescape
+func rowsSeveralVNNI(c *rowsVNNI)
+
+// multiplySeveral does it for rows of any number and length.
+func multiplySeveral(kind int, dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n, superBytes int) {
+	full, tail := rowBytes/superBytes, rowBytes%superBytes
+	c := rowsVNNI{stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(x[0])), n: n, kind: kind}
+	step, turns := max(severalRows, severalBytes/rowBytes&^1), 1
+	var lanes [severalRows * 8 * 8]float32
+	c.ahead = severalAhead
+	if supers := full + min(tail, 1); supers > severalSupers {
+		step, turns = severalRows, ceilDiv(supers, severalSupers)
+		c.lanes, c.ahead = &lanes[0], 4*rowBytes
+	}
+	for r := 0; r < rows; r += step {
+		c.dst, c.rows = &dst[r], min(step, rows-r)
+		for turn := range turns {
+			s := turn * severalSupers
+			c.w, c.x, c.units = &w[r*rowBytes+s*superBytes], &x[4*s], units-4*s
+			c.full, c.tail, c.first, c.last = min(full-s, severalSupers), 0, turn == 0, turn == turns-1
+			if c.last {
+				c.tail = tail
+			}
+			rowsSeveralVNNI(&c)
 		}
 	}
 }

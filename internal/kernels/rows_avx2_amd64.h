@@ -1,5 +1,5 @@
-// Products of weights and activations in 8 bits for AVX2 and AVX-VNNI: rows for one token, tiles of eight rows for several. What
-// the functions compute is said in rows_avx2_amd64.go.
+// Products of weights and activations in 8 bits for AVX2 and AVX-VNNI: rows for one token; for several tiles of eight rows, or, with
+// AVX-VNNI and formats that are not wide, two rows at a time. What the functions compute is said in rows_avx2_amd64.go.
 //
 // Columns. All formats are read in super-blocks of 256 columns: a block of the K formats and of IQ4_XS, eight blocks of the
 // others; what a row has beyond the last eight is copied to a buffer of zeros and read as one more. A super-block is four units
@@ -33,6 +33,7 @@
 //	panels    eight rows beside each other       tiles    their products with several tokens
 //	blocks, k the formats' macros                wide, iq formats that are expanded to bytes first
 //	products  those of a row with one token      digests  activations
+//	several   those of two rows with several
 //	formats   a routine for each format and each purpose, and their tables, written by internal/cmd/asm
 //
 // Registers that hold the same thing everywhere:

@@ -1,3 +1,4 @@
+#include "go_asm.h"
 #include "funcdata.h"
 #include "textflag.h"
 #include "rows_avx2_amd64.h"
@@ -9,9 +10,10 @@
 #include "rows_avx2_wide_amd64.h"
 #include "rows_avx2_iq_amd64.h"
 #include "rows_avx2_digests_amd64.h"
+#include "rows_avx2_several_amd64.h"
 
-// What the two functions below have to know of a format. bytes are those of a super-block, group those of its shares.
-#define KIND(name, row, scales, weights, lanes, tile4, tile2, digest, shares, bytes, factor, group) \
+// What the functions below have to know of a format. bytes are those of a super-block, group those of its shares.
+#define KIND(name, row, scales, weights, lanes, tile4, tile2, digest, shares, bytes, factor, group, spread, several) \
 	DATA name<>+0(SB)/8, $row<>(SB); \
 	DATA name<>+8(SB)/8, $scales<>(SB); \
 	DATA name<>+16(SB)/8, $lanes<>(SB); \
@@ -23,19 +25,21 @@
 	DATA name<>+64(SB)/8, $factor; \
 	DATA name<>+72(SB)/8, $group; \
 	DATA name<>+80(SB)/8, $weights<>(SB); \
-	GLOBL name<>(SB), RODATA, $88
+	DATA name<>+88(SB)/8, spread; \
+	DATA name<>+96(SB)/8, $several<>(SB); \
+	GLOBL name<>(SB), RODATA, $104
 
-#define BLOCKS(name, row, scales, weights, tile4, tile2, bytes, offset) \
-	KIND(name, row, scales, weights, lanesBlocks, tile4, tile2, digestBlocks, sharesBlocks, bytes, offset, 32)
+#define BLOCKS(name, row, scales, weights, tile4, tile2, bytes, offset, spread) \
+	KIND(name, row, scales, weights, lanesBlocks, tile4, tile2, digestBlocks, sharesBlocks, bytes, offset, 32, spread, severalBlocks)
 
-#define BLOCKS_MIN(name, row, scales, weights, tile4, tile2, bytes, sign) \
-	KIND(name, row, scales, weights, lanesBlocksMin, tile4, tile2, digestBlocksMin, sharesBlocksMin, bytes, sign, 32)
+#define BLOCKS_MIN(name, row, scales, panel, tile4, tile2, size, sign, spread) \
+	KIND(name, row, scales, panel, lanesBlocksMin, tile4, tile2, digestBlocksMin, sharesBlocksMin, size, sign, 32, spread, severalBlocksMin)
 
-#define HALVES(name, row, scales, weights, tile4, tile2, bytes, offset) \
-	KIND(name, row, scales, weights, lanesHalves, tile4, tile2, digestHalves, sharesHalves, bytes, offset, 64)
+#define HALVES(name, row, scales, weights, tile4, tile2, bytes, offset, spread) \
+	KIND(name, row, scales, weights, lanesHalves, tile4, tile2, digestHalves, sharesHalves, bytes, offset, 64, spread, severalHalves)
 
-#define HALVES_MIN(name, row, scales, weights, tile4, tile2, bytes, sign) \
-	KIND(name, row, scales, weights, lanesHalvesMin, tile4, tile2, digestHalvesMin, sharesHalvesMin, bytes, sign, 64)
+#define HALVES_MIN(name, row, scales, panel, tile4, tile2, size, sign, spread) \
+	KIND(name, row, scales, panel, lanesHalvesMin, tile4, tile2, digestHalvesMin, sharesHalvesMin, size, sign, 64, spread, severalHalvesMin)
 
 // 1 and −1 as floats: a minimum is subtracted by the K formats and added by the others.
 #define MINUS 0x3F800000
@@ -425,5 +429,232 @@ sum:
 	MOVQ AX, ROWNO(R13)
 	CMPQ AX, rows+40(FP)
 	JLT  rows
+	VZEROUPPER
+	RET
+
+// func rowsSeveralVNNI(c *rowsVNNI)
+//
+//	R9  tokens   R11  lanes of two rows   R12  what is known of the format   R15  bytes to what is prefetched
+TEXT ·rowsSeveralVNNI(SB), 0, $38400-8
+	NO_LOCAL_POINTERS
+	LEAQ 31(SP), R13
+	ANDQ $~31, R13
+	MOVQ c+0(FP), AX
+	LEAQ kinds<>(SB), R12
+	MOVQ rowsVNNI_kind(AX), DX
+	MOVQ (R12)(DX*8), R12
+	MOVQ rowsVNNI_full(AX), CX
+	CMPQ rowsVNNI_tail(AX), $1
+	SBBQ $-1, CX
+	MOVQ CX, S_SUPERS(R13)
+	ONES
+	VPBROADCASTD 64(R12), Y15
+	MOVQ   rowsVNNI_n(AX), R14
+	MOVQ   rowsVNNI_x(AX), R15
+	IMUL3Q $384, R14, BX
+	MOVQ   BX, S_BACK(R13)
+	XORL   SI, SI
+
+token: // the digests of a token
+	LEAQ (S_DIGESTS)(R13)(SI*1), DI
+	ADDQ $384, SI
+	MOVQ R15, DX
+	MOVQ c+0(FP), AX
+	MOVQ rowsVNNI_units(AX), CX
+
+digest:
+	UNITS
+	MOVQ 40(R12), AX
+	CALL AX
+	CMPQ 72(R12), $64
+	JEQ  halves
+	TRANSPOSE_WORDS(0, 64, 128, 192)
+	TRANSPOSE_WORDS(32, 96, 160, 224)
+	JMP  transposed
+
+halves:
+	TRANSPOSE_WORDS(0, 32, 64, 96)
+	TRANSPOSE_WORDS(128, 160, 192, 224)
+
+transposed:
+	ADDQ $768, DX
+	ADDQ BX, DI
+	SUBQ $4, CX
+	JLE  digested
+	MOVQ c+0(FP), AX
+	MOVQ rowsVNNI_units(AX), R8
+	SUBQ CX, R8
+	SHRQ $2, R8
+	CMPQ R8, S_SUPERS(R13)
+	JLT  digest
+
+digested:
+	MOVQ c+0(FP), AX
+	ADDQ rowsVNNI_xBytes(AX), R15
+	DECQ R14
+	JNZ  token
+
+	LEAQ    S_TAIL(R13), DI
+	CLEAR(3, clear)
+	MOVQ    c+0(FP), AX
+	MOVQ    rowsVNNI_dst(AX), DX
+	MOVQ    DX, S_RESULT(R13)
+	MOVQ    rowsVNNI_rows(AX), DX
+	MOVQ    DX, S_LEFT(R13)
+	MOVQ    rowsVNNI_n(AX), R9
+	MOVQ    rowsVNNI_ahead(AX), R15
+	MOVQ    rowsVNNI_lanes(AX), R11
+	MOVL    $512, DX
+	LEAQ    S_LANES(R13), BX
+	TESTQ   R11, R11
+	CMOVQEQ R11, DX
+	CMOVQEQ BX, R11
+	MOVQ    DX, S_STEP(R13)
+	LEAQ    S_WEIGHTS(R13), DI
+	MOVQ    DI, S_NOW(R13)
+	LEAQ    S_OTHERS(R13), DX
+	MOVQ    DX, S_NEXT(R13)
+	MOVQ    rowsVNNI_w(AX), SI
+	MOVQ    SI, S_ROW(R13)
+	MOVQ    rowsVNNI_full(AX), CX
+	TESTQ   CX, CX
+	JZ      rows
+	MOVQ    88(R12), AX
+	CALL    AX
+	MOVQ    c+0(FP), AX
+	MOVQ    rowsVNNI_full(AX), CX
+	MOVQ    S_ROW(R13), SI
+	CMPQ    S_LEFT(R13), $1
+	JEQ     alone
+	ADDQ    rowsVNNI_rowBytes(AX), SI
+
+alone:
+	LEAQ    (S_WEIGHTS+ROW_BYTES)(R13), DI
+	MOVQ    88(R12), AX
+	CALL    AX
+
+rows:
+	MOVQ    c+0(FP), AX
+	CMPB    rowsVNNI_first(AX), $0
+	JEQ     zeroed
+	VXORPS  Y0, Y0, Y0
+	XORL    DX, DX
+
+zero:
+	VMOVUPS Y0, (R11)(DX*1)
+	VMOVUPS Y0, 32(R11)(DX*1)
+	ADDQ    $64, DX
+	CMPQ    DX, $512
+	JLT     zero
+
+zeroed: // the last row is spread once more, or twice
+	MOVQ    S_ROW(R13), SI
+	XORL    DX, DX
+	MOVQ    S_LEFT(R13), CX
+	CMPQ    CX, $3
+	JLT     apart
+	MOVQ    rowsVNNI_rowBytes(AX), DI
+	LEAQ    (SI)(DI*2), SI
+	CMPQ    CX, $3
+	CMOVQGT DI, DX
+
+apart:
+	MOVQ    DX, S_APART(R13)
+	LEAQ    S_DIGESTS(R13), BX
+	MOVQ    S_NOW(R13), R14
+	MOVQ    S_NEXT(R13), R10
+	MOVQ    rowsVNNI_full(AX), R8
+	TESTQ   R8, R8
+	JZ      tail
+	MOVQ    88(R12), AX
+	MOVQ    AX, S_SPREAD(R13)
+	MOVQ    96(R12), AX
+	CALL    AX
+	MOVQ    c+0(FP), AX
+
+tail: // R14 and BX are behind what has been multiplied
+	CMPQ  rowsVNNI_tail(AX), $0
+	JEQ   multiplied
+	MOVQ  R9, R8
+	MOVQ  R14, DI
+	MOVQ  rowsVNNI_full(AX), R10
+	IMULQ 56(R12), R10
+	ADDQ  S_ROW(R13), R10
+
+tails:
+	MOVQ    R10, SI
+	MOVQ    rowsVNNI_tail(AX), CX
+	LEAQ    S_TAIL(R13), R9
+	COPY_TAIL(copy)
+	LEAQ    S_TAIL(R13), SI
+	MOVL    $1, CX
+	MOVQ    88(R12), AX
+	CALL    AX
+	ADDQ    $(ROW_BYTES-384), DI
+	MOVQ    c+0(FP), AX
+	CMPQ    S_LEFT(R13), $1
+	JEQ     same
+	ADDQ    rowsVNNI_rowBytes(AX), R10
+
+same:
+	LEAQ  (2*ROW_BYTES)(R14), DX
+	CMPQ  DI, DX
+	JLT   tails
+	MOVQ  R8, R9
+	LEAQ  spreadNothing<>(SB), AX
+	MOVQ  AX, S_SPREAD(R13)
+	MOVL  $1, R8
+	MOVQ  96(R12), AX
+	CALL  AX
+	MOVQ  c+0(FP), AX
+
+multiplied:
+	MOVQ S_NOW(R13), DX
+	MOVQ S_NEXT(R13), DI
+	MOVQ DI, S_NOW(R13)
+	MOVQ DX, S_NEXT(R13)
+	CMPB rowsVNNI_last(AX), $0
+	JEQ  next
+	FOUR_SUMS(0, S_SUMS)
+	FOUR_SUMS(256, S_SUMS+32)
+	CMPQ R9, $4
+	JLE  store
+	FOUR_SUMS(128, S_SUMS+16)
+	FOUR_SUMS(384, S_SUMS+48)
+
+store:
+	MOVQ rowsVNNI_stride(AX), BX
+	MOVQ S_RESULT(R13), DI
+	XORL DX, DX
+	CMPQ S_LEFT(R13), $1
+	JEQ  sum
+
+sums:
+	MOVL S_SUMS(R13)(DX*4), CX
+	MOVL (S_SUMS+32)(R13)(DX*4), SI
+	MOVL CX, (DI)
+	MOVL SI, 4(DI)
+	LEAQ (DI)(BX*4), DI
+	INCQ DX
+	CMPQ DX, R9
+	JLT  sums
+	JMP  next
+
+sum:
+	MOVL S_SUMS(R13)(DX*4), CX
+	MOVL CX, (DI)
+	LEAQ (DI)(BX*4), DI
+	INCQ DX
+	CMPQ DX, R9
+	JLT  sum
+
+next:
+	ADDQ S_STEP(R13), R11
+	ADDQ $8, S_RESULT(R13)
+	MOVQ rowsVNNI_rowBytes(AX), DX
+	ADDQ DX, DX
+	ADDQ DX, S_ROW(R13)
+	SUBQ $2, S_LEFT(R13)
+	JGT  rows
 	VZEROUPPER
 	RET

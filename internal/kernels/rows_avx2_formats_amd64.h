@@ -101,6 +101,58 @@ TEXT rowMXFP4VNNI<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVDQU fp4Up<>(SB), Y15
 	ROW(136, PREFETCH3, SCALES_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, PAIR_VNNI, TREE_WORDS, END_OFFSET)
 
+// Spread routines.
+
+TEXT spreadQ4_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	SPREAD(144, AHEAD3, SCALES_Q4_0, STORE, SPREAD_BLOCKS(UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0, UNPACK_Q4_0))
+
+TEXT spreadQ4_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	SPREAD(160, AHEAD3, SCALES_Q4_1, STORE_MIN, SPREAD_BLOCKS(UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1, UNPACK_Q4_1))
+
+TEXT spreadQ5_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	FIFTH_BITS_READY
+	SPREAD(176, AHEAD3, SCALES_Q5_0, STORE, SPREAD_BLOCKS(UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0, UNPACK_Q5_0))
+
+TEXT spreadQ5_1<>(SB), NOSPLIT|NOFRAME, $0-0
+	FIFTH_BITS_READY
+	SPREAD(192, AHEAD3, SCALES_Q5_1, STORE_MIN, SPREAD_BLOCKS(UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1, UNPACK_Q5_1))
+
+TEXT spreadQ8_0<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes128<>(SB), Y15
+	SPREAD(272, AHEAD5, SCALES_Q8_0, STORE, SPREAD_BLOCKS(UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP, UNPACK_Q8_0_UP))
+
+TEXT spreadQ2_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	SPREAD(84, AHEAD2, SCALES_Q2_K, STORE_HALVES_MIN, SPREAD_HALVES(UNPACK_Q2_K_0, UNPACK_Q2_K_1, UNPACK_Q2_K_2, UNPACK_Q2_K_3))
+
+TEXT spreadQ3_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes3<>(SB), Y15
+	SPREAD(110, AHEAD2, SCALES_Q3_K, STORE_HALVES, SPREAD_HALVES(UNPACK_Q3_K_0, UNPACK_Q3_K_1, UNPACK_Q3_K_2, UNPACK_Q3_K_3))
+
+TEXT spreadQ4_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU shifts_0_4<>(SB), Y15
+	SPREAD(144, AHEAD3, SCALES_Q4_K, STORE_MIN, SPREAD_BLOCKS(UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K, UNPACK_Q4_K))
+
+TEXT spreadQ5_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU shifts_0_4<>(SB), Y15
+	SPREAD(176, AHEAD3, SCALES_Q5_K, STORE_MIN, SPREAD_BLOCKS(UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3))
+
+TEXT spreadQ6_K<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU bytes48<>(SB), Y15
+	SPREAD(210, AHEAD4, SCALES_Q6_K, STORE_HALVES, SPREAD_HALVES(UNPACK_Q6_K_0, UNPACK_Q6_K_1, UNPACK_Q6_K_2, UNPACK_Q6_K_3))
+
+TEXT spreadIQ4_NL<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	SPREAD(144, AHEAD3, SCALES_Q4_0, STORE, SPREAD_BLOCKS(UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL, UNPACK_IQ4_NL))
+
+TEXT spreadIQ4_XS<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU iq4Up<>(SB), Y15
+	SPREAD(136, AHEAD3, SCALES_IQ4_XS, STORE, SPREAD_BLOCKS(UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS, UNPACK_IQ4_XS))
+
+TEXT spreadMXFP4<>(SB), NOSPLIT|NOFRAME, $0-0
+	VMOVDQU fp4Up<>(SB), Y15
+	SPREAD(136, AHEAD3, SCALES_MXFP4, STORE, SPREAD_BLOCKS(UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4, UNPACK_MXFP4))
+
 // Scales routines.
 
 TEXT scalesQ4_0<>(SB), NOSPLIT|NOFRAME, $0-0
@@ -328,52 +380,52 @@ TEXT tileHalvesS8_2<>(SB), NOSPLIT|NOFRAME, $0-0
 
 // What is known of the formats, without AVX-VNNI and with it.
 
-BLOCKS(kindQ4_0, rowQ4_0, scalesQ4_0, weightsQ4_0, tileU4_4, tileU4_2, 144, 8)
-BLOCKS(kindQ4_0VNNI, rowQ4_0VNNI, scalesQ4_0, weightsQ4_0, tileVNNI4, tileVNNI2, 144, 8)
-BLOCKS_MIN(kindQ4_1, rowQ4_1, scalesQ4_1, weightsQ4_1, tileU4Min4, tileU4Min2, 160, PLUS)
-BLOCKS_MIN(kindQ4_1VNNI, rowQ4_1VNNI, scalesQ4_1, weightsQ4_1, tileMinVNNI4, tileMinVNNI2, 160, PLUS)
-BLOCKS(kindQ5_0, rowQ5_0, scalesQ5_0, weightsQ5_0, tileU5_4, tileU5_2, 176, 16)
-BLOCKS(kindQ5_0VNNI, rowQ5_0VNNI, scalesQ5_0, weightsQ5_0, tileVNNI4, tileVNNI2, 176, 16)
-BLOCKS_MIN(kindQ5_1, rowQ5_1, scalesQ5_1, weightsQ5_1, tileU5Min4, tileU5Min2, 192, PLUS)
-BLOCKS_MIN(kindQ5_1VNNI, rowQ5_1VNNI, scalesQ5_1, weightsQ5_1, tileMinVNNI4, tileMinVNNI2, 192, PLUS)
-BLOCKS(kindQ8_0, rowQ8_0, scalesQ8_0, weightsQ8_0, tileS8_4, tileS8_2, 272, 0)
-BLOCKS(kindQ8_0VNNI, rowQ8_0VNNI, scalesQ8_0, weightsQ8_0Up, tileVNNI4, tileVNNI2, 272, 128)
-HALVES_MIN(kindQ2_K, rowQ2_K, scalesQ2_K, weightsQ2_K, tileHalvesMin4, tileHalvesMin2, 84, MINUS)
-HALVES_MIN(kindQ2_KVNNI, rowQ2_KVNNI, scalesQ2_K, weightsQ2_K, tileHalvesMinVNNI4, tileHalvesMinVNNI2, 84, MINUS)
-HALVES(kindQ3_K, rowQ3_K, scalesQ3_K, weightsQ3_K, tileHalves4, tileHalves2, 110, 4)
-HALVES(kindQ3_KVNNI, rowQ3_KVNNI, scalesQ3_K, weightsQ3_K, tileHalvesVNNI4, tileHalvesVNNI2, 110, 4)
-BLOCKS_MIN(kindQ4_K, rowQ4_K, scalesQ4_K, weightsQ4_K, tileU4Min4, tileU4Min2, 144, MINUS)
-BLOCKS_MIN(kindQ4_KVNNI, rowQ4_KVNNI, scalesQ4_K, weightsQ4_K, tileMinVNNI4, tileMinVNNI2, 144, MINUS)
-BLOCKS_MIN(kindQ5_K, rowQ5_K, scalesQ4_K, weightsQ5_K, tileU5Min4, tileU5Min2, 176, MINUS)
-BLOCKS_MIN(kindQ5_KVNNI, rowQ5_KVNNI, scalesQ4_K, weightsQ5_K, tileMinVNNI4, tileMinVNNI2, 176, MINUS)
-HALVES(kindQ6_K, rowQ6_K, scalesQ6_K, weightsQ6_K, tileHalves4, tileHalves2, 210, 32)
-HALVES(kindQ6_KVNNI, rowQ6_KVNNI, scalesQ6_K, weightsQ6_K, tileHalvesVNNI4, tileHalvesVNNI2, 210, 32)
-BLOCKS(kindIQ4_NL, rowIQ4_NL, scalesQ4_0, weightsIQ4_NL, tileS8_4, tileS8_2, 144, 0)
-BLOCKS(kindIQ4_NLVNNI, rowIQ4_NLVNNI, scalesQ4_0, weightsIQ4_NLUp, tileVNNI4, tileVNNI2, 144, 128)
-BLOCKS(kindIQ4_XS, rowIQ4_XS, scalesIQ4_XS, weightsIQ4_XS, tileS8_4, tileS8_2, 136, 0)
-BLOCKS(kindIQ4_XSVNNI, rowIQ4_XSVNNI, scalesIQ4_XS, weightsIQ4_XSUp, tileVNNI4, tileVNNI2, 136, 128)
-BLOCKS(kindMXFP4, rowMXFP4, scalesMXFP4, weightsMXFP4, tileU5_4, tileU5_2, 136, 12)
-BLOCKS(kindMXFP4VNNI, rowMXFP4VNNI, scalesMXFP4, weightsMXFP4, tileVNNI4, tileVNNI2, 136, 12)
-HALVES(kindIQ1_S, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalves4, tileHalves2, 50, 9)
-HALVES(kindIQ1_SVNNI, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 50, 9)
-HALVES(kindIQ1_M, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalves4, tileHalves2, 56, 9)
-HALVES(kindIQ1_MVNNI, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 56, 9)
-HALVES(kindIQ2_XXS, rowIQ2_XXS, scalesIQ2_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0)
-HALVES(kindIQ2_XXSVNNI, rowIQ2_XXS, scalesIQ2_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0)
-HALVES(kindIQ2_XS, rowIQ2_XS, scalesIQ2_XS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 74, 0)
-HALVES(kindIQ2_XSVNNI, rowIQ2_XS, scalesIQ2_XS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 74, 0)
-HALVES(kindIQ2_S, rowIQ2_S, scalesIQ2_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 82, 0)
-HALVES(kindIQ2_SVNNI, rowIQ2_S, scalesIQ2_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 82, 0)
-HALVES(kindIQ3_XXS, rowIQ3_XXS, scalesIQ3_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 98, 0)
-HALVES(kindIQ3_XXSVNNI, rowIQ3_XXS, scalesIQ3_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 98, 0)
-HALVES(kindIQ3_S, rowIQ3_S, scalesIQ3_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 110, 0)
-HALVES(kindIQ3_SVNNI, rowIQ3_S, scalesIQ3_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 110, 0)
-HALVES(kindTQ1_0, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalves4, tileHalves2, 54, 1)
-HALVES(kindTQ1_0VNNI, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 54, 1)
-HALVES(kindTQ2_0, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalves4, tileHalves2, 66, 1)
-HALVES(kindTQ2_0VNNI, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 66, 1)
-HALVES(kindNVFP4, rowNVFP4, scalesNVFP4, weightsWide, tileHalves4, tileHalves2, 144, 12)
-HALVES(kindNVFP4VNNI, rowNVFP4, scalesNVFP4, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 144, 12)
+BLOCKS(kindQ4_0, rowQ4_0, scalesQ4_0, weightsQ4_0, tileU4_4, tileU4_2, 144, 8, $0)
+BLOCKS(kindQ4_0VNNI, rowQ4_0VNNI, scalesQ4_0, weightsQ4_0, tileVNNI4, tileVNNI2, 144, 8, $spreadQ4_0<>(SB))
+BLOCKS_MIN(kindQ4_1, rowQ4_1, scalesQ4_1, weightsQ4_1, tileU4Min4, tileU4Min2, 160, PLUS, $0)
+BLOCKS_MIN(kindQ4_1VNNI, rowQ4_1VNNI, scalesQ4_1, weightsQ4_1, tileMinVNNI4, tileMinVNNI2, 160, PLUS, $spreadQ4_1<>(SB))
+BLOCKS(kindQ5_0, rowQ5_0, scalesQ5_0, weightsQ5_0, tileU5_4, tileU5_2, 176, 16, $0)
+BLOCKS(kindQ5_0VNNI, rowQ5_0VNNI, scalesQ5_0, weightsQ5_0, tileVNNI4, tileVNNI2, 176, 16, $spreadQ5_0<>(SB))
+BLOCKS_MIN(kindQ5_1, rowQ5_1, scalesQ5_1, weightsQ5_1, tileU5Min4, tileU5Min2, 192, PLUS, $0)
+BLOCKS_MIN(kindQ5_1VNNI, rowQ5_1VNNI, scalesQ5_1, weightsQ5_1, tileMinVNNI4, tileMinVNNI2, 192, PLUS, $spreadQ5_1<>(SB))
+BLOCKS(kindQ8_0, rowQ8_0, scalesQ8_0, weightsQ8_0, tileS8_4, tileS8_2, 272, 0, $0)
+BLOCKS(kindQ8_0VNNI, rowQ8_0VNNI, scalesQ8_0, weightsQ8_0Up, tileVNNI4, tileVNNI2, 272, 128, $spreadQ8_0<>(SB))
+HALVES_MIN(kindQ2_K, rowQ2_K, scalesQ2_K, weightsQ2_K, tileHalvesMin4, tileHalvesMin2, 84, MINUS, $0)
+HALVES_MIN(kindQ2_KVNNI, rowQ2_KVNNI, scalesQ2_K, weightsQ2_K, tileHalvesMinVNNI4, tileHalvesMinVNNI2, 84, MINUS, $spreadQ2_K<>(SB))
+HALVES(kindQ3_K, rowQ3_K, scalesQ3_K, weightsQ3_K, tileHalves4, tileHalves2, 110, 4, $0)
+HALVES(kindQ3_KVNNI, rowQ3_KVNNI, scalesQ3_K, weightsQ3_K, tileHalvesVNNI4, tileHalvesVNNI2, 110, 4, $spreadQ3_K<>(SB))
+BLOCKS_MIN(kindQ4_K, rowQ4_K, scalesQ4_K, weightsQ4_K, tileU4Min4, tileU4Min2, 144, MINUS, $0)
+BLOCKS_MIN(kindQ4_KVNNI, rowQ4_KVNNI, scalesQ4_K, weightsQ4_K, tileMinVNNI4, tileMinVNNI2, 144, MINUS, $spreadQ4_K<>(SB))
+BLOCKS_MIN(kindQ5_K, rowQ5_K, scalesQ4_K, weightsQ5_K, tileU5Min4, tileU5Min2, 176, MINUS, $0)
+BLOCKS_MIN(kindQ5_KVNNI, rowQ5_KVNNI, scalesQ4_K, weightsQ5_K, tileMinVNNI4, tileMinVNNI2, 176, MINUS, $spreadQ5_K<>(SB))
+HALVES(kindQ6_K, rowQ6_K, scalesQ6_K, weightsQ6_K, tileHalves4, tileHalves2, 210, 32, $0)
+HALVES(kindQ6_KVNNI, rowQ6_KVNNI, scalesQ6_K, weightsQ6_K, tileHalvesVNNI4, tileHalvesVNNI2, 210, 32, $spreadQ6_K<>(SB))
+BLOCKS(kindIQ4_NL, rowIQ4_NL, scalesQ4_0, weightsIQ4_NL, tileS8_4, tileS8_2, 144, 0, $0)
+BLOCKS(kindIQ4_NLVNNI, rowIQ4_NLVNNI, scalesQ4_0, weightsIQ4_NLUp, tileVNNI4, tileVNNI2, 144, 128, $spreadIQ4_NL<>(SB))
+BLOCKS(kindIQ4_XS, rowIQ4_XS, scalesIQ4_XS, weightsIQ4_XS, tileS8_4, tileS8_2, 136, 0, $0)
+BLOCKS(kindIQ4_XSVNNI, rowIQ4_XSVNNI, scalesIQ4_XS, weightsIQ4_XSUp, tileVNNI4, tileVNNI2, 136, 128, $spreadIQ4_XS<>(SB))
+BLOCKS(kindMXFP4, rowMXFP4, scalesMXFP4, weightsMXFP4, tileU5_4, tileU5_2, 136, 12, $0)
+BLOCKS(kindMXFP4VNNI, rowMXFP4VNNI, scalesMXFP4, weightsMXFP4, tileVNNI4, tileVNNI2, 136, 12, $spreadMXFP4<>(SB))
+HALVES(kindIQ1_S, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalves4, tileHalves2, 50, 9, $0)
+HALVES(kindIQ1_SVNNI, rowIQ1_S, scalesIQ1_S, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 50, 9, $0)
+HALVES(kindIQ1_M, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalves4, tileHalves2, 56, 9, $0)
+HALVES(kindIQ1_MVNNI, rowIQ1_M, scalesIQ1_M, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 56, 9, $0)
+HALVES(kindIQ2_XXS, rowIQ2_XXS, scalesIQ2_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0, $0)
+HALVES(kindIQ2_XXSVNNI, rowIQ2_XXS, scalesIQ2_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 66, 0, $0)
+HALVES(kindIQ2_XS, rowIQ2_XS, scalesIQ2_XS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 74, 0, $0)
+HALVES(kindIQ2_XSVNNI, rowIQ2_XS, scalesIQ2_XS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 74, 0, $0)
+HALVES(kindIQ2_S, rowIQ2_S, scalesIQ2_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 82, 0, $0)
+HALVES(kindIQ2_SVNNI, rowIQ2_S, scalesIQ2_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 82, 0, $0)
+HALVES(kindIQ3_XXS, rowIQ3_XXS, scalesIQ3_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 98, 0, $0)
+HALVES(kindIQ3_XXSVNNI, rowIQ3_XXS, scalesIQ3_XXS, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 98, 0, $0)
+HALVES(kindIQ3_S, rowIQ3_S, scalesIQ3_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 110, 0, $0)
+HALVES(kindIQ3_SVNNI, rowIQ3_S, scalesIQ3_S, weightsWide, tileHalvesS8_4, tileHalvesS8_2, 110, 0, $0)
+HALVES(kindTQ1_0, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalves4, tileHalves2, 54, 1, $0)
+HALVES(kindTQ1_0VNNI, rowTQ1_0, scalesTQ1_0, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 54, 1, $0)
+HALVES(kindTQ2_0, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalves4, tileHalves2, 66, 1, $0)
+HALVES(kindTQ2_0VNNI, rowTQ2_0, scalesTQ2_0, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 66, 1, $0)
+HALVES(kindNVFP4, rowNVFP4, scalesNVFP4, weightsWide, tileHalves4, tileHalves2, 144, 12, $0)
+HALVES(kindNVFP4VNNI, rowNVFP4, scalesNVFP4, weightsWide, tileHalvesVNNI4, tileHalvesVNNI2, 144, 12, $0)
 
 DATA kinds<>+(8*0)(SB)/8, $kindQ4_0<>(SB)
 DATA kinds<>+(8*1)(SB)/8, $kindQ4_1<>(SB)

@@ -84,6 +84,18 @@ func (f rowFormat) Signed() bool { return f.Values == "s8" }
 // Halves: at avx2 the sums of halves of blocks have scales of their own.
 func (f rowFormat) Halves() bool { return f.Groups || f.Wide }
 
+// Store returns the macro that stores scales and minimums.
+func (f rowFormat) Store() string {
+	name := "STORE"
+	if f.Halves() {
+		name += "_HALVES"
+	}
+	if f.Minimum != "" {
+		name += "_MIN"
+	}
+	return name
+}
+
 // ScalesOf returns the format whose scales routine is taken.
 func (f rowFormat) ScalesOf() string {
 	if f.Scales != "" {
@@ -143,6 +155,17 @@ func (r row) Unpack(j int) string {
 		return name + r.UnpackVNNI
 	}
 	return name
+}
+
+// Spread and BeginSpread are Unpack and Begin for several tokens. They take no short cuts.
+func (r row) Spread(j int) string {
+	r.VNNI = r.VNNI && !r.Sums16
+	return r.Unpack(j)
+}
+
+func (r row) BeginSpread() string {
+	r.VNNI = r.VNNI && !r.Sums16
+	return r.Begin()
 }
 
 // ScalesIn returns the macro for the scales.
