@@ -108,6 +108,50 @@ func TestCallsAreAsTheOptionsSayAndTheResultToo(t *testing.T) {
 	}
 }
 
+func TestWithToolsAndAGrammarAnAnswerIsCallsOrTheGrammarsText(t *testing.T) {
+	m := wild(t)
+	open, _ := m.Tokenizer().ID("<|tool_call>")
+	for _, calls := range []grammar.CallOptions{{}, {Choice: grammar.Required}, {Choice: grammar.None}} {
+		o := gemma4.ChatOptions{Tools: []chat.Tool{weather, multiply}, Calls: calls}
+		o.Grammar = schema(t, m, `{"enum":["yes","no"]}`)
+		c := newChat(t, m, o)
+		for seed := range 6 {
+			c.Messages, c.Options.Sampling, c.Options.MaxTokens = nil, hot(seed), 80
+			c.Options.Process = func(generated []int32, logits []float32) {
+				if len(generated) == 0 && seed%2 == 0 {
+					logits[open] = 1000
+				}
+			}
+			s := say(t, c, user("Is it?"))
+			text := s.Content == `"yes"` || s.Content == `"no"`
+			if want := calls.Choice == grammar.Required || calls.Choice == grammar.Auto && seed%2 == 0; want != (s.Calls > 0) || want == text ||
+				want && s.Content != "" {
+				t.Errorf("%+v, seed %d: %q with %d calls", calls, seed, s.Content, s.Calls)
+			}
+		}
+	}
+}
+
+func TestBeforeTextOrCallsAThoughtMayComeButNeedNot(t *testing.T) {
+	m := wild(t)
+	open, _ := m.Tokenizer().ID("<|channel>")
+	for _, thinking := range []bool{false, true} {
+		for seed := range 4 {
+			c := newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{weather}, Thinking: thinking})
+			c.Options.Sampling, c.Options.MaxTokens, c.Options.ThinkTokens = hot(seed), 80, 20
+			c.Options.Process = func(generated []int32, logits []float32) {
+				if len(generated) == 0 {
+					logits[open] = map[bool]float32{true: 1000, false: -1000}[seed%2 == 0]
+				}
+			}
+			s := say(t, c, user("Is it?"))
+			if want := thinking && seed%2 == 0; want != (s.ids[0] == open) || want != (s.Reasoning != "") {
+				t.Errorf("thinking %v, seed %d: %+v", thinking, seed, s.Message)
+			}
+		}
+	}
+}
+
 func TestCallsAreWholeWhenThereIsNoMoreRoom(t *testing.T) {
 	m := wild(t)
 	long := tool("note", `{"type":"object","properties":{"text":{"type":"string"},"more":{"type":"array","items":{"type":"string"}}},
