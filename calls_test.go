@@ -124,8 +124,8 @@ func TestWithToolsAndAGrammarAnAnswerIsCallsOrTheGrammarsText(t *testing.T) {
 			}
 			s := say(t, c, user("Is it?"))
 			text := s.Content == `"yes"` || s.Content == `"no"`
-			if want := calls.Choice == grammar.Required || calls.Choice == grammar.Auto && seed%2 == 0; want != (s.Calls > 0) || want == text ||
-				want && s.Content != "" {
+			want := calls.Choice == grammar.Required || calls.Choice == grammar.Auto && seed%2 == 0
+			if want != (s.Calls > 0) || want == text || want && s.Content != "" {
 				t.Errorf("%+v, seed %d: %q with %d calls", calls, seed, s.Content, s.Calls)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -141,6 +142,7 @@ func TestComplaintCallsNeedNoRepair(t *testing.T) {
 		if n == 0 {
 			t.Errorf("%s: no calls in %d answers", name, *samples)
 		}
+		t.Logf("%s: %d calls in %d answers", name, n, *samples)
 	}
 }
 
@@ -156,14 +158,31 @@ func TestComplaintALongStringComesBackByteForByte(t *testing.T) {
 	if testing.Short() {
 		text = code(2000)
 	}
-	quoted, _ := json.Marshal(text)
-	c := newChat(t, wild(t), gemma4.ChatOptions{Calls: grammar.CallOptions{Choice: grammar.Required, Single: true}, Tools: []chat.Tool{
-		tool("write_file", `{"type":"object","properties":{"content":{"const":`+string(quoted)+`}},"required":["content"]}`)}})
-	s := say(t, c, user("Write it."))
-	var arguments struct{ Content string }
-	if len(s.ToolCalls) != 1 || json.Unmarshal(s.ToolCalls[0].Arguments, &arguments) != nil || arguments.Content != text {
-		t.Errorf("%d bytes in %d calls do not come back: %.200s", len(text), len(s.ToolCalls), s.Content)
+	m := wild(t)
+	check := func(s said, text string) {
+		t.Helper()
+		var arguments struct{ Content string }
+		if len(s.ToolCalls) != 1 || json.Unmarshal(s.ToolCalls[0].Arguments, &arguments) != nil || arguments.Content != text {
+			t.Errorf("%d bytes in %d calls do not come back: %.200s", len(text), len(s.ToolCalls), s.Content)
+		}
 	}
+	quoted, _ := json.Marshal(text)
+	c := newChat(t, m, gemma4.ChatOptions{Calls: grammar.CallOptions{Choice: grammar.Required, Single: true}, Tools: []chat.Tool{
+		tool("write_file", `{"type":"object","properties":{"content":{"const":`+string(quoted)+`}},"required":["content"]}`)}})
+	check(say(t, c, user("Write it.")), text)
+	// The same where the model could write anything, and is told what.
+	text = code(1500)
+	var letters []int
+	for i := range text {
+		letters = append(letters, i)
+	}
+	tok := m.Tokenizer()
+	told := slices.Concat(tok.Encode("<|tool_call>call:write_file{content:<|\"|>", true), tok.EncodeLiteral(text, letters),
+		tok.Encode("<|\"|>}<tool_call|><turn|>", true))
+	c = newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{
+		tool("write_file", `{"type":"object","properties":{"content":{"type":"string"}}}`)}})
+	c.Options.Process = func(generated []int32, logits []float32) { logits[told[len(generated)]] = 1e6 }
+	check(say(t, c, user("Write it.")), text)
 }
 
 // TestComplaintDelimitersStayOutOfValues is row 3: <|"|> in values, and JSON in a string that is taken apart.
@@ -370,7 +389,7 @@ func TestComplaintNothingFollowsTheValue(t *testing.T) {
 	for text, fits := range map[string]func(string) bool{
 		`{"const":{"a":1,"b":[1,2]}}`:                     func(s string) bool { return s == `{"a": 1, "b": [1, 2]}` },
 		`{"enum":["yes","no"]}`:                           func(s string) bool { return s == `"yes"` || s == `"no"` },
-		`{"type":"array","items":{"enum":[true,null,1]}}`: func(s string) bool { return json.Valid([]byte(s)) && !strings.Contains(s, "  ") },
+		`{"type":"array","items":{"enum":[true,null,1]}}`: regexp.MustCompile(`^\[((true|null|1)(, (true|null|1))*)?\]$`).MatchString,
 	} {
 		for _, thinking := range []bool{false, true} {
 			c := newChat(t, m, gemma4.ChatOptions{Thinking: thinking, GenerateOptions: gemma4.GenerateOptions{Grammar: schema(t, m, text)}})

@@ -232,17 +232,20 @@ var table = []mutant{
 	{"gguf: parts may differ in their number", "gguf/split.go", "case c != count:", "case c < count:", ""},
 	{"gguf: a part may lack tensors", "gguf/split.go", "n != int64(len(f.Tensors))", "n < int64(len(f.Tensors))", ""},
 
-	// Sessions.
-	{"calls: those of tools are free", "calls.go", "case o.FreeCalls ||", "case true || o.FreeCalls ||", ".:WithTools|BeforeText|TestCalls|Complaint"},
-	{"calls: required is auto", "calls.go", "Strict: t.Strict}\n\t}", "Strict: t.Strict}\n\t}\n\tc.Choice = 0", ".:WithTools|BeforeText|TestCalls|Complaint"},
+	// Calls.
+	{"calls: those of tools are free", "calls.go",
+		"case o.FreeCalls ||", "case true || o.FreeCalls ||", ".:WithTools|BeforeText|TestCalls|Complaint"},
+	{"calls: required is auto", "calls.go",
+		"Strict: t.Strict}\n\t}", "Strict: t.Strict}\n\t}\n\tc.Choice = 0", ".:WithTools|BeforeText|TestCalls|Complaint"},
 	{"calls: no tool is strict", "calls.go", "Strict: t.Strict}", "Strict: false}", ".:WithTools|BeforeText|TestCalls|Complaint"},
-	{"calls: beside a schema text is free", "calls.go", "c.Choice == grammar.Auto && o.Grammar != nil", "o.Grammar == nil && o.Tools == nil",
-		".:WithTools|BeforeText|TestCalls|Complaint"},
+	{"calls: beside a schema text is free", "calls.go",
+		"c.Choice == grammar.Auto && o.Grammar != nil", "o.Grammar == nil && o.Tools == nil", ".:WithTools|BeforeText|TestCalls|Complaint"},
 	{"calls: a thought that the prompt began is not one", "calls.go", "s, err = s.AfterThought(true)", "s, err = s.AfterThought(false)",
 		".:Complaint"},
 	{"calls: a schema leaves no thought", "calls.go", "case o.Thinking:", "case o.Thinking && free:", ".:Complaint"},
 	{"calls: what is free must think", "calls.go", "s = s.Or(thought)", "s = thought", ".:WithTools|BeforeText|TestCalls|Complaint"},
-	{"calls: not counted", "chat.go", "c.dropped, len(answer.ToolCalls)", "c.dropped, 0*len(answer.ToolCalls)", ".:WithTools|BeforeText|TestCalls|Complaint"},
+	{"calls: not counted", "chat.go",
+		"c.dropped, len(answer.ToolCalls)", "c.dropped, 0*len(answer.ToolCalls)", ".:WithTools|BeforeText|TestCalls|Complaint"},
 	{"calls: MaxTokens break one off", "chat.go", "begin.Left() > n {", "begin.Left() < 0 {", ".:TestCalls"},
 	{"calls: the context breaks one off", "chat.go",
 		"c.Options.Full == FullDrop && len(exchanges) < 2", "c.Options.Full == FullDrop && len(exchanges) < 0", ".:TestCalls"},
@@ -262,6 +265,8 @@ var table = []mutant{
 	{"thought: another may follow", "constrain.go", "t.allowed[t.open>>6] &^= 1", "t.allowed[t.open>>6] |= 1", ".:Thoughts"},
 	{"loops: thrice is enough", "repeat.go", "loopTimes  = 4", "loopTimes  = 3", ".:Loops"},
 	{"loops: a shorter border is not looked for", "repeat.go", "k = b[k]", "k = -1", ".:Loops"},
+
+	// Sessions.
 	{"generate: stop strings ignored", "generate.go", "g.stop = stopper{strings: g.o.Stop}", "g.stop = stopper{}", ".:Stop|Reports"},
 	{"generate: a stop string of two tokens is missed", "generate.go",
 		"n := min(len(s)-1, len(all)); n > keep", "n := 0; n > keep", ".:Stop"},
