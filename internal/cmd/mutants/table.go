@@ -267,6 +267,8 @@ var table = []mutant{
 	{"loops: a shorter border is not looked for", "repeat.go", "k = b[k]", "k = -1", ".:Loops"},
 
 	// Sessions.
+
+	// Sessions.
 	{"generate: stop strings ignored", "generate.go", "g.stop = stopper{strings: g.o.Stop}", "g.stop = stopper{}", ".:Stop|Reports"},
 	{"generate: a stop string of two tokens is missed", "generate.go",
 		"n := min(len(s)-1, len(all)); n > keep", "n := 0; n > keep", ".:Stop"},
