@@ -104,10 +104,7 @@ func (g *generation) choose() (id int32, err error) {
 			return 0, err
 		}
 	}
-	if id, err = g.steer(id); err != nil {
-		return 0, err
-	}
-	return id, c.state.Err()
+	return g.steer(id)
 }
 
 // steer replaces a token from which the text could not be brought to an end in the room that is left.

@@ -43,7 +43,7 @@ func TestEqualGrammarsAreMadeOnce(t *testing.T) {
 			}
 		}
 	}
-	const refused = `{"pattern":"(?=a)"}`
+	const refused = `{"pattern":"(?<=a)"}`
 	_, first := Schema(v, []byte(refused), SchemaOptions{})
 	if _, again := Schema(v, []byte(refused), SchemaOptions{}); first == nil || again == nil || first.Error() != again.Error() {
 		t.Errorf("%v, then %v", first, again)

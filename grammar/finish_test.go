@@ -24,30 +24,35 @@ func TestTextsEndInTime(t *testing.T) {
 	}
 }
 
-// TestMaskWithinEqualsBruteForce tries each token of the masks, in strings of all lengths above all.
+// TestMaskWithinEqualsBruteForce tries each token of the masks, in strings of all lengths above all, and in keys that must not be others.
 func TestMaskWithinEqualsBruteForce(t *testing.T) {
 	v := small(t)
 	r := rand.New(rand.NewPCG(7, 8))
-	for _, x := range append(expressions, `"[^"\\\x00-\x1f]{3,40}"(abc){0,3}`, `"[a-z]{9,}"`, `[a-z]{2,5}([0-9]{9})?`, "schema") {
-		g, err := Regexp(v, x)
-		if x == "schema" {
-			g, err = Schema(v, []byte(`{"properties":{"the":{"type":"null"},"then":{"type":"null"},"a":{"type":"null"}},"required":["then"]}`),
-				SchemaOptions{})
-		}
-		walkRandomly(must(g, err)(t), r, 6, func(s State) {
-			for _, n := range []int{0, 1, 2, 3, 5, s.Left(), s.Left() + 1, s.Left() + 2, s.Left() + 5, 100} {
-				var want []int32
-				most := max(n, s.Left())
-				for id := range s.Mask().All {
-					if after, _ := s.Accept(id); after.Left() <= most-1 {
-						want = append(want, id)
-					}
-				}
-				if got := slices.Collect(s.MaskWithin(n).All); !slices.Equal(got, want) {
-					t.Fatalf("%s: %d tokens within %d, want %d", x, len(got), n, len(want))
+	check := func(name string, s State) {
+		for _, n := range []int{0, 1, 2, 3, 5, s.Left(), s.Left() + 1, s.Left() + 2, s.Left() + 5, 100} {
+			var want []int32
+			most := max(n, s.Left())
+			for id := range s.Mask().All {
+				if after, _ := s.Accept(id); after.Left() <= most-1 {
+					want = append(want, id)
 				}
 			}
-		})
+			if got := slices.Collect(s.MaskWithin(n).All); !slices.Equal(got, want) {
+				t.Fatalf("%s: %d tokens within %d, want %d", name, len(got), n, len(want))
+			}
+		}
+	}
+	for _, x := range append(expressions, `"[^"\\\x00-\x1f]{3,40}"(abc){0,3}`, `"[a-z]{9,}"`, `[a-z]{2,5}([0-9]{9})?`) {
+		walkRandomly(must(Regexp(v, x))(t), r, 6, func(s State) { check(x, s) })
+	}
+	const schema = `{"properties":{"the":{"type":"null"},"then":{"type":"null"},"a":{"type":"null"}},"required":["then"]}`
+	g := must(Schema(v, []byte(schema), SchemaOptions{}))(t)
+	for _, text := range []string{``, `{"`, `{"then": null, "`, `{"then": null, "t`, `{"then": null, "th`, `{"then": null, "b`} {
+		s, ok := g.Start().AcceptText(text)
+		if !ok {
+			t.Fatalf("%s is refused", text)
+		}
+		check(schema+" after "+text, s)
 	}
 }
 

@@ -193,7 +193,8 @@ func (s State) AcceptText(text string) (State, bool) {
 }
 
 // Err returns the bound of this package that was met behind this state, if one was: its mask then lacks tokens that the grammar allows, and
-// may be empty where the text cannot end. It says nothing about other states of the grammar.
+// may be empty where the text cannot end. It says nothing about other states of the grammar. An answer need not look at it before it comes
+// to an empty mask: whatever masks allow obeys the grammar.
 func (s State) Err() error {
 	s.g.mu.Lock()
 	err := s.s.err

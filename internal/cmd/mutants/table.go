@@ -361,6 +361,20 @@ var table = []mutant{
 		"return wrap(err)", "c.Messages = c.Messages[:1]; return wrap(err)", ".:RunEnds"},
 	{"tool: arguments that it does not have are ignored", "tool.go", "d.DisallowUnknownFields()", "_ = d", ".:FunctionsAreGiven"},
 
+	// Grammars.
+	{"grammar: layouts are one", "grammar/schema.go", "options := []byte{byte(o.Layout),", "options := []byte{0,", "grammar:EqualGrammars"},
+	{"grammar: two make one twice", "grammar/cache.go", "sync.OnceValues(build)", "build", "grammar:OneOfMany"},
+	{"grammar: what is remembered has no bound", "grammar/cache.go", "if c.taken.Load() <= c.limit && c.count <= maxGrammars {", "if true {",
+		"grammar:Bounded"},
+	{"grammar: a slice is a character too long", "grammar/mask.go", "copy(set, sl.length[least])",
+		"copy(set, sl.length[min(least+1, maxChars+1)])", "grammar:Independent"},
+	{"grammar: a bound is told to nobody", "grammar/parser.go", "s.err = cmp.Or(s.err, step.err)", "_ = step.err", "grammar:BoundsAre"},
+	{"grammar: no token is dear", "grammar/finish.go", "to != nowhere && cheap(to)", "to != nowhere", "grammar:WithinEquals"},
+	{"grammar: what must not follow may", "grammar/lookahead.go", "if mark.not {", "if false {", "grammar:SchemasAllow"},
+	{"grammar: a member that cannot be need not be", "grammar/schema_object.go", "return m.must && m.never()", "return false && m.never()",
+		"grammar:Enforced"},
+	{"grammar: no member must be", "grammar/schema_object.go", "if !w.named[i].must {", "if true {", "grammar:SchemasAllow"},
+
 	// The command, and nano.
 	{"command: a wrong flag has status 1", "cmd/gemma4/internal/cli/program.go", "wrongUsage  = 2", "wrongUsage  = 1", ""},
 	{"command: an interrupt has status 1", "cmd/gemma4/internal/cli/program.go", "interrupted = 128 + 2", "interrupted = 1", ""},
