@@ -93,11 +93,37 @@ func TestGenerateTellsWhatThereWas(t *testing.T) {
 	if _, err := gemma4.Generate[struct{ C []chan int }](ctx, c, olga); err == nil || !strings.Contains(err.Error(), ".C[]: ") {
 		t.Errorf("a type that cannot be: %v", err)
 	}
+	type endless struct {
+		Next []endless `minItems:"1"`
+	}
+	if _, err := gemma4.Generate[endless](ctx, c, olga); err == nil || !strings.HasPrefix(err.Error(), "gemma4: grammar: schema: ") {
+		t.Errorf("a type that has no end: %v", err)
+	}
+	c.Messages = nil
+	r, err := gemma4.Generate[refusal](ctx, c, olga)
+	if !errors.As(err, &partial) || !errors.Is(err, errRefused) || !bool(r.First) || !strings.HasPrefix(partial.Text, `{"First": true, "Text": "`) {
+		t.Errorf("a type that refuses the answer: %+v, %v", r, err)
+	}
 	c = newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{multiply}, Calls: required})
 	if _, err = gemma4.Generate[resident](ctx, c, olga); err == nil || !strings.Contains(err.Error(), `"multiply", which has no function`) {
 		t.Errorf("a call that nobody runs: %v", err)
 	}
 }
+
+type refusal struct {
+	First yes
+	Text  refused
+}
+
+type yes bool
+
+func (yes) Enum() []yes { return []yes{true} }
+
+type refused struct{}
+
+var errRefused = errors.New("never")
+
+func (*refused) UnmarshalText([]byte) error { return errRefused }
 
 func TestGenerateIsWholeWhereTokensRunOut(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})

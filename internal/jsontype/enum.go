@@ -149,7 +149,7 @@ func quoted(s schema, t reflect.Type) (schema, error) {
 	}
 	pattern := ""
 	switch shape := shapeOf(t, true); {
-	case shape == told || shape == opaque:
+	case shape == told:
 		return nil, fmt.Errorf("json:\",string\" does not go with %s", t)
 	case t.Kind() == reflect.Bool && shape == scalar:
 		return oneOf([]json.RawMessage{json.RawMessage(`"true"`), json.RawMessage(`"false"`)}), nil

@@ -71,6 +71,13 @@ func TestSchemas(t *testing.T) {
 		}{}, object(`"S":{"type":"string","enum":["a","b"]},` +
 			`"N":{"type":"array","items":{"type":"integer","minimum":0,"maximum":127},"maxItems":2},` +
 			`"F":{"type":"number","minimum":-1.7976931348623157e+308,"maximum":1e3},"Q":{"type":"string","enum":["true","false"]}`)},
+		{struct {
+			B bool    `json:",omitempty" enum:"true"`
+			F float64 `json:",omitempty" enum:"1,-2.5"`
+			R float64 `json:",omitempty" minimum:"0" maximum:"1"`
+			G float32 `json:",omitempty" enum:"1e3"`
+		}{}, object(`"B":{"type":"boolean","enum":[true]},"F":{"enum":[1,-2.5]},"R":{"type":"number","minimum":0,"maximum":1},` +
+			`"G":{"type":"number","enum":[1e3]}`)},
 	} {
 		got, err := Schema(reflect.TypeOf(c.value))
 		if err != nil || string(got) != c.want {
@@ -150,6 +157,14 @@ func TestWhatJSONCannotBeReadIntoIsRefusedByItsPath(t *testing.T) {
 		{outerStamped{}, "jsontype.outerStamped reads"},
 		{pointedHex{}, "jsontype.pointedHex reads"},
 		{pointedEven{}, "jsontype.pointedEven reads"},
+		{struct{ N noValues }{}, ".N: jsontype.noValues.Enum returns no values"},
+		{struct{ N map[noValues]int }{}, ".N: jsontype.noValues.Enum returns no values"},
+		{struct{ N []badValues }{}, ".N[]: jsontype.badValues.Enum: value 1: zero"},
+		{struct{ N badSchema }{}, ".N: what jsontype.badSchema.JSONSchema returns is no object"},
+		{struct{ M map[string]func() }{}, ".M[]: JSON cannot be read into func()"},
+		{struct {
+			E even `json:",string"`
+		}{}, ".E: json:\",string\" does not go with jsontype.even"},
 		{map[loud]int{}, "a key of jsontype.loud.Enum: "},
 		{struct{ P loop }{}, ".P: "},
 		{wide{}, "more than 4000 types"},

@@ -62,6 +62,23 @@ func (loud) Enum() []loud                   { return []loud{1} }
 func (l loud) MarshalJSON() ([]byte, error) { return []byte(`"!"`), nil }
 func (l *loud) UnmarshalJSON([]byte) error  { return nil }
 
+// Types whose methods say nothing, or what they do not take.
+type (
+	noValues  string
+	badValues int8
+	badSchema bool
+)
+
+func (noValues) Enum() []noValues   { return nil }
+func (badValues) Enum() []badValues { return []badValues{1, 0} }
+func (v *badValues) UnmarshalJSON(data []byte) error {
+	if string(data) == "0" {
+		return errors.New("zero")
+	}
+	return nil
+}
+func (badSchema) JSONSchema() []byte { return []byte("true") }
+
 type untold struct{}
 
 func (*untold) UnmarshalJSON([]byte) error { return nil }
