@@ -213,6 +213,9 @@ func (t *ticket) run() {
 		for _, a := range t.authors {
 			t.q.end(a.s)
 		}
+		for range t.N {
+			t.count(false, Result{Reason: reasonOf(t.err)})
+		}
 		t.q.free(t, t.N)
 		return
 	}
@@ -362,9 +365,9 @@ func (a *author) tokens(ctx context.Context) iter.Seq2[Token, error] {
 func (t *ticket) result(a *author) Result {
 	r := a.s.Result()
 	r.QueueTime = t.waited
-	r.Reused -= a.read
-	r.Prompt += a.read
 	r.PromptTime += a.took
+	n := min(a.read, r.Reused) // 0 if it failed before
+	r.Reused, r.Prompt = r.Reused-n, r.Prompt+n
 	return r
 }
 
