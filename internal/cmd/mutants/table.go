@@ -364,8 +364,8 @@ var table = []mutant{
 	// Grammars.
 	{"grammar: layouts are one", "grammar/schema.go", "options := []byte{byte(o.Layout),", "options := []byte{0,", "grammar:EqualGrammars"},
 	{"grammar: two make one twice", "grammar/cache.go", "sync.OnceValues(build)", "build", "grammar:OneOfMany"},
-	{"grammar: what is remembered has no bound", "grammar/cache.go", "if c.taken.Load() <= c.limit && c.count <= maxGrammars {", "if true {",
-		"grammar:Bounded"},
+	{"grammar: what is remembered has no bound", "grammar/cache.go",
+		"if c.taken.Load() <= c.limit && c.count <= maxGrammars {", "if true {", "grammar:Bounded"},
 	{"grammar: a slice is a character too long", "grammar/mask.go", "copy(set, sl.length[least])",
 		"copy(set, sl.length[min(least+1, maxChars+1)])", "grammar:Independent"},
 	{"grammar: a bound is told to nobody", "grammar/parser.go", "s.err = cmp.Or(s.err, step.err)", "_ = step.err", "grammar:BoundsAre"},
