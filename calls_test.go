@@ -2,6 +2,7 @@ package gemma4_test
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -61,6 +62,22 @@ func TestCallsThatNoAnswerCouldMakeAreErrors(t *testing.T) {
 		}
 	}
 	if _, err := m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{tool("a{b", ""), strict}, FreeCalls: true}); err != nil {
+		t.Errorf("free calls: %v", err)
+	}
+}
+
+func TestACallThatThePromptLeavesOpenIsRefusedUnlessCallsAreFree(t *testing.T) {
+	template, err := chat.Parse("{{ bos_token }}{{ messages[0].content }}<|turn>model\n<|tool_call>call:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{Tools: []chat.Tool{weather}, Template: template})
+	if _, err := c.Answer(ctx, "Hello"); err == nil || !strings.Contains(err.Error(), "leaves a call open") || len(c.Messages) > 0 ||
+		c.Result().Reason != gemma4.ReasonError {
+		t.Errorf("%v, %d messages, %+v", err, len(c.Messages), c.Result())
+	}
+	c.Options.FreeCalls, c.Options.MaxTokens = true, 5
+	if _, err := c.Answer(ctx, "Hello"); err != nil && !errors.As(err, new(*chat.CallError)) {
 		t.Errorf("free calls: %v", err)
 	}
 }
