@@ -101,7 +101,8 @@ func TestGenerateTellsWhatThereWas(t *testing.T) {
 	}
 	c.Messages = nil
 	r, err := gemma4.Generate[refusal](ctx, c, olga)
-	if !errors.As(err, &partial) || !errors.Is(err, errRefused) || !bool(r.First) || !strings.HasPrefix(partial.Text, `{"First": true, "Text": "`) {
+	if !errors.As(err, &partial) || !errors.Is(err, errRefused) || !bool(r.First) ||
+		!strings.HasPrefix(partial.Text, `{"First": true, "Text": "`) {
 		t.Errorf("a type that refuses the answer: %+v, %v", r, err)
 	}
 	c = newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{multiply}, Calls: required})
