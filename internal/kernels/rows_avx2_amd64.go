@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -42,7 +43,13 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 	if format.halves {
 		shareBytes = 64
 	}
-	several := kind >= len(rowFormats) && !format.wide
+	several := math.MaxInt // tokens from which on it is rowsSeveralVNNI
+	if kind >= len(rowFormats) && !format.wide {
+		several = 3
+		if format.halves || f == tensor.Q8_0 { // others are read twice in less time
+			several = 2
+		}
+	}
 	book := codebook(func() []byte { return tensor.CodebookValues(f) })
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows <= 0 || n <= 0 {
@@ -58,7 +65,7 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 		if units != tensor.Q8Len(rowBytes/f.BlockBytes()*f.BlockLen()) {
 			panic("gemma4: activations are not as long as rows")
 		}
-		if several && n > 2 {
+		if n >= several {
 			for t := 0; t < n; t += severalTokens {
 				m := min(severalTokens, n-t)
 				multiplySeveral(kind, dst[t*stride:], stride, w, rowBytes, rows, x[t*units:], units, m, superBytes)

@@ -145,6 +145,8 @@ var table = []mutant{
 		"BZHIQ   AX, R9, R9", "NOTQ R9; NOTQ R9", "internal/kernels:RowKernels"},
 	{"avx512: panels' offsets of the second 16 rows", "internal/kernels/panels_avx512_products_amd64.s",
 		"VFMADD231PS  1216(AX), Z26, G", "VFMADD231PS  1152(AX), Z26, G", "internal/kernels:PanelKernels"},
+	{"avx2: the second of two rows gets the first one's scales", "internal/kernels/rows_avx2_several_amd64.h",
+		"VMOVUPS (at+ROW_BYTES)(R14), Y13", "VMOVUPS at(R14), Y13", "internal/kernels:RowKernels"},
 	{"avx2: rows of halves take the wrong rest", "internal/kernels/rows_avx2_floats_amd64.s",
 		"VMOVDQU 96(R9), Y13", "VMOVDQU 64(R9), Y13", "internal/kernels:FloatRow"},
 	{"avx2: the second half of Q4_0 begins a byte too early", "internal/kernels/decode_avx2_blocks_amd64.s",
