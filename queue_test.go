@@ -670,6 +670,43 @@ func TestQueueAnswersWhereMessagesHaveToBeDropped(t *testing.T) {
 	}
 }
 
+// TestQueueCancelsOneRequestAlone while it reads its prompt and while it writes, beside one that must not notice.
+func TestQueueCancelsOneRequestAlone(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	q := newQueue(t, m, gemma4.QueueOptions{Slots: 3})
+	beside := asking("Count from 5 to 9.")
+	want := byItself(t, m, beside)[0].Message
+	for _, n := range []int{1, 2} {
+		for _, reading := range []bool{true, false} {
+			company := submit(t, q, beside)
+			own, cancel := context.WithCancel(ctx)
+			defer cancel()
+			parts, tokens := 0, 0 // since it was cancelled
+			r := asking(strings.Repeat("Count from 1 to 30. ", 20))
+			r.N, r.Batch = n, 8
+			if r.Sampling = endless(m); reading {
+				r.Progress = func(int, int) { cancel(); parts++ }
+			}
+			pieces, err := q.Submit(own, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p, failed := range pieces {
+				if err = failed; !reading && p.ID >= 0 {
+					cancel()
+					tokens++
+				}
+			}
+			if s := q.Stats(); !errors.Is(err, context.Canceled) || reading && (parts != 1 || tokens > 0) || s.Waiting > 0 || s.Running > 1 {
+				t.Errorf("%v, %d parts read, %d tokens, %+v", err, parts, tokens, s)
+			}
+			if c, err := gemma4.CollectChoices(company); err != nil || fmt.Sprint(c[0].Message) != fmt.Sprint(want) {
+				t.Errorf("%+v, %v", c, err)
+			}
+		}
+	}
+}
+
 // TestQueueDecodesItsAnswersTogether counts passes, where BenchmarkQueue takes the time: those of a model are shared by as many answers as
 // there are slots.
 func TestQueueDecodesItsAnswersTogether(t *testing.T) {
