@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -367,7 +368,7 @@ func (w *world) operate() {
 	h := w.hazard()
 	what := []string{"read", "read", "write", "generate", "generate", "all logits", "rewind", "reuse", "fork", "save", "update", "restore",
 		"save to",
-		"perplexity", "close", "create"}[w.rand.IntN(16)]
+		"perplexity", "decide", "close", "create"}[w.rand.IntN(17)]
 	w.note("%d %s %+v", i, what, h)
 	before := len(x.held)
 	switch what {
@@ -497,6 +498,8 @@ func (w *world) operate() {
 		})
 		w.expected(h, what, err)
 		x.held = x.held[:0]
+	case "decide":
+		w.decide(h, x)
 	case "close": // while it is at work
 		ids := w.ids(40)
 		go x.s.Close()
@@ -592,6 +595,34 @@ func (w *world) generate(h hazard, x *text) {
 	}
 	if len(got) > len(want) || !slices.Equal(got, want[:len(got)]) || err == nil && len(got) != len(want) {
 		w.t.Errorf("generated %d, a new session %d", got, want)
+	}
+}
+
+// decide compares the odds of a few options, which leave the session as it was, with those of a new one.
+func (w *world) decide(h hazard, x *text) {
+	in, ps := w.prompt(20)
+	options := []string{"New", "New York", "York", "Old"}[w.rand.IntN(4):]
+	o := DecideOptions{Open: w.rand.IntN(2) == 0}
+	x.s.options.Progress = nil
+	var odds []Odds
+	err := w.attempt(h, x, func(callback func()) (err error) {
+		x.s.options.Progress = func(int, int) { callback() }
+		odds, err = x.s.Decide(h.ctx, in, options, o)
+		return err
+	})
+	x.s.options.Progress = nil
+	if err != nil && strings.Contains(err.Error(), "nothing to continue") {
+		return
+	}
+	if w.expected(h, "decide", err); err != nil {
+		return
+	}
+	s := w.twin(&text{o: x.o, held: slices.Concat(x.held, ps)})
+	defer s.Close()
+	if want, err := s.Decide(context.Background(), nil, options, o); err == nil && !slices.Equal(odds, want) {
+		w.t.Errorf("%v, a new session %v", odds, want)
+	} else if err != nil && !strings.Contains(err.Error(), "nothing to continue") { // it was taken back
+		w.t.Error(err)
 	}
 }
 
