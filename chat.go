@@ -26,7 +26,8 @@ type ChatOptions struct {
 	// form of calls and to the tools' schemas. Of those, keywords that cannot be enforced are an error if the tool is Strict, else they are
 	// left out and named in Result.Loosened.
 	Tools []chat.Tool
-	// Calls says whether an answer must call tools or may not, and which and how many.
+	// Calls says whether an answer must call tools or may not, and which and how many. It holds for every answer, those to what tools have
+	// returned, too: where a call is required, [Chat.Run] requires the first one alone.
 	Calls grammar.CallOptions
 	// FreeCalls lets the model write what it likes, calls too, which are then read as well as they can be: see [chat.Parser].
 	FreeCalls bool
