@@ -368,3 +368,24 @@ func TestALongPassGivesWay(t *testing.T) {
 		}
 	}
 }
+
+// TestSharesAreOnesOwn: sessions that share a pass share its multiply-adds.
+func TestSharesAreOnesOwn(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	write := func(n int) (*gemma4.Session, func()) {
+		s := newSession(t, m, gemma4.SessionOptions{})
+		return s, func() {
+			if _, err := s.Write(ctx, words(n, 1)...); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	alone, f := write(3)
+	f()
+	one, f := write(1)
+	three, g := write(3)
+	together(t, m, f, g)
+	if a, b, c := alone.Ops(), one.Ops(), three.Ops(); a == 0 || 3*b != a || c != a {
+		t.Errorf("%d multiply-adds of three tokens; in a shared pass %d, and of one token %d", a, c, b)
+	}
+}
