@@ -46,11 +46,9 @@ func hot(seed int) sampler.Overrides {
 	return sampler.Overrides{Temperature: new(1.5), TopK: new(0), TopP: new(1.0), Seed: new(uint64(seed))}
 }
 
-// said is an answer token by token.
+// said is an answer and its tokens.
 type said struct {
-	ids    []int32
-	first  int // in ids, of the answer's text or calls
-	thinks bool
+	ids []int32
 	chat.Message
 	gemma4.Result
 }
