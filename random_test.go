@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/grammar"
 	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/sampler"
 )
@@ -68,6 +69,7 @@ type world struct {
 	data     []byte // what is in it
 	m        *Model
 	prefixes *PrefixCache
+	grammar  *grammar.Grammar
 	soft     []*Input              // pictures and sounds, some of them without an ID
 	known    map[identity]position // which of their embeddings has it
 	texts    []*text
@@ -117,6 +119,9 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t.Fatal(err)
 	}
 	w.prefixes = NewPrefixCache([]int64{0, 100 << 10, 1 << 30}[r.IntN(3)])
+	if w.grammar, err = grammar.Regexp(w.m.Vocabulary(), `([a-c]{2} and then|(?s)..|[0-9]+ of the others )*`); err != nil {
+		t.Fatal(err)
+	}
 	w.note("%s, %d threads", spec, w.m.graph.Workers())
 	for _, x := range []struct {
 		Input
@@ -543,6 +548,9 @@ func (w *world) generate(h hazard, x *text) {
 	prompt, ps := w.prompt(20)
 	seed, most, leave := w.rand.Uint64(), 1+w.rand.IntN(12), w.rand.IntN(20)
 	o := GenerateOptions{MaxTokens: most, Sampling: sampler.Overrides{Seed: &seed}}
+	if w.rand.IntN(2) == 0 {
+		o.Grammar, o.ThinkTokens, o.RepeatGuard = w.grammar, w.rand.IntN(3), true
+	}
 	run := func(ctx context.Context, s *Session, callback func()) (got []int32, err error) {
 		for tok, err := range s.Generate(ctx, prompt, o) {
 			if err != nil {

@@ -40,14 +40,28 @@ func (x *scores) find(id int32) (i int, ok bool) {
 	return int(id), true
 }
 
+// above returns the place of the first logit from a place on that is not at most low, len(logits) if there is none. Most draws spend their
+// time here.
+func above(logits []float32, from int, low float32) int {
+	for i, l := range logits[from:] {
+		if !(l <= low) {
+			return from + i
+		}
+	}
+	return len(logits)
+}
+
 // every appends all logits that are not −Inf to dst, in the order of ids.
 func every(dst []entry, x scores) ([]entry, error) {
-	never := float32(math.Inf(-1))
+	never, whole := float32(math.Inf(-1)), x.ids == nil && x.allowed == nil
 	for i, l := range x.logits {
 		if l == never {
 			continue
 		}
-		id, ok := x.at(i)
+		id, ok := int32(i), true
+		if !whole {
+			id, ok = x.at(i)
+		}
 		if !finite(l) {
 			return nil, brokenLogit(id, l)
 		}
@@ -62,10 +76,8 @@ func every(dst []entry, x scores) ([]entry, error) {
 // with the k-th best so far, before anything is asked about their ids.
 func highest(dst []entry, x scores, k int) ([]entry, error) {
 	low := float32(math.Inf(-1))
-	for i, l := range x.logits {
-		if l <= low {
-			continue // of equal logits the lower id, which came first, stays
-		}
+	for i := above(x.logits, 0, low); i < len(x.logits); i = above(x.logits, i+1, low) { // of equal ones the lower id, the first, stays
+		l := x.logits[i]
 		id, ok := x.at(i)
 		if !finite(l) {
 			return nil, brokenLogit(id, l)

@@ -149,10 +149,8 @@ func (s *Sampler) none() error {
 // greedy picks the highest logit, of equal ones the lowest id.
 func (s *Sampler) greedy(x scores) (int32, error) {
 	best, high := int32(-1), float32(math.Inf(-1))
-	for i, l := range x.logits {
-		if l <= high {
-			continue
-		}
+	for i := above(x.logits, 0, high); i < len(x.logits); i = above(x.logits, i+1, high) {
+		l := x.logits[i]
 		id, ok := x.at(i)
 		if !finite(l) {
 			return 0, brokenLogit(id, l)
