@@ -64,8 +64,8 @@
 //
 // All keywords of drafts 4 to 2020-12 are enforced, or refused by name, with these bounds: not, if and oneOf where what they
 // exclude can be told by types, values, bounds, lengths, patterns, required and properties; uniqueItems for up to six known
-// values; up to four patterns of property names at one place; patterns without word boundaries, looking back, and lookaheads in what repeats. contains (but
-// for minContains 0 without maxContains, which asks for nothing), unevaluatedItems, unevaluatedProperties beside other
-// applicators, and references that depend on the path to them are refused. Property names that a schema does not have can come
-// twice: minProperties counts one of them.
+// values; up to four patterns of property names at one place; patterns without word boundaries, lookbehinds, and lookaheads in what
+// repeats. contains (but for minContains 0 without maxContains, which asks for nothing), unevaluatedItems, unevaluatedProperties
+// beside other applicators, and references that depend on the path to them are refused. Property names that a schema does not have
+// can come twice: minProperties counts one of them.
 package grammar

@@ -65,8 +65,8 @@ func (s State) MaskWithin(n int) *Mask {
 	return newMask(set)
 }
 
-// sliceWithin adds to the set the tokens of a slice whose characters all lead to one state after another, where it is cheap, and returns the
-// trie of the other tokens.
+// sliceWithin adds to the set the tokens of a slice whose characters all lead to one state after another, where it is cheap, and returns
+// the trie of the other tokens.
 func (g *Grammar) sliceWithin(s *state, set []uint64, cheap func(*state) bool) *trie {
 kinds:
 	for kind := range g.vocabulary.slices {

