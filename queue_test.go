@@ -697,7 +697,8 @@ func TestQueueCancelsOneRequestAlone(t *testing.T) {
 					tokens++
 				}
 			}
-			if s := q.Stats(); !errors.Is(err, context.Canceled) || reading && (parts != 1 || tokens > 0) || s.Waiting > 0 || s.Running > 1 {
+			s := q.Stats()
+			if !errors.Is(err, context.Canceled) || reading && (parts != 1 || tokens > 0) || s.Waiting > 0 || s.Running > 1 {
 				t.Errorf("%v, %d parts read, %d tokens, %+v", err, parts, tokens, s)
 			}
 			if c, err := gemma4.CollectChoices(company); err != nil || fmt.Sprint(c[0].Message) != fmt.Sprint(want) {
