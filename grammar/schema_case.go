@@ -269,12 +269,19 @@ func (c *compiler) exclusive(s, x *value) ([]*value, error) {
 		return []*value{constant(true)}, c.invalid(s, "oneOf", "an array")
 	}
 	cases := make([][]*facts, len(x.list))
+	var pairs []any
+	for _, name := range []string{"type", "required"} {
+		if v := s.get(name); v != nil {
+			pairs = append(pairs, name, v)
+		}
+	}
+	base := made(s, pairs...) // what holds for all of them
 	for i, y := range x.list {
 		if c.depth++; c.depth > maxSchemaDepth/10 {
 			c.depth--
 			return nil, c.unsupported(s, "oneOf", "nested too deeply")
 		}
-		all, err := c.cases([]*value{y})
+		all, err := c.cases([]*value{base, y})
 		c.depth--
 		if err != nil {
 			return nil, err
