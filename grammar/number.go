@@ -151,7 +151,8 @@ func (a *arena) naturals(lo, hi *big.Int) *expr {
 	from := lo.String()
 	any := func(n int) *expr { return a.repeat(a.digit(), int32(n), int32(n)) }
 	if hi == nil {
-		more := a.cat(a.span('1', '9'), a.repeat(a.digit(), int32(len(from)), -1))
+		n := int32(len(from))
+		more := a.cat(a.span('1', '9'), a.repeat(a.digit(), n, max(n, maxWhole-1)))
 		return a.alt(a.atLeast(from), more)
 	}
 	if lo.Cmp(hi) > 0 {
@@ -191,13 +192,17 @@ func (a *arena) digitsBetween(from, to string) *expr {
 	return a.branch(append(edges, edge{to[0], to[0], a.digitsBetween(zeros, to[1:])}))
 }
 
-// maxWhole bounds the digits before the point of numbers without bounds, so that with their exponents they are numbers of 64 bits.
-const maxWhole = 200
+// What no bound of a schema says: maxWhole digits at most before the point, so that with their exponents they are numbers of 64 bits, and
+// maxPlaces behind it. Programs that read numbers have bounds, too; that of package chat, for those of calls, is far above.
+const (
+	maxWhole  = 200
+	maxPlaces = 200
+)
 
 // decimals returns the numbers of a range: those of JSON, with maxWhole digits before the point and two in the exponent at most; with
 // bounds, any without exponents.
 func (a *arena) decimals(r numberRange) *expr {
-	digits := a.repeat(a.digit(), 1, -1)
+	digits := a.repeat(a.digit(), 1, maxPlaces)
 	fraction := a.alt(a.empty, a.cat(a.literal("."), digits))
 	minus, natural := a.literal("-"), a.naturals(new(big.Int), nil)
 	if r.lo == nil && r.hi == nil {
@@ -232,7 +237,7 @@ func (a *arena) whole() *expr { return a.withFraction(a.literal("0")) }
 
 // withFraction returns the integers, without a fraction or with one of such digits.
 func (a *arena) withFraction(digit *expr) *expr {
-	fraction := a.cat(a.literal("."), a.repeat(digit, 1, -1))
+	fraction := a.cat(a.literal("."), a.repeat(digit, 1, maxPlaces))
 	return a.cat(a.alt(a.empty, a.literal("-")), a.naturals(new(big.Int), nil), a.alt(a.empty, fraction))
 }
 
@@ -247,8 +252,8 @@ func places(r *big.Rat) (whole *big.Int, behind string) {
 // above returns the numbers greater than one that is not negative, or equal to it unless it is excluded.
 func (a *arena) above(r *big.Rat, open bool) *expr {
 	whole, behind := places(r)
-	digits := a.repeat(a.digit(), 0, -1)
-	positive := a.cat(a.repeat(a.literal("0"), 0, -1), a.span('1', '9'), digits)
+	digits := a.repeat(a.digit(), 0, maxPlaces)
+	positive := a.cat(a.repeat(a.literal("0"), 0, maxPlaces), a.span('1', '9'), digits)
 	point := a.literal(".")
 	e := a.cat(a.naturals(new(big.Int).Add(whole, big.NewInt(1)), nil), a.alt(a.empty, a.cat(point, a.digit(), digits)))
 	var same *expr
@@ -272,7 +277,7 @@ func (a *arena) above(r *big.Rat, open bool) *expr {
 // below returns the numbers from zero to less than one, or equal to it unless it is excluded.
 func (a *arena) below(r *big.Rat, open bool) *expr {
 	whole, behind := places(r)
-	digits, zeros := a.repeat(a.digit(), 0, -1), a.repeat(a.literal("0"), 0, -1)
+	digits, zeros := a.repeat(a.digit(), 0, maxPlaces), a.repeat(a.literal("0"), 0, maxPlaces)
 	point := a.literal(".")
 	e := a.none
 	if whole.Sign() > 0 {

@@ -86,3 +86,22 @@ func TestNumbersWithoutBoundsFitIn64Bits(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersEnd(t *testing.T) {
+	a := newArena()
+	lo := numberRange{lo: big.NewRat(5, 2)}
+	hi := numberRange{hi: big.NewRat(5, 2)}
+	for name, e := range map[string]*expr{
+		"any": a.decimals(numberRange{}), "integer": a.integers(numberRange{}), "integer above": a.integers(lo),
+		"integer below": a.integers(hi), "above": a.decimals(lo), "below": a.decimals(hi), "plain": a.plain(), "whole": a.whole(),
+	} {
+		for _, s := range []string{"3", "30", "-3", "3.0", "2.6", "-2.0", "2.0"} {
+			if a.matches(e, s+strings.Repeat("0", 500)) {
+				t.Errorf("%s: %s and 500 zeros", name, s)
+			}
+		}
+		if !a.matches(e, "3"+strings.Repeat("0", 150)) && !a.matches(e, "-3"+strings.Repeat("0", 150)) {
+			t.Errorf("%s: no large numbers", name)
+		}
+	}
+}
