@@ -224,3 +224,28 @@ func TestKeywordsThatAreNotEnforcedAreNamedInTheResultAndOnceInTheLog(t *testing
 		t.Errorf("the log is told of %q, and %v", got, j.lines)
 	}
 }
+
+// TestCallsNestNoDeeperThanIsRead: a model that opens one bracket after another is brought to an end, by itself and behind others.
+func TestCallsNestNoDeeperThanIsRead(t *testing.T) {
+	m := wild(t)
+	for name, parameters := range map[string]string{
+		"tree": `{"type":"object","properties":{"children":{"type":"array","items":{"$ref":"#"}},"last":{"type":"boolean"}},
+			"required":["children","last"]}`,
+		"any value": `{"type":"object","properties":{"children":{}},"required":["children"]}`,
+	} {
+		c := newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{tool("f", parameters)}, Calls: grammar.CallOptions{Choice: grammar.Required}})
+		c.Options.Process = func(generated []int32, logits []float32) {
+			for id := range logits {
+				if text := m.Tokenizer().Text(int32(id)); text == "[" || text == "{" {
+					logits[id] += 1000
+				}
+			}
+		}
+		c.Options.Sampling, c.Options.MaxTokens = hot(1), 3000
+		if s := say(t, c, user("Go.")); len(s.ToolCalls) == 0 || s.Reason != gemma4.ReasonEnd || s.Generated < 100 {
+			t.Errorf("%s: %+v", name, s.Result)
+		} else if text := string(s.ToolCalls[0].Arguments); strings.Count(text, "[") < 20 {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}

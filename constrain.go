@@ -118,7 +118,7 @@ func (g *generation) steer(id int32) (int32, error) {
 	if mask.Has(id) {
 		return id, nil
 	}
-	g.steered = why
+	g.steered = cmp.Or(why, g.steered)
 	return g.sample(mask)
 }
 
@@ -162,8 +162,12 @@ func (g *generation) room() (n int, why Reason) {
 	if left := g.s.limit - len(g.s.ids); g.full == nil && left < n {
 		n, why = left, ReasonContext
 	}
-	if g.steered == ReasonRepeat {
-		n, why = min(n, g.constraint.state.Left()), ReasonRepeat
+	left := g.constraint.state.Left
+	switch {
+	case g.steered == ReasonRepeat:
+		n, why = min(n, left()), ReasonRepeat
+	case g.nesting.depth >= deep && left() < n:
+		n, why = left(), ReasonNone // it goes on when less is open
 	}
 	return n, why
 }

@@ -238,6 +238,7 @@ type generation struct {
 	result  Result
 
 	constraint *constraint // nil: anything may follow
+	nesting    nesting
 	thought    thought
 	loops      *loops // nil: they are not looked for
 	steered    Reason // why a grammar is brought to its end
@@ -289,6 +290,7 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	}
 	g.first = len(s.ids)
 	g.accept()
+	g.nesting = newNesting(s.m.tok)
 	g.thought = newThought(s.m.tok, s.ids, g.o.ThinkTokens)
 	g.force()
 	return nil
@@ -412,6 +414,7 @@ func (g *generation) add(id int32, forced bool) {
 	if c := g.constraint; c != nil {
 		info.Allowed, info.Duration = c.made()
 		c.accept(id)
+		g.nesting.accept(id, s.m.tok)
 	}
 	g.thought.accept(id, s.m.graph.Vocabulary)
 	if g.o.Process != nil {
