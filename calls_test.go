@@ -233,7 +233,8 @@ func TestCallsNestNoDeeperThanIsRead(t *testing.T) {
 			"required":["children","last"]}`,
 		"any value": `{"type":"object","properties":{"children":{}},"required":["children"]}`,
 	} {
-		c := newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{tool("f", parameters)}, Calls: grammar.CallOptions{Choice: grammar.Required}})
+		c := newChat(t, m, gemma4.ChatOptions{Tools: []chat.Tool{tool("f", parameters)}})
+		c.Options.Calls.Choice = grammar.Required
 		c.Options.Process = func(generated []int32, logits []float32) {
 			for id := range logits {
 				if text := m.Tokenizer().Text(int32(id)); text == "[" || text == "{" {

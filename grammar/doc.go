@@ -67,5 +67,6 @@
 // values; up to four patterns of property names at one place; patterns without word boundaries, lookbehinds, and lookaheads in what
 // repeats. contains (but for minContains 0 without maxContains, which asks for nothing), unevaluatedItems, unevaluatedProperties
 // beside other applicators, and references that depend on the path to them are refused. Property names that a schema does not have
-// can come twice: minProperties counts one of them.
+// can come twice: minProperties counts one of them. Numbers have 200 digits at most before the point, unless a bound of theirs has more,
+// and no more than about as many behind it.
 package grammar
