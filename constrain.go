@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4/grammar"
-	"github.com/gogemma/gemma4/tokenizer"
 )
 
 // constraint holds a generation to a grammar.
@@ -88,7 +87,7 @@ func (c *constraint) accept(id int32) {
 func (g *generation) choose() (id int32, err error) {
 	s, c := g.s, g.constraint
 	if c == nil {
-		return g.sampler.SampleBits(s.logits, g.thought.allowed, len(s.ids))
+		return g.sampler.SampleBits(s.logits, g.thought.allowed(), len(s.ids))
 	}
 	ok := false
 	if c.lazy() && s.only == nil {
@@ -175,7 +174,7 @@ func (g *generation) room() (n int, why Reason) {
 // force sets forced to what must come next, if anything must.
 func (g *generation) force() {
 	c := g.constraint
-	if g.thought.spent() {
+	if g.thought.in && g.thought.spent() {
 		ok := c == nil
 		if !ok { // it may be within a character
 			_, ok = c.state.Accept(g.thought.shut)
@@ -259,54 +258,3 @@ type maskCounts struct {
 	time   atomic.Int64 // that took, in nanoseconds
 	forced atomic.Int64 // tokens without a choice
 }
-
-// thought counts the tokens of thoughts.
-type thought struct {
-	most       int // 0: any number
-	open, shut int32
-	in         bool
-	n          int
-	allowed    []uint64 // once they are spent, all tokens but open
-}
-
-// newThought returns the state of a text whose last turn may have opened one.
-func newThought(tok *tokenizer.Tokenizer, text []identity, most int) thought {
-	t := thought{most: most, open: -1, shut: -1}
-	open, ok1 := tok.ID("<|channel>")
-	shut, ok2 := tok.ID("<channel|>")
-	turn, ok3 := tok.ID("<|turn>")
-	if most == 0 || !ok1 || !ok2 {
-		t.most = 0
-		return t
-	}
-	t.open, t.shut = open, shut
-	for _, x := range slices.Backward(text) {
-		id, ok := x.Token()
-		if !ok {
-			continue
-		}
-		if t.in = id == open; t.in || id == shut || ok3 && id == turn {
-			break
-		}
-	}
-	return t
-}
-
-// accept counts a token.
-func (t *thought) accept(id int32, vocabulary int) {
-	switch {
-	case id == t.shut:
-		t.in = false
-	case t.in:
-		t.n++
-	default:
-		t.in = id == t.open
-	}
-	if t.most > 0 && t.n >= t.most && t.allowed == nil {
-		t.allowed = slices.Repeat([]uint64{math.MaxUint64}, (vocabulary+63)/64)
-		t.allowed[t.open>>6] &^= 1 << (t.open & 63)
-	}
-}
-
-// spent reports whether the thought has to end.
-func (t *thought) spent() bool { return t.most > 0 && t.in && t.n >= t.most }

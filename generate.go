@@ -8,7 +8,6 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -74,75 +73,6 @@ type Token struct {
 
 // held is the ID of a Token that is only text.
 const held = -1
-
-// Reason is why a generation ended.
-type Reason int
-
-const (
-	ReasonNone    Reason = iota // it has not ended
-	ReasonEnd                   // the model ended its turn
-	ReasonLength                // MaxTokens were generated, or a Grammar had to end the text because of them
-	ReasonStop                  // a stop string appeared
-	ReasonContext               // the context is full, or a Grammar had to end the text because of it
-	ReasonBreak                 // the caller left the loop
-	ReasonCancel                // the context.Context ended
-	ReasonError                 // something failed
-	ReasonRepeat                // the text had come into a loop (RepeatGuard)
-)
-
-var reasons = [...]string{"not ended", "end of turn", "length", "stop string", "context full", "left by the caller", "cancelled", "error",
-	"repetition"}
-
-// String returns a reason in words, such as "end of turn".
-func (r Reason) String() string {
-	if r < 0 || int(r) >= len(reasons) {
-		return fmt.Sprintf("Reason(%d)", int(r))
-	}
-	return reasons[r]
-}
-
-// Result tells how a generation went.
-type Result struct {
-	Reason Reason // it ended
-	EndID  int32  // the token that ended it, with ReasonEnd or where a Grammar had to end the text
-	Whole  bool   // the text is one that the Grammar allows, not only the beginning of one
-	Stop   string // with ReasonStop: the string that appeared
-	Seed   uint64 // of the draws: GenerateOptions.Sampling with this one repeats the text
-
-	Reused    int // positions that the session, or its prefix cache, already held
-	Prompt    int // prompt positions read
-	Generated int // tokens generated, not counting the one that ended it
-	Forced    int // of these, that had no alternative
-	Dropped   int // messages that a [Chat] has dropped because the context was full
-	Calls     int // of tools, in the answer of a [Chat]
-
-	// Loosened names what the grammars did not enforce because it cannot be, as keyword and JSON pointer.
-	Loosened []string
-
-	QueueTime    time.Duration // in the line of a [Queue]
-	PromptTime   time.Duration // reading the prompt, up to the first token
-	GenerateTime time.Duration // from the first token to the end, not counting time spent by the caller
-}
-
-// PromptSpeed returns prompt positions per second.
-func (r Result) PromptSpeed() float64 { return rate(r.Prompt, r.PromptTime) }
-
-// GenerateSpeed returns generated tokens per second, not counting the first, which the prompt gave.
-func (r Result) GenerateSpeed() float64 { return rate(r.Generated-1, r.GenerateTime) }
-
-func rate(n int, d time.Duration) float64 {
-	if n <= 0 || d <= 0 {
-		return 0
-	}
-	return float64(n) / d.Seconds()
-}
-
-// Result returns how the last generation went, once it has ended.
-func (s *Session) Result() Result {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.result
-}
 
 // Generate appends a prompt to the session and generates what follows, token by token. The tokens become part of the session
 // as they are yielded.
@@ -211,19 +141,6 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 		}
 	}
 	return nil
-}
-
-func reasonOf(err error) Reason {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return ReasonCancel
-	}
-	return ReasonError
-}
-
-func (s *Session) setResult(r Result) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.result = r
 }
 
 // generation is the state of one Generate.
@@ -416,7 +333,7 @@ func (g *generation) add(id int32, forced bool) {
 		c.accept(id)
 		g.nesting.accept(id, s.m.tok)
 	}
-	g.thought.accept(id, s.m.graph.Vocabulary)
+	g.thought.accept(id)
 	if g.o.Process != nil {
 		g.generated = append(g.generated, id)
 	}
@@ -457,38 +374,4 @@ func (g *generation) finish(r Reason) Token {
 	t := Token{ID: held}
 	t.Text = text
 	return t
-}
-
-// stopper looks for strings in a text that comes in pieces. Both are UTF-8, so that no string is found to begin within a character.
-type stopper struct {
-	strings []string
-	rest    string // held back: it may be the beginning of one
-}
-
-// push adds a piece. It returns the text that is certainly before any of the strings, and the string that was found.
-func (p *stopper) push(piece string) (text, found string) {
-	if len(p.strings) == 0 {
-		return piece, ""
-	}
-	all := p.rest + piece
-	at := -1
-	for _, s := range p.strings {
-		if i := strings.Index(all, s); i >= 0 && (at < 0 || i < at) {
-			at, found = i, s
-		}
-	}
-	if at >= 0 {
-		p.rest = ""
-		return all[:at], found
-	}
-	keep := 0 // the longest end of the text that begins one of the strings
-	for _, s := range p.strings {
-		for n := min(len(s)-1, len(all)); n > keep; n-- {
-			if strings.HasPrefix(s, all[len(all)-n:]) {
-				keep = n
-			}
-		}
-	}
-	p.rest = all[len(all)-keep:]
-	return all[:len(all)-keep], ""
 }

@@ -1,0 +1,63 @@
+package gemma4
+
+import (
+	"math"
+	"slices"
+
+	"github.com/gogemma/gemma4/tokenizer"
+)
+
+// thought counts the tokens of thoughts.
+type thought struct {
+	most       int      // 0: any number
+	n          int      // that have come
+	in         bool     // the text is within one
+	open, shut int32    // the tokens around them
+	others     []uint64 // a bit for each token but open
+}
+
+// newThought returns the state of a text whose last turn may have opened one.
+func newThought(tok *tokenizer.Tokenizer, text []identity, most int) thought {
+	open, ok1 := tok.ID("<|channel>")
+	shut, ok2 := tok.ID("<channel|>")
+	turn, ok3 := tok.ID("<|turn>")
+	if most == 0 || !ok1 || !ok2 {
+		return thought{}
+	}
+	t := thought{most: most, open: open, shut: shut, others: slices.Repeat([]uint64{math.MaxUint64}, (tok.Size()+63)/64)}
+	t.others[open>>6] &^= 1 << (open & 63)
+	for _, x := range slices.Backward(text) {
+		id, ok := x.Token()
+		if !ok {
+			continue
+		}
+		if t.in = id == open; t.in || id == shut || ok3 && id == turn {
+			break
+		}
+	}
+	return t
+}
+
+// accept counts a token.
+func (t *thought) accept(id int32) {
+	switch {
+	case t.most == 0:
+	case id == t.shut:
+		t.in = false
+	case t.in:
+		t.n++
+	default:
+		t.in = id == t.open
+	}
+}
+
+// spent reports whether no more tokens of thoughts may come.
+func (t *thought) spent() bool { return t.most > 0 && t.n >= t.most }
+
+// allowed returns a bit for each token that may come where there is no grammar, nil for all: once they are spent, no thought is opened.
+func (t *thought) allowed() []uint64 {
+	if t.spent() {
+		return t.others
+	}
+	return nil
+}
