@@ -242,12 +242,7 @@ func (c *Chat) Ask(ctx context.Context, text string) iter.Seq2[Token, error] {
 // The answer is added to c.Messages when it has ended, or as much of it as there was if the loop is left early or ctx ends. If an error
 // keeps the model from answering, the new messages are taken back.
 func (c *Chat) Send(ctx context.Context, messages ...chat.Message) iter.Seq2[Token, error] {
-	return func(yield func(Token, error) bool) {
-		err := c.s.claimed(func() error { return c.send(ctx, messages, func(t Token) bool { return yield(t, nil) }) })
-		if err != nil {
-			yield(Token{ID: held}, err)
-		}
-	}
+	return c.s.iterate(func(yield func(Token) bool) error { return c.send(ctx, messages, yield) })
 }
 
 // send is Send for a call that has claimed the session.
@@ -336,12 +331,12 @@ func (c *Chat) exchanges() (begin []int, kept int) {
 	return begin, kept
 }
 
-// full returns what an answer does that finds no more room, nil if it can only end.
-func (c *Chat) full(ctx context.Context) full {
+// makeRoom returns what an answer does that finds no more room, nil if it can only end.
+func (c *Chat) makeRoom(ctx context.Context) makeRoom {
 	if exchanges, _ := c.exchanges(); c.Options.Full == FullStop || c.Options.Full == FullDrop && len(exchanges) < 2 {
 		return nil
 	}
-	return func(generated int) (prompt []int32, next full, err error) {
+	return func(generated int) (prompt []int32, next makeRoom, err error) {
 		limit := c.s.limit
 		if c.Options.Full == FullError {
 			return nil, nil, wrap(&ContextError{Need: limit + 1, Limit: limit})
@@ -349,7 +344,7 @@ func (c *Chat) full(ctx context.Context) full {
 		if prompt, err = c.drop(ctx, nil, generated, limit); len(prompt)+generated >= limit {
 			prompt = nil
 		}
-		return prompt, c.full(ctx), err
+		return prompt, c.makeRoom(ctx), err
 	}
 }
 
@@ -429,7 +424,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	if !c.s.hasRead(ids) {
 		rest = c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
 	}
-	err = c.s.generate(ctx, rest, o, begin, c.full(ctx), func(tok Token) bool {
+	err = c.s.generate(ctx, rest, o, begin, c.makeRoom(ctx), func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)
 		return t.tell(tok, append(parser.Push(text, false), parser.Push(marker, true)...))
 	})
@@ -446,7 +441,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 		t.end(nil)
 	}
 	if t.found != "" {
-		r.Reason, r.Stop = ReasonStop, t.found
+		r.Reason, r.Stop, r.Whole = ReasonStop, t.found, false
 	}
 	c.s.setResult(r)
 	return err
@@ -496,7 +491,7 @@ func (t *teller) tell(tok Token, events []chat.Event) bool {
 	told := false
 	send := func(e chat.Event) bool {
 		if told {
-			tok.ID, tok.LogProb, tok.Top = held, 0, nil
+			tok.ID, tok.LogProb, tok.Top = noID, 0, nil
 		}
 		told = true
 		tok.Event = e
@@ -520,14 +515,14 @@ func (t *teller) tell(tok Token, events []chat.Event) bool {
 			return false
 		}
 	}
-	return told || tok.ID == held || send(chat.Event{}) // every token is handed on
+	return told || tok.ID == noID || send(chat.Event{}) // every token is handed on
 }
 
 // end hands on the last events, and the text that is held back.
 func (t *teller) end(events []chat.Event) {
-	if t.tell(Token{ID: held}, events) && t.stop.rest != "" {
+	if t.tell(Token{ID: noID}, events) && t.stop.rest != "" {
 		rest := t.stop.rest
 		t.stop = stopper{}
-		t.tell(Token{ID: held}, []chat.Event{{Text: rest}})
+		t.tell(Token{ID: noID}, []chat.Event{{Text: rest}})
 	}
 }

@@ -63,7 +63,7 @@ type Token struct {
 	// Event is what the step adds: its Text, always whole characters and often empty, and in a [Chat] also whether it is
 	// answer or thought, and the tool calls.
 	chat.Event
-	// ID is the token, or −1 where text that was held back comes after the last one.
+	// ID is the token, or −1 where text that was held back comes after the last one, or an error.
 	ID int32
 	// LogProb is the natural logarithm of the token's probability, and Top are the most likely tokens, best first, both before
 	// any sampling option. They are set if GenerateOptions.LogProbs is.
@@ -71,8 +71,8 @@ type Token struct {
 	Top     []sampler.Candidate
 }
 
-// held is the ID of a Token that is only text.
-const held = -1
+// noID is the ID of a Token that is none.
+const noID = -1
 
 // Generate appends a prompt to the session and generates what follows, token by token. The tokens become part of the session
 // as they are yielded.
@@ -89,22 +89,26 @@ const held = -1
 // counts in no rate: Logits are those of what follows the whole text. Where the caller leaves or ctx ends they are unknown until the next
 // call.
 func (s *Session) Generate(ctx context.Context, prompt []Input, o GenerateOptions) iter.Seq2[Token, error] {
+	return s.iterate(func(yield func(Token) bool) error { return s.generate(ctx, prompt, o, nil, nil, yield) })
+}
+
+// iterate returns the tokens that a call of the session yields, and its error behind them.
+func (s *Session) iterate(call func(yield func(Token) bool) error) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		err := s.claimed(func() error { return s.generate(ctx, prompt, o, nil, nil, func(t Token) bool { return yield(t, nil) }) })
-		if err != nil {
-			yield(Token{ID: held}, err)
+		if err := s.claimed(func() error { return call(func(t Token) bool { return yield(t, nil) }) }); err != nil {
+			yield(Token{ID: noID}, err)
 		}
 	}
 }
 
-// full is what a generation does when the context is full: it returns a shorter prompt to replace the text before the tokens generated so
-// far, or nil to end, and what to do the next time. A nil one means to end.
-type full func(generated int) (prompt []int32, next full, err error)
+// makeRoom is what a generation does when the context is full: it returns a shorter prompt to replace the text before the tokens generated
+// so far, or nil to end, and what to do the next time. A nil one means to end.
+type makeRoom func(generated int) (prompt []int32, next makeRoom, err error)
 
 // generate is Generate for a call that has claimed the session. If from is set, the text obeys it instead of o.Grammar's beginning.
-func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, from *grammar.State, f full, yield func(Token) bool) (
-	err error) {
-	g := &generation{s: s, o: o, full: f, result: Result{Reason: ReasonBreak}} // unless it ends in another way; yield may panic
+func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, from *grammar.State, full makeRoom,
+	yield func(Token) bool) (err error) {
+	g := &generation{s: s, o: o, full: full, result: Result{Reason: ReasonBreak}} // unless it ends in another way; yield may panic
 	defer func() {
 		if err != nil {
 			g.result.Reason = reasonOf(err)
@@ -132,11 +136,11 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 			return err
 		}); err != nil {
 			if rest := g.stop.rest; rest != "" {
-				yield(Token{ID: held, Event: chat.Event{Text: rest}})
+				yield(Token{ID: noID, Event: chat.Event{Text: rest}})
 			}
 			return err
 		}
-		if (tok.ID != held || tok.Text != "") && !yield(tok) {
+		if (tok.ID != noID || tok.Text != "") && !yield(tok) {
 			return nil
 		}
 	}
@@ -147,19 +151,20 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 type generation struct {
 	s       *Session
 	o       GenerateOptions
-	full    full
-	first   int // where the tokens generated begin in the session
+	full    makeRoom // nil: a full context ends it
+	first   int      // where the tokens generated begin in the session
 	sampler *sampler.Sampler
 	text    *tokenizer.Decoder
 	stop    stopper
+	began   time.Time // of the step
 	result  Result
 
 	constraint *constraint // nil: anything may follow
 	nesting    nesting
 	thought    thought
-	loops      *loops // nil: they are not looked for
-	steered    Reason // why a grammar is brought to its end
-	forced     []int32
+	loops      *loops    // nil: they are not looked for
+	steered    Reason    // why a grammar is brought to its end
+	forced     []int32   // what must come next
 	generated  []int32   // for GenerateOptions.Process
 	few        []float32 // room for the logits of few tokens
 	bits       []uint64  // room for a mask
@@ -223,79 +228,32 @@ func (g *generation) accept() {
 	}
 }
 
-// shift continues with a shorter prompt, if there is one.
-func (g *generation) shift(ctx context.Context) (ok bool, err error) {
-	if g.full == nil {
-		return false, nil
-	}
-	s := g.s
-	prompt, next, err := g.full(len(s.ids) - g.first)
-	if g.full = next; err != nil || prompt == nil {
-		return false, err
-	}
-	began := time.Now()
-	g.first, prompt = len(prompt), appendTokens(prompt, s.ids[g.first:])
-	reused, err := s.read(ctx, s.reuse([]Input{{Tokens: prompt}}, true))
-	g.result.Reused += reused
-	g.result.Prompt += len(s.ids) - reused
-	g.result.PromptTime += time.Since(began)
-	if err == nil {
-		g.accept()
-	}
-	return err == nil, err
-}
-
 // step takes the last token through the graph and picks the next. more is false when the generation has ended; tok is then the text that
 // was held back.
 func (g *generation) step(ctx context.Context) (tok Token, more bool, err error) {
-	s, began := g.s, time.Now()
+	s := g.s
+	g.began = time.Now()
 	if err := s.open(); err != nil {
 		return tok, false, err
 	}
-	if over := g.over(); over != ReasonNone {
-		if err := s.flush(ctx); err != nil {
-			return tok, false, err
-		}
-		if over == ReasonStop {
-			return Token{ID: held}, false, nil
-		}
-		return g.finish(over), false, nil
+	over := g.over()
+	if over != ReasonNone {
+		err = s.flush(ctx)
+	} else {
+		err = g.catchUp(ctx)
 	}
-	if err := g.catchUp(ctx); err != nil {
+	forced := len(g.forced) > 0
+	var id int32
+	if over == ReasonNone && err == nil {
+		id, over, err = g.next(ctx)
+	}
+	if err != nil {
 		return tok, false, err
 	}
-	var id int32
-	forced := len(g.forced) > 0
-	for {
-		full := len(s.ids) >= s.limit
-		switch {
-		case forced:
-			id = g.forced[0]
-		case !full || g.result.Generated > 0: // an answer may end where it fills the context
-			if id, err = g.choose(); err != nil {
-				return tok, false, fmt.Errorf("gemma4: %w", err)
-			}
-			if s.m.tok.IsEnd(id) {
-				g.count(began)
-				if g.constraint != nil {
-					g.constraint.accept(id)
-				}
-				g.result.EndID = id
-				return g.finish(cmp.Or(g.steered, ReasonEnd)), false, nil
-			}
-		}
-		if !full {
-			break
-		}
-		before := time.Now()
-		if ok, err := g.shift(ctx); err != nil {
-			return tok, false, err
-		} else if !ok {
-			return g.finish(ReasonContext), false, nil
-		}
-		began = began.Add(time.Since(before))
+	if over != ReasonNone {
+		return g.finish(over), false, nil
 	}
-	g.count(began)
+	g.count()
 	if g.o.LogProbs > 0 {
 		p := sampler.NewLogProbs(s.logits)
 		tok.LogProb, tok.Top = p.Of(id), p.Top(g.o.LogProbs)
@@ -321,6 +279,67 @@ func (g *generation) over() Reason {
 		return ReasonRepeat
 	}
 	return ReasonNone
+}
+
+// next returns the next token, or why none comes. Where the context is full it makes room, and chooses again.
+func (g *generation) next(ctx context.Context) (id int32, over Reason, err error) {
+	s := g.s
+	for {
+		full := len(s.ids) >= s.limit
+		switch {
+		case len(g.forced) > 0:
+			id = g.forced[0]
+		case !full || g.result.Generated > 0: // an answer may end where it fills the context
+			if id, err = g.choose(); err != nil {
+				return 0, ReasonNone, fmt.Errorf("gemma4: %w", err)
+			}
+			if s.m.tok.IsEnd(id) {
+				g.end(id)
+				return 0, cmp.Or(g.steered, ReasonEnd), nil
+			}
+		}
+		if !full {
+			return id, ReasonNone, nil
+		}
+		if ok, err := g.shift(ctx); err != nil || !ok {
+			return 0, ReasonContext, err
+		}
+	}
+}
+
+// shift continues with a shorter prompt, if there is one. Its time is the prompt's, not the step's.
+func (g *generation) shift(ctx context.Context) (ok bool, err error) {
+	if g.full == nil {
+		return false, nil
+	}
+	began := time.Now()
+	defer func() {
+		took := time.Since(began)
+		g.result.PromptTime += took
+		g.began = g.began.Add(took)
+	}()
+	s := g.s
+	prompt, next, err := g.full(len(s.ids) - g.first)
+	if g.full = next; err != nil || prompt == nil {
+		return false, err
+	}
+	g.first, prompt = len(prompt), appendTokens(prompt, s.ids[g.first:])
+	reused, err := s.read(ctx, s.reuse([]Input{{Tokens: prompt}}, true))
+	g.result.Reused += reused
+	g.result.Prompt += len(s.ids) - reused
+	if err == nil {
+		g.accept()
+	}
+	return err == nil, err
+}
+
+// end notes the token that ends the text.
+func (g *generation) end(id int32) {
+	g.count()
+	if g.constraint != nil {
+		g.constraint.accept(id)
+	}
+	g.result.EndID = id
 }
 
 // add makes a token part of the text.
@@ -355,23 +374,23 @@ func (g *generation) add(id int32, forced bool) {
 }
 
 // count adds the time of a step. The first token counts to the prompt.
-func (g *generation) count(began time.Time) {
+func (g *generation) count() {
 	if g.result.Generated > 0 {
-		g.result.GenerateTime += time.Since(began)
+		g.result.GenerateTime += time.Since(g.began)
 	}
 }
 
 // finish ends the generation; its token is the text that was held back.
-func (g *generation) finish(r Reason) Token {
-	g.result.Reason = r
-	g.result.Whole = g.constraint != nil && g.constraint.state.CanEnd()
+func (g *generation) finish(over Reason) Token {
+	if over == ReasonStop { // nothing counts behind the string
+		return Token{ID: noID}
+	}
 	text, found := g.stop.push(g.text.Flush())
 	if found != "" {
 		g.result.Reason, g.result.Stop = ReasonStop, found
 	} else {
 		text += g.stop.rest
+		g.result.Reason, g.result.Whole = over, g.constraint != nil && g.constraint.state.CanEnd()
 	}
-	t := Token{ID: held}
-	t.Text = text
-	return t
+	return Token{ID: noID, Event: chat.Event{Text: text}}
 }

@@ -150,7 +150,7 @@ func (q request) answer(m *Model, prefixes *PrefixCache, alone bool) (got answer
 			got.err = err
 			break
 		}
-		if tok.ID != held {
+		if tok.ID != noID {
 			before := len(got.logits)
 			if got.logits = s.Logits(got.logits); len(got.logits) > before { // it may have been closed
 				got.ids = append(got.ids, tok.ID)
@@ -252,6 +252,7 @@ func underLoad(t *testing.T, spec string, seed uint64, requests int) {
 		}
 		ends[fmt.Sprintf("%s: %v", q.fate, a.err)]++
 	}
-	t.Logf("%.2f sessions decode together, %.2f prefill, %d passes gave way; %v", float64(stats.Decode.Sessions)/float64(stats.Decode.Passes),
-		float64(stats.Prefill.Sessions)/float64(stats.Prefill.Passes), stats.GaveWay, ends)
+	t.Logf("%.2f sessions decode together, %.2f prefill, %d passes gave way; %v",
+		float64(stats.Decode.Sessions)/float64(stats.Decode.Passes), float64(stats.Prefill.Sessions)/float64(stats.Prefill.Passes),
+		stats.GaveWay, ends)
 }

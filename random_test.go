@@ -556,7 +556,7 @@ func (w *world) generate(h hazard, x *text) {
 			if err != nil {
 				return got, err
 			}
-			if tok.ID != held {
+			if tok.ID != noID {
 				got = append(got, tok.ID)
 			}
 			callback()

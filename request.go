@@ -383,7 +383,7 @@ func (t *ticket) write(i int, a *author) (err error) {
 		}
 	}
 	r := t.result(a)
-	if !t.put(Piece{Choice: i, Token: Token{ID: held}, Result: &r}) {
+	if !t.put(Piece{Choice: i, Token: Token{ID: noID}, Result: &r}) {
 		return cause.Of(t.ctx)
 	}
 	return nil
@@ -438,7 +438,7 @@ func (t *ticket) count(first bool, r Result) {
 // read yields the pieces.
 func (t *ticket) read(yield func(Piece, error) bool) {
 	if t.taken.Swap(true) {
-		yield(Piece{Token: Token{ID: held}}, errors.New("gemma4: the answers were read already"))
+		yield(Piece{Token: Token{ID: noID}}, errors.New("gemma4: the answers were read already"))
 		return
 	}
 	<-t.ready
@@ -456,6 +456,6 @@ func (t *ticket) read(yield func(Piece, error) bool) {
 		panic(t.panicked)
 	}
 	if t.err != nil {
-		yield(Piece{Token: Token{ID: held}}, t.err)
+		yield(Piece{Token: Token{ID: noID}}, t.err)
 	}
 }

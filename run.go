@@ -29,12 +29,7 @@ const defaultRounds = 10
 // Send brings the responses. ChatOptions.Rounds bounds the answers that are followed by others; when they are spent the error wraps
 // [ErrRounds]. A choice of calls in ChatOptions that requires them is about the first answer.
 func (c *Chat) Run(ctx context.Context, text string) iter.Seq2[Token, error] {
-	return func(yield func(Token, error) bool) {
-		err := c.s.claimed(func() error { return c.run(ctx, text, func(t Token) bool { return yield(t, nil) }) })
-		if err != nil {
-			yield(Token{ID: held}, err)
-		}
-	}
+	return c.s.iterate(func(yield func(Token) bool) error { return c.run(ctx, text, yield) })
 }
 
 // run is Run for a call that has claimed the session.
