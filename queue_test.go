@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -317,6 +318,7 @@ func TestQueueRefusesAtOnce(t *testing.T) {
 		{ctx, with(func(r *gemma4.Request) { r.N, r.MaxTokens = 2, 1 }), "are allowed"},
 		{ctx, with(func(*gemma4.Request) {}), "are allowed"}, // without MaxTokens
 		{ctx, with(func(r *gemma4.Request) { r.MaxTokens, r.Memory = 5, 1 }), "are allowed"},
+		{ctx, with(func(r *gemma4.Request) { r.MaxTokens = math.MaxInt }), "a context of 256 positions"},
 		{ended, with(func(*gemma4.Request) {}), "canceled"},
 	} {
 		if _, err := q.Submit(test.ctx, test.request); err == nil || !strings.Contains(strings.ToLower(err.Error()), test.want) {
@@ -325,6 +327,10 @@ func TestQueueRefusesAtOnce(t *testing.T) {
 	}
 	if s := q.Stats(); s.Requests != 0 || s.Running != 0 || s.Reserved != 0 {
 		t.Errorf("%+v", s)
+	}
+	tiny := newQueue(t, m, gemma4.QueueOptions{Slots: 3, Context: 256, Memory: 1})
+	if _, err := tiny.Submit(ctx, with(func(r *gemma4.Request) { r.N, r.MaxTokens = 2, 1 })); !strings.Contains(fmt.Sprint(err), "are allowed") {
+		t.Errorf("two answers in one byte: %v", err)
 	}
 	if c, err := gemma4.CollectChoices(submit(t, q, with(func(r *gemma4.Request) { r.MaxTokens = 20 }))); err != nil ||
 		c[0].Message.Content != "The capital of France is Paris." {
@@ -545,8 +551,24 @@ func TestQueueFreesWhatPanicsHeld(t *testing.T) {
 			}
 		}
 	}
+	for n := range 2 { // whoever calls t.Fatal in a callback
+		for step := range 2 {
+			r := asking("Count from 1 to 30.")
+			r.N = n + 1
+			if step == 0 {
+				r.Progress = func(int, int) { runtime.Goexit() }
+			} else {
+				r.Trace = &gemma4.Trace{Step: func(gemma4.StepInfo) { runtime.Goexit() }}
+			}
+			if _, err := gemma4.CollectChoices(submit(t, q, r)); !strings.Contains(fmt.Sprint(err), "Goexit") || q.Stats().Running != 0 {
+				t.Errorf("%v, %+v", err, q.Stats())
+			}
+		}
+	}
 	_, err := gemma4.CollectChoices(submit(t, q, asking("What is the capital of France?")))
-	if s := q.Stats(); err != nil || s.Used != 0 || s.Answers[gemma4.ReasonError] < 2 || s.Answers[gemma4.ReasonBreak] == 0 {
+	s := q.Stats()
+	answers := s.Answers[gemma4.ReasonError] + s.Answers[gemma4.ReasonBreak] + s.Answers[gemma4.ReasonCancel]
+	if err != nil || s.Used != 0 || s.Reserved != 0 || s.Answers[gemma4.ReasonError] < 8 || s.Answers[gemma4.ReasonEnd] != 1 || answers != 13 {
 		t.Errorf("%v, %+v", err, s)
 	}
 }

@@ -136,7 +136,7 @@ func (t *ticket) prepare(ctx context.Context) error {
 	case length > t.Context && (t.Messages == nil || t.Full != FullDrop):
 		return wrap(&ContextError{Need: length, Limit: t.Context})
 	case t.MaxTokens > 0:
-		t.Context = min(t.Context, length+t.MaxTokens)
+		t.Context = min(t.Context, length+min(t.MaxTokens, t.Context)) // the sum of any two may be too large
 	}
 	return nil
 }
@@ -149,7 +149,11 @@ func (t *ticket) submit(ctx context.Context) error {
 		return err
 	}
 	t.bytes = m.graph.CacheBytes(t.Context, f, t.Batch) + max(0, t.History)
-	for _, most := range []int64{t.Memory, t.q.options.Memory / int64(t.N)} {
+	limits := []int64{t.Memory}
+	if all := t.q.options.Memory; all > 0 {
+		limits = append(limits, max(1, all/int64(t.N)))
+	}
+	for _, most := range limits {
 		o := SessionOptions{Context: t.Context, Batch: t.Batch, History: max(0, t.History), Memory: most}
 		if err := m.fit(&o, f); err != nil {
 			return err
@@ -209,7 +213,11 @@ func (t *ticket) run() {
 		t.fail(err)
 		return
 	}
-	if !t.guard(t.begin) {
+	begun := false
+	defer func() {
+		if begun {
+			return
+		}
 		for _, a := range t.authors {
 			t.q.end(a.s)
 		}
@@ -217,14 +225,16 @@ func (t *ticket) run() {
 			t.count(false, Result{Reason: reasonOf(t.err)})
 		}
 		t.q.free(t, t.N)
+	}()
+	if begun = t.guard(t.begin); !begun {
 		return
 	}
 	var all sync.WaitGroup
 	for i, a := range t.authors {
 		all.Go(func() {
-			t.guard(func() error { return t.write(i, a) })
-			t.q.end(a.s)
-			t.q.free(t, 1)
+			defer t.q.free(t, 1)
+			defer t.q.end(a.s)
+			t.guard(func() error { return t.answer(i, a) })
 		})
 	}
 	all.Wait()
@@ -258,21 +268,25 @@ func (t *ticket) wait() error {
 	return nil
 }
 
-// guard calls f. If that fails or panics, it ends the request and reports false.
+// guard calls f. If that fails or panics, or its goroutine ends within a callback, it ends the request and reports false.
 func (t *ticket) guard(f func() error) (ok bool) {
+	returned := false
 	defer func() {
 		if v := recover(); v != nil {
 			t.mu.Lock()
 			t.panicked = fmt.Sprintf("%v, in a callback of a request\n\n%s", v, debug.Stack())
 			t.mu.Unlock()
-			t.fail(errors.New("gemma4: a callback of the request has panicked"))
+		}
+		if !returned {
+			t.fail(errors.New("gemma4: a callback of the request has panicked, or called runtime.Goexit"))
 		}
 	}()
-	if err := f(); err != nil {
+	err := f()
+	returned = true
+	if err != nil {
 		t.fail(err)
-		return false
 	}
-	return true
+	return err == nil
 }
 
 // fail ends the request with an error, unless it has one.
@@ -371,9 +385,23 @@ func (t *ticket) result(a *author) Result {
 	return r
 }
 
+// answer writes an answer and counts it.
+func (t *ticket) answer(i int, a *author) (err error) {
+	returned := false // otherwise a callback has panicked
+	defer func() {
+		r := t.result(a)
+		if !returned {
+			r.Reason = ReasonError
+		}
+		t.count(i == 0, r)
+	}()
+	err = t.write(i, a)
+	returned = true
+	return err
+}
+
 // write writes an answer and hands it to the reader.
-func (t *ticket) write(i int, a *author) (err error) {
-	defer func() { t.count(i == 0, t.result(a)) }()
+func (t *ticket) write(i int, a *author) error {
 	for tok, failed := range a.tokens(t.ctx) {
 		if failed != nil {
 			return failed
