@@ -288,7 +288,7 @@ var table = []mutant{
 	{"queue: who leaves the line keeps others in it", "queue.go", "q.admit() // it may", "// it may", ".:Queue"},
 	{"queue: the line is one longer", "queue.go",
 		"q.stats.Waiting > q.options.Waiting &&", "q.stats.Waiting > q.options.Waiting+1 &&", ".:Queue"},
-	{"queue: a shorter context than the answer takes", "request.go", "length+t.MaxTokens)", "length+t.MaxTokens-1)", ".:Queue"},
+	{"queue: a shorter context than the answer takes", "request.go", "length+min(", "length-1+min(", ".:Queue"},
 	{"queue: all answers draw with one seed", "request.go", "new(ChoiceSeed(*seed, i))", "new(ChoiceSeed(*seed, 0*i))", ".:Queue"},
 	{"queue: each answer reads the prompt's end again", "chat.go", "if !c.s.hasRead(ids) {", "{", ".:Queue"},
 	{"queue: what a reader that stalls does not take is lost", "request.go", "\t\tt.cancel(ErrStalled)\n", "\t\treturn true\n", ".:Queue"},
