@@ -335,7 +335,7 @@ func TestDecideGivesTheSameInCompany(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	prefixes := gemma4.NewPrefixCache(1 << 30)
 	defer prefixes.Close()
-	decide := func(i int) ([]gemma4.Odds, error) {
+	decide := func(i int) ([]gemma4.Likelihood, error) {
 		s, err := m.NewSession(gemma4.SessionOptions{Prefixes: prefixes})
 		if err != nil {
 			return nil, err
@@ -344,7 +344,7 @@ func TestDecideGivesTheSameInCompany(t *testing.T) {
 		options := sentences(rand.New(rand.NewPCG(uint64(i), 4)), 5+i, 4)
 		return s.Decide(ctx, []gemma4.Input{{Tokens: append(words(40, 7), words(5+i, uint64(i))...)}}, options, gemma4.DecideOptions{})
 	}
-	var wants [][]gemma4.Odds
+	var wants [][]gemma4.Likelihood
 	for i := range 8 {
 		odds, err := decide(i)
 		if err != nil {

@@ -84,7 +84,7 @@
 // [Session.Decide] and [Chat.Decide] give the probabilities of texts that might follow, as wholes and exactly, so that classification costs
 // one prompt:
 //
-//	odds, err := c.Decide(ctx, []string{"spam", "ham"}, chat.Message{Role: "user", Content: mail})
+//	likelihoods, err := c.Decide(ctx, []string{"spam", "ham"}, chat.Message{Role: "user", Content: mail})
 //
 // Sessions of one model share its weights and workers. Each serves one call at a time and refuses others with [ErrBusy]; any number of
 // sessions may run at once.

@@ -612,7 +612,7 @@ func (w *world) decide(h hazard, x *text) {
 	options := []string{"New", "New York", "York", "Old"}[w.rand.IntN(4):]
 	o := DecideOptions{Open: w.rand.IntN(2) == 0}
 	x.s.options.Progress = nil
-	var odds []Odds
+	var odds []Likelihood
 	err := w.attempt(h, x, func(callback func()) (err error) {
 		x.s.options.Progress = func(int, int) { callback() }
 		odds, err = x.s.Decide(h.ctx, in, options, o)

@@ -31,11 +31,11 @@ func main() {
 	c, err := m.NewChat(gemma4.ChatOptions{})
 	check(err)
 	defer c.Close()
-	odds, err := c.Decide(context.Background(), flag.Args()[1:], chat.Message{Role: "user", Content: flag.Arg(0)})
+	answers, err := c.Decide(context.Background(), flag.Args()[1:], chat.Message{Role: "user", Content: flag.Arg(0)})
 	check(err)
-	slices.SortFunc(odds, func(a, b gemma4.Odds) int { return cmp.Compare(b.LogProb, a.LogProb) })
-	for _, o := range odds {
-		fmt.Printf("%3.0f%%  %s\n", 100*o.Prob, o.Option)
+	slices.SortFunc(answers, func(a, b gemma4.Likelihood) int { return cmp.Compare(b.LogProb, a.LogProb) })
+	for _, a := range answers {
+		fmt.Printf("%3.0f%%  %s\n", 100*a.Prob, a.Option)
 	}
 }
 
