@@ -131,7 +131,7 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 		var tok Token
 		if err := s.inModel(func() (err error) {
 			if tok, more, err = g.step(ctx); !more && err == nil {
-				err = s.readOut()
+				err = s.fillLogits()
 			}
 			return err
 		}); err != nil {

@@ -159,7 +159,7 @@ func testSomeLogits(t *testing.T, what string, m *model.Model) {
 				continue
 			}
 			want := slices.Clone(whole[i].Logits[len(whole[i].Logits)-m.Vocabulary:])
-			if got, err := last.ReadOut(3, slices.Clone(c.Hidden[len(c.Hidden)-m.Width:])); err != nil || !slices.Equal(got, want) {
+			if got, err := last.Logits(3, slices.Clone(c.Hidden[len(c.Hidden)-m.Width:])); err != nil || !slices.Equal(got, want) {
 				t.Fatalf("%s, text %d: what is read out of the last state are other logits, %v", what, i, err)
 			}
 		}

@@ -132,7 +132,7 @@ func (s *Session) describe(head *gguf.Metadata, from int) (tensors []gguf.Source
 	if err != nil {
 		return nil, err
 	}
-	if err := s.readOut(); err != nil {
+	if err := s.fillLogits(); err != nil {
 		return nil, err
 	}
 	if len(s.logits) > 0 && s.only == nil {

@@ -520,18 +520,18 @@ func (s *Session) progress(done, total int) error {
 // follows are those of all ids.
 func (s *Session) flush(ctx context.Context) error {
 	if !s.behind() {
-		return s.readOut()
+		return s.fillLogits()
 	}
 	return s.write(ctx, s.ids, nil, s.isLast, nil)
 }
 
-// readOut adds the logits that a grammar has left out, unless a token has been chosen from the others.
-func (s *Session) readOut() error {
+// fillLogits adds the logits that a grammar has left out, unless a token has been chosen from the others.
+func (s *Session) fillLogits() error {
 	if s.only == nil || s.behind() {
 		return nil
 	}
 	_, err := s.inPass(func(p *model.Pass) error {
-		logits, err := p.ReadOut(len(s.ids)-1, s.hidden)
+		logits, err := p.Logits(len(s.ids)-1, s.hidden)
 		if err == nil {
 			s.commit(s.ids, logits, nil)
 		}

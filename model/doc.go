@@ -16,8 +16,8 @@
 // prompts, [Pass.Decode] generated tokens. A batch of users is such a pass, and so is a draft being checked. Identities tell how far two
 // texts are alike, pictures included ([Model.Identities], [CommonLen]).
 //
-// The graph is in forward.go, in the order in which it runs, over regions that the workers share (region.go); attention.go and experts.go
-// hold what is below it, pass.go what is around it, cache.go the keys and values in pages, and history.go decides which pages of sliding
+// The graph is in forward.go, in the order in which it runs, over regions that the workers share (region.go); attention.go, experts.go
+// and head.go hold what is below it, pass.go what is around it, cache.go the keys and values in pages, and history.go decides which pages of sliding
 // layers are kept once the window has moved past them. Layers that share an earlier layer's keys and values run only for positions whose
 // logits are wanted, which, with the head, saves three quarters of E2B's prefill.
 //

@@ -199,27 +199,6 @@ func (m *Model) count(x Input) int {
 	return len(x.Embeddings) / m.Width
 }
 
-// ReadOut returns the logits [vocabulary] behind a position of a decode, of which Chunk.Hidden has the state: those that the chunk would
-// have without Only. They are valid until the pass is used again.
-func (p *Pass) ReadOut(pos int, hidden []float32) ([]float32, error) {
-	if p.busy || len(hidden) != p.m.Width {
-		return nil, fmt.Errorf("model: a state of %d values, expected %d, and a pass that is not at work", len(hidden), p.m.Width)
-	}
-	p.role, p.err = tensor.Rows, nil
-	p.nan.Store(false)
-	grow(&p.logits, p.m.Vocabulary)
-	logits := p.logits[:p.m.Vocabulary]
-	p.multiply(tensor.Product{Dst: logits, X: hidden, N: 1, W: p.m.head})
-	p.slices(logits, (*Pass).capLogits)
-	if p.err != nil {
-		return nil, p.m.file.Locate(p.err)
-	}
-	if p.nan.Load() {
-		return nil, notANumber(pos, logits, nil)
-	}
-	return logits, nil
-}
-
 // process takes chunks through the model in one role.
 func (p *Pass) process(ctx context.Context, role tensor.Arithmetic, chunks []*Chunk) error {
 	if p.busy {
