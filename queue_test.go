@@ -329,7 +329,8 @@ func TestQueueRefusesAtOnce(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	tiny := newQueue(t, m, gemma4.QueueOptions{Slots: 3, Context: 256, Memory: 1})
-	if _, err := tiny.Submit(ctx, with(func(r *gemma4.Request) { r.N, r.MaxTokens = 2, 1 })); !strings.Contains(fmt.Sprint(err), "are allowed") {
+	_, err = tiny.Submit(ctx, with(func(r *gemma4.Request) { r.N, r.MaxTokens = 2, 1 }))
+	if !strings.Contains(fmt.Sprint(err), "are allowed") {
 		t.Errorf("two answers in one byte: %v", err)
 	}
 	if c, err := gemma4.CollectChoices(submit(t, q, with(func(r *gemma4.Request) { r.MaxTokens = 20 }))); err != nil ||
@@ -568,7 +569,8 @@ func TestQueueFreesWhatPanicsHeld(t *testing.T) {
 	_, err := gemma4.CollectChoices(submit(t, q, asking("What is the capital of France?")))
 	s := q.Stats()
 	answers := s.Answers[gemma4.ReasonError] + s.Answers[gemma4.ReasonBreak] + s.Answers[gemma4.ReasonCancel]
-	if err != nil || s.Used != 0 || s.Reserved != 0 || s.Answers[gemma4.ReasonError] < 8 || s.Answers[gemma4.ReasonEnd] != 1 || answers != 13 {
+	if err != nil || s.Used != 0 || s.Reserved != 0 || s.Answers[gemma4.ReasonError] < 8 || s.Answers[gemma4.ReasonEnd] != 1 ||
+		answers != 13 {
 		t.Errorf("%v, %+v", err, s)
 	}
 }

@@ -13,13 +13,13 @@
 // [Pass.Read] prefills: it takes prompts of any length, tokens or embeddings of images and sounds. [Pass.Write] decodes: it takes generated
 // tokens. Both append to the sequence's keys and values; [Sequence.Truncate] takes positions back, and [Sequence.Snapshot] shares them with
 // other sequences. Below these, a pass takes positions of any number of sequences through the weights at once: [Pass.Prefill] chunks of
-// prompts, [Pass.Decode] generated tokens. A batch of users is such a pass, and so is a draft being checked. Identities tell how far two
-// texts are alike, pictures included ([Model.Identities], [CommonLen]).
+// prompts, [Pass.Decode] generated tokens. Those of many users are such a pass, and so is a draft being checked. Identities tell how far
+// two texts are alike, pictures included ([Model.Identities], [CommonLen]).
 //
 // The graph is in forward.go, in the order in which it runs, over regions that the workers share (region.go); attention.go, experts.go
-// and head.go hold what is below it, pass.go what is around it, cache.go the keys and values in pages, and history.go decides which pages of sliding
-// layers are kept once the window has moved past them. Layers that share an earlier layer's keys and values run only for positions whose
-// logits are wanted, which, with the head, saves three quarters of E2B's prefill.
+// and head.go hold what is below it, pass.go what is around it, cache.go the keys and values in pages, and history.go decides which pages
+// of sliding layers are kept once the window has moved past them. Layers that share an earlier layer's keys and values run only for
+// positions whose logits are wanted, which, with the head, saves three quarters of E2B's prefill.
 //
 // Results do not depend on how a prompt is cut, on which other sequences share a pass, or on the number of workers.
 //

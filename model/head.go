@@ -198,8 +198,8 @@ func notANumber(pos int, logits []float32, ids []int32) error {
 	return nil
 }
 
-// Logits returns the logits [vocabulary] behind a position of a decode, of which Chunk.Hidden has the state: those that the chunk would have
-// without Only. They are valid until the pass is used again.
+// Logits returns the logits [vocabulary] behind a position of a decode, of which Chunk.Hidden has the state: those that the chunk would
+// have without Only. They are valid until the pass is used again.
 func (p *Pass) Logits(pos int, hidden []float32) ([]float32, error) {
 	if p.busy || len(hidden) != p.m.Width {
 		return nil, fmt.Errorf("model: a state of %d values, expected %d, and a pass that is not at work", len(hidden), p.m.Width)
