@@ -156,12 +156,17 @@
 //
 // # Words
 //
-// Those of packages model and tensor hold, too.
+// Those of packages model, tensor and grammar hold, too, but for job: here it is what a session wants to take through the model.
 //
 //	position   one place in a text: a token, or an embedding of an image or sound
 //	read       prefill: the prompt's positions go through the model, many at a time
 //	write      decode: tokens generated, here or elsewhere, go through the model, one or a few at a time
 //	step       what counts whole or not at all: a chunk of a prompt, or the tokens of one decode
+//	stream     a session that generates
+//	iteration  a decode of all streams and a prefill beside it: what Loader.Budget bounds
+//	forced     without an alternative, so that the model is not asked
+//	request    what a queue answers, with one answer or several, each of which takes a slot; they are admitted together
+//	group      sessions or requests that work for the same user, who takes turns with others
 //	turn       what one side says, between the chat format's markers
 //	exchange   a user's message and all that follows up to the next one: what a full context drops
 //	prefix     the beginning of a text, shared by sessions

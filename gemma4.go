@@ -48,8 +48,8 @@ type Loader struct {
 	// there, at your own risk.
 	AllowUnknown bool
 
-	// Budget is how long a step may take in which texts that are generated wait for prompts that are read; 0: 250 ms. Prompts are then read
-	// in parts that fit it: a longer one reads them faster, a shorter one lets tokens come more evenly. [Model.Stats] tells the rest.
+	// Budget is how long texts that are generated may wait from one token to the next while prompts are read; 0: 250 ms. Prompts are then
+	// read in parts that fit it: a longer one reads them faster, a shorter one lets tokens come more evenly. [Model.Stats] tells the rest.
 	Budget time.Duration
 
 	// Projector turns images and sounds into embeddings (mmproj-….gguf); Drafter guesses what the model would write (…assistant….gguf,

@@ -226,7 +226,7 @@ func underLoad(t *testing.T, spec string, seed uint64, requests int) {
 		}
 	}
 	stats := m.Stats()
-	if stats.Streams != 0 || stats.Decode.Waiting+stats.Prefill.Waiting+stats.Unread != 0 || !stats.Running.IsZero() {
+	if stats.Streams != 0 || stats.Decode.Waiting+stats.Prefill.Waiting+stats.Unread != 0 || !stats.RunningSince.IsZero() {
 		t.Errorf("nobody is at work: %+v", stats)
 	}
 	ends := map[string]int{}

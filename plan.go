@@ -15,7 +15,7 @@ const (
 
 // plan decides who takes part in a pass, and with how many positions. It has no clock and does no work, so that a test can play both.
 type plan struct {
-	budget  time.Duration  // of a decode and a prefill
+	budget  time.Duration  // of an iteration: a decode, and a prefill beside it
 	decode  time.Duration  // what a pass over all streams takes, by an exponential mean; 0: not known yet
 	prefill cost           // of a pass
 	served  map[string]int // by group: when it had its last turn
@@ -35,7 +35,7 @@ func (p *plan) decoded(d time.Duration) {
 	p.decode += (d - p.decode) / 8
 }
 
-// positions returns how many positions a prefill may take in a step that keeps to the budget, beside a decode if there are streams.
+// positions returns how many positions a prefill may take in an iteration that keeps to the budget, beside a decode if there are streams.
 func (p *plan) positions(streaming bool) int {
 	left := p.budget
 	if streaming {
@@ -44,8 +44,8 @@ func (p *plan) positions(streaming bool) int {
 	return max(panel, p.prefill.within(left, p.decode)/panel*panel)
 }
 
-// step returns how long that step should take with a prefill of n positions.
-func (p *plan) step(streaming bool, n int) time.Duration {
+// iteration returns how long one should take with a prefill of n positions.
+func (p *plan) iteration(streaming bool, n int) time.Duration {
 	d := p.prefill.of(n, p.decode)
 	if streaming {
 		d += p.decode

@@ -161,12 +161,12 @@ func (m simulation) simulate(t *testing.T, p *plan, streaming bool, lengths []in
 		if all > n || all == 0 {
 			t.Fatalf("%d positions, %d allowed", all, n)
 		}
-		if planned := p.step(streaming, all); streaming && planned > p.budget && all > panel {
-			t.Errorf("a step of %v is planned, of %d positions", planned, all)
+		if planned := p.iteration(streaming, all); streaming && planned > p.budget && all > panel {
+			t.Errorf("an iteration of %v is planned, of %d positions", planned, all)
 		}
 		took := m.fixed + time.Duration(all)*m.each
 		if real := m.decode + took; streaming && real > p.budget*101/100 && all > panel {
-			t.Errorf("a step takes %v, of %d positions", real, all)
+			t.Errorf("an iteration takes %v, of %d positions", real, all)
 		}
 		p.prefill.add(all, took)
 		clock += took

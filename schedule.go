@@ -58,7 +58,7 @@ type scheduler struct {
 
 	arrived chan struct{} // wakes a leader that gathers
 	timer   *time.Timer   // of the leader
-	batch   []*job        // in the running pass
+	jobs    []*job        // in the running pass
 	chunks  []*model.Chunk
 	ctx     passContext
 }
@@ -82,7 +82,7 @@ type job struct {
 	wake    chan struct{} // holds one: the job has ended, or leads
 
 	unread               // chunk.Input is what the next part is cut from, and becomes it
-	whole  []model.Input // as it was before it was cut
+	uncut  []model.Input // as it was before
 	left   []model.Input // what is behind the part
 
 	// Of the scheduler.
@@ -209,13 +209,13 @@ func (s *scheduler) arrive(j *job) (leads bool) {
 
 // urgent reports whether the running pass has to give way to a job.
 func (s *scheduler) urgent(j *job, now time.Time) bool {
-	if s.stats.Running.IsZero() || s.running == decode || s.bounded {
+	if s.stats.RunningSince.IsZero() || s.running == decode || s.bounded {
 		return false
 	}
-	if d := s.plan.prefill.of(s.batch[0].all, s.plan.decode); d > 0 && d-now.Sub(s.stats.Running) <= s.plan.budget {
+	if d := s.plan.prefill.of(s.jobs[0].all, s.plan.decode); d > 0 && d-now.Sub(s.stats.RunningSince) <= s.plan.budget {
 		return false
 	}
-	return j.role == decode || slices.ContainsFunc(s.batch, func(o *job) bool { return o.rest > o.positions && o.rest > 4*j.rest })
+	return j.role == decode || slices.ContainsFunc(s.jobs, func(o *job) bool { return o.rest > o.positions && o.rest > 4*j.rest })
 }
 
 // back notes that a session needs no longer be waited for.
@@ -316,8 +316,8 @@ func (s *scheduler) lead(j *job) {
 			continue
 		}
 		s.choose(r, began)
-		if !slices.Contains(s.batch, j) {
-			s.give(s.batch[0])
+		if !slices.Contains(s.jobs, j) {
+			s.give(s.jobs[0])
 			j.leads = false
 			s.stats.Overhead += time.Since(began)
 			s.mu.Unlock()
@@ -329,7 +329,7 @@ func (s *scheduler) lead(j *job) {
 		s.take(r)
 		now := time.Now()
 		s.stats.Overhead += now.Sub(began)
-		s.stats.Running, s.running = now, r
+		s.stats.RunningSince, s.running = now, r
 		s.mu.Unlock()
 		if !s.run(r, j) || !s.wait(j) {
 			return
@@ -374,9 +374,9 @@ func (s *scheduler) gather(j *job, d time.Duration) {
 	s.timer.Stop()
 }
 
-// choose sets batch to those that take part in the next pass.
+// choose sets jobs to those that take part in the next pass.
 func (s *scheduler) choose(r role, now time.Time) {
-	s.batch = s.batch[:0]
+	s.jobs = s.jobs[:0]
 	if r == prefill {
 		n, long := 0, 0
 		for _, j := range s.waiting[prefill] {
@@ -386,15 +386,15 @@ func (s *scheduler) choose(r role, now time.Time) {
 		if s.bounded = s.beside || long > n && now.Sub(s.crowded) < 40*s.plan.budget; s.bounded {
 			n = min(n, s.plan.positions(s.beside))
 		}
-		s.batch = s.plan.prompts(s.batch, now, n, s.waiting[prefill])
+		s.jobs = s.plan.prompts(s.jobs, now, n, s.waiting[prefill])
 		return
 	}
 	n := 0
 	for _, j := range s.waiting[decode] {
-		if n += j.positions; n > mostDecoded && len(s.batch) > 0 {
+		if n += j.positions; n > mostDecoded && len(s.jobs) > 0 {
 			break
 		}
-		s.batch = append(s.batch, j)
+		s.jobs = append(s.jobs, j)
 	}
 }
 
@@ -417,15 +417,15 @@ func (s *scheduler) appoint(now time.Time) {
 	}
 	if s.led = len(s.waiting[r]) > 0; s.led {
 		s.choose(r, now)
-		s.give(s.batch[0])
+		s.give(s.jobs[0])
 	}
 }
 
-// take begins the pass of those in batch.
+// take begins the pass of those in jobs.
 func (s *scheduler) take(r role) {
 	all := 0
 	s.chunks = s.chunks[:0]
-	for _, j := range s.batch {
+	for _, j := range s.jobs {
 		s.remove(j)
 		if r == prefill {
 			s.cut(j, j.take)
@@ -436,37 +436,37 @@ func (s *scheduler) take(r role) {
 		s.chunks = append(s.chunks, &j.chunk)
 		all += j.positions
 	}
-	for _, j := range s.batch {
+	for _, j := range s.jobs {
 		j.all = all
 	}
 	if r == prefill && s.bounded {
-		s.stats.planned(s.plan.step(s.beside, all), s.plan.budget)
+		s.stats.planned(s.plan.iteration(s.beside, all), s.plan.budget)
 	}
 }
 
 // cut makes chunk.Input the next n positions of a prompt.
 func (s *scheduler) cut(j *job, n int) {
 	if j.role == prefill {
-		j.whole = j.chunk.Input
-		j.chunk.Input, j.left = s.graph.Cut(j.whole, n)
+		j.uncut = j.chunk.Input
+		j.chunk.Input, j.left = s.graph.Cut(j.uncut, n)
 		j.positions = s.graph.Positions(j.chunk.Input...)
 	}
 }
 
-// run runs the pass of those in batch, of whom the leader is one. It reports whether that waits again, since the pass has given way.
+// run runs the pass of those in jobs, of whom the leader is one. It reports whether that waits again, since the pass has given way.
 func (s *scheduler) run(r role, leader *job) (again bool) {
-	s.ctx.Context, s.ctx.jobs = leader.ctx, s.batch
-	if len(s.batch) > 1 {
+	s.ctx.Context, s.ctx.jobs = leader.ctx, s.jobs
+	if len(s.jobs) > 1 {
 		s.ctx.Context = context.Background()
 	}
 	p := s.pass()
-	for _, j := range s.batch {
+	for _, j := range s.jobs {
 		j.pass, j.before = p, p.Ops()
 	}
 	began, returned := time.Now(), false
 	var err error
 	defer func() {
-		if !returned && len(s.batch) > 1 {
+		if !returned && len(s.jobs) > 1 {
 			recover() // who is at fault panics again, alone
 		}
 		again = s.end(r, leader, time.Since(began), returned, err)
@@ -476,7 +476,7 @@ func (s *scheduler) run(r role, leader *job) (again bool) {
 	return
 }
 
-// end ends the pass of those in batch and hands over. It reports whether the leader waits again.
+// end ends the pass of those in jobs and hands over. It reports whether the leader waits again.
 func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, err error) (again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -484,24 +484,24 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	s.rounds++
 	a := &s.away[r]
 	*a = away{round: s.rounds, until: now.Add(s.moment())}
-	p := s.batch[0].pass
+	p := s.jobs[0].pass
 	gaveWay := returned && errors.Is(err, errGivesWay)
 	if gaveWay {
 		s.crowded = now
 		s.stats.GaveWay++
 	}
-	for _, j := range s.batch {
+	for _, j := range s.jobs {
 		j.share()
 		j.took, j.round, j.ended, j.pass = took, s.rounds, now, nil
 		switch {
 		case gaveWay && !j.gone():
-			j.chunk.Input, j.waits = j.whole, true
+			j.chunk.Input, j.waits = j.uncut, true
 			s.waiting[r] = append(s.waiting[r], j)
 			continue
 		case returned && err == nil:
 			j.err = j.chunk.Err
 		case j.counts:
-		case len(s.batch) > 1 || gaveWay:
+		case len(s.jobs) > 1 || gaveWay:
 			j.again = true
 		default:
 			j.err = err
@@ -514,7 +514,7 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 		}
 	}
 	if s.last = r; r == decode {
-		s.streams, s.decoded = len(s.batch), now
+		s.streams, s.decoded = len(s.jobs), now
 	}
 	if returned && err == nil {
 		s.learn(r, took)
@@ -522,9 +522,9 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	if returned {
 		s.passes.Put(p)
 	}
-	s.stats.Running = time.Time{}
+	s.stats.RunningSince = time.Time{}
 	s.ctx.end()
-	clear(s.batch)
+	clear(s.jobs)
 	clear(s.chunks)
 	s.appoint(now)
 	s.stats.Overhead += time.Since(now)
@@ -533,14 +533,14 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 
 // learn counts a pass, and lets the plan know what it took.
 func (s *scheduler) learn(r role, took time.Duration) {
-	n := s.batch[0].all
+	n := s.jobs[0].all
 	if r == decode {
 		s.plan.decoded(took)
-		s.stats.Decode.add(len(s.batch), n, took)
+		s.stats.Decode.add(len(s.jobs), n, took)
 		return
 	}
 	s.plan.prefill.add(n, took)
-	s.stats.Prefill.add(len(s.batch), n, took)
+	s.stats.Prefill.add(len(s.jobs), n, took)
 }
 
 var errGivesWay = errors.New("gemma4: the pass gives way")

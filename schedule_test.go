@@ -69,7 +69,7 @@ func TestStreamsShareTheirSteps(t *testing.T) {
 			}
 		})
 		s := m.Stats()
-		if s.Decode.Positions != n*tokens || s.Prefill.Sessions < n || s.Streams != 0 || s.Decode.Waiting != 0 || !s.Running.IsZero() ||
+		if s.Decode.Positions != n*tokens || s.Prefill.Sessions < n || s.Streams != 0 || s.Decode.Waiting != 0 || !s.RunningSince.IsZero() ||
 			s.Decode.Rate <= 0 || s.Decode.LastDuration <= 0 || s.Decode.LastEnded.IsZero() || s.OverBudget != 0 {
 			t.Errorf("%+v", s)
 		}
@@ -166,7 +166,7 @@ func TestWhoeverWaitsCanLeave(t *testing.T) {
 		}
 	}
 	for s := m.Stats(); s.Prefill.Waiting != 3 || s.Decode.Waiting != 1; s = m.Stats() {
-		if s.Running.IsZero() {
+		if s.RunningSince.IsZero() {
 			t.Fatal("no pass runs")
 		}
 		runtime.Gosched()

@@ -9,18 +9,18 @@ type Stats struct {
 
 	Masks        int64         // of tokens that a grammar allowed, made or found again
 	MaskDuration time.Duration // making them, most of it beside passes
-	ForcedTokens int64         // that had no alternative under a grammar
+	ForcedTokens int64         // that had no alternative
 
-	Streams   int           // sessions that the last decode served and whose generation goes on
-	Unread    int           // positions of the prompts that wait
-	Running   time.Time     // when the running pass began; zero: none runs
-	Gathering time.Duration // that decodes have waited for streams that were choosing their next token
-	Overhead  time.Duration // that went into sharing passes: planning them, and handing over
+	Streams      int           // sessions that the last decode served and whose generation goes on
+	Unread       int           // positions of the prompts that wait
+	RunningSince time.Time     // when the running pass began; zero: none runs
+	Gathering    time.Duration // that decodes have waited for streams that were choosing their next token
+	Overhead     time.Duration // that went into sharing passes: planning them, and handing over
 
-	Budget         time.Duration // of a step: a decode, and a prefill beside it (Loader.Budget)
-	Planned        time.Duration // length of the last step that had to keep to it, as planned
-	LongestPlanned time.Duration // of all such steps
-	OverBudget     int64         // such steps that were planned longer than the budget: 16 positions, or an image, do not fit it
+	Budget         time.Duration // of an iteration: a decode, and a prefill beside it (Loader.Budget)
+	Planned        time.Duration // length of the last iteration that had to keep to it, as planned
+	LongestPlanned time.Duration // of all such iterations
+	OverBudget     int64         // of them, planned longer than the budget: 16 positions, or an image, do not fit it
 	GaveWay        int64         // long prefills that were stopped, because somebody came whom they would have kept waiting
 }
 
@@ -71,10 +71,10 @@ func (p *PassStats) add(sessions, positions int, took time.Duration) {
 	}
 }
 
-// planned counts a step of a decode and a prefill.
-func (t *Stats) planned(step, budget time.Duration) {
-	t.Planned, t.LongestPlanned = step, max(t.LongestPlanned, step)
-	if step > budget {
+// planned counts an iteration.
+func (t *Stats) planned(length, budget time.Duration) {
+	t.Planned, t.LongestPlanned = length, max(t.LongestPlanned, length)
+	if length > budget {
 		t.OverBudget++
 	}
 }

@@ -318,7 +318,7 @@ var table = []mutant{
 	{"schedule: a slow reader is always waited for", "schedule.go",
 		"began.Sub(j.ended) <= s.moment()", "began.Sub(j.ended) >= 0", ".:SlowReader"},
 	{"schedule: a fault is that of all in the pass", "schedule.go",
-		"case len(s.batch) > 1 || gaveWay:", "case gaveWay:", ".:InASharedPass"},
+		"case len(s.jobs) > 1 || gaveWay:", "case gaveWay:", ".:InASharedPass"},
 	{"schedule: no pass gives way", "schedule.go", "d > 0 && d-now.Sub", "d >= 0 || d-now.Sub", ".:GivesWay"},
 	{"schedule: who leaves is still expected", "schedule.go",
 		"s.streams--\n", "s.streams -= 0\n", ".:StreamsShare"},
