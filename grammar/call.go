@@ -61,6 +61,21 @@ func Calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 	return g, nil
 }
 
+// nameTools says which tools there are, the first few of many.
+func nameTools(tools []Tool) string {
+	if len(tools) == 0 {
+		return "there are none"
+	}
+	var names []string
+	for _, t := range tools[:min(len(tools), 10)] {
+		names = append(names, fmt.Sprintf("%.60q", t.Name))
+	}
+	if len(tools) > len(names) {
+		names = append(names, "…")
+	}
+	return "there are " + strings.Join(names, ", ")
+}
+
 func calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 	w := newSpeller(style{colon: ":", comma: ",", call: true})
 	free := bytesBody(w.rest)
@@ -81,7 +96,7 @@ func calls(v *Vocabulary, tools []Tool, o CallOptions) (*Grammar, error) {
 	}
 	for _, name := range o.Only {
 		if !slices.ContainsFunc(tools, func(t Tool) bool { return t.Name == name }) {
-			return nil, fmt.Errorf("no tool is named %.60q", name)
+			return nil, fmt.Errorf("no tool is named %.60q; %s", name, nameTools(tools))
 		}
 	}
 	var list []*body

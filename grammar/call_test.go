@@ -327,7 +327,7 @@ func TestWhatIsNoTool(t *testing.T) {
 			"uniqueItems at #/properties/x"},
 		{Tool{Name: "a", Strict: true, Parameters: json.RawMessage(`{"properties":{"x:y":{}},"required":["x:y"]}`)}, CallOptions{},
 			"cannot be written in a call"},
-		{Tool{Name: "a"}, CallOptions{Only: []string{"a", "b"}}, `no tool is named "b"`},
+		{Tool{Name: "a"}, CallOptions{Only: []string{"a", "b"}}, `no tool is named "b"; there are "a"`},
 	} {
 		if _, err := Calls(v, []Tool{c.tool}, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.tool.Name, err, c.want)

@@ -37,6 +37,8 @@ func parseAhead(text string, marks *[]lookahead) (*syntax.Regexp, error) {
 			class = true
 		case c == ']':
 			class = false
+		case !class && (strings.HasPrefix(text[i:], "(?<=") || strings.HasPrefix(text[i:], "(?<!")):
+			return nil, errors.New("a lookbehind")
 		case !class && (strings.HasPrefix(text[i:], "(?=") || strings.HasPrefix(text[i:], "(?!")):
 			end := closing(text, i)
 			if end < 0 {

@@ -109,6 +109,9 @@ type keywordError struct {
 }
 
 func (e *keywordError) Error() string {
+	if e.kind == ErrUnsupported {
+		return fmt.Sprintf("%s at %s: %v: %s", e.keyword, e.pointer, e.kind, e.why)
+	}
 	return fmt.Sprintf("%s at %s: %s", e.keyword, e.pointer, e.why)
 }
 
@@ -417,7 +420,11 @@ func (c *compiler) gatherType(f *facts, s, x *value) error {
 		case name.text == "any" && c.old:
 			t |= every
 		default:
-			if err := c.invalid(s, "type", "a name of a type"); err != nil {
+			want := "array, boolean, integer, null, number, object or string"
+			if name.kind == '"' {
+				want += fmt.Sprintf(", found %.60q", name.text)
+			}
+			if err := c.invalid(s, "type", want); err != nil {
 				return err
 			}
 			t = every

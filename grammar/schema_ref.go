@@ -94,14 +94,14 @@ func (c *compiler) resolve(s, ref *value) (*value, error) {
 		return at, nil
 	}
 	if fragment[0] != '/' {
-		return fail("is not here")
+		return fail("is not in this schema")
 	}
 	to, err := at.find(fragment)
 	if err != nil && at != c.root {
 		to, err = c.root.find(fragment)
 	}
 	if err != nil {
-		return fail("is not here")
+		return fail("is not in this schema")
 	}
 	return to, nil
 }

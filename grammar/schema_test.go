@@ -176,22 +176,22 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 	v := small(t)
 	for schema, want := range map[string]string{
 		`{"properties":{"a":{"contains":{"type":"null"}}}}`: "contains at #/properties/a: ",
-		`{"properties":{"a/b":{"$ref":"other.json#/x"}}}`: `$ref at #/properties/a~1b: ` +
+		`{"properties":{"a/b":{"$ref":"other.json#/x"}}}`: `$ref at #/properties/a~1b: not supported: ` +
 			`"other.json#/x" is in another document`,
 		`{"$schema":"http://json-schema.org/draft-07/schema#","contains":{},"minContains":0}`: "contains at #: ",
 		`{"items":{"uniqueItems":true}}`:                                    "uniqueItems at #/items: ",
-		`{"pattern":"(?<=a)b"}`:                                             "pattern at #: ",
+		`{"pattern":"(?<=a)b"}`:                                             "pattern at #: not supported: a lookbehind",
 		`{"pattern":"((?=a)b)+"}`:                                           "pattern at #: ",
 		`{"pattern":"a\\bb"}`:                                               "pattern at #: ",
-		`{"oneOf":[{"multipleOf":5},{"multipleOf":3}]}`:                     "oneOf at #: its schemas 0 and 1 can hold together",
+		`{"oneOf":[{"multipleOf":5},{"multipleOf":3}]}`:                     "oneOf at #: not supported: its schemas 0 and 1 can hold together",
 		`{"not":{"items":{"type":"null"}}}`:                                 "not at #: ",
 		`{"not":{"format":"date"}}`:                                         "not at #: ",
 		`{"if":{"format":"date"},"then":{"maxLength":10}}`:                  "if at #: ",
-		`{"oneOf":[{"type":"string"},{"type":"string","format":"date"}]}`:   "oneOf at #: its schemas 0 and 1 can hold together",
+		`{"oneOf":[{"type":"string"},{"type":"string","format":"date"}]}`:   "oneOf at #: not supported: its schemas 0 and 1 can hold together",
 		`{"$defs":{"x":{"minProperties":5}},"$ref":"#/$defs/x"}`:            "",
 		`{"properties":{"a":true},"minProperties":5}`:                       "minProperties at #: ",
-		`{"$ref":"#/$defs/none"}`:                                           `$ref at #: "#/$defs/none" is not here`,
-		`{"unevaluatedProperties":false,"anyOf":[{"properties":{"a":{}}}]}`: "unevaluatedProperties at #: together with anyOf",
+		`{"$ref":"#/$defs/none"}`:                                           `$ref at #: not supported: "#/$defs/none" is not in this schema`,
+		`{"unevaluatedProperties":false,"anyOf":[{"properties":{"a":{}}}]}`: "unevaluatedProperties at #: not supported: together with anyOf",
 	} {
 		_, err := Schema(v, []byte(schema), SchemaOptions{})
 		if want == "" {
@@ -210,7 +210,7 @@ func TestWhatCannotBeEnforcedIsNamed(t *testing.T) {
 		}
 	}
 	for schema, want := range map[string]string{
-		`{"type":"thing"}`: "type at #: expected", `{"minimum":"1"}`: "minimum at #: expected", `[]`: "schema at #: expected",
+		`{"type":"thing"}`: `or string, found "thing"`, `{"minimum":"1"}`: "minimum at #: expected", `[]`: "schema at #: expected",
 		`{"a":`: "byte 5", `{} {}`: "expected the end", `{"properties":{"a":{"multipleOf":0}}}`: "multipleOf at #/properties/a: expected",
 		`{"not":{"format":"unheard of"}}`: "no text is allowed",
 		`false`:                           "no text is allowed",
