@@ -1,6 +1,6 @@
 // Program batch answers many questions at once, one on each line of a file, in their order.
 //
-//	go run ./examples/batch questions.txt
+//	go run ./examples/batch examples/batch/questions.txt
 //
 // prints a line for each, "What is the capital of France?  The capital of France is Paris.", at several times the speed of one after the
 // other; with -m FILE another model answers.
