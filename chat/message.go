@@ -348,6 +348,9 @@ func (c Conversation) check() (object, error) {
 		if err := t.validate(); err != nil {
 			return nil, fmt.Errorf("chat: tool %d: %w", i, err)
 		}
+		if slices.ContainsFunc(c.Tools[:i], func(before Tool) bool { return before.Name == t.Name }) {
+			return nil, fmt.Errorf("chat: tool %d: another one is named %.60q, too", i, t.Name)
+		}
 	}
 	return c.variables()
 }

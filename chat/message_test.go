@@ -250,6 +250,11 @@ func TestBadToolsAreNamed(t *testing.T) {
 		{Tool{Name: "f", Parameters: json.RawMessage(`1`)}, `chat: tool 0: "f": parameters: a JSON number, expected an object`},
 		{Tool{Name: "f", Response: json.RawMessage(`{"a" 1}`)}, `chat: tool 0: "f": response: invalid character '1' after object key`},
 	}
+	twice := []Tool{{Name: "f"}, {Name: "g"}, {Name: "f"}}
+	_, err := Builtin().Render(context.Background(), Conversation{Messages: []Message{user}, Tools: twice}, nil)
+	if err == nil || err.Error() != `chat: tool 2: another one is named "f", too` {
+		t.Errorf("%v", err)
+	}
 	for _, test := range tools {
 		_, err := Builtin().Render(context.Background(), Conversation{Messages: []Message{user}, Tools: []Tool{test.tool}}, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) {
