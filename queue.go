@@ -121,9 +121,9 @@ func (m *Model) NewQueue(o QueueOptions) (*Queue, error) {
 	q := &Queue{m: m, options: o, empty: make(chan struct{}), sessions: map[*Session]time.Time{}, tickets: map[*ticket]bool{}}
 	q.stats.Answers = map[Reason]int64{}
 	if o.Memory > 0 && o.Context == 0 { // the same for one request in each slot
-		s := SessionOptions{Memory: o.Memory / int64(o.Slots)}
+		s := SessionOptions{Memory: max(1, o.Memory/int64(o.Slots))}
 		if err := m.fit(&s, tensor.F16); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("gemma4: queue with %d bytes for %d slots: %w", o.Memory, o.Slots, err)
 		}
 		q.options.Context = s.Context
 	}

@@ -337,7 +337,9 @@ func TestQueueRefusesAtOnce(t *testing.T) {
 		c[0].Message.Content != "The capital of France is Paris." {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, o := range []gemma4.QueueOptions{{Slots: -1}, {Memory: -1}, {Context: -1}, {Context: 1 << 30}, {Stall: -1}, {Memory: 8}} {
+	for _, o := range []gemma4.QueueOptions{
+		{Slots: -1}, {Memory: -1}, {Context: -1}, {Context: 1 << 30}, {Stall: -1}, {Memory: 8}, {Memory: 5},
+	} {
 		if q, err := m.NewQueue(o); err == nil {
 			t.Errorf("%+v was taken", o)
 			q.Close()
