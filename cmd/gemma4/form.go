@@ -116,6 +116,14 @@ func (f *form) compile(m *gemma4.Model) (g *grammar.Grammar, err error) {
 	return g, nil
 }
 
+// formed returns an error if an answer has ended before its form has, so that nobody takes it for one that obeys.
+func (t *talk) formed(r gemma4.Result) error {
+	if t.grammar == nil || r.Whole {
+		return nil
+	}
+	return fmt.Errorf("the answer is not whole, and does not have the form asked for (ended by: %v)", r.Reason)
+}
+
 // readTools reads the tools of a file: an array, or an object that has one as its tools.
 func readTools(file string) ([]chat.Tool, error) {
 	text, err := os.ReadFile(file)

@@ -105,6 +105,21 @@ func TestToolsAreCalledAsTheirChoiceSays(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatIsCutOffBeforeItsFormEndsIsAFailure(t *testing.T) {
+	f := files(t, map[string]string{"tools.json": "[" + multiply + "]"})
+	for _, flags := range []string{"-n 3", "-n 3 -raw", "-n 3 -think"} {
+		o := run.Call("", append(strings.Fields(flags), "-regex", "[0-9]{20}", "Hello")...)
+		if o.Status != 1 || !strings.Contains(o.Errors, "does not have the form asked for (ended by: length)") {
+			t.Errorf("%s: %+v", flags, o)
+		}
+	}
+	run.Good(t, "", "-n", "3", "-regex", "[0-9]*", "Hello")
+	run.Good(t, "", "-tools", f["tools.json"], "-tool-choice", "multiply", "-regex", "[0-9]{20}", "What is 12 times 34?")
+	if o := run.Call("Hello\nHello\n", "-n", "3", "-regex", "[0-9]{20}"); o.Status != 0 {
+		t.Errorf("in a conversation: %+v", o)
+	}
+}
+
 func TestALoopEndsUnlessItIsAllowed(t *testing.T) {
 	args := []string{"-temp", "0", "-regex", `(ab)*\x01`, "Hello"} // the last character is one that nano never writes
 	o := run.Call("", args...)

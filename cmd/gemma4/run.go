@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,9 +31,10 @@ line. /help lists the commands of a conversation.
 The answer goes to standard output, everything else to standard error. Thoughts (-think) are dimmed, and left out where no
 terminal shows them. Ctrl-C stops an answer or clears the line; twice on an empty line it quits.
 
-With -schema, -grammar or -regex every answer has that form, whatever the model is inclined to; a thought comes before it. Tools
-(-tools) are called in the form and with the arguments that they declare; keywords of their schemas that cannot be enforced are
-named on standard error, unless a tool is "strict": then they are an error. Each call is a line of JSON on standard output,
+With -schema, -grammar or -regex every answer has that form, whatever the model is inclined to; a thought comes before it. It is a
+failure if -n or a full context ends a single answer before its form ends. Tools (-tools) are called in the form and with the
+arguments that they declare; keywords of their schemas that cannot be enforced are named on standard error, unless a tool is
+"strict": then they are an error. Each call is a line of JSON on standard output,
 {"name":"get_weather","arguments":{"city":"Oslo"}}, and in a conversation the next line is taken for what the tool returns.
 
 With -session the conversation is saved to a file after every turn and resumed from it, with its instruction, tools and thinking;
@@ -116,7 +118,7 @@ func defineRun(p *cli.Program) func() error {
 			if err := t.begin(); err != nil {
 				return err
 			}
-			return t.line(ctx, prompt, true)
+			return cmp.Or(t.line(ctx, prompt, true), t.formed(t.chat.Result()))
 		})
 	}
 }
@@ -158,7 +160,7 @@ func (t *talk) raw(ctx context.Context, prompt string) error {
 	defer s.Close()
 	_, err = t.Answer(s.Generate(ctx, []gemma4.Input{{Tokens: ids}}, t.generation()), false)
 	t.statistics(s.Result(), err)
-	return err
+	return cmp.Or(err, t.formed(s.Result()))
 }
 
 // variable takes a variable for the template.
