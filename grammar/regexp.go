@@ -8,8 +8,8 @@ import (
 )
 
 // Regexp returns the grammar of the texts that a regular expression matches as a whole. The syntax is RE2's, as package regexp has it, with
-// at most 1000 repetitions in {m,n}, also where they multiply, but without word boundaries, and ^ and $ only where they mean the ends of the
-// text. Characters are written as UTF-8; U+2581, which the vocabulary cannot write, is none of them.
+// at most 1000 repetitions in {m,n}, also where they multiply, but without word boundaries, and ^ and $ only where they mean the ends of
+// the text. Characters are written as UTF-8; U+2581, which the vocabulary cannot write, is none of them.
 func Regexp(v *Vocabulary, expression string) (*Grammar, error) {
 	g, err := v.cache.get(key{[]byte("regexp"), []byte(expression)}, func() (*Grammar, error) {
 		b := newBuilder()
