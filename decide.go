@@ -24,9 +24,10 @@ type DecideOptions struct {
 	Open bool
 }
 
-// Decide returns how likely the model is to continue the session's text and a prompt with each of several texts. It reads the prompt once,
-// whose logits give the first token of every option; the other tokens are decoded together, in one step or a few, and what options have in
-// common only once. So a classification costs one prompt. The session stays as it was: a prompt that is wanted again is better read before.
+// Decide returns how likely the model is to continue the session's text and a prompt with each of several texts, in their order. It reads
+// the prompt once, whose logits give the first token of every option; the other tokens are decoded together, in one step or a few, and what
+// options have in common only once. So a classification costs one prompt. The session stays as it was: a prompt that is wanted again is
+// better read before.
 //
 // An option is text, whatever it looks like, and counts as the tokens that the tokenizer makes of it by itself. They are decoded, so that
 // LogProb has the bits that [Session.Write] gives. While it runs, Decide takes memory for the keys and values of prompt and options, beside

@@ -13,7 +13,7 @@ import (
 	"github.com/gogemma/gemma4/internal/jsontype"
 )
 
-// SchemaOf returns the JSON schema of what encoding/json reads into a T, of which every value does.
+// SchemaOf returns the JSON schema of a type: encoding/json reads whatever it allows into a T.
 //
 // Properties stand in the order of the fields, in which a model writes them: a field for its reasoning comes first. The schema allows what
 // json.Marshal writes, but slices and maps are never null, and nor is what they hold: a pointer is null, or with omitempty or omitzero left
@@ -24,6 +24,7 @@ import (
 // reads, without references. A type with UnmarshalText is any string, and one that it refuses is an error later. Tags of fields, too: enum
 // (values, separated by commas), format, pattern, minLength, maxLength, minimum, maximum and multipleOf, which in a slice are about its
 // elements, minItems and maxItems, with the values that JSON Schema gives them, and jsonschema for a description.
+// Formats that package grammar does not know allow any string; patterns are read when the schema is used.
 //
 //	type Person struct {
 //		Name string    `json:"name" jsonschema:"as it is in the passport"`
