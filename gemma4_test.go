@@ -325,7 +325,7 @@ func TestMessagesMakeNoMarkup(t *testing.T) {
 		tool := chat.Tool{Name: "f" + text, Description: text, Parameters: json.RawMessage(`{"type":"object","properties":{"a` +
 			jsonEscape(text) + `":{"type":"string","description":"` + jsonEscape(text) + `","enum":["` + jsonEscape(text) +
 			`"]}},"required":["` + jsonEscape(text) + `"]}`)}
-		c := newChat(t, m, gemma4.ChatOptions{System: text, Tools: []chat.Tool{tool}})
+		c := newChat(t, m, gemma4.ChatOptions{System: text, Tools: []chat.Tool{tool}, FreeCalls: true}) // no call can have that name
 		defer c.Close()
 		c.Messages = []chat.Message{
 			{Role: "user", Content: text},
