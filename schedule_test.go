@@ -69,7 +69,8 @@ func TestStreamsShareTheirSteps(t *testing.T) {
 			}
 		})
 		s := m.Stats()
-		if s.Decode.Positions != n*tokens || s.Prefill.Sessions < n || s.Streams != 0 || s.Decode.Waiting != 0 || !s.RunningSince.IsZero() ||
+		if s.Decode.Positions != n*tokens || s.Prefill.Sessions < n || s.Streams != 0 || s.Decode.Waiting != 0 ||
+			!s.RunningSince.IsZero() ||
 			s.Decode.Rate <= 0 || s.Decode.LastDuration <= 0 || s.Decode.LastEnded.IsZero() || s.OverBudget != 0 {
 			t.Errorf("%+v", s)
 		}

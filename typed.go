@@ -53,7 +53,7 @@ func SchemaOf[T any]() (json.RawMessage, error) {
 // If the answer is cut off or anything else fails, the error is a [*PartialError] as soon as the model has written something, and the value
 // is what of it is certain. The conversation keeps as much of the answer as there was.
 func Generate[T any](ctx context.Context, c *Chat, prompt string) (T, error) {
-	text, err := c.ask(ctx, prompt, SchemaOf[T], func(string) bool { return true })
+	text, err := c.fill(ctx, prompt, SchemaOf[T], func(string) bool { return true })
 	return read[T](c, text, err)
 }
 
@@ -73,7 +73,7 @@ func GenerateSeq[T any](ctx context.Context, c *Chat, prompt string) iter.Seq2[T
 			return !left
 		}
 		partial := jsontype.NewPartial(reflect.TypeFor[T]())
-		text, err := c.ask(ctx, prompt, SchemaOf[T], func(text string) bool {
+		text, err := c.fill(ctx, prompt, SchemaOf[T], func(text string) bool {
 			var v T
 			data := partial.Of(text)
 			return data == nil || json.Unmarshal(data, &v) != nil || tell(v)
@@ -100,8 +100,8 @@ func (e *PartialError) Error() string { return fmt.Sprintf("%v (after %.60q)", e
 // Unwrap returns what went wrong.
 func (e *PartialError) Unwrap() error { return e.Err }
 
-// ask is Run with an answer that obeys a schema. It tells the answer's text so far whenever there is more, and returns all of it.
-func (c *Chat) ask(ctx context.Context, prompt string, schema func() (json.RawMessage, error), tell func(string) bool) (string, error) {
+// fill is Run with an answer that obeys a schema. It tells the answer's text so far whenever there is more, and returns all of it.
+func (c *Chat) fill(ctx context.Context, prompt string, schema func() (json.RawMessage, error), tell func(string) bool) (string, error) {
 	s, err := schema()
 	if err != nil {
 		return "", err

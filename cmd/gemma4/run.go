@@ -61,7 +61,7 @@ func defineRun(p *cli.Program) func() error {
 	var template string
 	p.StringVar(&t.options.System, "system", "", "`instruction` before the conversation")
 	p.BoolVar(&t.options.Thinking, "think", false, "let the model think before it answers")
-	t.ponder = p.Count("think-tokens", "maximum `tokens` per thought (default: those of the answer)")
+	t.thinkTokens = p.Count("think-tokens", "maximum `tokens` per thought (default: those of the answer)")
 	p.ChoiceVar(&t.options.Full, "full", gemma4.FullStop,
 		"`policy` when the context is full: stop the answer, drop the oldest turns, or fail with an error", "stop", "drop", "error")
 	p.FileVar(&t.file, "session", "`file` that the conversation is saved to and resumed from")

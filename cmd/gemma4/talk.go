@@ -22,17 +22,17 @@ import (
 // talk is what happens between a user and a model.
 type talk struct {
 	*cli.Program
-	model    *cli.ModelFlags
-	sampling *cli.SamplingFlags
-	options  gemma4.ChatOptions // as the user wants them
-	most     *int               // tokens of an answer
-	ponder   *int               // tokens of a thought
-	guard    bool               // against loops
-	file     string             // that keeps the conversation, may be empty
-	left     fs.FileInfo        // of the file as it was read or written last, nil if there was none
-	updated  bool               // it has been
-	thoughts bool               // are shown
-	stats    bool               // are shown after an answer
+	model       *cli.ModelFlags
+	sampling    *cli.SamplingFlags
+	options     gemma4.ChatOptions // as the user wants them
+	most        *int               // tokens of an answer
+	thinkTokens *int               // of a thought
+	guard       bool               // against loops
+	file        string             // that keeps the conversation, may be empty
+	left        fs.FileInfo        // of the file as it was read or written last, nil if there was none
+	updated     bool               // it has been
+	thoughts    bool               // are shown
+	stats       bool               // are shown after an answer
 
 	templateText string // of -template
 	form         form
@@ -113,7 +113,7 @@ func (t *talk) apply() {
 
 func (t *talk) generation() gemma4.GenerateOptions {
 	return gemma4.GenerateOptions{
-		Sampling: t.sampling.Overrides, MaxTokens: *t.most, ThinkTokens: *t.ponder, RepeatGuard: t.guard, Grammar: t.grammar,
+		Sampling: t.sampling.Overrides, MaxTokens: *t.most, ThinkTokens: *t.thinkTokens, RepeatGuard: t.guard, Grammar: t.grammar,
 	}
 }
 
