@@ -24,11 +24,16 @@ type constraint struct {
 	dense  bool           // the last mask allowed more tokens than it lists
 	ids    func() []int32 // allowed, for a [model.Chunk]; nil: the logits of all are needed in every step
 
-	mu      sync.Mutex
-	mask    *grammar.Mask // of state; nil: not made yet
-	took    time.Duration // making it
-	prepare func()        // makes it on a goroutine of its own
+	mu      sync.Mutex                   // held while the mask is made
+	mask    atomic.Pointer[grammar.Mask] // of state; nil: not made yet
+	took    time.Duration                // making it
+	prepare func()                       // makes it on a goroutine of its own
+	ready   chan struct{}                // holds one: prepare has ended
+	late    *time.Timer                  // ends the wait for it
 }
+
+// maskPatience is how long a pass, which others may share, waits for the mask of a token when all else of it is done.
+const maskPatience = 5 * time.Millisecond
 
 // errOther is returned for a grammar that does not fit the model.
 var errOther = errors.New("gemma4: the Grammar is for the vocabulary of another model: this one's grammars are made with Model.Vocabulary")
@@ -36,7 +41,7 @@ var errOther = errors.New("gemma4: the Grammar is for the vocabulary of another 
 // constrain returns the constraint of a generation that begins at the state given, or otherwise at the beginning of a grammar, if there is
 // one.
 func (m *Model) constrain(g *grammar.Grammar, from *grammar.State) (*constraint, error) {
-	c := new(constraint)
+	c := &constraint{ready: make(chan struct{}, 1)}
 	switch {
 	case from != nil:
 		c.state = *from
@@ -48,7 +53,7 @@ func (m *Model) constrain(g *grammar.Grammar, from *grammar.State) (*constraint,
 	if c.state.Grammar().Vocabulary().Tokenizer() != m.tok {
 		return nil, errOther
 	}
-	c.ids, c.prepare = c.allowed, func() { c.next() }
+	c.ids, c.prepare = c.allowed, c.makeReady
 	return c, nil
 }
 
@@ -56,17 +61,48 @@ func (m *Model) constrain(g *grammar.Grammar, from *grammar.State) (*constraint,
 func (c *constraint) next() *grammar.Mask {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mask == nil {
+	mask := c.mask.Load()
+	if mask == nil {
 		began := time.Now()
-		c.mask = c.state.Mask()
+		mask = c.state.Mask()
 		c.took = time.Since(began)
+		c.mask.Store(mask)
 	}
-	return c.mask
+	return mask
 }
 
-// allowed returns the tokens whose logits are needed: none where there is no choice, nil for all.
+// makeReady makes the mask and tells a pass that waits for it.
+func (c *constraint) makeReady() {
+	defer func() {
+		recover() // whoever needs the mask panics again
+		select {
+		case c.ready <- struct{}{}:
+		default:
+		}
+	}()
+	c.next()
+}
+
+// allowed returns the tokens whose logits are needed: none where there is no choice, nil for all. A mask that takes long is not waited for:
+// the choice will be made from the logits of all tokens, when there is one.
 func (c *constraint) allowed() []int32 {
-	if mask := c.next(); mask.Len() > 1 {
+	mask := c.mask.Load()
+	if mask == nil {
+		if c.late == nil {
+			c.late = time.NewTimer(maskPatience)
+		} else {
+			c.late.Reset(maskPatience)
+		}
+		defer c.late.Stop()
+	}
+	for ; mask == nil; mask = c.mask.Load() {
+		select {
+		case <-c.ready: // or an earlier mask was
+		case <-c.late.C:
+			return nil
+		}
+	}
+	if mask.Len() > 1 {
 		return mask.IDs()
 	}
 	return []int32{}
@@ -80,7 +116,8 @@ func (c *constraint) accept(id int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state, _ = c.state.Accept(id)
-	c.mask, c.took = nil, 0
+	c.mask.Store(nil)
+	c.took = 0
 }
 
 // choose picks the next token from the session's logits.
@@ -230,10 +267,11 @@ func (g *generation) catchUp(ctx context.Context) error {
 func (c *constraint) made() (allowed int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mask == nil {
+	mask := c.mask.Load()
+	if mask == nil {
 		return 0, 0
 	}
-	return c.mask.Len(), c.took
+	return mask.Len(), c.took
 }
 
 // masked counts a token that a grammar, or a bound of its thought, had a say in.
