@@ -142,12 +142,12 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 	}
 	text.ids = text.ids[:known]
 	most := min(known, total-1) // the logits of the last position are wanted
+	if err := cmp.Or(cause.Of(ctx), s.open()); err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.closed {
-		if err := cmp.Or(cause.Of(ctx), s.open()); err != nil {
-			return nil, err
-		}
 		best, n, common := p.find(kind, text, most)
 		if n-have < worthwhile {
 			n = have
@@ -156,14 +156,9 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			if !slices.Contains(r.keep, c) {
 				r.keep = append(r.keep, c)
 			}
-			moved := r.moved
-			p.mu.Unlock()
-			select {
-			case <-moved:
-			case <-ctx.Done():
-			case <-s.closing:
+			if err := p.wait(ctx, s, r.moved); err != nil {
+				return nil, err
 			}
-			p.mu.Lock()
 			continue
 		}
 		if n > have {
@@ -184,6 +179,18 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 		break
 	}
 	return in, nil
+}
+
+// wait gives mu back until a reading has moved, or the session need not wait for it any longer.
+func (p *PrefixCache) wait(ctx context.Context, s *Session, moved <-chan struct{}) error {
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	select {
+	case <-moved:
+	case <-ctx.Done():
+	case <-s.closing:
+	}
+	return cmp.Or(cause.Of(ctx), s.open())
 }
 
 // find returns the cached text that holds the longest beginning of the given one, how long that is, up to most, and how many positions the

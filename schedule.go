@@ -32,7 +32,7 @@ const (
 // shortly, unless a prompt is there to be read meanwhile. Between two decodes comes at most one prefill, as long as the plan says.
 //
 // Where nothing decodes, prompts are read in long passes. One of them gives way, and counts for nothing, when a stream or a much shorter
-// prompt comes that would wait for longer than the budget.
+// prompt comes that would wait for longer than the budget, or when one of several that it serves is cancelled.
 //
 // No code of the user runs within a shared pass, except for the Err of contexts. One that fails as a whole, for whatever reason, is taken
 // back, and each of its sessions goes alone: the fault stays with who has it.
@@ -74,6 +74,7 @@ type away struct {
 type job struct {
 	role    role
 	ctx     context.Context
+	over    <-chan struct{} // ctx.Done(), which is code of the user as well
 	closing <-chan struct{}
 	chunk   model.Chunk
 	private bool          // it goes alone
@@ -122,7 +123,7 @@ func (j *job) gone() bool {
 	select {
 	case <-j.closing:
 		return true
-	case <-j.ctx.Done():
+	case <-j.over:
 		return true
 	default:
 		return false
@@ -140,7 +141,9 @@ func (j *job) why() error {
 }
 
 func newScheduler(graph *model.Model) *scheduler {
-	return &scheduler{graph: graph, plan: newPlan(), arrived: make(chan struct{}, 1)}
+	s := &scheduler{graph: graph, plan: newPlan(), arrived: make(chan struct{}, 1)}
+	s.ctx.schedule = s
+	return s
 }
 
 // do takes a job through a pass and returns its error: nil if the chunk counts.
@@ -148,15 +151,28 @@ func (s *scheduler) do(j *job) error {
 	j.err, j.again, j.counts, j.took = nil, false, false, 0
 	switch {
 	case j.private:
-		s.cut(j, j.batch)
+		s.cut(j, s.part(j))
 		s.alone(j)
 	case s.arrive(j) || s.wait(j):
 		s.lead(j)
 	}
-	if j.again {
+	switch {
+	case j.again && j.gone():
+		j.err = j.why()
+	case j.again:
 		s.alone(j)
 	}
 	return j.err
+}
+
+// part returns how many positions a job takes at a time beside the shared passes, which it holds up as much as they hold it up.
+func (s *scheduler) part(j *job) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streaming(time.Now()) {
+		return min(j.batch, s.plan.positions(true))
+	}
+	return j.batch
 }
 
 // alone runs a job in a pass of its own, beside the shared ones.
@@ -209,13 +225,26 @@ func (s *scheduler) arrive(j *job) (leads bool) {
 
 // urgent reports whether the running pass has to give way to a job.
 func (s *scheduler) urgent(j *job, now time.Time) bool {
+	return s.lasts(now) &&
+		(j.role == decode || slices.ContainsFunc(s.jobs, func(o *job) bool { return o.rest > o.positions && o.rest > 4*j.rest }))
+}
+
+// lasts reports whether the running pass is a long prefill that goes on for longer than the budget.
+func (s *scheduler) lasts(now time.Time) bool {
 	if s.stats.RunningSince.IsZero() || s.running == decode || s.bounded {
 		return false
 	}
-	if d := s.plan.prefill.of(s.jobs[0].all, s.plan.decode); d > 0 && d-now.Sub(s.stats.RunningSince) <= s.plan.budget {
-		return false
+	d := s.plan.prefill.of(s.jobs[0].all, s.plan.decode)
+	return d <= 0 || d-now.Sub(s.stats.RunningSince) > s.plan.budget
+}
+
+// left lets a long pass give way to a session that takes part in it and does not want to any longer.
+func (s *scheduler) left(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.jobs, j) && s.lasts(time.Now()) {
+		s.ctx.givesWay.Store(true)
 	}
-	return j.role == decode || slices.ContainsFunc(s.jobs, func(o *job) bool { return o.rest > o.positions && o.rest > 4*j.rest })
 }
 
 // back notes that a session needs no longer be waited for.
@@ -263,13 +292,14 @@ func (s *scheduler) wait(j *job) (leads bool) {
 	select {
 	case <-j.wake:
 		return j.leads
-	case <-j.ctx.Done():
+	case <-j.over:
 	case <-j.closing:
 	}
 	if s.withdraw(j) {
 		j.err = j.why()
 		return false
 	}
+	s.left(j)
 	<-j.wake
 	return j.leads
 }
@@ -368,7 +398,7 @@ func (s *scheduler) gather(j *job, d time.Duration) {
 	select {
 	case <-s.arrived:
 	case <-s.timer.C:
-	case <-j.ctx.Done():
+	case <-j.over:
 	case <-j.closing:
 	}
 	s.timer.Stop()
@@ -457,7 +487,7 @@ func (s *scheduler) cut(j *job, n int) {
 func (s *scheduler) run(r role, leader *job) (again bool) {
 	s.ctx.Context, s.ctx.jobs = leader.ctx, s.jobs
 	if len(s.jobs) > 1 {
-		s.ctx.Context = context.Background()
+		s.ctx.Context, s.ctx.leader = context.Background(), leader
 	}
 	p := s.pass()
 	for _, j := range s.jobs {
@@ -551,11 +581,17 @@ type passContext struct {
 	jobs            []*job
 	ended           int   // that many, at the beginning
 	err             error // of the last of them
+	schedule        *scheduler
+	leader          *job // of several that goes on; nil: there is none
 	givesWay        atomic.Bool
 }
 
 // Err asks one that has not ended yet.
 func (c *passContext) Err() error {
+	if c.leader != nil && c.leader.gone() {
+		c.schedule.left(c.leader)
+		c.leader = nil
+	}
 	if c.givesWay.Load() {
 		return errGivesWay
 	}
@@ -570,6 +606,6 @@ func (c *passContext) Err() error {
 }
 
 func (c *passContext) end() {
-	c.Context, c.jobs, c.ended, c.err = nil, nil, 0, nil
+	c.Context, c.jobs, c.ended, c.err, c.leader = nil, nil, 0, nil, nil
 	c.givesWay.Store(false)
 }

@@ -308,14 +308,14 @@ func (s *Session) note() {
 // step takes the job through the model, by a call that has claimed the session. done is called when its chunk has become part of the text.
 func (s *Session) step(ctx context.Context, done func() error) error {
 	j := s.job
-	j.ctx, j.closing, j.done = ctx, s.closing, done
+	j.ctx, j.over, j.closing, j.done = ctx, ctx.Done(), s.closing, done
 	j.ops, s.noted = 0, 0
 	positions, bytes := s.seq.GivenUp()
 	err := s.m.schedule.do(j)
 	s.mu.Lock()
 	s.note()
 	s.mu.Unlock()
-	j.ctx, j.closing, j.done, j.chunk = nil, nil, nil, model.Chunk{}
+	j.ctx, j.over, j.closing, j.done, j.chunk = nil, nil, nil, nil, model.Chunk{}
 	if n, b := s.seq.GivenUp(); n > positions {
 		s.options.Trace.evicted(EvictInfo{Positions: n - positions, Bytes: b - bytes})
 	}
@@ -404,8 +404,8 @@ func (s *Session) Logits(dst []float32) []float32 {
 	return dst
 }
 
-// Read appends a prompt: it prefills. When ctx ends it stops within a layer and returns ctx's error and its cause; the session keeps the
-// steps that were done until then.
+// Read appends a prompt: it prefills. When ctx ends it stops within a layer, or within Loader.Budget where others share the pass, and
+// returns ctx's error and its cause; the session keeps the steps that were done until then.
 func (s *Session) Read(ctx context.Context, in ...Input) error {
 	if err := s.begin(); err != nil {
 		return err
