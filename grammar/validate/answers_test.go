@@ -5,6 +5,7 @@ import (
 	"flag"
 	"iter"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/gogemma/gemma4"
@@ -142,7 +143,8 @@ func read(t *testing.T, m *gemma4.Model, answer iter.Seq2[gemma4.Token, error]) 
 		if err != nil {
 			return text, calls, err
 		}
-		if tok.ID >= 0 && m.Tokenizer().Kind(tok.ID) == tokenizer.Control {
+		if tok.ID >= 0 && (m.Tokenizer().Kind(tok.ID) == tokenizer.Control ||
+			slices.Contains(chat.Markup(), m.Tokenizer().Text(tok.ID))) {
 			control = append(control, tok.ID)
 		}
 		text += tok.Text
