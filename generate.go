@@ -350,7 +350,7 @@ func (g *generation) add(id int32, forced bool) {
 	if c := g.constraint; c != nil {
 		info.Allowed, info.Duration = c.made()
 		c.accept(id)
-		g.nesting.accept(id, s.m.tok)
+		g.nesting.accept(id)
 	}
 	g.thought.accept(id)
 	if g.o.Process != nil {

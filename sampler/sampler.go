@@ -121,13 +121,14 @@ func (s *Sampler) SampleIDs(logits []float32, ids []int32, position int) (int32,
 		}
 	}
 	if ids == nil {
-		return 0, s.none()
+		ids = []int32{} // none, not all
 	}
 	return s.sample(scores{logits: logits, ids: ids}, position)
 }
 
+// sample draws from scores.
 func (s *Sampler) sample(x scores, position int) (int32, error) {
-	s.none()
+	s.final, s.mass = nil, 0
 	s.edit(&x)
 	if s.options.Temperature == 0 {
 		return s.greedy(x)
@@ -138,12 +139,6 @@ func (s *Sampler) sample(x scores, position int) (int32, error) {
 	}
 	s.final = c
 	return race(c, s.options.Temperature, noiseBase(s.options.Seed, position)), nil
-}
-
-// none forgets the last draw.
-func (s *Sampler) none() error {
-	s.final, s.mass = nil, 0
-	return ErrNoCandidate
 }
 
 // greedy picks the highest logit, of equal ones the lowest id.

@@ -237,7 +237,7 @@ var table = []mutant{
 		"case o.FreeCalls ||", "case true || o.FreeCalls ||", ".:WithTools|BeforeText|TestCalls|Complaint"},
 	{"calls: required is auto", "calls.go",
 		"Strict: t.Strict}\n\t}", "Strict: t.Strict}\n\t}\n\tc.Choice = 0", ".:WithTools|BeforeText|TestCalls|Complaint"},
-	{"calls: brackets open without end", "calls.go", "case '{', '[':", "case '(':", ".:CallsNest"},
+	{"calls: brackets open without end", "nesting.go", "case '{', '[':", "case '(':", ".:CallsNest"},
 	{"grammar: integers without end", "grammar/number.go", "max(n, maxWhole-1)))", "-1))", "grammar:NumbersEnd"},
 	{"calls: no tool is strict", "calls.go", "Strict: t.Strict}", "Strict: false}", ".:WithTools|BeforeText|TestCalls|Complaint"},
 	{"calls: beside a schema text is free", "calls.go",
