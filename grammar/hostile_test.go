@@ -108,3 +108,19 @@ func TestHostileGrammarsEnd(t *testing.T) {
 		})
 	}
 }
+
+func TestExpressionsThatCannotBeEnforcedAreNamed(t *testing.T) {
+	v := small(t)
+	for expression, want := range map[string]string{
+		`a\b`: `not supported: \b`, `a$b`: "not supported: ^ or $ within the expression", `(?:^a|b)*c`: "not supported: ^ or $",
+	} {
+		if _, err := Regexp(v, expression); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", expression, err, want)
+		}
+	}
+	for _, expression := range []string{`(`, `a{2000}`} { // these are no expressions
+		if _, err := Regexp(v, expression); err == nil || errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s: %v", expression, err)
+		}
+	}
+}

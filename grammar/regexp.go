@@ -30,8 +30,11 @@ func (b *builder) regexp(expression string) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := pattern{b.arena, b.utf8}
-	return p.whole(re, true, true)
+	e, err := pattern{b.arena, b.utf8}.whole(re, true, true)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	return e, nil
 }
 
 // A pattern makes expressions of regular expressions, with characters spelled in one way.
@@ -154,5 +157,5 @@ func (p pattern) whole(re *syntax.Regexp, first, last bool) (*expr, error) {
 	case syntax.OpAlternate:
 		return p.each(re.Sub, func(re *syntax.Regexp) (*expr, error) { return p.whole(re, first, last) })
 	}
-	return p.none, fmt.Errorf("%s is not supported", re)
+	return p.none, errors.New(re.String())
 }
