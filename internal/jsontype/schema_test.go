@@ -183,6 +183,12 @@ func TestWhatJSONCannotBeReadIntoIsRefusedByItsPath(t *testing.T) {
 		{struct {
 			A int `json:",string" minimum:"1"`
 		}{}, `.A: the tag minimum does not go with`},
+		{struct {
+			A int `minimum:"5" maximum:"3"`
+		}{}, `.A: the tag minimum: 5 is above maximum, 3`},
+		{struct {
+			A []string `minItems:"2" maxItems:"2" minLength:"10" maxLength:"9"`
+		}{}, `.A: the tag minLength: 10 is above maxLength, 9`},
 	} {
 		if got, err := Schema(reflect.TypeOf(c.value)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%T: %s, %v; want an error with %q", c.value, got, err, c.want)

@@ -56,7 +56,23 @@ func (f field) tagged(s schema, t reflect.Type) (schema, error) {
 			s, err = within(s, t, add)
 		}
 	}
+	if err == nil {
+		err = f.crossed()
+	}
 	return s, err
+}
+
+// crossed returns an error if tags that bound a field leave nothing between them.
+func (f field) crossed() error {
+	for _, k := range [][2]string{{"minLength", "maxLength"}, {"minimum", "maximum"}, {"minItems", "maxItems"}} {
+		low, high := f.tag.Get(k[0]), f.tag.Get(k[1])
+		least, errLow := strconv.ParseFloat(low, 64)
+		most, errHigh := strconv.ParseFloat(high, 64)
+		if errLow == nil && errHigh == nil && least > most {
+			return fmt.Errorf("the tag %s: %s is above %s, %s", k[0], low, k[1], high)
+		}
+	}
+	return nil
 }
 
 // within changes the schema of what is in a list, however deep, or the schema itself if it is of no list.
