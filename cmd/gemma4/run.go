@@ -32,10 +32,12 @@ The answer goes to standard output, everything else to standard error. Thoughts 
 terminal shows them. Ctrl-C stops an answer or clears the line; twice on an empty line it quits.
 
 With -schema, -grammar or -regex every answer has that form, whatever the model is inclined to; a thought comes before it. It is a
-failure if -n or a full context ends a single answer before its form ends. Tools (-tools) are called in the form and with the
-arguments that they declare; keywords of their schemas that cannot be enforced are named on standard error, unless a tool is
-"strict": then they are an error. Each call is a line of JSON on standard output,
-{"name":"get_weather","arguments":{"city":"Oslo"}}, and in a conversation the next line is taken for what the tool returns.
+failure if -n or a full context ends a single answer before its form ends.
+
+Tools (-tools) are a list as in the OpenAI API: [{"type":"function","function":{"name":"get_weather","description":"…","parameters":
+{a schema}}}]. They are called in the form and with the arguments that they declare; keywords of their schemas that cannot be
+enforced are named on standard error, unless a tool is "strict": then they are an error. Each call is a line of JSON on standard
+output, {"name":"get_weather","arguments":{"city":"Oslo"}}, and in a conversation the next line is taken for what the tool returns.
 
 With -session the conversation is saved to a file after every turn and resumed from it, with its instruction, tools and thinking;
 what another program has written there meanwhile is never overwritten. With -raw the prompt is continued as it stands, after a BOS
