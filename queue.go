@@ -22,13 +22,16 @@ var (
 	ErrOverdue = errors.New("gemma4: the request takes longer than it may")
 )
 
-// QueueFullError says that too many requests wait already.
+// QueueFullError says that too many requests wait already, or that there is no room where none may wait.
 type QueueFullError struct {
 	Waiting int           // requests
 	Retry   time.Duration // when there should be room for one more
 }
 
 func (e *QueueFullError) Error() string {
+	if e.Waiting == 0 {
+		return fmt.Sprintf("gemma4: there is no room now and none may wait for it, try again in %v", e.Retry.Round(time.Millisecond))
+	}
 	return fmt.Sprintf("gemma4: %d requests wait already, try again in %v", e.Waiting, e.Retry.Round(time.Millisecond))
 }
 

@@ -374,7 +374,8 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	none := newQueue(t, m, gemma4.QueueOptions{Slots: 1, Waiting: -1, Buffer: 1})
 	defer occupy(t, none, 1)()
-	if _, err := none.Submit(ctx, asking("What is the capital of Japan?")); !errors.As(err, &full) || full.Waiting != 0 {
+	if _, err := none.Submit(ctx, asking("What is the capital of Japan?")); !errors.As(err, &full) || full.Waiting != 0 ||
+		!strings.Contains(err.Error(), "none may wait") {
 		t.Errorf("%v", err)
 	}
 }
