@@ -180,10 +180,15 @@ func (s *scheduler) alone(j *job) {
 	p := s.pass()
 	j.pass, j.before, j.all = p, p.Ops(), j.positions
 	j.chunk.Done = j.counted
-	began := time.Now()
-	defer j.share()
+	began, returned := time.Now(), false
+	defer func() {
+		j.share()
+		if j.pass = nil; returned {
+			s.passes.Put(p) // from here on others count with it
+		}
+	}()
 	err := s.process(p, j.role, j.ctx, &j.chunk)
-	s.passes.Put(p)
+	returned = true
 	if j.took, j.err = time.Since(began), err; err == nil {
 		j.err = j.chunk.Err
 	}
