@@ -81,15 +81,8 @@ func defineRun(p *cli.Program) func() error {
 
 	return func() error {
 		if *raw {
-			var ofTurns []string
-			p.Visit(func(f *flag.Flag) {
-				switch f.Name {
-				case "free-calls", "full", "history", "session", "system", "template", "think", "thoughts", "tool-choice", "tools", "var":
-					ofTurns = append(ofTurns, "-"+f.Name)
-				}
-			})
-			if len(ofTurns) > 0 {
-				return cli.Wrong("-raw has no turns: it goes without %s", strings.Join(ofTurns, ", "))
+			if err := t.noTurns(); err != nil {
+				return err
 			}
 		}
 		t.options.SessionOptions = *session
@@ -123,6 +116,21 @@ func defineRun(p *cli.Program) func() error {
 			return cmp.Or(t.line(ctx, prompt, true), t.formed(t.chat.Result()))
 		})
 	}
+}
+
+// noTurns refuses flags that are about turns.
+func (t *talk) noTurns() error {
+	var given []string
+	t.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "free-calls", "full", "history", "session", "system", "template", "think", "thoughts", "tool-choice", "tools", "var":
+			given = append(given, "-"+f.Name)
+		}
+	})
+	if len(given) > 0 {
+		return cli.Wrong("-raw has no turns: it goes without %s", strings.Join(given, ", "))
+	}
+	return nil
 }
 
 // historyFile returns where the history is kept unless the user says otherwise, nowhere if there is no home.
