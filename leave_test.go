@@ -139,3 +139,48 @@ func TestWhatHasPassesOfItsOwnReadsInPartsBesideStreams(t *testing.T) {
 		t.Errorf("afterwards %d positions at once", n)
 	}
 }
+
+// TestAPromptIsReadWhateverTheBudget: where none is short enough, streams do not make its passes give way for ever.
+func TestAPromptIsReadWhateverTheBudget(t *testing.T) {
+	m := openSpec(t, "nano", Loader{Budget: 1})
+	open := func() *Session {
+		s, err := m.NewSession(SessionOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	prompt := []Input{{Tokens: make([]int32, 500)}}
+	endless := GenerateOptions{MaxTokens: 300, Sampling: sampler.Overrides{Temperature: new(0.0), Suppress: m.tok.Ends()}}
+	var read chan error
+	tokens := 0
+	for _, err := range open().Generate(context.Background(), []Input{{Tokens: []int32{2, 5}}}, endless) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tokens++; tokens == 2 {
+			read = make(chan error, 1)
+			s := open()
+			go func() { read <- s.Read(context.Background(), prompt...) }()
+			for m.Stats().Prefill.Waiting == 0 && m.Stats().RunningSince.IsZero() {
+				runtime.Gosched()
+			}
+		}
+		select {
+		case err := <-read:
+			if err != nil {
+				t.Error(err)
+			}
+			if n := m.Stats().GaveWay; n == 0 || n > 500/panel+1 { // each is followed by one that does not
+				t.Errorf("%d passes gave way", n)
+			}
+			return
+		default:
+		}
+		for tokens > 1 && m.Stats().RunningSince.IsZero() && len(read) == 0 { // it comes when the prompt is being read
+			runtime.Gosched()
+		}
+	}
+	t.Errorf("not read within %d tokens of a stream: %+v", tokens, m.Stats())
+}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestAnswersUnderLoad(t *testing.T) {
 	for _, spec := range []string{"nano", "tiny-e:q4_k_m", "micro-moe:q4_0"} {
 		t.Run(spec, func(t *testing.T) {
 			skipShort(t, spec, "nano")
-			requests := 80
+			requests := 60
 			if testing.Short() {
 				requests = 30
 			}
@@ -121,6 +122,13 @@ type answered struct {
 
 var errGone = errors.New("gone")
 
+// quietly ends what panics with errGone.
+func quietly() {
+	if v := recover(); v != nil && v != errGone {
+		panic(v)
+	}
+}
+
 // answer does what a request asks for, on a goroutine of its own; alone, nothing goes wrong with it.
 func (q request) answer(m *Model, prefixes *PrefixCache, g *grammar.Grammar, alone bool) *answered {
 	got := &answered{err: errGone} // unless it returns
@@ -132,11 +140,7 @@ func (q request) answer(m *Model, prefixes *PrefixCache, g *grammar.Grammar, alo
 	}
 	var all sync.WaitGroup
 	all.Go(func() {
-		defer func() {
-			if v := recover(); v != nil && v != errGone {
-				panic(v)
-			}
-		}()
+		defer quietly()
 		q.run(m, prefixes, g, got)
 	})
 	all.Wait()
@@ -146,9 +150,10 @@ func (q request) answer(m *Model, prefixes *PrefixCache, g *grammar.Grammar, alo
 func (q request) run(m *Model, prefixes *PrefixCache, g *grammar.Grammar, got *answered) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	parts, over := 0, false
+	var parts atomic.Int64 // a fork counts, too
+	over := false
 	part := func() {
-		if parts++; parts > q.after && !over {
+		if parts.Add(1) > int64(q.after) && !over {
 			panic(errGone)
 		}
 	}
@@ -254,7 +259,7 @@ func (q request) run(m *Model, prefixes *PrefixCache, g *grammar.Grammar, got *a
 		other.Process, other.Sampling.Temperature = nil, new(2.0)
 		other.Sampling.Seed = new(uint64(len(q.ids)))
 		all.Go(func() {
-			defer func() { recover() }()
+			defer quietly()
 			got.fork.take(f, f.Generate(ctx, nil, other), false, nil)
 		})
 		in = nil

@@ -237,6 +237,18 @@ func TestQueueAnswersWithTheBytesOfEachAlone(t *testing.T) {
 	if s.Running != 0 || s.Waiting != 0 || s.Reserved != 0 || s.Used != 0 || s.Requests != int64(count) || prefixes.Stats().Hits == 0 {
 		t.Errorf("afterwards %+v", s)
 	}
+	answers := int64(0)
+	for _, n := range s.Answers {
+		answers += n
+	}
+	wanted := int64(0)
+	for _, r := range requests {
+		wanted += int64(max(1, r.N))
+	}
+	if s.Requests != s.Full+s.Waited+s.Left+s.Admissions || answers < s.Admissions || answers > wanted || s.Left == 0 && answers != wanted ||
+		s.Answers[gemma4.ReasonNone] > 0 || s.Answers[gemma4.ReasonError] > 0 {
+		t.Errorf("the numbers do not add up: %+v; %d answers of %d", s, answers, wanted)
+	}
 	for tries := 0; runtime.NumGoroutine() > goroutines; tries++ { // those that have just ended
 		if runtime.Gosched(); tries > 1e6 {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)

@@ -51,7 +51,7 @@ type scheduler struct {
 	away      [2]away   // of those in waiting that are missing
 	streams   int       // sessions that the last decode served and that go on
 	decoded   time.Time // when it ended
-	crowded   time.Time // when a pass gave way last
+	crowded   time.Time // when a pass gave way last, after which at least one keeps to the budget
 	bounded   bool      // the prefill that is chosen has to fit the budget,
 	beside    bool      // as it holds up streams
 	stats     Stats
@@ -418,7 +418,8 @@ func (s *scheduler) choose(r role, now time.Time) {
 			n, long = max(n, j.batch), max(long, j.rest)
 		}
 		s.beside = s.streaming(now)
-		if s.bounded = s.beside || long > n && now.Sub(s.crowded) < 40*s.plan.budget; s.bounded {
+		s.bounded = s.beside || s.crowded.After(s.stats.Prefill.LastEnded) || long > n && now.Sub(s.crowded) < 40*s.plan.budget
+		if s.bounded {
 			n = min(n, s.plan.positions(s.beside))
 		}
 		s.jobs = s.plan.prompts(s.jobs, now, n, s.waiting[prefill])

@@ -322,6 +322,8 @@ var table = []mutant{
 	{"schedule: a fault is that of all in the pass", "schedule.go",
 		"case len(s.jobs) > 1 || gaveWay:", "case gaveWay:", ".:InASharedPass"},
 	{"schedule: no pass gives way", "schedule.go", "d <= 0 || d-now.Sub", "d < 0 && d-now.Sub", ".:GivesWay"},
+	{"schedule: a prompt gives way for ever", "schedule.go",
+		"s.crowded.After(s.stats.Prefill.LastEnded)", "s.crowded.After(now)", ".:WhateverTheBudget"},
 	{"schedule: who leaves a pass waits for its end", "schedule.go", "\t\tc.schedule.left(c.leader)\n", "", ".:WhoeverLeaves"},
 	{"schedule: what goes alone holds up streams", "schedule.go",
 		"min(j.batch, s.plan.positions(true))", "max(j.batch, s.plan.positions(true))", ".:WhatHasPasses"},
