@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -30,8 +31,5 @@ func Collect(tokens iter.Seq2[Token, error]) (chat.Message, error) {
 			malformed = errors.Join(malformed, wrap(tok.Err))
 		}
 	}
-	if failed == nil {
-		failed = malformed
-	}
-	return chat.Answer(events), failed
+	return chat.Answer(events), cmp.Or(failed, malformed)
 }

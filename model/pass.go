@@ -35,7 +35,7 @@ type Chunk struct {
 	NoLogits bool
 	// Only, if set, is called when the pass reaches the head. It returns the ids, ascending, whose logits alone are wanted: no other rows
 	// of the head are multiplied, and with no id, none at all. nil stands for all ids. The logits have the same bits in any company. It
-	// goes with no Yield.
+	// is an error beside Yield, and not called with NoLogits.
 	Only func() []int32
 	// Yield, if set, is called with the logits [vocabulary] of each position wanted, in order, instead of keeping them in Logits. They are
 	// valid until it is called again or the pass ends. Its error becomes the chunk's.
