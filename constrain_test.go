@@ -146,7 +146,8 @@ func TestShortcutsChangeNoToken(t *testing.T) {
 				t.Errorf("seed %d: the logits behind the text differ", seed)
 			}
 			a, b := s.Result(), single.Result()
-			if a.Reason != b.Reason || a.Forced != b.Forced || a.Whole != b.Whole || a.EndID != b.EndID {
+			if a.Reason != b.Reason || a.Forced != b.Forced || a.Whole != b.Whole || a.EndID != b.EndID ||
+				a.Reason == gemma4.ReasonLength && a.Generated < 90 { // ended though there was room
 				t.Errorf("seed %d: %+v, without shortcuts %+v", seed, a, b)
 			}
 		}
