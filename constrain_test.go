@@ -8,12 +8,14 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/grammar"
 	"github.com/gogemma/gemma4/sampler"
 )
@@ -616,5 +618,58 @@ func TestAFullContextDropsMessagesInTheMiddleOfForcedText(t *testing.T) {
 	}
 	if dropped < 10 {
 		t.Errorf("%d messages dropped", dropped)
+	}
+}
+
+// TestAConstrainedAnswerCanBeSavedAndForked behind any of its tokens, in the middle of forced text, too.
+func TestAConstrainedAnswerCanBeSavedAndForked(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	path := filepath.Join(t.TempDir(), "chat")
+	for _, o := range []gemma4.ChatOptions{
+		{Tools: []chat.Tool{weather}, Calls: grammar.CallOptions{Choice: grammar.Required}},
+		{GenerateOptions: gemma4.GenerateOptions{Grammar: schema(t, m, person)}},
+	} {
+		o.Sampling = draws(0, 0)
+		for n := 1; n < 40; n += 3 {
+			c := newChat(t, m, o)
+			left := n
+			for _, err := range c.Ask(ctx, "What is the weather in Oslo?") {
+				if left--; err != nil || left == 0 {
+					break
+				}
+			}
+			for range 2 { // the second time a segment is added, which ends in the middle, too
+				if err := c.Save(path); err != nil {
+					t.Fatal(err)
+				}
+				restored, err := m.RestoreChat(path, o)
+				if err != nil {
+					t.Fatalf("behind %d tokens: %v", n, err)
+				}
+				fork, err := c.Fork()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if restored.Session().Len() != c.Session().Len() {
+					t.Errorf("behind %d tokens: %d positions, want %d", n, restored.Session().Len(), c.Session().Len())
+				}
+				var answers [2]string
+				for i, c := range []*gemma4.Chat{fork, restored} {
+					answer, err := gemma4.Collect(c.Ask(ctx, "And in Rome?"))
+					answers[i] = fmt.Sprint(answer, err)
+					c.Close()
+				}
+				if answers[0] != answers[1] {
+					t.Errorf("behind %d tokens: restored\n%s, forked\n%s", n, answers[1], answers[0])
+				}
+				left = n + 2
+				for _, err := range c.Ask(ctx, "And in Paris?") {
+					if left--; err != nil || left == 0 {
+						break
+					}
+				}
+			}
+			c.Close()
+		}
 	}
 }

@@ -319,8 +319,8 @@ func TestRestoreSaysWhatIsWrong(t *testing.T) {
 		change func(m *gguf.Metadata, x []gguf.Source) []gguf.Source
 		want   string
 	}{
-		{with("gemma4.session.ids", ids[1:]), fmt.Sprintf("gemma4.session.ids has %d elements, expected %d or one more", n-1, n)},
-		{with("gemma4.session.ids", append(ids, 0, 0)), fmt.Sprintf("gemma4.session.ids has %d elements", n+2)},
+		{with("gemma4.session.ids", ids[1:]), fmt.Sprintf("gemma4.session.ids has %d elements, expected %d to %d", n-1, n, n+16)},
+		{with("gemma4.session.ids", append(ids, make([]int32, 17)...)), fmt.Sprintf("gemma4.session.ids has %d elements", n+17)},
 		{with("gemma4.session.ids", append(ids, -1)), fmt.Sprintf("gemma4.session.ids has -1 as element %d", n)},
 		{with("gemma4.session.ids", last(ids, -2)),
 			fmt.Sprintf("gemma4.session.ids has -2 as element %d, which is outside the vocabulary of %d", n-1, vocabulary)},
