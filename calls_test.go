@@ -250,3 +250,28 @@ func TestCallsNestNoDeeperThanIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesOfToolsAreWrittenAsTheyAre, whatever they look like, and those that no call can have are refused.
+func TestNamesOfToolsAreWrittenAsTheyAre(t *testing.T) {
+	m := wild(t)
+	for name, ok := range map[string]bool{
+		"call": true, "null": true, "погода": true, `a"b'c`: true, "a b": true, "call:x": true, "a,b": true, "}": true, "[": true,
+		"1": true, "<|tool_call>": false, "a{b": false, " a": false, "": false, "a\xffb": false, "\u2581a": false,
+		strings.Repeat("long", 200): true,
+	} {
+		c, err := m.NewChat(gemma4.ChatOptions{Tools: []chat.Tool{weather, tool(name, "")}, Calls: grammar.CallOptions{
+			Choice: grammar.Required, Only: []string{name}, Single: true}})
+		if err != nil {
+			if ok {
+				t.Errorf("%q: %v", name, err)
+			}
+			continue
+		}
+		s := say(t, c, user("Go."))
+		if len(s.ToolCalls) != 1 || s.ToolCalls[0].Name != name {
+			t.Errorf("%q: %+v", name, s.ToolCalls)
+		}
+		say(t, c, chat.Message{Role: "tool", ToolCallID: s.ToolCalls[0].ID, Content: "done"}) // the template writes it
+		c.Close()
+	}
+}

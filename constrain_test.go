@@ -673,3 +673,62 @@ func TestAConstrainedAnswerCanBeSavedAndForked(t *testing.T) {
 		}
 	}
 }
+
+// TestOddOptionsEndInAnErrorOrInWhatTheGrammarAllows, with small masks and such that list no tokens.
+func TestOddOptionsEndInAnErrorOrInWhatTheGrammarAllows(t *testing.T) {
+	never := float32(math.Inf(-1))
+	all := func(x float32) func([]int32, []float32) {
+		return func(_ []int32, logits []float32) {
+			for i := range logits {
+				logits[i] = x
+			}
+		}
+	}
+	for _, m := range []*gemma4.Model{openNano(t, gemma4.Loader{}), many(t)} {
+		a, _ := m.Tokenizer().ID("a")
+		b, _ := m.Tokenizer().ID("b")
+		object, text := schema(t, m, person), expression(t, m, `(?s).{1,400}`)
+		for name, test := range map[string]struct {
+			o    gemma4.GenerateOptions
+			want string // the text, or what an error says
+			err  bool
+		}{
+			"NaN under a mask": {gemma4.GenerateOptions{Grammar: object, Process: all(float32(math.NaN()))}, "NaN", true},
+			"NaN":              {gemma4.GenerateOptions{Grammar: text, Process: all(float32(math.NaN()))}, "NaN", true},
+			"nothing likely":   {gemma4.GenerateOptions{Grammar: text, Process: all(never)}, "no id can be picked", true},
+			"one is likely": {gemma4.GenerateOptions{Grammar: expression(t, m, `[ab]`), Process: func(ids []int32, logits []float32) {
+				if len(ids) == 0 {
+					all(never)(ids, logits)
+					logits[b] = -9e9
+				}
+			}}, "b", false},
+			"what is forced is unlikely": {gemma4.GenerateOptions{Grammar: expression(t, m, `aab`), Sampling: sampler.Overrides{
+				Bias: map[int32]float32{a: never}}}, "aab", false},
+			"no text":            {gemma4.GenerateOptions{Grammar: expression(t, m, ``), MaxTokens: 1, LogProbs: 1 << 30}, "", false},
+			"stop within a key":  {gemma4.GenerateOptions{Grammar: object, Stop: []string{`ame":`}}, `{"n`, false},
+			"stop that is begun": {gemma4.GenerateOptions{Grammar: expression(t, m, `abc`), Stop: []string{"bcd"}}, "abc", false},
+			"one token":          {gemma4.GenerateOptions{Grammar: expression(t, m, `a+`), MaxTokens: 1}, "a", false},
+			"any number of tokens": {gemma4.GenerateOptions{Grammar: expression(t, m, `a`), MaxTokens: math.MaxInt,
+				ThinkTokens: math.MaxInt, RepeatGuard: true}, "a", false},
+			"fewer than none": {gemma4.GenerateOptions{Grammar: object, ThinkTokens: -1}, "negative", true},
+		} {
+			for _, temperature := range []float64{0, 1.5} {
+				test.o.Sampling.Temperature = &temperature
+				s := newSession(t, m, gemma4.SessionOptions{})
+				var got strings.Builder
+				var failed error
+				for tok, err := range s.Generate(ctx, prompt(m, question), test.o) {
+					got.WriteString(tok.Text)
+					failed = err
+				}
+				if test.err != (failed != nil) || test.err && !strings.Contains(failed.Error(), test.want) ||
+					!test.err && got.String() != test.want {
+					t.Errorf("%s, temperature %g: %q, %v, want %q", name, temperature, got.String(), failed, test.want)
+				}
+				if r := s.Result(); test.err != (r.Reason == gemma4.ReasonError) {
+					t.Errorf("%s, temperature %g: %+v", name, temperature, r)
+				}
+			}
+		}
+	}
+}
