@@ -23,8 +23,8 @@ import (
 )
 
 // TestAnswersUnderLoad lets many sessions work at once: prompts of all lengths, with beginnings in common and without, with pictures and
-// sounds, that are answered freely or by a grammar, in chats, forked, saved, embedded, decided, and that are cancelled anywhere, left, slow,
-// or panic. Each gets, bit for bit, what it gets alone; and so does whoever asks the same session once more.
+// sounds, that are answered freely or by a grammar, in chats, forked, saved, embedded, decided, and that are cancelled anywhere, left,
+// slow, or panic. Each gets, bit for bit, what it gets alone; and so does whoever asks the same session once more.
 //
 //	go test -race -run AnswersUnderLoad -random 10m -v .
 func TestAnswersUnderLoad(t *testing.T) {
@@ -391,15 +391,17 @@ func underLoad(t *testing.T, spec string, seed uint64, requests int) {
 		switch {
 		case a.err == nil:
 		case errors.Is(a.err, context.Canceled) && strings.HasPrefix(q.fate, "cancelled"):
-		case errors.Is(a.err, errGone) && (strings.HasSuffix(q.fate, "panics") || q.fate == "body exits" || q.fate == "left" && q.does == "tells all"):
+		case errors.Is(a.err, errGone) &&
+			(strings.HasSuffix(q.fate, "panics") || q.fate == "body exits" || q.fate == "left" && q.does == "tells all"):
 		case errors.Is(a.err, ErrClosed) && q.fate == "closed":
 		default:
 			t.Errorf("request %d %+v: error %v", i, q.brief(), a.err)
 		}
 		ends[fmt.Sprintf("%s: %v", cmp.Or(q.does, "generates"), a.err)]++
 	}
-	t.Logf("%.2f sessions decode together, %.2f prefill, %d passes gave way; %v", float64(stats.Decode.Sessions)/float64(stats.Decode.Passes),
-		float64(stats.Prefill.Sessions)/float64(stats.Prefill.Passes), stats.GaveWay, ends)
+	t.Logf("%.2f sessions decode together, %.2f prefill, %d passes gave way; %v",
+		float64(stats.Decode.Sessions)/float64(stats.Decode.Passes), float64(stats.Prefill.Sessions)/float64(stats.Prefill.Passes),
+		stats.GaveWay, ends)
 }
 
 // differs says in what an answer differs from the one wanted, or from its beginning if it is not whole.

@@ -41,8 +41,8 @@ type QueueOptions struct {
 	Slots int
 	// Memory is the most bytes that keys and values of the requests being answered may take, beside Prefixes; 0: no limit.
 	Memory int64
-	// Context is the most positions that a request may have, prompt and answer together, and what it has if it asks for no fewer. 0: as many
-	// as the model was made for, or as Memory holds in each slot.
+	// Context is the most positions that a request may have, prompt and answer together, and what it has if it asks for no fewer. 0: as
+	// many as the model was made for, or as Memory holds in each slot.
 	Context int
 	// Waiting is how many requests may wait for a slot; 0: 64; below 0: none. Another one is a [QueueFullError].
 	Waiting int
