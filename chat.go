@@ -24,7 +24,7 @@ type ChatOptions struct {
 	// Tools are what the model may call. Calls come in Token.Call, with the kind [chat.ToolCall]; what the tools return goes into messages
 	// of role tool in the next [Chat.Send], or [Chat.Run] calls the functions that [Tool] has made tools of. What the model writes is held
 	// to the form of calls and to the tools' schemas. Of those, keywords that cannot be enforced are an error if the tool is Strict, else
-	// they are left out and named in Result.Loosened.
+	// they are left out and named in Result.Loosened. A call that nests deep is brought to its end, before the 64 levels that are read.
 	Tools []chat.Tool
 	// Calls says whether an answer must call tools or may not, and which and how many. It holds for every answer, those to what tools have
 	// returned, too: where a call is required, [Chat.Run] requires the first one alone.

@@ -31,8 +31,8 @@ type GenerateOptions struct {
 	// Grammar, if set, is what the text obeys; it must be made for [Model.Vocabulary]. Each token is drawn with the probability that it has
 	// among those that the grammar allows, and the text ends where the grammar lets the model end it. What has no alternative is written
 	// without asking the model, whatever Sampling says of it, several tokens in a step. When MaxTokens or the context leave little room,
-	// tokens after which the text could not be ended in time are left out, too: Result.Whole tells that the text is whole. A bound of the
-	// package that the text meets ends it with an error.
+	// tokens after which the text could not be ended in time are left out, too: Result.Whole tells that the text is whole. What ends it
+	// earlier, as a Stop string or the caller, leaves it as it is. A text that meets a bound of package grammar ends with an error.
 	Grammar *grammar.Grammar
 	// ThinkTokens bounds the tokens of thoughts, between <|channel> and <channel|>, whoever has opened the thought: when they are spent it
 	// is closed, and none follows; 0: no bound.

@@ -85,6 +85,9 @@ func (t *talk) readForm() (err error) {
 	if len(forms) > 1 {
 		return cli.Wrong("%s: an answer has one form", strings.Join(forms, " and "))
 	}
+	if len(forms) > 0 && f.tools != "" && t.options.FreeCalls {
+		return cli.Wrong("-free-calls and %s: where answers have a form, so have calls", forms[0])
+	}
 	if file := f.schema + f.gbnf; file != "" {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -180,6 +180,7 @@ func TestAFormThatIsWrongNamesFileAndPlace(t *testing.T) {
 		{1, "-tools " + f["tools.json"] + " -tool-choice nobody", `no tool is named "nobody"`},
 		{1, "-tool-choice required", "there are no tools"},
 		{2, "-regex a -schema " + f["schema.json"], "-regex and -schema: an answer has one form"},
+		{2, "-free-calls -regex a -tools " + f["tools.json"], "-free-calls and -regex: "},
 		{2, "-raw -tools " + f["tools.json"], "-raw has no turns"},
 		{2, "-raw -tool-choice none", "-raw has no turns"},
 	} {
