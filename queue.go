@@ -138,7 +138,7 @@ func (m *Model) NewQueue(o QueueOptions) (*Queue, error) {
 // ([ContextError], [MemoryError]) or finds the line full ([QueueFullError]) is an error at once.
 //
 // The pieces can be read once. The loop over them may be left at any time, which ends the request, as the end of ctx does: in line at once,
-// in a prompt within a layer, otherwise with the next token. Whatever ends a request changes nothing of the others. An error ends the
+// in a prompt within a layer or, where others share the pass, within Loader.Budget, otherwise with the next token. Whatever ends a request changes nothing of the others. An error ends the
 // loop, after all pieces that came before it. When the loop has ended, slots and memory are free. The answers are written from when the
 // request is admitted on, whether anybody reads them or not; callbacks of the request's options are called on other goroutines, and if one
 // panics, so does the loop.

@@ -148,7 +148,7 @@ func (c *Chat) decode(text string, v any) error {
 	}
 	err := decodeStrictly([]byte(text), v)
 	if r := c.Result().Reason; err != nil && r != ReasonEnd {
-		return fmt.Errorf("gemma4: the answer ended by %v: %w", r, err)
+		return fmt.Errorf("gemma4: the answer was cut off (%v): %w", r, err)
 	}
 	if err != nil {
 		return fmt.Errorf("gemma4: the answer: %w", err)
