@@ -138,10 +138,10 @@ func (m *Model) NewQueue(o QueueOptions) (*Queue, error) {
 // ([ContextError], [MemoryError]) or finds the line full ([QueueFullError]) is an error at once.
 //
 // The pieces can be read once. The loop over them may be left at any time, which ends the request, as the end of ctx does: in line at once,
-// in a prompt within a layer or, where others share the pass, within Loader.Budget, otherwise with the next token. Whatever ends a request changes nothing of the others. An error ends the
-// loop, after all pieces that came before it. When the loop has ended, slots and memory are free. The answers are written from when the
-// request is admitted on, whether anybody reads them or not; callbacks of the request's options are called on other goroutines, and if one
-// panics, so does the loop.
+// in a prompt within a layer or, where others share the pass, within Loader.Budget, otherwise with the next token. Whatever ends a request
+// changes nothing of the others. An error ends the loop, after all pieces that came before it. When the loop has ended, slots and memory
+// are free. The answers are written from when the request is admitted on, whether anybody reads them or not; callbacks of the request's
+// options are called on other goroutines, and if one panics, so does the loop.
 func (q *Queue) Submit(ctx context.Context, r Request) (iter.Seq2[Piece, error], error) {
 	t, err := q.ticket(ctx, r)
 	if err != nil {

@@ -71,7 +71,7 @@ func TestGenerateTellsWhatThereWas(t *testing.T) {
 		t.Errorf("cut off: %+v, %v", p, err)
 	}
 	c.Options.Stop, c.Options.MaxTokens = nil, 5
-	if p, err = gemma4.Generate[resident](ctx, c, olga); !errors.As(err, &partial) || !strings.Contains(err.Error(), "by length") {
+	if p, err = gemma4.Generate[resident](ctx, c, olga); !errors.As(err, &partial) || !strings.Contains(err.Error(), "(length)") {
 		t.Errorf("with too few tokens for any: %+v, %v", p, err)
 	}
 	c.Options.MaxTokens = 0
