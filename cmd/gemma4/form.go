@@ -19,6 +19,7 @@ import (
 // form is what answers look like: JSON, a grammar's or an expression's text, or calls of tools.
 type form struct {
 	schema, gbnf, expression string // the first two are files; one of them at most is not empty
+	loose                    bool   // the schema
 	text                     string // of the file
 	tools                    string // a file
 	loosened                 []string
@@ -29,6 +30,7 @@ func (t *talk) formFlags() {
 	f := &t.form
 	t.Group("form of answers")
 	t.FileVar(&f.schema, "schema", "`file` with a JSON schema: answers are JSON that it allows")
+	t.BoolVar(&f.loose, "loose", false, "leave out keywords of the -schema that cannot be enforced, and name them")
 	t.FileVar(&f.gbnf, "grammar", "`file` with a grammar in GBNF, which answers obey")
 	t.Func("regex", "regular `expression` (RE2) that matches the whole of each answer", func(text string) error {
 		if text == "" {
@@ -85,6 +87,9 @@ func (t *talk) readForm() (err error) {
 	if len(forms) > 1 {
 		return cli.Wrong("%s: an answer has one form", strings.Join(forms, " and "))
 	}
+	if f.loose && f.schema == "" {
+		return cli.Wrong("-loose without -schema: there is nothing to loosen")
+	}
 	if len(forms) > 0 && f.tools != "" && t.options.FreeCalls {
 		return cli.Wrong("-free-calls and %s: where answers have a form, so have calls", forms[0])
 	}
@@ -106,7 +111,7 @@ func (f *form) compile(m *gemma4.Model) (g *grammar.Grammar, err error) {
 	from := f.schema + f.gbnf
 	switch v := m.Vocabulary; {
 	case f.schema != "":
-		g, err = grammar.Schema(v(), []byte(f.text), grammar.SchemaOptions{})
+		g, err = grammar.Schema(v(), []byte(f.text), grammar.SchemaOptions{Loose: f.loose})
 	case f.gbnf != "":
 		g, err = grammar.GBNF(v(), f.text)
 	case f.expression != "":

@@ -65,6 +65,16 @@ func TestAnswersHaveTheFormThatIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestWhatALooseSchemaLeavesOutIsNamed(t *testing.T) {
+	f := files(t, map[string]string{"odd.json": `{"type": "array", "items": {"enum": [1, "a"]}, "contains": {"const": 1}, "maxItems": 2}`})
+	o := run.Call("", "-loose", "-schema", f["odd.json"], "Hello")
+	var list []any
+	err := json.Unmarshal([]byte(o.Out), &list)
+	if o.Status != 0 || err != nil || len(list) > 2 || o.Errors != "(not enforced: contains at #)\n" {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
 func TestToolsAreCalledAsTheirChoiceSays(t *testing.T) {
 	f := files(t, map[string]string{
 		"tools.json":   "[" + multiply + "," + weather[1:],
@@ -167,6 +177,7 @@ func TestAFormThatIsWrongNamesFileAndPlace(t *testing.T) {
 		flags, want string
 	}{
 		{1, "-schema " + f["odd.json"], "odd.json: schema: uniqueItems at #/properties/a"},
+		{2, "-loose", "-loose without -schema"},
 		{1, "-schema " + f["cut.json"], "cut.json: schema: byte 8: "},
 		{1, "-schema " + f["five.json"], "five.json: schema: "},
 		{1, "-schema missing.json", "missing.json"},

@@ -32,7 +32,8 @@ The answer goes to standard output, everything else to standard error. Thoughts 
 terminal shows them. Ctrl-C stops an answer or clears the line; twice on an empty line it quits.
 
 With -schema, -grammar or -regex every answer has that form, whatever the model is inclined to; a thought comes before it. It is a
-failure if -n or a full context ends a single answer before its form ends.
+failure if -n or a full context ends a single answer before its form ends. A keyword of a schema that cannot be enforced is an
+error, unless -loose leaves it out.
 
 Tools (-tools) are a list as in the OpenAI API: [{"type":"function","function":{"name":"get_weather","description":"…","parameters":
 {a schema}}}]. They are called in the form and with the arguments that they declare; keywords of their schemas that cannot be
