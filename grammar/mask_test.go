@@ -1,6 +1,7 @@
 package grammar
 
 import (
+	"flag"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -18,7 +19,13 @@ func small(t testing.TB) *Vocabulary {
 	return vocabulary(t, filepath.Join(testdata.Root(t), "tokenizer", "testdata", "nano-vocab.gguf"))
 }
 
+// large is a file with Gemma's vocabulary: any model's.
+var large = flag.String("vocabulary", "", "the `FILE` with Gemma's vocabulary (default: that of the reference material)")
+
 func gemma(t testing.TB) *Vocabulary {
+	if *large != "" {
+		return vocabulary(t, *large)
+	}
 	return vocabulary(t, testdata.Shared(t, "golden", "tokenizer", "gemma4-vocab.gguf"))
 }
 
