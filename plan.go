@@ -28,11 +28,15 @@ func newPlan() plan {
 }
 
 // decoded learns from a pass over streams.
-func (p *plan) decoded(d time.Duration) {
-	if p.decode == 0 {
-		p.decode = d
+func (p *plan) decoded(d time.Duration) { p.decode = follow(p.decode, d) }
+
+// follow returns a mean that follows what was measured lately: the first value is the mean, and each of the others moves it by an eighth
+// of the difference.
+func follow[T time.Duration | float64](mean, value T) T {
+	if mean == 0 {
+		return value
 	}
-	p.decode += (d - p.decode) / 8
+	return mean + (value-mean)/8
 }
 
 // positions returns how many positions a prefill may take in an iteration that keeps to the budget, beside a decode if there are streams.

@@ -289,11 +289,7 @@ func (q *Queue) end(s *Session) {
 	s.Close()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	took := time.Since(q.sessions[s])
-	if q.mean == 0 {
-		q.mean = took
-	}
-	q.mean += (took - q.mean) / 8
+	q.mean = follow(q.mean, time.Since(q.sessions[s]))
 	delete(q.sessions, s)
 }
 

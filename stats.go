@@ -63,11 +63,7 @@ func (p *PassStats) add(sessions, positions int, took time.Duration) {
 	p.Duration += took
 	p.LastSessions, p.LastPositions, p.LastDuration, p.LastEnded = sessions, positions, took, time.Now()
 	if took > 0 {
-		now := float64(positions) / took.Seconds()
-		if p.Rate == 0 {
-			p.Rate = now
-		}
-		p.Rate += (now - p.Rate) / 8
+		p.Rate = follow(p.Rate, float64(positions)/took.Seconds())
 	}
 }
 
