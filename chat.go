@@ -148,13 +148,7 @@ func (o ChatOptions) check(m *Model) error {
 	if o.Rounds < 0 {
 		return fmt.Errorf("gemma4: Rounds %d, expected 0 or more", o.Rounds)
 	}
-	if err := o.GenerateOptions.check(); err != nil {
-		return err
-	}
-	if err := m.sampling.With(o.Sampling).Validate(m.graph.Vocabulary); err != nil {
-		return fmt.Errorf("gemma4: %w", err)
-	}
-	return nil
+	return o.GenerateOptions.checkFor(m)
 }
 
 // conversation returns what a template renders for messages.

@@ -58,6 +58,17 @@ func (o GenerateOptions) check() error {
 	return nil
 }
 
+// checkFor is check, and reports sampling that makes no sense for the model.
+func (o GenerateOptions) checkFor(m *Model) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if err := m.sampling.With(o.Sampling).Validate(m.graph.Vocabulary); err != nil {
+		return fmt.Errorf("gemma4: %w", err)
+	}
+	return nil
+}
+
 // Token is one step of a generation.
 type Token struct {
 	// Event is what the step adds: its Text, always whole characters and often empty, and in a [Chat] also whether it is

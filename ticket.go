@@ -113,11 +113,8 @@ func (t *ticket) check(ctx context.Context) (length int, err error) {
 	case (len(t.Messages) == 0) == (len(t.Prompt) == 0):
 		return 0, errors.New("gemma4: a request has Messages or a Prompt, one of them")
 	case len(t.Prompt) > 0:
-		if err := m.sampling.With(t.Sampling).Validate(m.graph.Vocabulary); err != nil {
-			return 0, fmt.Errorf("gemma4: %w", err)
-		}
 		t.text = t.Prompt
-		return m.graph.Positions(t.Prompt...), t.GenerateOptions.check()
+		return m.graph.Positions(t.Prompt...), t.GenerateOptions.checkFor(m)
 	}
 	if err := t.ChatOptions.check(m); err != nil {
 		return 0, err
