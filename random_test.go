@@ -23,8 +23,8 @@ import (
 )
 
 var (
-	randomTime = flag.Duration("random", 0, "how long TestRandomOperations goes on with new seeds; 0: a few fixed ones")
-	randomSeed = flag.Uint64("seed", 0, "the only seed of TestRandomOperations, if it is not 0")
+	randomTime = flag.Duration("random", 0, "how long each random test goes on with new seeds; 0: a few fixed ones")
+	randomSeed = flag.Uint64("seed", 0, "the only seed of random tests, if it is not 0")
 )
 
 // TestRandomOperations does random things with sessions of one model, among them what goes wrong: contexts that end at any of the graph's
