@@ -11,26 +11,46 @@ import (
 	"unicode/utf8"
 )
 
+// TestTheProgramOfTheReadmeCompiles, and so do the lines that README.md shows for a program that has a chat.
 func TestTheProgramOfTheReadmeCompiles(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, program, _ := strings.Cut(string(text), "```go\n")
-	program, _, ok := strings.Cut(program, "```\n")
-	if !ok {
-		t.Fatal("README.md shows no Go program")
+	shown := regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(string(text), -1)
+	if len(shown) != 2 {
+		t.Fatalf("README.md shows %d pieces of Go, expected a program and the use of a chat", len(shown))
 	}
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("no go command here")
 	}
-	path := filepath.Join(t.TempDir(), "main.go")
-	if err := os.WriteFile(path, []byte(program), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(goTool, "vet", path).CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
+	for _, program := range []string{
+		shown[0][1],
+		`package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gogemma/gemma4"
+)
+
+func use(ctx context.Context, c *gemma4.Chat) {
+` + shown[1][1] + `
+	fmt.Println(person, err)
+}
+
+func main() { use(nil, nil) }
+`,
+	} {
+		path := filepath.Join(t.TempDir(), "main.go")
+		if err := os.WriteFile(path, []byte(program), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(goTool, "vet", path).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
 	}
 }
 
