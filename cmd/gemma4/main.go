@@ -19,6 +19,7 @@ func tool() *cli.Tool {
 		About: "gemma4 runs Google's Gemma 4 models from GGUF files. Without a file it runs nano, the small model that it comes with.",
 		Commands: []cli.Command{
 			runCommand(),
+			serveCommand(),
 			inspectCommand(),
 			tokenizeCommand(),
 			benchCommand(),

@@ -1,0 +1,207 @@
+package server
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gogemma/gemma4"
+)
+
+// call is a request on its way through an endpoint.
+type call struct {
+	s        *Server
+	w        http.ResponseWriter
+	r        *http.Request
+	endpoint string // its pattern
+	protocol protocol
+	id       string // of the request, in logs and the header X-Request-Id
+	group    string // for whom it is: requests of those who bring different keys take turns
+	began    time.Time
+
+	stream *stream // that was begun, if any
+	status int     // that was written; 0: none
+
+	// What has come of it, for the log.
+	prompt, reused, generated int
+	reason                    string
+}
+
+// run has an endpoint answer, and writes what goes wrong.
+func (c *call) run(answer func(c *call) error) {
+	c.w.Header().Set("X-Request-Id", c.id)
+	defer func() {
+		v := recover()
+		if v != nil && v != http.ErrAbortHandler {
+			c.s.log.Error("panic", "request", c.id, "endpoint", c.endpoint, "value", v, "stack", string(debug.Stack()))
+			c.fail(errors.New("server: panic"))
+		}
+		c.stream.end()
+		c.note()
+		if v == http.ErrAbortHandler {
+			panic(v)
+		}
+	}()
+	err := c.admit()
+	if err == nil {
+		err = answer(c)
+	}
+	if err != nil {
+		c.fail(err)
+	}
+}
+
+// note tells the log what has become of the call.
+func (c *call) note() {
+	status := cmp.Or(c.status, http.StatusOK)
+	if c.r.Context().Err() != nil {
+		status = statusGone
+	}
+	c.s.log.Info("request", "id", c.id, "endpoint", c.endpoint, "status", status, "seconds", time.Since(c.began).Seconds(),
+		"prompt", c.prompt, "cached", c.reused, "generated", c.generated, "reason", c.reason)
+}
+
+// fail writes an error in the protocol's shape, as the last event of a stream if one was begun.
+func (c *call) fail(err error) {
+	if c.r.Context().Err() != nil { // nobody is there
+		c.reason = cmp.Or(c.reason, "gone")
+		return
+	}
+	f := failureOf(err)
+	if c.reason = "error: " + f.message; f.status >= 500 {
+		c.s.log.Warn("request failed", "id", c.id, "endpoint", c.endpoint, "error", err)
+	}
+	f.status = c.protocol.status(f)
+	body := c.protocol.failure(f, c.id)
+	if c.stream != nil {
+		c.stream.send(c.protocol.event, body)
+		return
+	}
+	if f.retry > 0 {
+		c.w.Header().Set("Retry-After", fmt.Sprint(max(1, int64((f.retry+time.Second-1)/time.Second))))
+	}
+	c.json(f.status, body)
+}
+
+// json writes a whole answer.
+func (c *call) json(status int, v any) error {
+	text, err := marshal(v)
+	if err != nil {
+		return err
+	}
+	h := c.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	c.status = status
+	c.w.WriteHeader(status)
+	_, err = c.w.Write(text)
+	return err
+}
+
+// marshal writes JSON as it is, without escapes for HTML, and a line break.
+func marshal(v any) ([]byte, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return []byte(b.String()), err
+}
+
+// read reads the body as JSON into v. A field of another type than it should have is an error that names it.
+func (c *call) read(v any) error {
+	control := http.NewResponseController(c.w)
+	control.SetReadDeadline(time.Now().Add(c.s.o.BodyTime)) // where the connection has one
+	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.s.o.MaxBody))
+	control.SetReadDeadline(time.Time{})
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return &failure{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
+	case err != nil:
+		return &failure{status: http.StatusBadRequest, message: "the body did not arrive: " + err.Error()}
+	case len(text) == 0:
+		return bad("", "the body is empty: JSON is expected")
+	}
+	return decode(text, v)
+}
+
+// decode reads JSON into v.
+func decode(text []byte, v any) error {
+	err := json.Unmarshal(text, v)
+	var syntax *json.SyntaxError
+	var other *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		before := text[:min(len(text), int(syntax.Offset))]
+		return bad("", "the body is no JSON: %v, in line %d, byte %d", err, 1+strings.Count(string(before), "\n"), syntax.Offset)
+	case errors.As(err, &other):
+		return bad(other.Field, "%s: %s, expected %s", cmp.Or(other.Field, "the body"), other.Value, jsonType(other.Type))
+	case err != nil:
+		return bad("", "%v", err)
+	}
+	return nil
+}
+
+// answers hands a request to the queue, and returns what the model writes. It notes what comes of it.
+func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
+	r.Group = c.group
+	pieces, err := c.s.q.Submit(c.r.Context(), r)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return func(yield func(gemma4.Piece, error) bool) {
+		for p, err := range pieces {
+			switch {
+			case err != nil:
+			case p.Result != nil:
+				c.ended(p)
+			default:
+				c.generated++
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}, nil
+}
+
+// ended notes how an answer went.
+func (c *call) ended(p gemma4.Piece) {
+	if p.Choice == 0 {
+		c.prompt, c.reused = p.Result.Prompt+p.Result.Reused, p.Result.Reused
+	}
+	c.reason = p.Result.Reason.String()
+}
+
+// known reports an error if a request is for a model of another name, and these count.
+func (c *call) known(model string) error {
+	if !c.s.o.Strict || model == "" || slices.Contains(c.s.o.Names, model) {
+		return nil
+	}
+	return &failure{status: http.StatusNotFound, param: "model", code: "model_not_found",
+		message: fmt.Sprintf("there is no model %q here, but %q", model, c.s.name())}
+}
+
+// newID returns a name that nothing else has.
+func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
+
+// systemFingerprint returns what decides the bytes of answers, beside the request: the model, the kernels and this program.
+func systemFingerprint(model, level string) string {
+	version := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	sum := sha256.Sum256([]byte(model + "\n" + level + "\n" + version))
+	return "fp_" + hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// modelObject is a model as OpenAI's clients know it, with what other servers add.
+type modelObject struct {
+	ID          string    `json:"id"`
+	Object      string    `json:"object"`
+	Created     int64     `json:"created"`
+	OwnedBy     string    `json:"owned_by"`
+	MaxModelLen int       `json:"max_model_len"`
+	Meta        modelMeta `json:"meta"`
+}
+
+type modelMeta struct {
+	Context    int   `json:"n_ctx"`
+	Trained    int   `json:"n_ctx_train"`
+	Vocabulary int   `json:"n_vocab"`
+	Width      int   `json:"n_embd"`
+	Parameters int64 `json:"n_params"`
+	Size       int64 `json:"size"`
+}
+
+// modelObject returns the model under one of its names.
+func (s *Server) modelObject(name string) modelObject {
+	return modelObject{ID: name, Object: "model", Created: s.began.Unix(), OwnedBy: "gemma4", MaxModelLen: s.context, Meta: modelMeta{
+		Context: s.context, Trained: s.info.Context, Vocabulary: s.m.Tokenizer().Size(), Width: s.m.Config().Width,
+		Parameters: s.info.Parameters, Size: s.info.Bytes}}
+}
+
+// models lists the model under all its names.
+func (c *call) models() error {
+	data := []modelObject{}
+	for _, name := range c.s.o.Names {
+		data = append(data, c.s.modelObject(name))
+	}
+	return c.json(http.StatusOK, map[string]any{"object": "list", "data": data})
+}
+
+// model tells of the model under one name.
+func (c *call) model() error {
+	id := c.r.PathValue("id")
+	if !slices.Contains(c.s.o.Names, id) {
+		return &failure{status: http.StatusNotFound, param: "model", code: "model_not_found",
+			message: fmt.Sprintf("there is no model %q here, but %q", id, c.s.name())}
+	}
+	return c.json(http.StatusOK, c.s.modelObject(id))
+}
+
+// health tells balancers whether to send requests. It waits for nothing.
+func (c *call) health() error {
+	if c.s.draining.Load() {
+		return errDraining
+	}
+	return c.json(http.StatusOK, map[string]string{"status": "ok"})
+}

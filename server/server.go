@@ -1,0 +1,123 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gogemma/gemma4"
+)
+
+// Options say how a [Server] answers. The zero value is a good choice for a machine's own programs.
+type Options struct {
+	// Queue says how many requests are answered at once, and what they may take.
+	Queue gemma4.QueueOptions
+	// Names are what clients may call the model; the first is the one that answers tell. Empty: the name in its file.
+	Names []string
+	// Strict refuses requests for a model of any other name. Otherwise they are served: clients have names of their own.
+	Strict bool
+	// Keys are API keys, one of which a request has to bring (Authorization: Bearer KEY, or X-Api-Key). Empty: none is needed.
+	Keys []string
+	// Hosts are the names that clients may reach the server by (header Host, without the port), beside localhost and addresses in digits:
+	// a web page that has its own name point to this machine is refused. With Keys, which such a page does not have, all names will do.
+	Hosts []string
+	// Origins are the web pages, as https://example.org, whose scripts may ask, beside those that come from the server itself; "*" means
+	// all.
+	Origins []string
+	// MaxBody is the most bytes that a request may have; 0: 32 MB.
+	MaxBody int64
+	// BodyTime is how long a request's body may take to arrive; 0: a minute.
+	BodyTime time.Duration
+	// Ping is after how much silence a stream says that it is alive; 0: 10 seconds.
+	Ping time.Duration
+	// Logger, if set, is told each request: its endpoint, status, time and numbers of tokens, never what was said.
+	Logger *slog.Logger
+}
+
+// Server is an http.Handler that answers with a model. It has to be closed, before the model.
+type Server struct {
+	m           *gemma4.Model
+	q           *gemma4.Queue
+	o           Options
+	log         *slog.Logger
+	info        gemma4.Info
+	context     int    // that a request may have, in positions
+	fingerprint string // of what decides the bytes of answers
+	began       time.Time
+	mux         *http.ServeMux
+	draining    atomic.Bool
+}
+
+// New returns a server for a model, which it does not close. Errors are those of [gemma4.Model.NewQueue].
+func New(m *gemma4.Model, o Options) (*Server, error) {
+	if o.MaxBody < 0 || o.BodyTime < 0 || o.Ping < 0 {
+		return nil, fmt.Errorf("server: MaxBody %d, BodyTime %v, Ping %v: none can be negative", o.MaxBody, o.BodyTime, o.Ping)
+	}
+	o.MaxBody, o.BodyTime, o.Ping = cmp.Or(o.MaxBody, 32<<20), cmp.Or(o.BodyTime, time.Minute), cmp.Or(o.Ping, 10*time.Second)
+	s := &Server{m: m, o: o, info: m.Info(), began: time.Now(), mux: http.NewServeMux(), log: o.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if len(s.o.Names) == 0 {
+		s.o.Names = []string{cmp.Or(s.info.Name, "gemma4")}
+	}
+	of, err := m.Fingerprint(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	s.fingerprint = systemFingerprint(of, s.info.Level)
+	if s.q, err = m.NewQueue(o.Queue); err != nil {
+		return nil, err
+	}
+	s.context = cmp.Or(o.Queue.Context, s.info.Context)
+	s.routes()
+	return s, nil
+}
+
+// Shutdown drains the server: it refuses new requests with status 503, as /health does to tell balancers, and waits until the answers that
+// are being written have ended. If ctx ends before that, they end, too, with an error in their streams, and ctx's error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	return s.q.Shutdown(ctx)
+}
+
+// Close ends all answers. It is safe to call twice.
+func (s *Server) Close() error {
+	s.draining.Store(true)
+	return s.q.Close()
+}
+
+// name is what answers call the model.
+func (s *Server) name() string { return s.o.Names[0] }
+
+// routes has all endpoints. Those of OpenAI's protocol are found without /v1, too.
+func (s *Server) routes() {
+	for _, v := range []string{"/v1", ""} {
+		s.handle("POST "+v+"/chat/completions", openAI, (*call).chat)
+		s.handle("GET "+v+"/models", openAI, (*call).models)
+		s.handle("GET "+v+"/models/{id...}", openAI, (*call).model)
+		s.handle("GET "+v+"/health", openAI, (*call).health)
+	}
+	s.handle("OPTIONS /", openAI, (*call).preflight)
+	s.handle("/", openAI, func(c *call) error {
+		return &failure{status: http.StatusNotFound, kind: "not_found_error", message: fmt.Sprintf("there is no %s here", c.r.URL.Path)}
+	})
+}
+
+// handle has an endpoint answer what matches a pattern. What it returns as error is written in the shape of a protocol.
+func (s *Server) handle(pattern string, p protocol, answer func(c *call) error) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		c := &call{s: s, w: w, r: r, endpoint: pattern, protocol: p, began: time.Now(), id: newID("req_")}
+		c.run(answer)
+	})
+}
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+var errDraining = errors.New("server: draining")
