@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/grammar"
@@ -39,9 +40,9 @@ func (o ChatOptions) calls(m *Model) (*grammar.Grammar, error) {
 	return g, nil
 }
 
-// obey returns the state from which an answer begins that goes on with what a prompt leaves open, nil if anything may come, and what of the
-// tools' schemas is not enforced.
-func (o ChatOptions) obey(m *Model, open chat.Kind) (begin *grammar.State, loosened []string, err error) {
+// obey returns the state from which an answer goes on, after the text that it has already, with what a prompt leaves open, nil if anything
+// may come, and what of the tools' schemas is not enforced.
+func (o ChatOptions) obey(m *Model, open chat.Kind, said string) (begin *grammar.State, loosened []string, err error) {
 	calls, err := o.calls(m)
 	if err != nil {
 		return nil, nil, err
@@ -65,6 +66,8 @@ func (o ChatOptions) obey(m *Model, open chat.Kind) (begin *grammar.State, loose
 		return nil, nil, errors.New("gemma4: the prompt leaves a call open, with which no grammar can go on (FreeCalls does without)")
 	case open == chat.Thought:
 		s, err = s.AfterThought(true)
+	case said != "":
+		s, err = goOn(s, said)
 	case o.Thinking:
 		var thought grammar.State
 		if thought, err = s.AfterThought(false); !free {
@@ -79,4 +82,17 @@ func (o ChatOptions) obey(m *Model, open chat.Kind) (begin *grammar.State, loose
 		return nil, nil, fmt.Errorf("gemma4: %w", err)
 	}
 	return &s, loosened, nil
+}
+
+// goOn returns the state behind a text.
+func goOn(s grammar.State, text string) (grammar.State, error) {
+	after, ok := s.AcceptText(text)
+	if !ok {
+		wrong := sort.Search(len(text), func(n int) bool {
+			_, ok := s.AcceptText(text[:n+1])
+			return !ok
+		})
+		return s, fmt.Errorf("the answer to continue breaks its grammar from byte %d on: %.60q", wrong, text[wrong:])
+	}
+	return after, nil
 }

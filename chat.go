@@ -35,6 +35,11 @@ type ChatOptions struct {
 	Rounds int
 	// Thinking lets the model think before it answers. Thoughts come as Tokens of the kind [chat.Thought].
 	Thinking bool
+	// Continue says that the last message, an assistant's without calls, is the beginning of the answer, with which the model goes on, such
+	// as one that was stopped. What it says is text, whatever it looks like; a thought without text after it is gone on with. Tokens and
+	// Result are of what is new alone, and so are Stop and the bounds, but a Grammar is that of the text as a whole. [Chat.Send] without
+	// messages continues the last of Chat.Messages, which becomes the whole answer.
+	Continue bool
 	// Template replaces the file's template, or the one built in for files without; nil keeps it.
 	Template *chat.Template
 	// Variables are for the template, beside those that every template has: see [chat.Conversation].
@@ -115,26 +120,35 @@ func (m *Model) NewChat(o ChatOptions) (*Chat, error) {
 	if err := o.check(m); err != nil {
 		return nil, err
 	}
-	if err := o.conversation([]chat.Message{{Role: "user"}}).Validate(); err != nil {
+	plain := o
+	plain.Continue = false
+	if err := plain.conversation([]chat.Message{{Role: "user"}}).Validate(); err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
 	if _, err := o.template(m); err != nil {
 		return nil, err
 	}
-	if _, _, err := o.obey(m, chat.Text); err != nil {
+	if _, _, err := o.obey(m, chat.Text, ""); err != nil {
 		return nil, err
 	}
 	s, err := m.NewSession(o.SessionOptions)
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{Options: o, m: m, s: s, markup: map[int32]bool{}}
+	c := newChat(o, m)
+	c.s = s
+	return c, nil
+}
+
+// newChat returns a chat without a session.
+func newChat(o ChatOptions, m *Model) *Chat {
+	c := &Chat{Options: o, m: m, markup: map[int32]bool{}}
 	for _, text := range m.markup {
 		if id, ok := m.tok.ID(text); ok {
 			c.markup[id] = true
 		}
 	}
-	return c, nil
+	return c
 }
 
 // check reports the first option that makes no sense in any answer of the model. What goes into the prompt is the template's to check.
@@ -156,7 +170,7 @@ func (o ChatOptions) conversation(messages []chat.Message) chat.Conversation {
 	if o.System != "" {
 		messages = slices.Concat([]chat.Message{{Role: "system", Content: o.System}}, messages)
 	}
-	return chat.Conversation{Messages: messages, Tools: o.Tools, Thinking: o.Thinking, Variables: o.Variables}
+	return chat.Conversation{Messages: messages, Tools: o.Tools, Thinking: o.Thinking, Continue: o.Continue, Variables: o.Variables}
 }
 
 // check reports the first option that makes no sense, or whose change has no effect.
@@ -234,7 +248,10 @@ func (c *Chat) Ask(ctx context.Context, text string) iter.Seq2[Token, error] {
 // a message says is text, whatever it looks like: it never becomes a marker of the chat format.
 //
 // The answer is added to c.Messages when it has ended, or as much of it as there was if the loop is left early or ctx ends. If an error
-// keeps the model from answering, the new messages are taken back.
+// keeps the model from answering, the new messages are taken back. An answer that was stopped goes on, if Options.Continue is set:
+//
+//	c.Options.Continue = true
+//	for tok, err := range c.Send(ctx) {
 func (c *Chat) Send(ctx context.Context, messages ...chat.Message) iter.Seq2[Token, error] {
 	return c.s.iterate(func(yield func(Token) bool) error { return c.send(ctx, messages, yield) })
 }
@@ -268,7 +285,7 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 			c.Messages = before
 			return
 		}
-		c.Messages = append(c.Messages, answer)
+		c.keep(answer)
 		r := c.s.Result()
 		r.Dropped, r.Calls = c.dropped, len(answer.ToolCalls)
 		c.s.setResult(r)
@@ -279,6 +296,20 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	})
 	ended = true
 	return err
+}
+
+// keep adds an answer to the conversation, or what is new of one to its beginning.
+func (c *Chat) keep(answer chat.Message) {
+	if !c.Options.Continue {
+		c.Messages = append(c.Messages, answer)
+		return
+	}
+	last := len(c.Messages) - 1
+	whole := c.Messages[last]
+	whole.Content, whole.Parts = whole.Text()+answer.Content, nil
+	whole.Reasoning += answer.Reasoning
+	whole.ToolCalls = answer.ToolCalls
+	c.Messages = append(slices.Clip(c.Messages[:last]), whole) // the caller's slice stays as it was
 }
 
 // drop drops as many of the oldest exchanges as it takes for three quarters of the context to hold the rest and the tokens generated so
@@ -354,7 +385,8 @@ func textOnly(messages []chat.Message) error {
 	return nil
 }
 
-// Prompt returns the tokens of the conversation so far, as the model reads them before it answers. A picture, a sound or a video is one
+// Prompt returns the tokens of the conversation so far, as the model reads them before it answers, or goes on with its answer
+// (ChatOptions.Continue). A picture, a sound or a video is one
 // token, which marks its place.
 func (c *Chat) Prompt(ctx context.Context) ([]int32, error) { return c.prompt(ctx, c.Messages) }
 
@@ -370,11 +402,20 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	if err := c.m.knows(prompt); err != nil {
 		return nil, err
 	}
-	ids := c.m.tok.EncodeLiteral(prompt.Text, prompt.Literal)
+	at, _ := slices.BinarySearch(prompt.Literal, prompt.Answer)
+	ids := c.m.tok.EncodeLiteral(prompt.Text[:prompt.Answer], prompt.Literal[:at])
 	if i := slices.Index(ids, c.m.tok.BOS()); i > 0 && strings.TrimSpace(c.m.tok.Decode(ids[:i], true)) == "" {
 		ids = ids[i:] // some templates leave white space before it
 	}
-	return c.m.tok.WithBOS(ids), nil
+	ids = c.m.tok.WithBOS(ids)
+	if prompt.Answer == len(prompt.Text) {
+		return ids, nil
+	}
+	literal := slices.Clone(prompt.Literal[at:])
+	for i := range literal {
+		literal[i] -= prompt.Answer
+	}
+	return append(ids, c.m.tok.EncodeLiteral(prompt.Text[prompt.Answer:], literal)...), nil
 }
 
 // knows returns an error for a marker that the template has written but the file's vocabulary has only as text, or not at all.
@@ -405,10 +446,7 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	t := teller{stop: stopper{strings: o.Stop}, calls: &c.calls, yield: yield}
 	o.Stop, o.Markup, o.Grammar = nil, true, nil // they are looked after here
 	parser := c.parser(ids)
-	begin, loosened, err := c.Options.obey(c.m, parser.Within())
-	if n := c.Options.MaxTokens; err == nil && n > 0 && c.Options.Calls.Choice == grammar.Required && begin.Left() > n {
-		err = fmt.Errorf("gemma4: MaxTokens %d is too few for a call: the shortest has %d tokens", n, begin.Left())
-	}
+	begin, loosened, err := c.begin(parser.Within())
 	if err != nil {
 		c.s.setResult(Result{Reason: ReasonError})
 		return err
@@ -439,6 +477,19 @@ func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) 
 	}
 	c.s.setResult(r)
 	return err
+}
+
+// begin returns the state from which the answer goes on with what its prompt leaves open, as obey does.
+func (c *Chat) begin(open chat.Kind) (begin *grammar.State, loosened []string, err error) {
+	said := ""
+	if c.Options.Continue {
+		said = c.Messages[len(c.Messages)-1].Text()
+	}
+	begin, loosened, err = c.Options.obey(c.m, open, said)
+	if n := c.Options.MaxTokens; err == nil && n > 0 && c.Options.Calls.Choice == grammar.Required && begin.Left() > n {
+		err = fmt.Errorf("gemma4: MaxTokens %d is too few for a call: the shortest has %d tokens", n, begin.Left())
+	}
+	return begin, loosened, err
 }
 
 // parser returns a parser of the answer to a prompt, which continues what the prompt leaves open.

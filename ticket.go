@@ -122,8 +122,13 @@ func (t *ticket) check(ctx context.Context) (length int, err error) {
 	if err := textOnly(t.Messages); err != nil {
 		return 0, err
 	}
-	ids, err := (&Chat{Options: t.ChatOptions, Messages: t.Messages, m: m}).Prompt(ctx)
+	c := newChat(t.ChatOptions, m)
+	c.Messages = t.Messages
+	ids, err := c.Prompt(ctx)
 	if err != nil {
+		return 0, err
+	}
+	if _, _, err := c.begin(c.parser(ids).Within()); err != nil {
 		return 0, err
 	}
 	t.text = []Input{{Tokens: ids}}

@@ -190,7 +190,7 @@ func withoutThoughts(s string) string {
 func (w *writer) media(part Part) { w.markup("<|", part.Type, "|>") }
 
 func (w *writer) toolMessage(m Message) {
-	w.response(m.Name, m.text())
+	w.response(m.Name, m.Text())
 	for _, part := range m.Parts {
 		if part.Type != "text" {
 			w.media(part)

@@ -8,7 +8,8 @@ type input struct {
 	tools     []Tool
 	variables object
 	thinking  bool
-	generate  bool // open the model's next turn
+	generate  bool    // open the model's next turn
+	answer    Message // the beginning of that, if there is one
 }
 
 // newInput checks a conversation and fits it to a template.
@@ -17,7 +18,12 @@ func newInput(c Conversation, knows knowledge) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	exchanges, err := attach(c.Messages)
+	var answer Message
+	messages := c.Messages
+	if last := len(messages) - 1; c.Continue {
+		answer, messages = messages[last], messages[:last]
+	}
+	exchanges, err := attach(messages)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +33,7 @@ func newInput(c Conversation, knows knowledge) (*input, error) {
 	if first := &exchanges[0]; !knows.systemParts && first.system() && len(first.Parts) > 0 {
 		first.Message = first.joined()
 	}
-	return &input{exchanges, c.Tools, variables, c.Thinking, !c.NoGenerationPrompt}, nil
+	return &input{exchanges, c.Tools, variables, c.Thinking, c.Continue || !c.NoGenerationPrompt, answer}, nil
 }
 
 // joined returns the message with the text of its parts as content, joined as templates join them: each trimmed.

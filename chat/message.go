@@ -19,7 +19,7 @@ const maxDigits = 1000
 
 // Conversation is what a template renders: the messages so far and how to ask for the next one.
 //
-// Its JSON has the keys messages, tools, enable_thinking, add_generation_prompt (true where it is missing) and
+// Its JSON has the keys messages, tools, enable_thinking, add_generation_prompt (true where it is missing), continue_final_message and
 // chat_template_kwargs. A struct that embeds a Conversation is read as one, by its UnmarshalJSON: decode what else is in a
 // request into a struct of its own.
 type Conversation struct {
@@ -29,6 +29,9 @@ type Conversation struct {
 	Thinking bool
 	// NoGenerationPrompt leaves out the opening of the model's next turn.
 	NoGenerationPrompt bool
+	// Continue says that the last message, an assistant's without calls, is the beginning of the answer: its thought and text stand behind
+	// the opening of the turn, which stays open, whatever NoGenerationPrompt says. A thought without text after it stays open, too.
+	Continue bool
 	// Variables are for the template, besides those that [Parse] names, such as preserve_thinking, which keeps the thoughts of
 	// earlier messages that called tools. A value is what json.Marshal takes. A template that does not know a variable ignores it.
 	Variables map[string]any
@@ -63,8 +66,8 @@ func (m Message) model() bool { return m.Role == "assistant" || m.Role == "model
 
 func (m Message) system() bool { return m.Role == "system" || m.Role == "developer" }
 
-// text returns the content, or all text of the parts.
-func (m Message) text() string {
+// Text returns the content, or all text of the parts.
+func (m Message) Text() string {
 	if len(m.Parts) == 0 {
 		return m.Content
 	}
@@ -122,12 +125,13 @@ type conversationJSON struct {
 	Tools               []Tool         `json:"tools,omitempty"`
 	EnableThinking      bool           `json:"enable_thinking,omitempty"`
 	AddGenerationPrompt *bool          `json:"add_generation_prompt,omitempty"`
+	Continue            bool           `json:"continue_final_message,omitempty"`
 	Variables           map[string]any `json:"chat_template_kwargs,omitempty"`
 }
 
 // MarshalJSON writes the conversation with the keys that [Conversation] names.
 func (c Conversation) MarshalJSON() ([]byte, error) {
-	j := conversationJSON{Messages: c.Messages, Tools: c.Tools, EnableThinking: c.Thinking, Variables: c.Variables}
+	j := conversationJSON{Messages: c.Messages, Tools: c.Tools, EnableThinking: c.Thinking, Continue: c.Continue, Variables: c.Variables}
 	if j.Messages == nil {
 		j.Messages = []Message{}
 	}
@@ -155,6 +159,7 @@ func (c *Conversation) UnmarshalJSON(data []byte) error {
 	next := Conversation{
 		Thinking:           j.EnableThinking,
 		NoGenerationPrompt: j.AddGenerationPrompt != nil && !*j.AddGenerationPrompt,
+		Continue:           j.Continue,
 	}
 	if len(j.Variables) > 0 {
 		d := json.NewDecoder(bytes.NewReader(j.Variables))
@@ -344,6 +349,14 @@ func (c Conversation) check() (object, error) {
 			return nil, fmt.Errorf("chat: message %d: %w", i, err)
 		}
 	}
+	if last := len(c.Messages) - 1; c.Continue {
+		if err := c.Messages[last].begins(); err != nil {
+			return nil, fmt.Errorf("chat: message %d: %w", last, err)
+		}
+		if last == 0 {
+			return nil, errors.New("chat: conversation: no message before the answer to continue, expected at least one")
+		}
+	}
 	for i, t := range c.Tools {
 		if err := t.validate(); err != nil {
 			return nil, fmt.Errorf("chat: tool %d: %w", i, err)
@@ -353,6 +366,22 @@ func (c Conversation) check() (object, error) {
 		}
 	}
 	return c.variables()
+}
+
+// begins returns an error for a message that is not the beginning of an answer.
+func (m Message) begins() error {
+	if !m.model() {
+		return fmt.Errorf("role %s, expected role assistant in the last message of a conversation to Continue", m.Role)
+	}
+	if len(m.ToolCalls) > 0 {
+		return errors.New("tool_calls in the last message of a conversation to Continue, expected text or a thought alone")
+	}
+	for i, p := range m.Parts {
+		if p.Type != "text" {
+			return fmt.Errorf("part %d: type %s in the last message of a conversation to Continue, expected text", i, p.Type)
+		}
+	}
+	return nil
 }
 
 func (m Message) validate() error {

@@ -99,6 +99,9 @@ func (p *Parser) Prompt(text string, markup bool) {
 		return
 	}
 	p.Push(text, markup)
+	if p.mode == inThought {
+		p.held = "" // it is not new
+	}
 	p.open = pick(p.mode == inCall, 1, 0)
 }
 

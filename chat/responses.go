@@ -264,7 +264,7 @@ func (m Message) response(asText bool) (json.RawMessage, error) {
 					"the template cannot hold both", m.Name)
 			}
 		}
-		return marshal(m.text())
+		return marshal(m.Text())
 	case !asText:
 		if _, err := decodeJSON([]byte(m.Content)); err == nil {
 			return json.RawMessage(m.Content), nil

@@ -33,6 +33,9 @@ type Prompt struct {
 	// Literal holds, in ascending order, the byte offsets in Text at which the tokenizer must make no marker: where text of the
 	// conversation has the first character of some marker, and where it completes one that begins in the template's text.
 	Literal []int
+	// Answer is the byte offset in Text from which on it is the beginning of the model's answer, which the tokenizer takes by itself;
+	// len(Text) without [Conversation].Continue.
+	Answer int
 }
 
 // Parse reads a Jinja template in the dialect of published chat templates: trim_blocks and lstrip_blocks are on, break and continue are
@@ -74,7 +77,10 @@ func (t *Template) Render(ctx context.Context, c Conversation, markup []string) 
 	if err != nil {
 		return Prompt{}, fmt.Errorf("chat: template: %w", err)
 	}
-	return Prompt{Text: text, Literal: places(text, literal, markup)}, nil
+	w := &writer{b: []byte(text), literal: literal}
+	answer := w.answer(in.answer)
+	text = string(w.b)
+	return Prompt{Text: text, Literal: places(text, w.literal, markup), Answer: answer}, nil
 }
 
 // run runs a program. literal are those characters of the conversation that occur in markup.
