@@ -11,10 +11,12 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gogemma/gemma4"
 )
@@ -132,25 +134,62 @@ func (c *call) read(v any) error {
 		return &failure{status: http.StatusBadRequest, message: "the body did not arrive: " + err.Error()}
 	case len(text) == 0:
 		return bad("", "the body is empty: JSON is expected")
+	case !utf8.Valid(text):
+		return bad("", "the body is not UTF-8: %q is in it", invalid(text))
 	}
 	return decode(text, v)
 }
 
+// invalid returns the first bytes that are not UTF-8.
+func invalid(text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		text = text[n:]
+	}
+	return text[:min(len(text), utf8.UTFMax)]
+}
+
 // decode reads JSON into v.
-func decode(text []byte, v any) error {
+func decode(text []byte, v any) error { return decodeAt("", text, v) }
+
+// decodeAt is decode for what stands in a field of the body. Errors name the field within that, and are about it.
+func decodeAt(param string, text []byte, v any) error {
 	err := json.Unmarshal(text, v)
 	var syntax *json.SyntaxError
 	var other *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
 		before := text[:min(len(text), int(syntax.Offset))]
-		return bad("", "the body is no JSON: %v, in line %d, byte %d", err, 1+strings.Count(string(before), "\n"), syntax.Offset)
+		return bad(param, "%s is no JSON: %v, in line %d, byte %d", cmp.Or(param, "the body"), err, 1+strings.Count(string(before), "\n"),
+			syntax.Offset)
 	case errors.As(err, &other):
-		return bad(other.Field, "%s: %s, expected %s", cmp.Or(other.Field, "the body"), other.Value, jsonType(other.Type))
+		if field := fieldOf(reflect.TypeOf(v), other.Field); field != "" && param != "" {
+			param += "." + field
+		} else {
+			param += field
+		}
+		return bad(param, "%s: %s, expected %s", cmp.Or(param, "the body"), other.Value, jsonType(other.Type))
 	case err != nil:
-		return bad("", "%v", err)
+		return bad(param, "%v", err)
 	}
 	return nil
+}
+
+// fieldOf returns the path of a field without the names of embedded structs, which are no part of JSON.
+func fieldOf(t reflect.Type, path string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Struct {
+		name, rest, _ := strings.Cut(path, ".")
+		if f, ok := t.FieldByName(name); ok && f.Anonymous {
+			return fieldOf(f.Type, rest)
+		}
+	}
+	return path
 }
 
 // answers hands a request to the queue, and returns what the model writes. It notes what comes of it.
