@@ -33,12 +33,12 @@ func (a *answer) message() chat.Message { return chat.Answer(a.events) }
 
 // delta is what a piece adds to an answer. Streams and whole answers are made of the same ones.
 type delta struct {
-	*answer               // as it is with the piece
-	choice     int        // which answer
-	chat.Event            // a piece of text or thought, which may be empty, or a call
-	call       int        // of a call: its number in the answer, from 0
-	tokens     []position // of the text, with the piece's own; those that a text held back come with the text
-	ended      bool       // the answer has a result, and the delta nothing else but tokens
+	*answer                   // as it is with the piece
+	choice     int            // which answer
+	chat.Event                // a piece of text or thought, which may be empty, or a call
+	call       int            // of a call: its number in the answer, from 0
+	tokens     []gemma4.Token // of the text, with the piece's own; those that a text held back come with the text
+	ended      bool           // the answer has a result, and the delta nothing else but tokens
 }
 
 // position is a token of an answer's text, with its probability if the request asks for that.
@@ -65,8 +65,7 @@ func (c *call) deltas(pieces iter.Seq2[gemma4.Piece, error], prefix string) iter
 	}
 	return func(yield func(delta, error) bool) {
 		var answers []*answer
-		held := map[int][]position{}
-		at := map[int]int{}
+		held := map[int][]gemma4.Token{}
 		for p, err := range pieces {
 			if err != nil {
 				yield(delta{}, err)
@@ -86,17 +85,14 @@ func (c *call) deltas(pieces iter.Seq2[gemma4.Piece, error], prefix string) iter
 			}
 			if p.ID >= 0 {
 				if a.take(p.ID, places, special) == inText && p.Kind != chat.ToolCall {
-					held[p.Choice] = append(held[p.Choice], position{p.Token, at[p.Choice]})
+					held[p.Choice] = append(held[p.Choice], p.Token)
 				}
 			}
-			switch {
-			case d.Call != nil:
+			if d.Call != nil {
 				called := *d.Call
 				called.ID = newID(prefix)
 				d.Call, d.call = &called, a.calls
 				a.calls++
-			case d.Kind == chat.Text:
-				at[p.Choice] += len(d.Text)
 			}
 			if d.ended || d.Kind == chat.Text && d.Text != "" {
 				d.tokens, held[p.Choice] = held[p.Choice], nil
@@ -128,7 +124,7 @@ func (a *answer) take(id int32, places map[int32]kind, special map[int32]bool) k
 }
 
 // collect returns whole answers.
-func collect(deltas iter.Seq2[delta, error]) (answers []*answer, tokens [][]position, err error) {
+func collect(deltas iter.Seq2[delta, error]) (answers []*answer, tokens [][]gemma4.Token, err error) {
 	for d, err := range deltas {
 		if err != nil {
 			return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/tokenizer"
 )
 
@@ -55,7 +56,7 @@ func tokenBytes(tok *tokenizer.Tokenizer, id int32) []byte {
 }
 
 // logprobsOf returns the probabilities of tokens, each with those of the top most likely ones.
-func logprobsOf(tok *tokenizer.Tokenizer, tokens []position, top int) *logprobs {
+func logprobsOf(tok *tokenizer.Tokenizer, tokens []gemma4.Token, top int) *logprobs {
 	l := &logprobs{Content: make([]tokenLogprob, 0, len(tokens))}
 	for _, t := range tokens {
 		one := tokenLogprob{newLogprob(tok, t.ID, t.LogProb), make([]logprob, 0, top)}

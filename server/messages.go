@@ -156,7 +156,7 @@ func toolCall(path string, text json.RawMessage) (c chat.Call, err error) {
 	}
 	c = chat.Call{ID: j.ID, Name: j.Function.Name}
 	path += ".function.arguments"
-	if c.Arguments, err = arguments(path, j.Function.Arguments); err != nil {
+	if c.Arguments, err = readArguments(path, j.Function.Arguments); err != nil {
 		return c, err
 	}
 	if err := valid(chat.Message{Role: "assistant", ToolCalls: []chat.Call{c}}); err != "" {
@@ -168,8 +168,8 @@ func toolCall(path string, text json.RawMessage) (c chat.Call, err error) {
 	return c, nil
 }
 
-// arguments reads the arguments of a call: an object, or a string that holds one. None are nil.
-func arguments(path string, text json.RawMessage) (json.RawMessage, error) {
+// readArguments reads the arguments of a call: an object, or a string that holds one. None are nil.
+func readArguments(path string, text json.RawMessage) (json.RawMessage, error) {
 	if text = bytes.TrimSpace(text); !present(text) {
 		return nil, nil
 	}
@@ -195,4 +195,12 @@ func valid(m chat.Message) string {
 		return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "chat: message 0: "), "chat: ")
 	}
 	return ""
+}
+
+// arguments returns the arguments of a call, an object.
+func arguments(c *chat.Call) string {
+	if len(c.Arguments) == 0 {
+		return "{}"
+	}
+	return string(c.Arguments)
 }

@@ -43,6 +43,7 @@ type Options struct {
 type Server struct {
 	m           *gemma4.Model
 	q           *gemma4.Queue
+	none        *gemma4.PrefixCache // an empty one, for requests that want none
 	o           Options
 	log         *slog.Logger
 	info        gemma4.Info
@@ -59,7 +60,8 @@ func New(m *gemma4.Model, o Options) (*Server, error) {
 		return nil, fmt.Errorf("server: MaxBody %d, BodyTime %v, Ping %v: none can be negative", o.MaxBody, o.BodyTime, o.Ping)
 	}
 	o.MaxBody, o.BodyTime, o.Ping = cmp.Or(o.MaxBody, 32<<20), cmp.Or(o.BodyTime, time.Minute), cmp.Or(o.Ping, 10*time.Second)
-	s := &Server{m: m, o: o, info: m.Info(), began: time.Now(), mux: http.NewServeMux(), log: o.Logger}
+	s := &Server{m: m, o: o, info: m.Info(), began: time.Now(), mux: http.NewServeMux(), log: o.Logger,
+		none: gemma4.NewPrefixCache(0)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -89,7 +91,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close ends all answers. It is safe to call twice.
 func (s *Server) Close() error {
 	s.draining.Store(true)
-	return s.q.Close()
+	return errors.Join(s.q.Close(), s.none.Close())
 }
 
 // name is what answers call the model.
