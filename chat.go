@@ -395,19 +395,33 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	if err != nil {
 		return nil, err
 	}
-	prompt, err := template.Render(ctx, c.Options.conversation(messages), slices.Concat(c.m.markup, c.m.lacking))
+	return c.m.render(ctx, template, c.Options.conversation(messages))
+}
+
+// Prompt returns the tokens of a conversation, as the model reads them before it answers: those of [Chat.Prompt] for a conversation that is
+// nobody's chat. It does not wait for the model.
+func (m *Model) Prompt(ctx context.Context, c chat.Conversation) ([]int32, error) {
+	template, err := ChatOptions{}.template(m)
+	if err != nil {
+		return nil, err
+	}
+	return m.render(ctx, template, c)
+}
+
+func (m *Model) render(ctx context.Context, template *chat.Template, c chat.Conversation) ([]int32, error) {
+	prompt, err := template.Render(ctx, c, slices.Concat(m.markup, m.lacking))
 	if err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	if err := c.m.knows(prompt); err != nil {
+	if err := m.knows(prompt); err != nil {
 		return nil, err
 	}
 	at, _ := slices.BinarySearch(prompt.Literal, prompt.Answer)
-	ids := c.m.tok.EncodeLiteral(prompt.Text[:prompt.Answer], prompt.Literal[:at])
-	if i := slices.Index(ids, c.m.tok.BOS()); i > 0 && strings.TrimSpace(c.m.tok.Decode(ids[:i], true)) == "" {
+	ids := m.tok.EncodeLiteral(prompt.Text[:prompt.Answer], prompt.Literal[:at])
+	if i := slices.Index(ids, m.tok.BOS()); i > 0 && strings.TrimSpace(m.tok.Decode(ids[:i], true)) == "" {
 		ids = ids[i:] // some templates leave white space before it
 	}
-	ids = c.m.tok.WithBOS(ids)
+	ids = m.tok.WithBOS(ids)
 	if prompt.Answer == len(prompt.Text) {
 		return ids, nil
 	}
@@ -415,7 +429,7 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 	for i := range literal {
 		literal[i] -= prompt.Answer
 	}
-	return append(ids, c.m.tok.EncodeLiteral(prompt.Text[prompt.Answer:], literal)...), nil
+	return append(ids, m.tok.EncodeLiteral(prompt.Text[prompt.Answer:], literal)...), nil
 }
 
 // knows returns an error for a marker that the template has written but the file's vocabulary has only as text, or not at all.

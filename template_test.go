@@ -252,3 +252,30 @@ func TestStopStringsAreText(t *testing.T) {
 		}
 	}
 }
+
+func TestThePromptOfAConversationIsThatOfAChat(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	tool := chat.Tool{Name: "get_time", Description: "The time.", Parameters: []byte(`{"type":"object","properties":{}}`)}
+	for _, conversation := range []chat.Conversation{
+		{Messages: []chat.Message{user("What time is it?")}},
+		{Messages: []chat.Message{user("What time is it?")}, Tools: []chat.Tool{tool}, Thinking: true},
+	} {
+		c := newChat(t, m, gemma4.ChatOptions{Tools: conversation.Tools, Thinking: conversation.Thinking})
+		c.Messages = conversation.Messages
+		want, err := c.Prompt(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := m.Prompt(ctx, conversation)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v, %v; want %v", got, err, want)
+		}
+		conversation.NoGenerationPrompt = true
+		if got, err = m.Prompt(ctx, conversation); err != nil || len(got) >= len(want) || !slices.Equal(got, want[:len(got)]) {
+			t.Errorf("without what opens an answer: %v, %v", got, err)
+		}
+	}
+	if _, err := m.Prompt(ctx, chat.Conversation{}); err == nil {
+		t.Error("a conversation without messages has a prompt")
+	}
+}
