@@ -101,10 +101,15 @@ func (s *Server) name() string { return s.o.Names[0] }
 func (s *Server) routes() {
 	for _, v := range []string{"/v1", ""} {
 		s.handle("POST "+v+"/chat/completions", openAI, (*call).chat)
+		s.handle("POST "+v+"/embeddings", openAI, (*call).embeddings)
+		s.handle("POST "+v+"/decide", openAI, (*call).decide)
 		s.handle("GET "+v+"/models", openAI, (*call).models)
 		s.handle("GET "+v+"/models/{id...}", openAI, (*call).model)
 		s.handle("GET "+v+"/health", openAI, (*call).health)
 	}
+	s.handle("POST /tokenize", openAI, (*call).tokenize)
+	s.handle("POST /detokenize", openAI, (*call).detokenize)
+	s.handle("POST /apply-template", openAI, (*call).applyTemplate)
 	s.handle("OPTIONS /", openAI, (*call).preflight)
 	s.handle("/", openAI, func(c *call) error {
 		return &failure{status: http.StatusNotFound, kind: "not_found_error", message: fmt.Sprintf("there is no %s here", c.r.URL.Path)}
