@@ -130,7 +130,8 @@ func TestTokenizeForClientsOfVLLM(t *testing.T) {
 
 func TestTheTemplateIsAppliedWithTools(t *testing.T) {
 	s, url := serve(t, Options{})
-	conversation := chat.Conversation{Messages: []chat.Message{{Role: "user", Content: "What time is it in Oslo?"}}, Tools: []chat.Tool{clock}}
+	question := chat.Message{Role: "user", Content: "What time is it in Oslo?"}
+	conversation := chat.Conversation{Messages: []chat.Message{question}, Tools: []chat.Tool{clock}}
 	ids, err := s.m.Prompt(t.Context(), conversation)
 	if err != nil {
 		t.Fatal(err)
