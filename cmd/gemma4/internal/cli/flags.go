@@ -111,11 +111,16 @@ func (p *Program) SessionFlags(context string) *gemma4.SessionOptions {
 		return setCount(&o.Context, text)
 	})
 	const memory = "`bytes` that keys and values may take, such as 500MB or 2GB: sets the context, or rejects a -ctx that does not fit"
-	p.Func("memory", memory, func(text string) (err error) {
-		o.Memory, err = size(text)
+	p.SizeVar(&o.Memory, "memory", memory)
+	return o
+}
+
+// SizeVar defines a flag for a number of bytes.
+func (p *Program) SizeVar(bytes *int64, name, usage string) {
+	p.Func(name, usage, func(text string) (err error) {
+		*bytes, err = size(text)
 		return err
 	})
-	return o
 }
 
 // size reads a number of bytes, as Bytes writes it and as people do: 2GB, 2g and 2GiB.

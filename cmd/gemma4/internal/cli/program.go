@@ -40,7 +40,7 @@ type Program struct {
 
 	sampling *SamplingFlags // may be nil
 
-	progress bool // a line of progress stands on standard error
+	progress int // columns of the line of progress that stands on standard error
 }
 
 // group is what the help shows under one title: the flags that were not there before it, and are there before the next.
@@ -228,8 +228,15 @@ var ours = strings.NewReplacer(
 	", or all parts for OpenParts", ": give all parts such names",
 )
 
-// Complain prints an error on standard error: one line, whatever a file's name or a foreign text in it brings along.
+// Complain prints an error on standard error: one line, whatever a file's name or a foreign text in it brings along. The command's name is
+// not said twice.
 func (p *Program) Complain(err error) {
-	text := ours.Replace(strings.TrimPrefix(err.Error(), "gemma4: "))
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "gemma4: "), p.command.Name+": ")
+	p.Note(ours.Replace(text))
+}
+
+// Note prints a line on standard error.
+func (p *Program) Note(text string) {
+	p.endProgress()
 	fmt.Fprintf(p.Err, "%s: %s\n", p.Name(), Printable(strings.ReplaceAll(text, "\n", " ")))
 }

@@ -72,18 +72,32 @@ func progress[T int | int64](p *Program, verb string, text func(done, total T) s
 		if done >= total {
 			p.endProgress()
 		} else if now := time.Now(); now.Sub(shown) > 100*time.Millisecond {
-			shown, p.progress = now, true
-			fmt.Fprintf(p.Err, "\r%s: %s %s (%d%%)  ", p.Name(), verb, text(done, total), 100*int64(done)/int64(total))
+			shown = now
+			p.Status(fmt.Sprintf("%s %s (%d%%)", verb, text(done, total), 100*int64(done)/int64(total)))
 		}
 	}
 }
 
+// Status shows on standard error how far a long work has come, if that is a terminal. The line takes the place of the one before, and
+// disappears when something else is to be said.
+func (p *Program) Status(text string) {
+	if !IsTerminal(p.Err) {
+		return
+	}
+	line := []rune(p.Name() + ": " + Printable(strings.ReplaceAll(text, "\n", " ")))
+	if columns, _, err := term.GetSize(int(p.Err.(*os.File).Fd())); err == nil && columns > 2 {
+		line = line[:min(len(line), columns-2)] // what wraps cannot be taken back
+	}
+	fmt.Fprintf(p.Err, "\r%s%*s", string(line), max(0, p.progress-len(line)), "")
+	p.progress = len(line)
+}
+
 // endProgress takes the line of progress away, if there is one.
 func (p *Program) endProgress() {
-	if p.progress {
-		fmt.Fprintf(p.Err, "\r%60s\r", "")
+	if p.progress > 0 {
+		fmt.Fprintf(p.Err, "\r%*s\r", p.progress, "")
 	}
-	p.progress = false
+	p.progress = 0
 }
 
 // Bytes writes a number of bytes for people, in powers of 1000.
