@@ -23,7 +23,7 @@ var completions = []struct {
 	line string
 	want []string
 }{
-	{"gemma4 ", []string{"bench", "completion", "help", "inspect", "perplexity", "run", "serve", "tokenize", "version"}},
+	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "perplexity", "run", "serve", "tokenize", "version"}},
 	{"gemma4 pe", []string{"perplexity"}},
 	{"gemma4 help ver", []string{"version"}},
 	{"gemma4 completion ", []string{"bash", "fish", "powershell", "zsh"}},

@@ -3,7 +3,7 @@
 //	go run ./examples/batch examples/batch/questions.txt
 //
 // prints a line for each, "What is the capital of France?  The capital of France is Paris.", at several times the speed of one after the
-// other; with -m FILE another model answers.
+// other; with -m FILE another model answers. For files of requests in OpenAI's format there is a command, gemma4 batch.
 package main
 
 import (
