@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,7 +15,9 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -26,7 +29,8 @@ type call struct {
 	s        *Server
 	w        http.ResponseWriter
 	r        *http.Request
-	endpoint string // its pattern
+	ctx      context.Context // of what is done for the request: that of r, or a part of its time
+	endpoint string          // its pattern
 	protocol protocol
 	id       string // of the request, in logs and the header X-Request-Id
 	group    string // for whom it is: requests of those who bring different keys take turns
@@ -36,8 +40,10 @@ type call struct {
 	status int     // that was written; 0: none
 
 	// What has come of it, for the log.
+	mu                        sync.Mutex // a call may have several requests answered
 	prompt, reused, generated int
 	reason                    string
+	loosened                  []string // keywords of schemas that were not enforced
 }
 
 // run has an endpoint answer, and writes what goes wrong.
@@ -55,13 +61,33 @@ func (c *call) run(answer func(c *call) error) {
 			panic(v)
 		}
 	}()
-	err := c.admit()
+	stop, err := c.limit()
+	defer stop()
+	if err == nil {
+		err = c.admit()
+	}
 	if err == nil {
 		err = answer(c)
 	}
 	if err != nil {
 		c.fail(err)
 	}
+}
+
+// limit has the call end after the time that the client wants to wait at most: seconds, in the header Timeout.
+func (c *call) limit() (stop func(), err error) {
+	c.ctx = c.r.Context()
+	text := c.r.Header.Get("Timeout")
+	if text == "" {
+		return func() {}, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds > 0) {
+		return func() {}, bad("Timeout", "header Timeout is %.60q, expected a number of seconds", text)
+	}
+	var cancel context.CancelFunc
+	c.ctx, cancel = context.WithTimeoutCause(c.ctx, time.Duration(min(seconds, 1e9)*float64(time.Second)), errTimeout)
+	return cancel, nil
 }
 
 // note tells the log what has become of the call.
@@ -71,7 +97,7 @@ func (c *call) note() {
 		status = statusGone
 	}
 	c.s.log.Info("request", "id", c.id, "endpoint", c.endpoint, "status", status, "seconds", time.Since(c.began).Seconds(),
-		"prompt", c.prompt, "cached", c.reused, "generated", c.generated, "reason", c.reason)
+		"prompt", c.prompt, "cached", c.reused, "generated", c.generated, "reason", c.reason, "loosened", c.loosened)
 }
 
 // fail writes an error in the protocol's shape, as the last event of a stream if one was begun.
@@ -192,21 +218,21 @@ func fieldOf(t reflect.Type, path string) string {
 	return path
 }
 
+// errTimeout ends what takes longer than the client wants to wait.
+var errTimeout = &failure{status: http.StatusGatewayTimeout, kind: "timeout_error", code: "timeout",
+	message: "the request takes longer than its header Timeout allows"}
+
 // answers hands a request to the queue, and returns what the model writes. It notes what comes of it.
 func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
 	r.Group = c.group
-	pieces, err := c.s.q.Submit(c.r.Context(), r)
+	pieces, err := c.s.q.Submit(c.ctx, r)
 	if err != nil {
 		return nil, refused(err)
 	}
 	return func(yield func(gemma4.Piece, error) bool) {
 		for p, err := range pieces {
-			switch {
-			case err != nil:
-			case p.Result != nil:
-				c.ended(p)
-			default:
-				c.generated++
+			if err == nil {
+				c.count(p)
 			}
 			if !yield(p, err) {
 				return
@@ -215,12 +241,21 @@ func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error)
 	}, nil
 }
 
-// ended notes how an answer went.
-func (c *call) ended(p gemma4.Piece) {
-	if p.Choice == 0 {
-		c.prompt, c.reused = p.Result.Prompt+p.Result.Reused, p.Result.Reused
+// count notes a piece of an answer.
+func (c *call) count(p gemma4.Piece) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.ID >= 0 {
+		c.generated++
 	}
-	c.reason = p.Result.Reason.String()
+	if p.Result == nil {
+		return
+	}
+	if p.Choice == 0 {
+		c.prompt += p.Result.Prompt + p.Result.Reused
+		c.reused += p.Result.Reused
+	}
+	c.reason, c.loosened = p.Result.Reason.String(), p.Result.Loosened
 }
 
 // known reports an error if a request is for a model of another name, and these count.

@@ -101,6 +101,7 @@ func (s *Server) name() string { return s.o.Names[0] }
 func (s *Server) routes() {
 	for _, v := range []string{"/v1", ""} {
 		s.handle("POST "+v+"/chat/completions", openAI, (*call).chat)
+		s.handle("POST "+v+"/completions", openAI, (*call).completions)
 		s.handle("POST "+v+"/embeddings", openAI, (*call).embeddings)
 		s.handle("POST "+v+"/decide", openAI, (*call).decide)
 		s.handle("GET "+v+"/models", openAI, (*call).models)
