@@ -36,8 +36,9 @@ type call struct {
 	group    string // for whom it is: requests of those who bring different keys take turns
 	began    time.Time
 
-	stream *stream // that was begun, if any
-	status int     // that was written; 0: none
+	stream *stream                // that was begun, if any
+	failed func(f *failure) error // ends the stream in another way than the protocol does; nil: that will do
+	status int                    // that was written; 0: none
 
 	// What has come of it, for the log.
 	mu                        sync.Mutex // a call may have several requests answered
@@ -49,6 +50,7 @@ type call struct {
 // run has an endpoint answer, and writes what goes wrong.
 func (c *call) run(answer func(c *call) error) {
 	c.w.Header().Set("X-Request-Id", c.id)
+	c.w.Header().Set("Request-Id", c.id) // Anthropic's name for it
 	defer func() {
 		v := recover()
 		if v != nil && v != http.ErrAbortHandler {
@@ -112,7 +114,11 @@ func (c *call) fail(err error) {
 	}
 	f.status = c.protocol.status(f)
 	body := c.protocol.failure(f, c.id)
-	if c.stream != nil {
+	switch {
+	case c.stream != nil && c.failed != nil:
+		c.failed(f)
+		return
+	case c.stream != nil:
 		c.stream.send(c.protocol.event, body)
 		return
 	}

@@ -125,7 +125,7 @@ func part(path string, text json.RawMessage) (p chat.Part, err error) {
 		return p, err
 	}
 	switch j.Type {
-	case "text", "input_text", "output_text":
+	case "text", "input_text", "output_text", "reasoning_text", "summary_text":
 		return chat.Part{Type: "text", Text: j.Text}, nil
 	case "refusal":
 		return chat.Part{Type: "text", Text: j.Refusal}, nil

@@ -104,6 +104,8 @@ func (s *Server) routes() {
 		s.handle("POST "+v+"/completions", openAI, (*call).completions)
 		s.handle("POST "+v+"/embeddings", openAI, (*call).embeddings)
 		s.handle("POST "+v+"/decide", openAI, (*call).decide)
+		s.handle("POST "+v+"/responses", openAI, (*call).responses)
+		s.handle("POST "+v+"/responses/input_tokens", openAI, (*call).responseTokens)
 		s.handle("GET "+v+"/models", openAI, (*call).models)
 		s.handle("GET "+v+"/models/{id...}", openAI, (*call).model)
 		s.handle("GET "+v+"/health", openAI, (*call).health)
