@@ -1,0 +1,721 @@
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// pulse is the beat of these tests: three of them, and a worker counts as dead.
+const pulse = 400 * time.Millisecond
+
+// broker starts a NATS server with JetStream on a free port, and returns its address.
+func broker(t *testing.T) string {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the broker does not start")
+	}
+	return s.ClientURL()
+}
+
+func dial(t *testing.T, url string) *nats.Conn {
+	t.Helper()
+	c, err := nats.Connect(url, nats.MaxReconnects(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// hand is a worker in a test.
+type hand struct {
+	conn   *nats.Conn
+	served atomic.Int64  // requests that reached its handler
+	quit   func()        // has it drain
+	done   chan struct{} // closed when Run has returned
+	err    error         // what Run has returned
+}
+
+// kill cuts a worker off, as a power cut would.
+func (h *hand) kill() { h.conn.Close() }
+
+// hire starts a worker. Its fields are set but for Conn, Handler, Model and Beat.
+func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.ResponseWriter, r *http.Request)) *hand {
+	t.Helper()
+	h := &hand{conn: dial(t, url), done: make(chan struct{})}
+	ctx, quit := context.WithCancel(t.Context())
+	h.quit = quit
+	w.Conn, w.Model, w.Beat = h.conn, "nano", pulse
+	w.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.served.Add(1)
+		answer(h, w, r)
+	})
+	go func() {
+		defer close(h.done)
+		h.err = w.Run(ctx)
+	}()
+	t.Cleanup(func() { quit(); <-h.done })
+	watch := dial(t, url)
+	for n := int64(0); n == 0; { // until NATS knows of it
+		var err error
+		if _, err = watch.Request(getSubject+"nano", nil, 10*time.Second); err == nil {
+			n = 1
+		} else if !errors.Is(err, nats.ErrNoResponders) {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+// front starts a gateway.
+func front(t *testing.T, url string, g *Gateway) *httptest.Server {
+	t.Helper()
+	g.Conn, g.Model, g.Beat = dial(t, url), "nano", pulse
+	s := httptest.NewServer(g)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// post sends a request and returns status and body.
+func post(t *testing.T, url, body string) (int, string) {
+	t.Helper()
+	status, _, text := do(t, "POST", url, body)
+	return status, text
+}
+
+func do(t *testing.T, method, url, body string) (int, http.Header, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Error(err)
+		return 0, nil, ""
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return res.StatusCode, res.Header, string(text)
+}
+
+// wait waits for a channel.
+func wait[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(30 * time.Second):
+		t.Fatal(what + " does not come")
+	}
+	return v
+}
+
+// say writes and flushes an event.
+func say(w http.ResponseWriter, text string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	io.WriteString(w, text)
+	w.(http.Flusher).Flush()
+}
+
+// queued is how many requests lie in the queue.
+func queued(t *testing.T, url, stream string) uint64 {
+	t.Helper()
+	js, err := jetstream.New(dial(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+// emptied waits until nothing lies in the queue.
+func emptied(t *testing.T, url string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); queued(t, url, workStream) > 0; {
+		if time.Now().After(end) {
+			t.Fatalf("%d requests stay in the queue", queued(t, url, workStream))
+		}
+		time.Sleep(pulse / 10)
+	}
+}
+
+func TestAnswersAreThoseOfTheHandler(t *testing.T) {
+	url := broker(t)
+	long := strings.Repeat("0123456789abcdef", 200_000) // more than a message may have
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("X-Seen", r.Method+" "+r.RequestURI+" "+r.Header.Get("Anthropic-Version")+r.Header.Get("Authorization"))
+		switch r.URL.Path {
+		case "/echo":
+			w.Write(body)
+		case "/events":
+			w.Header().Set("Content-Type", "text/event-stream")
+			for i := range 100 {
+				fmt.Fprintf(w, "data: %d\n\n", i)
+				w.(http.Flusher).Flush()
+			}
+		case "/long":
+			io.WriteString(w, long)
+		case "/longevents":
+			say(w, "data: "+long+"\n\n")
+		case "/empty":
+			w.WriteHeader(http.StatusNoContent)
+		case "/nothing":
+		case "/late":
+			w.WriteHeader(http.StatusTeapot)
+			w.Header().Set("X-Late", "1")
+			w.WriteHeader(http.StatusOK)
+			io.WriteString(w, "short and stout")
+		default:
+			http.NotFound(w, r)
+		}
+	})
+	hire(t, url, Worker{Slots: 2}, func(_ *hand, w http.ResponseWriter, r *http.Request) { handler(w, r) })
+	gateway, alone := front(t, url, &Gateway{}), httptest.NewServer(handler)
+	defer alone.Close()
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/echo?a=b&c=%2F", "\x00\xff no JSON"}, {"POST", "/events", ""}, {"GET", "/events", ""}, {"POST", "/long", ""},
+		{"POST", "/longevents", ""}, {"GET", "/long", ""}, {"POST", "/empty", ""}, {"POST", "/nothing", ""}, {"POST", "/late", ""},
+		{"POST", "/unknown", ""}, {"DELETE", "/unknown", ""}, {"HEAD", "/echo", ""},
+	} {
+		t.Run(c.method+c.path, func(t *testing.T) {
+			status, header, body := do(t, c.method, gateway.URL+c.path, c.body)
+			wantStatus, wantHeader, want := do(t, c.method, alone.URL+c.path, c.body)
+			if status != wantStatus || body != want {
+				t.Errorf("%d, %d bytes %.40q; alone %d, %d bytes %.40q", status, len(body), body, wantStatus, len(want), want)
+			}
+			for _, name := range []string{"Content-Type", "X-Seen", "X-Late"} {
+				if got, want := header.Get(name), wantHeader.Get(name); got != want {
+					t.Errorf("%s: %q, alone %q", name, got, want)
+				}
+			}
+		})
+	}
+	emptied(t, url)
+}
+
+// The first worker that has the request dies of it; what it had said by then differs.
+func TestDeadWorkersRequestGoesToAnother(t *testing.T) {
+	const role = `data: {"choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}` + "\n\n"
+	const gone = "the worker that was answering has gone"
+	for _, c := range []struct{ path, first, answer, want string }{
+		{"/v1/chat/completions", "", `{"a":1}`, `{"a":1}`},
+		{"/v1/embeddings", "half of a JSON", `{"a":1}`, `{"a":1}`},
+		{"/v1/chat/completions", ":\n\n", "data: 1\n\ndata: 2\n\n", ":\n\ndata: 1\n\ndata: 2\n\n"},
+		{"/v1/chat/completions", role, "data: 2\n\n", "data: 2\n\n"},
+		{"/v1/messages", "event: message_start\ndata: {}\n\n", "data: 2\n\n", "data: 2\n\n"},
+		{"/v1/responses", "event: response.created\ndata: {}\n\n", "data: 2\n\n", "data: 2\n\n"},
+		{"/v1/chat/completions", "data: 1\n\n", "data: 1\n\ndata: 2\n\n",
+			"data: 1\n\n" + `data: {"error":{"code":502,"message":"` + gone + `","param":null,"type":"server_error"}}` + "\n\n"},
+		{"/v1/messages", "event: a\ndata: 1\n\n", "data: 1\n\n", "event: a\ndata: 1\n\nevent: error\ndata: " +
+			`{"error":{"message":"` + gone + `","type":"api_error"},"type":"error"}` + "\n\n"},
+		{"/v1/responses", "data: 1\n\ndata: 2\n\n", "data: 1\n\n", "data: 1\n\ndata: 2\n\nevent: error\ndata: " +
+			`{"code":"server_error","message":"` + gone + `","param":null,"sequence_number":2,"type":"error"}` + "\n\n"},
+		{"/api/chat", "{}\n", "{}\n{}\n", "{}\n" + `{"error":"` + gone + `"}` + "\n"},
+	} {
+		t.Run(fmt.Sprintf("%s %.5q", c.path, c.first), func(t *testing.T) {
+			t.Parallel()
+			url := broker(t)
+			write := func(w http.ResponseWriter, text string) {
+				switch {
+				case text == "":
+					return
+				case c.path == "/api/chat":
+					w.Header().Set("Content-Type", "application/x-ndjson")
+				case strings.Contains(text, "data:") || text[0] == ':':
+					w.Header().Set("Content-Type", "text/event-stream")
+				}
+				io.WriteString(w, text)
+				w.(http.Flusher).Flush()
+			}
+			var once sync.Once
+			seen := make(chan string, 1)
+			answer := func(h *hand, w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				dies := false
+				once.Do(func() { dies = true })
+				if dies {
+					write(w, c.first)
+					h.conn.Flush()
+					h.kill()
+					return
+				}
+				seen <- string(body)
+				write(w, c.answer)
+			}
+			hands := []*hand{hire(t, url, Worker{}, answer), hire(t, url, Worker{}, answer)}
+			status, got := post(t, front(t, url, &Gateway{}).URL+c.path, "question")
+			if status != http.StatusOK || got != c.want {
+				t.Errorf("%d\n%s\nwant\n%s", status, got, c.want)
+			}
+			if strings.HasSuffix(c.want, c.answer) {
+				one, two := hands[0].served.Load(), hands[1].served.Load()
+				if body := wait(t, "the second worker's request", seen); body != "question" || one != 1 || two != 1 {
+					t.Errorf("the second worker was asked %q, the workers %d and %d times", body, one, two)
+				}
+			}
+			emptied(t, url)
+		})
+	}
+}
+
+func TestRequestThatKillsWorkersIsGivenUp(t *testing.T) {
+	url := broker(t)
+	for range 2 {
+		hire(t, url, Worker{Tries: 2}, func(h *hand, w http.ResponseWriter, r *http.Request) { h.kill() })
+	}
+	hire(t, url, Worker{Tries: 2}, func(h *hand, w http.ResponseWriter, r *http.Request) { h.kill() })
+	status, body := post(t, front(t, url, &Gateway{}).URL+"/v1/completions", "poison")
+	if want := "2 workers have begun with the request and not ended"; status != http.StatusBadGateway || !strings.Contains(body, want) {
+		t.Errorf("%d %s, want %d and %q", status, body, http.StatusBadGateway, want)
+	}
+	emptied(t, url)
+	if n := queued(t, url, deadStream); n != 1 {
+		t.Errorf("%d requests among the dead, want 1", n)
+	}
+}
+
+func TestHandlerThatPanicsEndsItsAnswerOnly(t *testing.T) {
+	url := broker(t)
+	h := hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/whole":
+			panic("oh")
+		case "/stream":
+			say(w, "data: 1\n\n")
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, "fine")
+	})
+	gateway := front(t, url, &Gateway{})
+	for path, want := range map[string]string{
+		"/whole":  "the worker broke off",
+		"/stream": "data: 1\n\ndata: {\"error\"",
+		"/else":   "fine",
+	} {
+		if _, body := post(t, gateway.URL+path, ""); !strings.Contains(body, want) {
+			t.Errorf("%s: %s, want %q", path, body, want)
+		}
+	}
+	if n := h.served.Load(); n != 3 {
+		t.Errorf("%d requests reached the handler, want 3", n)
+	}
+	emptied(t, url)
+}
+
+func TestClientThatLeavesCancels(t *testing.T) {
+	url := broker(t)
+	began, ended := make(chan bool, 2), make(chan error, 2)
+	h := hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			say(w, "data: 1\n\n")
+		}
+		began <- true
+		<-r.Context().Done()
+		ended <- context.Cause(r.Context())
+	})
+	gateway := front(t, url, &Gateway{})
+	for _, path := range []string{"/whole", "/stream"} {
+		ctx, leave := context.WithCancel(t.Context())
+		leaves := func(path string) <-chan error {
+			left := make(chan error, 1)
+			r, err := http.NewRequestWithContext(ctx, "POST", gateway.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				res, err := http.DefaultClient.Do(r)
+				if err == nil {
+					_, err = io.Copy(io.Discard, res.Body)
+					res.Body.Close()
+				}
+				left <- err
+			}()
+			return left
+		}
+		first := leaves(path)
+		wait(t, "the handler", began)
+		behind := leaves("/behind") // has no slot
+		for queued(t, url, workStream) < 2 {
+			time.Sleep(pulse / 10)
+		}
+		leave()
+		if err := wait(t, "the handler's end", ended); !errors.Is(err, errGone) {
+			t.Errorf("%s: the handler's context ended with %v, want %v", path, err, errGone)
+		}
+		for _, c := range []<-chan error{first, behind} {
+			if err := wait(t, "the client's end", c); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		emptied(t, url)
+	}
+	if n := h.served.Load(); n != 2 {
+		t.Errorf("%d requests reached the handler, want the 2 that had begun when their clients left", n)
+	}
+}
+
+func TestWorkerStopsWhenItsGatewayIsDead(t *testing.T) {
+	url := broker(t)
+	began, ended := make(chan bool, 1), make(chan error, 1)
+	hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-r.Context().Done()
+		ended <- context.Cause(r.Context())
+	})
+	g := &Gateway{}
+	gateway := front(t, url, g)
+	go func() {
+		if res, err := http.Post(gateway.URL+"/v1/completions", "", nil); err == nil {
+			res.Body.Close()
+		}
+	}()
+	wait(t, "the handler", began)
+	g.Conn.Close()
+	if err := wait(t, "the handler's end", ended); !errors.Is(err, errGone) {
+		t.Errorf("%v, want %v", err, errGone)
+	}
+	emptied(t, url)
+}
+
+// A reader that is slower than its answer keeps no slot; one that takes nothing is cut off.
+func TestSlowReadersKeepNoSlot(t *testing.T) {
+	url := broker(t)
+	event := "data: " + strings.Repeat("x", 10_000) + "\n\n"
+	const events = 1000 // 10 MB: more than sockets hold
+	written := make(chan bool, 2)
+	hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/quick" {
+			return
+		}
+		for range events {
+			say(w, event)
+		}
+		written <- true
+	})
+	gateway := front(t, url, &Gateway{Stall: time.Second})
+	slow := func() (*bufio.Reader, net.Conn) {
+		c, err := net.Dial("tcp", gateway.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		fmt.Fprintf(c, "POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+		return bufio.NewReader(c), c
+	}
+	reader, _ := slow()
+	wait(t, "all of an answer nobody reads", written)
+	if status, _ := post(t, gateway.URL+"/quick", ""); status != http.StatusOK {
+		t.Errorf("another request: status %d", status)
+	}
+	res, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range events {
+		got := make([]byte, len(event))
+		if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != event {
+			t.Fatalf("event %d: %.20q %v", i, got, err)
+		}
+		if i%100 == 0 {
+			time.Sleep(20 * time.Millisecond) // slow, but not for as long as Stall
+		}
+	}
+	_, dead := slow()
+	wait(t, "all of an answer nobody reads", written)
+	dead.SetReadDeadline(time.Now().Add(time.Minute))
+	time.Sleep(2 * time.Second) // longer than Stall: that is what is tested
+	n, err := io.Copy(io.Discard, dead)
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() || n >= int64(events*len(event)) {
+		t.Errorf("a reader that took nothing got %d bytes and %v, want the connection's end before all %d", n, err, events*len(event))
+	}
+	emptied(t, url)
+}
+
+func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
+	url := broker(t)
+	began, finish := make(chan *hand, 4), make(chan bool)
+	answer := func(h *hand, w http.ResponseWriter, r *http.Request) {
+		began <- h
+		select {
+		case <-finish:
+			io.WriteString(w, "finished")
+		case <-r.Context().Done():
+			io.WriteString(w, "nobody may see this")
+		}
+	}
+	gateway := front(t, url, &Gateway{})
+	ask := func() <-chan string {
+		got := make(chan string, 1)
+		go func() {
+			_, body := post(t, gateway.URL+"/v1/completions", "")
+			got <- body
+		}()
+		return got
+	}
+	first := hire(t, url, Worker{}, answer)
+	one := ask()
+	wait(t, "the first request", began)
+	first.quit()
+	second := hire(t, url, Worker{Drain: pulse}, answer)
+	two := ask()
+	if h := wait(t, "the second request", began); h != second {
+		t.Error("a worker that drains has begun with a request")
+	}
+	finish <- true
+	if got := wait(t, "the first answer", one); got != "finished" {
+		t.Errorf("the first answer is %q", got)
+	}
+	wait(t, "the first worker's end", first.done)
+	if first.err != nil {
+		t.Errorf("the first worker ended with %v", first.err)
+	}
+	second.quit() // and two is not finished in time
+	third := hire(t, url, Worker{}, answer)
+	if h := wait(t, "the second request again", began); h != third {
+		t.Error("the request went to another worker than the one that is there")
+	}
+	finish <- true
+	if got := wait(t, "the second answer", two); got != "finished" {
+		t.Errorf("the second answer is %q", got)
+	}
+	emptied(t, url)
+}
+
+func TestRequestsWithoutWorkersFailAtOnce(t *testing.T) {
+	url := broker(t)
+	g := &Gateway{}
+	gateway := front(t, url, g)
+	shapes := map[string]string{
+		"/v1/chat/completions": `{"error":{"code":503,"message":"no worker is there for nano","param":null,"type":"unavailable_error"}}`,
+		"/v1/messages":         `{"error":{"message":"no worker is there for nano","type":"overloaded_error"},"type":"error"}`,
+		"/api/chat":            `{"error":"no worker is there for nano"}`,
+	}
+	fails := func() {
+		t.Helper()
+		for path, want := range shapes {
+			status, header, body := do(t, "POST", gateway.URL+path, "{}")
+			if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || body != want {
+				t.Errorf("%s: %d, Retry-After %q, %s; want 503 and %s", path, status, header.Get("Retry-After"), body, want)
+			}
+		}
+		for _, path := range []string{"/health", "/v1/models"} {
+			if status, _, _ := do(t, "GET", gateway.URL+path, ""); status != http.StatusServiceUnavailable {
+				t.Errorf("%s: %d, want 503", path, status)
+			}
+		}
+	}
+	fails()
+	h := hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) { io.WriteString(w, "fine") })
+	for _, path := range []string{"/health", "/v1/models", "/metrics"} {
+		if status, _, body := do(t, "GET", gateway.URL+path, ""); status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	h.quit()
+	<-h.done
+	fails()
+	hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {})
+	g.Drain()
+	if status, _, _ := do(t, "GET", gateway.URL+"/health", ""); status != http.StatusServiceUnavailable {
+		t.Errorf("/health of a gateway that drains: %d", status)
+	}
+	if status, _ := post(t, gateway.URL+"/v1/completions", ""); status != http.StatusOK {
+		t.Errorf("a request to a gateway that drains: %d", status)
+	}
+	g.Conn.Close()
+	if status, _ := post(t, gateway.URL+"/v1/completions", ""); status != http.StatusServiceUnavailable {
+		t.Errorf("a request to a gateway without NATS: %d", status)
+	}
+}
+
+// All workers die while requests wait: who streams has been sent comments, and is told in the stream.
+func TestRequestsThatLoseAllWorkersFail(t *testing.T) {
+	url := broker(t)
+	began := make(chan bool, 1)
+	h := hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-r.Context().Done()
+	})
+	gateway := front(t, url, &Gateway{})
+	busy := make(chan string, 1)
+	go func() {
+		_, body := post(t, gateway.URL+"/v1/completions", "")
+		busy <- body
+	}()
+	wait(t, "the handler", began)
+	res, err := http.Post(gateway.URL+"/v1/chat/completions", "", strings.NewReader(`{"stream":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	reader := bufio.NewReader(res.Body)
+	if line, err := reader.ReadString('\n'); line != ":\n" || res.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("a stream that waits begins with %q %v", line, err)
+	}
+	h.kill()
+	rest, err := io.ReadAll(reader)
+	if want := `data: {"error":{"code":503,"message":"no worker is there for nano"`; err != nil || !strings.Contains(string(rest), want) {
+		t.Errorf("%q %v, want %s", rest, err, want)
+	}
+	if got := wait(t, "the other answer", busy); !strings.Contains(got, "no worker is there") {
+		t.Error(got)
+	}
+	emptied(t, url)
+}
+
+// A stream that had to wait has status 200 when its worker refuses it.
+func TestErrorOfAStreamThatWaitedComesInTheStream(t *testing.T) {
+	url := broker(t)
+	began, finish := make(chan bool, 2), make(chan bool, 2)
+	hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-finish
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"error":{"message":"no such field"}}`)
+	})
+	gateway := front(t, url, &Gateway{})
+	go post(t, gateway.URL+"/v1/completions", "")
+	wait(t, "the handler", began)
+	res, err := http.Post(gateway.URL+"/v1/messages", "", strings.NewReader(`{"stream":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	finish <- true
+	finish <- true
+	body, err := io.ReadAll(res.Body)
+	want := "event: error\ndata: {\"error\":{\"message\":\"no such field\",\"type\":\"invalid_request_error\"},\"type\":\"error\"}\n\n"
+	if got := strings.ReplaceAll(string(body), ":\n\n", ""); err != nil || got != want {
+		t.Errorf("%q %v, want %q", got, err, want)
+	}
+}
+
+func TestFullQueueSaysTryLater(t *testing.T) {
+	url := broker(t)
+	began, finish := make(chan bool, 3), make(chan bool)
+	hire(t, url, Worker{Waiting: 2}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-finish
+	})
+	gateway := front(t, url, &Gateway{})
+	var clients sync.WaitGroup
+	for range 2 {
+		clients.Go(func() { post(t, gateway.URL+"/v1/completions", "") })
+	}
+	wait(t, "the handler", began)
+	for queued(t, url, workStream) < 2 {
+		time.Sleep(pulse / 10)
+	}
+	for path, want := range map[string]int{"/v1/completions": http.StatusTooManyRequests, "/v1/messages": 529} {
+		if status, header, body := do(t, "POST", gateway.URL+path, ""); status != want || header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s, want %d", path, status, body, want)
+		}
+	}
+	_, _, text := do(t, "GET", gateway.URL+"/metrics", "")
+	for _, want := range []string{`gemma4_requests_running{model="nano"} 1`, `gemma4_requests_waiting{model="nano"} 1`} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	close(finish)
+	clients.Wait()
+	emptied(t, url)
+}
+
+func TestRequestThatWaitsTooLongIsTakenBack(t *testing.T) {
+	url := broker(t)
+	began, finish := make(chan bool, 1), make(chan bool)
+	h := hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-finish
+	})
+	first := make(chan int, 1)
+	go func() {
+		status, _ := post(t, front(t, url, &Gateway{}).URL+"/v1/completions", "")
+		first <- status
+	}()
+	wait(t, "the handler", began)
+	status, body := post(t, front(t, url, &Gateway{Wait: 2 * pulse}).URL+"/v1/completions", "")
+	if status != http.StatusServiceUnavailable || !strings.Contains(body, "no worker has had a slot") {
+		t.Errorf("%d %s", status, body)
+	}
+	close(finish)
+	if status := wait(t, "the first answer", first); status != http.StatusOK || h.served.Load() != 1 {
+		t.Errorf("the first answer has status %d, the handler saw %d requests", status, h.served.Load())
+	}
+	emptied(t, url)
+}
+
+func TestBodyThatNATSCannotCarryIsRefused(t *testing.T) {
+	url := broker(t)
+	hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	})
+	gateway := front(t, url, &Gateway{})
+	const most = (1<<20 - 16<<10) / 4 * 3
+	status, body := post(t, gateway.URL+"/v1/completions", strings.Repeat("x", most))
+	if status != http.StatusOK || body != fmt.Sprint(most) {
+		t.Errorf("%d bytes: %d %.100s", most, status, body)
+	}
+	status, body = post(t, gateway.URL+"/v1/completions", strings.Repeat("x", most+1))
+	if want := fmt.Sprintf("larger than max_payload of NATS allows, %d bytes", most); status != http.StatusRequestEntityTooLarge ||
+		!strings.Contains(body, want) {
+		t.Errorf("%d %s, want %q", status, body, want)
+	}
+	r, err := http.NewRequest("POST", gateway.URL+"/v1/completions", bytes.NewReader(make([]byte, most)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("User-Agent", strings.Repeat("x", 17<<10))
+	res, err := http.DefaultClient.Do(r)
+	if err != nil || res.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("long headers: %v %v", res, err)
+	}
+}
+
+func TestModelsNamesAreChecked(t *testing.T) {
+	for _, name := range []string{"", "a.b", "*", ">", "a b", "ü"} {
+		if err := (&Worker{Model: name}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "name") {
+			t.Errorf("%q: %v", name, err)
+		}
+		w := httptest.NewRecorder()
+		(&Gateway{Model: name}).ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
+		if w.Code != http.StatusInternalServerError {
+			t.Errorf("%q: %d", name, w.Code)
+		}
+	}
+}
