@@ -91,6 +91,7 @@ type protocol struct {
 	status  func(f *failure) int
 	failure func(f *failure, request string) any // the body
 	event   string                               // the name of the event with that body in a stream
+	ping    string                               // in a silent stream of events; empty: a comment, which clients ignore
 }
 
 // openAI is the protocol of OpenAI's clients, and what endpoints without a protocol speak.

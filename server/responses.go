@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
 )
 
 // responsesRequest is the body of POST /v1/responses.
@@ -83,6 +84,7 @@ func (b *responsesRequest) request(c *call) (r gemma4.Request, err error) {
 		err = decodeAt("reasoning", b.Reasoning, &reasoning)
 	}
 	r.Thinking = thinks(reasoning.Effort)
+	r.RepeatGuard = r.MaxTokens == 0 || r.Grammar != nil
 	return r, err
 }
 
@@ -145,15 +147,6 @@ func (c *call) responseTokens() error {
 
 // promptTokens returns how many tokens a request's prompt has.
 func (c *call) promptTokens(r gemma4.Request) (int, error) {
-	conversation, err := c.s.m.NewChat(r.ChatOptions)
-	if err != nil {
-		return 0, refused(err)
-	}
-	defer conversation.Close()
-	conversation.Messages = r.Messages
-	ids, err := conversation.Prompt(c.r.Context())
-	if err != nil {
-		return 0, refused(err)
-	}
-	return len(ids), nil
+	ids, err := c.render(chat.Conversation{Messages: r.Messages, Tools: r.Tools, Thinking: r.Thinking, Continue: r.Continue})
+	return len(ids), err
 }

@@ -113,6 +113,8 @@ func (s *Server) routes() {
 	s.handle("POST /tokenize", openAI, (*call).tokenize)
 	s.handle("POST /detokenize", openAI, (*call).detokenize)
 	s.handle("POST /apply-template", openAI, (*call).applyTemplate)
+	s.handle("POST /v1/messages", anthropic, (*call).messages)
+	s.handle("POST /v1/messages/count_tokens", anthropic, (*call).messageTokens)
 	s.handle("OPTIONS /", openAI, (*call).preflight)
 	s.handle("/", openAI, func(c *call) error {
 		return &failure{status: http.StatusNotFound, kind: "not_found_error", message: fmt.Sprintf("there is no %s here", c.r.URL.Path)}

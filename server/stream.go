@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"sync"
 	"time"
@@ -24,8 +25,10 @@ type stream struct {
 	err   error // of the first write that failed: the client has gone
 }
 
-// events begins a stream of server-sent events. Between them, and from now on, it pings: with a comment, which clients ignore.
-func (c *call) events() *stream { return c.begin("text/event-stream", []byte(":\n\n"), false) }
+// events begins a stream of server-sent events. Between them, and from now on, it pings.
+func (c *call) events() *stream {
+	return c.begin("text/event-stream", []byte(cmp.Or(c.protocol.ping, ":\n\n")), false)
+}
 
 // lines begins a stream of lines of JSON. A ping is such a line, too; without one there is none.
 func (c *call) lines(ping []byte) *stream { return c.begin("application/x-ndjson", ping, true) }
