@@ -208,6 +208,9 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	if g.o.RepeatGuard {
 		g.loops = new(loops)
 	}
+	s.mu.Lock()
+	s.count = 0
+	s.mu.Unlock()
 	g.text = s.m.tok.NewDecoder(g.o.Markup)
 	g.stop = stopper{strings: g.o.Stop}
 
@@ -336,6 +339,7 @@ func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 	}
 	g.first, prompt = len(prompt), appendTokens(prompt, s.ids[g.first:])
 	reused, err := s.read(ctx, s.reuse([]Input{{Tokens: prompt}}, true))
+	s.ends(g.first)
 	g.result.Reused += reused
 	g.result.Prompt += len(s.ids) - reused
 	if err == nil {
@@ -371,6 +375,7 @@ func (g *generation) add(id int32, forced bool) {
 	s.mu.Lock()
 	s.drawn = !s.behind()
 	s.ids = append(s.ids, identity(id))
+	s.count++
 	s.mu.Unlock()
 	if g.loops != nil && g.loops.push(id) {
 		g.steered = cmp.Or(g.steered, ReasonRepeat)

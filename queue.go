@@ -74,10 +74,10 @@ type Queue struct {
 	empty    chan struct{}    // closed when all requests have ended, and no more can come
 	tickets  map[*ticket]bool // of requests that have not ended
 	line     []*group         // whose turn it is comes first
+	places   []place          // for answers, one in each slot
 	slots    int              // taken
 	reserved int64
-	sessions map[*Session]time.Time // that answer, and since when
-	mean     time.Duration          // that a slot is taken, lately
+	mean     time.Duration // that a slot is taken, lately
 	stats    QueueStats
 }
 
@@ -121,7 +121,7 @@ func (m *Model) NewQueue(o QueueOptions) (*Queue, error) {
 	if o.Context > m.graph.Context {
 		return nil, fmt.Errorf("gemma4: a queue with a context of %d positions, the model's is %d", o.Context, m.graph.Context)
 	}
-	q := &Queue{m: m, options: o, empty: make(chan struct{}), sessions: map[*Session]time.Time{}, tickets: map[*ticket]bool{}}
+	q := &Queue{m: m, options: o, empty: make(chan struct{}), places: make([]place, o.Slots), tickets: map[*ticket]bool{}}
 	q.stats.Answers = map[Reason]int64{}
 	if o.Memory > 0 && o.Context == 0 { // the same for one request in each slot
 		s := SessionOptions{Memory: max(1, o.Memory/int64(o.Slots))}
@@ -173,13 +173,12 @@ func (q *Queue) Do(ctx context.Context, o ChatOptions, f func(ctx context.Contex
 	if err := t.wait(); err != nil {
 		return err
 	}
-	defer q.free(t, 1)
+	defer q.free(t, t.places...)
 	c, err := q.m.NewChat(t.ChatOptions)
 	if err != nil {
 		return err
 	}
-	q.begin(c.s)
-	defer q.end(c.s)
+	q.begin(t.places[0], c.s)
 	return f(t.ctx, c)
 }
 
@@ -214,8 +213,10 @@ func (q *Queue) enter(t *ticket) error {
 func (q *Queue) retry() time.Duration {
 	each, now := q.mean, time.Now()
 	if each == 0 {
-		for _, since := range q.sessions {
-			each = max(each, now.Sub(since))
+		for _, p := range q.places {
+			if p.s != nil {
+				each = max(each, now.Sub(p.since))
+			}
 		}
 	}
 	return each/time.Duration(q.options.Slots) + time.Millisecond
@@ -235,6 +236,12 @@ func (q *Queue) admit() {
 		q.slots += t.N
 		q.reserved += bytes
 		t.in, t.waited = true, time.Since(t.since)
+		for i := range q.places {
+			if p := &q.places[i]; p.t == nil && len(t.places) < t.N {
+				*p = place{t: t, since: time.Now()}
+				t.places = append(t.places, i)
+			}
+		}
 		q.stats.Admissions++
 		q.stats.QueueTime += t.waited
 		close(t.admitted)
@@ -268,29 +275,31 @@ func (q *Queue) withdraw(t *ticket, count *int64) bool {
 	return true
 }
 
-// free gives n slots of a request back, with the memory.
-func (q *Queue) free(t *ticket, n int) {
+// free gives slots of a request back, with the memory, and closes their sessions.
+func (q *Queue) free(t *ticket, places ...int) {
+	for _, i := range places {
+		if s := q.places[i].s; s != nil { // which only the request's own goroutine has set
+			s.Close()
+		}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.slots -= n
-	q.reserved -= int64(n) * t.bytes
+	for _, i := range places {
+		if p := &q.places[i]; p.s != nil {
+			q.mean = follow(q.mean, time.Since(p.since))
+		}
+		q.places[i] = place{}
+	}
+	q.slots -= len(places)
+	q.reserved -= int64(len(places)) * t.bytes
 	q.admit()
 }
 
-// begin counts a session as one that answers.
-func (q *Queue) begin(s *Session) {
+// begin notes the session of a slot, which answers.
+func (q *Queue) begin(place int, s *Session) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.sessions[s] = time.Now()
-}
-
-// end closes a session that has answered.
-func (q *Queue) end(s *Session) {
-	s.Close()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.mean = follow(q.mean, time.Since(q.sessions[s]))
-	delete(q.sessions, s)
+	q.places[place].s = s
 }
 
 // count lets f change the numbers.
@@ -307,8 +316,10 @@ func (q *Queue) Stats() QueueStats {
 	s := q.stats
 	s.Answers = maps.Clone(s.Answers)
 	s.Slots, s.Running, s.Memory, s.Reserved = q.options.Slots, q.slots, q.options.Memory, q.reserved
-	for session := range q.sessions {
-		s.Used += session.CacheBytes()
+	for _, p := range q.places {
+		if p.s != nil {
+			s.Used += p.s.CacheBytes()
+		}
 	}
 	return s
 }

@@ -105,6 +105,8 @@ type Session struct {
 	only   []int32    // the ids that they are of, because a grammar allows no others; nil: all
 	drawn  bool       // from them, in the running generation, the token was chosen that the graph does not hold yet
 	result Result
+	prompt int   // where the prompt ends that was read last, or is being read
+	count  int   // of tokens that the running generation has written, or the last one
 	held   int   // the sequence's positions,
 	bytes  int64 // what they take,
 	ops    int64 // and multiply-adds, as of the last step
@@ -421,6 +423,7 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 	if err := s.flush(ctx); err != nil {
 		return 0, err
 	}
+	s.ends(len(s.ids) + s.m.graph.Positions(in...))
 	if p := s.options.Prefixes; p != nil {
 		before := len(s.ids)
 		if in, err = p.begin(ctx, s, in); err != nil {
@@ -434,6 +437,13 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 	reused = len(s.ids)
 	last := reused + s.m.graph.Positions(in...) - 1
 	return reused, s.append(ctx, in, func(pos int) bool { return pos == last }, nil)
+}
+
+// ends notes where the prompt ends.
+func (s *Session) ends(prompt int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prompt = prompt
 }
 
 // append takes a prompt through the graph. If yield is set, it is given the logits of the positions that are wanted.

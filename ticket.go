@@ -22,6 +22,7 @@ type ticket struct {
 	cancel  context.CancelCauseFunc
 	stop    func()  // gives back what ctx holds
 	text    []Input // Prompt, or that of Messages
+	length  int     // of that, in positions
 	authors []*author
 	bytes   int64 // of keys and values that each answer may come to have
 	since   time.Time
@@ -31,7 +32,8 @@ type ticket struct {
 	pieces  chan Piece
 
 	// Of the queue.
-	in       bool // it was admitted
+	in       bool  // it was admitted
+	places   []int // slots that its answers have
 	admitted chan struct{}
 	waited   time.Duration
 
@@ -64,7 +66,7 @@ func (q *Queue) ticket(ctx context.Context, r Request) (*ticket, error) {
 // prepare reads what the request says, and lowers its context to what prompt and answer may take.
 func (t *ticket) prepare(ctx context.Context) error {
 	length, err := t.check(ctx)
-	switch {
+	switch t.length = length; {
 	case err != nil:
 		return err
 	case length > t.Context && (t.Messages == nil || t.Full != FullDrop):
@@ -154,13 +156,10 @@ func (t *ticket) run() {
 		if begun {
 			return
 		}
-		for _, a := range t.authors {
-			t.q.end(a.s)
-		}
 		for range t.N {
 			t.count(false, Result{Reason: reasonOf(t.err)})
 		}
-		t.q.free(t, t.N)
+		t.q.free(t, t.places...)
 	}()
 	if begun = t.guard(t.begin); !begun {
 		return
@@ -168,8 +167,7 @@ func (t *ticket) run() {
 	var all sync.WaitGroup
 	for i, a := range t.authors {
 		all.Go(func() {
-			defer t.q.free(t, 1)
-			defer t.q.end(a.s)
+			defer t.q.free(t, t.places[i])
 			t.guard(func() error { return t.answer(i, a) })
 		})
 	}
@@ -277,8 +275,8 @@ func (t *ticket) begin() (err error) {
 }
 
 func (t *ticket) add(a *author) {
+	t.q.begin(t.places[len(t.authors)], a.s)
 	t.authors = append(t.authors, a)
-	t.q.begin(a.s)
 }
 
 // result returns how an author's answer went.
