@@ -127,6 +127,9 @@ func TestAThoughtThatWasStoppedGoesOn(t *testing.T) {
 			r := continued(o, "Hi", chat.Message{Reasoning: "Well,"})
 			r.Sampling = hot(1)
 			c := collect(t, q, r)
+			if got := c.Result.Thought; got < 2 || got > 6 { // <channel|> comes when five are spent, if not before
+				t.Errorf("%s, thinking %t: %d tokens of the thought: %+v", name, thinking, got, c.Result)
+			}
 			if c.Message.Reasoning == "" || c.Result.Reason == gemma4.ReasonLength && c.Message.Content == "" {
 				t.Errorf("%s, thinking %t: %+v, %+v, expected the rest of a thought and then text", name, thinking, c.Message, c.Result)
 			}

@@ -368,6 +368,7 @@ func (g *generation) add(id int32, forced bool) {
 		g.nesting.accept(id)
 	}
 	g.thought.accept(id)
+	g.result.Thought = g.thought.all
 	if g.o.Process != nil {
 		g.generated = append(g.generated, id)
 	}

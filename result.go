@@ -44,6 +44,7 @@ type Result struct {
 	Reused    int // positions that the session, or its prefix cache, already held
 	Prompt    int // prompt positions read
 	Generated int // tokens generated, not counting the one that ended it
+	Thought   int // of these, that belong to thoughts, with the markers around them
 	Forced    int // of these, that had no alternative
 	Dropped   int // messages that a [Chat] has dropped because the context was full
 	Calls     int // of tools, in the answer of a [Chat]

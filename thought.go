@@ -9,11 +9,13 @@ import (
 
 // thought counts the tokens of thoughts.
 type thought struct {
-	most       int      // 0: any number
-	n          int      // that have come
+	most       int      // between the markers; 0: any number
+	n          int      // that have come,
+	all        int      // with the markers
 	in         bool     // the text is within one
 	open, shut int32    // the tokens around them
-	others     []uint64 // a bit for each token but open
+	call       int32    // ends them, too
+	others     []uint64 // with most: a bit for each token but open
 }
 
 // newThought returns the state of a text whose last turn may have opened one.
@@ -21,17 +23,24 @@ func newThought(tok *tokenizer.Tokenizer, text []identity, most int) thought {
 	open, ok1 := tok.ID("<|channel>")
 	shut, ok2 := tok.ID("<channel|>")
 	turn, ok3 := tok.ID("<|turn>")
-	if most == 0 || !ok1 || !ok2 {
-		return thought{}
+	call, ok4 := tok.ID("<|tool_call>")
+	t := thought{open: noID, shut: noID, call: noID}
+	if !ok1 || !ok2 {
+		return t
 	}
-	t := thought{most: most, open: open, shut: shut, others: slices.Repeat([]uint64{math.MaxUint64}, (tok.Size()+63)/64)}
-	t.others[open>>6] &^= 1 << (open & 63)
+	if t.open, t.shut = open, shut; ok4 {
+		t.call = call
+	}
+	if t.most = most; most > 0 {
+		t.others = slices.Repeat([]uint64{math.MaxUint64}, (tok.Size()+63)/64)
+		t.others[open>>6] &^= 1 << (open & 63)
+	}
 	for _, x := range slices.Backward(text) {
 		id, ok := x.Token()
 		if !ok {
 			continue
 		}
-		if t.in = id == open; t.in || id == shut || ok3 && id == turn {
+		if t.in = id == open; t.in || id == shut || id == t.call || ok3 && id == turn {
 			break
 		}
 	}
@@ -41,13 +50,17 @@ func newThought(tok *tokenizer.Tokenizer, text []identity, most int) thought {
 // accept counts a token.
 func (t *thought) accept(id int32) {
 	switch {
-	case t.most == 0:
-	case id == t.shut:
+	case t.in && id == t.call:
 		t.in = false
+	case t.in && id == t.shut:
+		t.in = false
+		t.all++
 	case t.in:
 		t.n++
-	default:
-		t.in = id == t.open
+		t.all++
+	case id == t.open:
+		t.in = true
+		t.all++
 	}
 }
 
