@@ -100,8 +100,8 @@
 //		…
 //	}
 //
-// [Queue.Do] admits what is no answer: a decision, an embedding. [Queue.Stats] and [Queue.Slots] tell what goes on. An answer that was stopped goes on with ChatOptions.Continue, in a chat
-// and in a request: it is the last message, and what comes is only what is new.
+// [Queue.Do] admits what is no answer: a decision, an embedding. [Queue.Stats] and [Queue.Slots] tell what goes on. An answer that was
+// stopped goes on with ChatOptions.Continue, in a chat and in a request: it is the last message, and what comes is only what is new.
 //
 // # Stopping
 //
