@@ -382,10 +382,11 @@ func (s *Session) Ops() int64 {
 	return s.ops
 }
 
-// Logits appends to dst the logits [vocabulary] of what follows the text. [sampler.NewLogProbs] turns them into probabilities. It appends
-// nothing where they are not known: after a Rewind, after a Read that ended early, and after a generation that the caller left or ctx
-// ended, whose last token goes through the model with the next call. In the loop over a generation they are those that its token was chosen
-// from. There a grammar may have left out those of the tokens that it does not allow, which are −Inf then, and all where it left no choice.
+// Logits appends to dst the logits [vocabulary] of what follows the text. [sampler.NewLogProbs] turns them into probabilities. It
+// appends nothing where they are not known: after a Rewind, after a Read that ended early, and after a generation that the caller left
+// or ctx ended, whose last token goes through the model with the next call. In the loop over a generation they are those that its token
+// was chosen from. There a grammar may have left out those of the tokens that it does not allow, which are −Inf then, and all where it
+// left no choice.
 func (s *Session) Logits(dst []float32) []float32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
