@@ -15,14 +15,14 @@ type answer struct {
 	thought int            // and of these, of thoughts, with what opens and closes them
 	result  *gemma4.Result // how it went; nil: it has not ended
 
-	place kind // of the next token
+	place place // of the next token
 }
 
-// kind is what a token is part of.
-type kind uint8
+// place is what a token is part of.
+type place uint8
 
 const (
-	inText kind = iota
+	inText place = iota
 	inThought
 	inCall
 	marker // none of these
@@ -57,7 +57,7 @@ func (c *call) deltas(pieces iter.Seq2[gemma4.Piece, error], prefix string) iter
 		}
 		return id
 	}
-	places := map[int32]kind{id("<|channel>"): inThought, id("<|tool_call>"): inCall, id("<channel|>"): inText, id("<tool_call|>"): inText}
+	places := map[int32]place{id("<|channel>"): inThought, id("<|tool_call>"): inCall, id("<channel|>"): inText, id("<tool_call|>"): inText}
 	delete(places, -1)
 	special := map[int32]bool{}
 	for _, text := range tok.Markup() {
@@ -107,7 +107,7 @@ func (c *call) deltas(pieces iter.Seq2[gemma4.Piece, error], prefix string) iter
 }
 
 // take counts a token and returns what it is part of.
-func (a *answer) take(id int32, places map[int32]kind, special map[int32]bool) kind {
+func (a *answer) take(id int32, places map[int32]place, special map[int32]bool) place {
 	a.written++
 	was := a.place
 	to, moves := places[id]
