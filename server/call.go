@@ -40,10 +40,11 @@ type call struct {
 	failed func(f *failure) error // ends the stream in another way than the protocol does; nil: that will do
 	status int                    // that was written; 0: none
 
-	// What has come of it, for the log.
+	// What has come of it, for the log and the metrics.
 	mu                        sync.Mutex // a call may have several requests answered
 	prompt, reused, generated int
-	reason                    string
+	reason                    string   // why the last answer ended, or what went wrong
+	outcome                   string   // that, in the words of the metrics
 	loosened                  []string // keywords of schemas that were not enforced
 }
 
@@ -94,10 +95,11 @@ func (c *call) limit() (stop func(), err error) {
 
 // note tells the log what has become of the call.
 func (c *call) note() {
-	status := cmp.Or(c.status, http.StatusOK)
+	status, outcome := cmp.Or(c.status, http.StatusOK), cmp.Or(c.outcome, "done")
 	if c.r.Context().Err() != nil {
-		status = statusGone
+		status, outcome = statusGone, "cancelled"
 	}
+	c.s.metrics.count(c, outcome)
 	c.s.log.Info("request", "id", c.id, "endpoint", c.endpoint, "status", status, "seconds", time.Since(c.began).Seconds(),
 		"prompt", c.prompt, "cached", c.reused, "generated", c.generated, "reason", c.reason, "loosened", c.loosened)
 }
@@ -109,7 +111,9 @@ func (c *call) fail(err error) {
 		return
 	}
 	f := failureOf(err)
-	if c.reason = "error: " + f.message; f.status >= 500 {
+	c.reason, c.outcome = "error: "+f.message, "rejected"
+	if f.status >= 500 && f.status != http.StatusServiceUnavailable {
+		c.outcome = "error"
 		c.s.log.Warn("request failed", "id", c.id, "endpoint", c.endpoint, "error", err)
 	}
 	f.status = c.protocol.status(f)
@@ -230,15 +234,16 @@ var errTimeout = &failure{status: http.StatusGatewayTimeout, kind: "timeout_erro
 
 // answers hands a request to the queue, and returns what the model writes. It notes what comes of it.
 func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
-	r.Group = c.group
+	r.Group, r.Trace = c.group, c.s.metrics.trace
 	pieces, err := c.s.q.Submit(c.ctx, r)
 	if err != nil {
 		return nil, refused(err)
 	}
+	watch := stopwatch{m: c.s.metrics, began: c.began}
 	return func(yield func(gemma4.Piece, error) bool) {
 		for p, err := range pieces {
 			if err == nil {
-				c.count(p)
+				c.count(p, &watch)
 			}
 			if !yield(p, err) {
 				return
@@ -248,11 +253,12 @@ func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error)
 }
 
 // count notes a piece of an answer.
-func (c *call) count(p gemma4.Piece) {
+func (c *call) count(p gemma4.Piece, w *stopwatch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.ID >= 0 {
 		c.generated++
+		w.token(p.Choice)
 	}
 	if p.Result == nil {
 		return
@@ -261,7 +267,16 @@ func (c *call) count(p gemma4.Piece) {
 		c.prompt += p.Result.Prompt + p.Result.Reused
 		c.reused += p.Result.Reused
 	}
+	c.s.metrics.answered(*p.Result, p.Choice == 0)
 	c.reason, c.loosened = p.Result.Reason.String(), p.Result.Loosened
+	switch r := p.Result; {
+	case r.Reason == gemma4.ReasonLength || r.Reason == gemma4.ReasonContext:
+		c.outcome = "length"
+	case r.Calls > 0:
+		c.outcome = "tool_calls"
+	default:
+		c.outcome = "stop"
+	}
 }
 
 // known reports an error if a request is for a model of another name, and these count.

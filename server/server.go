@@ -35,6 +35,8 @@ type Options struct {
 	BodyTime time.Duration
 	// Ping is after how much silence a stream says that it is alive; 0: 10 seconds.
 	Ping time.Duration
+	// VLLMMetrics has /metrics show what balancers look at under vLLM's names, too.
+	VLLMMetrics bool
 	// Logger, if set, is told each request: its endpoint, status, time and numbers of tokens, never what was said.
 	Logger *slog.Logger
 }
@@ -51,6 +53,7 @@ type Server struct {
 	fingerprint string // of what decides the bytes of answers
 	began       time.Time
 	mux         *http.ServeMux
+	metrics     *metrics
 	draining    atomic.Bool
 }
 
@@ -77,6 +80,7 @@ func New(m *gemma4.Model, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.context = cmp.Or(o.Queue.Context, s.info.Context)
+	s.metrics = newMetrics(s)
 	s.routes()
 	return s, nil
 }
@@ -115,6 +119,7 @@ func (s *Server) routes() {
 	s.handle("POST /apply-template", openAI, (*call).applyTemplate)
 	s.handle("POST /v1/messages", anthropic, (*call).messages)
 	s.handle("POST /v1/messages/count_tokens", anthropic, (*call).messageTokens)
+	s.handle("GET /metrics", openAI, (*call).metrics)
 	s.handle("OPTIONS /", openAI, (*call).preflight)
 	s.handle("/", openAI, func(c *call) error {
 		return &failure{status: http.StatusNotFound, kind: "not_found_error", message: fmt.Sprintf("there is no %s here", c.r.URL.Path)}
