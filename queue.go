@@ -91,6 +91,7 @@ type group struct {
 type QueueStats struct {
 	Slots, Running int   // slots, and those taken
 	Waiting        int   // requests in line
+	Context        int   // positions that a request may have
 	Memory         int64 // QueueOptions.Memory
 	Reserved, Used int64 // bytes for keys and values: what the requests being answered may take, and what they take now
 
@@ -315,7 +316,8 @@ func (q *Queue) Stats() QueueStats {
 	defer q.mu.Unlock()
 	s := q.stats
 	s.Answers = maps.Clone(s.Answers)
-	s.Slots, s.Running, s.Memory, s.Reserved = q.options.Slots, q.slots, q.options.Memory, q.reserved
+	s.Slots, s.Running, s.Context = q.options.Slots, q.slots, q.options.Context
+	s.Memory, s.Reserved = q.options.Memory, q.reserved
 	for _, p := range q.places {
 		if p.s != nil {
 			s.Used += p.s.CacheBytes()

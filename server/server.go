@@ -17,6 +17,8 @@ import (
 type Options struct {
 	// Queue says how many requests are answered at once, and what they may take.
 	Queue gemma4.QueueOptions
+	// Cache is how keys and values are kept.
+	Cache gemma4.CacheFormat
 	// Names are what clients may call the model; the first is the one that answers tell. Empty: the name in its file.
 	Names []string
 	// Strict refuses requests for a model of any other name. Otherwise they are served: clients have names of their own.
@@ -79,11 +81,14 @@ func New(m *gemma4.Model, o Options) (*Server, error) {
 	if s.q, err = m.NewQueue(o.Queue); err != nil {
 		return nil, err
 	}
-	s.context = cmp.Or(o.Queue.Context, s.info.Context)
+	s.context = s.q.Stats().Context
 	s.metrics = newMetrics(s)
 	s.routes()
 	return s, nil
 }
+
+// Stats returns what the queue does and has done.
+func (s *Server) Stats() gemma4.QueueStats { return s.q.Stats() }
 
 // Shutdown drains the server: it refuses new requests with status 503, as /health does to tell balancers, and waits until the answers that
 // are being written have ended. If ctx ends before that, they end, too, with an error in their streams, and ctx's error is returned.

@@ -75,7 +75,7 @@ func TestSizesAreThoseThatPeopleWrite(t *testing.T) {
 	for text, want := range map[string]int64{
 		"1500": 1500, "1e9": 1e9, "1.5kB": 1500, "500mb": 500e6, "500 MB": 500e6, "2G": 2e9, "2GB": 2e9, "2GiB": 2 << 30, "1T": 1e12,
 	} {
-		if got, err := size(text); got != want || err != nil {
+		if got, err := Size(text); got != want || err != nil {
 			t.Errorf("%s is %d, want %d; %v", text, got, want, err)
 		}
 	}

@@ -118,13 +118,13 @@ func (p *Program) SessionFlags(context string) *gemma4.SessionOptions {
 // SizeVar defines a flag for a number of bytes.
 func (p *Program) SizeVar(bytes *int64, name, usage string) {
 	p.Func(name, usage, func(text string) (err error) {
-		*bytes, err = size(text)
+		*bytes, err = Size(text)
 		return err
 	})
 }
 
-// size reads a number of bytes, as Bytes writes it and as people do: 2GB, 2g and 2GiB.
-func size(text string) (int64, error) {
+// Size reads a number of bytes, as Bytes writes it and as people do: 2GB, 2g and 2GiB.
+func Size(text string) (int64, error) {
 	number := strings.TrimRight(text, "kKmMgGtTiIbB ")
 	unit, ok := map[string]float64{
 		"": 1, "b": 1, "k": 1e3, "kb": 1e3, "m": 1e6, "mb": 1e6, "g": 1e9, "gb": 1e9, "t": 1e12, "tb": 1e12,
