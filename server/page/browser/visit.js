@@ -1,0 +1,65 @@
+// A visit is a browser on the page of a fake server. When the test ends, nothing may have gone wrong that nobody sees: a request to another
+// place, a message in the console, a dialog of the browser, a report about the policy.
+import assert from 'node:assert/strict';
+import {after, before} from 'node:test';
+import {chromium} from 'playwright-core';
+import {Fake} from './fake.js';
+
+let browser;
+before(async () => {
+	browser = await chromium.launch({executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox']});
+});
+after(() => browser?.close());
+
+export async function visit(t, fake = new Fake(), {prefix = '', faults = [], models, ...options} = {}) {
+	if (models) fake.models = models;
+	await fake.start(prefix);
+	const context = await browser.newContext({viewport: {width: 1280, height: 800}, ...options});
+	await context.addInitScript(() => addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI)));
+	const page = await context.newPage();
+	page.setDefaultTimeout(20_000);
+	const wrong = [];
+	const watch = page => {
+		page.on('console', m => {
+			if (['error', 'warning'].includes(m.type()) && !faults.some(f => f.test(m.text()))) wrong.push(`console: ${m.text()}`);
+		});
+		page.on('pageerror', e => wrong.push(`error: ${e.stack}`));
+		page.on('dialog', d => { wrong.push(`dialog: ${d.message()}`); d.dismiss(); });
+		page.on('popup', () => wrong.push('a window was opened'));
+	};
+	watch(page);
+	context.on('request', r => {
+		if (!r.url().startsWith(fake.address) && !/^(?:data|blob):/.test(r.url())) wrong.push(`request: ${r.url()}`);
+	});
+	t.after(async () => {
+		await context.close();
+		fake.stop();
+		assert.deepEqual([...wrong, ...fake.reports], []);
+	});
+	await page.goto(fake.address);
+	const v = {
+		page, fake, context, wrong,
+		box: page.locator('#box'),
+		turn: n => page.locator('.turn').nth(n),
+		answers: page.locator('.turn.assistant'),
+		note: page.locator('.note'),
+		button: (name, within = page) => within.getByRole('button', {name, exact: true}),
+		async say(text) {
+			await v.box.fill(text);
+			await v.box.press('Enter');
+		},
+		// ended waits until nothing is being answered.
+		ended: () => page.locator('#send:not([hidden])').waitFor(),
+		// see waits until what there is of a selector has this text.
+		see: (selector, text) => page.locator(selector, {hasText: text}).first().waitFor(),
+	};
+	await v.box.waitFor();
+	return v;
+}
+
+// gate returns a promise and what resolves it: a reply waits for what the test does.
+export function gate() {
+	let open;
+	const opened = new Promise(resolve => { open = resolve; });
+	return {open, opened};
+}

@@ -1,0 +1,55 @@
+'use strict';
+
+// store keeps conversations in IndexedDB: what is said of each in one table, its messages in another, so that a list of hundreds is read
+// without their texts. Where a browser keeps nothing, everything works until the page is closed.
+const store = {
+	base: location.pathname.replace(/\/*$/, '/'), // pages of several servers behind one proxy have conversations of their own
+	db: null,
+
+	open() {
+		return new Promise((resolve, reject) => {
+			const r = indexedDB.open('gemma4 ' + store.base, 1);
+			r.onupgradeneeded = () => {
+				r.result.createObjectStore('conversations', {keyPath: 'id'});
+				r.result.createObjectStore('messages', {keyPath: ['conversation', 'id']});
+			};
+			r.onsuccess = () => {
+				store.db = r.result;
+				store.db.onversionchange = () => store.db.close();
+				resolve();
+			};
+			r.onerror = () => reject(r.error);
+			r.onblocked = () => reject(new Error('blocked'));
+		});
+	},
+
+	// transact runs use(conversations, messages), and resolves when all of it is kept: with the result of the request that use returns.
+	transact(mode, use) {
+		if (!store.db) return Promise.resolve();
+		return new Promise((resolve, reject) => {
+			const t = store.db.transaction(['conversations', 'messages'], mode);
+			const r = use(t.objectStore('conversations'), t.objectStore('messages'));
+			t.oncomplete = () => resolve(r?.result);
+			t.onabort = t.onerror = () => reject(t.error);
+		});
+	},
+
+	list: async () => (await store.transact('readonly', c => c.getAll())) ?? [],
+	messages: async id => (await store.transact('readonly', (_, m) => m.getAll(IDBKeyRange.bound([id], [id, []])))) ?? [],
+	allMessages: async () => (await store.transact('readonly', (_, m) => m.getAll())) ?? [],
+
+	// keep writes a conversation and some of its messages.
+	keep(conversation, messages = []) {
+		if (conversation.removed) return Promise.resolve();
+		const {id, title, created, updated, system, schema, think, tools, chosen} = conversation;
+		return store.transact('readwrite', (c, m) => {
+			c.put({id, title, created, updated, system, schema, think, tools, chosen});
+			for (const x of messages) m.put(x);
+		}).catch(e => note('fault', words.notKept(e?.message ?? e)));
+	},
+
+	remove: id => store.transact('readwrite', (c, m) => {
+		c.delete(id);
+		m.delete(IDBKeyRange.bound([id], [id, []]));
+	}),
+};
