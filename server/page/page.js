@@ -183,21 +183,21 @@ const page = {
 	keepIfBegun(c) { if (page.all.has(c.id)) store.keep(c); },
 
 	// say adds a message of the user, and has it answered.
-	async say(text) {
+	say(text) {
 		const c = page.open;
 		if (runs.has(c.id) || !text.trim()) return;
 		const parent = tree.line(c).at(-1)?.id ?? '';
-		await page.begin(c, tree.add(c, parent, 'user', {content: text}));
+		page.begin(c, tree.add(c, parent, 'user', {content: text}));
 	},
 
-	async begin(c, m) {
+	begin(c, m) {
 		if (!page.all.has(c.id)) {
 			c.title = tree.title(m.content);
 			page.all.set(c.id, c);
 			history.pushState(null, '', '#' + c.id);
 		}
 		page.follows = true;
-		await store.keep(c, [m]);
+		store.keep(c, [m]);
 		answer(c, m.id);
 	},
 

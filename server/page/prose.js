@@ -4,6 +4,7 @@
 // through DOMPurify with the list of elements and attributes below. Pictures show if they are in the text itself: those of other hosts are
 // links, as fetching them would tell these hosts what was said.
 const prose = (() => {
+	const picture = /^data:image\/(?:avif|gif|jpeg|png|webp);base64,[\w+/]+=*$/;
 	const escaped = text => text.replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 	marked.use({
 		gfm: true,
@@ -11,7 +12,7 @@ const prose = (() => {
 		renderer: {
 			html: ({text}) => /^<(?:br ?\/?|\/?(?:sub|sup|kbd|u|mark))>$/i.test(text.trim()) ? text : escaped(text),
 			image({href, text}) {
-				if (/^data:image\//i.test(href)) return `<img src="${escaped(href)}" alt="${escaped(text)}">`;
+				if (picture.test(href)) return `<img src="${escaped(href)}" alt="${escaped(text)}">`;
 				return `<a href="${escaped(href)}">${escaped(text || href)}</a>`;
 			},
 			heading({tokens, depth}) { // the page has headings of its own above them
@@ -32,6 +33,9 @@ const prose = (() => {
 		ALLOWED_URI_REGEXP: /^(?:https?:\/\/|mailto:)/i,
 		RETURN_DOM_FRAGMENT: true,
 	};
+	DOMPurify.addHook('uponSanitizeAttribute', (_, at) => {
+		if (at.attrName === 'src' && !picture.test(at.attrValue)) at.keepAttr = false;
+	});
 
 	// codeBox returns a box around code: its language, and a button that copies it.
 	const codeBox = (pre, language) => {

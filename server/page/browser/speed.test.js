@@ -1,0 +1,78 @@
+// How long things take. The bounds are generous: a machine may be busy with something else.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+import {Fake} from './fake.js';
+import {visit} from './visit.js';
+
+const median = all => all.toSorted((a, b) => a - b)[all.length >> 1];
+
+test('while an answer of 10,000 tokens comes, there are 30 frames a second and keys show within 100 ms', async t => {
+	const paragraph = 'Some **words** of prose, with `code` and a [link](https://example.org/), that go on for a line or two.\n\n';
+	const block = '```go\nfunc main() {\n\tfmt.Println("hello")\n}\n```\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n';
+	const tokens = (paragraph.repeat(4) + block).repeat(80).match(/\s*[^\s]{1,5}|\s+/g).slice(0, 10_000);
+	const v = await visit(t, new Fake(async r => {
+		for (let i = 0; i < tokens.length; i += 50) { // 2,500 a second
+			for (const token of tokens.slice(i, i + 50)) r.delta({content: token});
+			await new Promise(resolve => setTimeout(resolve, 20));
+		}
+		r.end('stop', {prompt_tokens: 10, completion_tokens: 10_000});
+	}));
+	await v.page.evaluate(() => {
+		globalThis.frames = [];
+		globalThis.keys = [];
+		let before = performance.now();
+		const frame = now => { globalThis.frames.push(now - before); before = now; requestAnimationFrame(frame); };
+		requestAnimationFrame(frame);
+		addEventListener('keydown', e => requestAnimationFrame(() => { // until what it changed is drawn
+			const {port1, port2} = new MessageChannel();
+			port1.onmessage = () => globalThis.keys.push(performance.now() - e.timeStamp);
+			port2.postMessage(0);
+		}));
+	});
+	await v.say('At length');
+	await v.see('.said', 'words');
+	while (await v.page.locator('#stop').isVisible()) {
+		await v.page.keyboard.type('a');
+		await v.page.waitForTimeout(40);
+	}
+	await v.ended();
+	const {frames, keys, blocks} = await v.page.evaluate(() => ({frames, keys, blocks: document.querySelectorAll('.said > *').length}));
+	t.diagnostic(`${keys.length} keys, median ${median(keys).toFixed(1)} ms; ${frames.length} frames, median ${median(frames).toFixed(1)} ms`);
+	assert.ok(keys.length > 10 && blocks > 300, `${keys.length} keys, ${blocks} blocks`);
+	assert.ok(median(keys) < 100, `a key takes ${median(keys)} ms`);
+	assert.ok(median(frames) < 1000 / 30, `a frame takes ${median(frames)} ms`);
+});
+
+test('a list of 200 conversations shows within 300 ms', async t => {
+	const v = await visit(t);
+	await v.page.evaluate(async () => {
+		for (let i = 0; i < 200; i++) {
+			const c = tree.conversation();
+			c.title = `Conversation ${i}`;
+			let parent = '';
+			const messages = [];
+			for (let j = 0; j < 10; j++) {
+				const m = tree.add(c, parent, j % 2 ? 'assistant' : 'user', {content: 'Some words of text. '.repeat(50)});
+				messages.push(m);
+				parent = m.id;
+			}
+			await store.keep(c, messages);
+		}
+	});
+	const times = [];
+	for (let i = 0; i < 3; i++) {
+		await v.page.reload();
+		times.push(await v.page.evaluate(async () => {
+			while (document.querySelectorAll('#list li').length < 200) await new Promise(requestAnimationFrame);
+			return performance.now() - performance.getEntriesByType('navigation')[0].responseEnd;
+		}));
+	}
+	const took = await v.page.evaluate(async () => {
+		const began = performance.now();
+		await list.search('words of');
+		return performance.now() - began;
+	});
+	t.diagnostic(`shown after ${median(times).toFixed(0)} ms, searched in ${took.toFixed(0)} ms`);
+	assert.ok(Math.min(...times) < 300, `${times} ms`);
+	assert.equal(await v.page.locator('#list .found').count(), 200);
+});
