@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -402,4 +403,112 @@ func TestRequestsThatAReplicaRefusesGoToAnother(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Files of Kubernetes and llm-d are YAML, and name each other and the server's endpoints as they are.
+func TestManifestsFitTogether(t *testing.T) {
+	if err := exec.Command("python3", "-c", "import yaml").Run(); err != nil {
+		t.Skip("python3 with yaml is not installed")
+	}
+	read := func(file string) (all []map[string]any) {
+		out, err := exec.Command("python3", "-c",
+			"import json, sys, yaml; json.dump(list(yaml.safe_load_all(open(sys.argv[1]))), sys.stdout)", file).Output()
+		if err == nil {
+			err = json.Unmarshal(out, &all)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		return all
+	}
+	// at follows names and numbers into a value.
+	at := func(v any, path ...any) any {
+		for _, p := range path {
+			switch p := p.(type) {
+			case string:
+				m, _ := v.(map[string]any)
+				v = m[p]
+			case int:
+				l, _ := v.([]any)
+				if p >= len(l) {
+					return nil
+				}
+				v = l[p]
+			}
+		}
+		return v
+	}
+	kinds := map[string]map[string]any{}
+	for _, file := range []string{"kubernetes/gemma4.yaml", "kubernetes/inference-pool.yaml"} {
+		for _, o := range read(file) {
+			kinds[o["kind"].(string)] = o
+		}
+	}
+	labels := at(kinds["Deployment"], "spec", "template", "metadata", "labels")
+	pod := at(kinds["Deployment"], "spec", "template", "spec")
+	container := at(pod, "containers", 0)
+	picker := at(kinds["ConfigMap"], "data", "config.yaml")
+	pool, route := kinds["InferencePool"], kinds["HTTPRoute"]
+	for what, pair := range map[string][2]any{
+		"the Deployment's labels":  {at(kinds["Deployment"], "spec", "selector", "matchLabels"), labels},
+		"the Service's labels":     {at(kinds["Service"], "spec", "selector"), labels},
+		"the budget's labels":      {at(kinds["PodDisruptionBudget"], "spec", "selector", "matchLabels"), labels},
+		"the policy's labels":      {at(kinds["NetworkPolicy"], "spec", "podSelector", "matchLabels"), labels},
+		"the pool's labels":        {at(pool, "spec", "selector", "matchLabels"), labels},
+		"the pool's port":          {at(pool, "spec", "targetPorts", 0, "number"), at(container, "ports", 0, "containerPort")},
+		"the Service's port":       {at(kinds["Service"], "spec", "ports", 0, "targetPort"), at(container, "ports", 0, "name")},
+		"the route's pool":         {at(route, "spec", "rules", 0, "backendRefs", 0, "name"), at(pool, "metadata", "name")},
+		"the pool's picker":        {at(pool, "spec", "endpointPickerRef", "name"), at(kinds["ConfigMap"], "metadata", "name")},
+		"the readiness probe":      {at(container, "readinessProbe", "httpGet", "path"), "/health"},
+		"the volume":               {at(container, "volumeMounts", 0, "name"), at(pod, "volumes", 0, "name")},
+		"the picker's kind":        {strings.Contains(fmt.Sprint(picker), "kind: EndpointPickerConfig"), true},
+		"llm-d's kind":             {at(read("llm-d/config.yaml")[0], "kind"), "EndpointPickerConfig"},
+		"llm-d's second endpoint":  {at(read("llm-d/endpoints.yaml")[0], "endpoints", 1, "port"), "8080"},
+		"llm-d's way of discovery": {at(read("llm-d/config.yaml")[0], "dataLayer", "discovery", "pluginRef"), "file-discovery"},
+	} {
+		if pair[0] == nil || !reflect.DeepEqual(pair[0], pair[1]) {
+			t.Errorf("%s: %v, want %v", what, pair[0], pair[1])
+		}
+	}
+	grace, _ := at(pod, "terminationGracePeriodSeconds").(float64)
+	sleep, _ := at(container, "lifecycle", "preStop", "sleep", "seconds").(float64)
+	var drain time.Duration
+	args, _ := at(container, "args").([]any)
+	for _, a := range args {
+		if text, ok := strings.CutPrefix(a.(string), "-drain="); ok {
+			var err error
+			if drain, err = time.ParseDuration(text); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if drain == 0 || grace <= sleep+drain.Seconds() {
+		t.Errorf("a pod has %v s to end in, of which %v pass before it drains for %v", grace, sleep, drain)
+	}
+}
+
+func TestUnitsAreValid(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	dir := t.TempDir()
+	var files []string
+	for _, name := range []string{"gemma4.service", "gemma4.socket"} {
+		text, err := os.ReadFile(filepath.Join("systemd", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		self, err := os.Executable() // a program that is there
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.ReplaceAll(text, []byte("/usr/local/bin/gemma4"), []byte(self))
+		files = append(files, filepath.Join(dir, name))
+		if err := os.WriteFile(files[len(files)-1], text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("systemd-analyze", append([]string{"verify"}, files...)...).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
