@@ -51,7 +51,9 @@ type request struct {
 }
 
 // passed are the headers that handlers read. Keys are the gateway's business, and are not to lie in a queue.
-var passed = []string{"Accept", "Anthropic-Beta", "Anthropic-Version", "Content-Type", "If-None-Match", "Traceparent", "User-Agent"}
+var passed = []string{
+	"Accept", "Anthropic-Beta", "Anthropic-Version", "Content-Type", "If-None-Match", "Timeout", "Traceparent", "User-Agent",
+}
 
 // event is what a worker tells of a request. To all but parts a gateway replies if the answer is of use to it.
 type event struct {
