@@ -75,6 +75,8 @@ func failureOf(err error) *failure {
 	case errors.Is(err, gemma4.ErrClosed), errors.Is(err, errDraining):
 		return &failure{status: http.StatusServiceUnavailable, code: "draining", message: "the server is shutting down",
 			retry: 5 * time.Second}
+	case errors.Is(err, errLoading):
+		return &failure{status: http.StatusServiceUnavailable, code: "loading", message: "Loading model", retry: time.Second}
 	case errors.Is(err, gemma4.ErrWaited):
 		return &failure{status: http.StatusServiceUnavailable, code: "queue_timeout", message: err.Error(),
 			retry: time.Second}

@@ -12,7 +12,7 @@ import (
 )
 
 // public are the endpoints that need no key: what balancers and browsers ask before anything else, and the page, which asks for the key.
-var public = []string{"GET /health", "GET /v1/health", "GET /{$}", "OPTIONS /"}
+var public = []string{"GET /health", "GET /v1/health", "GET /livez", "GET /{$}", "OPTIONS /"}
 
 // admit reports why a request may not come through: a page elsewhere, or a key that is wrong.
 func (c *call) admit() error {

@@ -14,6 +14,8 @@ type modelObject struct {
 	OwnedBy     string    `json:"owned_by"`
 	MaxModelLen int       `json:"max_model_len"`
 	Meta        modelMeta `json:"meta"`
+	// Capabilities are what the model can do here, in llama.cpp's words.
+	Capabilities []string `json:"capabilities"`
 }
 
 type modelMeta struct {
@@ -25,11 +27,14 @@ type modelMeta struct {
 	Size       int64 `json:"size"`
 }
 
+// capabilities are what the model can do, as /v1/models and ollama's /api/show tell it.
+var capabilities = []string{"completion", "tools", "thinking"}
+
 // modelObject returns the model under one of its names.
 func (s *Server) modelObject(name string) modelObject {
 	return modelObject{ID: name, Object: "model", Created: s.began.Unix(), OwnedBy: "gemma4", MaxModelLen: s.context, Meta: modelMeta{
 		Context: s.context, Trained: s.info.Context, Vocabulary: s.m.Tokenizer().Size(), Width: s.m.Config().Width,
-		Parameters: s.info.Parameters, Size: s.info.Bytes}}
+		Parameters: s.info.Parameters, Size: s.info.Bytes}, Capabilities: capabilities}
 }
 
 // models lists the model under all its names.
@@ -49,12 +54,4 @@ func (c *call) model() error {
 			message: fmt.Sprintf("there is no model %q here, but %q", id, c.s.name())}
 	}
 	return c.json(http.StatusOK, c.s.modelObject(id))
-}
-
-// health tells balancers whether to send requests. It waits for nothing.
-func (c *call) health() error {
-	if c.s.draining.Load() {
-		return errDraining
-	}
-	return c.json(http.StatusOK, map[string]string{"status": "ok"})
 }

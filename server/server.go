@@ -39,6 +39,8 @@ type Options struct {
 	Ping time.Duration
 	// VLLMMetrics has /metrics show what balancers look at under vLLM's names, too.
 	VLLMMetrics bool
+	// Page, if set, is what a browser finds at /, where programs are told that somebody is there.
+	Page http.Handler
 	// Logger, if set, is told each request: its endpoint, status, time and numbers of tokens, never what was said.
 	Logger *slog.Logger
 }
@@ -57,6 +59,7 @@ type Server struct {
 	mux         *http.ServeMux
 	metrics     *metrics
 	draining    atomic.Bool
+	loading     atomic.Bool
 }
 
 // New returns a server for a model, which it does not close. Errors are those of [gemma4.Model.NewQueue].
@@ -119,6 +122,11 @@ func (s *Server) routes() {
 		s.handle("GET "+v+"/models/{id...}", openAI, (*call).model)
 		s.handle("GET "+v+"/health", openAI, (*call).health)
 	}
+	s.handle("GET /livez", openAI, (*call).live)
+	s.handle("GET /slots", openAI, (*call).slots)
+	s.handle("GET /props", openAI, (*call).props)
+	s.handle("GET /version", openAI, (*call).version)
+	s.ollamaRoutes()
 	s.handle("POST /tokenize", openAI, (*call).tokenize)
 	s.handle("POST /detokenize", openAI, (*call).detokenize)
 	s.handle("POST /apply-template", openAI, (*call).applyTemplate)
