@@ -45,7 +45,8 @@ func readHomeAssistant(t testing.TB, stream string) (h homeAssistant) {
 		if err := json.Unmarshal(s.Bytes(), &line); err != nil {
 			t.Fatalf("%v in %s", err, s.Text())
 		}
-		if done || line.Message == nil || line.Done == nil || line.Message.Role != "assistant" || line.Created.IsZero() || line.Model == "" {
+		if done || line.Message == nil || line.Done == nil || line.Message.Role != "assistant" || line.Created.IsZero() ||
+			line.Model == "" {
 			t.Fatalf("a line after the end, or without model, time, message, role or done: %s", s.Text())
 		}
 		h.content += line.Message.Content
@@ -74,7 +75,8 @@ const tellsWeather = `,"tools":[{"type":"function","function":{"name":"get_weath
 // bodiesOfOllama are of /api/chat, without their ends.
 var bodiesOfOllama = map[string]string{
 	"a question": question,
-	"a call":     `{"options":{"temperature":0,"seed":1},"messages":[{"role":"user","content":"What is the weather in Oslo?"}]` + tellsWeather,
+	"a call": `{"options":{"temperature":0,"seed":1},"messages":[{"role":"user","content":"What is the weather in Oslo?"}]` +
+		tellsWeather,
 	"what a tool says": `{"options":{"temperature":0},"messages":[{"role":"user","content":"What is the weather in Oslo?"},` +
 		`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"get_weather","arguments":{"city":"Oslo"}}}]},` +
 		`{"role":"tool","content":"{\"temperature\": 7, \"sky\": \"rain\"}"}]` + tellsWeather,
