@@ -1,0 +1,243 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// served is a process of gemma4 serve.
+type served struct {
+	*exec.Cmd
+	url    string
+	banner string    // what it said before that
+	errors io.Reader // what it says then
+}
+
+// startServe starts a command that becomes gemma4 serve, and returns when it listens.
+func startServe(t *testing.T, c *exec.Cmd) *served {
+	t.Helper()
+	s := &served{Cmd: c}
+	out, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	lines := bufio.NewReader(out)
+	for s.url == "" {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%v after %q", err, s.banner+line)
+		}
+		s.url, _ = strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening at ")
+		if s.url+"\n" == line {
+			s.url, s.banner = "", s.banner+line
+		}
+	}
+	s.errors = lines
+	return s
+}
+
+// serveProcess starts gemma4 serve with nano on a free port.
+func serveProcess(t *testing.T, args ...string) *served {
+	t.Helper()
+	return startServe(t, gemma4Process(t, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)...))
+}
+
+// gemma4Process is the command as a process: the test's own binary, which is gemma4 under that name.
+func gemma4Process(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &exec.Cmd{Path: self, Args: append([]string{"gemma4"}, args...), Env: os.Environ()}
+}
+
+// ask sends a body and returns the response.
+func (s *served) ask(t *testing.T, client *http.Client, path, body string) *http.Response {
+	t.Helper()
+	resp, err := client.Post(s.url+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+const capitalOfFrance = `{"messages":[{"role":"user","content":"What is the capital of France?"}],"temperature":0}`
+
+// TestTerminationLetsRunningAnswersEnd is about kill -TERM: what is being written ends as it would have, nothing new begins.
+func TestTerminationLetsRunningAnswersEnd(t *testing.T) {
+	s := serveProcess(t, "-log", "none")
+	resp := s.ask(t, http.DefaultClient, "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"stream":true,
+		"response_format":{"type":"json_schema","schema":{"type":"string","minLength":3000}}}`)
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"content":"`) { // until it has begun to write
+	}
+	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	said, err := bufio.NewReader(s.errors).ReadString('\n')
+	if !strings.HasPrefix(said, "shutting down: 1 answers have ") {
+		t.Fatalf("%q, %v", said, err)
+	}
+	draining := func() *http.Response {
+		t.Helper()
+		resp, err := http.Get(s.url + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	first := draining()
+	for ; first.StatusCode == http.StatusOK; first = draining() { // for a moment
+	}
+	for _, refused := range []*http.Response{first, s.ask(t, http.DefaultClient, "/v1/chat/completions", capitalOfFrance)} {
+		if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
+			t.Error(refused.Request.URL, refused.Status)
+		}
+	}
+	last := ""
+	for lines.Scan() {
+		if lines.Text() != "" {
+			last = lines.Text()
+		}
+	}
+	if last != "data: [DONE]" || lines.Err() != nil {
+		t.Errorf("the stream ends in %q, %v", last, lines.Err())
+	}
+	if err := s.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServeTellsWhatItHasAndTakes(t *testing.T) {
+	s := serveProcess(t, "-slots", "3", "-memory", "6MB", "-alias", "little", "-log", "json")
+	want := regexp.MustCompile(`3 slots of [1-9]\d+ positions; keys and values take 6\.0 MB at most, beginnings of texts 1\.5 MB\n`)
+	if !want.MatchString(s.banner) || !strings.Contains(s.banner, "7.0 million parameters") || !strings.Contains(s.banner, "It is a toy") {
+		t.Error(s.banner)
+	}
+	var answer struct{ Model string }
+	if err := json.NewDecoder(s.ask(t, http.DefaultClient, "/v1/chat/completions", capitalOfFrance).Body).Decode(&answer); err != nil ||
+		answer.Model != "little" {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	s.Process.Signal(syscall.SIGTERM)
+	log, err := io.ReadAll(s.errors)
+	if err != nil || !strings.Contains(string(log), `"endpoint":"POST /v1/chat/completions","status":200`) ||
+		strings.Contains(string(log), "France") {
+		t.Errorf("%v, log: %s", err, log)
+	}
+}
+
+func TestServeSpeaksTLSAndAsksForKeys(t *testing.T) {
+	dir := t.TempDir()
+	cert, key, keys := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "keys")
+	fake := httptest.NewTLSServer(http.NotFoundHandler()) // it has a certificate
+	defer fake.Close()
+	private, err := x509.MarshalPKCS8PrivateKey(fake.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string][]byte{
+		cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: fake.TLS.Certificates[0].Certificate[0]}),
+		key:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+		keys: []byte("# those who may ask\nsecret\n\nother\n"),
+	} {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := serveProcess(t, "-tls-cert", cert, "-tls-key", key, "-key-file", keys, "-log", "none")
+	if !strings.HasPrefix(s.url, "https://") {
+		t.Fatal(s.url)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	if resp := s.ask(t, client, "/v1/chat/completions", capitalOfFrance); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a key: %s", resp.Status)
+	}
+	r, err := http.NewRequest(http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(capitalOfFrance))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer other")
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), "Paris") {
+		t.Errorf("%s: %s", resp.Status, text)
+	}
+}
+
+func TestServeTakesASocketOfSystemd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "gemma4")
+	if err := os.Symlink(self, name); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve -addr example.org:1 -log none`, name)
+	c.ExtraFiles = []*os.File{f}
+	s := startServe(t, c)
+	if s.url != "http://"+l.Addr().String() {
+		t.Errorf("it listens at %s, the socket's address is %s", s.url, l.Addr())
+	}
+	if resp := s.ask(t, http.DefaultClient, "/v1/chat/completions", capitalOfFrance); resp.StatusCode != http.StatusOK {
+		t.Error(resp.Status)
+	}
+}
+
+func TestServeRefusesWhatIsNotSafe(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(empty, []byte("# none\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GEMMA4_KEY", "")
+	serve := command("serve")
+	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:80"} {
+		serve.Fails(t, 1, "everybody on the network could ask", "", "-addr", addr)
+	}
+	serve.Fails(t, 2, "expected HOST:PORT", "", "-addr", "localhost")
+	serve.Fails(t, 1, "holds no key", "", "-key-file", empty)
+	serve.Fails(t, 2, "-tls-cert and -tls-key go together", "", "-tls-cert", empty)
+	serve.Fails(t, 2, "expected text, json or none", "", "-log", "loud")
+	serve.Fails(t, 2, "unexpected argument", "", "please")
+	serve.Fails(t, 1, "no such file", "", "-addr", "127.0.0.1:0", "-m", filepath.Join(t.TempDir(), "none.gguf"))
+}
