@@ -159,7 +159,8 @@ const page = {
 			page.follow();
 		}
 		page.grown.clear();
-		page.rested = performance.now() + 3 * (performance.now() - began) - 10;
+		const now = performance.now();
+		page.rested = now + Math.min(3 * (now - began) - 10, 250);
 	},
 
 	// speak puts whole sentences where screen readers hear of them.

@@ -1,8 +1,19 @@
-// How long things take. The bounds are generous: a machine may be busy with something else.
+// How long things take: always in processor time of the page's thread, which other programs do not change, and by the clock where the machine
+// has nothing else to do.
 import assert from 'node:assert/strict';
+import os from 'node:os';
 import {test} from 'node:test';
 import {Fake} from './fake.js';
 import {visit} from './visit.js';
+
+const calm = os.loadavg()[0] < os.availableParallelism();
+
+// processor returns a function that tells the seconds of processor time that the page's thread has used.
+async function processor(v) {
+	const session = await v.context.newCDPSession(v.page);
+	await session.send('Performance.enable', {timeDomain: 'threadTicks'});
+	return async () => (await session.send('Performance.getMetrics')).metrics.find(m => m.name === 'TaskDuration').value;
+}
 
 const median = all => all.toSorted((a, b) => a - b)[all.length >> 1];
 
@@ -29,6 +40,8 @@ test('while an answer of 10,000 tokens comes, there are 30 frames a second and k
 			port2.postMessage(0);
 		}));
 	});
+	const seconds = await processor(v);
+	const before = await seconds();
 	await v.say('At length');
 	await v.see('.said', 'words');
 	while (await v.page.locator('#stop').isVisible()) {
@@ -36,9 +49,26 @@ test('while an answer of 10,000 tokens comes, there are 30 frames a second and k
 		await v.page.waitForTimeout(40);
 	}
 	await v.ended();
+	const used = await seconds() - before;
 	const {frames, keys, blocks} = await v.page.evaluate(() => ({frames, keys, blocks: document.querySelectorAll('.said > *').length}));
-	t.diagnostic(`${keys.length} keys, median ${median(keys).toFixed(1)} ms; ${frames.length} frames, median ${median(frames).toFixed(1)} ms`);
-	assert.ok(keys.length > 10 && blocks > 300, `${keys.length} keys, ${blocks} blocks`);
+	const end = await seconds();
+	await v.page.evaluate(() => { // what a frame does for a token, when all the others are there
+		const [turn] = [...page.turns.values()].slice(-1);
+		for (let i = 0; i < 30; i++) {
+			turn.m.content += ' word';
+			turn.prose.show(turn.m.content, false);
+			page.follow();
+			document.getElementById('turns').offsetHeight;
+		}
+	});
+	const each = (await seconds() - end) / 30 * 1000;
+	t.diagnostic(`${keys.length} keys, median ${median(keys).toFixed(1)} ms; ${frames.length} frames, median ${median(frames).toFixed(1)} ms; ` +
+		`${used.toFixed(2)} s of processor, the last frames ${each.toFixed(1)} ms each`);
+	assert.ok(blocks > 300, `${blocks} blocks`);
+	assert.ok(used < 3, `${used} s of processor for the 4 s in which the tokens come`);
+	assert.ok(each < 1000 / 30, `${each} ms of processor for a frame`);
+	if (!calm) return t.diagnostic('the machine is busy: the clock is not judged');
+	assert.ok(keys.length > 10, `${keys.length} keys`);
 	assert.ok(median(keys) < 100, `a key takes ${median(keys)} ms`);
 	assert.ok(median(frames) < 1000 / 30, `a frame takes ${median(frames)} ms`);
 });
@@ -59,20 +89,26 @@ test('a list of 200 conversations shows within 300 ms', async t => {
 			await store.keep(c, messages);
 		}
 	});
-	const times = [];
+	const seconds = await processor(v);
+	const times = [], used = [];
 	for (let i = 0; i < 3; i++) {
+		const before = await seconds();
 		await v.page.reload();
 		times.push(await v.page.evaluate(async () => {
 			while (document.querySelectorAll('#list li').length < 200) await new Promise(requestAnimationFrame);
 			return performance.now() - performance.getEntriesByType('navigation')[0].responseEnd;
 		}));
+		const now = await seconds();
+		used.push(now > before ? now - before : now); // of a new process
 	}
 	const took = await v.page.evaluate(async () => {
+		document.getElementById('find').value = 'words of';
 		const began = performance.now();
 		await list.search('words of');
 		return performance.now() - began;
 	});
-	t.diagnostic(`shown after ${median(times).toFixed(0)} ms, searched in ${took.toFixed(0)} ms`);
-	assert.ok(Math.min(...times) < 300, `${times} ms`);
+	t.diagnostic(`shown after ${median(times).toFixed(0)} ms, ${(1000 * median(used)).toFixed(0)} ms of processor; searched in ${took.toFixed(0)} ms`);
+	assert.ok(median(used) < 0.6, `${used} s of processor, with all that a reload does`);
+	assert.ok(!calm || Math.min(...times) < 300, `${times} ms`);
 	assert.equal(await v.page.locator('#list .found').count(), 200);
 });
