@@ -59,7 +59,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cache-Control", "no-cache") // kept, and asked about: a new version shows at once
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	body, tag := d.plain, d.tag
 	if takesGzip(r.Header.Values("Accept-Encoding")) {
 		body, tag = d.zipped, d.tag+"-gzip" // other bytes, another tag
