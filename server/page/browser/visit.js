@@ -11,6 +11,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
+// visit opens the page of a fake server, or of one that runs elsewhere: {address, reports: [], start() {}, stop() {}}.
 export async function visit(t, fake = new Fake(), {prefix = '', faults = [], models, ...options} = {}) {
 	if (models) fake.models = models;
 	await fake.start(prefix);
