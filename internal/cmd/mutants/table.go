@@ -399,6 +399,25 @@ var table = []mutant{
 		"grammar:Enforced"},
 	{"grammar: no member must be", "grammar/schema_object.go", "if !w.named[i].must {", "if true {", "grammar:SchemasAllow"},
 
+	// Batches.
+	{"batch: a line that was cut short is an answer", "internal/batch/output.go",
+		"&& begun(line) {", "&& false {", "internal/batch:CutShort"},
+	{"batch: any line that ends nowhere is cut off", "internal/batch/output.go",
+		"string(line[:n]) == prefix[:n]", "n >= 0", "internal/batch:NoOutput"},
+	{"batch: what is answered is asked again", "internal/batch/input.go", "if done.has(l.n) {", "if false {", "internal/batch:GoesOn"},
+	{"batch: lines of failed requests stay", "internal/batch/output.go",
+		"stays := !ours ||", "stays := true ||", "internal/batch:FailedRequests"},
+	{"batch: another program's lines are written over", "internal/batch/output.go",
+		"|| here.Size() != o.size {", "{", "internal/batch:OnlyOne"},
+	{"batch: a custom_id may come twice", "internal/batch/input.go",
+		"ok && err == nil {", "ok && err != nil {", "internal/batch:NoRequests"},
+	{"batch: Retry-After has no limit", "internal/batch/ask.go", "min(s, retryAfter.Seconds())", "s", "internal/batch:Busy"},
+	{"batch: tries come at once", "internal/batch/ask.go", "firstWait<<min(try, 10)", "firstWait>>min(try, 10)", "internal/batch:Busy"},
+	{"batch: a server that is gone is asked for ever", "internal/batch/ask.go",
+		"n > int64(r.Parallel) {", "n < 0 {", "internal/batch:NoSense"},
+	{"batch: what a handler wrote until it was interrupted counts", "internal/batch/handler.go",
+		"err := r.Context().Err(); err != nil {", "err := r.Context().Err(); false {", "internal/batch:GoesOn"},
+
 	// The command, and nano.
 	{"command: a wrong flag has status 1", "cmd/gemma4/internal/cli/program.go", "wrongUsage  = 2", "wrongUsage  = 1", ""},
 	{"command: an interrupt has status 1", "cmd/gemma4/internal/cli/program.go", "interrupted = 128 + 2", "interrupted = 1", ""},
