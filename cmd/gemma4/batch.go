@@ -255,6 +255,9 @@ func (f *batchRun) end(p batch.Progress, err error) error {
 	if failed > 0 {
 		text += fmt.Sprintf(", %d failed", failed)
 	}
+	if p.Failed > 0 {
+		text += fmt.Sprintf(" (the last: %s)", p.Failure)
+	}
 	if p.Answered > 0 {
 		text += fmt.Sprintf("; %d in %v%s", p.Answered, p.Elapsed.Round(time.Second/10), speed(p))
 	}

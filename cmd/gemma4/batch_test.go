@@ -136,6 +136,8 @@ func TestBatchWithFailedRequestsFails(t *testing.T) {
 			w.WriteHeader(401)
 		} else if body, _ := io.ReadAll(r.Body); !good && strings.Contains(string(body), `"b"`) {
 			w.WriteHeader(400)
+			fmt.Fprint(w, `{"error":{"message":"not this"}}`)
+			return
 		}
 		fmt.Fprint(w, `{"choices":[{"message":{"content":""}}]}`)
 	}))
@@ -147,9 +149,9 @@ func TestBatchWithFailedRequestsFails(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	t.Setenv("GEMMA4_KEY", "secret")
-	for range 2 {
+	for _, why := range []string{" (the last: b: 400 Bad Request: not this); 2 in ", "\n"} {
 		o = batchTool.Call("", args...)
-		if o.Status != 1 || !strings.Contains(o.Errors, "gemma4 batch: 2 of 3 requests are answered, 1 failed") {
+		if o.Status != 1 || !strings.Contains(o.Errors, "gemma4 batch: 2 of 3 requests are answered, 1 failed"+why) {
 			t.Errorf("%+v", o)
 		}
 	}

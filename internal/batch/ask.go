@@ -99,9 +99,17 @@ func (r *run) giveUp(q Request, got reply, err error) *answer {
 		a = got.answer(q)
 	}
 	if n := r.lost.Add(1); n > int64(r.Parallel) {
-		r.stop(fmt.Errorf("batch: %d requests in a row had to be given up, the last one for this: %s", n, got.why(err)))
+		r.stop(fmt.Errorf("batch: %d requests in a row had to be given up, the last one for this: %s", n, a.why()))
 	}
 	return a
+}
+
+// why says why there is no good answer.
+func (a *answer) why() string {
+	if a.Error != nil {
+		return a.Error.Message
+	}
+	return reply{status: a.Response.StatusCode, body: a.Response.Body}.why(nil)
 }
 
 // post asks once.
@@ -208,6 +216,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (p *Progress) count(a *answer) {
 	if a.failed() {
 		p.Failed++
+		p.Failure = a.CustomID + ": " + a.why()
 		return
 	}
 	p.Answered++

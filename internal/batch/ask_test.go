@@ -214,7 +214,7 @@ func TestARunThatMakesNoSenseEnds(t *testing.T) {
 		{to(status(301, "Location", "/elsewhere")), 0, "batch: http://localhost/v1 sends requests on, to /elsewhere"},
 		{to(status(503, "", "")), parallel + 1, inARow + "503 Service Unavailable: of the server"},
 		{to(func(http.ResponseWriter, *http.Request) { panic("x") }), parallel + 1, inARow + "Post"},
-		{to(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }), parallel + 1, inARow + "200 OK"},
+		{to(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }), parallel + 1, inARow + "the answer is no JSON"},
 		{Batch{URL: nobody.URL, Retries: 9}, 0, "batch: Post \"" + nobody.URL + "/v1/chat/completions\": dial"},
 		{Batch{URL: secure.URL, Retries: 9}, 0, "certificate"},
 	} {

@@ -46,7 +46,8 @@ type Progress struct {
 	Requests int           // in the input
 	Before   int           // answered before the run
 	Answered int           // by the run
-	Failed   int           // those whose answer is an error, or who got none
+	Failed   int           // those whose answer is an error, or who got none,
+	Failure  string        // and why the last of them did
 	Running  int           // that are being asked
 	Waiting  int           // of these, those that wait to be asked again,
 	Trouble  string        // because of this, the last time
