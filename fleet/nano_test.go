@@ -61,7 +61,19 @@ func questions() (all []asked) {
 		ask("/v1/chat/completions", `{"messages":[{"role":"user","content":"What is the weather in Rome?"}],"stream":%v,"temperature":0,`+
 			`"max_tokens":60,%s}`, stream, tools)
 	}
+	for _, stream := range []bool{false, true} {
+		ask("/v1/completions", `{"prompt":"What is","stream":%v,"temperature":0,"max_tokens":12,"logprobs":2}`, stream)
+		ask("/v1/responses", `{"input":"What is 12 + 7?","stream":%v,"temperature":0}`, stream)
+		ask("/v1/messages", `{"messages":[{"role":"user","content":"What is 12 + 7?"}],"stream":%v,"temperature":0,"max_tokens":20}`,
+			stream)
+	}
+	ask("/v1/embeddings", `{"input":["the moon","the sun"]}`)
+	ask("/v1/embeddings", `{"input":"the moon","encoding_format":"base64"}`)
+	ask("/v1/messages/count_tokens", `{"messages":[{"role":"user","content":"What is 12 + 7?"}]}`)
+	ask("/tokenize", `{"content":"What is 12 + 7?"}`)
 	return append(all,
+		asked{"/v1/messages", `{"messages":[],"max_tokens":5}`, http.StatusBadRequest},
+		asked{"/v1/responses", `{"input":7}`, http.StatusBadRequest},
 		asked{"/v1/chat/completions", `{"messages":[`, http.StatusBadRequest},
 		asked{"/v1/chat/completions", `{"messages":7}`, http.StatusBadRequest},
 		asked{"/v1/chat/completions", ``, http.StatusBadRequest},
