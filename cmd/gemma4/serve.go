@@ -18,6 +18,7 @@ import (
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/server"
+	"github.com/gogemma/gemma4/server/page"
 )
 
 func serveCommand() cli.Command {
@@ -92,6 +93,7 @@ func defineServe(p *cli.Program) func() error {
 	p.BoolVar(&v.open, "open", false, "let everybody who reaches the address ask, without a key")
 	p.FileVar(&v.cert, "tls-cert", "`file` with a certificate, for https")
 	p.FileVar(&v.key, "tls-key", "`file` with its key")
+	withPage := p.Bool("page", true, "show browsers a page to chat on")
 	list("host", "`name` that clients may reach the server by", &o.Hosts)
 	list("origin", "`origin` of web pages that may ask, such as https://example.org, or * for all", &o.Origins)
 	p.Group("limits")
@@ -115,6 +117,9 @@ func defineServe(p *cli.Program) func() error {
 	return func() error {
 		if p.NArg() > 0 {
 			return cli.Wrong("unexpected argument %q", p.Arg(0))
+		}
+		if *withPage {
+			o.Page = page.Handler()
 		}
 		o.Queue.Slots = *slots
 		if o.Queue.Waiting = *waiting; *waiting == 0 {

@@ -145,6 +145,19 @@ func TestServeTellsWhatItHasAndTakes(t *testing.T) {
 		answer.Model != "little" {
 		t.Errorf("%+v, %v", answer, err)
 	}
+	r, err := http.NewRequest(http.MethodGet, s.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.HasPrefix(strings.ToLower(string(text)), "<!doctype html>") {
+		t.Errorf("a browser finds %.80q, %v", text, err)
+	}
 	s.Process.Signal(syscall.SIGTERM)
 	log, err := io.ReadAll(s.errors)
 	if err != nil || !strings.Contains(string(log), `"endpoint":"POST /v1/chat/completions","status":200`) ||
