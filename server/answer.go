@@ -60,7 +60,7 @@ func (c *call) deltas(pieces iter.Seq2[gemma4.Piece, error], prefix string) iter
 	places := map[int32]place{id("<|channel>"): inThought, id("<|tool_call>"): inCall, id("<channel|>"): inText, id("<tool_call|>"): inText}
 	delete(places, -1)
 	special := map[int32]bool{}
-	for _, text := range tok.Markup() {
+	for _, text := range chat.Markup() {
 		special[id(text)] = true
 	}
 	return func(yield func(delta, error) bool) {

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -134,9 +133,6 @@ var kinds = map[int]string{
 
 // jsonType names a Go type as JSON knows it.
 func jsonType(t reflect.Type) string {
-	if t == reflect.TypeFor[json.Number]() {
-		return "a number"
-	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"

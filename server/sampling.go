@@ -22,7 +22,7 @@ type sampling struct {
 	FrequencyPenalty  *float64        `json:"frequency_penalty"`
 	PresencePenalty   *float64        `json:"presence_penalty"`
 	LogitBias         json.RawMessage `json:"logit_bias"`
-	Seed              json.Number     `json:"seed"`
+	Seed              json.RawMessage `json:"seed"`
 }
 
 // overrides returns what the fields change. The context is for penalties that look back on all of it.
@@ -73,14 +73,14 @@ func (f sampling) overrides(vocabulary, context int) (o sampler.Overrides, err e
 
 // seed returns the seed, nil where each answer draws its own: −1 is llama.cpp's word for that.
 func (f sampling) seed() (*uint64, error) {
-	if f.Seed == "" || f.Seed == "-1" {
+	if !present(f.Seed) || string(f.Seed) == "-1" {
 		return nil, nil
 	}
-	if n, err := strconv.ParseUint(f.Seed.String(), 10, 64); err == nil {
+	if n, err := strconv.ParseUint(string(f.Seed), 10, 64); err == nil {
 		return &n, nil
 	}
 	var n whole
-	if err := n.UnmarshalJSON([]byte(f.Seed)); err != nil {
+	if err := n.UnmarshalJSON(f.Seed); err != nil {
 		return nil, bad("seed", "seed is %s, expected a whole number", f.Seed)
 	}
 	return new(uint64(n)), nil
