@@ -1,9 +1,13 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -252,7 +256,7 @@ func TestWrongMessagesAndResponsesAreTold(t *testing.T) {
 		{"responses", respond(`"x"`, `"max_output_tokens":0`), 400, invalid, "max_output_tokens", "max_output_tokens", ""},
 		{"responses", respond(`"x"`, `"truncation":"some"`), 400, invalid, "truncation", "truncation", ""},
 		{"responses", respond(`"x"`, `"reasoning":{"effort":3}`), 400, invalid, "effort", "reasoning.effort", ""},
-		{"responses", respond(quoted(strings.Repeat("word ", 5000))), 400, invalid, "maximum context length is 4096", "messages",
+		{"responses", respond(quoted(strings.Repeat("word ", 5000))), 400, invalid, "maximum context length is 4096", "input",
 			"context_length_exceeded"},
 		{"responses/input_tokens", `{}`, 400, invalid, "input", "input", ""},
 	} {
@@ -318,16 +322,7 @@ func TestPromptsAreCountedBeforeTheyAreRead(t *testing.T) {
 }
 
 func TestFullQueueIsOverloadedForAnthropicsClients(t *testing.T) {
-	s, url := serve(t, Options{Queue: gemma4.QueueOptions{Slots: 1, Waiting: -1}})
-	in, out, done := make(chan bool), make(chan bool), make(chan error)
-	go func() {
-		done <- s.q.Do(t.Context(), gemma4.ChatOptions{}, func(context.Context, *gemma4.Chat) error {
-			close(in)
-			<-out
-			return nil
-		})
-	}()
-	<-in
+	s, url := serveBlocked(t, Options{Queue: gemma4.QueueOptions{Slots: 1, Waiting: -1}})
 	for _, stream := range []string{"", `"stream":true`} {
 		w := httptest.NewRecorder()
 		body := say(user("x"), `"metadata":{}`)
@@ -342,33 +337,38 @@ func TestFullQueueIsOverloadedForAnthropicsClients(t *testing.T) {
 	if status, text := post(t, url+"/v1/responses", respond(`"x"`)); status != 429 || !strings.Contains(text, `"queue_full"`) {
 		t.Errorf("status %d: %s", status, text)
 	}
-	close(out)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 }
 
 func TestSilentMessagesPing(t *testing.T) {
 	s, url := serve(t, Options{Ping: time.Millisecond, Queue: gemma4.QueueOptions{Slots: 1}})
-	in, done := make(chan bool), make(chan error)
+	in, out, done := make(chan bool), make(chan bool), make(chan error)
 	go func() {
 		done <- s.q.Do(t.Context(), gemma4.ChatOptions{}, func(context.Context, *gemma4.Chat) error {
 			close(in)
-			for s.q.Stats().Waiting == 0 { // the request waits in line,
-				time.Sleep(time.Millisecond)
-			}
-			time.Sleep(20 * time.Millisecond) // and hears nothing
+			<-out
 			return nil
 		})
 	}()
 	<-in
-	_, text := post(t, url+"/v1/messages", say(user(capital), `"stream":true`))
-	if err := <-done; err != nil {
+	resp, err := http.Post(url+"/v1/messages", "application/json", strings.NewReader(say(user(capital), `"stream":true`)))
+	if err != nil {
 		t.Fatal(err)
 	}
-	start, ping := strings.Index(text, "event: message_start\n"), strings.Index(text, "event: ping\ndata: {\"type\":\"ping\"}\n\n")
-	if start != 0 || ping < 0 || ping > strings.Index(text, "event: content_block_start") {
-		t.Errorf("no ping while the request waits: %s", text)
+	defer resp.Body.Close()
+	var begun strings.Builder
+	for r := bufio.NewScanner(io.TeeReader(resp.Body, &begun)); r.Text() != "event: ping"; { // while the request waits in line
+		if !r.Scan() {
+			t.Fatalf("no ping: %s", begun.String())
+		}
+	}
+	close(out)
+	rest, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, <-done); err != nil {
+		t.Fatal(err)
+	}
+	text := begun.String() + string(rest)
+	if !strings.HasPrefix(text, "event: message_start\n") || !strings.Contains(text, "event: ping\ndata: {\"type\":\"ping\"}\n\n") {
+		t.Errorf("%s", text)
 	}
 	streamedMessage(t, text)
 }

@@ -97,6 +97,10 @@ func (c *call) responses() error {
 	}
 	pieces, err := c.answers(r)
 	if err != nil {
+		if f := failureOf(err); f.param == "messages" {
+			f.param = "input" // as they are called here
+			return f
+		}
 		return err
 	}
 	w := newResponseWriter(c, &b, r)

@@ -418,6 +418,20 @@ var table = []mutant{
 	{"batch: what a handler wrote until it was interrupted counts", "internal/batch/handler.go",
 		"err := r.Context().Err(); err != nil {", "err := r.Context().Err(); false {", "internal/batch:GoesOn"},
 
+	// The server.
+	{"responses: events have no numbers", "server/response_writer.go", "\tw.next++\n", "", "server:Response"},
+	{"responses: a text goes on behind a call", "server/response_writer.go", "w.item != nil && w.item.Type == item.Type",
+		"w.item != nil", "server:Response"},
+	{"responses: what was cut off is complete", "server/response_writer.go", "if a.finish() == \"length\" {", "if false {",
+		"server:Response"},
+	{"messages: the billing header is read", "server/anthropic.go", "if !strings.HasPrefix(b.Text, billing) {", "if true {",
+		"server:Complaint|Conversations"},
+	{"messages: what is known counts as read", "server/message_writer.go", "Input: n.prompt - n.cached", "Input: n.prompt",
+		"server:ComplaintAgents"},
+	{"messages: a thought is not signed", "server/message_writer.go", "new(signature(said))", "new(\"\")", "server:Message"},
+	{"history: a result stands where it came", "server/history.go", "slices.Insert(h.messages, i, m)", "append(h.messages, m)",
+		"server:Conversations"},
+
 	// The command, and nano.
 	{"command: a wrong flag has status 1", "cmd/gemma4/internal/cli/program.go", "wrongUsage  = 2", "wrongUsage  = 1", ""},
 	{"command: an interrupt has status 1", "cmd/gemma4/internal/cli/program.go", "interrupted = 128 + 2", "interrupted = 1", ""},
