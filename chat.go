@@ -385,6 +385,43 @@ func textOnly(messages []chat.Message) error {
 	return nil
 }
 
+// Read reads the conversation so far, up to the end of its last turn, and no answer: what is said next has only itself to be read. With
+// SessionOptions.Prefixes the same holds for every other conversation that begins alike, which so need not wait for the first one's
+// instruction and tools:
+//
+//	c.Messages = messages
+//	err := c.Read(ctx)
+func (c *Chat) Read(ctx context.Context) error {
+	if err := c.s.begin(); err != nil {
+		return err
+	}
+	defer c.s.end()
+	c.s.options.Progress, c.s.options.Trace = c.Options.Progress, c.Options.Trace
+	err := c.check()
+	if err == nil {
+		err = textOnly(c.Messages)
+	}
+	if err != nil {
+		return err
+	}
+	ids, err := c.Prompt(ctx)
+	if err != nil {
+		return err
+	}
+	end := len(ids)
+	for end > 0 && !c.m.tok.IsEnd(ids[end-1]) {
+		end--
+	}
+	if end == 0 { // a format without turns
+		end = len(ids)
+	}
+	if c.s.hasRead(ids[:end]) {
+		return nil
+	}
+	_, err = c.s.read(ctx, c.s.reuse([]Input{{Tokens: ids[:end]}}, false))
+	return err
+}
+
 // Prompt returns the tokens of the conversation so far, as the model reads them before it answers, or goes on with its answer
 // (ChatOptions.Continue). A picture, a sound or a video is one
 // token, which marks its place.

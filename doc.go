@@ -124,7 +124,15 @@
 //	prefixes := gemma4.NewPrefixCache(1 << 30)
 //	c, err := m.NewChat(gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Prefixes: prefixes}, System: …})
 //
-// Results have the same bytes as those of a session that reads everything itself. When a conversation fills its context, ChatOptions.Full
+// Results have the same bytes as those of a session that reads everything itself. [PrefixCache.Open] lets texts outlive the program in a
+// folder, from which they are mapped; [PrefixCache.Save] writes them when nothing else is to be done. [Chat.Read] reads a conversation
+// before anybody asks.
+//
+//	err := prefixes.Open(ctx, m, "prefixes", 4<<30) // when the program starts
+//	…
+//	err = prefixes.Save(ctx) // now and then, and before it ends
+//
+// When a conversation fills its context, ChatOptions.Full
 // says whether the answer stops, the oldest exchanges are dropped, or it is an error.
 //
 // # Saving

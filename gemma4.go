@@ -52,10 +52,10 @@ type Loader struct {
 	// read in parts that fit it: a longer one reads them faster, a shorter one lets tokens come more evenly. [Model.Stats] tells the rest.
 	Budget time.Duration
 
-	// Projector turns images and sounds into embeddings (mmproj-….gguf); Drafter guesses what the model would write (…assistant….gguf,
-	// mtp-….gguf). One that is given and does not fit the model is an error. If none is given, [Loader.Open] looks for files with these
-	// names beside the model's and takes the one that fits, if it is the only one; [Model.Info] tells which, and why others were left. Only
-	// their metadata is read.
+	// Projector turns images and sounds into embeddings (mmproj-….gguf); Drafter guesses what the model would write
+	// (…assistant….gguf, mtp-….gguf). One that is given and does not fit the model is an error. If none is given, [Loader.Open] looks
+	// for files with these names beside the model's and takes the one that fits, if it is the only one; [Model.Info] tells which, and
+	// why others were left. Only their metadata is read.
 	//
 	// This version checks companions and keeps them open, but does not run them: a projector waits for the version that sees and hears, a
 	// drafter for the one that drafts.
@@ -134,7 +134,7 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 		}
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	m.log = cmp.Or(l.Logger, silent)
+	m.log, m.exact = cmp.Or(l.Logger, silent), l.Exact
 	m.schedule.plan.budget = cmp.Or(l.Budget, defaultBudget)
 	m.logOpened(name, why)
 	if m.companions, err = l.companions(m.graph, m.log, paths); err != nil {
@@ -258,6 +258,7 @@ type engine struct {
 	graph    *model.Model
 	log      *slog.Logger // never nil
 	schedule *scheduler
+	exact    bool     // Loader.Exact
 	prefixes sync.Map // set of *PrefixCache that hold texts of this model
 
 	companions []companion

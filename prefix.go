@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/model"
@@ -21,17 +22,18 @@ const worthwhile = 16
 // What is kept: a prompt as it was read, up to the first token that was written or embedding without an ID; the end of its first turn, so
 // that an instruction is available as soon as it has been read; and the places where texts part. Sessions that want to read the same
 // beginning at the same time wait for the first of them. No session begins within an image. The least recently used texts make room for
-// others.
+// others. [PrefixCache.Open] lets texts outlive the program in a folder.
 type PrefixCache struct {
 	limit int64
 
 	mu       sync.Mutex
 	models   map[*engine]bool
+	folders  map[*engine]*folder
 	texts    []*cachedText
 	readings []*reading
 	pages    model.PageSet
 	stats    PrefixStats
-	clock    int64
+	latest   time.Time // when a text was used last
 	closed   bool
 }
 
@@ -41,7 +43,10 @@ type PrefixStats struct {
 	Reused   int64 // positions that need not be read because of it
 	Computed int64 // positions that were read
 	Texts    int   // held now; they share their beginnings
-	Bytes    int64 // that their keys and values take
+	Bytes    int64 // that their keys and values take, but for those in mapped files
+
+	Files     int   // texts in folders that can be begun with: see [PrefixCache.Open]
+	FileBytes int64 // that they take there
 }
 
 // prefixKind tells texts apart that cannot share keys and values.
@@ -55,7 +60,8 @@ type cachedText struct {
 	prefixKind
 	ids  []identity
 	text *model.Snapshot
-	used int64 // when, by the cache's clock
+	used time.Time   // no two texts at the same time
+	file *prefixFile // that has the text, too; nil: none, as far as is known
 }
 
 // reading is a prompt that a session is about to read.
@@ -73,7 +79,7 @@ type reading struct {
 // NewPrefixCache returns an empty cache that holds at most the given number of bytes of keys and values. They come on top of what sessions
 // take; what a text shares with others or with a session is there only once.
 func NewPrefixCache(bytes int64) *PrefixCache {
-	return &PrefixCache{limit: bytes, models: map[*engine]bool{}}
+	return &PrefixCache{limit: bytes, models: map[*engine]bool{}, folders: map[*engine]*folder{}}
 }
 
 // Stats returns what the cache has done and holds.
@@ -82,6 +88,12 @@ func (p *PrefixCache) Stats() PrefixStats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Texts, s.Bytes = len(p.texts), p.pages.Bytes()
+	for _, f := range p.folders {
+		for _, x := range f.files {
+			s.Files++
+			s.FileBytes += x.Bytes
+		}
+	}
 	return s
 }
 
@@ -94,6 +106,7 @@ func (p *PrefixCache) Close() error {
 		m.prefixes.Delete(p)
 	}
 	clear(p.models)
+	clear(p.folders)
 	p.drop(func(*cachedText) bool { return true })
 	for _, r := range p.readings {
 		r.advance(r.at)
@@ -116,6 +129,7 @@ func (p *PrefixCache) leave(m *engine) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.models, m)
+	delete(p.folders, m)
 	p.drop(func(t *cachedText) bool { return t.m == m })
 }
 
@@ -147,10 +161,26 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var evicted []EvictInfo
+	var tried map[string]bool // files
 	for !p.closed {
 		best, n, common := p.find(kind, text, most)
 		if n-have < worthwhile {
 			n = have
+		}
+		if f := p.folders[s.m.engine]; f != nil {
+			file, reach, shared := f.find(kind, text, most, tried)
+			if reach-n >= worthwhile {
+				if tried == nil {
+					tried = map[string]bool{}
+				}
+				tried[file.Name] = true
+				if err := f.load(ctx, s, kind, file.Name, &evicted); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			common = max(common, shared)
 		}
 		if r, c := p.ahead(kind, text, n, most); r != nil {
 			if !slices.Contains(r.keep, c) {
@@ -171,7 +201,9 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			p.stats.Reused += int64(n - have)
 			in = s.m.after(in, n-have)
 		}
-		s.reading = &reading{prefixKind: kind, text: text, from: n, at: n, moved: make(chan struct{}), keep: []int{common, known}}
+		s.reading = &reading{
+			prefixKind: kind, text: text, from: n, at: n, moved: make(chan struct{}), keep: []int{common, known}, evicted: evicted,
+		}
 		if i := slices.IndexFunc(text.ids, s.m.endsTurn); i >= 0 {
 			s.reading.keep = append(s.reading.keep, i+1)
 		}
@@ -200,10 +232,10 @@ func (p *PrefixCache) find(kind prefixKind, text prompt, most int) (best *cached
 		if t.prefixKind != kind {
 			continue
 		}
-		c := text.border(min(model.CommonLen(t.ids, text.ids), most))
+		r, c := text.match(t.ids, t.text.Reach, most)
 		common = max(common, c)
 		// Of equally good ones the shortest, so that long ones grow old when only their beginnings are used.
-		if r := text.begin(c, t.text.Reach); r > n || r == n && best != nil && len(t.ids) < len(best.ids) {
+		if r > n || r == n && best != nil && len(t.ids) < len(best.ids) {
 			best, n = t, r
 		}
 	}
@@ -232,8 +264,18 @@ func (m *engine) fits(n int, c CacheFormat, limit int64) bool {
 
 // touch notes that a text is used now.
 func (p *PrefixCache) touch(t *cachedText) {
-	p.clock++
-	t.used = p.clock
+	if now := time.Now().Round(0); now.After(p.latest) {
+		p.latest = now
+	} else { // two moments are one, or the clock was put back
+		p.latest = p.latest.Add(1)
+	}
+	t.used = p.latest
+	if t.file == nil {
+		return
+	}
+	if f := p.folders[t.m]; f != nil && f.files[t.file.Name] != nil {
+		f.files[t.file.Name].used = t.used
+	}
 }
 
 // advance notes how far a reading has come and wakes those who wait for it.
@@ -288,17 +330,27 @@ func (p *PrefixCache) add(evicted []EvictInfo, r *reading, g *model.Sequence, n 
 		return evicted
 	}
 	t := &cachedText{prefixKind: r.prefixKind, ids: r.text.ids[:n], text: g.SnapshotOf(n)}
-	if t.text.Bytes() > p.limit {
+	if t.text.Memory() > p.limit || t.text.LiesIn(p.folders[t.m].lacks) {
 		t.text.Release()
 		return evicted
 	}
+	p.insert(t, &evicted)
+	return evicted
+}
+
+// insert takes a text into the cache and appends to evicted what had to go.
+func (p *PrefixCache) insert(t *cachedText, evicted *[]EvictInfo) {
 	p.touch(t)
 	p.texts = append(p.texts, t)
 	p.pages.Add(t.text)
 	for p.pages.Bytes() > p.limit {
-		oldest := slices.MinFunc(p.texts, func(a, b *cachedText) int { return cmp.Compare(a.used, b.used) })
-		evicted = append(evicted, EvictInfo{Cached: true, Positions: len(oldest.ids), Bytes: oldest.text.Bytes()})
+		var oldest *cachedText
+		for _, t := range p.texts {
+			if (oldest == nil || t.used.Before(oldest.used)) && t.text.Memory() > 0 {
+				oldest = t
+			}
+		}
+		*evicted = append(*evicted, EvictInfo{Cached: true, Positions: len(oldest.ids), Bytes: oldest.text.Bytes()})
 		p.drop(func(t *cachedText) bool { return t == oldest })
 	}
-	return evicted
 }

@@ -50,6 +50,13 @@ func (p *prompt) begin(n int, reach func(n int) int) int {
 	}
 }
 
+// match returns how much of another text, which reach tells of, a session can begin with to read this one, and how many positions the two
+// have in common, both up to most.
+func (p *prompt) match(ids []identity, reach func(n int) int, most int) (n, common int) {
+	common = p.border(min(model.CommonLen(ids, p.ids), most))
+	return p.begin(common, reach), common
+}
+
 // after returns what is left of a prompt after its first n positions, which do not end within an image.
 func (m *Model) after(in []Input, n int) []Input {
 	if n > 0 {

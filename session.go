@@ -321,6 +321,9 @@ func (s *Session) step(ctx context.Context, done func() error) error {
 	if n, b := s.seq.GivenUp(); n > positions {
 		s.options.Trace.evicted(EvictInfo{Positions: n - positions, Bytes: b - bytes})
 	}
+	if err != nil && s.options.Prefixes != nil {
+		s.options.Prefixes.faulted(s.m.engine, err)
+	}
 	return wrap(err)
 }
 

@@ -146,10 +146,15 @@ func positions(list []int) []uint32 {
 func cacheName(layer int) string { return fmt.Sprintf("cache.%d", layer) }
 
 // sources returns the tensors that hold the pages of a text from the given one on.
-func (m *Model) sources(t *Snapshot, first int) (tensors []gguf.Source) {
+func (m *Model) sources(t *Snapshot, first int) []gguf.Source {
+	return m.sourcesOf(t, func(i int) []int { return heldFrom(t.pages[i], first) })
+}
+
+// sourcesOf returns the tensors that hold some pages of each layer of a text.
+func (m *Model) sourcesOf(t *Snapshot, which func(layer int) []int) (tensors []gguf.Source) {
 	for i, pages := range t.pages {
 		l := &m.Layers[i]
-		if at := heldFrom(pages, first); len(at) > 0 { // no tensor is empty
+		if at := which(i); len(at) > 0 { // no tensor is empty
 			tensors = append(tensors, gguf.Source{
 				Name: cacheName(i), Type: gguf.Type(t.format), Dims: []int{newKV(l, t.format, false).pageValues(), len(at)},
 				Write: func(w io.Writer) error { return writePages(w, pages, at, l.KVHeads, t.n) },
@@ -272,45 +277,63 @@ func (m *Model) readSnapshot(ctx context.Context, f *mapping) (*SavedText, error
 	if reach := t.Reach(t.n); reach != t.n {
 		return nil, fmt.Errorf("gemma4.session.pages holds the window of position %d, expected that of %d", reach, t.n)
 	}
+	t.hold()
+	return s, nil
+}
+
+// hold makes a text that was just opened a holder of its pages, and those that lie in its file holders of that.
+func (t *Snapshot) hold() {
 	for _, pages := range t.pages {
 		for _, p := range pages {
-			if p.hold() != nil {
-				f.holders.Add(1)
+			if p.hold() != nil && p.file == t.file {
+				t.file.holders.Add(1)
 			}
 		}
 	}
-	return s, nil
 }
 
 // readPages sets the pages of a text, from number first on, to those that head has in data: in sliding layers, those listed in held.
 func (m *Model) readPages(t *Snapshot, head *gguf.File, data []byte, held []int, first int) error {
 	all := (t.n + pageLen - 1) / pageLen
-	everything := make([]int, 0, max(0, all-first))
-	for i := first; i < all; i++ {
-		everything = append(everything, i)
-	}
+	everything := between(first, all)
 	for i := range m.Layers[:m.Owners] {
-		l := &m.Layers[i]
-		c := newKV(l, t.format, false)
 		at := everything
-		if l.Sliding {
+		if m.Layers[i].Sliding {
 			at = held
 		}
-		pages := append(t.pages[i][:first], make([]*page, all-first)...)
-		t.pages[i] = pages
-		if len(at) == 0 {
-			continue
+		t.pages[i] = append(t.pages[i][:first], make([]*page, all-first)...)
+		if err := m.readLayer(t, i, head, data, at); err != nil {
+			return err
 		}
-		x := head.Tensor(cacheName(i))
-		if dims := []int{c.pageValues(), len(at)}; x == nil || x.Type != gguf.Type(t.format) || !slices.Equal(x.Dims, dims) {
-			return fmt.Errorf("the tensor %s is missing or not of type %v and shape %v", cacheName(i), t.format, dims)
-		}
-		size := c.pageBytes()
-		for j, b := range at {
-			from := int(x.Offset) + j*size
-			pages[b] = c.page(data[from : from+size : from+size])
-			pages[b].file = t.file
-		}
+	}
+	return nil
+}
+
+// between returns the numbers from first to end-1.
+func between(first, end int) []int {
+	list := make([]int, 0, max(0, end-first))
+	for i := first; i < end; i++ {
+		list = append(list, i)
+	}
+	return list
+}
+
+// readLayer sets some pages of a layer to those that head has in data.
+func (m *Model) readLayer(t *Snapshot, i int, head *gguf.File, data []byte, at []int) error {
+	if len(at) == 0 {
+		return nil
+	}
+	c := newKV(&m.Layers[i], t.format, false)
+	x := head.Tensor(cacheName(i))
+	if dims := []int{c.pageValues(), len(at)}; x == nil || x.Type != gguf.Type(t.format) || !slices.Equal(x.Dims, dims) {
+		return fmt.Errorf("the tensor %s is missing or not of type %v and shape %v", cacheName(i), t.format, dims)
+	}
+	size := c.pageBytes()
+	for j, b := range at {
+		from := int(x.Offset) + j*size
+		p := c.page(data[from : from+size : from+size])
+		p.file = t.file
+		t.pages[i][b] = p
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package model
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"slices"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -98,11 +100,11 @@ func (h *history) marked(c *Config, i int) bool {
 	})
 }
 
-// reach returns the last position up to n that the text can be taken back to: its window is held.
-func (c *Config) reach(sliding []*page, n int) int {
+// reach returns the last position up to n that the text can be taken back to: the pages of its window are held.
+func (c *Config) reach(held func(i int) bool, n int) int {
 	for n > 0 {
 		lo, hi := c.needed(n)
-		for lo < hi && sliding[hi-1] != nil {
+		for lo < hi && held(hi-1) {
 			hi--
 		}
 		if lo == hi {
@@ -117,7 +119,7 @@ func (c *Config) reach(sliding []*page, n int) int {
 func (s *Sequence) Reach(n int) int {
 	n = max(0, min(n, s.n))
 	if c := s.sliding(); c != nil {
-		return s.m.reach(c.pages, n)
+		return s.m.reach(func(i int) bool { return c.pages[i] != nil }, n)
 	}
 	return n
 }
@@ -181,6 +183,22 @@ func (s *Sequence) SnapshotOf(n int) *Snapshot {
 	return t
 }
 
+// Share returns the same text once more, to be released by itself.
+func (t *Snapshot) Share() *Snapshot {
+	c := *t
+	c.pages = make([][]*page, len(t.pages))
+	for i, pages := range t.pages {
+		c.pages[i] = slices.Clone(pages)
+		for _, p := range pages {
+			p.hold()
+		}
+	}
+	if c.file != nil {
+		c.file.holders.Add(1)
+	}
+	return &c
+}
+
 // Len returns the number of positions.
 func (t *Snapshot) Len() int { return t.n }
 
@@ -189,7 +207,7 @@ func (t *Snapshot) Reach(n int) int {
 	n = max(0, min(n, t.n))
 	for i, pages := range t.pages {
 		if t.config.Layers[i].Sliding {
-			return t.config.reach(pages, n)
+			return t.config.reach(func(i int) bool { return pages[i] != nil }, n)
 		}
 	}
 	return n
@@ -225,6 +243,43 @@ func pagesBytes(layers ...[]*page) (sum int64) {
 	return sum
 }
 
+// FileAt returns the path of the file that pages of the snapshot lie in and that is mapped around an address; empty: there is none.
+func (t *Snapshot) FileAt(addr uintptr) string {
+	for f := range t.files() {
+		if f.contains(addr) {
+			return f.path
+		}
+	}
+	return ""
+}
+
+// LiesIn reports whether pages of the snapshot lie in such a file, of which is is told the path.
+func (t *Snapshot) LiesIn(is func(path string) bool) bool {
+	for f := range t.files() {
+		if is(f.path) {
+			return true
+		}
+	}
+	return false
+}
+
+// files yields the files that pages lie in, some of them again and again.
+func (t *Snapshot) files() iter.Seq[*mapping] {
+	return func(yield func(*mapping) bool) {
+		for _, pages := range t.pages {
+			var last *mapping
+			for _, p := range pages {
+				if p == nil || p.file == last {
+					continue
+				}
+				if last = p.file; last != nil && !yield(last) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Adopt replaces the sequence's text by the first n positions of a snapshot, or as many fewer as can be reached, and returns their number.
 // The snapshot must be of the same model and have the sequence's cache format.
 func (s *Sequence) Adopt(t *Snapshot, n int) (int, error) {
@@ -253,10 +308,31 @@ func (s *Sequence) Adopt(t *Snapshot, n int) (int, error) {
 	return n, nil
 }
 
-// PageSet counts the pages that snapshots hold, shared ones once.
+// PageSet counts the pages that snapshots hold in memory, shared ones once. What lies in a mapped file is no memory, but on machines whose
+// addresses are few.
 type PageSet struct {
 	holders map[*page]int
 	bytes   int64
+}
+
+// memory returns what a page takes beside the file that it may lie in.
+func (p *page) memory() int64 {
+	if p.file != nil && p.file.mapped && math.MaxInt > math.MaxInt32 {
+		return 0
+	}
+	return int64(len(p.k) + len(p.v))
+}
+
+// Memory returns what the snapshot takes of memory, shared or not: as PageSet counts.
+func (t *Snapshot) Memory() (sum int64) {
+	for _, pages := range t.pages {
+		for _, p := range pages {
+			if p != nil {
+				sum += p.memory()
+			}
+		}
+	}
+	return sum
 }
 
 // Bytes returns what the pages take.
@@ -275,7 +351,7 @@ func (s *PageSet) Remove(t *Snapshot) { s.count(t, -1) }
 
 func (s *PageSet) count(t *Snapshot, by int) {
 	for _, pages := range t.pages {
-		for i, p := range pages {
+		for _, p := range pages {
 			if p == nil {
 				continue
 			}
@@ -283,9 +359,9 @@ func (s *PageSet) count(t *Snapshot, by int) {
 			s.holders[p] = before + by
 			switch {
 			case before == 0:
-				s.bytes += pagesBytes(pages[i : i+1])
+				s.bytes += p.memory()
 			case before+by == 0:
-				s.bytes -= pagesBytes(pages[i : i+1])
+				s.bytes -= p.memory()
 				delete(s.holders, p)
 			}
 		}

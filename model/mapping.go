@@ -15,6 +15,7 @@ import (
 // mapping is a file whose bytes pages lie in. The last holder unmaps it, or the garbage collector when nobody has released it.
 type mapping struct {
 	holders atomic.Int32
+	path    string // it was opened at, if it has one
 	data    []byte
 	mapped  bool
 	cleanup runtime.Cleanup
@@ -52,12 +53,13 @@ func openMapping(path string) (*mapping, os.FileInfo, error) {
 	if runtime.GOOS != "windows" && size > 0 {
 		if data, err := mmap.Map(file, size); err == nil {
 			f := newMapping(data)
-			f.mapped = true
+			f.path, f.mapped = path, true
 			f.cleanup = runtime.AddCleanup(f, func(data []byte) { mmap.Unmap(data) }, data)
 			return f, info, nil
 		}
 	}
 	f := newMapping(make([]byte, size))
+	f.path = path
 	if _, err := io.ReadFull(file, f.data); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -300,7 +300,7 @@ var table = []mutant{
 		"w.part(p.Sequence, n+i+1, node", "w.part(p.Sequence, p.Sequence.Len()+0*n, node", ".:Decide"},
 	{"decide: common beginnings are decoded for each option", "decision.go",
 		"if next == nil {\n", "if next == nil || n.options > 0 {\n", ".:Decide"},
-	{"prefixes: what differs is shared", "prefix.go", "min(model.CommonLen(t.ids, text.ids), most)", "min(len(t.ids), most)", ".:Prefixes"},
+	{"prefixes: what differs is shared", "prompt.go", "min(model.CommonLen(ids, p.ids), most)", "min(len(ids), most)", ".:Prefixes"},
 	{"prefixes: texts of other cache formats", "prefix.go", "if t.prefixKind != kind {", "if t.m != kind.m {", ".:Prefix"},
 	{"prefixes: take the place of a text that was written", "prefix.go", "if s.seq.Pure() < have || known", "if known", ".:WrittenTexts"},
 	{"prefixes: nobody waits for another", "prefix.go", "c-n >= worthwhile && c > r.at", "c < 0 && c > r.at", ".:Prefix"},
