@@ -154,7 +154,6 @@ func (v *service) run() error {
 	if err := v.memory(); err != nil {
 		return err
 	}
-	v.options.Page = page.Handler()
 	s, err := server.New(v.m, v.options)
 	if err != nil {
 		return err
