@@ -252,6 +252,16 @@ func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error)
 	}, nil
 }
 
+// do has f use the model in a slot of the queue, for what is no answer, on the terms that answers have.
+func (c *call) do(o gemma4.ChatOptions, f func(context.Context, *gemma4.Chat) error) error {
+	o.Group, o.Cache = c.group, c.s.o.Cache
+	asked := time.Now()
+	return c.s.q.Do(c.ctx, o, func(ctx context.Context, chat *gemma4.Chat) error {
+		c.s.metrics.queue.Observe(time.Since(asked).Seconds())
+		return f(ctx, chat)
+	})
+}
+
 // count notes a piece of an answer.
 func (c *call) count(p gemma4.Piece, w *stopwatch) {
 	c.mu.Lock()

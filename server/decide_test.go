@@ -30,9 +30,17 @@ type decision struct {
 }
 
 func TestADecisionIsThatOfTheLibrary(t *testing.T) {
-	s, url := serve(t, Options{})
+	for _, format := range []gemma4.CacheFormat{gemma4.CacheF16, gemma4.CacheQ4} { // which the server's option says
+		t.Run(format.String(), func(t *testing.T) { decisionIsThatOfTheLibrary(t, format) })
+	}
+}
+
+func decisionIsThatOfTheLibrary(t *testing.T, format gemma4.CacheFormat) {
+	s, url := serve(t, Options{Cache: format})
 	options := []string{"The capital of France is Paris.", "The capital of France is Rome.", "Paris"}
-	c, err := s.m.NewChat(gemma4.ChatOptions{})
+	var o gemma4.ChatOptions
+	o.Cache = format
+	c, err := s.m.NewChat(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,20 +102,14 @@ func (c *call) embed(inputs []input, dimensions *int) ([][]float32, error) {
 		case len(vectors) > 0 && errors.As(err, &full): // what has begun is not refused
 			select {
 			case <-time.After(full.Retry):
-			case <-c.r.Context().Done():
-				return nil, c.r.Context().Err()
+			case <-c.ctx.Done():
+				return nil, context.Cause(c.ctx)
 			}
 		default:
 			return nil, err
 		}
 	}
 	return vectors, nil
-}
-
-// do has f use the model in a slot of the queue, for what is no answer.
-func (c *call) do(o gemma4.ChatOptions, f func(context.Context, *gemma4.Chat) error) error {
-	o.Group = c.group
-	return c.s.q.Do(c.r.Context(), o, f)
 }
 
 // unit returns the first values of a vector, all if dimensions is nil, at length 1.

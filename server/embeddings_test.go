@@ -188,6 +188,17 @@ func TestWrongEmbeddingsAreRefusedByField(t *testing.T) {
 	})
 }
 
+// TestHeaderTimeoutBoundsWhatIsNoAnswer: neither waits longer than the client does.
+func TestHeaderTimeoutBoundsWhatIsNoAnswer(t *testing.T) {
+	_, url := serveBlocked(t, Options{})
+	for path, body := range map[string]string{"/v1/embeddings": `{"input":"x"}`, "/api/embed": `{"input":"x"}`,
+		"/v1/decide": `{"prompt":"x","options":["a","b"]}`} {
+		if status, text := post(t, url+path, body, "Timeout: 0.05"); status != 504 || !strings.Contains(text, "header Timeout") {
+			t.Errorf("%s: status %d: %s", path, status, text)
+		}
+	}
+}
+
 // TestManyEmbeddingsLetOthersTakeTurns asks for more texts than can be read in the time, with one slot: a question that comes meanwhile is
 // answered before they have all been read.
 func TestManyEmbeddingsLetOthersTakeTurns(t *testing.T) {

@@ -56,7 +56,7 @@ func newMetrics(s *Server) *metrics {
 			append([]float64{.0001, .001, .0025}, seconds...)),
 		queue:   histogram("queue_seconds", "Waiting in line for a slot.", seconds),
 		prompt:  histogram("prompt_seconds", "Reading a prompt, up to the first token.", seconds),
-		request: histogram("request_seconds", "From a request's arrival to its end.", seconds),
+		request: histogram("request_seconds", "From the arrival of a request that the model worked for to its end.", seconds),
 		mask: histogram("mask_seconds", "Finding out what a grammar allows, for a token.",
 			[]float64{1e-6, 1e-5, 1e-4, 1e-3, .01, .1, 1}),
 		promptTokens: histogram("prompt_tokens", "Tokens of a prompt.", lengths),
@@ -82,7 +82,7 @@ func (c *call) metrics() error {
 func (m *metrics) count(c *call, reason string) {
 	_, path, _ := strings.Cut(c.endpoint, " ")
 	m.requests.WithLabelValues(path, reason).Inc()
-	if c.generated > 0 {
+	if c.prompt+c.generated > 0 { // the model has worked for it
 		m.request.Observe(time.Since(c.began).Seconds())
 	}
 }

@@ -40,6 +40,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	for _, end := range []string{"}", `,"stream":true}`, `,"max_tokens":2}`, `,"seed":"seven"}`} {
 		post(t, url+"/v1/chat/completions", body+end)
 	}
+	post(t, url+"/v1/embeddings", `{"input":["a","b"]}`)
+	post(t, url+"/tokenize", `{"content":"a"}`)
 	status, text := get(t, url+"/metrics")
 	types, got := samples(t, text)
 	if status != 200 {
@@ -66,6 +68,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`gemma4_requests_total{endpoint="/v1/chat/completions",model="nano",reason="rejected"}`: 1,
 		`gemma4_generation_tokens_count{model="nano"}`:                                          3,
 		`gemma4_time_to_first_token_seconds_count{model="nano"}`:                                3,
+		`gemma4_queue_seconds_count{model="nano"}`:                                              4, // and one for embeddings
+		`gemma4_request_seconds_count{model="nano"}`:                                            4,
 		`gemma4_requests_running{model="nano"}`:                                                 0,
 		`gemma4_slots{model="nano"}`:                                                            8,
 	} {
