@@ -90,7 +90,8 @@ type group struct {
 // QueueStats tells what a [Queue] does and has done.
 type QueueStats struct {
 	Slots, Running int   // slots, and those taken
-	Waiting        int   // requests in line
+	Waiting        int   // requests in line,
+	MaxWaiting     int   // and those that may be: QueueOptions.Waiting
 	Context        int   // positions that a request may have
 	Memory         int64 // QueueOptions.Memory
 	Reserved, Used int64 // bytes for keys and values: what the requests being answered may take, and what they take now
@@ -316,7 +317,7 @@ func (q *Queue) Stats() QueueStats {
 	defer q.mu.Unlock()
 	s := q.stats
 	s.Answers = maps.Clone(s.Answers)
-	s.Slots, s.Running, s.Context = q.options.Slots, q.slots, q.options.Context
+	s.Slots, s.Running, s.MaxWaiting, s.Context = q.options.Slots, q.slots, q.options.Waiting, q.options.Context
 	s.Memory, s.Reserved = q.options.Memory, q.reserved
 	for _, p := range q.places {
 		if p.s != nil {

@@ -380,14 +380,15 @@ func TestQueueIsBounded(t *testing.T) {
 			t.Errorf("%+v a second time", p)
 		}
 	}
-	if s := q.Stats(); s.Answers[gemma4.ReasonBreak] != 1 || s.Answers[gemma4.ReasonEnd] != 1 || s.Firsts != 2 || s.Admissions != 2 ||
-		s.Requests != 3 || s.QueueTime <= 0 || s.FirstTime < s.QueueTime || s.Generated == 0 || s.Prompt == 0 || s.Reserved != 0 {
+	if s := q.Stats(); s.MaxWaiting != 1 || s.Answers[gemma4.ReasonBreak] != 1 || s.Answers[gemma4.ReasonEnd] != 1 || s.Firsts != 2 ||
+		s.Admissions != 2 || s.Requests != 3 || s.QueueTime <= 0 || s.FirstTime < s.QueueTime || s.Generated == 0 || s.Prompt == 0 ||
+		s.Reserved != 0 {
 		t.Errorf("%+v", s)
 	}
 	none := newQueue(t, m, gemma4.QueueOptions{Slots: 1, Waiting: -1, Buffer: 1})
 	defer occupy(t, none, 1)()
 	if _, err := none.Submit(ctx, asking("What is the capital of Japan?")); !errors.As(err, &full) || full.Waiting != 0 ||
-		!strings.Contains(err.Error(), "none may wait") {
+		none.Stats().MaxWaiting != 0 || !strings.Contains(err.Error(), "none may wait") {
 		t.Errorf("%v", err)
 	}
 }

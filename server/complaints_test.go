@@ -254,7 +254,7 @@ func TestComplaint23WhoeverLeavesEndsAndNobodyElse(t *testing.T) {
 }
 
 // outside are the endpoints that never wait for the engine.
-var outside = []string{"/health", "/v1/health", "/livez", "/slots", "/props", "/version", "/v1/models", "/api/tags", "/api/ps",
+var outside = []string{"/health", "/v1/health", "/livez", "/metrics", "/slots", "/props", "/version", "/v1/models", "/api/tags", "/api/ps",
 	"/api/version", "/"}
 
 // answersSoon asks all of them, each of which has to answer in time.

@@ -41,11 +41,8 @@ func asked(r *http.Request, name string) bool {
 
 // full reports whether a request would be refused now.
 func (s *Server) full() bool {
-	q, line := s.q.Stats(), s.o.Queue.Waiting
-	if line == 0 {
-		line = 64
-	}
-	return q.Running >= q.Slots && q.Waiting >= max(0, line)
+	q := s.q.Stats()
+	return q.Waiting >= q.MaxWaiting && (q.Waiting > 0 || q.Running >= q.Slots) // those who wait for memory leave slots free
 }
 
 // slots tells what each slot does, but nothing of what anybody writes; with fail_on_no_slot=1 it fails if none is idle.

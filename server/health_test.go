@@ -47,6 +47,22 @@ func TestHealthSaysWhenToSendRequestsElsewhere(t *testing.T) {
 	}
 }
 
+// TestALineBehindALargeRequestIsFull: slots are free, but not the memory that who waits needs.
+func TestALineBehindALargeRequestIsFull(t *testing.T) {
+	one, _ := serve(t, Options{Queue: gemma4.QueueOptions{Slots: 1, Memory: 1 << 20}})
+	all := one.context // that fits into the memory
+	s, url := serve(t, Options{Queue: gemma4.QueueOptions{Slots: 3, Waiting: 1, Memory: 1 << 20, Context: all}})
+	var o gemma4.ChatOptions
+	o.Context = all
+	for range 2 {
+		go s.q.Do(t.Context(), o, func(ctx context.Context, _ *gemma4.Chat) error { <-ctx.Done(); return nil })
+	}
+	await(t, func() bool { q := s.q.Stats(); return q.Running == 1 && q.Waiting == 1 })
+	if status, text := get(t, url+"/health?fail_on_full=1"); status != 503 || !strings.Contains(text, "queue_full") {
+		t.Errorf("status %d: %s", status, text)
+	}
+}
+
 func TestSlotsTellWhatEachDoesWithoutText(t *testing.T) {
 	s, url := serve(t, Options{Queue: gemma4.QueueOptions{Slots: 2, Context: 512}})
 	slots := func(query string) (status int, list []map[string]any) {
