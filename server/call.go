@@ -234,7 +234,7 @@ var errTimeout = &failure{status: http.StatusGatewayTimeout, kind: "timeout_erro
 
 // answers hands a request to the queue, and returns what the model writes. It notes what comes of it.
 func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
-	r.Group, r.Cache, r.Trace = c.group, c.s.o.Cache, c.s.metrics.trace
+	r.Group, r.Cache, r.Trace = c.group, c.s.o.Cache, c.s.metrics.traced(r.Trace)
 	pieces, err := c.s.q.Submit(c.ctx, r)
 	if err != nil {
 		return nil, refused(err)

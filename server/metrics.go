@@ -22,8 +22,6 @@ type metrics struct {
 
 	first, between, queue, prompt, request, mask prometheus.Observer // seconds
 	promptTokens, generated                      prometheus.Observer
-
-	trace *gemma4.Trace // what sessions tell
 }
 
 // seconds are bounds of times: a server answers within milliseconds, a small board takes minutes.
@@ -62,7 +60,6 @@ func newMetrics(s *Server) *metrics {
 		promptTokens: histogram("prompt_tokens", "Tokens of a prompt.", lengths),
 		generated:    histogram("generation_tokens", "Tokens of an answer.", lengths),
 	}
-	m.trace = &gemma4.Trace{Mask: func(i gemma4.MaskInfo) { m.mask.Observe(i.Duration.Seconds()) }}
 	r.MustRegister(&engine{s: s})
 	all.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if s.o.VLLMMetrics {
@@ -103,6 +100,16 @@ func (m *metrics) compiled(err error) {
 		result = "refused"
 	}
 	m.grammars.WithLabelValues(result).Inc()
+}
+
+// traced returns a trace that tells the metrics, too.
+func (m *metrics) traced(t *gemma4.Trace) *gemma4.Trace {
+	all := gemma4.Trace{}
+	if t != nil {
+		all = *t
+	}
+	all.Mask = func(i gemma4.MaskInfo) { m.mask.Observe(i.Duration.Seconds()) }
+	return &all
 }
 
 // stopwatch times the tokens of a request's answers.
