@@ -13,7 +13,7 @@ export const running = process.env.GEMMA4_URL;
 let built;
 
 // program returns the path of gemma4.
-function program() {
+export function program() {
   if (process.env.GEMMA4) return process.env.GEMMA4;
   if (!built) {
     const folder = mkdtempSync(join(tmpdir(), "gemma4-"));
@@ -27,7 +27,7 @@ function program() {
 }
 
 // freePort returns a port that nothing listens on.
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer().once("error", reject);
     probe.listen(0, "127.0.0.1", () => {
