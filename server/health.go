@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"runtime/debug"
 	"time"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
 )
 
 // None of what stands here waits for the engine, or takes a place in the queue: it answers while a prompt is read for half an hour, too.
@@ -16,6 +18,21 @@ var errLoading = errors.New("server: loading")
 // Loading says whether the server has still something to do before it is as fast as it can be, as reading a conversation that requests
 // begin with: /health answers with status 503 for so long, and balancers send requests elsewhere. Those that come are answered.
 func (s *Server) Loading(loading bool) { s.loading.Store(loading) }
+
+// Warm has the model read a conversation, and returns how many positions that were: requests that begin alike need not read them again
+// (QueueOptions.Prefixes). Meanwhile requests are answered, but /health says that the server is loading.
+func (s *Server) Warm(ctx context.Context, c chat.Conversation) (positions int, err error) {
+	s.Loading(true)
+	defer s.Loading(false)
+	o := gemma4.ChatOptions{Tools: c.Tools, Thinking: c.Thinking, Variables: c.Variables, FreeCalls: true}
+	o.Cache = s.o.Cache
+	o.Trace = &gemma4.Trace{Prefill: func(i gemma4.PrefillInfo) { positions += i.Positions }}
+	err = s.q.Do(ctx, o, func(ctx context.Context, begun *gemma4.Chat) error {
+		begun.Messages = c.Messages
+		return begun.Read(ctx)
+	})
+	return positions, err
+}
 
 // health tells balancers whether to send requests; with fail_on_full=1, also whether one would find the line full.
 func (c *call) health() error {

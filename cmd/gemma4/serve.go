@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gogemma/gemma4"
@@ -41,6 +42,7 @@ them fit into -memory, which also says how long a text each slot holds, unless -
 gemma4 serve
 gemma4 serve -m gemma-4-E2B-it-Q4_K_M.gguf -alias gemma4 -ctx 32768
 gemma4 serve -m model.gguf -addr 0.0.0.0:8080 -key-file keys.txt -tls-cert cert.pem -tls-key key.pem
+gemma4 serve -m model.gguf -prefix-dir prefixes -warm agent.json
 gemma4 serve -m model.gguf -origin app://obsidian.md -origin chrome-extension://abcdef`,
 		Define: defineServe,
 	}
@@ -58,7 +60,10 @@ type service struct {
 	cert     string
 	key      string
 	logs     string
-	prefixes int64 // bytes
+	prefixes int64 // bytes of beginnings of texts, in memory
+	folder   string
+	kept     int64  // bytes of them in the folder
+	warm     string // file
 	drain    time.Duration
 
 	m *gemma4.Model
@@ -69,13 +74,7 @@ func defineServe(p *cli.Program) func() error {
 	o := &v.options
 	v.model = p.ModelFlags()
 	v.session = p.SessionFlags("the model's, or what -memory holds in each slot")
-	p.Func("prefix-memory", "`bytes` for beginnings of texts, which need not be read again; 0: none (default: a quarter of -memory)",
-		func(text string) (err error) {
-			if v.prefixes = 0; text != "0" {
-				v.prefixes, err = cli.Size(text)
-			}
-			return err
-		})
+	v.keepFlags()
 	p.Group("server")
 	p.StringVar(&v.addr, "addr", "127.0.0.1:8080", "`HOST:PORT` to listen on, or unix:PATH; a socket of systemd takes its place")
 	list := func(name, usage string, to *[]string) {
@@ -140,6 +139,10 @@ func (v *service) run() error {
 	if err := v.keys(); err != nil {
 		return err
 	}
+	begin, err := v.conversation()
+	if err != nil {
+		return err
+	}
 	ctx, stop := cli.Interruptible()
 	defer stop()
 	l, err := listen(ctx, v.addr, v.open || len(v.options.Keys) > 0) // who asks before the model is there waits for it
@@ -159,8 +162,20 @@ func (v *service) run() error {
 		return err
 	}
 	defer s.Close()
+	v.openFolder(ctx)
 	v.banner(l, s.Stats())
-	return v.serve(ctx, l, s)
+	var beside sync.WaitGroup
+	beside.Go(func() { v.keep(ctx, s) })
+	if begin != nil {
+		beside.Go(func() { v.read(ctx, s, begin) })
+	}
+	err = v.serve(ctx, l, s)
+	stop()
+	beside.Wait()
+	last, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	v.save(last)
+	return err
 }
 
 // logger makes the log of requests.

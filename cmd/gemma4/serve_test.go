@@ -239,8 +239,11 @@ func TestServeTakesASocketOfSystemd(t *testing.T) {
 
 func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(empty, []byte("# none\n"), 0o600); err != nil {
-		t.Fatal(err)
+	none := filepath.Join(t.TempDir(), "none.json")
+	for file, text := range map[string]string{empty: "# none\n", none: "{}\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Setenv("GEMMA4_KEY", "")
 	serve := command("serve")
@@ -251,6 +254,57 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 	serve.Fails(t, 1, "holds no key", "", "-key-file", empty)
 	serve.Fails(t, 2, "-tls-cert and -tls-key go together", "", "-tls-cert", empty)
 	serve.Fails(t, 2, "expected text, json or none", "", "-log", "loud")
+	serve.Fails(t, 1, "message", "", "-warm", none)
+	serve.Fails(t, 1, "no such file", "", "-warm", filepath.Join(t.TempDir(), "none.json"))
 	serve.Fails(t, 2, "unexpected argument", "", "please")
 	serve.Fails(t, 1, "no such file", "", "-addr", "127.0.0.1:0", "-m", filepath.Join(t.TempDir(), "none.gguf"))
+}
+
+// TestWhatServeHasReadOutlivesIt starts a server that reads a conversation, and another one behind it that finds what was read.
+func TestWhatServeHasReadOutlivesIt(t *testing.T) {
+	dir := t.TempDir()
+	folder, file := filepath.Join(dir, "prefixes"), filepath.Join(dir, "agent.json")
+	instruction := `{"role":"system","content":"` + strings.Repeat("Answer questions about countries and their capitals. ", 30) + `"}`
+	if err := os.WriteFile(file, []byte(`{"messages":[`+instruction+`]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]bool{}
+	for _, args := range [][]string{{"-warm", file}, nil} {
+		s := serveProcess(t, append([]string{"-prefix-dir", folder, "-log", "none"}, args...)...)
+		if args != nil {
+			for line := ""; !strings.Contains(line, " is read: "); {
+				var err error
+				if line, err = s.errors.(*bufio.Reader).ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+			}
+		} else if !regexp.MustCompile(`prefixes keeps [1-9]\d* texts, `).MatchString(s.banner) {
+			t.Error(s.banner)
+		}
+		var answer struct {
+			Choices []struct{ Message struct{ Content string } }
+			Usage   struct {
+				Prompt  int `json:"prompt_tokens"`
+				Details struct {
+					Cached int `json:"cached_tokens"`
+				} `json:"prompt_tokens_details"`
+			}
+		}
+		resp := s.ask(t, http.DefaultClient, "/v1/chat/completions", `{"messages":[`+instruction+
+			`,{"role":"user","content":"What is the capital of France?"}],"temperature":0}`)
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || len(answer.Choices) != 1 {
+			t.Fatalf("%+v, %v", answer, err)
+		}
+		if u := answer.Usage; u.Details.Cached < u.Prompt-40 || u.Prompt < 200 {
+			t.Errorf("%v: of %d tokens %d were known", args, u.Prompt, u.Details.Cached)
+		}
+		answers[answer.Choices[0].Message.Content] = true
+		s.Process.Signal(syscall.SIGTERM)
+		if err := s.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(answers) != 1 {
+		t.Errorf("the answers differ: %v", answers)
+	}
 }
