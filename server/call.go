@@ -235,6 +235,9 @@ var errTimeout = &failure{status: http.StatusGatewayTimeout, kind: "timeout_erro
 // answers hands a request to the queue, and returns what the model writes. It notes what comes of it.
 func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
 	r.Group, r.Cache, r.Trace = c.group, c.s.o.Cache, c.s.metrics.traced(r.Trace)
+	if len(r.Messages) > 0 && len(r.Tools) == 0 { // nobody would answer a call
+		r.Sampling.Suppress = append(slices.Clip(r.Sampling.Suppress), c.s.calls...)
+	}
 	pieces, err := c.s.q.Submit(c.ctx, r)
 	if err != nil {
 		return nil, refused(err)

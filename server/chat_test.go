@@ -654,3 +654,18 @@ func TestHomeAssistantReadsStreamsWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestWithoutToolsNothingIsCalled asks for calls, in every way but by declaring tools: by a bias that would have the model begin one.
+func TestWithoutToolsNothingIsCalled(t *testing.T) {
+	s, url := serve(t, Options{})
+	id, ok := s.m.Tokenizer().ID("<|tool_call>")
+	if !ok {
+		t.Fatal("nano has no token for calls")
+	}
+	body := fmt.Sprintf(`{"messages":[{"role":"user","content":%q}],"temperature":0,"logit_bias":{"%d":100}}`, capital, id)
+	_, text := post(t, url+"/v1/chat/completions", body)
+	choice := fields(t, text)["choices"].([]any)[0].(map[string]any)
+	if message := choice["message"].(map[string]any); message["content"] != paris || message["tool_calls"] != nil {
+		t.Error(text)
+	}
+}

@@ -53,8 +53,9 @@ type Server struct {
 	o           Options
 	log         *slog.Logger
 	info        gemma4.Info
-	context     int    // that a request may have, in positions
-	fingerprint string // of what decides the bytes of answers
+	context     int     // that a request may have, in positions
+	calls       []int32 // the token that begins a call
+	fingerprint string  // of what decides the bytes of answers
 	began       time.Time
 	mux         *http.ServeMux
 	metrics     *metrics
@@ -85,6 +86,9 @@ func New(m *gemma4.Model, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.context = s.q.Stats().Context
+	if id, ok := m.Tokenizer().ID("<|tool_call>"); ok {
+		s.calls = []int32{id}
+	}
 	s.metrics = newMetrics(s)
 	s.routes()
 	return s, nil
