@@ -25,7 +25,7 @@ func TestLoadLeavesNothingBehind(t *testing.T) {
 	for i := range list {
 		list[i] = randomBody(r)
 	}
-	s, url := serve(t, Options{})
+	s, url := serve(t, Options{Ping: quiet})
 	alone := solo(t, url, list)
 	http.DefaultClient.CloseIdleConnections()
 	runtime.GC()
