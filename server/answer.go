@@ -41,12 +41,6 @@ type delta struct {
 	ended      bool           // the answer has a result, and the delta nothing else but tokens
 }
 
-// position is a token of an answer's text, with its probability if the request asks for that.
-type position struct {
-	gemma4.Token
-	at int // of its text in the answer's, in bytes, as far as that is known
-}
-
 // deltas returns what pieces add to answers. Calls get IDs that nothing else has, with a protocol's prefix.
 func (c *call) deltas(pieces iter.Seq2[gemma4.Piece, error], prefix string) iter.Seq2[delta, error] {
 	tok := c.s.m.Tokenizer()

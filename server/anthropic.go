@@ -193,7 +193,7 @@ func (b *messagesRequest) form(c *call) (*grammar.Grammar, error) {
 	if !present(text) {
 		return nil, nil
 	}
-	return formatGrammar(c.s.m.Vocabulary, param, text)
+	return c.s.metrics.compiled(formatGrammar(c.s.m.Vocabulary, param, text))
 }
 
 // readMessages reads the body of a request.

@@ -50,7 +50,7 @@ func (f *generating) request(c *call, top int) (r gemma4.Request, err error) {
 	if r.Sampling, err = f.overrides(c.s.m.Tokenizer().Size(), c.s.context); err != nil {
 		return r, err
 	}
-	if r.Grammar, err = f.grammar(c.s.m.Vocabulary); err != nil {
+	if r.Grammar, err = c.s.metrics.compiled(f.grammar(c.s.m.Vocabulary)); err != nil {
 		return r, err
 	}
 	r.Stop = slices.DeleteFunc(slices.Clone(f.Stop), func(s string) bool { return s == "" })

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/grammar"
 )
 
 // metrics are what GET /metrics shows: numbers that are counted where things happen, and those that the engine and the queue count anyway,
@@ -48,7 +49,7 @@ func newMetrics(s *Server) *metrics {
 		handler: promhttp.HandlerFor(all, promhttp.HandlerOpts{}),
 		requests: counter("requests_total", "Requests that have ended, by endpoint and why: stop, length, tool_calls, done (those that "+
 			"generate nothing), cancelled, error, rejected.", "endpoint", "reason"),
-		grammars: counter("grammar_compiles_total", "Grammars that requests have asked for: ok, or refused.", "result"),
+		grammars: counter("grammar_compiles_total", "Grammars of the forms that requests have asked for: ok, or refused.", "result"),
 		first:    histogram("time_to_first_token_seconds", "From a request's arrival to its first token.", seconds),
 		between: histogram("inter_token_seconds", "From one token of an answer to the next.",
 			append([]float64{.0001, .001, .0025}, seconds...)),
@@ -93,13 +94,15 @@ func (m *metrics) answered(r gemma4.Result, first bool) {
 	}
 }
 
-// compiled counts a grammar that a request has asked for.
-func (m *metrics) compiled(err error) {
-	result := "ok"
-	if err != nil {
-		result = "refused"
+// compiled counts a grammar that a request has asked for, if any, and returns it.
+func (m *metrics) compiled(g *grammar.Grammar, err error) (*grammar.Grammar, error) {
+	switch {
+	case err != nil:
+		m.grammars.WithLabelValues("refused").Inc()
+	case g != nil:
+		m.grammars.WithLabelValues("ok").Inc()
 	}
-	m.grammars.WithLabelValues(result).Inc()
+	return g, err
 }
 
 // traced returns a trace that tells the metrics, too.

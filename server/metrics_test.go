@@ -37,7 +37,8 @@ func samples(t *testing.T, text string) (types map[string]string, values map[str
 func TestMetricsCountWhatHappens(t *testing.T) {
 	_, url := serve(t, Options{Names: []string{"nano"}})
 	body := `{"messages":[{"role":"user","content":"` + capital + `"}],"temperature":0`
-	for _, end := range []string{"}", `,"stream":true}`, `,"max_tokens":2}`, `,"seed":"seven"}`} {
+	for _, end := range []string{"}", `,"stream":true}`, `,"max_tokens":2}`, `,"seed":"seven"}`,
+		`,"response_format":{"type":"json_object"}}`, `,"grammar":"root = "}`} {
 		post(t, url+"/v1/chat/completions", body+end)
 	}
 	post(t, url+"/v1/embeddings", `{"input":["a","b"]}`)
@@ -63,11 +64,13 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		`gemma4_requests_total{endpoint="/v1/chat/completions",model="nano",reason="stop"}`:     2,
+		`gemma4_requests_total{endpoint="/v1/chat/completions",model="nano",reason="stop"}`:     3,
 		`gemma4_requests_total{endpoint="/v1/chat/completions",model="nano",reason="length"}`:   1,
-		`gemma4_requests_total{endpoint="/v1/chat/completions",model="nano",reason="rejected"}`: 1,
-		`gemma4_generation_tokens_count{model="nano"}`:                                          3,
-		`gemma4_time_to_first_token_seconds_count{model="nano"}`:                                3,
+		`gemma4_requests_total{endpoint="/v1/chat/completions",model="nano",reason="rejected"}`: 2,
+		`gemma4_generation_tokens_count{model="nano"}`:                                          4,
+		`gemma4_time_to_first_token_seconds_count{model="nano"}`:                                4,
+		`gemma4_grammar_compiles_total{model="nano",result="ok"}`:                               1,
+		`gemma4_grammar_compiles_total{model="nano",result="refused"}`:                          1,
 		`gemma4_queue_seconds_count{model="nano"}`:                                              4, // and one for embeddings
 		`gemma4_request_seconds_count{model="nano"}`:                                            4,
 		`gemma4_requests_running{model="nano"}`:                                                 0,

@@ -82,7 +82,7 @@ func (b *ollamaRequest) request(c *call) (r gemma4.Request, err error) {
 	case format == `"json"`:
 		r.Grammar, err = grammar.JSON(c.s.m.Vocabulary(), grammar.Spaced, true)
 	case format[0] == '{':
-		r.Grammar, err = schemaGrammar(c.s.m.Vocabulary, "format", b.Format, false)
+		r.Grammar, err = c.s.metrics.compiled(schemaGrammar(c.s.m.Vocabulary, "format", b.Format, false))
 	default:
 		err = bad("format", `format is %.60s, expected "json" or a schema`, format)
 	}

@@ -58,7 +58,7 @@ func (b *responsesRequest) request(c *call) (r gemma4.Request, err error) {
 		return r, err
 	}
 	if present(b.Text.Format) {
-		if r.Grammar, err = formatGrammar(c.s.m.Vocabulary, "text.format", b.Text.Format); err != nil {
+		if r.Grammar, err = c.s.metrics.compiled(formatGrammar(c.s.m.Vocabulary, "text.format", b.Text.Format)); err != nil {
 			return r, err
 		}
 	}
