@@ -71,8 +71,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`gemma4_time_to_first_token_seconds_count{model="nano"}`:                                4,
 		`gemma4_grammar_compiles_total{model="nano",result="ok"}`:                               1,
 		`gemma4_grammar_compiles_total{model="nano",result="refused"}`:                          1,
-		`gemma4_queue_seconds_count{model="nano"}`:                                              4, // and one for embeddings
-		`gemma4_request_seconds_count{model="nano"}`:                                            4,
+		`gemma4_queue_seconds_count{model="nano"}`:                                              5, // and one for embeddings
+		`gemma4_request_seconds_count{model="nano"}`:                                            5,
 		`gemma4_requests_running{model="nano"}`:                                                 0,
 		`gemma4_slots{model="nano"}`:                                                            8,
 	} {
