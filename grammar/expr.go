@@ -15,6 +15,7 @@ type expr struct {
 	boolean  bool // and or not is within: whether it holds any string takes a search
 	life     life
 	holds    uint8  // by kind: whether it is known if every character is held, and four bits higher, if so
+	least    int32  // bytes of any string, where it is known; no string has fewer
 	id       uint64 // by order of making
 	a, b     *expr
 	text     string  // of text
@@ -80,6 +81,9 @@ type derivation struct {
 	by byte
 }
 
+// maxText bounds what a grammar may force, in bytes: no context holds more, and the way to the end of a text is searched in memory.
+const maxText = 4 << 20
+
 // maxAlternatives bounds an expression; what is derived from a grammar within its bounds and is larger than that is refused.
 const maxAlternatives = 4096
 
@@ -132,7 +136,11 @@ func (a *arena) intern(e *expr) *expr {
 		return old
 	}
 	a.lastID++
-	e.id = a.lastID
+	e.id, e.least = a.lastID, e.fewest()
+	if !a.sealed && e.least > maxText {
+		a.fail("a text of more than %d bytes at least", maxText)
+		return a.none
+	}
 	if !a.sealed && a.size > maxSize {
 		a.fail("the grammar takes more than %d MB", maxSize>>20)
 		return a.none
@@ -145,6 +153,24 @@ func (a *arena) intern(e *expr) *expr {
 		a.size += size
 	}
 	return e
+}
+
+// fewest returns how many bytes no string of e is shorter than, as far as its parts tell.
+func (e *expr) fewest() int32 {
+	n := int64(0)
+	switch e.op {
+	case opText:
+		n = int64(len(e.text))
+	case opBranch:
+		n = 1 + int64(slices.MinFunc(e.edges, func(x, y edge) int { return int(x.to.least - y.to.least) }).to.least)
+	case opCat:
+		n = int64(e.a.least) + int64(e.b.least)
+	case opAlt:
+		n = int64(slices.MinFunc(e.list, func(x, y *expr) int { return int(x.least - y.least) }).least)
+	case opRepeat:
+		n = int64(e.a.least) * int64(e.min)
+	}
+	return int32(min(n, maxText+1))
 }
 
 // literal returns the expression of one string.
@@ -292,6 +318,13 @@ func (a *arena) merge(branches []*expr) *expr {
 	if len(branches) == 1 {
 		return branches[0]
 	}
+	if !slices.ContainsFunc(branches, func(x *expr) bool { return x.op != opText }) {
+		texts := make([]string, len(branches))
+		for i, x := range branches {
+			texts[i] = x.text
+		}
+		return a.literals(texts)
+	}
 	for i, x := range branches {
 		if x.op == opText {
 			branches[i] = a.head(x)
@@ -413,6 +446,9 @@ func (a *arena) derive(e *expr, b byte) *expr {
 	key := derivation{e, b}
 	if d, ok := a.derived[key]; ok {
 		return d
+	}
+	if a.err != nil { // the step is refused, whatever this is
+		return a.none
 	}
 	var d *expr
 	switch e.op {
@@ -613,7 +649,12 @@ func (a *arena) shortest(e *expr) string {
 			}
 		}
 	case opCat:
-		s = a.shortest(e.a) + a.shortest(e.b)
+		var all strings.Builder
+		rest := e
+		for ; rest.op == opCat; rest = rest.b { // what is left of a long one is not kept at each of its places
+			all.WriteString(a.shortest(rest.a))
+		}
+		s = all.String() + a.shortest(rest)
 	case opAlt:
 		first := true
 		for _, x := range e.list {

@@ -44,6 +44,9 @@ func (s State) MaskWithin(n int) *Mask {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	most := int32(max(min(n, never), int(g.cost(s.s)))) - 1
+	if most == never-1 {
+		most = never // no token leads to an end that could be lived to see, so any will do
+	}
 	if s.s.dearest > 0 && s.s.dearest-1 <= most {
 		return g.mask(s.s)
 	}

@@ -107,3 +107,29 @@ func must(g *Grammar, err error) func(testing.TB) *Grammar {
 		return g
 	}
 }
+
+// TestTextsWithoutAnEndInSightGoOn has tokens for texts that take more tokens than can be counted: they are cut off, not refused.
+func TestTextsWithoutAnEndInSightGoOn(t *testing.T) {
+	v := small(t)
+	for _, schema := range []string{
+		`{"type":"array","items":{"type":"object","properties":{"a":{"type":"array","items":{}}},"required":["a"]},"minItems":1000000000}`,
+		`{"type":"array","minItems":1000,"items":{"type":"array","minItems":1000,"items":{"type":"array","minItems":1000,
+			"items":{"type":"array","minItems":1000}}}}`,
+	} {
+		g, err := Schema(v, []byte(schema), SchemaOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := g.Start()
+		for n := range 20 {
+			m := s.MaskWithin(30 - n)
+			if m.Len() == 0 {
+				t.Fatalf("%s: no token %d", schema, n)
+			}
+			for id := range m.All {
+				s, _ = s.Accept(id)
+				break
+			}
+		}
+	}
+}

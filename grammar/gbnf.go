@@ -217,7 +217,7 @@ func (p *gbnfParser) item() (*body, error) {
 	pos := p.pos
 	switch c := p.peek(); {
 	case p.accept(`"`):
-		var list []*expr
+		var text []rune
 		for !p.accept(`"`) {
 			r, err := p.char()
 			if err != nil {
@@ -226,9 +226,9 @@ func (p *gbnfParser) item() (*body, error) {
 			if r == space {
 				return nil, p.at(pos, fmt.Errorf("the vocabulary cannot write %q", r))
 			}
-			list = append(list, p.utf8(runes{r, r}))
+			text = append(text, r)
 		}
-		return bytesBody(p.cat(list...)), nil
+		return bytesBody(p.literal(string(text))), nil
 	case p.accept("["):
 		return p.class()
 	case p.accept("."):

@@ -69,6 +69,19 @@ func TestHostileGrammarsEnd(t *testing.T) {
 		"brackets": func() (*Grammar, error) {
 			return GBNF(v, "root ::= "+strings.Repeat("(", 400)+`"a"`+strings.Repeat("){0,1000000}", 400))
 		},
+		"a billion bytes":      func() (*Grammar, error) { return GBNF(v, `root ::= "a"{1000000000}`) },
+		"a billion characters": schema(`{"type":"string","minLength":1000000000}`),
+		"a billion values":     schema(`{"type":"array","minItems":1000000000}`),
+		"2000 letters that may be missing": func() (*Grammar, error) {
+			return GBNF(v, "root ::= "+strings.Repeat(`"a"? `, 2000))
+		},
+		"50000 classes": func() (*Grammar, error) { return GBNF(v, "root ::= "+strings.Repeat(`"a" [bc] `, 50000)) },
+		"50000 choices": func() (*Grammar, error) {
+			return GBNF(v, `root ::= "x"`+strings.ReplaceAll(repeated(50000, ` | "c%d-%d"`), ",", ""))
+		},
+		"trees of trees": schema(`{"$ref":"#/$defs/d0","$defs":{` + repeated(40,
+			`"d%d":{"type":"object","properties":{"a":{"$ref":"#/$defs/d%[2]d"},"b":{"$ref":"#/$defs/d%[2]d"}},"required":["a","b"]}`) +
+			`,"d40":{"type":"string"}}}`),
 		"nothing, often": func() (*Grammar, error) { return GBNF(v, "root ::= ((\"\" | root){0,60} \"a\"){3,1000000}") },
 	} {
 		t.Run(name, func(t *testing.T) {

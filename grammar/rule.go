@@ -42,19 +42,27 @@ func repeat(b *body, min, max int32) *body {
 // seq joins bytes that follow each other.
 func (a *arena) seq(list ...*body) *body {
 	var joined []*body
+	var run []*expr // joined at once, from the end: what is joined to a long one is no longer than that
+	flush := func() {
+		if len(run) > 0 {
+			joined, run = append(joined, bytesBody(a.cat(run...))), nil
+		}
+	}
 	for _, b := range list {
 		parts := []*body{b}
 		if b.kind == bodySeq {
 			parts = b.list
 		}
 		for _, b := range parts {
-			if n := len(joined); n > 0 && b.kind == bodyBytes && joined[n-1].kind == bodyBytes {
-				joined[n-1] = bytesBody(a.cat(joined[n-1].e, b.e))
+			if b.kind == bodyBytes {
+				run = append(run, b.e)
 				continue
 			}
+			flush()
 			joined = append(joined, b)
 		}
 	}
+	flush()
 	if len(joined) == 1 {
 		return joined[0]
 	}
@@ -239,6 +247,9 @@ func (b *builder) node(n node) int32 {
 func (b *builder) buildRule(r int32) {
 	final := b.node(node{rule: r, final: true})
 	start := b.node(node{rule: r})
+	if b.err != nil { // there are no nodes
+		return
+	}
 	b.net.start = append(b.net.start, start)
 	b.net.final = append(b.net.final, final)
 	b.net.loops = append(b.net.loops, -1)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/grammar"
 )
 
 // statusGone is what logs tell of a client that has left, as nginx writes it.
@@ -81,6 +82,8 @@ func failureOf(err error) *failure {
 			retry: time.Second}
 	case errors.Is(err, gemma4.ErrOverdue), errors.Is(err, context.DeadlineExceeded):
 		return &failure{status: http.StatusGatewayTimeout, kind: "timeout_error", code: "timeout", message: err.Error()}
+	case errors.Is(err, grammar.ErrLimit):
+		return &failure{status: http.StatusBadRequest, code: "grammar_too_large", message: err.Error()}
 	case errors.Is(err, gemma4.ErrStalled):
 		return &failure{status: http.StatusRequestTimeout, kind: "timeout_error", code: "stalled", message: err.Error()}
 	}
