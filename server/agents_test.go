@@ -93,9 +93,9 @@ func cached(t testing.TB, text string) (prompt, cached int) {
 	return prompt, cached
 }
 
-// TestComplaintAgentsReadWhatIsNew is rows 19 and 20: a header that changes with every request makes the model read all of the prompt
-// again, or a window does. Their tools have what has broken grammars, too: no properties, strings of a million letters.
-func TestComplaintAgentsReadWhatIsNew(t *testing.T) {
+// TestComplaint20AgentsReadWhatIsNew, and row 19: a header that changes with every request makes the model read all of the prompt again, or
+// a window does. Their tools have what has broken grammars, too: no properties, strings of a million letters.
+func TestComplaint20AgentsReadWhatIsNew(t *testing.T) {
 	c, err := synth.Parse("micro-e:q8_0")
 	if err != nil {
 		t.Fatal(err)

@@ -180,8 +180,6 @@ func TestComplaint10ContentIsAlwaysThere(t *testing.T) {
 	}
 }
 
-// TestComplaint11SchemasHoldInEveryThinkingMode is rows 12 and 16, too: no text before the thought or the value, and what the template has
-// written of the model's turn is no part of what the grammar sees.
 func TestComplaint11SchemasHoldInEveryThinkingMode(t *testing.T) {
 	_, url := serveModel(t, random(t), Options{})
 	const form = `"response_format":{"type":"json_schema","json_schema":{"strict":true,"schema":{"type":"object","properties":` +
@@ -196,6 +194,23 @@ func TestComplaint11SchemasHoldInEveryThinkingMode(t *testing.T) {
 		err := json.Unmarshal([]byte(s.text()), &person)
 		if err != nil || person.Name == nil || person.Age == nil || (i > 0) != (s.Usage.Details.Reasoning > 0) {
 			t.Errorf("%s: %v: %+v", mode, err, s)
+		}
+	}
+}
+
+// TestComplaint12NothingComesBeforeThoughtOrValue reads streams of whatever the model draws.
+func TestComplaint12NothingComesBeforeThoughtOrValue(t *testing.T) {
+	_, url := serveModel(t, random(t), Options{})
+	const form = `"response_format":{"type":"json_schema","schema":{"type":"array","items":{"type":"boolean"},"maxItems":2}}`
+	for seed := range 4 {
+		for _, mode := range []string{`"reasoning_effort":"none"`, `"reasoning_effort":"low","reasoning_budget":9`} {
+			body := chatBody(user("Which?"), hotly(seed), form, mode, `"max_tokens":60`, `"stream":true`)
+			status, text := post(t, url+"/v1/chat/completions", body)
+			thought, value := strings.Index(text, `"reasoning_content":"`), strings.Index(text, `"content":"[`)
+			if thinks := thought >= 0; status != 200 || value < thought || thinks == strings.Contains(mode, "none") ||
+				strings.Contains(text[:max(0, value)], `"content":"`) {
+				t.Errorf("%s: status %d: %s", body, status, text)
+			}
 		}
 	}
 }
@@ -250,6 +265,22 @@ func template(t testing.TB, url, body string) string {
 		t.Fatalf("status %d: %s", status, text)
 	}
 	return prompt
+}
+
+// TestComplaint16TheTemplatesBeginningIsNoPartOfTheAnswer: behind what a tool has returned the model's turn goes on, which had begun with
+// the call; and the template opens thoughts.
+func TestComplaint16TheTemplatesBeginningIsNoPartOfTheAnswer(t *testing.T) {
+	_, url := serveModel(t, random(t), Options{})
+	turns := []string{user("Is it?"), user("Is it?") + `,{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function",` +
+		`"function":{"name":"look","arguments":"{}"}}]},{"role":"tool","tool_call_id":"a","content":"It is."}`}
+	for i, turn := range turns {
+		for _, mode := range []string{`"reasoning_effort":"none"`, `"reasoning_effort":"low","reasoning_budget":9`} {
+			s := converse(t, url, chatBody(turn, hotly(i), mode, `"response_format":{"type":"regex","regex":"yes|no"}`))
+			if s.text() != "yes" && s.text() != "no" || s.Finish != "stop" {
+				t.Errorf("%s, %s: %+v", turn, mode, s)
+			}
+		}
+	}
 }
 
 func TestComplaint17ResultsFindTheirCalls(t *testing.T) {

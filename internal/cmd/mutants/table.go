@@ -427,7 +427,7 @@ var table = []mutant{
 	{"messages: the billing header is read", "server/anthropic.go", "if !strings.HasPrefix(b.Text, billing) {", "if true {",
 		"server:Complaint|Conversations"},
 	{"messages: what is known counts as read", "server/message_writer.go", "Input: n.prompt - n.cached", "Input: n.prompt",
-		"server:ComplaintAgents"},
+		"server:Complaint20"},
 	{"messages: a thought is not signed", "server/message_writer.go", "new(signature(said))", "new(\"\")", "server:Message"},
 	{"history: a result stands where it came", "server/history.go", "slices.Insert(h.messages, i, m)", "append(h.messages, m)",
 		"server:Conversations"},
