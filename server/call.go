@@ -12,6 +12,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"os"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -64,6 +65,9 @@ func (c *call) run(answer func(c *call) error) {
 			panic(v)
 		}
 	}()
+	if c.r.ContentLength != 0 { // who is refused before the body has come does not keep the connection, either
+		http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.s.o.BodyTime)) // where the connection has one
+	}
 	stop, err := c.limit()
 	defer stop()
 	if err == nil {
@@ -96,7 +100,7 @@ func (c *call) limit() (stop func(), err error) {
 // note tells the log what has become of the call.
 func (c *call) note() {
 	status, outcome := cmp.Or(c.status, http.StatusOK), cmp.Or(c.outcome, "done")
-	if c.r.Context().Err() != nil {
+	if c.r.Context().Err() != nil && (status < 400 || status == statusGone) {
 		status, outcome = statusGone, "cancelled"
 	}
 	c.s.metrics.count(c, outcome)
@@ -106,8 +110,11 @@ func (c *call) note() {
 
 // fail writes an error in the protocol's shape, as the last event of a stream if one was begun.
 func (c *call) fail(err error) {
-	if c.r.Context().Err() != nil { // nobody is there
-		c.reason = cmp.Or(c.reason, "gone")
+	if c.r.Context().Err() != nil && (c.stream != nil || errors.Is(err, context.Canceled)) { // nobody is there
+		if c.reason = cmp.Or(c.reason, "gone"); c.status == 0 { // or somebody who has only closed one direction
+			c.status = statusGone
+			c.w.WriteHeader(statusGone)
+		}
 		return
 	}
 	f := failureOf(err)
@@ -142,8 +149,14 @@ func (c *call) json(status int, v any) error {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	c.status = status
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	control := http.NewResponseController(c.w)
+	control.SetWriteDeadline(time.Now().Add(stallTime(c.s) + time.Duration(len(text))*10*time.Microsecond)) // where there is one
+	defer control.SetWriteDeadline(time.Time{})
 	c.w.WriteHeader(status)
-	_, err = c.w.Write(text)
+	if _, err = c.w.Write(text); err == nil {
+		control.Flush() // within that time
+	}
 	return err
 }
 
@@ -158,14 +171,17 @@ func marshal(v any) ([]byte, error) {
 
 // read reads the body as JSON into v. A field of another type than it should have is an error that names it.
 func (c *call) read(v any) error {
-	control := http.NewResponseController(c.w)
-	control.SetReadDeadline(time.Now().Add(c.s.o.BodyTime)) // where the connection has one
 	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.s.o.MaxBody))
-	control.SetReadDeadline(time.Time{})
+	if err == nil {
+		http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		return &failure{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &failure{status: http.StatusRequestTimeout, kind: "timeout_error", code: "timeout",
+			message: fmt.Sprintf("the body took more than %v to arrive", c.s.o.BodyTime)}
 	case err != nil:
 		return &failure{status: http.StatusBadRequest, message: "the body did not arrive: " + err.Error()}
 	case len(text) == 0:
