@@ -27,8 +27,11 @@ var requests = flag.Int("requests", 0, "how many requests the tests of many at o
 
 // many returns how many requests a test of many at once sends.
 func many(few int) int {
-	if *requests > 0 {
+	switch {
+	case *requests > 0:
 		return *requests
+	case testing.Short():
+		return few / 4
 	}
 	return few
 }
