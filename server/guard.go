@@ -34,8 +34,8 @@ func (c *call) admit() error {
 		return nil
 	}
 	key := c.r.Header.Get("X-Api-Key")
-	if bearer, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer "); ok {
-		key = bearer
+	if scheme, bearer, ok := strings.Cut(c.r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		key = strings.TrimLeft(bearer, " ")
 	}
 	given, right := sha256.Sum256([]byte(key)), 0
 	for _, k := range c.s.o.Keys {
