@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -138,9 +139,32 @@ func (s *Server) routes() {
 	s.handle("POST /v1/messages/count_tokens", anthropic, (*call).messageTokens)
 	s.handle("GET /metrics", openAI, (*call).metrics)
 	s.handle("OPTIONS /", openAI, (*call).preflight)
-	s.handle("/", openAI, func(c *call) error {
-		return &failure{status: http.StatusNotFound, kind: "not_found_error", message: fmt.Sprintf("there is no %s here", c.r.URL.Path)}
-	})
+	s.handle("/", openAI, (*call).nothing)
+}
+
+// nothing answers where no endpoint is, or one that is asked in another way, in the shape of the protocol that the path is of.
+func (c *call) nothing() error {
+	path := c.r.URL.Path
+	switch {
+	case strings.HasPrefix(path, "/v1/messages"):
+		c.protocol = anthropic
+	case strings.HasPrefix(path, "/api/"):
+		c.protocol = ollama
+	}
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		asked := c.r.Clone(c.r.Context())
+		asked.Method = method
+		if _, pattern := c.s.mux.Handler(asked); strings.HasPrefix(pattern, method) {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return &failure{status: http.StatusNotFound, message: fmt.Sprintf("there is no %s here", path)}
+	}
+	c.w.Header().Set("Allow", strings.Join(append(allowed, http.MethodOptions), ", "))
+	return &failure{status: http.StatusMethodNotAllowed, code: "method_not_allowed",
+		message: fmt.Sprintf("%s is not for %s, but for %s", path, c.r.Method, strings.Join(allowed, " and "))}
 }
 
 // handle has an endpoint answer what matches a pattern. What it returns as error is written in the shape of a protocol.
