@@ -93,8 +93,8 @@ func (c *call) decide() error {
 	var prompt []int32
 	var conversation chat.Conversation
 	field := "messages"
-	switch asked := len(b.Messages) > 0; {
-	case asked == (len(b.Prompt) > 0):
+	switch asked := present(b.Messages); {
+	case asked == present(b.Prompt):
 		return bad("messages", "a decision has messages or a prompt, one of them")
 	case asked:
 		if err := decode(text, &conversation); err != nil {

@@ -204,7 +204,7 @@ func TestHeaderTimeoutBoundsWhatIsNoAnswer(t *testing.T) {
 func TestManyEmbeddingsLetOthersTakeTurns(t *testing.T) {
 	s, url := serve(t, Options{Queue: gemma4.QueueOptions{Slots: 1}})
 	text := strings.Repeat("one two three four ", 40)
-	list := make([]string, 3000)
+	list := make([]string, mostInputs)
 	for i := range list {
 		list[i] = text
 	}

@@ -94,3 +94,72 @@ func (l *oneListener) Accept() (conn net.Conn, err error) {
 
 func (l *oneListener) Close() error   { return nil }
 func (l *oneListener) Addr() net.Addr { return l.conn.LocalAddr() }
+
+// TestWhatIsNotThereIsToldInTheProtocolsShape asks what no endpoint answers.
+func TestWhatIsNotThereIsToldInTheProtocolsShape(t *testing.T) {
+	_, url := serve(t, Options{})
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow, text  string
+	}{
+		{"GET", "/v1/chat/completions", 405, "POST, OPTIONS", `{"error":{"message":"/v1/chat/completions is not for GET`},
+		{"DELETE", "/v1/models", 405, "GET, OPTIONS", `"type":"invalid_request_error"`},
+		{"GET", "/v1/messages", 405, "POST, OPTIONS", `{"type":"error","error":{"type":"invalid_request_error"`},
+		{"PUT", "/api/chat", 405, "POST, OPTIONS", `{"error":"/api/chat is not for PUT`},
+		{"POST", "/v1/nothing", 404, "", `"type":"not_found_error"`},
+		{"POST", "/v1/messages/nothing", 404, "", `{"type":"error","error":{"type":"not_found_error"`},
+		{"GET", "/api/nothing", 404, "", `{"error":"there is no /api/nothing here"}`},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, url+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != c.status || resp.Header.Get("Allow") != c.allow || !strings.Contains(string(text), c.text) {
+			t.Errorf("%s %s: %s, allows %q: %s, want %d, %q, %s", c.method, c.path, resp.Status, resp.Header.Get("Allow"), text, c.status,
+				c.allow, c.text)
+		}
+	}
+}
+
+// TestKeysComeAsClientsSendThem has keys count in either header, whatever the case of the scheme, and no other way.
+func TestKeysComeAsClientsSendThem(t *testing.T) {
+	_, url := serve(t, Options{Keys: []string{"secret"}})
+	for field, want := range map[string]int{
+		"Authorization: Bearer secret": 200, "Authorization: bearer secret": 200, "X-Api-Key: secret": 200,
+		"Authorization: Basic secret": 401, "Authorization: secret": 401, "Authorization: Bearer secret2": 401, "X-Api-Key: ": 401,
+	} {
+		if status, text := get(t, url+"/v1/models", field); status != want {
+			t.Errorf("%s: %d %s, want %d", field, status, text, want)
+		}
+	}
+}
+
+// TestFieldsThatAreNullSayNothing has decisions read as if the field were not there.
+func TestFieldsThatAreNullSayNothing(t *testing.T) {
+	_, url := serve(t, Options{})
+	for body, want := range map[string]int{
+		`{"messages":null,"prompt":"Paris or Rome?","options":["a","b"]}`:                 200,
+		`{"messages":[{"role":"user","content":"Hi"}],"prompt":null,"options":["a","b"]}`: 200,
+		`{"messages":null,"prompt":null,"options":["a","b"]}`:                             400,
+	} {
+		if status, text := post(t, url+"/v1/decide", body); status != want {
+			t.Errorf("%s: %d %s, want %d", body, status, text, want)
+		}
+	}
+}
+
+// TestTooManyTextsAreRefused has a request ask for more vectors than are held.
+func TestTooManyTextsAreRefused(t *testing.T) {
+	_, url := serve(t, Options{})
+	many := `{"input":["a"` + strings.Repeat(`,"a"`, mostInputs) + `]}`
+	if status, text := post(t, url+"/v1/embeddings", many); status != 400 || !strings.Contains(text, "expected 2048 at most") {
+		t.Errorf("%d texts: %d %s", mostInputs+1, status, text)
+	}
+}

@@ -13,6 +13,9 @@ type input struct {
 	ids   []int32 // nil: text
 }
 
+// mostInputs is how many texts a request may have, as OpenAI has it: what comes of them is held until all are done.
+const mostInputs = 2048
+
 // inputs reads a field that holds a text, its ids, or an array of either. None of them may be empty.
 func (s *Server) inputs(field string, raw json.RawMessage) ([]input, error) {
 	raw = bytes.TrimSpace(raw)
@@ -29,6 +32,9 @@ func (s *Server) inputs(field string, raw json.RawMessage) ([]input, error) {
 	}
 	if c := list[0][0]; c != '"' && c != '[' { // these were to be ids
 		return nil, err
+	}
+	if len(list) > mostInputs {
+		return nil, bad(field, "%s has %d texts, expected %d at most", field, len(list), mostInputs)
 	}
 	all := make([]input, len(list))
 	for i, raw := range list {
