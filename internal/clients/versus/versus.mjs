@@ -11,7 +11,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { endless, freePort, program, serve } from "../js/serve.mjs";
 
-const usage = "usage: node versus.mjs [--rounds N] [--tokens N] [--long N] FILE";
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -22,7 +21,7 @@ const { values, positionals } = parseArgs({
 });
 const [rounds, tokens, long] = [values.rounds, values.tokens, values.long].map(Number);
 if (positionals.length !== 1 || ![rounds, tokens, long].every((n) => Number.isInteger(n) && n > 1)) {
-  console.error(usage);
+  console.error("usage: node versus.mjs [--rounds N] [--tokens N] [--long N] FILE");
   process.exit(2);
 }
 const file = positionals[0];
@@ -141,8 +140,10 @@ function median(list) {
 
 const shown = (x) => x.toFixed(x < 100 ? 1 : 0);
 
-const both = { gemma4: await serve({ flags: ["-m", file, "-ctx", String(positions)] }), llama: await llama() };
+const both = {};
 try {
+  both.gemma4 = await serve({ flags: ["-m", file, "-ctx", String(positions)] });
+  both.llama = await llama();
   const models = await (await fetch(`${both.gemma4.url}/v1/models`)).json();
   vocabulary = models.data[0].meta.n_vocab;
   ends = await endless(both.gemma4.url); // llama.mjs goes on behind them without
