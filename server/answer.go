@@ -57,6 +57,7 @@ func (c *call) deltas(pieces iter.Seq2[gemma4.Piece, error], prefix string) iter
 	for _, text := range chat.Markup() {
 		special[id(text)] = true
 	}
+	delete(special, id(`<|"|>`)) // it stands for a quote
 	return func(yield func(delta, error) bool) {
 		var answers []*answer
 		held := map[int][]gemma4.Token{}

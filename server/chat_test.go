@@ -483,10 +483,12 @@ func TestHeaderTimeoutBoundsARequest(t *testing.T) {
 }
 
 func TestLogprobsAreOfTheTextsBytes(t *testing.T) {
-	_, url := serveModel(t, random(t), Options{})
+	s, url := serveModel(t, random(t), Options{})
+	quote, _ := s.m.Tokenizer().ID(`<|"|>`) // it stands for a quote, wherever it comes
 	n := 0
 	for seed := range 4 {
-		_, text := post(t, url+"/v1/chat/completions", chatBody(user("x"), hotly(seed), `"logprobs":true,"top_logprobs":2,"max_tokens":60`))
+		_, text := post(t, url+"/v1/chat/completions", chatBody(user("x"), hotly(seed), `"logprobs":true,"top_logprobs":2,"max_tokens":60`,
+			fmt.Sprintf(`"logit_bias":[[%d,%d]]`, quote, 3*seed)))
 		var body struct {
 			Choices []struct {
 				Message  struct{ Content string }

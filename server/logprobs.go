@@ -58,10 +58,18 @@ func tokenBytes(tok *tokenizer.Tokenizer, id int32) []byte {
 // logprobsOf returns the probabilities of tokens, each with those of the top most likely ones.
 func logprobsOf(tok *tokenizer.Tokenizer, tokens []gemma4.Token, top int) *logprobs {
 	l := &logprobs{Content: make([]tokenLogprob, 0, len(tokens))}
+	quote, known := tok.ID(`<|"|>`)
+	of := func(id int32, p float64) logprob {
+		one := newLogprob(tok, id, p)
+		if known && id == quote { // chat.Parser has it stand for one
+			one.Token, one.Bytes = `"`, []int{'"'}
+		}
+		return one
+	}
 	for _, t := range tokens {
-		one := tokenLogprob{newLogprob(tok, t.ID, t.LogProb), make([]logprob, 0, top)}
+		one := tokenLogprob{of(t.ID, t.LogProb), make([]logprob, 0, top)}
 		for _, c := range t.Top[:min(top, len(t.Top))] {
-			one.Top = append(one.Top, newLogprob(tok, c.ID, c.LogProb))
+			one.Top = append(one.Top, of(c.ID, c.LogProb))
 		}
 		l.Content = append(l.Content, one)
 	}
