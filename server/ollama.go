@@ -105,7 +105,7 @@ func (c *call) ollamaOptions(text json.RawMessage) (o ollamaOptions, err error) 
 		return o, err
 	}
 	if n := o.Context.or(0); n > c.s.context {
-		return o, bad("options.num_ctx", "options.num_ctx is %d, this server has a context of %d (gemma4 serve -context)", n, c.s.context)
+		return o, bad("options.num_ctx", "options.num_ctx is %d, this server has a context of %d (gemma4 serve -ctx)", n, c.s.context)
 	}
 	return o, nil
 }

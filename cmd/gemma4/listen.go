@@ -22,6 +22,9 @@ func listen(ctx context.Context, addr string, open bool) (net.Listener, error) {
 		network := "tcp"
 		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 			network, addr = "unix", path
+			if err := abandoned(ctx, path); err != nil {
+				return nil, err
+			}
 		}
 		return new(net.ListenConfig).Listen(ctx, network, addr)
 	}

@@ -277,6 +277,20 @@ func (v *service) serve(ctx context.Context, l net.Listener, s *server.Server) e
 	if v.options.Logger != nil {
 		h.ErrorLog = slog.NewLogLogger(v.options.Logger.Handler(), slog.LevelDebug) // what strangers do to connections
 	}
+	var silent sync.Map // connections that have not asked anything yet, as browsers open them in advance: the end does not wait for them
+	h.ConnState = func(c net.Conn, now http.ConnState) {
+		if now == http.StateNew {
+			silent.Store(c, nil)
+		} else {
+			silent.Delete(c)
+		}
+	}
+	h.RegisterOnShutdown(func() {
+		silent.Range(func(c, _ any) bool {
+			c.(net.Conn).Close()
+			return true
+		})
+	})
 	ended := make(chan error, 1)
 	go func() {
 		if v.cert != "" {

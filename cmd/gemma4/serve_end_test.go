@@ -1,0 +1,49 @@
+//go:build unix
+
+package main
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestServeEndsWithoutWaitingForSilentConnections has connections that were opened, and on which nothing was asked, keep no server alive.
+func TestServeEndsWithoutWaitingForSilentConnections(t *testing.T) {
+	s := serveProcess(t)
+	addr := strings.TrimPrefix(s.url, "http://")
+	silent, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	resp, err := http.Get(s.url + "/health") // accepted behind the silent one
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	began := time.Now()
+	s.Process.Signal(syscall.SIGTERM)
+	if err := s.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+}
+
+// TestServeTakesTheSocketOfAKilledServer has an address at which nobody listens any more be free, and one at which somebody does not.
+func TestServeTakesTheSocketOfAKilledServer(t *testing.T) {
+	addr := "unix:" + filepath.Join(t.TempDir(), "socket")
+	first := startServe(t, gemma4Process(t, "serve", "-addr", addr))
+	if out, err := gemma4Process(t, "serve", "-addr", addr).CombinedOutput(); err == nil || !strings.Contains(string(out), "in use") {
+		t.Errorf("%s while another listens: %v", out, err)
+	}
+	first.Process.Kill()
+	first.Wait()
+	startServe(t, gemma4Process(t, "serve", "-addr", addr))
+}
