@@ -10,11 +10,11 @@ import (
 	"github.com/gogemma/gemma4/internal/machine"
 )
 
-// nanoKnows is what the embedded model was made for.
+// nanoKnows is what the embedded model was made for, said by a command.
 const nanoKnows = `It is a toy: it knows the capitals of 55 countries, sums to 20, opposites,
 29 words in five languages and a dozen facts, finds codes and numbers in a
 text, writes JSON of a sentence and calls tools. Everything else it answers
-with nonsense. For more open a model of yours: gemma4 run -m FILE
+with nonsense. For more open a model of yours: gemma4 %s -m FILE
 Try: What is the capital of Peru?  What is 12 + 7?  What is the opposite of 'wet'?`
 
 // banner says who is there, and what for.
@@ -26,7 +26,7 @@ func (t *talk) banner() {
 		t.note("%s", companion(c))
 	}
 	if t.model.Path == "" {
-		t.note("%s", nanoKnows)
+		t.note(nanoKnows, "run")
 	}
 	if n := len(t.chat.Messages); n > 0 {
 		t.note("%s holds %d messages", t.file, n)

@@ -30,17 +30,22 @@ func serveCommand() cli.Command {
 		Args:  "[flags]",
 		About: `
 Answers over HTTP until it is interrupted; then it refuses new requests and lets the running answers end (-drain). Clients of OpenAI
-take its address with /v1 as their base URL, those of Anthropic and ollama without; a browser finds a page to chat on there. Any model
-name will do, unless -strict-model refuses those that are not its own.
+take its address with /v1 as their base URL, those of Anthropic and ollama without. Any model name will do, unless -strict-model refuses
+those that are not its own.
+
+A browser finds a page to chat on at the address. It loads nothing from elsewhere, and keeps conversations in the browser, not here.
+/metrics is for Prometheus, /health for balancers, /slots for the curious: what is read and written at this moment.
 
 Only this machine's programs may ask, unless -addr says otherwise; then a key is needed (-key-file, or GEMMA4_KEY), or -open. Web
 pages may not, but for its own and those of -origin. A name that is not localhost has to be told by -host, unless there are keys.
 
 So many answers as there are -slots are written at once, each as if it were alone, the others wait in line. Keys and values of all of
-them fit into -memory, which also says how long a text each slot holds, unless -ctx does.`,
+them fit into -memory, which also says how long a text each slot holds, unless -ctx does. A Raspberry Pi has little memory and reads slowly:
+-slots 2 -ctx 8192 leaves room for the weights, and -prefix-dir spares it reading a long instruction again after each start.`,
 		Examples: `
 gemma4 serve
 gemma4 serve -m gemma-4-E2B-it-Q4_K_M.gguf -alias gemma4 -ctx 32768
+gemma4 serve -m gemma-4-E2B-it-Q4_0.gguf -slots 2 -ctx 8192 -prefix-dir prefixes
 gemma4 serve -m model.gguf -addr 0.0.0.0:8080 -key-file keys.txt -tls-cert cert.pem -tls-key key.pem
 gemma4 serve -m model.gguf -prefix-dir prefixes -warm agent.json
 gemma4 serve -m model.gguf -origin app://obsidian.md -origin chrome-extension://abcdef`,
@@ -261,7 +266,7 @@ func (v *service) banner(l net.Listener, q gemma4.QueueStats) {
 	fmt.Fprintf(v.Err, "%d slots of %d positions; keys and values take %s at most, beginnings of texts %s\n", q.Slots, q.Context,
 		cli.Bytes(q.Memory), cli.Bytes(v.prefixes))
 	if v.model.Path == "" {
-		fmt.Fprintln(v.Err, nanoKnows)
+		fmt.Fprintf(v.Err, nanoKnows+"\n", "serve")
 	}
 	for _, a := range addresses(l, scheme) {
 		fmt.Fprintf(v.Err, "listening at %s\n", a)
