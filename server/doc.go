@@ -7,6 +7,9 @@
 //	defer s.Close()
 //	err = http.ListenAndServe("127.0.0.1:8080", s)
 //
+// With Options.Page set to page.Handler(), of package server/page, browsers find a page to chat on. At an address that others can reach set
+// Keys: without, everybody may ask.
+//
 // Whoever asks gets the bytes that the same request gets alone, however many others there are (gemma4.Queue).
 //
 // # How it is made
