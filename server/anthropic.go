@@ -55,6 +55,7 @@ var anthropicKinds = map[int]string{
 	http.StatusMethodNotAllowed:      "invalid_request_error",
 	http.StatusRequestTimeout:        "timeout_error",
 	http.StatusRequestEntityTooLarge: "request_too_large",
+	http.StatusUnsupportedMediaType:  "invalid_request_error",
 	http.StatusServiceUnavailable:    "overloaded_error",
 	http.StatusGatewayTimeout:        "timeout_error",
 	statusOverloaded:                 "overloaded_error",

@@ -171,6 +171,10 @@ func marshal(v any) ([]byte, error) {
 
 // read reads the body as JSON into v. A field of another type than it should have is an error that names it.
 func (c *call) read(v any) error {
+	if how := c.r.Header.Get("Content-Encoding"); how != "" && how != "identity" {
+		return &failure{status: http.StatusUnsupportedMediaType, param: "Content-Encoding",
+			message: fmt.Sprintf("the body is encoded as %.60q: it is read as it is", how)}
+	}
 	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.s.o.MaxBody))
 	if err == nil {
 		http.NewResponseController(c.w).SetReadDeadline(time.Time{})

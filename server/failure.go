@@ -129,6 +129,7 @@ var kinds = map[int]string{
 	http.StatusNotFound:              "not_found_error",
 	http.StatusMethodNotAllowed:      "invalid_request_error",
 	http.StatusRequestEntityTooLarge: "invalid_request_error",
+	http.StatusUnsupportedMediaType:  "invalid_request_error",
 	http.StatusTooManyRequests:       "rate_limit_error",
 	http.StatusNotImplemented:        "not_supported_error",
 	http.StatusServiceUnavailable:    "unavailable_error",

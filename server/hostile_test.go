@@ -163,3 +163,13 @@ func TestTooManyTextsAreRefused(t *testing.T) {
 		t.Errorf("%d texts: %d %s", mostInputs+1, status, text)
 	}
 }
+
+func TestEncodedBodiesAreRefused(t *testing.T) {
+	_, url := serve(t, Options{})
+	for _, path := range []string{"/v1/chat/completions", "/v1/messages", "/api/chat"} {
+		status, text := post(t, url+path, "\x1f\x8b", "Content-Encoding: gzip")
+		if status != http.StatusUnsupportedMediaType || !strings.Contains(text, `encoded as \"gzip\"`) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+}
