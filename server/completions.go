@@ -69,6 +69,9 @@ func (c *call) completions() error {
 	if err != nil {
 		return err
 	}
+	if q := c.s.q.Stats(); len(prompts) > q.Slots/r.N+q.MaxWaiting { // however often they came again
+		return bad("prompt", "prompt has %d texts, expected %d at most", len(prompts), q.Slots/r.N+q.MaxWaiting)
+	}
 	if b.Echo && b.Logprobs != nil {
 		for _, p := range prompts {
 			if p.tokens, err = c.measure(p.ids, b.Logprobs.or(0)); err != nil {

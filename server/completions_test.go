@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/gogemma/gemma4"
 )
 
 // completionAnswer is what comes of a request for completions.
@@ -96,4 +98,13 @@ func TestWrongCompletionsAreRefusedByField(t *testing.T) {
 		{`{"prompt":"a","logprobs":21}`, 400, "logprobs", "0 to 20"},
 		{`{"prompt":"a","max_tokens":0}`, 400, "max_tokens", "1 or more"},
 	})
+}
+
+func TestMorePromptsThanCanEverWaitAreRefused(t *testing.T) {
+	_, url := serve(t, Options{Queue: gemma4.QueueOptions{Slots: 1, Waiting: 1}})
+	for prompts, want := range map[string]int{`"a","b"`: 200, `"a","b","c"`: 400} {
+		if status, text := post(t, url+"/v1/completions", `{"max_tokens":1,"prompt":[`+prompts+`]}`); status != want {
+			t.Errorf("%s: %d %s", prompts, status, text)
+		}
+	}
 }
