@@ -80,7 +80,7 @@ func (b *ollamaRequest) request(c *call) (r gemma4.Request, err error) {
 	switch format := string(b.Format); {
 	case !present(b.Format), format == `""`:
 	case format == `"json"`:
-		r.Grammar, err = grammar.JSON(c.s.m.Vocabulary(), grammar.Spaced, true)
+		r.Grammar, err = c.s.metrics.compiled(grammar.JSON(c.s.m.Vocabulary(), grammar.Spaced, true))
 	case format[0] == '{':
 		r.Grammar, err = c.s.metrics.compiled(schemaGrammar(c.s.m.Vocabulary, "format", b.Format, false))
 	default:
