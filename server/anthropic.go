@@ -94,6 +94,9 @@ type messagesThinking struct {
 
 // request makes one for the queue.
 func (b *messagesRequest) request(c *call) (r gemma4.Request, err error) {
+	if err := c.known(b.Model); err != nil {
+		return r, err
+	}
 	var h history
 	if err := h.system(b.System); err != nil {
 		return r, err
@@ -198,21 +201,10 @@ func (b *messagesRequest) form(c *call) (*grammar.Grammar, error) {
 	return c.s.metrics.compiled(formatGrammar(c.s.m.Vocabulary, param, text))
 }
 
-// readMessages reads the body of a request.
-func (c *call) readMessages(b *messagesRequest) (r gemma4.Request, err error) {
-	if err := c.read(b); err != nil {
-		return r, err
-	}
-	if err := c.known(b.Model); err != nil {
-		return r, err
-	}
-	return b.request(c)
-}
-
 // messages answers a conversation, as Anthropic's messages do.
 func (c *call) messages() error {
 	var b messagesRequest
-	r, err := c.readMessages(&b)
+	r, err := c.request(&b)
 	if err != nil {
 		return err
 	}
@@ -252,7 +244,7 @@ func (c *call) messages() error {
 // messageTokens tells how many tokens the prompt of a request has.
 func (c *call) messageTokens() error {
 	var b messagesRequest
-	r, err := c.readMessages(&b)
+	r, err := c.request(&b)
 	if err != nil {
 		return err
 	}

@@ -165,9 +165,9 @@ func prompts(t testing.TB, s *Server, path, body string) (string, error) {
 	var r gemma4.Request
 	var err error
 	if path == "/v1/messages" {
-		r, err = c.readMessages(new(messagesRequest))
+		r, err = c.request(new(messagesRequest))
 	} else {
-		r, err = c.readResponse(new(responsesRequest))
+		r, err = c.request(new(responsesRequest))
 	}
 	if err != nil {
 		return "", err

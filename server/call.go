@@ -196,6 +196,16 @@ func (c *call) read(v any) error {
 	return decode(text, v)
 }
 
+// request reads a body that is about a conversation, and returns what it asks for.
+func (c *call) request(body interface {
+	request(c *call) (gemma4.Request, error)
+}) (r gemma4.Request, err error) {
+	if err := c.read(body); err != nil {
+		return r, err
+	}
+	return body.request(c)
+}
+
 // invalid returns the first bytes that are not UTF-8.
 func invalid(text []byte) []byte {
 	for len(text) > 0 {

@@ -88,10 +88,7 @@ func (a *answer) chatMessage() chatMessage {
 // chat answers a conversation, as OpenAI's chat completions do.
 func (c *call) chat() error {
 	var b chatRequest
-	if err := c.read(&b); err != nil {
-		return err
-	}
-	r, err := b.request(c)
+	r, err := c.request(&b)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,9 @@ type responsesRequest struct {
 
 // request makes one for the queue.
 func (b *responsesRequest) request(c *call) (r gemma4.Request, err error) {
+	if err := c.known(b.Model); err != nil {
+		return r, err
+	}
 	switch {
 	case b.PreviousResponseID != "":
 		return r, unsupported("previous_response_id", "previous_response_id: nothing is stored here, send the whole conversation as input")
@@ -91,7 +94,7 @@ func (b *responsesRequest) request(c *call) (r gemma4.Request, err error) {
 // responses answers a conversation, as OpenAI's responses do.
 func (c *call) responses() error {
 	var b responsesRequest
-	r, err := c.readResponse(&b)
+	r, err := c.request(&b)
 	if err != nil {
 		return err
 	}
@@ -124,21 +127,10 @@ func (c *call) responses() error {
 	return c.json(http.StatusOK, w.response)
 }
 
-// readResponse reads the body of a request for a response.
-func (c *call) readResponse(b *responsesRequest) (r gemma4.Request, err error) {
-	if err := c.read(b); err != nil {
-		return r, err
-	}
-	if err := c.known(b.Model); err != nil {
-		return r, err
-	}
-	return b.request(c)
-}
-
 // responseTokens tells how many tokens the prompt of a response has.
 func (c *call) responseTokens() error {
 	var b responsesRequest
-	r, err := c.readResponse(&b)
+	r, err := c.request(&b)
 	if err != nil {
 		return err
 	}
