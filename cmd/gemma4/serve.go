@@ -159,7 +159,7 @@ func (v *service) run() error {
 		return err
 	}
 	defer v.m.Close()
-	if err := v.memory(); err != nil {
+	if err := v.memory(machine.Available()); err != nil {
 		return err
 	}
 	s, err := server.New(v.m, v.options)
@@ -228,10 +228,10 @@ func (v *service) keys() error {
 }
 
 // memory divides the machine's memory: unless the flags say otherwise, keys and values of the answers take up to half of what is free, and
-// the beginnings of texts a quarter of that.
-func (v *service) memory() error {
+// the beginnings of texts a quarter of that. Where the system does not tell what is free (0), they take what they may come to, and the
+// beginnings 1 GB.
+func (v *service) memory(free int64) error {
 	q := &v.options.Queue
-	free := machine.Available()
 	if q.Slots == 0 {
 		q.Slots = 8
 		if runtime.NumCPU() <= 4 && free > 0 && free < 8<<30 {
@@ -239,15 +239,19 @@ func (v *service) memory() error {
 		}
 	}
 	q.Memory, q.Context, v.options.Cache = v.session.Memory, v.session.Context, v.session.Cache
-	if q.Memory == 0 && free > 0 {
+	if q.Memory == 0 {
 		full, err := v.m.Memory(cmp.Or(q.Context, v.m.Info().Context), v.session.Cache)
 		if err != nil {
 			return err
 		}
-		q.Memory = min(free/2, int64(q.Slots)*full.Cache) // no more than they can take
+		if q.Memory = int64(q.Slots) * full.Cache; free > 0 {
+			q.Memory = min(free/2, q.Memory) // no more than they can take
+		}
 	}
 	if v.prefixes < 0 {
-		v.prefixes = q.Memory / 4
+		if v.prefixes = q.Memory / 4; free == 0 {
+			v.prefixes = min(v.prefixes, 1<<30)
+		}
 	}
 	if v.prefixes > 0 {
 		q.Prefixes = gemma4.NewPrefixCache(v.prefixes)

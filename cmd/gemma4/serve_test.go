@@ -19,6 +19,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/nano"
 )
 
 // served is a process of gemma4 serve.
@@ -164,6 +167,18 @@ func TestServeTellsWhatItHasAndTakes(t *testing.T) {
 	if err != nil || !strings.Contains(string(log), `"endpoint":"POST /v1/chat/completions","status":200`) ||
 		strings.Contains(string(log), "France") {
 		t.Errorf("%v, log: %s", err, log)
+	}
+}
+
+func TestServeKnowsWhatToTakeWhereTheSystemTellsNothing(t *testing.T) {
+	m, err := nano.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	v := &service{m: m, session: &gemma4.SessionOptions{}, prefixes: -1}
+	if err := v.memory(0); err != nil || v.options.Queue.Memory == 0 || v.options.Queue.Prefixes == nil || v.prefixes > 1<<30 {
+		t.Errorf("%+v, %d bytes of beginnings, %v", v.options.Queue, v.prefixes, err)
 	}
 }
 
