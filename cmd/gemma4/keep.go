@@ -30,10 +30,10 @@ func (v *service) keepFlags() {
 
 // openFolder lets the cache find what the folder keeps. Without the folder the server is slower, not wrong.
 func (v *service) openFolder(ctx context.Context) {
-	p := v.options.Queue.Prefixes
-	if v.folder == "" || p == nil {
+	if v.folder == "" {
 		return
 	}
+	p := v.options.Queue.Prefixes
 	if err := p.Open(ctx, v.m, v.folder, v.kept); err != nil {
 		v.Complain(fmt.Errorf("-prefix-dir: %w", err))
 		v.folder = ""
@@ -75,7 +75,7 @@ func (v *service) read(ctx context.Context, s *server.Server, c *chat.Conversati
 
 // keep writes what the cache holds to the folder whenever there is nothing else to do, until ctx ends.
 func (v *service) keep(ctx context.Context, s *server.Server) {
-	if v.folder == "" || v.options.Queue.Prefixes == nil {
+	if v.folder == "" {
 		return
 	}
 	idle := time.NewTicker(5 * time.Second)
@@ -94,11 +94,10 @@ func (v *service) keep(ctx context.Context, s *server.Server) {
 
 // save writes what the cache holds to the folder.
 func (v *service) save(ctx context.Context) {
-	p := v.options.Queue.Prefixes
-	if v.folder == "" || p == nil {
+	if v.folder == "" {
 		return
 	}
-	if err := p.Save(ctx); err != nil && ctx.Err() == nil {
+	if err := v.options.Queue.Prefixes.Save(ctx); err != nil && ctx.Err() == nil {
 		v.Complain(fmt.Errorf("-prefix-dir: %w", err))
 	}
 }

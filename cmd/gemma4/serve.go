@@ -138,6 +138,9 @@ func (v *service) run() error {
 	if (v.cert == "") != (v.key == "") {
 		return cli.Wrong("-tls-cert and -tls-key go together")
 	}
+	if v.prefixes == 0 && (v.folder != "" || v.warm != "") {
+		return cli.Wrong("-prefix-dir and -warm are about what -prefix-memory 0 does without")
+	}
 	if err := v.logger(); err != nil {
 		return err
 	}

@@ -272,6 +272,7 @@ func TestServeRefusesWhatIsNotSafe(t *testing.T) {
 	serve.Fails(t, 2, "expected text, json or none", "", "-log", "loud")
 	serve.Fails(t, 1, "message", "", "-warm", none)
 	serve.Fails(t, 1, "no such file", "", "-warm", filepath.Join(t.TempDir(), "none.json"))
+	serve.Fails(t, 2, "-prefix-memory 0 does without", "", "-prefix-memory", "0", "-prefix-dir", t.TempDir())
 	serve.Fails(t, 2, "unexpected argument", "", "please")
 	serve.Fails(t, 1, "no such file", "", "-addr", "127.0.0.1:0", "-m", filepath.Join(t.TempDir(), "none.gguf"))
 }
