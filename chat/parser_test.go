@@ -590,7 +590,7 @@ func TestParserTakesLinearTime(t *testing.T) {
 			p.Push(text[i:min(i+7, len(text))], i == 0)
 		}
 		p.Close()
-		if took := time.Since(began); took > 15*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s: %d bytes took %v", name, len(text), took)
 		}
 	}

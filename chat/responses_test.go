@@ -238,7 +238,7 @@ func TestManyResponsesTakeLinearTime(t *testing.T) {
 	if _, err := attach(messages); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 15*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestHostileGrammarsEnd tries what takes other engines down. Each must come to an error or to a few masks within time and memory; the
-// bounds are wide because the machine may be busy.
+// TestHostileGrammarsEnd tries what takes other engines down. Each must come to an error or to a few masks within memory, and within a time
+// that only what hangs reaches, however busy the machine is.
 func TestHostileGrammarsEnd(t *testing.T) {
 	v := small(t)
 	repeated := func(n int, f string) string {
@@ -114,7 +114,7 @@ func TestHostileGrammarsEnd(t *testing.T) {
 			live := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20
 			all := (after.TotalAlloc - before.TotalAlloc) >> 20
 			t.Logf("%v, %d MB live of %d MB, %d steps: %.100v", took.Round(time.Millisecond), live, all, steps, err)
-			if took > 10*time.Second || live > 100 {
+			if took > time.Minute || live > 100 {
 				t.Errorf("%v and %d MB", took, live)
 			}
 			runtime.KeepAlive(g)

@@ -13,7 +13,19 @@ import (
 )
 
 // TestServeEndsWithoutWaitingForSilentConnections has connections that were opened, and on which nothing was asked, keep no server alive.
+// The standard library waits for them for 5 s: a server that does so takes longer each time, a busy machine does not.
 func TestServeEndsWithoutWaitingForSilentConnections(t *testing.T) {
+	var took time.Duration
+	for range 5 {
+		if took = endBesideSilence(t); took < 4*time.Second {
+			return
+		}
+	}
+	t.Errorf("it took %v to end, each time", took)
+}
+
+// endBesideSilence returns what a server takes to end beside a connection on which nothing was asked.
+func endBesideSilence(t *testing.T) time.Duration {
 	s := serveProcess(t)
 	addr := strings.TrimPrefix(s.url, "http://")
 	silent, err := net.Dial("tcp", addr)
@@ -31,9 +43,7 @@ func TestServeEndsWithoutWaitingForSilentConnections(t *testing.T) {
 	if err := s.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 4*time.Second {
-		t.Errorf("it took %v to end", took)
-	}
+	return time.Since(began)
 }
 
 // TestServeTakesTheSocketOfAKilledServer has an address at which nobody listens any more be free, and one at which somebody does not.

@@ -34,7 +34,7 @@ func FuzzTemplate(f *testing.F) {
 			return
 		}
 		plain, literal, err := tpl.Run(context.Background(), g.Variables, "")
-		if took := time.Since(began); took > 30*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("took %v", took)
 		}
 		marked, places, markedErr := tpl.Run(context.Background(), g.Variables, "<|turn>s ")
