@@ -11,7 +11,7 @@ import (
 )
 
 // levelNames are the names that GEMMA4_CPU may have, on any machine. Those of one architecture are in ascending order.
-var levelNames = []string{"portable", "avx2", "avx512", "amx", "neon", "dotprod", "i8mm"}
+var levelNames = []string{"portable", "avx2", "avx512", "bf16", "amx", "neon", "dotprod", "i8mm"}
 
 // Levels returns the tables of inner loops that this machine runs, the slowest first. The first is tensor.Portable(). The tables are the
 // caller's own; what they point to must not be changed.
@@ -38,7 +38,7 @@ func copyOf(k *tensor.Kernels) *tensor.Kernels {
 }
 
 // BestKernels returns the fastest inner loops that this machine runs. The environment variable GEMMA4_CPU caps the choice at
-// portable, avx2, avx512 or amx, or at neon, dotprod or i8mm; anything else is an error.
+// portable, avx2, avx512, bf16 or amx, or at neon, dotprod or i8mm; anything else is an error.
 func BestKernels() (*tensor.Kernels, error) {
 	levels := Levels()
 	best := levels[len(levels)-1]

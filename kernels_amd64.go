@@ -21,8 +21,11 @@ func levelsWith(supports func(...cpuid.FeatureID) bool) []*tensor.Kernels {
 	levels = append(levels, avx2())
 	if supports(machine.AVX512...) {
 		levels = append(levels, avx512())
-		if supports(machine.AMX...) && machine.PermitTiles() {
-			levels = append(levels, amx())
+		if supports(machine.BF16...) {
+			levels = append(levels, bf16())
+			if supports(machine.AMX...) && machine.PermitTiles() {
+				levels = append(levels, amx())
+			}
 		}
 	}
 	return levels
@@ -46,9 +49,16 @@ var avx512 = level("avx512", func() *tensor.Kernels {
 	return k
 })
 
-// amx is the level of Xeons since 2023: avx512, and tiles of bf16.
-var amx = level("amx", func() *tensor.Kernels {
+// bf16 is the level of AMD since Zen 4 and of Xeons since Cooper Lake: avx512, and products of pairs of bf16.
+var bf16 = level("bf16", func() *tensor.Kernels {
 	k := copyOf(avx512())
+	kernels.BF16(k)
+	return k
+})
+
+// amx is the level of Xeons since 2023: bf16, and tiles of it.
+var amx = level("amx", func() *tensor.Kernels {
+	k := copyOf(bf16())
 	kernels.AMX(k)
 	return k
 })

@@ -41,6 +41,7 @@ func aboveLevels(t *testing.T, test func(t *testing.T, k *tensor.Kernels)) {
 func TestFeaturesDecideTheLevels(t *testing.T) {
 	const (
 		vnni, vbmi, gfni   = cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI
+		pairs              = cpuid.AVX512BF16
 		dot, int8s, halves = cpuid.ASIMDDP, cpuid.I8MM, cpuid.BF16
 	)
 	old := []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2}
@@ -58,6 +59,9 @@ func TestFeaturesDecideTheLevels(t *testing.T) {
 		{"amd64", append(wide[:8:8], vnni, gfni), "avx2"},
 		{"amd64", append(wide[:8:8], vnni, vbmi), "avx2"},
 		{"amd64", append(wide[:8:8], vnni, vbmi, gfni), "avx2 avx512"},
+		{"amd64", append(wide[:8:8], vnni, vbmi, gfni, cpuid.AMXTILE, cpuid.AMXBF16), "avx2 avx512"},
+		{"amd64", append(wide[:8:8], vbmi, gfni, pairs), "avx2"},
+		{"amd64", append(wide[:8:8], vnni, vbmi, gfni, pairs), "avx2 avx512 bf16"},
 		{"arm64", nil, "neon"},
 		{"arm64", []cpuid.FeatureID{int8s, halves}, "neon"},
 		{"arm64", []cpuid.FeatureID{dot}, "neon dotprod"},
@@ -322,8 +326,8 @@ func geluOf(x float64) float64 {
 }
 
 // What GELU owes: t = k1·x + k2·x³ is off by 3 roundings of its size (two constants, x², one sum; the product is exact in r), which 2^t
-// turns into 3·2⁻²⁴·ln 2·|t| of relative error, at most that of the whole; 2^r is off by 1.5 units, the sum, the quotient and the product
-// by half a one each. Below −10.06 (t = 128) and where 2^t overflows there is 0 instead of less than 2⁻¹²⁴.
+// turns into 3·2⁻²⁴·ln 2·|t| of relative error, at most that of the whole; 2^r is off by 1.5 units, the sum, the quotient and the
+// product by half a one each. Below −10.06 (t = 128) and where 2^t overflows there is 0 instead of less than 2⁻¹²⁴.
 func geluTolerance(x, y float64) float64 {
 	t := math.Abs(2.302208*x + 0.102943*x*x*x)
 	return math.Abs(y) * ((3*math.Ln2*min(t, 128)+3)*0x1p-24*1.01*math.Abs(geluOf(x)) + 0x1p-123)

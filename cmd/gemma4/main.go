@@ -34,7 +34,7 @@ examples:
   cat notes.txt | gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf "Summarise this."
 
 environment:
-  GEMMA4_CPU  portable, avx2, avx512, amx, neon, dotprod or i8mm: the fastest kernels that may be used
+  GEMMA4_CPU  portable, avx2, avx512, bf16, amx, neon, dotprod or i8mm: the fastest kernels that may be used
   NO_COLOR    not empty: no dimmed text
 
 exit status: 0 success, 1 failure, 2 wrong command line, 130 interrupted by Ctrl-C. Errors go to standard error.

@@ -74,7 +74,7 @@ func orderARM(f tensor.Format, run int) order {
 func inOrder(level string, f tensor.Format) tensor.RowKernel {
 	var orders []order // each for as long as a row fills its span, the last one to the end
 	switch level {
-	case "avx512", "amx":
+	case "avx512", "bf16", "amx":
 		orders = []order{order512(f)}
 	case "neon":
 		orders = []order{orderARM(f, 4)}

@@ -12,13 +12,14 @@ var (
 	AVX512 = []cpuid.FeatureID{
 		cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512VL, cpuid.AVX512DQ, cpuid.AVX512VNNI, cpuid.AVX512VBMI, cpuid.GFNI,
 	}
-	AMX     = []cpuid.FeatureID{cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXBF16}
+	BF16    = []cpuid.FeatureID{cpuid.AVX512BF16}
+	AMX     = []cpuid.FeatureID{cpuid.AMXTILE, cpuid.AMXBF16}
 	Dotprod = []cpuid.FeatureID{cpuid.ASIMDDP}
 	I8MM    = []cpuid.FeatureID{cpuid.I8MM, cpuid.BF16}
 )
 
 // asked are the features that kernels ask for, on any processor, in the order in which processors got them.
-var asked = slices.Concat(AVX2, []cpuid.FeatureID{cpuid.AVXVNNI}, AVX512, AMX, []cpuid.FeatureID{cpuid.ASIMD}, Dotprod, I8MM)
+var asked = slices.Concat(AVX2, []cpuid.FeatureID{cpuid.AVXVNNI}, AVX512, BF16, AMX, []cpuid.FeatureID{cpuid.ASIMD}, Dotprod, I8MM)
 
 // Supports reports whether the processor has all of these features, and the system saves the registers that they need.
 func Supports(features ...cpuid.FeatureID) bool {

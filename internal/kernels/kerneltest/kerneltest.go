@@ -187,7 +187,7 @@ func Measure(b *testing.B, amount int, unit string, f func()) {
 
 // PacksTiles reports whether the machine has all that the level amx needs but for tiles.
 func PacksTiles() bool {
-	return machine.Supports(machine.AVX2...) && machine.Supports(machine.AVX512...) && machine.Supports(cpuid.AVX512BF16)
+	return machine.Supports(machine.AVX2...) && machine.Supports(machine.AVX512...) && machine.Supports(machine.BF16...)
 }
 
 // Emulated reports whether an emulator carries out tile instructions that the machine lacks. internal/cmd/tiles does, and says so.
