@@ -59,9 +59,10 @@ func BestKernels() (*tensor.Kernels, error) {
 	return best, nil
 }
 
-// exact removes from a table all that rounds activations: what is left decodes weights and multiplies floats.
+// exact removes from a table all that rounds activations, queries and weights of attention: what is left multiplies floats.
 func exact(k *tensor.Kernels) *tensor.Kernels {
 	k.Rows, k.FloatRows, k.Panels, k.FloatPanels = tensor.PerFormat[tensor.RowKernel]{}, tensor.PerFormat[tensor.FloatRowKernel]{}, nil, nil
+	k.Attention = nil
 	return k
 }
 

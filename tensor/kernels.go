@@ -62,6 +62,9 @@ type Kernels struct {
 	// Formats, next and bits are as in Scores.
 	Weigh PerFormat[func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte)]
 
+	// Attention is attention of prefill, and of towers, with products of bf16. Nil: Scores and Weigh, of floats.
+	Attention *AttentionKernels
+
 	// Quantize sets dst to x in 8 bits, filled up with zeros; len(dst) == Q8Len(len(x)).
 	Quantize func(dst []Q8, x []float32)
 	// Rows multiplies in the rows arithmetic. Formats without such a kernel are decoded row by row and multiplied exactly.

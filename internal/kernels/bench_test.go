@@ -31,6 +31,44 @@ func BenchmarkAttentionBlock(b *testing.B) {
 	}
 }
 
+// BenchmarkAttentionStrip takes queries over a strip by products of bf16, each step apart. GMAC/s counts multiply-adds of a product.
+func BenchmarkAttentionStrip(b *testing.B) {
+	r := rand.New(rand.NewPCG(2, 23))
+	for _, k := range levels() {
+		a := k.Attention
+		if a == nil {
+			continue
+		}
+		for _, shape := range [][2]int{{64, 96}, {72, 96}, {256, 256}, {512, 128}} {
+			dim, n := shape[0], shape[1]
+			q, out := kerneltest.Gaussian(r, n*dim), make([]float32, n*dim)
+			packed, w := make([]uint16, n*tensor.Packed(dim)), make([]uint16, n*tensor.Strip)
+			keys, values := make([]uint16, tensor.Packed(dim)*tensor.Strip), make([]uint16, tensor.PackedValues(dim))
+			scores := kerneltest.Gaussian(r, n*tensor.Strip)
+			top, sum, factor := make([]float32, n), make([]float32, n), make([]float32, n)
+			measure := func(name string, amount int, unit string, f func()) {
+				b.Run(fmt.Sprintf("%d/%s/%s", dim, name, k.Name), func(b *testing.B) { kerneltest.Measure(b, amount, unit, f) })
+			}
+			measure("PackQueries", n*dim, "G/s", func() { a.PackQueries(packed, q, dim, n, dim) })
+			for _, f := range cacheFormats {
+				if dim%f.BlockLen() != 0 {
+					continue
+				}
+				kv, size := kerneltest.Blocks(r, f, tensor.Strip, dim), f.RowBytes(dim)
+				measure("PackKeys/"+f.String(), tensor.Strip*dim, "G/s", func() { a.PackKeys[f](keys, kv, size, tensor.Strip, dim) })
+				measure("PackValues/"+f.String(), tensor.Strip*dim, "G/s", func() { a.PackValues[f](values, kv, size, tensor.Strip, dim) })
+			}
+			products := n * tensor.Strip * dim
+			measure("Softmax", n*tensor.Strip, "G/s", func() { a.Softmax(w, scores, top, sum, factor) })
+			measure("Scores", products, "GMAC/s", func() { a.Scores(scores, packed, n, keys, dim) })
+			for i := range factor {
+				factor[i] = 1
+			}
+			measure("Weigh", products, "GMAC/s", func() { a.Weigh(out, dim, factor, w, values, dim) })
+		}
+	}
+}
+
 // BenchmarkDecode decodes rows into a buffer that stays in the cache. Bytes are those of the format, which stay in a
 // cache or come from memory.
 func BenchmarkDecode(b *testing.B) {

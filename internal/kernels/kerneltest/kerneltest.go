@@ -60,6 +60,13 @@ func Odd(r *rand.Rand, x []float32) {
 	}
 }
 
+// Odds returns n random numbers, some of them odd ones.
+func Odds(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	Odd(r, x)
+	return x
+}
+
 // Gaussian returns n numbers of mean 0 and deviation 1.
 func Gaussian(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
