@@ -72,6 +72,7 @@
 #define FTILE(T, TOKENS, loop, rest, out, part) \
 	TOKENS(ZERO, 0)      \
 	AHEAD                \
+	LEAQ (XFLOATS*T)(R9), DI \
 	COLUMNS(TOKENS, 64, loop, rest, out) \
 	VMOVUPS (R13), Y12   \
 	VMOVUPS 32(R13), Y13 \

@@ -131,10 +131,16 @@
 
 #define NONE
 
+// FETCHTOKEN fetches the block of the next but one token, of so many bytes, since there may be more tokens than caches hold.
+#define FETCHTOKEN(bytes) \
+	PREFETCHT0 (2*bytes)(BX) \
+	PREFETCHT0 (2*bytes)(R13)
+
 #define TOKENROWS(PRODUCTS, OFFSETSUM, token, loop) \
 token:                     \
 	STARTTOKEN             \
 loop:                      \
+	FETCHTOKEN(BTOKEN)     \
 	ACTIVATIONS            \
 	OFFSETSUM              \
 	VBROADCASTSS (R13), Y10 \
@@ -263,6 +269,7 @@ TEXT ·panelFiveBitsOffsetAVX2(SB), NOSPLIT, $0-56
 token:                      \
 	STARTTOKEN              \
 loop:                       \
+	FETCHTOKEN(WTOKEN)      \
 	PRODUCTS                \
 	VBROADCASTSS (R13), Y0  \
 	SCALEDWORDS(0, Y8, Y12) \

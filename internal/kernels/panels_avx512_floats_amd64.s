@@ -23,6 +23,7 @@
 #define FTILE(T, TOKENS, loop, rest, out, part) \
 	TOKENS(ZERO, 0)                     \
 	AHEAD                               \
+	LEAQ (XFLOATS*T)(R9), DI            \
 	COLUMNS(TOKENS, 128, loop, rest, out) \
 	DONE(T, TOKENS, XFLOATS)
 

@@ -61,7 +61,8 @@
 	VMOVUPS 1024(AX), Z30 \
 	VMOVUPS 1088(AX), Z31
 
-// One tile of T tokens: all blocks, then dst.
+// One tile of T tokens: all blocks, then dst. With each block the 264 bytes that six tokens have per block are fetched of the next tile's
+// tokens, since there may be more of them than caches hold.
 #define TILE(T, TOKENS, BLOCK, FIN, loop) \
 	TOKENS(ZERO, 0)    \
 	AHEAD              \
@@ -69,7 +70,14 @@
 	MOVQ R9, BX        \
 	LEAQ 512(R9), R13  \
 	MOVQ R11, CX       \
+	LEAQ (XTOKEN*T)(R9), DI \
 loop:                  \
+	PREFETCHT0 (DI)    \
+	PREFETCHT0 64(DI)  \
+	PREFETCHT0 128(DI) \
+	PREFETCHT0 192(DI) \
+	PREFETCHT0 256(DI) \
+	ADDQ $264, DI      \
 	TOKENS(START, 0)   \
 	WEIGHTS(0) TOKENS(DOT, 0) \
 	WEIGHTS(1) TOKENS(DOT, 1) \
