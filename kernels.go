@@ -61,8 +61,8 @@ func BestKernels() (*tensor.Kernels, error) {
 
 // exact removes from a table all that rounds activations, queries and weights of attention: what is left multiplies floats.
 func exact(k *tensor.Kernels) *tensor.Kernels {
-	k.Rows, k.FloatRows, k.Panels, k.FloatPanels = tensor.PerFormat[tensor.RowKernel]{}, tensor.PerFormat[tensor.FloatRowKernel]{}, nil, nil
-	k.Attention = nil
+	k.Rows, k.FloatRows = tensor.PerFormat[tensor.RowKernel]{}, tensor.PerFormat[tensor.FloatRowKernel]{}
+	k.Panels, k.HalfPanels, k.FloatPanels, k.Attention = nil, nil, nil, nil
 	return k
 }
 

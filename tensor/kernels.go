@@ -78,9 +78,9 @@ type Kernels struct {
 	// the roofline of prefill.
 	Burn func(rounds int) int64
 
-	// Panels is the panel arithmetic of quantised formats, and of F16 and BF16 where it packs them; FloatPanels is that of other floats.
-	// Nil: the exact one.
-	Panels, FloatPanels *PanelKernels
+	// Panels is the panel arithmetic of quantised formats, and of F16 and BF16 where it packs them. Where it does not, HalfPanels is that
+	// of F16 and BF16, see pairs.go, and FloatPanels that of floats that are left. Nil: the next one, at last the exact one.
+	Panels, HalfPanels, FloatPanels *PanelKernels
 }
 
 // DecodeRow decodes values of a format with the level's decoder.
@@ -128,6 +128,8 @@ type PanelKernels struct {
 	// Multiply computes dst[t·stride + r] for the rows of one panel and n packed tokens. A product has the same bits
 	// whatever rows and n are.
 	Multiply func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int)
+	// Burn is Kernels.Burn of the multiply-add of these panels. Nil: that of the table.
+	Burn func(rounds int) int64
 }
 
 // Portable returns the table in plain Go: exact arithmetic in all roles. It is the specification of every other level.

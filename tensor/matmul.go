@@ -83,6 +83,7 @@ const (
 	byRows                   // a row kernel over Q8
 	byFloatRows              // a row kernel over activations
 	byPanels                 // packed panels of quantised weights
+	byHalfPanels             // packed panels of F16 and BF16
 	byFloatPanels            // packed panels of floats
 )
 
@@ -157,6 +158,8 @@ func (m *MatMul) way(a Arithmetic, f Format) way {
 		return byFloatRows
 	case a == Panels && k.Panels != nil && (!float || k.Panels.PackW[f] != nil):
 		return byPanels
+	case a == Panels && k.HalfPanels != nil && k.HalfPanels.PackW[f] != nil:
+		return byHalfPanels
 	case a == Panels && float && k.FloatPanels != nil:
 		return byFloatPanels
 	}
@@ -165,7 +168,10 @@ func (m *MatMul) way(a Arithmetic, f Format) way {
 
 // panelKernels returns those of a way.
 func (m *MatMul) panelKernels(w way) *PanelKernels {
-	if w == byFloatPanels {
+	switch w {
+	case byHalfPanels:
+		return m.kernels.HalfPanels
+	case byFloatPanels:
 		return m.kernels.FloatPanels
 	}
 	return m.kernels.Panels
@@ -177,7 +183,7 @@ func (m *MatMul) chunkRows(p *product) int {
 	switch p.way {
 	case byRows, byFloatRows:
 		fewest = kernelRows
-	case byPanels, byFloatPanels:
+	case byPanels, byHalfPanels, byFloatPanels:
 		fewest = m.panelKernels(p.way).Height
 	}
 	rows, cols := p.height(), max(1, p.W.Cols())
@@ -215,7 +221,7 @@ func (m *MatMul) addInput(p *product, chunks int) (index, total int) {
 		if n := p.N * Q8Len(cols); len(in.q8) < n {
 			in.q8 = make([]Q8, n)
 		}
-	case byPanels, byFloatPanels:
+	case byPanels, byHalfPanels, byFloatPanels:
 		if n := m.panelKernels(p.way).XBytes(p.N, cols); len(in.packed) < n {
 			in.packed = make([]byte, n)
 		}
@@ -281,7 +287,7 @@ func (m *MatMul) Do(worker, chunk int) {
 		m.kernels.Rows[p.W.Format](p.Dst[from:], p.Stride, raw, size, to-from, in.q8[:p.N*units], units, p.N)
 	case byFloatRows:
 		m.kernels.FloatRows[p.W.Format](p.Dst[from:], p.Stride, raw, size, to-from, p.X[:p.N*cols], cols, p.N)
-	case byPanels, byFloatPanels:
+	case byPanels, byHalfPanels, byFloatPanels:
 		for h := m.panelKernels(p.way).Height; from < to; from += h {
 			n := min(h, to-from)
 			m.multiplyPanel(p, worker, from, from+n, raw[:n*size])

@@ -30,6 +30,7 @@ func panelsAMX(k *tensor.Kernels) {
 		},
 		Multiply: multiplyTiles,
 	}
+	k.HalfPanels = nil // these go through tiles, too
 	for _, f := range append(panelFormats[:], tensor.F16, tensor.BF16) {
 		k.Panels.PackW[f] = func(dst, w []byte, rowBytes, rows, cols int) { packWeights(f, dst, w, rowBytes, rows, cols) }
 	}

@@ -1,6 +1,6 @@
 #include "funcdata.h"
 #include "textflag.h"
-#include "amx_amd64.h"
+#include "words_amd64.h"
 #include "columns_amd64.h"
 
 // Panels at amx: weights and activations are rounded to bf16 and multiplied in tiles of 16 × 16 products.

@@ -1,6 +1,6 @@
 #include "funcdata.h"
 #include "textflag.h"
-#include "amx_amd64.h"
+#include "words_amd64.h"
 
 // Packing weights for the tiles: a call packs up to 32 rows, block by block. The bf16 values are the float32 values of Format.Decode,
 // rounded to nearest, ties to even; subnormal ones become zero.

@@ -1,9 +1,5 @@
 // What the functions of attention_bf16_amd64.s are made of.
 
-// VDPBF16PS adds the products of the pairs of Z a and Z b to Z d.
-#define VDPBF16PS(b, a, d) \
-	EVEX_P0(b, d); BYTE $(0x7E-8*((a)&15)); BYTE $(0x48-8*((a)>>4)); BYTE $0x52; BYTE $(0xC0+8*((d)&7)+((b)&7))
-
 // MASKS sets K1 and K2 to the first n of 32 numbers; T is overwritten.
 #define MASKS(n, T, all) \
 	MOVL  $-1, T    \

@@ -1,6 +1,6 @@
 #include "funcdata.h"
 #include "textflag.h"
-#include "amx_amd64.h"
+#include "words_amd64.h"
 #include "attention_avx512_amd64.h"
 #include "attention_bf16_amd64.h"
 #include "columns_amd64.h"

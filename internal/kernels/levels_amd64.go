@@ -19,8 +19,11 @@ func AVX512(k *tensor.Kernels) {
 	panelsAVX512(k)
 }
 
-// BF16 fills in the part of processors with AVX512_BF16, over that of AVX512.
-func BF16(k *tensor.Kernels) { attentionBF16(k) }
+// BF16 fills in the part of processors with AVX512_BF16, over that of AVX512: attention, and panels of F16 and BF16.
+func BF16(k *tensor.Kernels) {
+	attentionBF16(k)
+	panelsBF16(k)
+}
 
 // AMX fills in the part of processors with tiles of bf16, over that of BF16. F32 keeps its exact panels.
 func AMX(k *tensor.Kernels) { panelsAMX(k) }

@@ -5,8 +5,8 @@
 //
 // Weights of up to 5 bits are multiplied as bytes: VPMADDUBSW adds two products in 16 bits, and there is room for a few of
 // them, so that most additions are of 16 sums each. Activations are the unsigned operand, 8 bits + 128; the weights, −16 to 15, are the
-// signed one. Sums of 8 products are at most 8·255·16 = 32640; of weights from −8 to 7, sums of 16 are. What the 128 adds is taken off by a
-// correction that is the row's. A weight is scale · byte + offset; the offset is multiplied with the sum of the token's activations.
+// signed one. Sums of 8 products are at most 8·255·16 = 32640; of weights from −8 to 7, sums of 16 are. What the 128 adds is taken off
+// by a correction that is the row's. A weight is scale · byte + offset; the offset is multiplied with the sum of the token's activations.
 //
 //	panel, per 32 columns:   8 × [32 rows][4 columns] bytes, [32] int32 −128·Σ, [32] float scales, [32] float offsets    1408 bytes
 //	tokens, per 512 columns: [token] of 512 bytes, 16 float scales, 16 floats scale·Σ                                     640 bytes

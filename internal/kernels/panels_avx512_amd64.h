@@ -3,13 +3,13 @@
 // What the files of avx512's panels share.
 
 // TILES. A step of a tile is done for each of its tokens: TOKENSn has STEP for n of them, with the integer sums I and J and the float
-// sums F and G of token t, for rows 0–15 and 16–31; d goes to STEP.
-#define TOKENS1(STEP, d) STEP(d, 0, Z0, Z6, Z12, Z18)
-#define TOKENS2(STEP, d) TOKENS1(STEP, d) STEP(d, 1, Z1, Z7, Z13, Z19)
-#define TOKENS3(STEP, d) TOKENS2(STEP, d) STEP(d, 2, Z2, Z8, Z14, Z20)
-#define TOKENS4(STEP, d) TOKENS3(STEP, d) STEP(d, 3, Z3, Z9, Z15, Z21)
-#define TOKENS5(STEP, d) TOKENS4(STEP, d) STEP(d, 4, Z4, Z10, Z16, Z22)
-#define TOKENS6(STEP, d) TOKENS5(STEP, d) STEP(d, 5, Z5, Z11, Z17, Z23)
+// sums F and G of token t, for rows 0–15 and 16–31, and the numbers f and g of the latter; d goes to STEP.
+#define TOKENS1(STEP, d) STEP(d, 0, Z0, Z6, Z12, Z18, 12, 18)
+#define TOKENS2(STEP, d) TOKENS1(STEP, d) STEP(d, 1, Z1, Z7, Z13, Z19, 13, 19)
+#define TOKENS3(STEP, d) TOKENS2(STEP, d) STEP(d, 2, Z2, Z8, Z14, Z20, 14, 20)
+#define TOKENS4(STEP, d) TOKENS3(STEP, d) STEP(d, 3, Z3, Z9, Z15, Z21, 15, 21)
+#define TOKENS5(STEP, d) TOKENS4(STEP, d) STEP(d, 4, Z4, Z10, Z16, Z22, 16, 22)
+#define TOKENS6(STEP, d) TOKENS5(STEP, d) STEP(d, 5, Z5, Z11, Z17, Z23, 17, 23)
 
 // The arguments, before the first function: vet takes them for arguments of the function above.
 #define PANELARGS \
@@ -29,12 +29,12 @@
 	SHRL  $16, BX            \
 	KMOVW BX, K4
 
-#define ZERO(d, t, I, J, F, G) \
+#define ZERO(d, t, I, J, F, G, f, g) \
 	VPXORD F, F, F \
 	VPXORD G, G, G
 
 // K1 and K2 are the rows that exist, K3 and K4 the same or, where dst does not count yet, none.
-#define OUT(d, t, I, J, F, G) \
+#define OUT(d, t, I, J, F, G, f, g) \
 	VMOVUPS.Z (DX), K3, Z26   \
 	VMOVUPS.Z 64(DX), K4, Z27 \
 	VADDPS    Z26, F, F       \
@@ -66,6 +66,21 @@
 	ADDQ $(XB*T), R9     \
 	SUBQ $T, R10         \
 	JMP  next
+
+// FLOATS. A tile of panels that hold, column by column, 32 rows of four bytes, floats or pairs, and tokens that hold 128 columns at a time.
+// FDOT, a step, adds the products of a column's rows, Z24 and Z25, and the token.
+#define XFLOATS 512
+
+#define FWEIGHTS(d) \
+	VMOVUPS (128*d)(AX), Z24    \
+	VMOVUPS (128*d+64)(AX), Z25
+
+#define FTILE(T, TOKENS, loop, rest, out, part) \
+	TOKENS(ZERO, 0)                     \
+	AHEAD                               \
+	LEAQ (XFLOATS*T)(R9), DI            \
+	COLUMNS(TOKENS, 128, loop, rest, out) \
+	DONE(T, TOKENS, XFLOATS)
 
 // PACKING. A call packs 16 rows, the lanes of a vector, from one end to the other. R12 is a table of 16 pointers to rows, R13
 // the offset of the block at hand in each of them, DI where it goes, CX how many blocks are left, K1 the rows that exist.

@@ -9,23 +9,10 @@
 // Sums are taken over 128 columns, in their order, and added to dst. The tiles and registers are those of
 // panels_avx512_products_amd64.s, but for the integers: CX counts fours of columns, R11 the columns of this slab.
 
-#define XFLOATS 512
-
-#define FDOT(d, t, I, J, F, G) \
+#define FDOT(d, t, I, J, F, G, f, g) \
 	VBROADCASTSS (XFLOATS*t+4*d)(BX), Z26 \
 	VFMADD231PS  Z26, Z24, F              \
 	VFMADD231PS  Z26, Z25, G
-
-#define FWEIGHTS(d) \
-	VMOVUPS (128*d)(AX), Z24    \
-	VMOVUPS (128*d+64)(AX), Z25
-
-#define FTILE(T, TOKENS, loop, rest, out, part) \
-	TOKENS(ZERO, 0)                     \
-	AHEAD                               \
-	LEAQ (XFLOATS*T)(R9), DI            \
-	COLUMNS(TOKENS, 128, loop, rest, out) \
-	DONE(T, TOKENS, XFLOATS)
 
 // func panelFloatsAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 //

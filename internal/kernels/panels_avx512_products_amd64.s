@@ -28,16 +28,16 @@
 #define XTOKEN 704
 
 // The steps for one token: start of a block, 4 columns, end of a block, end of the tile.
-#define START(d, t, I, J, F, G) \
+#define START(d, t, I, J, F, G, f, g) \
 	VPBROADCASTD (XTOKEN*t+64)(R13), I \
 	VMOVDQA64    I, J
 
-#define DOT(d, t, I, J, F, G) \
+#define DOT(d, t, I, J, F, G, f, g) \
 	VPBROADCASTD (XTOKEN*t+4*d)(BX), Z26 \
 	VPDPBUSD     Z26, Z24, I             \
 	VPDPBUSD     Z26, Z25, J
 
-#define FINISH(d, t, I, J, F, G) \
+#define FINISH(d, t, I, J, F, G, f, g) \
 	VBROADCASTSS (XTOKEN*t)(R13), Z26 \
 	VCVTDQ2PS    I, I                 \
 	VCVTDQ2PS    J, J                 \
@@ -47,8 +47,8 @@
 	VFMADD231PS  Z28, J, G
 
 // The same with offsets.
-#define FINISHOFFSET(d, t, I, J, F, G) \
-	FINISH(d, t, I, J, F, G)              \
+#define FINISHOFFSET(d, t, I, J, F, G, f, g) \
+	FINISH(d, t, I, J, F, G, f, g)              \
 	VBROADCASTSS (XTOKEN*t+128)(R13), Z26 \
 	VFMADD231PS  1152(AX), Z26, F         \
 	VFMADD231PS  1216(AX), Z26, G

@@ -103,6 +103,17 @@ func panelArithmetics(k *tensor.Kernels) (list []panelArithmetic) {
 		plain.name, plain.kernels = "bytes and words, no VNNI", other.Panels
 		list = append(list, plain)
 	}
+	if k.HalfPanels != nil {
+		list = append(list, panelArithmetic{
+			name:        "pairs",
+			kernels:     k.HalfPanels,
+			weights:     func(_ tensor.Format, _ []byte, row []float32) []float64 { return float64s(toBF16(row)) },
+			floats:      func(row []float32) []float64 { return float64s(toBF16(row)) },
+			activations: func(_ tensor.Format, row []float32) []float64 { return float64s(toBF16(row)) },
+			// One rounding per product within a part of 256, and one per part.
+			rounding: func(_ tensor.Format, cols int) float64 { return float64(min(cols, 256)+cols/256) * 0x1p-24 },
+		})
+	}
 	if k.FloatPanels != nil {
 		list = append(list, panelArithmetic{
 			name:        "float",
@@ -213,10 +224,10 @@ func (a *panelArithmetic) magnitudes(f tensor.Format, w []byte, row []float64) [
 
 func isFloat(f tensor.Format) bool { return f == tensor.F32 || f == tensor.F16 || f == tensor.BF16 }
 
-// panelFormats are the formats that a kernel is for.
+// formats are those that a kernel is for.
 func (a *panelArithmetic) formats() (list []tensor.Format) {
 	for _, f := range tensor.Formats() {
-		if isFloat(f) == (a.name == "float") || a.kernels.PackW[f] != nil {
+		if a.name != "pairs" && isFloat(f) == (a.name == "float") || a.kernels.PackW[f] != nil {
 			list = append(list, f)
 		}
 	}
@@ -455,7 +466,7 @@ func TestPanelKernelsKeepNaNApart(t *testing.T) {
 					switch {
 					case j == 17 && !nan: // another number
 					case i == 1 || i == 3 || i == 5 || j == 17:
-						if !(math.IsNaN(float64(v)) || (a.name == "float" || a.name == "bf16") && math.IsInf(float64(v), 0)) {
+						if !(math.IsNaN(float64(v)) || slices.Contains([]string{"float", "bf16", "pairs"}, a.name) && math.IsInf(float64(v), 0)) {
 							t.Fatalf("%v: row %d, token %d is %v, want NaN", f, j, i, v)
 						}
 					case math.Float32bits(v) != math.Float32bits(clean):
@@ -619,7 +630,7 @@ func TestPanelsThroughMatMul(t *testing.T) {
 			// 2.2/127/√12 = 0.5%. Weights that are rounded likewise have up to as much again.
 			limit := 0.0085
 			switch {
-			case k.Panels.PackW[tensor.BF16] != nil && f != tensor.F32:
+			case k.Panels.PackW[tensor.BF16] != nil && f != tensor.F32, k.HalfPanels != nil && k.HalfPanels.PackW[f] != nil:
 				limit = 0.0028 // bf16 has eight bits: an error of 2⁻⁸ at most, 0.4 of that on average, of both
 			case isFloat(f):
 				limit = 1e-6

@@ -26,8 +26,8 @@ var files = []struct {
 	{"internal/kernels/rows_avx2_formats_amd64.h", "rows_avx2_formats_amd64.h.tmpl", rowFormats},
 	{"internal/kernels/rows_avx512_formats_amd64.h", "rows_avx512_formats_amd64.h.tmpl", rowFormats},
 	{"internal/kernels/rows_formats_amd64.go", "rows_formats_amd64.go.tmpl", rowFormats},
-	{"internal/kernels/amx_amd64.h", "amx_amd64.h.tmpl", nil},
-	{"internal/cmd/tiles/testdata/probe/amx_amd64.h", "amx_amd64.h.tmpl", nil},
+	{"internal/kernels/words_amd64.h", "words_amd64.h.tmpl", nil},
+	{"internal/cmd/tiles/testdata/probe/words_amd64.h", "words_amd64.h.tmpl", nil},
 }
 
 func main() {

@@ -1,5 +1,5 @@
 #include "textflag.h"
-#include "amx_amd64.h"
+#include "words_amd64.h"
 
 DATA config<>+0(SB)/8, $1
 DATA config<>+16(SB)/8, $0x0040004000400040

@@ -19,9 +19,11 @@
 // TDPBF16PS adds the product of tiles a and b to tile d; the three are distinct.
 #define TDPBF16PS(d, a, b) BYTE $0xC4; BYTE $0xE2; BYTE $(0x7A-8*(b)); BYTE $0x5C; BYTE $(0xC0+8*(d)+(a))
 
-// VCVTNE2PS2BF16 rounds the floats of Z low and Z high to the lower and the upper half of Z to; VCVTNEPS2BF16 rounds those of Z from to
-// Y to.
+// Those of AVX512_BF16: VCVTNE2PS2BF16 rounds the floats of Z low and Z high to the lower and the upper half of Z to; VCVTNEPS2BF16 rounds
+// those of Z from to Y to; VDPBF16PS adds to each float of Z to the products of the upper halves, and then of the lower ones, of Z a and b.
 #define EVEX_P0(rm, to)  BYTE $0x62; BYTE $(0xF2-128*(((to)>>3)&1)-64*((rm)>>4)-32*(((rm)>>3)&1)-16*((to)>>4))
-#define EVEX_RM(rm, to)  BYTE $0x72; BYTE $(0xC0+8*((to)&7)+((rm)&7))
-#define VCVTNE2PS2BF16(low, high, to) EVEX_P0(low, to); BYTE $(0x7F-8*((high)&15)); BYTE $(0x48-8*((high)>>4)); EVEX_RM(low, to)
-#define VCVTNEPS2BF16(from, to)       EVEX_P0(from, to); BYTE $0x7E; BYTE $0x48; EVEX_RM(from, to)
+#define EVEX_PV(pp, v)   BYTE $(0x7C+(pp)-8*((v)&15)); BYTE $(0x48-8*((v)>>4))
+#define EVEX_RM(op, rm, to) BYTE $op; BYTE $(0xC0+8*((to)&7)+((rm)&7))
+#define VCVTNE2PS2BF16(low, high, to) EVEX_P0(low, to); EVEX_PV(3, high); EVEX_RM(0x72, low, to)
+#define VCVTNEPS2BF16(from, to)       EVEX_P0(from, to); EVEX_PV(2, 0); EVEX_RM(0x72, from, to)
+#define VDPBF16PS(a, b, to)           EVEX_P0(a, to); EVEX_PV(2, b); EVEX_RM(0x52, a, to)
