@@ -18,6 +18,9 @@ func New(width, height int) *Image {
 	return &Image{Width: width, Height: height, Pix: make([]byte, 3*width*height)}
 }
 
+// Packed returns the image itself, so that [RGB] knows one that embeds it.
+func (m *Image) Packed() *Image { return m }
+
 // ColorModel is [color.RGBAModel].
 func (m *Image) ColorModel() color.Model { return color.RGBAModel }
 

@@ -23,7 +23,8 @@ func RGB(img image.Image) (width, height int, rgb []byte, err error) {
 	if w <= 0 || h <= 0 || w > MaxPixels/h {
 		return 0, 0, nil, fmt.Errorf("pixel: an image of %d×%d pixels; it has at least 1×1 and at most %d", w, h, MaxPixels)
 	}
-	if m, ok := img.(*Image); ok {
+	if m, ok := img.(interface{ Packed() *Image }); ok {
+		m := m.Packed()
 		return w, h, m.Pix[:3*w*h], nil
 	}
 	rgb = make([]byte, 3*w*h)
