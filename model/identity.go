@@ -1,5 +1,7 @@
 package model
 
+import "context"
+
 // Identity is what a text has at a position, so that texts can be compared: the id of a token or, below 0, the identity of an embedding,
 // which is made from what its input is of ([Input].ID) and where in it the position lies. As far as two texts have the same identities from
 // the beginning, and were prefilled, they have the same keys and values.
@@ -30,7 +32,10 @@ func (m *Model) Identities(dst []Identity, in ...Input) []Identity {
 
 // identity returns that of embedding i of n. The positions of an image may see each other: the identity of each is that of the whole.
 func (x Input) identity(i, n int) Identity {
-	if x.ID == 0 {
+	switch {
+	case x.IDs != nil:
+		return ^Identity(scramble(x.IDs[i]) >> 1)
+	case x.ID == 0:
 		return Unknown
 	}
 	h := scramble(x.ID + uint64(i)*stride)
@@ -52,12 +57,28 @@ func scramble(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// skip cuts the first k embeddings off an input; the identities of the others stay as they were.
-func (x *Input) skip(k, width int) {
-	x.Embeddings = x.Embeddings[k*width:]
-	if x.ID != 0 {
-		x.ID += uint64(k) * stride
+// cut returns the first k positions of an input and the rest, all of them with the identities that they have in it.
+func (x Input) cut(k, width int) (before, behind Input) {
+	before, behind = x, x
+	switch l := x.Later; {
+	case len(x.Tokens) > 0:
+		before.Tokens, behind.Tokens = x.Tokens[:k], x.Tokens[k:]
+		return before, behind
+	case len(x.Embeddings) > 0:
+		before.Embeddings, behind.Embeddings = x.Embeddings[:k*width], x.Embeddings[k*width:]
+	default:
+		before.Later = &Later{Count: k, skipped: l.skipped, Make: func(ctx context.Context) ([]float32, error) {
+			rows, err := l.Make(ctx)
+			return rows[:min(len(rows), (l.skipped+k)*width)], err
+		}}
+		behind.Later = &Later{Count: l.Count - k, skipped: l.skipped + k, Make: l.Make}
 	}
+	if x.IDs != nil {
+		before.IDs, behind.IDs = x.IDs[:k], x.IDs[k:]
+	} else if x.ID != 0 {
+		behind.ID += uint64(k) * stride
+	}
+	return before, behind
 }
 
 // CommonLen returns how many positions at the beginning of two texts are the same.

@@ -22,6 +22,36 @@ type Input struct {
 	// ID says what the embeddings are of: a hash of the picture or sound, of how it was prepared, and of the tower that made them. Inputs
 	// with the same ID have the same embeddings, up to the end of the shorter. 0: unknown; they equal no others, not even themselves.
 	ID uint64
+	// IDs, of a sound, say the same of each embedding by itself, in place of ID: a hash of what it and those before it are made from.
+	IDs []uint64
+	// Later stands for embeddings that are not made yet, if neither Tokens nor Embeddings are there. No pass takes it: see [Input.Make].
+	Later *Later
+}
+
+// Later is what embeddings can be made of when they are needed, which they are not if their keys and values are there already.
+type Later struct {
+	Count int // embeddings
+	// Make returns the embeddings [Count, width].
+	Make func(ctx context.Context) ([]float32, error)
+
+	skipped int // embeddings at the beginning that are not wanted
+}
+
+// Make returns the input with its embeddings, for a model of the given width.
+func (x Input) Make(ctx context.Context, width int) (Input, error) {
+	l := x.Later
+	if l == nil || len(x.Tokens) > 0 || len(x.Embeddings) > 0 {
+		return x, nil
+	}
+	rows, err := l.Make(ctx)
+	if err != nil {
+		return x, err
+	}
+	if len(rows) != (l.skipped+l.Count)*width {
+		return x, fmt.Errorf("model: %d values of embeddings were made, expected %d times %d", len(rows), l.skipped+l.Count, width)
+	}
+	x.Embeddings, x.Later = rows[l.skipped*width:], nil
+	return x, nil
 }
 
 // Chunk is what one sequence brings to a pass: the positions that follow its text, and what is wanted of them.
@@ -171,13 +201,7 @@ func (m *Model) Cut(in []Input, n int) (first, rest []Input) {
 		case x.Image || have >= n:
 			return first, in[i:]
 		}
-		before, behind := x, x
-		if k := n - have; len(x.Tokens) > 0 {
-			before.Tokens, behind.Tokens = x.Tokens[:k], x.Tokens[k:]
-		} else {
-			before.Embeddings = x.Embeddings[:k*m.Width]
-			behind.skip(k, m.Width)
-		}
+		before, behind := x.cut(n-have, m.Width)
 		return append(first, before), append([]Input{behind}, in[i+1:]...)
 	}
 	return first, nil
@@ -193,8 +217,11 @@ func (m *Model) Positions(in ...Input) (n int) {
 
 // count returns the number of positions of an input.
 func (m *Model) count(x Input) int {
-	if len(x.Tokens) > 0 {
+	switch {
+	case len(x.Tokens) > 0:
 		return len(x.Tokens)
+	case len(x.Embeddings) == 0 && x.Later != nil:
+		return x.Later.Count
 	}
 	return len(x.Embeddings) / m.Width
 }
@@ -253,6 +280,9 @@ func (p *Pass) check(c *Chunk) (n int, err error) {
 	if c.Only != nil && c.Yield != nil {
 		return 0, errors.New("model: a chunk with both Only and Yield")
 	}
+	if i := slices.IndexFunc(c.Input, func(x Input) bool { return len(x.Tokens)+len(x.Embeddings) == 0 && x.Later != nil }); i >= 0 {
+		return 0, fmt.Errorf("model: the embeddings of input %d are not made", i)
+	}
 	return s.Check(c.Input...)
 }
 
@@ -274,7 +304,7 @@ func (p *Pass) take(c *Chunk) {
 			end = pos + len(x.Embeddings)/d
 		}
 		for e := x.Embeddings; len(e) > 0; e = e[d:] {
-			add(position{soft: e[:d], end: end, known: x.ID != 0})
+			add(position{soft: e[:d], end: end, known: x.ID != 0 || x.IDs != nil})
 		}
 	}
 }

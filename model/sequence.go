@@ -124,6 +124,9 @@ func (s *Sequence) Check(in ...Input) (n int, err error) {
 			return 0, fmt.Errorf("model: input %d has %d embedding values, no multiple of the width %d", i, len(x.Embeddings), s.m.Width)
 		}
 		count := s.m.count(x)
+		if x.IDs != nil && (len(x.IDs) != count || x.Image) {
+			return 0, fmt.Errorf("model: input %d has %d IDs for %d embeddings, or is an image with IDs", i, len(x.IDs), count)
+		}
 		if err := s.m.checkScratch(count, headBatch); err != nil && x.Image { // it is not cut
 			return 0, err
 		}
