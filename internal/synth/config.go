@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Config is the shape of a model. Build, Write and the like check it.
+// Config is the shape of a text model. Build, Write and the like check it.
 type Config struct {
 	Name string // general.name
 	Seed uint64 // of all weights

@@ -1,5 +1,5 @@
-// Package synth writes GGUF files of the true Gemma 4 architecture with random weights: for tests of any shape, and for
-// benchmarks without a download.
+// Package synth writes GGUF files of the true Gemma 4 architecture with random weights, models and the projectors that give them eyes and
+// ears: for tests of any shape, and for benchmarks without a download.
 //
 //	c, err := synth.Parse("e2b:q4_0")     // a preset and a format
 //	err = synth.WriteFile(ctx, "e2b.gguf", c)  // 2.6 GB, at the speed of the disk
@@ -12,6 +12,10 @@
 // 8192 tokens: each of its matrices takes the same time. tiny-* (tiny-e, tiny-e4, tiny-dense, tiny-moe) are small all
 // over but wide enough for every format; micro-* are a quarter of that. [Presets] lists all of them.
 //
+// Each, but for narrow ones, has a projector: e2b-mmproj makes embeddings of pictures (gemma4v) and sounds (gemma4a) for e2b, 12b-mmproj
+// does so without towers (gemma4uv, gemma4ua), 31b-mmproj takes pictures alone. Those of short presets have towers of the true width with
+// two layers. [Projectors] lists them.
+//
 // # Formats
 //
 // The part after the colon is any weight format (f32, q8_0, iq3_xxs, …) for all matrices, or the mix q4_k_m. Vectors and the router are
@@ -20,7 +24,8 @@
 //
 // # Other shapes
 //
-// A [Config] has a field for every dimension and for some oddities that few files have: change a preset's, or start from nothing. [Build]
+// A [Config] has a field for every dimension and for some oddities that few files have, and so has a [Projector]: change a preset's, or
+// start from nothing. [Build]
 // returns metadata and tensors before they are written, to be changed further.
 //
 // # The numbers

@@ -8,21 +8,20 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// A weight is one tensor to be made: normally distributed numbers.
+// A weight is one tensor to be made: normally distributed numbers, unless they are given.
 type weight struct {
 	name   string
 	dims   []int // fastest first
 	format tensor.Format
 	mean   float64 // of vectors; matrices have mean 0
 	spread float64 // standard deviation
+	given  []float32
 }
 
-// weights lists all tensors of the model in the order of the file, except rope_freqs, whose numbers are not random.
+// weights lists all tensors of the model.
 func (c Config) weights() []weight {
-	l := lister{mix: c.Mix, scales: c.Scales}
-	if l.mix == nil {
-		l.mix = All(tensor.F32)
-	}
+	l := newLister(c.Mix)
+	l.scales = c.Scales
 	d, p := c.Width, c.PerLayer
 	l.table("token_embd", d, c.Vocabulary)
 	if p > 0 {
@@ -33,6 +32,7 @@ func (c Config) weights() []weight {
 		l.vector("per_layer_proj_norm.weight", p, 1)
 	}
 	l.vector("output_norm.weight", d, 1)
+	l.given("rope_freqs.weight", c.ropeFreqs()...)
 	if c.Head {
 		l.table("output", d, c.Vocabulary)
 		if f := l.list[len(l.list)-1].format; c.Scales && f == tensor.NVFP4 {
@@ -41,7 +41,7 @@ func (c Config) weights() []weight {
 	}
 	for i := range c.Layers {
 		l.prefix = fmt.Sprintf("blk.%d.", i)
-		c.layer(&l, i)
+		c.layer(l, i)
 	}
 	return l.list
 }
@@ -110,6 +110,14 @@ type lister struct {
 	list   []weight
 }
 
+// newLister returns a lister of matrices in a mix; nil: F32.
+func newLister(m Mix) *lister {
+	if m == nil {
+		m = All(tensor.F32)
+	}
+	return &lister{mix: m}
+}
+
 func (l *lister) add(w weight) {
 	w.name = l.prefix + w.name
 	l.list = append(l.list, w)
@@ -136,6 +144,11 @@ func (l *lister) matrix(name string, dims ...int) {
 // vector adds numbers around a mean, a tenth of it apart.
 func (l *lister) vector(name string, n int, mean float64) {
 	l.add(weight{name: name, dims: []int{n}, format: tensor.F32, mean: mean, spread: mean / 10})
+}
+
+// given adds numbers that are not random.
+func (l *lister) given(name string, values ...float32) {
+	l.add(weight{name: name, dims: []int{len(values)}, format: tensor.F32, given: values})
 }
 
 // values returns the number of values, which check has made sure fits.

@@ -15,37 +15,45 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
+// Shape is what can be written: a [Config] or a [Projector].
+type Shape interface {
+	Size() int64       // bytes of all tensors: the size of the file without metadata and padding; 0 if nothing has this shape
+	Parameters() int64 // numbers in them
+
+	check() error
+	metadata() (*gguf.Metadata, error)
+	weights() []weight // in the order of the file
+	seed() uint64
+}
+
 // Build returns the file's metadata and tensors, to be changed and written by the caller. The tensors' sources share
 // memory: write one at a time.
-func Build(c Config) (*gguf.Metadata, []gguf.Source, error) {
-	if err := c.check(); err != nil {
+func Build(s Shape) (*gguf.Metadata, []gguf.Source, error) {
+	if err := s.check(); err != nil {
 		return nil, nil, err
 	}
-	m, err := c.metadata()
+	m, err := s.metadata()
 	if err != nil {
 		return nil, nil, err
 	}
 	pools := make(map[poolKey]*pool)
 	var sources []gguf.Source
-	for _, w := range c.weights() {
+	for _, w := range s.weights() {
 		source := gguf.Source{
 			Name: w.name, Type: gguf.Type(w.format), Dims: w.dims,
-			Write: func(to io.Writer) error { return c.writeWeight(to, w, pools) },
+			Write: func(to io.Writer) error { return w.write(to, s.seed(), pools) },
 		}
 		if w.format == tensor.Q2_0_128 {
 			source.Type, source.Size = gguf.Q2_0, w.bytes()
 		}
 		sources = append(sources, source)
-		if w.name == "output_norm.weight" {
-			sources = append(sources, gguf.NewSource("rope_freqs.weight", gguf.F32, []int{c.HeadSize / 2}, c.ropeFreqs()))
-		}
 	}
 	return m, sources, nil
 }
 
 // Write writes the file to w. It needs a few MB of memory or, with the full vocabulary, a few tens of MB.
-func Write(w io.Writer, c Config) error {
-	m, sources, err := Build(c)
+func Write(w io.Writer, s Shape) error {
+	m, sources, err := Build(s)
 	if err != nil {
 		return err
 	}
@@ -53,13 +61,13 @@ func Write(w io.Writer, c Config) error {
 }
 
 // WriteFile writes the file to path, where it appears once it is complete. If ctx ends before, nothing is left.
-func WriteFile(ctx context.Context, path string, c Config) error {
-	m, sources, err := Build(c)
+func WriteFile(ctx context.Context, path string, s Shape) error {
+	m, sources, err := Build(s)
 	if err != nil {
 		return err
 	}
-	for i, s := range sources {
-		sources[i].Write = func(w io.Writer) error { return s.Write(writer{ctx, w}) }
+	for i, x := range sources {
+		sources[i].Write = func(w io.Writer) error { return x.Write(writer{ctx, w}) }
 	}
 	return gguf.WriteFile(path, m, sources)
 }
@@ -77,46 +85,53 @@ func (w writer) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// Bytes returns the file. It panics if c is not a model: it is meant for tests.
-func Bytes(c Config) []byte {
+// Bytes returns the file. It panics if nothing has this shape: it is meant for tests.
+func Bytes(s Shape) []byte {
 	var b bytes.Buffer
-	if err := Write(&b, c); err != nil {
+	if err := Write(&b, s); err != nil {
 		panic(err)
 	}
 	return b.Bytes()
 }
 
-// Size returns the bytes of all tensors: the size of the file without metadata and padding. It is 0 if c is not a model.
-func (c Config) Size() int64 { return c.count(weight.bytes) }
-
-// Parameters returns the number of weights, 0 if c is not a model.
-func (c Config) Parameters() int64 { return c.count(weight.values) }
-
-func (c Config) count(of func(weight) int64) int64 {
-	if c.check() != nil {
+// count sums up what is asked of all tensors, 0 if nothing has this shape.
+func count(s Shape, of func(weight) int64) (n int64) {
+	if s.check() != nil {
 		return 0
 	}
-	n := of(weight{dims: []int{c.HeadSize / 2}, format: tensor.F32}) // rope_freqs
-	for _, w := range c.weights() {
+	for _, w := range s.weights() {
 		n += of(w)
 	}
 	return n
 }
+
+// Size returns the bytes of all tensors: the size of the file without metadata and padding. It is 0 if c is not a model.
+func (c Config) Size() int64 { return count(c, weight.bytes) }
+
+// Parameters returns the number of weights, 0 if c is not a model.
+func (c Config) Parameters() int64 { return count(c, weight.values) }
+
+func (c Config) seed() uint64 { return c.Seed }
 
 type poolKey struct {
 	format tensor.Format
 	spread float64
 }
 
-// writeWeight writes the numbers of one tensor. They depend only on the seed, its name and its shape.
-func (c Config) writeWeight(to io.Writer, w weight, pools map[poolKey]*pool) error {
+// write writes the numbers of one tensor. They depend only on the seed, its name and its shape.
+func (w weight) write(to io.Writer, seed uint64, pools map[poolKey]*pool) error {
 	h := fnv.New64a()
 	io.WriteString(h, w.name)
-	random := rand.NewPCG(c.Seed, h.Sum64())
-	if w.mean != 0 {
+	random := rand.NewPCG(seed, h.Sum64())
+	if w.given != nil || w.mean != 0 {
 		b := make([]byte, 0, w.bytes())
-		for range w.values() {
-			x := float32(w.mean + float64(w.spread*gauss(random)))
+		for i := range w.values() {
+			var x float32
+			if w.given != nil {
+				x = w.given[i]
+			} else {
+				x = float32(w.mean + float64(w.spread*gauss(random)))
+			}
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
 		}
 		_, err := to.Write(b)
@@ -125,23 +140,22 @@ func (c Config) writeWeight(to io.Writer, w weight, pools map[poolKey]*pool) err
 	key := poolKey{w.format, w.spread}
 	p := pools[key]
 	if p == nil {
-		p = newPool(w.format, w.spread, rand.NewPCG(c.Seed, uint64(w.format)<<32^math.Float64bits(w.spread)))
+		p = newPool(w.format, w.spread, rand.NewPCG(seed, uint64(w.format)<<32^math.Float64bits(w.spread)))
 		pools[key] = p
 	}
 	return p.write(to, w.bytes(), w.dims[0]/w.format.BlockLen(), random)
 }
 
 // ropeFreqs returns the factors by which global layers divide their frequencies: the first quarter of the pairs rotates.
-func (c Config) ropeFreqs() []byte {
-	var b []byte
-	for i := range c.HeadSize / 2 {
-		factor := float32(1)
-		if i >= c.HeadSize/2/4 {
-			factor = 1e30
+func (c Config) ropeFreqs() []float32 {
+	factors := make([]float32, c.HeadSize/2)
+	for i := range factors {
+		factors[i] = 1
+		if i >= len(factors)/4 {
+			factors[i] = 1e30
 		}
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(factor))
 	}
-	return b
+	return factors
 }
 
 // metadata returns all keys that readers of Gemma 4 files look for.

@@ -1,6 +1,7 @@
-// Command synth writes a Gemma 4 model with random weights, for benchmarks and tests.
+// Command synth writes a Gemma 4 model or projector with random weights, for benchmarks and tests.
 //
 //	go run ./internal/cmd/synth e2b:q4_0 e2b.gguf
+//	go run ./internal/cmd/synth e2b-mmproj:q8_0 mmproj-e2b.gguf
 package main
 
 import (
@@ -17,8 +18,9 @@ import (
 func main() {
 	seed := flag.Uint64("seed", 0, "seed of the weights")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: synth [-seed N] PRESET:FORMAT PATH\n\npresets: %s\n"+
-			"formats: q4_k_m, f32, f16, bf16, q4_0, q8_0, iq4_xs, and every other weight format\n\n", strings.Join(synth.Presets(), ", "))
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: synth [-seed N] PRESET:FORMAT PATH\n\nmodels: %s\nprojectors: %s\n"+
+			"formats: q4_k_m, f32, f16, bf16, q4_0, q8_0, iq4_xs, and every other weight format\n\n",
+			strings.Join(synth.Presets(), ", "), strings.Join(synth.Projectors(), ", "))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -26,17 +28,16 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	c, err := synth.Parse(flag.Arg(0))
+	shape, err := synth.ParseShape(flag.Arg(0), *seed)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	c.Seed = *seed
 	start := time.Now()
-	if err := synth.WriteFile(context.Background(), flag.Arg(1), c); err != nil {
+	if err := synth.WriteFile(context.Background(), flag.Arg(1), shape); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	fmt.Printf("%s: %.2f GB, %.2f billion parameters, written in %.1f s\n",
-		flag.Arg(1), float64(c.Size())/1e9, float64(c.Parameters())/1e9, time.Since(start).Seconds())
+		flag.Arg(1), float64(shape.Size())/1e9, float64(shape.Parameters())/1e9, time.Since(start).Seconds())
 }
