@@ -61,7 +61,7 @@ type companionKind struct {
 var (
 	projectorKind = companionKind{"projector",
 		func(file string) bool { return strings.Contains(file, "mmproj") },
-		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadProjector(f, c) }}
+		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadSenses(f, c) }}
 	drafterKind = companionKind{"drafter",
 		func(file string) bool { return strings.Contains(file, "assistant") || strings.HasPrefix(file, "mtp-") },
 		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadDrafter(f, c) }}

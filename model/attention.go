@@ -3,6 +3,8 @@ package model
 import (
 	"math"
 	"sync/atomic"
+
+	"github.com/gogemma/gemma4/tensor"
 )
 
 // Attention walks the cache in strips with a running maximum, so that no matrix of all scores exists. A query keeps the largest score m so
@@ -239,7 +241,7 @@ func (a *attendRegion) strip(w *attentionScratch, p *partial, q []float32, t *ti
 		whole = whole && lo == 0 && hi == count
 		for j := i * group; j < (i+1)*group && lo < hi; j++ {
 			x := weights[j*stripLen+lo : j*stripLen+hi]
-			a.raise(p, j, kern.Max(x))
+			p.raise(kern, j, kern.Max(x))
 			p.sum[j] += kern.ExpSum(x, p.max[j])
 		}
 	}
@@ -256,7 +258,7 @@ func (a *attendRegion) strip(w *attentionScratch, p *partial, q []float32, t *ti
 }
 
 // raise raises the maximum of query i to top if that is larger.
-func (a *attendRegion) raise(p *partial, i int, top float32) {
+func (p *partial) raise(k *tensor.Kernels, i int, top float32) {
 	if !(top > p.max[i]) {
 		return
 	}
@@ -264,7 +266,7 @@ func (a *attendRegion) raise(p *partial, i int, top float32) {
 	p.max[i] = top
 	p.sum[i] *= f
 	out := p.out[i*p.dim : (i+1)*p.dim]
-	a.p.kernels.Scale(out, out, f)
+	k.Scale(out, out, f)
 }
 
 // merge adds to sum what n queries have gathered from later positions.
@@ -274,7 +276,7 @@ func (a *attendRegion) merge(sum, part *partial, n int) {
 		if part.sum[i] == 0 {
 			continue // nothing was visible there
 		}
-		a.raise(sum, i, part.max[i])
+		sum.raise(a.p.kernels, i, part.max[i])
 		f := exp(part.max[i] - sum.max[i])
 		sum.sum[i] += part.sum[i] * f
 		a.p.kernels.AddScaled(sum.out[i*dim:(i+1)*dim], part.out[i*dim:(i+1)*dim], f)

@@ -4,28 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gogemma/gemma4/gguf"
 )
-
-// Projector is what a file with towers (mmproj) makes embeddings of, and by which projector. Such files have the architecture "clip".
-type Projector struct {
-	Image string // "gemma4v", or "gemma4uv" without a tower; empty: no images
-	Sound string // "gemma4a", or "gemma4ua" without a tower; empty: no sounds
-}
-
-// String returns a list such as "images (gemma4v), sounds (gemma4a)".
-func (p *Projector) String() string {
-	var list []string
-	if p.Image != "" {
-		list = append(list, "images ("+p.Image+")")
-	}
-	if p.Sound != "" {
-		list = append(list, "sounds ("+p.Sound+")")
-	}
-	return strings.Join(list, ", ")
-}
 
 // Drafter is the size of a small model that drafts what a larger one checks.
 type Drafter struct {
@@ -39,27 +20,6 @@ func (d *Drafter) String() string { return fmt.Sprintf("%d layers of width %d", 
 // drafters are the spellings of the architecture of a drafter, under which its keys stand.
 var drafters = []string{"gemma4-assistant", "gemma4_assistant", "gemma4_mtp"}
 
-// ReadProjector returns what a file projects into a model of shape c. The error for another kind of file, and for a projector of another
-// model, names the key or tensor. The towers themselves are not looked at.
-func ReadProjector(f *gguf.File, c *Config) (*Projector, error) {
-	if err := architecture(f, "clip"); err != nil {
-		return nil, err
-	}
-	image, err := projection(f, c, "vision", "mm.input_projection.weight", "gemma4v", "gemma4uv")
-	if err != nil {
-		return nil, err
-	}
-	sound, err := projection(f, c, "audio", "mm.a.input_projection.weight", "gemma4a", "gemma4ua")
-	if err != nil {
-		return nil, err
-	}
-	if image == "" && sound == "" {
-		return nil, errors.New("model: neither clip.has_vision_encoder nor clip.has_audio_encoder is true, " +
-			"expected a projector of images or sounds")
-	}
-	return &Projector{Image: image, Sound: sound}, nil
-}
-
 // architecture checks what kind of file this is.
 func architecture(f *gguf.File, expected ...string) error {
 	arch, err := f.Metadata.Text("general.architecture")
@@ -67,40 +27,6 @@ func architecture(f *gguf.File, expected ...string) error {
 		err = fmt.Errorf("general.architecture is %.40q, expected %q", arch, expected[0])
 	}
 	return inModel(err)
-}
-
-// projection returns by which of the known types of projector one sense reaches the model, "" if the file does not have the sense.
-func projection(f *gguf.File, c *Config, sense, tensor string, known ...string) (kind string, err error) {
-	has, err := f.Metadata.Bool("clip.has_" + sense + "_encoder")
-	if err != nil && !errors.Is(err, gguf.ErrMissing) {
-		return "", inModel(err)
-	}
-	if !has {
-		return "", nil
-	}
-	key := "clip." + sense + ".projector_type"
-	if !f.Metadata.Has(key) {
-		key = "clip.projector_type" // of both senses
-	}
-	if kind, err = f.Metadata.Text(key); err != nil {
-		return "", inModel(err)
-	}
-	if !slices.Contains(known, kind) {
-		return "", fmt.Errorf("model: %s is %.40q, expected %s", key, kind, strings.Join(known, " or "))
-	}
-	return kind, reaches(f, tensor, c)
-}
-
-// reaches checks that a matrix makes vectors of the model's width.
-func reaches(f *gguf.File, name string, c *Config) error {
-	t := f.Tensor(name)
-	switch {
-	case t == nil:
-		return fmt.Errorf("model: %s is missing", name)
-	case len(t.Dims) != 2 || t.Dims[1] != c.Width:
-		return fmt.Errorf("model: %s is %v, expected %d rows, the model's gemma4.embedding_length", name, t.Dims, c.Width)
-	}
-	return nil
 }
 
 // ReadDrafter returns the size of a drafter for a model of shape c. The error for another kind of file, and for a drafter of another model,

@@ -71,7 +71,7 @@ func TestProjectorsFitByTypeAndWidth(t *testing.T) {
 		{"no matrix", edit{drop: image}, image + " is missing"},
 	} {
 		m, tensors := testdata.Projector(t, 64)
-		p, err := ReadProjector(test.apply(t, m, tensors), companionConfig)
+		p, err := ReadSenses(test.apply(t, m, tensors), companionConfig)
 		if fits := !strings.Contains(test.want, "."); fits && (err != nil || p.String() != test.want) ||
 			!fits && (err == nil || !strings.HasPrefix(err.Error(), "model: ") || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, %v, expected %s", test.name, p, err, test.want)
@@ -160,7 +160,7 @@ func TestRealCompanionsFitTheirModelsAlone(t *testing.T) {
 		}
 		defer f.Close()
 		for name, c := range models {
-			p, notProjector := ReadProjector(f, c)
+			p, notProjector := ReadSenses(f, c)
 			d, notDrafter := ReadDrafter(f, c)
 			switch about := test.about; {
 			case !strings.Contains(test.goes, name):

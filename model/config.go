@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -195,11 +196,15 @@ func isModel(m *gguf.Metadata) error {
 	return fmt.Errorf("general.architecture is %.40q, this package runs \"gemma4\" (%s)", arch, hint)
 }
 
-// keys reads metadata below "gemma4." and keeps the first error.
+// keys reads metadata below a prefix, "gemma4." if none is given, and keeps the first error.
 type keys struct {
-	m   *gguf.Metadata
-	err error
+	m      *gguf.Metadata
+	prefix string
+	err    error
 }
+
+// full returns the whole key.
+func (k *keys) full(key string) string { return cmp.Or(k.prefix, "gemma4.") + key }
 
 func (k *keys) fail(format string, args ...any) {
 	if k.err == nil {
@@ -209,14 +214,14 @@ func (k *keys) fail(format string, args ...any) {
 
 // integer reads a number from least to most. An absent key is an error unless a default is given.
 func (k *keys) integer(key string, least, most int, missing ...int) int {
-	v, err := k.m.Int("gemma4." + key)
+	v, err := k.m.Int(k.full(key))
 	switch {
 	case errors.Is(err, gguf.ErrMissing) && len(missing) > 0:
 		return missing[0]
 	case err != nil:
 		k.fail("%w", err)
 	case v < int64(least) || v > int64(most):
-		k.fail("gemma4.%s is %d, expected %d to %d", key, v, least, most)
+		k.fail("%s is %d, expected %d to %d", k.full(key), v, least, most)
 	default:
 		return int(v)
 	}
@@ -224,7 +229,7 @@ func (k *keys) integer(key string, least, most int, missing ...int) int {
 }
 
 func (k *keys) float(key string, missing ...float32) float32 {
-	v, err := k.m.Float("gemma4." + key)
+	v, err := k.m.Float(k.full(key))
 	if errors.Is(err, gguf.ErrMissing) && len(missing) > 0 {
 		return missing[0]
 	}
@@ -233,7 +238,7 @@ func (k *keys) float(key string, missing ...float32) float32 {
 		return 1
 	}
 	if math.IsNaN(v) || math.Abs(v) > math.MaxFloat32 {
-		k.fail("gemma4.%s is %g, expected a finite number", key, v)
+		k.fail("%s is %g, expected a finite number", k.full(key), v)
 		return 1
 	}
 	return float32(v)
@@ -242,7 +247,7 @@ func (k *keys) float(key string, missing ...float32) float32 {
 func (k *keys) positiveFloat(key string, missing ...float32) float32 {
 	v := k.float(key, missing...)
 	if !(v > 0) {
-		k.fail("gemma4.%s is %g, expected a positive number", key, v)
+		k.fail("%s is %g, expected a positive number", k.full(key), v)
 	}
 	return v
 }

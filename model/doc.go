@@ -21,6 +21,10 @@
 // of sliding layers are kept once the window has moved past them. Layers that share an earlier layer's keys and values run only for
 // positions whose logits are wanted, which, with the head, saves three quarters of E2B's prefill.
 //
+// Embeddings of pictures and sounds come from a [Projector], which is opened from a file of its own, by towers that run over the same
+// regions: vision.go and hearing.go are their graphs, gaze.go is the attention of patches, mel.go and picture.go are what comes before. A
+// [Sight] takes pictures through, a [Hearing] one sound while it comes.
+//
 // Results do not depend on how a prompt is cut, on which other sequences share a pass, or on the number of workers.
 //
 // # Words
@@ -42,5 +46,7 @@
 //	job        what a worker does at a time, be it in attention or in another region
 //	snapshot   a text at one moment, shared; a saved text is one in a file
 //	segment    what is appended to a saved text when it has changed
+//	patch      a square of pixels; a token of a picture stands for a square of patches
+//	frame      10 ms of a sound; a token stands for four
 //	identity   what a text has at a position, so that texts can be compared
 package model

@@ -30,6 +30,7 @@ type Model struct {
 type Options struct {
 	Kernels *tensor.Kernels // inner loops; nil: tensor.Portable()
 	Workers int             // goroutines that share the work; below 1: GOMAXPROCS
+	Pool    *tensor.Pool    // workers that a projector shares with its model ([Model.Pool]); nil: Workers of its own
 	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer (ErrUnknown) as if they were not
 	// there.
 	AllowUnknown bool
@@ -89,6 +90,9 @@ func (m *Model) readAhead(i int) {
 
 // Workers returns the number of workers that share the work.
 func (m *Model) Workers() int { return m.pool.Workers() }
+
+// Pool returns the workers, for others to share.
+func (m *Model) Pool() *tensor.Pool { return m.pool }
 
 // Kernels returns the inner loops that the model runs on.
 func (m *Model) Kernels() *tensor.Kernels { return m.kernels }

@@ -1,6 +1,12 @@
 package model
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"context"
+	"math"
+
+	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/tensor"
+)
 
 // regions run a graph on a pool, one region after the other. The first error ends the graph: what follows does nothing, and whoever runs
 // the graph returns err.
@@ -8,13 +14,17 @@ import "github.com/gogemma/gemma4/tensor"
 // A graph embeds them: G is the graph, L what one of its layers has. Both are handed to the functions of a region, which are method
 // expressions, so that starting one allocates nothing.
 type regions[G, L any] struct {
-	pool    *tensor.Pool
-	kernels *tensor.Kernels
-	mm      *tensor.MatMul
-	role    tensor.Arithmetic // panels in a prefill, rows in a decode
-	err     error
-	loop    loop[G, L]
-	vectors vectors
+	pool     *tensor.Pool
+	kernels  *tensor.Kernels
+	mm       *tensor.MatMul
+	role     tensor.Arithmetic // panels in a prefill, rows in a decode
+	err      error
+	loop     loop[G, L]
+	vectors  vectors
+	bounded  [][]float32      // copies of a product's input between bounds
+	products []tensor.Product // of project
+	ctx      context.Context  // ends the graph between two regions; nil: something else does
+	between  func()           // lets others go first
 }
 
 // newRegions returns the regions of a graph over a residual of the given width.
@@ -25,18 +35,97 @@ func newRegions[G, L any](graph *G, pool *tensor.Pool, k *tensor.Kernels, width 
 	}
 }
 
+// start says what may end the graph between two regions, and who may go first there.
+func (r *regions[G, L]) start(ctx context.Context, between func()) {
+	r.err, r.ctx, r.between = nil, ctx, between
+}
+
+// stop forgets what start was told.
+func (r *regions[G, L]) stop() { r.ctx, r.between = nil, nil }
+
+// pause comes before each region.
+func (r *regions[G, L]) pause() {
+	if r.between != nil && r.err == nil {
+		r.between()
+	}
+	if r.ctx != nil && r.err == nil {
+		r.err = cause.Of(r.ctx)
+	}
+}
+
+// fail keeps the first error.
+func (r *regions[G, L]) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
 // run runs a region of n jobs.
 func (r *regions[G, L]) run(n int, t tensor.Task) {
-	if r.err == nil {
+	if r.pause(); r.err == nil {
 		r.err = r.pool.Run(n, t)
 	}
 }
 
+// regionOps is how many multiply-adds a region has at most, about, where others may go first between two: some tens of milliseconds.
+const regionOps = 4 << 30
+
+// regionLen returns how many of the jobs of an amount of work make a region.
+func regionLen(jobs int, ops int64) int {
+	return int(max(1, int64(jobs)*regionOps/max(ops, regionOps)))
+}
+
 // multiply computes products that do not depend on each other, in the arithmetic of the role.
 func (r *regions[G, L]) multiply(p ...tensor.Product) {
-	if r.err == nil {
+	if r.pause(); r.err == nil {
 		r.err = r.mm.Run(r.role, p...)
 	}
+}
+
+// projection is a product whose input and output are clamped.
+type projection struct {
+	dst []float32 // [n, rows]
+	by  *linear
+}
+
+// project computes products of x [n, cols]. If they clamp, x is not what it was.
+func (r *regions[G, L]) project(n int, x []float32, to ...projection) {
+	size := n * to[0].by.w.Cols()
+	same := true
+	for _, p := range to {
+		same = same && p.by.in == to[0].by.in
+	}
+	r.products = r.products[:0]
+	for i, p := range to {
+		in := x
+		if !same && p.by.in != unbounded {
+			if len(r.bounded) <= i {
+				r.bounded = append(r.bounded, make([][]float32, i+1-len(r.bounded))...)
+			}
+			grow(&r.bounded[i], size)
+			in = r.bounded[i]
+			copy(in, x[:size])
+		}
+		if !same || i == 0 {
+			r.clamp(in[:size], p.by.in)
+		}
+		r.products = append(r.products, tensor.Product{Dst: p.dst, X: in, N: n, W: p.by.w})
+	}
+	r.multiply(r.products...)
+	clear(r.products)
+	for _, p := range to {
+		r.clamp(p.dst[:n*p.by.w.Rows()], p.by.out)
+	}
+}
+
+// clamp puts x between bounds.
+func (r *regions[G, L]) clamp(x []float32, b bounds) {
+	if b == unbounded {
+		return
+	}
+	v := &r.vectors
+	v.do, v.dst, v.bounds = (*vectors).clamp, x, b
+	r.run(sliceCount(len(x)), v)
 }
 
 // each calls f for 0 to n-1.
@@ -98,6 +187,7 @@ type vectors struct {
 	eps            float32
 	do             func(v *vectors, i int)
 	dst, x, weight []float32
+	bounds         bounds
 }
 
 // Do is called by the pool.
@@ -118,6 +208,42 @@ func (v *vectors) add(i int) {
 func (v *vectors) gelu(i int) {
 	from, to := i*sliceLen, min((i+1)*sliceLen, len(v.dst))
 	v.kernels.GELU(v.dst[from:to], v.x[from:to])
+}
+
+func (v *vectors) clamp(i int) {
+	x, b := v.dst[i*sliceLen:min((i+1)*sliceLen, len(v.dst))], v.bounds
+	for j, y := range x {
+		if y < b.low {
+			x[j] = b.low
+		} else if y > b.high {
+			x[j] = b.high
+		}
+	}
+}
+
+// layerNorm norms vectors around their mean. A nil bias is none.
+type layerNorm struct {
+	weight, bias []float32
+	eps          float64
+}
+
+// apply sets x to (x − mean) / sqrt(variance + eps) · weight + bias.
+func (l *layerNorm) apply(x []float32) {
+	var sum, squares float64
+	for _, v := range x {
+		sum += float64(v)
+	}
+	mean := sum / float64(len(x))
+	for _, v := range x {
+		squares += (float64(v) - mean) * (float64(v) - mean)
+	}
+	scale := 1 / math.Sqrt(squares/float64(len(x))+l.eps)
+	for i, v := range x {
+		x[i] = float32((float64(v)-mean)*scale) * l.weight[i]
+		if l.bias != nil {
+			x[i] += l.bias[i]
+		}
+	}
 }
 
 // sliceLen is how many elements of a vector make a slice.

@@ -36,6 +36,11 @@ func understood(f *gguf.File, c *Config, taken map[string]bool) error {
 		}
 		unknown = append(unknown, name)
 	}
+	return unknownError(unknown)
+}
+
+// unknownError returns the error for keys and tensors that are not understood, nil for none.
+func unknownError(unknown []string) error {
 	const shown = 2
 	switch n := len(unknown); {
 	case n == 0:

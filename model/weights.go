@@ -69,11 +69,12 @@ type experts struct {
 // loader takes tensors from a file by name and keeps the first error.
 type loader struct {
 	f        *gguf.File
-	taken    map[string]bool // tensors by name
-	matrices []*gguf.Tensor  // of the running layer, without its experts
-	decoded  int             // values of all vectors so far
-	resident int64           // bytes that may still be kept in memory
-	piece    int64           // see weights
+	taken    map[string]bool          // tensors by name
+	matrices []*gguf.Tensor           // of the running layer, without its experts
+	decoded  int                      // values of all vectors so far
+	resident int64                    // bytes that may still be kept in memory
+	piece    int64                    // see weights
+	alias    func(name string) string // in this file, of the name that the graph knows; nil: the same
 	err      error
 }
 
@@ -91,9 +92,17 @@ func (l *loader) fail(format string, args ...any) {
 	}
 }
 
+// lookUp returns the tensor that the graph knows by that name, nil if there is none, and the name that the file has for it.
+func (l *loader) lookUp(name string) (t *gguf.Tensor, own string) {
+	if l.alias != nil {
+		name = l.alias(name)
+	}
+	return l.f.Tensor(name), name
+}
+
 // find returns the tensor of that name with the given shape, slowest dimension first, or nil with the error kept.
 func (l *loader) find(name string, shape ...int) *gguf.Tensor {
-	t := l.f.Tensor(name)
+	t, name := l.lookUp(name)
 	want := slices.Clone(shape) // as GGUF lists them: fastest first
 	slices.Reverse(want)
 	if t == nil {
@@ -142,6 +151,12 @@ func (l *loader) tensor(name string, shape ...int) *tensor.Tensor {
 	if t == nil {
 		return nil
 	}
+	return l.hold(t, shape...)
+}
+
+// hold returns a tensor in the given shape, which may be another than the file's of as many values: in memory if it is mapped or there is
+// room for it.
+func (l *loader) hold(t *gguf.Tensor, shape ...int) *tensor.Tensor {
 	keep := t.Mapped() || t.Size <= l.resident
 	if keep && !t.Mapped() {
 		l.resident -= t.Size
@@ -211,26 +226,9 @@ func (l *loader) stack(name string, n, rows, cols int, scales ...string) []*tens
 	return out
 }
 
-// vector returns the decoded values of a tensor of one dimension, zeros if it fails.
-func (l *loader) vector(name string, n int) []float32 {
-	t := l.find(name, n)
-	if l.decoded += n; t != nil && l.decoded > maxDecoded {
-		l.fail("%s: the vectors of the file have more than %d values", name, maxDecoded)
-	}
-	if l.err != nil {
-		return make([]float32, min(n, 1))
-	}
-	data := make([]byte, t.Size)
-	if _, err := t.ReadAt(data, 0); err != nil {
-		l.fail("%s: %w", name, err)
-		return make([]float32, min(n, 1))
-	}
-	w, err := tensor.New(name, Format(t), data, n)
-	if err != nil {
-		l.fail("%w", err)
-		return make([]float32, min(n, 1))
-	}
-	x := w.Float32()
+// vector returns the decoded values of a tensor, in most cases of one dimension, zeros if it fails.
+func (l *loader) vector(name string, shape ...int) []float32 {
+	x := l.values(name, shape...)
 	for i, v := range x {
 		if v-v != 0 { // NaN or infinite
 			l.fail("%s[%d] is %g, expected a finite number", name, i, v)
@@ -239,9 +237,38 @@ func (l *loader) vector(name string, n int) []float32 {
 	return x
 }
 
+// values is vector for numbers that may be anything.
+func (l *loader) values(name string, shape ...int) []float32 {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	t := l.find(name, shape...)
+	if l.decoded += n; t != nil && l.decoded > maxDecoded {
+		l.fail("%s: the vectors of the file have more than %d values", t.Name, maxDecoded)
+	}
+	if l.err != nil {
+		return make([]float32, min(n, 1))
+	}
+	data := make([]byte, t.Size)
+	if _, err := t.ReadAt(data, 0); err != nil {
+		l.fail("%s: %w", t.Name, err)
+		return make([]float32, min(n, 1))
+	}
+	w, err := tensor.New(t.Name, Format(t), data, shape...)
+	if err != nil {
+		l.fail("%w", err)
+		return make([]float32, min(n, 1))
+	}
+	return w.Float32()
+}
+
 func (l *loader) norm(name string, n int) []float32 { return l.vector(name+".weight", n) }
 
-func (l *loader) has(name string) bool { return l.f.Tensor(name) != nil }
+func (l *loader) has(name string) bool {
+	t, _ := l.lookUp(name)
+	return t != nil
+}
 
 // load reads all weights of the shape c.
 func load(f *gguf.File, c *Config, o Options) (*weights, error) {
