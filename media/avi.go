@@ -16,15 +16,15 @@ func aviClip(name string, r io.ReaderAt, size int64, o Options) (*Clip, error) {
 		if err != nil {
 			return nil, err
 		}
+		if n == 0 { // a recording that broke off has no sizes
+			n = size - at - 8
+		}
 		if id == "RIFF" {
 			if err := a.list(at+12, min(at+8+n, size), 0); err != nil {
 				return nil, err
 			}
 		}
 		at += 8 + n + n&1
-		if n == 0 {
-			break // a recording that broke off has no sizes
-		}
 	}
 	if a.stream < 0 {
 		return nil, failed(name, "AVI without a video stream")
@@ -41,7 +41,9 @@ type aviReader struct {
 	o    Options
 
 	streams       int
-	stream        int // the number of the video's, or -1
+	stream        int    // the number of the video's, or -1
+	compressed    string // what its chunks are called: 00dc, or
+	bitmap        string // 00db
 	scale, rate   uint32
 	width, height int
 	sound         bool
@@ -67,6 +69,9 @@ func (a *aviReader) list(at, end int64, depth int) error {
 		}
 		body := at + 8
 		left := end - body
+		if id == "LIST" && n == 0 {
+			n = left
+		}
 		switch {
 		case id == "LIST" && n >= 4 && left >= 4:
 			var kind [4]byte
@@ -85,7 +90,7 @@ func (a *aviReader) list(at, end int64, depth int) error {
 					}
 				}
 			}
-		case a.stream >= 0 && (id == fmt.Sprintf("%02ddc", a.stream) || id == fmt.Sprintf("%02ddb", a.stream)):
+		case id == a.compressed || id == a.bitmap:
 			if n <= left { // a last frame that broke off is none
 				if err := a.frame(body, n); err != nil {
 					return err
@@ -136,7 +141,7 @@ func (a *aviReader) header(at, end int64) error {
 		default:
 			return motion(a.name, codecName(codec))
 		}
-		a.stream = number
+		a.stream, a.compressed, a.bitmap = number, fmt.Sprintf("%02ddc", number), fmt.Sprintf("%02ddb", number)
 		a.width, a.height = int(int32(binary.LittleEndian.Uint32(format[4:]))), int(int32(binary.LittleEndian.Uint32(format[8:])))
 		a.height = max(a.height, -a.height)
 		a.scale, a.rate = binary.LittleEndian.Uint32(head[20:]), binary.LittleEndian.Uint32(head[24:])
