@@ -17,8 +17,9 @@ type Reader struct {
 	decoder   decoder
 	info      Info
 	resampler *Resampler
-	decoded   int64     // samples before resampling
-	ready     []float32 // resampled, not yet given
+	decoded   int64 // samples before resampling
+	buffer    []float32
+	ready     []float32 // resampled, not yet given: the end of buffer
 	given     int64     // samples after resampling
 	most      int64     // of them
 	err       error     // what comes after ready
@@ -130,9 +131,9 @@ func (s *Reader) rest() (*Clip, error) {
 
 // fill decodes until there are samples ready, or returns why there are no more.
 func (s *Reader) fill() error {
-	buffer := s.ready[:0]
 	for len(s.ready) == 0 && s.err == nil {
 		var block []float32
+		buffer := s.buffer[:0]
 		err := s.guard(func() (err error) {
 			block, err = s.decoder.next()
 			return err
@@ -149,8 +150,8 @@ func (s *Reader) fill() error {
 		case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
 			s.info.Truncated = err != io.EOF
 			buffer, s.err = s.resampler.Close(buffer), io.EOF
-			if s.decoded == 0 {
-				s.err = s.wrap(errors.New(s.info.Format + " without a sample"))
+			if s.given+int64(len(buffer)) == 0 {
+				s.err = s.wrap(errors.New("no samples"))
 			}
 		default:
 			buffer, s.err = buffer[:0], err
@@ -159,7 +160,7 @@ func (s *Reader) fill() error {
 		if s.given > s.most {
 			buffer, s.err = buffer[:0], s.wrap(fmt.Errorf("longer than %v, the most that is read", duration(s.most)))
 		}
-		s.ready = buffer
+		s.buffer, s.ready = buffer, buffer
 	}
 	if len(s.ready) == 0 {
 		return s.err
@@ -198,8 +199,8 @@ func (s *Reader) guard(f func() error) (err error) {
 
 // wrap says which file an error is about.
 func (s *Reader) wrap(err error) error {
-	var refused *Refused
-	if errors.As(err, &refused) {
+	var unsupported *Unsupported
+	if errors.As(err, &unsupported) {
 		return err
 	}
 	format := s.info.Format

@@ -7,8 +7,8 @@
 // the file is still being read, in memory that does not grow with it; [NewPCM] is one over samples without a header, as a microphone's
 // program writes them.
 //
-// What is known and not decoded is a [Refused], with a command that converts it. Files may be anybody's: a file that is cut off, lies about
-// its sizes or is garbage gives an error, or what there is of it, in bounded time and memory.
+// What is known and not decoded is an [Unsupported] error, with a command that converts it. Files may be anybody's: one that is cut off,
+// lies about its sizes or is garbage gives an error, or what there is of it, in bounded time and memory.
 //
 // The package is apart from gemma4, which takes samples, so that programs which read no files of sound link no decoders.
 package sound

@@ -187,7 +187,7 @@ func TestWhatIsWrongWithAWAVIsSaid(t *testing.T) {
 		{"hello, world", `sound: a.wav: begins with "hello, world"`},
 		{string(wavFile("RIFF")), "WAV without a chunk of data"},
 		{string(wavFile("RIFF", mono16)), "WAV without a chunk of data"},
-		{string(wavFile("RIFF", mono16, pcm16())), "16-bit PCM without a sample"},
+		{string(wavFile("RIFF", mono16, pcm16())), "16-bit PCM: no samples"},
 		{string(wavFile("RIFF", pcm16(1))), "data come before"},
 		{string(wavFile("RIFF", wavFormat(little, 1, 0, Rate, 16), pcm16(1))), "0 channels"},
 		{string(wavFile("RIFF", wavFormat(little, 1, 1, 0, 16), pcm16(1))), "0 Hz"},
