@@ -158,7 +158,7 @@ func (s *Reader) fill() error {
 		}
 		s.given += int64(len(buffer))
 		if s.given > s.most {
-			buffer, s.err = buffer[:0], s.wrap(fmt.Errorf("longer than %v, the most that is read", duration(s.most)))
+			buffer, s.err = buffer[:0], s.wrap(fmt.Errorf("a sound of more than %v is %w", duration(s.most), ErrTooLarge))
 		}
 		s.buffer, s.ready = buffer, buffer
 	}
@@ -237,7 +237,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	// One byte more than is allowed tells a file that is too large from one of exactly that size.
 	n, err := c.r.Read(p[:min(int64(len(p)), c.left+1)])
 	if int64(n) > c.left {
-		n, err = int(c.left), fmt.Errorf("larger than %d bytes, the most that is read", c.most)
+		n, err = int(c.left), fmt.Errorf("a file of more than %d bytes is %w", c.most, ErrTooLarge)
 	}
 	c.left -= int64(n)
 	if err != nil && err != io.EOF {

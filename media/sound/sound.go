@@ -14,6 +14,7 @@
 package sound
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -42,9 +43,18 @@ func duration(samples int64) time.Duration { return time.Duration(samples) * (ti
 // Options bound what is read; the zero value is good for files of one's own.
 type Options struct {
 	Name        string        // of the file, for errors
-	MaxDuration time.Duration // of the sound; more is an error; 0: an hour
-	MaxBytes    int64         // of the file; more is an error; 0: 1 GiB
+	MaxDuration time.Duration // of the sound; more is ErrTooLarge; 0: an hour
+	MaxBytes    int64         // of the file; more is ErrTooLarge; 0: 1 GiB
+
+	// FFmpeg is the program, as "ffmpeg" (looked for on the PATH) or a path, that ReadFile may run for files which are not decoded here.
+	// Where it is "", none is run.
+	FFmpeg string
+	// FFmpegTime is how long that program may run; 0: 10 minutes.
+	FFmpegTime time.Duration
 }
+
+// ErrTooLarge is what [errors.Is] finds in the error of a file above a limit of [Options].
+var ErrTooLarge = errors.New("too large")
 
 // Read reads a whole file of sound.
 func Read(r io.Reader, o Options) (*Clip, error) {
@@ -65,5 +75,9 @@ func ReadFile(path string, o Options) (*Clip, error) {
 	if o.Name == "" {
 		o.Name = filepath.Base(path)
 	}
-	return Read(f, o)
+	clip, err := Read(f, o)
+	if unsupported := (*Unsupported)(nil); o.FFmpeg != "" && errors.As(err, &unsupported) {
+		return ffmpeg(path, o)
+	}
+	return clip, err
 }
