@@ -132,8 +132,8 @@ func (m mutant) steps() []string {
 
 // level returns the level that assembly is for; "" stands for any.
 func (m mutant) level() string {
-	for _, l := range []string{"avx512", "avx2"} {
-		if strings.HasSuffix(m.file, ".s") && strings.Contains(m.file, l) {
+	for _, l := range []string{"avx512", "avx2", "bf16"} {
+		if ext := path.Ext(m.file); (ext == ".s" || ext == ".h") && strings.Contains(m.file, l) {
 			return l
 		}
 	}
