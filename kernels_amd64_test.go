@@ -1,9 +1,12 @@
 package gemma4
 
-import "github.com/gogemma/gemma4/internal/kernels/kerneltest"
+import (
+	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
+	"github.com/gogemma/gemma4/tensor"
+)
 
 func init() {
 	if kerneltest.Emulated() {
-		emulated = amx
+		emulated = func() *tensor.Kernels { return copyOf(amx()) }
 	}
 }

@@ -321,6 +321,31 @@ func logitsOf(t *testing.T, f *gguf.File, k *tensor.Kernels) (read, written []fl
 	return readAll(t, open(t, m, 4), ids), writeAll(t, open(t, m, 4), ids, 1), m.Vocabulary
 }
 
+// TestHalfModelsAtEveryLevel compares models in F16 and BF16 with the same weights in F32. Where their weights and activations are rounded
+// to bf16, that costs a prompt's logits less than a fiftieth of their deviation.
+func TestHalfModelsAtEveryLevel(t *testing.T) {
+	for _, format := range []tensor.Format{tensor.F16, tensor.BF16} {
+		packed, plain := packedAndPlain(t, format)
+		read, written, vocabulary := logitsOf(t, plain, tensor.Portable())
+		deviation := medianRMS(read, make([]float32, len(read)), vocabulary)
+		aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+			r, w, _ := logitsOf(t, packed, k)
+			limit := 1e-4
+			if k.HalfPanels != nil || k.Panels.PackW[format] != nil || k.Name == "i8mm" && format == tensor.BF16 {
+				limit = 0.02
+			}
+			if e := medianRMS(r, read, vocabulary) / deviation; !(e <= limit) {
+				t.Errorf("%v: the prompt's logits are off by %.3g of their deviation, at most %g is allowed", format, e, limit)
+			} else {
+				t.Logf("%v: the prompt's logits are off by %.3g of their deviation", format, e)
+			}
+			if e := medianRMS(w, written, vocabulary) / deviation; !(e <= 1e-4) {
+				t.Errorf("%v: logits of decode are off by %.3g of their deviation, at most 1e-4 is allowed", format, e)
+			}
+		})
+	}
+}
+
 // TestExactArithmeticIsThatOfDecodedWeights compares models in every format with the same weights in F32.
 func TestExactArithmeticIsThatOfDecodedWeights(t *testing.T) {
 	formats := 0

@@ -16,7 +16,8 @@ import "encoding/binary"
 //
 // A number is rounded to bf16 by at most 2⁻⁸ of it. So a product is off by at most that share of Σ|w·x| with BF16 weights, by twice
 // that with those of F16, and by what its sums are, 2⁻²⁴·(256 + parts) of it at most. Many roundings meet at random: what to expect
-// is 1/590 of the root of Σ(w·x)² with BF16 weights and 1/420 with those of F16.
+// is 1/590 of the root of Σ(w·x)² with BF16 weights and 1/420 with those of F16. F16 weights that were made of BF16 ones, as many published
+// files' are, are rounded back to these: for them it is the same as with BF16.
 
 const pairsPart = 256 // columns that are summed up before their sum is added
 
