@@ -244,6 +244,14 @@ func (c *Chat) Ask(ctx context.Context, text string) iter.Seq2[Token, error] {
 	return c.Send(ctx, chat.Message{Role: "user", Content: text})
 }
 
+// Say says something that is more than text, in the order of the parts, and yields the answer as it is written. The models were made for
+// pictures before the text that is about them, and for sounds behind it. See [Chat.Send].
+//
+//	for tok, err := range c.Say(ctx, chat.ImagePart(photo), chat.TextPart("What is this?")) {
+func (c *Chat) Say(ctx context.Context, parts ...chat.Part) iter.Seq2[Token, error] {
+	return c.Send(ctx, chat.Message{Role: "user", Parts: parts})
+}
+
 // Send adds messages to the conversation and yields the model's answer as it is written: pieces of thought and text, and tool calls. What
 // a message says is text, whatever it looks like: it never becomes a marker of the chat format.
 //
@@ -262,15 +270,12 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	c.Messages = append(c.Messages, messages...)
 	c.dropped = 0
 	c.s.options.Progress, c.s.options.Trace = c.Options.Progress, c.Options.Trace
-	var ids []int32
+	var prompt words
 	if err = c.check(); err == nil {
-		err = textOnly(c.Messages)
+		prompt, err = c.prompt(ctx)
 	}
-	if err == nil {
-		ids, err = c.Prompt(ctx)
-	}
-	if limit := c.s.limit; err == nil && c.Options.Full == FullDrop && len(ids) > limit {
-		ids, err = c.drop(ctx, ids, 0, limit)
+	if limit := c.s.limit; err == nil && c.Options.Full == FullDrop && len(prompt.ids) > limit {
+		prompt, err = c.drop(ctx, prompt, 0, limit)
 	}
 	if err != nil {
 		c.Messages = before
@@ -290,7 +295,7 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 		r.Dropped, r.Calls = c.dropped, len(answer.ToolCalls)
 		c.s.setResult(r)
 	}()
-	err = c.answer(ctx, ids, func(t Token) bool {
+	err = c.answer(ctx, prompt, func(t Token) bool {
 		said = append(said, t.Event)
 		return yield(t)
 	})
@@ -314,7 +319,7 @@ func (c *Chat) keep(answer chat.Message) {
 
 // drop drops as many of the oldest exchanges as it takes for three quarters of the context to hold the rest and the tokens generated so
 // far, or all but the last one, and returns the new prompt. If there is nothing to drop it returns the old one.
-func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) ([]int32, error) {
+func (c *Chat) drop(ctx context.Context, prompt words, generated, limit int) (words, error) {
 	exchanges, kept := c.exchanges()
 	if len(exchanges) < 2 {
 		return prompt, nil
@@ -323,17 +328,17 @@ func (c *Chat) drop(ctx context.Context, prompt []int32, generated, limit int) (
 	try := func(first int) (messages []chat.Message) {
 		messages = slices.Concat(c.Messages[:kept], c.Messages[exchanges[first]:])
 		if err == nil {
-			prompt, err = c.prompt(ctx, messages)
+			prompt, err = c.words(ctx, messages)
 		}
 		return messages
 	}
 	from := 1 + sort.Search(len(exchanges)-2, func(i int) bool {
 		try(1 + i)
-		return err != nil || len(prompt)+generated <= limit/4*3
+		return err != nil || len(prompt.ids)+generated <= limit/4*3
 	})
 	messages := try(from)
 	if err != nil {
-		return nil, err
+		return words{}, err
 	}
 	c.dropped += len(c.Messages) - len(messages)
 	c.s.m.log.Debug("messages dropped", "messages", len(c.Messages)-len(messages))
@@ -361,28 +366,17 @@ func (c *Chat) makeRoom(ctx context.Context) makeRoom {
 	if exchanges, _ := c.exchanges(); c.Options.Full == FullStop || c.Options.Full == FullDrop && len(exchanges) < 2 {
 		return nil
 	}
-	return func(generated int) (prompt []int32, next makeRoom, err error) {
+	return func(generated int) (prompt []Input, next makeRoom, err error) {
 		limit := c.s.limit
 		if c.Options.Full == FullError {
 			return nil, nil, wrap(&ContextError{Need: limit + 1, Limit: limit})
 		}
-		if prompt, err = c.drop(ctx, nil, generated, limit); len(prompt)+generated >= limit {
-			prompt = nil
+		shorter, err := c.drop(ctx, words{}, generated, limit)
+		if n := len(shorter.ids); n+generated < limit {
+			prompt = c.m.inputs(shorter, n)
 		}
 		return prompt, c.makeRoom(ctx), err
 	}
-}
-
-// textOnly says which message holds more than text.
-func textOnly(messages []chat.Message) error {
-	for i, m := range messages {
-		for _, p := range m.Parts {
-			if p.Type != "text" {
-				return fmt.Errorf("gemma4: message %d has a part of type %q: this version reads text only", i, p.Type)
-			}
-		}
-	}
-	return nil
 }
 
 // Read reads the conversation so far, up to the end of its last turn, and no answer: what is said next has only itself to be read. With
@@ -397,40 +391,55 @@ func (c *Chat) Read(ctx context.Context) error {
 	}
 	defer c.s.end()
 	c.s.options.Progress, c.s.options.Trace = c.Options.Progress, c.Options.Trace
-	err := c.check()
-	if err == nil {
-		err = textOnly(c.Messages)
+	if err := c.check(); err != nil {
+		return err
 	}
+	prompt, err := c.prompt(ctx)
 	if err != nil {
 		return err
 	}
-	ids, err := c.Prompt(ctx)
-	if err != nil {
-		return err
-	}
-	end := len(ids)
-	for end > 0 && !c.m.tok.IsEnd(ids[end-1]) {
+	end := len(prompt.ids)
+	for end > 0 && !c.m.tok.IsEnd(prompt.ids[end-1]) {
 		end--
 	}
 	if end == 0 { // a format without turns
-		end = len(ids)
+		end = len(prompt.ids)
 	}
-	if c.s.hasRead(ids[:end]) {
+	in := c.m.inputs(prompt, end)
+	if c.s.hasRead(in) {
 		return nil
 	}
-	_, err = c.s.read(ctx, c.s.reuse([]Input{{Tokens: ids[:end]}}, false))
+	_, err = c.s.read(ctx, c.s.reuse(in, false))
 	return err
 }
 
 // Prompt returns the tokens of the conversation so far, as the model reads them before it answers, or goes on with its answer
-// (ChatOptions.Continue). A picture, a sound or a video is one
-// token, which marks its place.
-func (c *Chat) Prompt(ctx context.Context) ([]int32, error) { return c.prompt(ctx, c.Messages) }
-
-func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, error) {
-	template, err := c.Options.template(c.m)
+// (ChatOptions.Continue). Those of a picture, a sound or a video stand for its embeddings, one for each, or for all of them where it is not
+// there.
+func (c *Chat) Prompt(ctx context.Context) ([]int32, error) {
+	messages, err := c.m.prepared(c.Messages, true)
 	if err != nil {
 		return nil, err
+	}
+	w, err := c.words(ctx, messages)
+	return w.ids, err
+}
+
+// prompt returns the conversation as the model reads it. Its pictures become what the model sees of them, in c.Messages as well.
+func (c *Chat) prompt(ctx context.Context) (words, error) {
+	messages, err := c.m.prepared(c.Messages, false)
+	if err != nil {
+		return words{}, err
+	}
+	c.Messages = messages
+	return c.words(ctx, messages)
+}
+
+// words is Prompt for messages that are prepared.
+func (c *Chat) words(ctx context.Context, messages []chat.Message) (words, error) {
+	template, err := c.Options.template(c.m)
+	if err != nil {
+		return words{}, err
 	}
 	return c.m.render(ctx, template, c.Options.conversation(messages))
 }
@@ -439,20 +448,37 @@ func (c *Chat) prompt(ctx context.Context, messages []chat.Message) ([]int32, er
 // nobody's chat. It does not wait for the model.
 func (m *Model) Prompt(ctx context.Context, c chat.Conversation) ([]int32, error) {
 	template, err := ChatOptions{}.template(m)
+	if err == nil {
+		c.Messages, err = m.prepared(c.Messages, true)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return m.render(ctx, template, c)
+	w, err := m.render(ctx, template, c)
+	return w.ids, err
 }
 
-func (m *Model) render(ctx context.Context, template *chat.Template, c chat.Conversation) ([]int32, error) {
+// render returns a conversation whose messages are prepared as the model reads it.
+func (m *Model) render(ctx context.Context, template *chat.Template, c chat.Conversation) (words, error) {
 	prompt, err := template.Render(ctx, c, slices.Concat(m.markup, m.lacking))
 	if err != nil {
-		return nil, fmt.Errorf("gemma4: %w", err)
+		return words{}, fmt.Errorf("gemma4: %w", err)
 	}
-	if err := m.knows(prompt); err != nil {
-		return nil, err
+	media, err := m.media(c.Messages)
+	if err == nil {
+		prompt, err = placed(prompt, media)
 	}
+	if err == nil {
+		err = m.knows(prompt)
+	}
+	if err != nil {
+		return words{}, err
+	}
+	return m.spread(m.encode(prompt), media), nil
+}
+
+// encode returns the tokens of a prompt.
+func (m *Model) encode(prompt chat.Prompt) []int32 {
 	at, _ := slices.BinarySearch(prompt.Literal, prompt.Answer)
 	ids := m.tok.EncodeLiteral(prompt.Text[:prompt.Answer], prompt.Literal[:at])
 	if i := slices.Index(ids, m.tok.BOS()); i > 0 && strings.TrimSpace(m.tok.Decode(ids[:i], true)) == "" {
@@ -460,13 +486,13 @@ func (m *Model) render(ctx context.Context, template *chat.Template, c chat.Conv
 	}
 	ids = m.tok.WithBOS(ids)
 	if prompt.Answer == len(prompt.Text) {
-		return ids, nil
+		return ids
 	}
 	literal := slices.Clone(prompt.Literal[at:])
 	for i := range literal {
 		literal[i] -= prompt.Answer
 	}
-	return append(ids, m.tok.EncodeLiteral(prompt.Text[prompt.Answer:], literal)...), nil
+	return append(ids, m.tok.EncodeLiteral(prompt.Text[prompt.Answer:], literal)...)
 }
 
 // knows returns an error for a marker that the template has written but the file's vocabulary has only as text, or not at all.
@@ -492,20 +518,22 @@ func (m *Model) knows(p chat.Prompt) error {
 }
 
 // answer generates an answer and hands on its events.
-func (c *Chat) answer(ctx context.Context, ids []int32, yield func(Token) bool) error {
+func (c *Chat) answer(ctx context.Context, prompt words, yield func(Token) bool) error {
 	o := c.Options.GenerateOptions
 	t := teller{stop: stopper{strings: o.Stop}, calls: &c.calls, yield: yield}
 	o.Stop, o.Markup, o.Grammar = nil, true, nil // they are looked after here
-	parser := c.parser(ids)
+	parser := c.parser(prompt.ids)
 	begin, loosened, err := c.begin(parser.Within())
 	if err != nil {
 		c.s.setResult(Result{Reason: ReasonError})
 		return err
 	}
 	c.m.logLoosened(loosened)
-	var rest []Input
-	if !c.s.hasRead(ids) {
-		rest = c.s.reuse([]Input{{Tokens: ids}}, c.dropped > 0)
+	rest := c.m.inputs(prompt, len(prompt.ids))
+	if c.s.hasRead(rest) {
+		rest = nil
+	} else {
+		rest = c.s.reuse(rest, c.dropped > 0)
 	}
 	err = c.s.generate(ctx, rest, o, begin, c.makeRoom(ctx), func(tok Token) bool {
 		text, marker := c.cut(tok.ID, tok.Text)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,10 +34,14 @@ type CompanionInfo struct {
 // companion is a file that was looked at.
 type companion struct {
 	CompanionInfo
-	file *gguf.File // nil if it was left
+	file      *gguf.File       // nil if it was left
+	projector *model.Projector // nil if it is none, or was left
 }
 
 func (c *companion) close() error {
+	if c.projector != nil {
+		c.projector.Close()
+	}
 	if c.file == nil {
 		return nil
 	}
@@ -48,27 +51,32 @@ func (c *companion) close() error {
 // leave closes a companion that does not go with the model.
 func (c *companion) leave(err error) {
 	c.close()
-	c.file, c.Left = nil, err
+	c.file, c.projector, c.Left = nil, nil, err
 }
 
 // companionKind is what may go with a model.
 type companionKind struct {
 	name  string
 	named func(file string) bool // of lower-case names: as such files usually are
-	read  func(f *gguf.File, c *model.Config) (about fmt.Stringer, err error)
+	read  func(c *companion, m *model.Model, o model.Options) (about fmt.Stringer, err error)
 }
 
 var (
 	projectorKind = companionKind{"projector",
 		func(file string) bool { return strings.Contains(file, "mmproj") },
-		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadSenses(f, c) }}
+		func(c *companion, m *model.Model, o model.Options) (_ fmt.Stringer, err error) {
+			c.projector, err = model.OpenProjector(c.file, &m.Config, o)
+			return c.projector, err
+		}}
 	drafterKind = companionKind{"drafter",
 		func(file string) bool { return strings.Contains(file, "assistant") || strings.HasPrefix(file, "mtp-") },
-		func(f *gguf.File, c *model.Config) (fmt.Stringer, error) { return model.ReadDrafter(f, c) }}
+		func(c *companion, m *model.Model, _ model.Options) (fmt.Stringer, error) {
+			return model.ReadDrafter(c.file, &m.Config)
+		}}
 )
 
-// companions opens what goes with a model: what was given, or otherwise what lies beside the files at paths.
-func (l Loader) companions(m *model.Model, log *slog.Logger, paths []string) (all []companion, err error) {
+// companions opens what goes with a model: what was given, or otherwise the towers in its own file, or what lies beside the files at paths.
+func (l Loader) companions(m *Model, name string, paths []string) (all []companion, err error) {
 	defer func() {
 		if err != nil {
 			for _, c := range all {
@@ -77,29 +85,32 @@ func (l Loader) companions(m *model.Model, log *slog.Logger, paths []string) (al
 			all = nil
 		}
 	}()
+	o := model.Options{Kernels: m.graph.Kernels(), Pool: m.graph.Pool(), AllowUnknown: l.AllowUnknown}
 	for _, x := range []struct {
 		kind  companionKind
 		given Companion
 	}{{projectorKind, l.Projector}, {drafterKind, l.Drafter}} {
 		switch given := x.given; {
 		case given.Path != "" || given.Bytes != nil || given.Reader != nil:
-			c, err := x.kind.open(given, &m.Config)
+			c, err := x.kind.open(given, m.graph, o)
 			if err != nil {
 				return all, err
 			}
 			all = append(all, c)
+		case x.kind.name == projectorKind.name && model.HasTowers(m.file.Metadata):
+			all = append(all, ownTowers(name, m, o))
 		case !l.Alone && len(paths) > 0:
-			all = append(all, x.kind.beside(paths, &m.Config)...)
+			all = append(all, x.kind.beside(paths, m.graph, o)...)
 		}
 	}
 	for _, c := range all {
-		c.log(log)
+		c.log(m.log)
 	}
 	return all, nil
 }
 
 // open opens a companion that was given.
-func (k companionKind) open(given Companion, m *model.Config) (companion, error) {
+func (k companionKind) open(given Companion, m *model.Model, o model.Options) (companion, error) {
 	name, sources := given.Path, 0
 	for _, is := range []bool{given.Path != "", given.Bytes != nil, given.Reader != nil} {
 		if is {
@@ -123,7 +134,7 @@ func (k companionKind) open(given Companion, m *model.Config) (companion, error)
 	if err != nil {
 		return companion{}, fmt.Errorf("the %s: %w", k.name, err)
 	}
-	c := k.look(name, f, nil, m)
+	c := k.look(name, f, nil, m, o)
 	if c.Left != nil {
 		return companion{}, fmt.Errorf("the %s %s does not fit the model: %w", k.name, name, c.Left)
 	}
@@ -131,15 +142,28 @@ func (k companionKind) open(given Companion, m *model.Config) (companion, error)
 }
 
 // look says what an opened file is.
-func (k companionKind) look(name string, f *gguf.File, err error, m *model.Config) companion {
-	c := companion{CompanionInfo{Kind: k.name, File: name}, f}
+func (k companionKind) look(name string, f *gguf.File, err error, m *model.Model, o model.Options) companion {
+	c := companion{CompanionInfo: CompanionInfo{Kind: k.name, File: name}, file: f}
 	if err != nil {
 		c.Left = err
 		return c
 	}
 	c.Name, _ = f.Metadata.Text("general.name")
 	c.Bytes = f.Size()
-	about, err := k.read(f, m)
+	about, err := k.read(&c, m, o)
+	if err != nil {
+		c.leave(err)
+		return c
+	}
+	c.About = about.String()
+	return c
+}
+
+// ownTowers returns the projector in a model's own file.
+func ownTowers(name string, m *Model, o model.Options) companion {
+	c := companion{CompanionInfo: CompanionInfo{Kind: projectorKind.name, File: name, Bytes: m.file.Size()}, file: m.file}
+	about, err := projectorKind.read(&c, m.graph, o)
+	c.file = nil // it is the model's to close
 	if err != nil {
 		c.leave(err)
 		return c
@@ -149,7 +173,7 @@ func (k companionKind) look(name string, f *gguf.File, err error, m *model.Confi
 }
 
 // beside returns the files with usual names beside those at paths; at most one of them is not left.
-func (k companionKind) beside(paths []string, m *model.Config) (found []companion) {
+func (k companionKind) beside(paths []string, m *model.Model, o model.Options) (found []companion) {
 	folder := filepath.Dir(paths[0])
 	entries, _ := os.ReadDir(folder) // whoever cannot list it can still open the model
 	own := map[string]bool{}
@@ -167,7 +191,7 @@ func (k companionKind) beside(paths []string, m *model.Config) (found []companio
 		}
 		path := filepath.Join(folder, name)
 		f, err := gguf.Open(path)
-		c := k.look(path, f, err, m)
+		c := k.look(path, f, err, m, o)
 		if c.Left == nil {
 			fits++
 		}

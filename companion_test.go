@@ -19,7 +19,7 @@ import (
 // companions are files that go with the embedded model, and with no other.
 func companions(t *testing.T) (projector, drafter []byte) {
 	t.Helper()
-	m, tensors := testdata.Projector(t, 256)
+	m, tensors := testdata.Unified(t, 256)
 	projector = testdata.Bytes(t, m, tensors)
 	m, tensors = testdata.Drafter(t, 256, 2048, 128, 64)
 	return projector, testdata.Bytes(t, m, tensors)
@@ -60,7 +60,7 @@ func TestCompanionsComeFromPathsBytesAndReaders(t *testing.T) {
 	} {
 		m := openNano(t, l)
 		info := m.Info().Companions
-		if len(info) != 2 || info[0].Kind != "projector" || info[0].About != "images (gemma4v), sounds (gemma4a)" ||
+		if len(info) != 2 || info[0].Kind != "projector" || info[0].About != "images (gemma4uv), sounds (gemma4ua)" ||
 			info[0].Name != "eyes and ears" ||
 			info[0].Bytes != int64(len(projector)) || info[0].Left != nil ||
 			info[1].Kind != "drafter" || info[1].About != "4 layers of width 32" || info[1].Bytes != int64(len(drafter)) ||
@@ -87,7 +87,7 @@ func reader(data []byte) gemma4.Companion {
 
 func TestAGivenCompanionThatDoesNotFitIsAnError(t *testing.T) {
 	projector, drafter := companions(t)
-	m, tensors := testdata.Projector(t, 255)
+	m, tensors := testdata.Unified(t, 255)
 	narrow := testdata.Bytes(t, m, tensors)
 	dir := folder(t, map[string][]byte{"narrow.gguf": narrow, "torn.gguf": projector[:100]})
 	path := func(name string) gemma4.Companion { return gemma4.Companion{Path: filepath.Join(dir, name)} }
@@ -129,9 +129,9 @@ func TestAGivenCompanionThatDoesNotFitIsAnError(t *testing.T) {
 // TestOneCompanionBesideTheModelIsTaken: the one that fits, whatever else has such a name.
 func TestOneCompanionBesideTheModelIsTaken(t *testing.T) {
 	projector, drafter := companions(t)
-	metadata, tensors := testdata.Projector(t, 1536)
+	metadata, tensors := testdata.Unified(t, 1536)
 	other := testdata.Bytes(t, metadata, tensors)
-	const images, layers = "images (gemma4v), sounds (gemma4a)", "4 layers of width 32"
+	const images, layers = "images (gemma4uv), sounds (gemma4ua)", "4 layers of width 32"
 	const several = "left: several beside the model fit it: Loader has a field that names one"
 	for _, test := range []struct {
 		name  string
@@ -145,7 +145,7 @@ func TestOneCompanionBesideTheModelIsTaken(t *testing.T) {
 		{"other spellings", map[string][]byte{"Gemma-4-MMPROJ-F16.GGUF": projector, "mtp-gemma-4.gguf": drafter}, gemma4.Loader{},
 			[]string{"projector Gemma-4-MMPROJ-F16.GGUF " + images, "drafter mtp-gemma-4.gguf " + layers}},
 		{"one of another model", map[string][]byte{"mmproj-a.gguf": other, "mmproj-b.gguf": projector}, gemma4.Loader{},
-			[]string{"projector mmproj-a.gguf left: model: mm.input_projection.weight is [96 1536], expected 256 rows, the model's " +
+			[]string{"projector mmproj-a.gguf left: model: mm.input_projection.weight is [8 1536], expected 256 rows, the model's " +
 				"gemma4.embedding_length",
 				"projector mmproj-b.gguf " + images}},
 		{"two that fit", map[string][]byte{"mmproj-a.gguf": projector, "mmproj-b.gguf": projector, "mmproj-c.gguf": other[:50]},
@@ -192,11 +192,11 @@ func TestSplitModelsAndCompanionsAreOneEach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	metadata, projection := testdata.Projector(t, 256)
+	metadata, projection := testdata.Unified(t, 256)
 	if _, err := gguf.WriteSplit(filepath.Join(dir, "mmproj-nano.gguf"), 2, metadata, projection); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"projector mmproj-nano-00001-of-00002.gguf images (gemma4v), sounds (gemma4a)"}
+	want := []string{"projector mmproj-nano-00001-of-00002.gguf images (gemma4uv), sounds (gemma4ua)"}
 	for _, paths := range [][]string{parts[1:2], parts} {
 		m, err := gemma4.Open(paths...)
 		if err != nil {
@@ -229,11 +229,11 @@ func (r *countingReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-func TestOfACompanionOnlyTheMetadataIsRead(t *testing.T) {
-	m, tensors := testdata.Projector(t, 256)
-	data := testdata.Bytes(t, m, append(tensors, testdata.Zeros("v.large", 1<<20, 2)))
+func TestOfADrafterOnlyTheMetadataIsRead(t *testing.T) {
+	m, tensors := testdata.Drafter(t, 256, 2048, 128, 64)
+	data := testdata.Bytes(t, m, append(tensors, testdata.Zeros("blk.0.large", 1<<20, 2)))
 	r := &countingReader{Reader: bytes.NewReader(data)}
-	openNano(t, gemma4.Loader{Projector: gemma4.Companion{Reader: r, Size: int64(len(data))}})
+	openNano(t, gemma4.Loader{Drafter: gemma4.Companion{Reader: r, Size: int64(len(data))}})
 	if r.read == 0 || r.read > 1<<20 {
 		t.Errorf("%d bytes are read of %d", r.read, len(data))
 	}

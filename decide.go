@@ -86,17 +86,15 @@ func (c *Chat) Decide(ctx context.Context, options []string, messages ...chat.Me
 	}
 	asked := *c
 	asked.Messages, asked.Options.Thinking = slices.Concat(c.Messages, messages), false
-	if err := textOnly(asked.Messages); err != nil {
-		return nil, err
-	}
-	ids, err := asked.Prompt(ctx)
+	prompt, err := asked.prompt(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.fit(len(ids), s.limit); err != nil {
+	n := len(prompt.ids)
+	if err := d.fit(n, s.limit); err != nil {
 		return nil, err
 	}
-	if _, err := s.read(ctx, s.reuse([]Input{{Tokens: ids}}, false)); err != nil {
+	if _, err := s.read(ctx, s.reuse(c.m.inputs(prompt, n), false)); err != nil {
 		return nil, err
 	}
 	return d.run(ctx, s)

@@ -23,7 +23,7 @@ func TestDroppedModelsGiveEverythingBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, width := range map[string]int{"mmproj-of-dropped-nano.gguf": 256, "mmproj-not-of-dropped-nano.gguf": 128} {
-		metadata, tensors := testdata.Projector(t, width)
+		metadata, tensors := testdata.Unified(t, width)
 		if err := gguf.WriteFile(filepath.Join(filepath.Dir(path), name), metadata, tensors); err != nil {
 			t.Fatal(err)
 		}

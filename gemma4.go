@@ -55,10 +55,9 @@ type Loader struct {
 	// Projector turns images and sounds into embeddings (mmproj-….gguf); Drafter guesses what the model would write
 	// (…assistant….gguf, mtp-….gguf). One that is given and does not fit the model is an error. If none is given, [Loader.Open] looks
 	// for files with these names beside the model's and takes the one that fits, if it is the only one; [Model.Info] tells which, and
-	// why others were left. Only their metadata is read.
+	// why others were left. A model's own file may hold the towers of a projector as well, which are used if no Projector is given.
 	//
-	// This version checks companions and keeps them open, but does not run them: a projector waits for the version that sees and hears, a
-	// drafter for the one that drafts.
+	// This version checks drafters and keeps them open, but does not run them: they wait for the version that drafts.
 	Projector, Drafter Companion
 	// Alone keeps Open from looking for files beside the model's.
 	Alone bool
@@ -137,7 +136,11 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 	m.log, m.exact = cmp.Or(l.Logger, silent), l.Exact
 	m.schedule.plan.budget = cmp.Or(l.Budget, defaultBudget)
 	m.logOpened(name, why)
-	if m.companions, err = l.companions(m.graph, m.log, paths); err != nil {
+	if m.companions, err = l.companions(m, name, paths); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("gemma4: %w", err)
+	}
+	if m.senses, err = m.openSenses(); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
@@ -177,7 +180,13 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 		sampling.Suppress = append(sampling.Suppress, int32(id))
 	}
 	sampling.Suppress = append(sampling.Suppress, tok.Suppressed()...)
-	m := &Model{engine: newEngine(f, graph), tok: tok, sampling: sampling, markup: tok.Markup()}
+	m := &Model{engine: newEngine(f, graph), tok: tok, sampling: sampling, markup: tok.Markup(), places: map[int32]bool{}}
+	for i, text := range senseMarkup {
+		if id, ok := tok.ID(text); ok && tok.IsSpecial(text) {
+			m.sampling.Suppress = append(m.sampling.Suppress, id)
+			m.places[id] = i < 3
+		}
+	}
 	m.vocabulary = sync.OnceValue(func() *grammar.Vocabulary { return grammar.NewVocabulary(tok) })
 	m.lacking = slices.DeleteFunc(chat.Markup(), tok.IsSpecial)
 	m.template, m.templateErr = template(f.Metadata, graph.PerLayer > 0)
@@ -246,9 +255,10 @@ type Model struct {
 	templateErr error // why there is none
 	sampling    sampler.Options
 	vocabulary  func() *grammar.Vocabulary
-	markup      []string // of the vocabulary
-	lacking     []string // markup of Gemma 4 that the vocabulary does not have
-	loosened    told     // keywords of schemas, as the log was told
+	markup      []string       // of the vocabulary
+	lacking     []string       // markup of Gemma 4 that the vocabulary does not have
+	places      map[int32]bool // placeholders of embeddings
+	loosened    told           // keywords of schemas, as the log was told
 }
 
 // engine is what a model has to give back: threads, a mapped file, texts in prefix caches. It does not know the Model, and prefix caches
@@ -262,6 +272,7 @@ type engine struct {
 	prefixes sync.Map // set of *PrefixCache that hold texts of this model
 
 	companions []companion
+	senses     *senses // nil: there is no projector
 	masks      maskCounts
 
 	ending context.Context // of what Close does not wait for
@@ -325,6 +336,9 @@ func (e *engine) close() (err error) {
 			p.(*PrefixCache).leave(e)
 			return true
 		})
+		if e.senses != nil {
+			e.senses.Close()
+		}
 		e.graph.Close()
 		err = e.file.Close()
 		for _, c := range e.companions {

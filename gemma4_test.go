@@ -849,7 +849,7 @@ func TestFailedPromptLeavesTheChatAsItWas(t *testing.T) {
 		t.Errorf("%d messages after a refused question, %d before", len(c.Messages), before)
 	}
 	for _, err := range c.Send(ctx, chat.Message{Role: "user", Parts: []chat.Part{{Type: "image"}}}) {
-		if err == nil || !strings.Contains(err.Error(), "message 2 has a part of type \"image\"") {
+		if err == nil || !strings.Contains(err.Error(), "message 2, part 0: a part of type \"image\" that has nothing") {
 			t.Errorf("a picture: %v", err)
 		}
 	}

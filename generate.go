@@ -114,7 +114,7 @@ func (s *Session) iterate(call func(yield func(Token) bool) error) iter.Seq2[Tok
 
 // makeRoom is what a generation does when the context is full: it returns a shorter prompt to replace the text before the tokens generated
 // so far, or nil to end, and what to do the next time. A nil one means to end.
-type makeRoom func(generated int) (prompt []int32, next makeRoom, err error)
+type makeRoom func(generated int) (prompt []Input, next makeRoom, err error)
 
 // generate is Generate for a call that has claimed the session. If from is set, the text obeys it instead of o.Grammar's beginning.
 func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOptions, from *grammar.State, full makeRoom,
@@ -337,8 +337,9 @@ func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 	if g.full = next; err != nil || prompt == nil {
 		return false, err
 	}
-	g.first, prompt = len(prompt), appendTokens(prompt, s.ids[g.first:])
-	reused, err := s.read(ctx, s.reuse([]Input{{Tokens: prompt}}, true))
+	generated := Input{Tokens: appendTokens(nil, s.ids[g.first:])}
+	g.first = s.m.graph.Positions(prompt...)
+	reused, err := s.read(ctx, s.reuse(append(prompt, generated), true))
 	s.ends(g.first)
 	g.result.Reused += reused
 	g.result.Prompt += len(s.ids) - reused

@@ -73,7 +73,7 @@ func TestTheLoggerIsToldWhatWasOpenedAndHowItRuns(t *testing.T) {
 			t.Errorf("%s is %v, expected %v", key, opened[key], want)
 		}
 	}
-	if v := j.take(t, "companion opened"); v["kind"] != "projector" || v["about"] != "images (gemma4v), sounds (gemma4a)" ||
+	if v := j.take(t, "companion opened"); v["kind"] != "projector" || v["about"] != "images (gemma4uv), sounds (gemma4ua)" ||
 		filepath.Base(v["file"].(string)) != "mmproj.gguf" {
 		t.Errorf("%v", v)
 	}

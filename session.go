@@ -487,6 +487,9 @@ func (s *Session) prefill(ctx context.Context, c model.Chunk, done func(n int)) 
 	j.role, j.private = prefill, c.Yield != nil
 	j.unread = unread{batch: c.Sequence.Batch(), group: s.options.Group, since: time.Now()}
 	for n := first; n < first+total; {
+		if c.Input, err = s.m.made(ctx, c.Input, j.batch); err != nil {
+			return err
+		}
 		j.chunk, j.rest, j.image = c, first+total-n, s.m.imageFirst(c.Input)
 		if err := s.step(ctx, func() error {
 			done(c.Sequence.Len())
@@ -504,6 +507,28 @@ func (s *Session) prefill(ctx context.Context, c model.Chunk, done func(n int)) 
 		}
 	}
 	return nil
+}
+
+// made returns a prompt with those embeddings made that begin within the next n positions.
+func (m *Model) made(ctx context.Context, in []Input, n int) ([]Input, error) {
+	own := false
+	for i, x := range in {
+		if n <= 0 {
+			break
+		}
+		if n -= m.graph.Positions(x); x.Later == nil {
+			continue
+		}
+		x, err := x.Make(ctx, m.graph.Width)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		if !own {
+			in, own = slices.Clone(in), true
+		}
+		in[i] = x
+	}
+	return in, nil
 }
 
 // imageFirst returns the positions of the image that a prompt begins with; 0: it begins with something else.
@@ -689,9 +714,13 @@ func (s *Session) ReuseInput(in ...Input) (rest []Input, err error) {
 	return s.reuse(in, false), nil
 }
 
-// hasRead reports whether the text is what was read of tokens, and known what follows.
-func (s *Session) hasRead(ids []int32) bool {
-	return len(s.logits) > 0 && s.seq.Pure() == len(ids) && slices.Equal(s.ids, s.m.graph.Identities(nil, Input{Tokens: ids}))
+// hasRead reports whether the text is what was read of a prompt, and known what follows.
+func (s *Session) hasRead(in []Input) bool {
+	if len(s.logits) == 0 || s.seq.Pure() != len(s.ids) {
+		return false
+	}
+	ids := s.m.graph.Identities(nil, in...)
+	return len(ids) == len(s.ids) && model.CommonLen(ids, s.ids) == len(ids)
 }
 
 // reuse is ReuseInput; if read is set it keeps only what was read, not written, so that a new session would continue with the same bytes.

@@ -11,6 +11,8 @@ type Stats struct {
 	MaskDuration time.Duration // making them, most of it beside passes
 	ForcedTokens int64         // that had no alternative
 
+	Pictures, Sounds SenseStats // what the projector has made embeddings of
+
 	Streams      int           // sessions that the last decode served and whose generation goes on
 	Unread       int           // positions of the prompts that wait
 	RunningSince time.Time     // when the running pass began; zero: none runs
@@ -52,6 +54,7 @@ func (m *Model) Stats() Stats {
 	}
 	t.Masks, t.MaskDuration, t.ForcedTokens = m.masks.made.Load(), time.Duration(m.masks.time.Load()), m.masks.forced.Load()
 	t.Streams, t.Budget = s.streams, s.plan.budget
+	t.Pictures, t.Sounds = m.senses.stats()
 	return t
 }
 

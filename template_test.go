@@ -218,17 +218,6 @@ func TestChatsPromptsAreThoseOfTheRevisions(t *testing.T) {
 	}
 }
 
-func TestChatSaysThatItReadsTextOnly(t *testing.T) {
-	c := newChat(t, openNano(t, gemma4.Loader{}), gemma4.ChatOptions{})
-	picture := chat.Message{Role: "user", Parts: []chat.Part{{Type: "image", URL: "data:,"}, {Type: "text", Text: "What is this?"}}}
-	var err error
-	for _, err = range c.Send(ctx, picture) {
-	}
-	if err == nil || !strings.Contains(err.Error(), `message 0 has a part of type "image"`) || len(c.Messages) != 0 {
-		t.Errorf("%v, %d messages", err, len(c.Messages))
-	}
-}
-
 func TestAContextThatEndsWhileAChatRendersIsNamed(t *testing.T) {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()

@@ -121,20 +121,18 @@ func (t *ticket) check(ctx context.Context) (length int, err error) {
 	if err := t.ChatOptions.check(m); err != nil {
 		return 0, err
 	}
-	if err := textOnly(t.Messages); err != nil {
-		return 0, err
-	}
 	c := newChat(t.ChatOptions, m)
 	c.Messages = t.Messages
-	ids, err := c.Prompt(ctx)
+	prompt, err := c.prompt(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if _, _, err := c.begin(c.parser(ids).Within()); err != nil {
+	if _, _, err := c.begin(c.parser(prompt.ids).Within()); err != nil {
 		return 0, err
 	}
-	t.text = []Input{{Tokens: ids}}
-	return len(ids), nil
+	n := len(prompt.ids)
+	t.Messages, t.text = c.Messages, m.inputs(prompt, n)
+	return n, nil
 }
 
 // run answers the request once it is admitted.

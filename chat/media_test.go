@@ -97,7 +97,8 @@ func TestPartsThatMakeNoSenseAreErrors(t *testing.T) {
 		}
 	}
 	for _, s := range []string{
-		`{"type":"image","image":{"width":100000,"height":100000,"rgb":""}}`, `{"type":"image","image":{"width":2,"height":2,"rgb":"AAAA"}}`,
+		`{"type":"image","image":{"width":100000,"height":100000,"rgb":""}}`,
+		`{"type":"image","image":{"width":2,"height":2,"rgb":"AAAA"}}`,
 		`{"type":"image","image":{"width":0,"height":2,"rgb":""}}`, `{"type":"audio","samples":"AAAAAAA="}`,
 		`{"type":"video","frames":[{"time":-1,"image":{"width":0,"height":0,"rgb":""}}]}`, `{"type":"video","frames":[{"time":1}]}`,
 		`{"type":"image","image":{"width":1,"height":1,"rgb":"AAAA"},"budget":"huge"}`, `{"type":"image","budget":99}`,

@@ -38,7 +38,7 @@ func TestTheBannerTellsWhatLiesBesideTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, width := range map[string]int{"mmproj-a.gguf": 256, "mmproj-b.gguf": 1536} {
-		m, tensors := testdata.Projector(t, width)
+		m, tensors := testdata.Unified(t, width)
 		if err := gguf.WriteFile(filepath.Join(dir, name), m, tensors); err != nil {
 			t.Fatal(err)
 		}
@@ -48,8 +48,8 @@ func TestTheBannerTellsWhatLiesBesideTheModel(t *testing.T) {
 	wait := s.Start(run, "-history", "", "-m", filepath.Join(dir, "model.gguf"))
 	shown := s.Shows(prompt)
 	for _, want := range []string{
-		"projector: " + filepath.Join(dir, "mmproj-a.gguf") + ": images (gemma4v), sounds (gemma4a)",
-		"projector left: " + filepath.Join(dir, "mmproj-b.gguf") + ": model: mm.input_projection.weight is [96 1536]",
+		"projector: " + filepath.Join(dir, "mmproj-a.gguf") + ": images (gemma4uv), sounds (gemma4ua)",
+		"projector left: " + filepath.Join(dir, "mmproj-b.gguf") + ": model: mm.input_projection.weight is [8 1536]",
 	} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("%q, expected %q in it", shown, want)

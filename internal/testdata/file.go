@@ -19,8 +19,30 @@ func Projector(t testing.TB, width int) (*gguf.Metadata, []gguf.Source) {
 	return m, []gguf.Source{Zeros("mm.input_projection.weight", 96, width), Zeros("mm.a.input_projection.weight", 128, width)}
 }
 
-// Drafter returns a file with as much of a drafter as tells for which models it is: those of that width, vocabulary and head sizes of global
-// and sliding layers.
+// Unified returns a whole projector without towers for models of that width: zeros, which see 12 × 12 pixels in a token.
+func Unified(t testing.TB, width int) (*gguf.Metadata, []gguf.Source) {
+	const own, values = 8, 3 * 12 * 12
+	m := metadata(t,
+		"general.architecture", "clip",
+		"general.name", "eyes and ears",
+		"clip.has_vision_encoder", true,
+		"clip.has_audio_encoder", true,
+		"clip.vision.projector_type", "gemma4uv",
+		"clip.audio.projector_type", "gemma4ua",
+		"clip.vision.embedding_length", uint32(own),
+		"clip.vision.patch_size", uint32(4),
+		"clip.vision.projector.scale_factor", uint32(3),
+		"clip.vision.attention.layer_norm_epsilon", float32(1e-6))
+	return m, []gguf.Source{Zeros("mm.input_projection.weight", own, width), Zeros("mm.a.input_projection.weight", 640, width),
+		Zeros("v.patch_embd.weight", values, own), Zeros("v.patch_embd.bias", own),
+		Zeros("v.patch_norm.1.weight", values), Zeros("v.patch_norm.1.bias", values),
+		Zeros("v.patch_norm.2.weight", own), Zeros("v.patch_norm.2.bias", own),
+		Zeros("v.patch_norm.3.weight", own), Zeros("v.patch_norm.3.bias", own),
+		Zeros("v.position_embd.weight", own, 40, 2)}
+}
+
+// Drafter returns a file with as much of a drafter as tells for which models it is: those of that width, vocabulary and head sizes of
+// global and sliding layers.
 func Drafter(t testing.TB, width, vocabulary, global, sliding int) (*gguf.Metadata, []gguf.Source) {
 	const arch, own = "gemma4-assistant", 32
 	m := metadata(t,

@@ -1,0 +1,107 @@
+package gemma4
+
+import (
+	"context"
+	"fmt"
+	"image"
+
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/internal/pixel"
+	"github.com/gogemma/gemma4/model"
+)
+
+// Picture is an image as a model sees it: resized to a budget of tokens. [Model.Picture] makes one; given to a model with the same kind of
+// projector it is not resized again.
+type Picture struct {
+	*pixel.Image
+	tokens int
+	id     uint64
+	s      *senses
+}
+
+// Tokens returns how many positions of a text the picture takes, without the two markers around it.
+func (p *Picture) Tokens() int { return p.tokens }
+
+// Fitted says that the image need not be resized, as long as its tokens are within the budget.
+func (p *Picture) Fitted() bool { return true }
+
+// fitted is an image that was resized for a model before.
+type fitted interface {
+	image.Image
+	Fitted() bool
+}
+
+// Picture resizes an image to a budget of tokens, 0 for [chat.MediumBudget], as the model sees it: all of it, enlarged if it is small, with
+// sides that are multiples of 48 pixels. What is transparent lies over white. An image whose sides are too unequal for the budget is an
+// error, and so is a model that takes no pictures ([ErrSense]).
+func (m *Model) Picture(img image.Image, budget chat.Budget) (*Picture, error) {
+	s, err := m.eyes()
+	if err != nil {
+		return nil, fmt.Errorf("gemma4: a picture: %w", err)
+	}
+	p, err := s.picture(img, budget)
+	return p, wrap(err)
+}
+
+// Input returns the picture as a part of a text. Its embeddings are made when they are read, and only if neither the session nor its prefix
+// cache has seen the picture at this place. The two markers that belong around it are tokens: <|image> before it, <image|> behind it.
+func (p *Picture) Input() Input {
+	return Input{Image: true, ID: p.id, Later: &model.Later{Count: p.tokens, Make: func(ctx context.Context) ([]float32, error) {
+		return p.s.encode(ctx, p.id, &p.s.seen, func() ([]float32, error) { return p.s.sight.See(ctx, p.pixels()) })
+	}}}
+}
+
+func (p *Picture) pixels() model.Pixels {
+	return model.Pixels{Width: p.Width, Height: p.Height, RGB: p.Pix}
+}
+
+// picture resizes an image.
+func (s *senses) picture(img image.Image, budget chat.Budget) (*Picture, error) {
+	b := img.Bounds()
+	tokens := int(budget)
+	switch {
+	case budget == 0:
+		tokens = int(chat.MediumBudget)
+	case budget == chat.AutoBudget:
+		tokens = int(s.auto(b.Dx(), b.Dy()))
+	}
+	if p, ok := img.(*Picture); ok && p.s == s && p.tokens <= tokens {
+		return p, nil
+	}
+	if b.Empty() {
+		return nil, fmt.Errorf("a picture of %d × %d pixels", b.Dx(), b.Dy())
+	}
+	w, h, n := b.Dx(), b.Dy(), 0
+	if f, ok := img.(fitted); ok && f.Fitted() {
+		n, _ = s.PictureTokens(w, h)
+	}
+	if n == 0 || n > tokens {
+		var err error
+		if w, h, err = model.Fit(w, h, tokens, s.TokenSide()); err != nil {
+			return nil, err
+		}
+		if n, err = s.PictureTokens(w, h); err != nil {
+			return nil, err
+		}
+	}
+	width, height, rgb, err := pixel.RGB(img)
+	if err != nil {
+		return nil, err
+	}
+	fit := model.Pixels{Width: width, Height: height, RGB: rgb}.Resize(w, h)
+	p := &Picture{Image: &pixel.Image{Width: w, Height: h, Pix: fit.RGB}, s: s, tokens: n}
+	hash := s.digest("image", w, h, p.tokens)
+	hash.Write(fit.RGB)
+	p.id = identityOf(hash)
+	return p, nil
+}
+
+// auto returns the smallest budget that has room for all pixels of a picture, or the largest.
+func (s *senses) auto(w, h int) chat.Budget {
+	for _, b := range chat.Budgets() {
+		if side := s.TokenSide(); int64(b)*int64(side*side) >= int64(w)*int64(h) {
+			return b
+		}
+	}
+	return chat.HighBudget
+}

@@ -1,0 +1,194 @@
+package gemma4
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/model"
+)
+
+// ErrSense is wrapped by the error for a picture, a sound or a video given to a model that has no projector for it.
+var ErrSense = errors.New("the model cannot take it in")
+
+// SenseStats tells what a projector has done of one kind.
+type SenseStats struct {
+	Encoded  int64         // pictures and frames, or pieces of sound, that went through the projector
+	Reused   int64         // that did not have to, since their embeddings were still there; where keys and values are, nothing is counted
+	Tokens   int64         // positions that came of those encoded
+	Duration time.Duration // that the projector took for them
+}
+
+// keptEmbeddings bounds the embeddings that are kept, in bytes: some dozens of pictures, that other sessions may show as well.
+const keptEmbeddings = 64 << 20
+
+// senses make embeddings of pictures and sounds. One works at a time: the workers are all its own then, and so is the scratch.
+type senses struct {
+	*model.Projector
+	print   []byte // of the projector's file: see fingerprint
+	turn    chan struct{}
+	sight   *model.Sight
+	hearing *model.Hearing
+
+	mu     sync.Mutex
+	kept   map[uint64]*list.Element // of *embeddings, by ID
+	recent list.List                // the latest first
+	bytes  int
+	seen   SenseStats
+	heard  SenseStats
+}
+
+// embeddings are what the projector made of one picture or piece of sound.
+type embeddings struct {
+	id   uint64
+	rows []float32
+}
+
+// openSenses returns the senses that the model's projector gives it; nil: it has none.
+func (m *Model) openSenses() (*senses, error) {
+	for _, c := range m.companions {
+		if c.projector != nil {
+			return newSenses(c.projector, cmp.Or(c.file, m.file))
+		}
+	}
+	return nil, nil
+}
+
+// newSenses returns the senses that a projector gives a model.
+func newSenses(p *model.Projector, f *gguf.File) (*senses, error) {
+	print, err := fingerprint(f)
+	if err != nil {
+		return nil, err
+	}
+	s := &senses{Projector: p, print: print, turn: make(chan struct{}, 1), kept: map[uint64]*list.Element{}}
+	if p.Image != "" {
+		s.sight = p.NewSight()
+	}
+	if p.Sound != "" {
+		s.hearing = p.NewHearing()
+	}
+	return s, nil
+}
+
+// fingerprint returns a digest of a projector's file: its tensors, and the beginning and end of each. Another training changes every one.
+func fingerprint(f *gguf.File) ([]byte, error) {
+	const most = 1024
+	h := sha256.New()
+	for _, t := range f.Tensors {
+		fmt.Fprintf(h, "%q %v %v\n", t.Name, t.Dims, t.Type)
+		for _, at := range []int64{0, max(0, t.Size-most)} {
+			if _, err := io.Copy(h, io.NewSectionReader(t, at, min(most, t.Size))); err != nil {
+				return nil, fmt.Errorf("%s: %w", t.Name, err)
+			}
+		}
+	}
+	return h.Sum(nil), nil
+}
+
+// digest begins the hash of what a projector makes embeddings of.
+func (s *senses) digest(kind string, numbers ...int) hash.Hash {
+	h := sha256.New()
+	fmt.Fprintf(h, "%x %s %v\n", s.print, kind, numbers)
+	return h
+}
+
+// identityOf returns the sum of a hash as the ID of an input; 0 would be none.
+func identityOf(h hash.Hash) uint64 { return max(1, binary.LittleEndian.Uint64(h.Sum(nil))) }
+
+// encode returns the embeddings with an ID: those that are kept, or what make makes, which is counted in stats. Others wait meanwhile, so
+// that what two want at the same time is made once.
+func (s *senses) encode(ctx context.Context, id uint64, stats *SenseStats, make func() ([]float32, error)) ([]float32, error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, cause.Of(ctx)
+	}
+	if rows := s.find(id, stats); rows != nil {
+		return rows, nil
+	}
+	began := time.Now()
+	rows, err := make()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats.Encoded++
+	stats.Tokens += int64(len(rows) / s.Width)
+	stats.Duration += time.Since(began)
+	s.keep(id, rows)
+	return rows, nil
+}
+
+func (s *senses) find(id uint64, stats *SenseStats) []float32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.kept[id]
+	if e == nil {
+		return nil
+	}
+	stats.Reused++
+	s.recent.MoveToFront(e)
+	return e.Value.(*embeddings).rows
+}
+
+// keep keeps embeddings, and forgets those that were not used for longest.
+func (s *senses) keep(id uint64, rows []float32) {
+	s.kept[id] = s.recent.PushFront(&embeddings{id, rows})
+	for s.bytes += 4 * len(rows); s.bytes > keptEmbeddings && s.recent.Len() > 1; {
+		oldest := s.recent.Remove(s.recent.Back()).(*embeddings)
+		s.bytes -= 4 * len(oldest.rows)
+		delete(s.kept, oldest.id)
+	}
+}
+
+// stats returns what the senses have done.
+func (s *senses) stats() (pictures, sounds SenseStats) {
+	if s == nil {
+		return SenseStats{}, SenseStats{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen, s.heard
+}
+
+// eyes returns the senses of a model that takes pictures.
+func (e *engine) eyes() (*senses, error) {
+	if s := e.senses; s != nil && s.Image != "" {
+		return s, nil
+	}
+	return nil, e.lacks("pictures")
+}
+
+// ears returns the senses of a model that takes sounds.
+func (e *engine) ears() (*senses, error) {
+	if s := e.senses; s != nil && s.Sound != "" {
+		return s, nil
+	}
+	return nil, e.lacks("sounds")
+}
+
+// lacks says why a model does not take pictures or sounds.
+func (e *engine) lacks(kind string) error {
+	if s := e.senses; s != nil {
+		return fmt.Errorf("%w: its projector takes %v, no %s", ErrSense, s.Projector.Senses.String(), kind)
+	}
+	for _, c := range e.companions {
+		if c.Kind == projectorKind.name && c.Left != nil {
+			return fmt.Errorf("%w: %s would be a projector of %s, but was left: %w", ErrSense, c.File, kind, c.Left)
+		}
+	}
+	return fmt.Errorf("%w: it was opened without a projector of %s, a file such as mmproj-….gguf (Loader.Projector, or beside the model)",
+		ErrSense, kind)
+}
