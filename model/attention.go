@@ -38,6 +38,7 @@ type attendRegion struct {
 	size    int // positions of a split
 	tiles   []tile
 	jobs    []job
+	first   int // of the jobs that run
 	workers []attentionScratch
 	parts   []partial      // of tiles that are shared by workers [heads, splits]
 	left    []atomic.Int32 // [tiles, heads] splits not done yet: whoever does the last one merges all
@@ -80,12 +81,13 @@ func (p *Pass) attend(l *layer) {
 	if l.Sliding {
 		a.size = slidingSplitLen
 	}
-	splits := 0
+	splits, ops := 0, int64(0)
 	a.tiles = a.tiles[:0]
 	for from := 0; from < len(p.positions); {
 		t := a.tile(from)
 		a.tiles = append(a.tiles, t)
 		splits += t.count * l.KVHeads
+		ops += 2 * int64(t.to-t.from) * int64(t.end-t.low) * int64(l.Heads*l.HeadDim)
 		from = t.to
 	}
 	if n := len(a.tiles) * l.KVHeads; len(a.left) < n {
@@ -113,7 +115,7 @@ func (p *Pass) attend(l *layer) {
 	if len(a.parts) < parts {
 		a.parts = append(a.parts, make([]partial, parts-len(a.parts))...)
 	}
-	p.run(len(a.jobs), a)
+	p.runLong(len(a.jobs), ops, &a.first, a)
 }
 
 // tile returns the tile that begins with position from of the pass.
@@ -147,7 +149,7 @@ func (a *attendRegion) seen(r *position, pos, count int) (lo, hi int) {
 
 // Do is called by the pool.
 func (a *attendRegion) Do(worker, i int) {
-	w, j := &a.workers[worker], a.jobs[i]
+	w, j := &a.workers[worker], a.jobs[a.first+i]
 	t := &a.tiles[j.tile]
 	n := (t.to - t.from) * a.group()
 	if t.part < 0 {

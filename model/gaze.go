@@ -62,11 +62,8 @@ func (g *gaze) blocks() int { return (g.n + gazeQueries - 1) / gazeQueries }
 
 // run lets all queries gather, in regions that are not too long.
 func (g *gaze) run() {
-	jobs := g.heads * g.blocks()
-	most := regionLen(jobs, 2*int64(g.heads)*int64(g.n)*int64(g.n)*int64(g.dim))
-	for g.first = 0; g.first < jobs; g.first += most {
-		g.s.run(min(most, jobs-g.first), g)
-	}
+	ops := 2 * int64(g.heads) * int64(g.n) * int64(g.n) * int64(g.dim)
+	g.s.runLong(g.heads*g.blocks(), ops, &g.first, g)
 }
 
 // Do is called by the pool.

@@ -413,7 +413,8 @@ func (h *Hearing) Push(ctx context.Context, samples []float32) ([]float32, error
 	if h.broken != nil {
 		return nil, h.broken
 	}
-	h.start(ctx, h.Between)
+	h.ctx = ctx
+	h.start(h.Between)
 	defer h.stop()
 	var rows []float32
 	for len(samples) > 0 {
@@ -435,7 +436,8 @@ func (h *Hearing) Close(ctx context.Context) ([]float32, error) {
 	if h.broken != nil {
 		return nil, h.broken
 	}
-	h.start(ctx, h.Between)
+	h.ctx = ctx
+	h.start(h.Between)
 	defer h.stop()
 	var rows []float32
 	if h.a.unified {

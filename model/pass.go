@@ -96,6 +96,10 @@ type Chunk struct {
 // the text's chunk has an Err, too: without it the others can be tried again. If a callback panics, no chunk counts; if Done does, its
 // own and those before it do.
 type Pass struct {
+	// Between, if set, is called between products and within long ones, on the goroutine that runs the pass: once in some tens of
+	// milliseconds at least. It may run other passes of the model, so that a decode need not wait until a prefill is through.
+	Between func()
+
 	m *Model
 	scratch
 
@@ -233,6 +237,7 @@ func (p *Pass) process(ctx context.Context, role tensor.Arithmetic, chunks []*Ch
 	}
 	p.busy, p.role = true, role
 	defer p.end() // also when a callback panics
+	p.start(p.Between)
 	if err := p.begin(chunks); err != nil {
 		return err
 	}
@@ -358,6 +363,7 @@ func (p *Pass) blame(err error) error {
 
 // end gives up room that was not filled, and all references to callers' memory.
 func (p *Pass) end() {
+	p.stop()
 	for _, c := range p.chunks {
 		c.Sequence.settle()
 	}

@@ -25,23 +25,31 @@ type regions[G, L any] struct {
 	products []tensor.Product // of project
 	ctx      context.Context  // ends the graph between two regions; nil: something else does
 	between  func()           // lets others go first
+	proceed  func() error     // pause within products
+	most     int64            // multiply-adds of a region, if there is something between
 }
 
 // newRegions returns the regions of a graph over a residual of the given width.
 func newRegions[G, L any](graph *G, pool *tensor.Pool, k *tensor.Kernels, width int, eps float32) regions[G, L] {
 	return regions[G, L]{
 		pool: pool, kernels: k, mm: tensor.NewMatMul(pool, k),
-		loop: loop[G, L]{graph: graph}, vectors: vectors{kernels: k, width: width, eps: eps},
+		most: regionOps, loop: loop[G, L]{graph: graph}, vectors: vectors{kernels: k, width: width, eps: eps},
 	}
 }
 
-// start says what may end the graph between two regions, and who may go first there.
-func (r *regions[G, L]) start(ctx context.Context, between func()) {
-	r.err, r.ctx, r.between = nil, ctx, between
+// start says who may go first between two regions. What may end the graph there is in ctx.
+func (r *regions[G, L]) start(between func()) {
+	if r.err, r.between = nil, between; between == nil && r.ctx == nil {
+		return
+	}
+	if r.proceed == nil {
+		r.proceed = func() error { r.pause(); return r.err }
+	}
+	r.mm.Between, r.mm.RegionOps = r.proceed, r.most
 }
 
 // stop forgets what start was told.
-func (r *regions[G, L]) stop() { r.ctx, r.between = nil, nil }
+func (r *regions[G, L]) stop() { r.ctx, r.between, r.mm.Between = nil, nil, nil }
 
 // pause comes before each region.
 func (r *regions[G, L]) pause() {
@@ -67,13 +75,21 @@ func (r *regions[G, L]) run(n int, t tensor.Task) {
 	}
 }
 
-// regionOps is how many multiply-adds a region has at most, about, where others may go first between two: some tens of milliseconds.
-const regionOps = 4 << 30
-
-// regionLen returns how many of the jobs of an amount of work make a region.
-func regionLen(jobs int, ops int64) int {
-	return int(max(1, int64(jobs)*regionOps/max(ops, regionOps)))
+// runLong runs n jobs of an amount of work, in regions that are not too long where others may go first. *first is the job that a region
+// begins with.
+func (r *regions[G, L]) runLong(n int, ops int64, first *int, t tensor.Task) {
+	most := n
+	if r.mm.Between != nil && ops > r.most {
+		most = max(r.pool.Workers(), int(int64(n)*r.most/ops))
+	}
+	for *first = 0; *first < n; *first += most {
+		r.run(min(most, n-*first), t)
+	}
 }
+
+// regionOps is how many multiply-adds a region has at most, about, where others may go first between two: some tens of milliseconds of one
+// processor.
+const regionOps = 4 << 30
 
 // multiply computes products that do not depend on each other, in the arithmetic of the role.
 func (r *regions[G, L]) multiply(p ...tensor.Product) {

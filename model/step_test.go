@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -269,6 +270,49 @@ func TestWhatWasWrittenCanBeTakenBack(t *testing.T) {
 				if got := s.Truncate(back); got != back {
 					t.Errorf("%d positions and 16 written: %d left of %d", n, got, back)
 				}
+			}
+		}
+	}
+}
+
+// TestAPrefillLetsADecodeGoFirst, between two products and within one, and neither changes the other.
+func TestAPrefillLetsADecodeGoFirst(t *testing.T) {
+	for _, name := range []string{"micro-dense", "micro-e", "micro-moe"} {
+		g := readGolden(t, name)
+		for _, workers := range []int{1, 2} {
+			m := openModel(t, g.model, workers)
+			want := read(t, newSession(t, m, SequenceOptions{Cache: tensor.F32}), Input{Tokens: g.IDs})
+			writer, alone := newSession(t, m, SequenceOptions{Cache: tensor.F32}), newSession(t, m, SequenceOptions{Cache: tensor.F32})
+			read(t, writer, Input{Tokens: g.IDs[:8]})
+			read(t, alone, Input{Tokens: g.IDs[:8]})
+
+			s := newSession(t, m, SequenceOptions{Cache: tensor.F32})
+			s.pass.most = 1 << 14 // a region of a small model, too, is cut
+			regions, written := 0, 0
+			s.pass.Between = func() {
+				if regions++; regions%5 != 0 || writer.Len() == m.Context {
+					return
+				}
+				id := g.IDs[written%len(g.IDs)]
+				got, err := writer.Write(ctx, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = slices.Clone(got)
+				other, err := alone.Write(ctx, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if w := worst(got, other); w != 0 {
+					t.Errorf("%s: token %d, written within a prefill, differs by %g", name, written, w)
+				}
+				written++
+			}
+			if w := worst(read(t, s, Input{Tokens: g.IDs}), want); w != 0 {
+				t.Errorf("%s: the prefill differs by %g", name, w)
+			}
+			if least := 10 * len(m.Layers); regions < least || written == 0 {
+				t.Errorf("%s: others could go first %d times, expected at least %d, and wrote %d tokens", name, regions, least, written)
 			}
 		}
 	}

@@ -397,7 +397,8 @@ func TestPicturesThatAreNone(t *testing.T) {
 		{Pixels{-12, -12, make([]byte, 432)}, "-12 by -12"},
 		{Pixels{1 << 40, 1 << 40, nil}, "by"},
 	} {
-		if _, err := p.See(ctx, c.picture); err == nil || !strings.HasPrefix(err.Error(), "model: ") || !strings.Contains(err.Error(), c.want) {
+		_, err := p.See(ctx, c.picture)
+		if err == nil || !strings.HasPrefix(err.Error(), "model: ") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, expected %q", err, c.want)
 		}
 	}
@@ -405,7 +406,8 @@ func TestPicturesThatAreNone(t *testing.T) {
 		w, h, tokens int
 		want         string
 	}{
-		{0, 5, 280, "0 by 5 pixels"}, {5, -1, 280, "5 by -1 pixels"}, {640, 480, 281, "a budget of 281 tokens"}, {640, 480, 0, "a budget of 0"},
+		{0, 5, 280, "0 by 5 pixels"}, {5, -1, 280, "5 by -1 pixels"},
+		{640, 480, 281, "a budget of 281 tokens"}, {640, 480, 0, "a budget of 0"},
 	} {
 		if w, h, err := Fit(c.w, c.h, c.tokens, 48); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %d, %d, %v", c, w, h, err)
@@ -605,8 +607,13 @@ func TestTowersStopWithinALayer(t *testing.T) {
 	if regions < 10*smallTowers.layers {
 		t.Errorf("others could go first %d times", regions)
 	}
+	whole := regions
+	regions, s.most = 0, 1<<12 // attention is cut, too; the products are small
+	if got, err := s.See(ctx, picture(48, 24)); err != nil || !slices.Equal(got, want) || regions <= whole {
+		t.Errorf("cut into %d regions, before into %d: %v, off by %g", regions, whole, err, worst(got, want))
+	}
 	s.Between = nil
-	for stop := 0; stop < regions; stop += 7 {
+	for stop := 0; stop < regions; stop += 41 {
 		if _, err := s.See(&countdown{Context: context.Background(), left: stop}, picture(48, 24)); !errors.Is(err, context.Canceled) {
 			t.Errorf("stopped after %d regions: %v", stop, err)
 		}

@@ -267,7 +267,8 @@ func (s *Sight) See(ctx context.Context, picture Pixels) ([]float32, error) {
 	defer func() { s.picture = Pixels{} }()
 	s.cols, s.rows = picture.Width/s.v.patch, picture.Height/s.v.patch
 	s.n = s.cols * s.rows
-	s.start(ctx, s.Between)
+	s.ctx = ctx
+	s.start(s.Between)
 	defer s.stop()
 	tokens := make([]float32, n*s.p.Width)
 	if s.v.unified {

@@ -43,6 +43,11 @@ func (p *Product) read(buf []byte, from, to int) ([]byte, error) {
 // MatMul runs products over a pool. It owns the scratch they need, so it serves one caller at a time and allocates
 // nothing once the buffers have their size.
 type MatMul struct {
+	// Between, if set, is called on the caller's goroutine between two regions that a long Run is cut into, which have about RegionOps
+	// multiply-adds. Its error ends the Run. What comes out does not depend on it.
+	Between   func() error
+	RegionOps int64
+
 	pool    *Pool
 	kernels *Kernels
 	rows    [][]float32 // per worker, decoded rows
@@ -54,6 +59,7 @@ type MatMul struct {
 	products []product
 	inputs   []input
 	packing  bool // the region at work packs the inputs
+	from     int  // the chunk that it begins with
 }
 
 // product is a Product with what it takes to compute it.
@@ -106,8 +112,9 @@ func NewMatMul(pool *Pool, k *Kernels) *MatMul {
 // Ops returns the number of multiply-adds done since the beginning.
 func (m *MatMul) Ops() int64 { return m.ops.Load() }
 
-// Run computes the products in the given arithmetic, in one region, with another before it where activations must be
-// packed. Products must not overlap in Dst; they may share X. It is an error if weights cannot be read; Dst then holds anything.
+// Run computes the products in the given arithmetic, in one region unless there is something to be done between two, with another before
+// it where activations must be packed. Products must not overlap in Dst; they may share X. It is an error if weights cannot be read; Dst
+// then holds anything.
 func (m *MatMul) Run(a Arithmetic, products ...Product) error {
 	m.products, m.inputs = m.products[:0], m.inputs[:0]
 	chunks, packs, ops := 0, 0, int64(0)
@@ -135,7 +142,7 @@ func (m *MatMul) Run(a Arithmetic, products ...Product) error {
 		m.packing = false
 	}
 	if err == nil {
-		err = m.pool.Run(chunks, m)
+		err = m.multiply(chunks, ops)
 	}
 	if failed := m.failed.Swap(nil); failed != nil && err == nil {
 		err = *failed
@@ -145,6 +152,25 @@ func (m *MatMul) Run(a Arithmetic, products ...Product) error {
 		m.inputs[i].x = nil
 	}
 	return err
+}
+
+// multiply does the chunks of an amount of work.
+func (m *MatMul) multiply(chunks int, ops int64) error {
+	most := chunks
+	if m.Between != nil && ops > m.RegionOps {
+		most = max(m.pool.Workers(), int(int64(chunks)*m.RegionOps/ops))
+	}
+	for m.from = 0; m.from < chunks; m.from += most {
+		if m.from > 0 {
+			if err := m.Between(); err != nil {
+				return err
+			}
+		}
+		if err := m.pool.Run(min(most, chunks-m.from), m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // way chooses by arithmetic and format alone, so that a product's bits do not depend on its company.
@@ -267,6 +293,7 @@ func (m *MatMul) Do(worker, chunk int) {
 		m.pack(chunk)
 		return
 	}
+	chunk += m.from
 	i := len(m.products) - 1
 	for m.products[i].first > chunk {
 		i--

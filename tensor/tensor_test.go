@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"encoding/binary"
+	"io"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -244,4 +245,48 @@ func doubles(x []float32) []float64 {
 		y[i] = float64(v)
 	}
 	return y
+}
+
+// TestLongProductsLetOthersGoFirst, as often as their work asks for, and give the same bits.
+func TestLongProductsLetOthersGoFirst(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 1))
+	const rows, cols, n = 1024, 256, 64
+	w := encoded(t, Q4_0, normal(r, rows*cols), rows, cols)
+	x := normal(r, n*cols)
+	want := multiply(t, 1, w, x, n)
+	for _, workers := range []int{1, 3} {
+		pool := NewPool(workers)
+		defer pool.Close()
+		mm, got := NewMatMul(pool, Portable()), make([]float32, n*rows)
+		for parts, stop := range map[int64]int{1: 0, 4: 0, 5: 2} {
+			times := 0
+			mm.RegionOps = rows * cols * n / parts
+			mm.Between = func() error {
+				if times++; times == stop {
+					return io.ErrUnexpectedEOF
+				}
+				return nil
+			}
+			err := mm.Run(Exact, Product{Dst: got, X: x, N: n, W: w})
+			if stop > 0 {
+				if err != io.ErrUnexpectedEOF || times != stop {
+					t.Errorf("%d workers: %v after %d times", workers, err, times)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if least := int(parts) - 1; times < least || times > 2*least {
+				t.Errorf("%d workers: others could go first %d times, expected about %d", workers, times, least)
+			}
+			equal(t, got, want)
+		}
+		mm.Between = nil
+		clear(got)
+		if err := mm.Run(Exact, Product{Dst: got, X: x, N: n, W: w}); err != nil { // after a run that was stopped
+			t.Fatal(err)
+		}
+		equal(t, got, want)
+	}
 }
