@@ -21,13 +21,13 @@ type AttentionKernels struct {
 	// PackValues sets dst, of PackedValues(dim) numbers, to pairs of up to Strip values of dim numbers, rowBytes from one to the next:
 	// [Strip/2, columns, 2] for each 64 columns, the last ones filled up to a multiple of 16. What is missing are zeros.
 	PackValues PerFormat[func(dst []uint16, values []byte, rowBytes, count, dim int)]
-	// Scores sets dst [n, Strip] to the products of packed queries and keys of dim numbers.
-	Scores func(dst []float32, q []uint16, n int, keys []uint16, dim int)
+	// Scores sets dst [n, Strip] to the products of packed queries and keys of dim numbers. next is as in Kernels.Scores.
+	Scores func(dst []float32, q []uint16, n int, keys []uint16, dim int, next []byte)
 	// Softmax is OnlineSoftmax.
 	Softmax func(weights []uint16, scores []float32, top, sum, factor []float32)
 	// Weigh scales dst [n, dim], stride numbers from one row to the next, by factor [n], and adds the products of weights [n, Strip] and
 	// packed values.
-	Weigh func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int)
+	Weigh func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int, next []byte)
 }
 
 // Packed returns how many numbers a packed query, or as much of a key, has.
@@ -48,7 +48,7 @@ func TileAttention() *AttentionKernels { return attentionOf(addTiles) }
 func attentionOf(add func(sum float32, a, b []uint16, step int) float32) *AttentionKernels {
 	k := &AttentionKernels{
 		PackQueries: packQueries,
-		Scores: func(dst []float32, q []uint16, n int, keys []uint16, dim int) {
+		Scores: func(dst []float32, q []uint16, n int, keys []uint16, dim int, _ []byte) {
 			size := Packed(dim)
 			for i := range n {
 				for j := range Strip {
@@ -57,7 +57,7 @@ func attentionOf(add func(sum float32, a, b []uint16, step int) float32) *Attent
 			}
 		},
 		Softmax: OnlineSoftmax,
-		Weigh: func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int) {
+		Weigh: func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int, _ []byte) {
 			for i, f := range factor {
 				row := dst[i*stride:][:dim]
 				if f != 1 {

@@ -21,7 +21,7 @@ func gather(k *AttentionKernels, q, keys, values []float32, dim int, low []int) 
 		some := min(Strip, count-at)
 		k.PackKeys[F32](packedKeys, bytesOf(keys[at*dim:]), 4*dim, some, dim)
 		k.PackValues[F32](packedValues, bytesOf(values[at*dim:]), 4*dim, some, dim)
-		k.Scores(scores, packed, n, packedKeys, dim)
+		k.Scores(scores, packed, n, packedKeys, dim, nil)
 		first := n // queries that see something of the strip are the last ones
 		for i := range n {
 			for j := range Strip {
@@ -33,7 +33,7 @@ func gather(k *AttentionKernels, q, keys, values []float32, dim int, low []int) 
 			}
 		}
 		k.Softmax(weights[first*Strip:], scores[first*Strip:], top[first:], sum[first:], factor)
-		k.Weigh(out[first*dim:], dim, factor[:n-first], weights[first*Strip:], packedValues, dim)
+		k.Weigh(out[first*dim:], dim, factor[:n-first], weights[first*Strip:], packedValues, dim, nil)
 	}
 	for i := range out {
 		out[i] /= sum[i/dim]

@@ -1,6 +1,11 @@
 package kernels
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
 
 // attentionBF16 fills in attention with products of VDPBF16PS.
 func attentionBF16(k *tensor.Kernels) {
@@ -22,18 +27,22 @@ func attentionBF16(k *tensor.Kernels) {
 		a.PackValues[f] = stripPacker(f, pack[1], tensor.PackedValues)
 	}
 	loops := [...]multiplyLoop{multiply1BF16, multiply2BF16, multiply3BF16, multiply4BF16}
-	a.Scores = func(dst []float32, q []uint16, n int, keys []uint16, dim int) {
+	a.Scores = func(dst []float32, q []uint16, n int, keys []uint16, dim int, next []byte) {
 		size := tensor.Packed(dim)
 		if n == 0 {
 			return
 		}
 		_, _, _ = dst[n*tensor.Strip-1], q[n*size-1], keys[size*tensor.Strip-1]
+		pairs := (dim + 1) / 2
+		f := fetching(next, rowTiles(n)*pairs, keys)
 		for i := 0; i < n; i += callQueries {
-			multiply4BF16(&dst[i*tensor.Strip], tensor.Strip, &q[i*size], size, &keys[0], min(callQueries, n-i), (dim+1)/2, 4, 0, 0xFFFF)
+			some := min(callQueries, n-i)
+			multiply4BF16(&dst[i*tensor.Strip], tensor.Strip, &q[i*size], size, &keys[0], some, pairs, 4, 0, 0xFFFF, f.next, f.step)
+			f.skip(rowTiles(some) * pairs)
 		}
 	}
 	a.Softmax = softmax
-	a.Weigh = func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int) {
+	a.Weigh = func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int, next []byte) {
 		n := len(factor)
 		if n == 0 || dim == 0 {
 			return
@@ -45,13 +54,16 @@ func attentionBF16(k *tensor.Kernels) {
 				k.Scale(row, row, f)
 			}
 		}
+		const pairs = tensor.Strip / 2
+		f := fetching(next, ceilDiv(dim, 64)*rowTiles(n)*pairs, values)
 		for d := 0; d < dim; d += 64 {
-			some := min(64, dim-d)
-			last := uint32(0xFFFF) >> (-some & 15)
-			multiply := loops[ceilDiv(some, 16)-1]
+			columns := min(64, dim-d)
+			multiply, last := loops[ceilDiv(columns, 16)-1], uint32(0xFFFF)>>(-columns&15)
 			for i := 0; i < n; i += callQueries {
-				multiply(&dst[i*stride+d], stride, &weights[i*tensor.Strip], tensor.Strip, &values[d*tensor.Strip],
-					min(callQueries, n-i), tensor.Strip/2, ceilDiv(some, 16), 0xFFFF, last)
+				some := min(callQueries, n-i)
+				multiply(&dst[i*stride+d], stride, &weights[i*tensor.Strip], tensor.Strip, &values[d*tensor.Strip], some, pairs,
+					ceilDiv(columns, 16), 0xFFFF, last, f.next, f.step)
+				f.skip(rowTiles(some) * pairs)
 			}
 		}
 	}
@@ -60,6 +72,26 @@ func attentionBF16(k *tensor.Kernels) {
 
 // callQueries is how many queries a call of the assembly takes at most: of 512 numbers that is a tenth of a millisecond.
 const callQueries = 384
+
+// fetch is what products fetch in passing: so many bytes further with each step. It is an address, as it may lie behind its object.
+type fetch struct {
+	next uintptr
+	step int
+}
+
+// fetching spreads what lies at next over so many steps; without any, the same line of what is multiplied is fetched again and again.
+func fetching(next []byte, steps int, instead []uint16) fetch {
+	if len(next) == 0 {
+		return fetch{next: uintptr(unsafe.Pointer(&instead[0]))}
+	}
+	return fetch{uintptr(unsafe.Pointer(&next[0])), len(next) / steps}
+}
+
+// skip goes on behind what steps have fetched.
+func (f *fetch) skip(steps int) { f.next += uintptr(steps * f.step) }
+
+// rowTiles returns how many tiles n rows are multiplied in.
+func rowTiles(n int) int { return n/6 + bits.OnesCount(uint(n%6)) }
 
 // stripPacker makes a packer of a strip's keys or values of a loop that sets size(dim) numbers.
 func stripPacker(f tensor.Format, pack func(dst *uint16, rows *byte, rowBytes, count, dim int), size func(dim int) int) func(
@@ -112,20 +144,26 @@ func softmax(weights []uint16, scores, top, sum, factor []float32) {
 func packQueriesBF16(dst *uint16, q *float32, stride, n, dim int)
 
 // multiplyLoop sets dst [n, 16·vectors] to the products of rows a [n, 2·pairs] and of b [pairs, 16·vectors, 2], or adds them to what dst
-// has where add is 0xFFFF, not 0. Of the last vector there is what last has bits for.
-type multiplyLoop func(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
+// has where add is 0xFFFF, not 0. Of the last vector there is what last has bits for. For each pair of a tile of rows what lies at next is
+// fetched, and next goes on by step bytes.
+type multiplyLoop func(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+	step int)
 
 //go:noescape
-func multiply1BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
+func multiply1BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+	step int)
 
 //go:noescape
-func multiply2BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
+func multiply2BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+	step int)
 
 //go:noescape
-func multiply3BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
+func multiply3BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+	step int)
 
 //go:noescape
-func multiply4BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
+func multiply4BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+	step int)
 
 //go:noescape
 func softmaxBF16(weights *uint16, scores, top, sum, factor *float32, n int)

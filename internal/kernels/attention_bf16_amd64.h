@@ -215,6 +215,8 @@ done:                       \
 loop:                      \
 	PAIR                   \
 	ROWS(DOT)              \
+	PREFETCHT1 (R12)       \
+	ADDQ step+80(FP), R12  \
 	ADDQ $4, AX            \
 	ADDQ R11, BX           \
 	DECQ CX                \
@@ -224,14 +226,14 @@ loop:                      \
 // MULTIPLY takes six rows at a time, then four, two and one.
 //
 //	DX R14 dst and from one row to the next, SI R8 a, DI R11 b; R13 R9 three times and R15 R10 five times that
-//	AX BX a and b within the tile, CX pairs to go, R12 rows left
+//	AX BX a and b within the tile, CX pairs to go, R12 what is fetched
 #define MULTIPLY(GET, PAIR, DOT, PUT) \
 	MOVQ  dst+0(FP), DX      \
 	MOVQ  stride+8(FP), R14  \
 	MOVQ  a+16(FP), SI       \
 	MOVQ  aStride+24(FP), R8 \
 	MOVQ  b+32(FP), DI       \
-	MOVQ  n+40(FP), R12      \
+	MOVQ  next+72(FP), R12   \
 	MOVQ  vectors+56(FP), R11 \
 	MOVL  add+64(FP), AX     \
 	KMOVW AX, K2             \
@@ -246,27 +248,27 @@ loop:                      \
 	LEAQ  (R8)(R8*2), R9     \
 	LEAQ  (R8)(R8*4), R10    \
 six:                         \
-	SUBQ  $6, R12            \
+	SUBQ  $6, n+40(FP)       \
 	JLT   four               \
 	TILE(ROWS_6, GET, PAIR, DOT, PUT, loop6) \
 	LEAQ  (SI)(R9*2), SI     \
 	LEAQ  (DX)(R13*2), DX    \
 	JMP   six                \
 four:                        \
-	ADDQ  $6, R12            \
-	TESTQ $4, R12            \
+	ADDQ  $6, n+40(FP)       \
+	TESTQ $4, n+40(FP)       \
 	JEQ   two                \
 	TILE(ROWS_4, GET, PAIR, DOT, PUT, loop4) \
 	LEAQ  (SI)(R8*4), SI     \
 	LEAQ  (DX)(R14*4), DX    \
 two:                         \
-	TESTQ $2, R12            \
+	TESTQ $2, n+40(FP)       \
 	JEQ   one                \
 	TILE(ROWS_2, GET, PAIR, DOT, PUT, loop2) \
 	LEAQ  (SI)(R8*2), SI     \
 	LEAQ  (DX)(R14*2), DX    \
 one:                         \
-	TESTQ $1, R12            \
+	TESTQ $1, n+40(FP)       \
 	JEQ   done               \
 	TILE(ROWS_1, GET, PAIR, DOT, PUT, loop1) \
 done:                        \

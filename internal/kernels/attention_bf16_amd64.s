@@ -90,20 +90,24 @@ TEXT ·packValuesQ4_0BF16(SB), NOSPLIT, $0-40
 	VMOVUPS fours<>(SB), Z30
 	PACK_VALUES(LOAD_Q4_0, 18)
 
-// func multiply1BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
-TEXT ·multiply1BF16(SB), NOSPLIT, $0-72
+// func multiply1BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+//	step int)
+TEXT ·multiply1BF16(SB), NOSPLIT, $0-88
 	MULTIPLY(GET_1, PAIR_1, DOT_1, PUT_1)
 
-// func multiply2BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
-TEXT ·multiply2BF16(SB), NOSPLIT, $0-72
+// func multiply2BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+//	step int)
+TEXT ·multiply2BF16(SB), NOSPLIT, $0-88
 	MULTIPLY(GET_2, PAIR_2, DOT_2, PUT_2)
 
-// func multiply3BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
-TEXT ·multiply3BF16(SB), NOSPLIT, $0-72
+// func multiply3BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+//	step int)
+TEXT ·multiply3BF16(SB), NOSPLIT, $0-88
 	MULTIPLY(GET_3, PAIR_3, DOT_3, PUT_3)
 
-// func multiply4BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32)
-TEXT ·multiply4BF16(SB), NOSPLIT, $0-72
+// func multiply4BF16(dst *float32, stride int, a *uint16, aStride int, b *uint16, n, pairs, vectors int, add, last uint32, next uintptr,
+//	step int)
+TEXT ·multiply4BF16(SB), NOSPLIT, $0-88
 	MULTIPLY(GET_4, PAIR_4, DOT_4, PUT_4)
 
 // The polynomial of tensor.OnlineSoftmax, the last coefficient first, and a pair of ones.

@@ -93,6 +93,7 @@ func TestTileAttention(t *testing.T) {
 			counts, dims = []int{0, 1, 5, 12, 17}, []int{1, 8, 17, 33, 64, 72, 144, 256}
 		}
 		kerneltest.Fences(t, func(f kerneltest.Fence) {
+			next := f.Bytes(100)
 			for _, dim := range dims {
 				for _, n := range counts {
 					wild := r.IntN(2) == 0
@@ -106,8 +107,8 @@ func TestTileAttention(t *testing.T) {
 						}
 					}
 					got, want := f.Floats(kerneltest.Odds(r, n*tensor.Strip)), make([]float32, n*tensor.Strip)
-					k.got.Scores(got, q, n, keys, dim)
-					k.want.Scores(want, q, n, keys, dim)
+					k.got.Scores(got, q, n, keys, dim, next)
+					k.want.Scores(want, q, n, keys, dim, nil)
 					kerneltest.Equal(t, got, want, "scores of %d queries of %d", n, dim)
 
 					stride := dim + r.IntN(3)*9
@@ -118,8 +119,8 @@ func TestTileAttention(t *testing.T) {
 					}
 					got = f.Floats(kerneltest.Odds(r, max(0, (n-1)*stride+dim)*min(n, 1)))
 					want = slices.Clone(got)
-					k.got.Weigh(got, stride, factor, w, values, dim)
-					k.want.Weigh(want, stride, factor, w, values, dim)
+					k.got.Weigh(got, stride, factor, w, values, dim, next)
+					k.want.Weigh(want, stride, factor, w, values, dim, nil)
 					kerneltest.Equal(t, got, want, "sums of %d queries of %d", n, dim)
 				}
 			}
@@ -179,9 +180,9 @@ func TestTileAttentionAllocatesNothing(t *testing.T) {
 			k.got.PackQueries(packed, q, dim, n, dim)
 			k.got.PackKeys[tensor.F32](keys, kv, 4*dim, tensor.Strip, dim)
 			k.got.PackValues[tensor.F32](values, kv, 4*dim, tensor.Strip, dim)
-			k.got.Scores(scores, packed, n, keys, dim)
+			k.got.Scores(scores, packed, n, keys, dim, kv)
 			k.got.Softmax(w, scores, top, sum, factor)
-			k.got.Weigh(out, dim, factor, w, values, dim)
+			k.got.Weigh(out, dim, factor, w, values, dim, kv)
 		}); a != 0 {
 			t.Errorf("%v allocations", a)
 		}

@@ -60,11 +60,11 @@ func BenchmarkAttentionStrip(b *testing.B) {
 			}
 			products := n * tensor.Strip * dim
 			measure("Softmax", n*tensor.Strip, "G/s", func() { a.Softmax(w, scores, top, sum, factor) })
-			measure("Scores", products, "GMAC/s", func() { a.Scores(scores, packed, n, keys, dim) })
+			measure("Scores", products, "GMAC/s", func() { a.Scores(scores, packed, n, keys, dim, nil) })
 			for i := range factor {
 				factor[i] = 1
 			}
-			measure("Weigh", products, "GMAC/s", func() { a.Weigh(out, dim, factor, w, values, dim) })
+			measure("Weigh", products, "GMAC/s", func() { a.Weigh(out, dim, factor, w, values, dim, nil) })
 		}
 	}
 }
