@@ -14,7 +14,7 @@ import (
 // a query gathers does not depend on who goes with it. Strips and splits start at absolute positions of the sequence, and splits are merged
 // in order, so that one worker doing all of them and several doing one each give the same bits.
 
-// tileLen is how many positions of a sequence go over its cache together, at most.
+// tileLen is how many positions of a sequence go over its cache together, at most; more do by products of bf16 (attention_bf16.go).
 const tileLen = 8
 
 // tile is some positions of one sequence that attend together.
@@ -48,6 +48,7 @@ type attendRegion struct {
 type attentionScratch struct {
 	q      []float32 // [queries, head size] of several positions where there are several groups, or as tied layers have them
 	scores []float32 // [queries, stripLen]
+	packs  packs     // of products of bf16
 	part   partial   // of the split at work
 	sum    partial   // of the splits so far
 }
@@ -123,7 +124,7 @@ func (a *attendRegion) tile(from int) tile {
 	all := a.p.positions
 	c := all[from].chunk
 	t := tile{from: from, to: from, cache: c.Sequence.cache[a.l.index], low: math.MaxInt, part: -1}
-	for t.to < min(len(all), from+tileLen) && all[t.to].chunk == c {
+	for t.to < min(len(all), from+a.tileLen(t.cache)) && all[t.to].chunk == c {
 		lo, hi := a.span(&all[t.to])
 		t.low, t.end = min(t.low, lo), max(t.end, hi)
 		t.to++
@@ -131,6 +132,14 @@ func (a *attendRegion) tile(from int) tile {
 	t.first = t.low / a.size
 	t.count = (t.end-1)/a.size - t.first + 1
 	return t
+}
+
+// tileLen returns how many positions of a tile go over a cache.
+func (a *attendRegion) tileLen(c *kv) int {
+	if a.bf16(c) == nil {
+		return tileLen
+	}
+	return min(max(tileLen, packedQueries/(a.group()*c.dim)), stripLen)
 }
 
 // span returns the positions lo to hi-1 of its sequence that a position sees.
@@ -179,13 +188,17 @@ func (a *attendRegion) group() int { return a.l.Heads / a.l.KVHeads }
 func (a *attendRegion) split(w *attentionScratch, p *partial, t *tile, h, s int) {
 	n := (t.to - t.from) * a.group()
 	p.reset(n, a.l.HeadDim)
-	grow(&w.scores, n*stripLen)
-	q := a.queries(w, t, h)
 	s += t.first
 	first, end := s*a.size, min(t.end, (s+1)*a.size)
 	if s == t.first {
 		first = t.low
 	}
+	if k := a.bf16(t.cache); k != nil {
+		a.splitBF16(k, w, p, t, h, first, end)
+		return
+	}
+	grow(&w.scores, n*stripLen)
+	q := a.queries(w, t, h)
 	for pos := first &^ 1; pos < end; { // an even number of keys, as Scores has it
 		until := min((end+1)&^1, (pos/stripLen+1)*stripLen)
 		next := until

@@ -3,6 +3,7 @@ package model_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ func BenchmarkAttention(b *testing.B) {
 		{"global", global, false, 4096, 1},
 		{"global", global, false, 32768, 1},
 		{"global", global, false, 4096, 512},
+		{"global", global, false, 32768, 512},
 		{"sliding", sliding, false, 1024, 1},
 		{"sliding", sliding, false, 1024, 512},
 		{"plain", tied, true, 65536, 1},
@@ -72,4 +74,96 @@ func BenchmarkAttention(b *testing.B) {
 			})
 		}
 	}
+}
+
+// step is one of those that a strip takes: what it does at a time and the time that takes, call by call.
+type step struct {
+	ops  int
+	each []float64 // nanoseconds of one of ops
+}
+
+func (s *step) do(ops int, f func()) {
+	start := time.Now()
+	f()
+	s.ops += ops
+	s.each = append(s.each, float64(time.Since(start).Nanoseconds())/float64(ops))
+}
+
+// typical returns the median time of one of ops: others may have the processor meanwhile.
+func (s *step) typical() float64 {
+	slices.Sort(s.each)
+	return s.each[len(s.each)/2]
+}
+
+func (s *step) total() float64 { return s.typical() * float64(s.ops) }
+
+// BenchmarkPromptAttention measures the steps of attention by products of bf16 apart, in a prompt of E2B's shape on one worker: each
+// product as a share of the peak of its instruction in the same run, and what the others take of the time of all.
+func BenchmarkPromptAttention(b *testing.B) {
+	best, err := gemma4.BestKernels()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if best.Attention == nil {
+		b.Skip("no products of bf16 at this level")
+	}
+	const window = 512
+	for _, c := range []struct {
+		name  string
+		layer model.LayerConfig
+		depth int
+	}{
+		{"global", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}, 32768},
+		{"sliding", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}, 32768},
+	} {
+		for _, f := range []tensor.Format{tensor.F16, tensor.Q8_0, tensor.Q4_0} {
+			b.Run(fmt.Sprintf("%s/%v", c.name, f), func(b *testing.B) {
+				var pack, scores, softmax, weigh step
+				kernels, a, plain := *best, *best.Attention, best.Attention
+				kernels.Attention = &a
+				a.PackKeys[f] = func(dst []uint16, keys []byte, rowBytes, count, dim int) {
+					pack.do(count*dim, func() { plain.PackKeys[f](dst, keys, rowBytes, count, dim) })
+				}
+				a.PackValues[f] = func(dst []uint16, values []byte, rowBytes, count, dim int) {
+					pack.do(count*dim, func() { plain.PackValues[f](dst, values, rowBytes, count, dim) })
+				}
+				a.Scores = func(dst []float32, q []uint16, n int, keys []uint16, dim int, next []byte) {
+					scores.do(n*tensor.Strip*dim, func() { plain.Scores(dst, q, n, keys, dim, next) })
+				}
+				a.Softmax = func(weights []uint16, x, top, sum, factor []float32) {
+					softmax.do(len(x), func() { plain.Softmax(weights, x, top, sum, factor) })
+				}
+				a.Weigh = func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int, next []byte) {
+					weigh.do(len(factor)*tensor.Strip*dim, func() { plain.Weigh(dst, stride, factor, weights, values, dim, next) })
+				}
+				m := model.NewAttentionModel(&kernels, 1, window)
+				defer m.Close()
+				attend := model.Attend(m, c.layer, f, false, c.depth, 512)
+				peak := 0.0
+				for b.Loop() {
+					for range 20 {
+						start := time.Now()
+						ops := burn(best)
+						peak = max(peak, float64(ops)/float64(time.Since(start).Nanoseconds()))
+					}
+					attend()
+				}
+				all := (pack.total() + scores.total() + softmax.total() + weigh.total()) / 100
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(100/scores.typical()/peak, "scores-%peak")
+				b.ReportMetric(100/weigh.typical()/peak, "weigh-%peak")
+				b.ReportMetric(softmax.total()/all, "softmax-%time")
+				b.ReportMetric(pack.total()/all, "pack-%time")
+			})
+		}
+	}
+}
+
+// burn multiplies as the panels of F16 and BF16 do, and returns how many multiply-adds these were.
+func burn(k *tensor.Kernels) int64 {
+	f := k.Burn
+	if k.HalfPanels != nil && k.HalfPanels.Burn != nil {
+		f = k.HalfPanels.Burn
+	}
+	return f(2000)
 }

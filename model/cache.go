@@ -12,7 +12,7 @@ import (
 const (
 	// stripLen is how many positions attention takes at a time. Strips start at absolute positions, however tokens are grouped, so that
 	// sums are taken in one order.
-	stripLen = 64
+	stripLen = tensor.Strip
 	// splitLen is how many positions one worker attends to before partial results are merged.
 	splitLen = 512
 	// slidingSplitLen is the same in sliding layers, whose window is a few splits.

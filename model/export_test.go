@@ -39,6 +39,9 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, wholeKeys bool, depth, n i
 	s, p := &Sequence{m: m, cache: caches[:1]}, m.NewPass()
 	chunk := &Chunk{Sequence: s}
 	running := &layer{LayerConfig: l}
+	if n > 1 {
+		p.role = tensor.Panels
+	}
 	for i := range n {
 		p.positions = append(p.positions, position{chunk: chunk, pos: depth + i, end: depth + i + 1})
 	}
