@@ -210,8 +210,10 @@ func TestRooflineKernelsOfARM(t *testing.T) {
 				t.Fatalf("sum of %d bytes is %#x, want %#x", n, got, want)
 			}
 		}
-		if got := k.Burn(3); got <= 0 || got%3 != 0 {
-			t.Errorf("3 rounds are %d multiplications", got)
+		for i, burn := range []func(int) int64{k.Burn, k.BurnFloats, k.FloatPanels.Burn} {
+			if got := burn(3); got <= 0 || got%3 != 0 {
+				t.Errorf("%d: 3 rounds are %d multiplications", i, got)
+			}
 		}
 	})
 }

@@ -808,8 +808,10 @@ func TestRooflineLoops(t *testing.T) {
 				t.Fatalf("two sums of the same %d bytes differ", n)
 			}
 		}
-		if one, ten := k.Burn(1), k.Burn(10); one <= 0 || ten != 10*one {
-			t.Errorf("one round is %d multiply-adds, ten are %d", one, ten)
+		for i, burn := range []func(int) int64{k.Burn, k.BurnFloats, k.FloatPanels.Burn} {
+			if one, ten := burn(1), burn(10); one <= 0 || ten != 10*one {
+				t.Errorf("%d: one round is %d multiply-adds, ten are %d", i, one, ten)
+			}
 		}
 	})
 }

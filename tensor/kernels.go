@@ -77,6 +77,8 @@ type Kernels struct {
 	// Burn does rounds of the widest multiply-add of the panels on registers alone and returns how many multiply-adds these were:
 	// the roofline of prefill.
 	Burn func(rounds int) int64
+	// BurnFloats is Burn of the multiply-add of floats, which Scores and Weigh are made of.
+	BurnFloats func(rounds int) int64
 
 	// Panels is the panel arithmetic of quantised formats, and of F16 and BF16 where it packs them. Where it does not, HalfPanels is that
 	// of F16 and BF16, see pairs.go, and FloatPanels that of floats that are left. Nil: the next one, at last the exact one.
@@ -135,20 +137,21 @@ type PanelKernels struct {
 // Portable returns the table in plain Go: exact arithmetic in all roles. It is the specification of every other level.
 func Portable() *Kernels {
 	k := &Kernels{
-		Name:      "portable",
-		Dot:       dot,
-		AddScaled: addScaled,
-		Scale:     scale,
-		Max:       maximum,
-		RMSNorm:   rmsNorm,
-		GELU:      gelu,
-		Rotate:    rotate,
-		SoftCap:   softCap,
-		ExpSum:    expSum,
-		Hadamard:  hadamard,
-		Quantize:  quantize,
-		Sum:       sum,
-		Burn:      burn,
+		Name:       "portable",
+		Dot:        dot,
+		AddScaled:  addScaled,
+		Scale:      scale,
+		Max:        maximum,
+		RMSNorm:    rmsNorm,
+		GELU:       gelu,
+		Rotate:     rotate,
+		SoftCap:    softCap,
+		ExpSum:     expSum,
+		Hadamard:   hadamard,
+		Quantize:   quantize,
+		Sum:        sum,
+		Burn:       burn,
+		BurnFloats: burn,
 	}
 	for _, f := range []Format{F32, F16, Q8_0, Q4_0} {
 		k.Scores[f], k.Weigh[f] = scoresOf(f), weighOf(f)

@@ -38,7 +38,12 @@ func NEON(k *tensor.Kernels) {
 		return 16 * 8 * int64(rounds)
 	}
 	k.Panels = panelsNEON(k.Quantize)
+	k.BurnFloats = func(rounds int) int64 {
+		burnFloatsNEON(rounds)
+		return 16 * 4 * int64(rounds)
+	}
 	k.FloatPanels = floatPanels()
+	k.FloatPanels.Burn = k.BurnFloats
 }
 
 // Dotprod fills in the part of processors with SDOT, over that of NEON.
@@ -81,6 +86,10 @@ func I8MM(k *tensor.Kernels) {
 	}
 	k.Panels = spanPanels(k.Quantize)
 	k.FloatPanels = bf16Panels()
+	k.FloatPanels.Burn = func(rounds int) int64 {
+		burnPairs(rounds)
+		return 16 * 16 * int64(rounds)
+	}
 }
 
 // burnNEON does 16 multiplications of eight bytes per round, at least one round, burnDotprod 16 of 16 bytes, burnI8MM 16 of

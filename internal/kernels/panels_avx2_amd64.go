@@ -50,7 +50,12 @@ func panelsAVX2(k *tensor.Kernels, vnni bool) {
 	} {
 		k.Panels.PackW[f] = packBytesOrWords(f, kind)
 	}
+	k.BurnFloats = func(rounds int) int64 {
+		burnFloatsAVX2(rounds)
+		return int64(max(rounds, 0)) * 12 * 8
+	}
 	k.FloatPanels = floatPanels(16, 256, packFloatsAVX2, panelFloatsAVX2)
+	k.FloatPanels.Burn = k.BurnFloats
 }
 
 const (

@@ -20,7 +20,12 @@ func panelsAVX512(k *tensor.Kernels) {
 	for _, f := range panelFormats {
 		k.Panels.PackW[f] = packInt8(f)
 	}
+	k.BurnFloats = func(rounds int) int64 {
+		burnFloatsAVX512(rounds)
+		return int64(max(rounds, 0)) * 24 * 16
+	}
 	k.FloatPanels = floatPanels(32, 128, packFloatsAVX512, panelFloatsAVX512)
+	k.FloatPanels.Burn = k.BurnFloats
 }
 
 const (
