@@ -82,7 +82,7 @@ func ffmpegClip(path string, o Options) (c *Clip, err error) {
 // the path, and nothing but files and the pipe is opened, whatever a playlist says.
 func ffmpegArgs(path string) []string {
 	if !filepath.IsAbs(path) {
-		path = "." + string(filepath.Separator) + path
+		path = "./" + path
 	}
 	return []string{"-nostdin", "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "file,pipe", "-i", "file:" + path,
 		"-map", "0:v:0", "-vf", "fps=1", "-f", "image2pipe", "-c:v", "ppm", "-"}

@@ -33,7 +33,8 @@ type Format struct {
 	Sniff func(head []byte) bool
 	// Config, if there is one, returns the size, so that pictures of too many pixels are refused before they are decoded.
 	Config func(io.Reader) (image.Config, error)
-	// Decode returns the picture, which is neither turned nor limited any further by this package.
+	// Decode returns the picture as it is to be seen; if it is of a format that this package knows, as it is stored: what EXIF says is
+	// done then.
 	Decode func(io.Reader) (image.Image, error)
 }
 
