@@ -32,6 +32,6 @@
 //
 // # Limits
 //
-// Memory for a picture is at most 16 bytes for each pixel that [Options.Pixels] allows, whatever its header says, and a file that ends too
+// Memory for a picture is at most 32 bytes for each pixel that [Options.Pixels] allows, whatever its header says, and a file that ends too
 // early, or lies about itself, is an error.
 package media

@@ -70,7 +70,8 @@ func TestFFmpegIsRunOnlyIfAllowedAndWithinLimits(t *testing.T) {
 		does, want string
 		o          media.Options
 	}{
-		{"arguments", `"-nostdin" "-hide_banner" "-loglevel" "error" "-protocol_whitelist" "file,pipe" "-i" "file:./-clip.webm"`, media.Options{}},
+		{"arguments", `"-nostdin" "-hide_banner" "-loglevel" "error" "-protocol_whitelist" "file,pipe" "-i" "file:./-clip.webm"`,
+			media.Options{}},
 		{"forever", "too large in number", media.Options{Frames: 1000}},
 		{"hangs", "did not end within 100ms", media.Options{FFmpegTime: 100 * time.Millisecond}},
 		{"another size", "1×1 pixels behind those of 2×2", media.Options{}},

@@ -98,7 +98,7 @@ func spread(m *image.YCbCr) *pixel.Image {
 	for p := range chroma {
 		chroma[p] = make([]byte, cw*across)
 	}
-	sums := make([]int, cw)
+	sums := make([]int, cw, cw+1)
 	for y := range h {
 		for p, plane := range planes {
 			near := plane[y/down*m.CStride:][:cw]
@@ -130,10 +130,11 @@ func spread(m *image.YCbCr) *pixel.Image {
 				for x, v := range near {
 					sums[x] = 3*int(v) + int(next[x])
 				}
-				for x, v := range sums {
-					left, right := sums[max(x-1, 0)], sums[min(x+1, cw-1)]
-					dst[2*x] = byte((3*v + left + 8) >> 4)
-					dst[2*x+1] = byte((3*v + right + 7) >> 4)
+				left, v := sums[0], sums[0]
+				for x, right := range append(sums, sums[cw-1])[1:] {
+					pair := dst[2*x:][:2]
+					pair[0], pair[1] = byte((3*v+left+8)>>4), byte((3*v+right+7)>>4)
+					left, v = v, right
 				}
 			}
 		}
@@ -141,17 +142,23 @@ func spread(m *image.YCbCr) *pixel.Image {
 		luma := m.Y[y*m.YStride:][:w]
 		cb, cr := chroma[0][:w], chroma[1][:w]
 		for x, v := range luma {
-			r, g, b := fromYCC(int(v), int(cb[x])-128, int(cr[x])-128)
-			row[3*x], row[3*x+1], row[3*x+2] = r, g, b
+			p := row[3*x:][:3]
+			p[0], p[1], p[2] = fromYCC(int32(v), int32(cb[x])-128, int32(cr[x])-128)
 		}
 	}
 	return out
 }
 
 // fromYCC is JFIF's conversion with libjpeg's factors of 16 bits; each part is rounded by itself.
-func fromYCC(y, cb, cr int) (r, g, b byte) {
+func fromYCC(y, cb, cr int32) (r, g, b byte) {
 	const half = 1 << 15
 	return clamp(y + (91881*cr+half)>>16), clamp(y + (-22554*cb-46802*cr+half)>>16), clamp(y + (116130*cb+half)>>16)
 }
 
-func clamp(v int) byte { return byte(min(max(v, 0), 255)) }
+// clamp is the nearest of 0 to 255.
+func clamp(v int32) byte {
+	if uint32(v) > 255 {
+		return byte(^(v >> 31)) // all ones but for a negative v
+	}
+	return byte(v)
+}

@@ -16,7 +16,6 @@ type movie struct {
 	stco                               string
 	width, height                      int
 	wide                               bool // boxes with lengths of 64 bits, and versions 1
-	last                               bool // the tables stand at the end
 }
 
 // newMovie has three frames of 48×32 pixels, half a second each.
@@ -184,7 +183,7 @@ func TestAnMP4ThatLiesIsAnError(t *testing.T) {
 	for name, data := range map[string]string{
 		"boxes in boxes":                     box("ftyp", "isom") + deep,
 		"a box of 3 bytes":                   box("ftyp", "isom") + b32(3) + "moov",
-		"a box of 2^63 bytes":                box("ftyp", "isom") + b32(1) + "moov" + be(1<<31, 0),
+		"a box of 2^63 bytes":                box("ftyp", "isom") + b32(1) + "moov" + "\x80\x00\x00\x00" + b32(0),
 		"a box that is longer than the file": box("ftyp", "isom") + b32(1<<30) + "moov",
 		"tables that were not written":       plain[:len(plain)/2],
 		"only the beginning":                 box("ftyp", "isom"),

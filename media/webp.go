@@ -244,7 +244,7 @@ func unfilter(plane []byte, w int, filter byte) {
 		case filter == 1:
 			predicted = plane[i-1]
 		default:
-			predicted = clamp(int(plane[i-1]) + int(plane[i-w]) - int(plane[i-w-1]))
+			predicted = clamp(int32(plane[i-1]) + int32(plane[i-w]) - int32(plane[i-w-1]))
 		}
 		plane[i] += predicted
 	}
@@ -264,14 +264,15 @@ func spreadVP8(m *image.YCbCr, dst []byte, step int) {
 		for p, plane := range [2][]byte{m.Cb, m.Cr} {
 			near, next := plane[y/2*m.CStride:][:cw], plane[other*m.CStride:][:cw]
 			out := chroma[p]
-			for x := range cw {
-				for side := range 2 {
-					beside := min(max(x+2*side-1, 0), cw-1)
-					a, b, c, d := int(near[x]), int(near[beside]), int(next[x]), int(next[beside])
-					// The mean of a and one of the two diagonals' means, each rounded on its own.
-					diagonal := (a + b + c + d + 8 + 2*(b+c)) >> 3
-					out[2*x+side] = byte((diagonal + a) >> 1)
-				}
+			a, c := int32(near[0]), int32(next[0])
+			for x := 1; x < cw; x++ { // between two samples: pixels 2x−1 and 2x
+				b, d := int32(near[x]), int32(next[x])
+				// The mean of the nearest and of one of the two diagonals' means, each rounded on its own.
+				sum := a + b + c + d + 8
+				pair := out[2*x-1:][:2]
+				pair[0] = byte(((sum+2*(b+c))>>3 + a) >> 1)
+				pair[1] = byte(((sum+2*(a+d))>>3 + b) >> 1)
+				a, c = b, d
 			}
 			out[0] = byte((3*int(near[0]) + int(next[0]) + 2) >> 2)
 			if w%2 == 0 {
@@ -280,18 +281,18 @@ func spreadVP8(m *image.YCbCr, dst []byte, step int) {
 		}
 		luma := m.Y[y*m.YStride:][:w]
 		row := dst[step*w*y:][:step*w]
+		cb, cr := chroma[0][:w], chroma[1][:w]
 		for x, v := range luma {
-			r, g, b := fromYUV(int(v), int(chroma[0][x]), int(chroma[1][x]))
 			p := row[step*x:][:3]
-			p[0], p[1], p[2] = r, g, b
+			p[0], p[1], p[2] = fromYUV(int32(v), int32(cb[x]), int32(cr[x]))
 		}
 	}
 }
 
 // fromYUV is the conversion of ITU-R BT.601 with luma of 16 to 235, in WebP's fixed point.
-func fromYUV(y, u, v int) (r, g, b byte) {
+func fromYUV(y, u, v int32) (r, g, b byte) {
 	y = y * 19077 >> 8
-	part := func(v int) byte { return clamp(v >> 6) }
+	part := func(v int32) byte { return clamp(v >> 6) }
 	return part(y + v*26149>>8 - 14234), part(y - u*6419>>8 - v*13320>>8 + 8708), part(y + u*33050>>8 - 17685)
 }
 
