@@ -48,12 +48,7 @@ func attentionBF16(k *tensor.Kernels) {
 			return
 		}
 		_, _, _ = dst[(n-1)*stride+dim-1], weights[n*tensor.Strip-1], values[tensor.PackedValues(dim)-1]
-		for i, f := range factor {
-			if f != 1 {
-				row := dst[i*stride:][:dim]
-				k.Scale(row, row, f)
-			}
-		}
+		rescale(k, dst, stride, factor, dim)
 		const pairs = tensor.Strip / 2
 		f := fetching(next, ceilDiv(dim, 64)*rowTiles(n)*pairs, values)
 		for d := 0; d < dim; d += 64 {
@@ -68,6 +63,16 @@ func attentionBF16(k *tensor.Kernels) {
 		}
 	}
 	k.Attention = a
+}
+
+// rescale scales rows of dst by factors.
+func rescale(k *tensor.Kernels, dst []float32, stride int, factor []float32, dim int) {
+	for i, f := range factor {
+		if f != 1 {
+			row := dst[i*stride:][:dim]
+			k.Scale(row, row, f)
+		}
+	}
 }
 
 // callQueries is how many queries a call of the assembly takes at most: of 512 numbers that is a tenth of a millisecond.

@@ -26,4 +26,7 @@ func BF16(k *tensor.Kernels) {
 }
 
 // AMX fills in the part of processors with tiles of bf16, over that of BF16. F32 keeps its exact panels.
-func AMX(k *tensor.Kernels) { panelsAMX(k) }
+func AMX(k *tensor.Kernels) {
+	panelsAMX(k)
+	attentionAMX(k)
+}
