@@ -175,7 +175,8 @@ func (f *mp3Frames) mend(h mp3Header) {
 }
 
 // A refill puts frames of MPEG-2 at 22.05 kHz into the largest frames there are, each with its own data. The decoder takes some of those
-// of odd sizes for a byte shorter than they are, and would lose that byte.
+// of odd sizes for a byte shorter than they are, and would lose that byte. Only at 160 kbit/s may there be frames that are larger: of
+// those the last bits go, which are the highest tones.
 type refill struct {
 	data  []byte // of the frames so far, no more than later ones may need
 	frame []byte // the last one, not yet given to the decoder, since the next one may put its beginning into what is free of it
