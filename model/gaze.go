@@ -3,30 +3,44 @@ package model
 import "github.com/gogemma/gemma4/tensor"
 
 // gaze is the attention of all patches of a picture to all, in one layer: the queries of a job go over the keys in strips, with a running
-// maximum, so that there is no matrix of all scores. What a query gathers does not depend on which others go with it.
+// maximum, so that there is no matrix of all scores. What a query gathers does not depend on which others go with it. Where the kernels
+// have attention by products of bf16, it is that.
 type gaze struct {
-	s     *Sight
-	n     int // patches
-	heads int
-	dim   int       // of a head, filled up with zeros to what the kernels take
-	q     []float32 // [heads, patches, dim] queries; afterwards what they have gathered
-	k, v  []byte    // [heads, patches, dim] of F32, an even number of keys
-	first int       // of the jobs that run
-	works []attentionScratch
+	s       *Sight
+	n       int // patches
+	heads   int
+	dim     int       // of a head, filled up with zeros to what the kernels like
+	q       []float32 // [heads, patches, dim] queries; afterwards what they have gathered
+	k, v    []byte    // [heads, patches, dim] of F32, an even number of keys
+	first   int       // of the jobs that run
+	queries int       // of a job
+	works   []attentionScratch
 }
 
+// How many queries a job has: those of floats and their scores stay in the first cache; those of bf16 go over keys that were packed for
+// them, and stay in the second.
 const (
-	gazeQueries = 32  // of a job
-	gazeKeys    = 256 // of a strip: with its values it stays in the second cache
-	gazeDim     = 32  // what the kernels take a multiple of
+	floatQueries = 32
+	bf16Queries  = 256
 )
 
-// padded returns the size of a head as the kernels take it.
-func padded(dim int) int { return (dim + gazeDim - 1) / gazeDim * gazeDim }
+const (
+	gazeKeys = 256 // of a strip of floats: with its values it stays in the second cache
+	gazeDim  = 32  // what the loops of floats take a multiple of
+)
+
+// layout returns the size of a head as kernels like it, and how many queries make a job.
+func (g *gaze) layout(k *tensor.Kernels, dim int) (padded, queries int) {
+	if k.Attention != nil {
+		return dim, bf16Queries
+	}
+	return (dim + gazeDim - 1) / gazeDim * gazeDim, floatQueries
+}
 
 // reserve makes room.
 func (g *gaze) reserve(n, heads, dim int) {
-	g.n, g.heads, g.dim = n, heads, padded(dim)
+	g.n, g.heads = n, heads
+	g.dim, g.queries = g.layout(g.s.kernels, dim)
 	grow(&g.q, heads*n*g.dim)
 	if size := 4 * heads * g.keys() * g.dim; len(g.k) < size {
 		g.k, g.v = make([]byte, size), make([]byte, size)
@@ -58,7 +72,7 @@ func (g *gaze) put(kern *tensor.Kernels, h, i int, q, k, v []float32) {
 func (g *gaze) seen(h, i int) []float32 { return g.q[(h*g.n+i)*g.dim:][:g.dim] }
 
 // blocks returns how many jobs a head is.
-func (g *gaze) blocks() int { return (g.n + gazeQueries - 1) / gazeQueries }
+func (g *gaze) blocks() int { return (g.n + g.queries - 1) / g.queries }
 
 // run lets all queries gather, in regions that are not too long.
 func (g *gaze) run() {
@@ -70,14 +84,26 @@ func (g *gaze) run() {
 func (g *gaze) Do(worker, job int) {
 	job += g.first
 	kern, w := g.s.kernels, &g.works[worker]
-	h, from := job/g.blocks(), job%g.blocks()*gazeQueries
-	n := min(gazeQueries, g.n-from)
+	h, from := job/g.blocks(), job%g.blocks()*g.queries
+	n := min(g.queries, g.n-from)
 	q := g.q[(h*g.n+from)*g.dim:][:n*g.dim]
-	p := &w.part
+	p, size := &w.part, 4*g.dim
 	p.reset(n, g.dim)
-	grow(&w.scores, gazeQueries*gazeKeys)
-	size := 4 * g.dim
 	keys, values := g.k[h*g.keys()*size:], g.v[h*g.keys()*size:]
+	if kern.Attention != nil {
+		g.gatherBF16(kern.Attention, w, q, n, keys, values)
+	} else {
+		g.gather(kern, w, q, n, keys, values)
+	}
+	for i := range n {
+		kern.Scale(q[i*g.dim:(i+1)*g.dim], p.out[i*g.dim:(i+1)*g.dim], 1/p.sum[i])
+	}
+}
+
+// gather lets n queries gather from all patches.
+func (g *gaze) gather(kern *tensor.Kernels, w *attentionScratch, q []float32, n int, keys, values []byte) {
+	p, size := &w.part, 4*g.dim
+	grow(&w.scores, n*gazeKeys)
 	for pos := 0; pos < g.n; pos += gazeKeys {
 		count := min(gazeKeys, g.n-pos)
 		even := count + count&1
@@ -91,7 +117,17 @@ func (g *gaze) Do(worker, job int) {
 		}
 		kern.Weigh[tensor.F32](p.out[:n*g.dim], n, scores, gazeKeys, values[pos*size:(pos+count)*size], count, nil)
 	}
-	for i := range n {
-		kern.Scale(q[i*g.dim:(i+1)*g.dim], p.out[i*g.dim:(i+1)*g.dim], 1/p.sum[i])
+}
+
+// gatherBF16 does it by products of bf16.
+func (g *gaze) gatherBF16(k *tensor.AttentionKernels, w *attentionScratch, q []float32, n int, keys, values []byte) {
+	s, size := &w.packs, 4*g.dim
+	s.reserve(n, g.dim)
+	k.PackQueries(s.queries, q, g.dim, n, g.dim)
+	for pos := 0; pos < g.n; pos += tensor.Strip {
+		count := min(tensor.Strip, g.n-pos)
+		k.PackKeys[tensor.F32](s.keys, keys[pos*size:(pos+count)*size], size, count, g.dim)
+		k.PackValues[tensor.F32](s.values, values[pos*size:(pos+count)*size], size, count, g.dim)
+		s.gather(k, &w.part, 0, n, nil, nil, func(int) (lo, hi int) { return 0, count })
 	}
 }

@@ -512,9 +512,9 @@ func (p *Projector) SightBytes(w, h int) int64 {
 	if v.unified {
 		return 4 * (values + 2*part)
 	}
-	dim := padded(v.headDim)
+	dim, queries := (*gaze)(nil).layout(p.kernels, v.headDim)
 	values += 3 * int64(n) * int64(v.heads*dim)
 	values += int64(partLen) * int64(5*d+2*v.mlpWidth+3*v.patch*v.patch)
-	values += int64(p.pool.Workers()) * int64(gazeQueries*(gazeKeys+dim))
+	values += int64(p.pool.Workers()) * int64(queries*(gazeKeys+2*dim))
 	return 4 * (values + part)
 }
