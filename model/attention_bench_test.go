@@ -97,65 +97,89 @@ func (s *step) typical() float64 {
 
 func (s *step) total() float64 { return s.typical() * float64(s.ops) }
 
-// BenchmarkPromptAttention measures the steps of attention by products of bf16 apart, in a prompt of E2B's shape on one worker: each
-// product as a share of the peak of its instruction in the same run, and what the others take of the time of all.
-func BenchmarkPromptAttention(b *testing.B) {
-	best, err := gemma4.BestKernels()
+// steps measure attention by products of bf16, each step apart.
+type steps struct{ pack, scores, softmax, weigh step }
+
+// measured returns kernels that measure their steps.
+func (s *steps) measured(plain *tensor.Kernels) *tensor.Kernels {
+	kernels, a := *plain, *plain.Attention
+	for f, pack := range plain.Attention.PackKeys {
+		a.PackKeys[f] = func(dst []uint16, keys []byte, rowBytes, count, dim int) {
+			s.pack.do(count*dim, func() { pack(dst, keys, rowBytes, count, dim) })
+		}
+	}
+	for f, pack := range plain.Attention.PackValues {
+		a.PackValues[f] = func(dst []uint16, values []byte, rowBytes, count, dim int) {
+			s.pack.do(count*dim, func() { pack(dst, values, rowBytes, count, dim) })
+		}
+	}
+	a.Scores = func(dst []float32, q []uint16, n int, keys []uint16, dim int, next []byte) {
+		s.scores.do(n*tensor.Strip*dim, func() { plain.Attention.Scores(dst, q, n, keys, dim, next) })
+	}
+	a.Softmax = func(weights []uint16, x, top, sum, factor []float32) {
+		s.softmax.do(len(x), func() { plain.Attention.Softmax(weights, x, top, sum, factor) })
+	}
+	a.Weigh = func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int, next []byte) {
+		s.weigh.do(len(factor)*tensor.Strip*dim, func() { plain.Attention.Weigh(dst, stride, factor, weights, values, dim, next) })
+	}
+	kernels.Attention = &a
+	return &kernels
+}
+
+// report runs attention and reports each product as a share of the peak of its instruction in the same run, and what the other steps take
+// of the time of all.
+func (s *steps) report(b *testing.B, k *tensor.Kernels, attend func()) {
+	peak := 0.0
+	for b.Loop() {
+		for range 20 {
+			start := time.Now()
+			ops := burn(k)
+			peak = max(peak, float64(ops)/float64(time.Since(start).Nanoseconds()))
+		}
+		attend()
+	}
+	all := (s.pack.total() + s.scores.total() + s.softmax.total() + s.weigh.total()) / 100
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(100/s.scores.typical()/peak, "scores-%peak")
+	b.ReportMetric(100/s.weigh.typical()/peak, "weigh-%peak")
+	b.ReportMetric(s.softmax.total()/all, "softmax-%time")
+	b.ReportMetric(s.pack.total()/all, "pack-%time")
+}
+
+// BenchmarkStepsOfAttention measures the steps of attention by products of bf16 apart, on one worker: in a prompt of E2B's shape, and where
+// the patches of a picture see each other, in heads of E2B's size and of 31B's.
+func BenchmarkStepsOfAttention(b *testing.B) {
+	k, err := gemma4.BestKernels()
 	if err != nil {
 		b.Fatal(err)
 	}
-	if best.Attention == nil {
+	if k.Attention == nil {
 		b.Skip("no products of bf16 at this level")
 	}
 	const window = 512
 	for _, c := range []struct {
 		name  string
 		layer model.LayerConfig
-		depth int
 	}{
-		{"global", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}, 32768},
-		{"sliding", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}, 32768},
+		{"global", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}},
+		{"sliding", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}},
 	} {
 		for _, f := range []tensor.Format{tensor.F16, tensor.Q8_0, tensor.Q4_0} {
-			b.Run(fmt.Sprintf("%s/%v", c.name, f), func(b *testing.B) {
-				var pack, scores, softmax, weigh step
-				kernels, a, plain := *best, *best.Attention, best.Attention
-				kernels.Attention = &a
-				a.PackKeys[f] = func(dst []uint16, keys []byte, rowBytes, count, dim int) {
-					pack.do(count*dim, func() { plain.PackKeys[f](dst, keys, rowBytes, count, dim) })
-				}
-				a.PackValues[f] = func(dst []uint16, values []byte, rowBytes, count, dim int) {
-					pack.do(count*dim, func() { plain.PackValues[f](dst, values, rowBytes, count, dim) })
-				}
-				a.Scores = func(dst []float32, q []uint16, n int, keys []uint16, dim int, next []byte) {
-					scores.do(n*tensor.Strip*dim, func() { plain.Scores(dst, q, n, keys, dim, next) })
-				}
-				a.Softmax = func(weights []uint16, x, top, sum, factor []float32) {
-					softmax.do(len(x), func() { plain.Softmax(weights, x, top, sum, factor) })
-				}
-				a.Weigh = func(dst []float32, stride int, factor []float32, weights, values []uint16, dim int, next []byte) {
-					weigh.do(len(factor)*tensor.Strip*dim, func() { plain.Weigh(dst, stride, factor, weights, values, dim, next) })
-				}
-				m := model.NewAttentionModel(&kernels, 1, window)
+			b.Run(fmt.Sprintf("prompt/%s/%v", c.name, f), func(b *testing.B) {
+				var s steps
+				m := model.NewAttentionModel(s.measured(k), 1, window)
 				defer m.Close()
-				attend := model.Attend(m, c.layer, f, false, c.depth, 512)
-				peak := 0.0
-				for b.Loop() {
-					for range 20 {
-						start := time.Now()
-						ops := burn(best)
-						peak = max(peak, float64(ops)/float64(time.Since(start).Nanoseconds()))
-					}
-					attend()
-				}
-				all := (pack.total() + scores.total() + softmax.total() + weigh.total()) / 100
-				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(100/scores.typical()/peak, "scores-%peak")
-				b.ReportMetric(100/weigh.typical()/peak, "weigh-%peak")
-				b.ReportMetric(softmax.total()/all, "softmax-%time")
-				b.ReportMetric(pack.total()/all, "pack-%time")
+				s.report(b, k, model.Attend(m, c.layer, f, false, 32768, 512))
 			})
 		}
+	}
+	for _, c := range [][3]int{{630, 12, 64}, {2520, 12, 64}, {10080, 12, 64}, {2520, 16, 72}} {
+		b.Run(fmt.Sprintf("picture/%d patches of %d", c[0], c[2]), func(b *testing.B) {
+			var s steps
+			gaze, end := model.Gaze(s.measured(k), 1, c[0], c[1], c[2])
+			defer end()
+			s.report(b, k, gaze)
+		})
 	}
 }
 

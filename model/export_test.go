@@ -62,3 +62,24 @@ func NewAttentionModel(k *tensor.Kernels, workers, window int) *Model {
 	m.layers = []layer{{kNorm: make([]float32, 512)}}
 	return m
 }
+
+// Gaze returns a function that lets all of n patches attend to all, in one layer of a tower.
+func Gaze(k *tensor.Kernels, workers, n, heads, dim int) (gaze, end func()) {
+	s := &Sight{}
+	s.regions = newRegions[Sight, visionLayer](s, tensor.NewPool(workers), k, heads*dim, 1e-6)
+	s.gaze.s = s
+	s.gaze.reserve(n, heads, dim)
+	r := rand.New(rand.NewPCG(1, 2))
+	x := make([]float32, 4*dim)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return func() {
+		for i := range n {
+			for h := range heads {
+				s.gaze.put(k, h, i, x[i*7%dim:][:dim], x[i*3%dim+dim:][:dim], x[i%dim+2*dim:][:dim])
+			}
+		}
+		s.gaze.run()
+	}, func() { s.pool.Close() }
+}

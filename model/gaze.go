@@ -128,6 +128,7 @@ func (g *gaze) gatherBF16(k *tensor.AttentionKernels, w *attentionScratch, q []f
 		count := min(tensor.Strip, g.n-pos)
 		k.PackKeys[tensor.F32](s.keys, keys[pos*size:(pos+count)*size], size, count, g.dim)
 		k.PackValues[tensor.F32](s.values, values[pos*size:(pos+count)*size], size, count, g.dim)
-		s.gather(k, &w.part, 0, n, nil, nil, func(int) (lo, hi int) { return 0, count })
+		next, end := (pos+count)*size, min(pos+count+tensor.Strip, g.n)*size
+		s.gather(k, &w.part, 0, n, keys[next:end], values[next:end], func(int) (lo, hi int) { return 0, count })
 	}
 }

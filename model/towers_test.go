@@ -448,52 +448,61 @@ func TestTowersGiveTheSameWithAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
-// TestGazeIsAttention compares with sums in the plainest way, over an odd number of patches of several strips.
+// TestGazeIsAttention compares with sums in the plainest way, over an odd number of patches of several strips, also by products of bf16.
 func TestGazeIsAttention(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 3))
-	const n, heads, dim = 2*gazeKeys + 17, 2, 20
-	s := &Sight{}
-	s.regions = newRegions[Sight, visionLayer](s, tensor.NewPool(2), tensor.Portable(), heads*dim, 1e-6)
-	defer s.pool.Close()
-	s.gaze.s = s
-	s.gaze.reserve(n, heads, dim)
-	random := func() []float32 {
-		x := make([]float32, n*heads*dim)
-		for i := range x {
-			x[i] = float32(r.NormFloat64())
-		}
-		return x
-	}
-	q, k, v := random(), random(), random()
-	for i := range n {
-		for h := range heads {
-			at := (i*heads + h) * dim
-			s.gaze.put(s.kernels, h, i, q[at:at+dim], k[at:at+dim], v[at:at+dim])
-		}
-	}
-	if s.gaze.run(); s.err != nil {
-		t.Fatal(s.err)
-	}
-	for i := 0; i < n; i += 41 {
-		for h := range heads {
-			var sum float64
-			var want [dim]float64
-			for j := range n {
-				score := 0.0
-				for c := range dim {
-					score += float64(q[(i*heads+h)*dim+c]) * float64(k[(j*heads+h)*dim+c])
+	pairs := *tensor.Portable()
+	pairs.Attention = tensor.PairAttention()
+	for name, c := range map[string]struct {
+		kernels   *tensor.Kernels
+		tolerance float64
+	}{"floats": {tensor.Portable(), 1e-5}, "bf16": {&pairs, 0.04}} {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(2, 3))
+			const n, heads, dim = 2*gazeKeys + 17, 2, 20
+			s := &Sight{}
+			s.regions = newRegions[Sight, visionLayer](s, tensor.NewPool(2), c.kernels, heads*dim, 1e-6)
+			defer s.pool.Close()
+			s.gaze.s = s
+			s.gaze.reserve(n, heads, dim)
+			random := func() []float32 {
+				x := make([]float32, n*heads*dim)
+				for i := range x {
+					x[i] = float32(r.NormFloat64())
 				}
-				sum += math.Exp(score)
-				for c := range dim {
-					want[c] += math.Exp(score) * float64(v[(j*heads+h)*dim+c])
+				return x
+			}
+			q, k, v := random(), random(), random()
+			for i := range n {
+				for h := range heads {
+					at := (i*heads + h) * dim
+					s.gaze.put(s.kernels, h, i, q[at:at+dim], k[at:at+dim], v[at:at+dim])
 				}
 			}
-			for c, got := range s.gaze.seen(h, i)[:dim] {
-				if d := math.Abs(float64(got) - want[c]/sum); !(d < 1e-5) {
-					t.Fatalf("patch %d, head %d: %g, want %g", i, h, got, want[c]/sum)
+			if s.gaze.run(); s.err != nil {
+				t.Fatal(s.err)
+			}
+			for i := 0; i < n; i += 41 {
+				for h := range heads {
+					var sum float64
+					var want [dim]float64
+					for j := range n {
+						score := 0.0
+						for c := range dim {
+							score += float64(q[(i*heads+h)*dim+c]) * float64(k[(j*heads+h)*dim+c])
+						}
+						sum += math.Exp(score)
+						for c := range dim {
+							want[c] += math.Exp(score) * float64(v[(j*heads+h)*dim+c])
+						}
+					}
+					for j, got := range s.gaze.seen(h, i)[:dim] {
+						if d := math.Abs(float64(got) - want[j]/sum); !(d < c.tolerance) {
+							t.Fatalf("patch %d, head %d: %g, want %g", i, h, got, want[j]/sum)
+						}
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
