@@ -31,6 +31,10 @@ const (
 // A decode takes all streams that wait. Those that took part in the last one are choosing their next tokens: the leader waits for them
 // shortly, unless a prompt is there to be read meanwhile. Between two decodes comes at most one prefill, as long as the plan says.
 //
+// A prefill that cannot be as short as that, because an image is not cut, lets the streams go first between its products (aside). What
+// works beside the passes and takes long, such as a tower that looks at a picture, is a guest: it has turns between two decodes, as
+// prefills do.
+//
 // Where nothing decodes, prompts are read in long passes. One of them gives way, and counts for nothing, when a stream or a much shorter
 // prompt comes that would wait for longer than the budget, or when one of several that it serves is cancelled.
 //
@@ -39,13 +43,13 @@ const (
 type scheduler struct {
 	graph  *model.Model
 	passes sync.Pool // of *model.Pass, borrowed for a pass
+	lend   func()    // aside
 
 	mu        sync.Mutex // held for moments
 	plan      plan
 	led       bool // somebody leads
 	gathering bool // and waits for others to come
 	last      role // of the last pass
-	running   role // of the running one
 	rounds    int
 	waiting   [2][]*job
 	away      [2]away   // of those in waiting that are missing
@@ -54,13 +58,25 @@ type scheduler struct {
 	crowded   time.Time // when a pass gave way last, after which at least one keeps to the budget
 	bounded   bool      // the prefill that is chosen has to fit the budget,
 	beside    bool      // as it holds up streams
+	guest     *guest    // that wants a turn, or has one
+	hosted    bool      // a guest had a turn since the last prefill
 	stats     Stats
+
+	*turn       // the running pass, or the next one
+	inner *turn // of a pass within it
 
 	arrived chan struct{} // wakes a leader that gathers
 	timer   *time.Timer   // of the leader
-	jobs    []*job        // in the running pass
+}
+
+// turn is a pass, and who takes part in it.
+type turn struct {
+	running role
+	jobs    []*job
 	chunks  []*model.Chunk
 	ctx     passContext
+	lent    time.Time     // when others went first last, or when it began
+	away    time.Duration // that others took
 }
 
 // away are sessions that the last pass of a role served and that should be back in a moment.
@@ -141,8 +157,8 @@ func (j *job) why() error {
 }
 
 func newScheduler(graph *model.Model) *scheduler {
-	s := &scheduler{graph: graph, plan: newPlan(), arrived: make(chan struct{}, 1)}
-	s.ctx.schedule = s
+	s := &scheduler{graph: graph, plan: newPlan(), arrived: make(chan struct{}, 1), turn: new(turn), inner: new(turn)}
+	s.turn.ctx.schedule, s.inner.ctx.schedule, s.lend = s, s, s.aside
 	return s
 }
 
@@ -350,6 +366,11 @@ func (s *scheduler) lead(j *job) {
 			s.mu.Unlock()
 			continue
 		}
+		if g := s.host(r, began); g != nil {
+			s.mu.Unlock()
+			<-g.done
+			continue
+		}
 		s.choose(r, began)
 		if !slices.Contains(s.jobs, j) {
 			s.give(s.jobs[0])
@@ -364,12 +385,17 @@ func (s *scheduler) lead(j *job) {
 		s.take(r)
 		now := time.Now()
 		s.stats.Overhead += now.Sub(began)
-		s.stats.RunningSince, s.running = now, r
+		s.begin(r, now)
 		s.mu.Unlock()
 		if !s.run(r, j) || !s.wait(j) {
 			return
 		}
 	}
+}
+
+// begin notes that a pass begins.
+func (s *scheduler) begin(r role, now time.Time) {
+	s.stats.RunningSince, s.running, s.lent, s.turn.away = now, r, now, 0
 }
 
 // next returns what pass is next, and how long to wait for more to take part in it. Somebody waits.
@@ -489,20 +515,26 @@ func (s *scheduler) cut(j *job, n int) {
 	}
 }
 
-// run runs the pass of those in jobs, of whom the leader is one. It reports whether that waits again, since the pass has given way.
+// run runs the pass of those in jobs, of whom the leader is one, unless it is nil: then the pass is one within another. It reports whether
+// the leader waits again, since the pass has given way.
 func (s *scheduler) run(r role, leader *job) (again bool) {
-	s.ctx.Context, s.ctx.jobs = leader.ctx, s.jobs
-	if len(s.jobs) > 1 {
+	shared := len(s.jobs) > 1 || leader == nil
+	if s.ctx.jobs = s.jobs; shared {
 		s.ctx.Context, s.ctx.leader = context.Background(), leader
+	} else {
+		s.ctx.Context = leader.ctx
 	}
 	p := s.pass()
+	if r == prefill && s.beside {
+		p.Between = s.lend
+	}
 	for _, j := range s.jobs {
 		j.pass, j.before = p, p.Ops()
 	}
 	began, returned := time.Now(), false
 	var err error
 	defer func() {
-		if !returned && len(s.jobs) > 1 {
+		if p.Between = nil; !returned && shared {
 			recover() // who is at fault panics again, alone
 		}
 		again = s.end(r, leader, time.Since(began), returned, err)
@@ -520,6 +552,7 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	s.rounds++
 	a := &s.away[r]
 	*a = away{round: s.rounds, until: now.Add(s.moment())}
+	took -= s.turn.away
 	p := s.jobs[0].pass
 	gaveWay := returned && errors.Is(err, errGivesWay)
 	if gaveWay {
@@ -537,7 +570,7 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 		case returned && err == nil:
 			j.err = j.chunk.Err
 		case j.counts:
-		case len(s.jobs) > 1 || gaveWay:
+		case len(s.jobs) > 1 || gaveWay || leader == nil:
 			j.again = true
 		default:
 			j.err = err
@@ -551,6 +584,8 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	}
 	if s.last = r; r == decode {
 		s.streams, s.decoded = len(s.jobs), now
+	} else {
+		s.hosted = false
 	}
 	if returned && err == nil {
 		s.learn(r, took)
@@ -562,9 +597,109 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 	s.ctx.end()
 	clear(s.jobs)
 	clear(s.chunks)
+	if leader == nil {
+		return false
+	}
 	s.appoint(now)
 	s.stats.Overhead += time.Since(now)
 	return leader.waits
+}
+
+// slice is how long streams wait, beside their own pass, for a prefill that is not cut or for a guest: half of what the budget leaves,
+// since what holds them up ends only with its next product.
+func (s *scheduler) slice() time.Duration {
+	return max(10*time.Millisecond, (s.plan.budget-s.plan.decode)/2)
+}
+
+// aside lets the streams that wait go first. It is called between the products of a prefill beside streams, on the leader's goroutine.
+func (s *scheduler) aside() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if len(s.waiting[decode]) == 0 || now.Sub(s.lent) < s.slice() {
+		return
+	}
+	outer, since := s.turn, s.stats.RunningSince
+	s.turn, s.inner = s.inner, nil
+	s.choose(decode, now)
+	s.take(decode)
+	s.begin(decode, now)
+	s.mu.Unlock()
+	s.run(decode, nil)
+	s.mu.Lock()
+	s.turn, s.inner = outer, s.turn
+	s.stats.RunningSince, s.lent = since, time.Now()
+	s.turn.away += s.lent.Sub(now)
+	s.stats.Aside++
+}
+
+// guest works beside the passes, on goroutines of its own, and has turns between two decodes.
+type guest struct {
+	schedule *scheduler
+	turn     chan struct{} // holds one: it may work
+	done     chan struct{} // holds one: it gives the turn back
+	works    bool          // it has the turn
+	since    time.Time     // that
+}
+
+func (s *scheduler) newGuest() *guest {
+	return &guest{schedule: s, turn: make(chan struct{}, 1), done: make(chan struct{}, 1)}
+}
+
+// host gives a guest that waits the turn before a pass in a role, if it is the guest's. The leader waits until the guest is done, and looks
+// again.
+func (s *scheduler) host(r role, now time.Time) *guest {
+	g := s.guest
+	if g == nil || s.last != decode || r == prefill && s.hosted || !s.streaming(now) {
+		return nil
+	}
+	g.works, g.since, s.hosted = true, now, true
+	g.turn <- struct{}{}
+	return g
+}
+
+// between is called between the products of a guest, and returns when it may go on: at once where there are no streams to be held up.
+func (g *guest) between() {
+	s := g.schedule
+	s.mu.Lock()
+	now := time.Now()
+	if g.works && now.Sub(g.since) < s.slice() || !g.works && !s.streaming(now) {
+		s.mu.Unlock()
+		return
+	}
+	if g.rest(); !s.streaming(now) {
+		s.mu.Unlock()
+		return
+	}
+	s.guest = g
+	wait := time.NewTimer(2 * s.plan.budget) // perhaps no stream goes on
+	s.mu.Unlock()
+	defer wait.Stop()
+	select {
+	case <-g.turn:
+		return
+	case <-wait.C:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.guest = nil; g.works {
+		<-g.turn
+	}
+}
+
+// rest gives the turn back: a decode comes next.
+func (g *guest) rest() {
+	if s := g.schedule; g.works {
+		g.works, s.guest, s.last = false, nil, prefill
+		g.done <- struct{}{}
+	}
+}
+
+// leave ends the guest's work.
+func (g *guest) leave() {
+	g.schedule.mu.Lock()
+	defer g.schedule.mu.Unlock()
+	g.rest()
 }
 
 // learn counts a pass, and lets the plan know what it took.

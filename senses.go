@@ -37,6 +37,7 @@ type senses struct {
 	*model.Projector
 	print   []byte // of the projector's file: see fingerprint
 	turn    chan struct{}
+	guest   *guest // of the scheduler, whoever has the turn
 	sight   *model.Sight
 	hearing *model.Hearing
 
@@ -58,24 +59,26 @@ type embeddings struct {
 func (m *Model) openSenses() (*senses, error) {
 	for _, c := range m.companions {
 		if c.projector != nil {
-			return newSenses(c.projector, cmp.Or(c.file, m.file))
+			return newSenses(c.projector, cmp.Or(c.file, m.file), m.schedule.newGuest())
 		}
 	}
 	return nil, nil
 }
 
 // newSenses returns the senses that a projector gives a model.
-func newSenses(p *model.Projector, f *gguf.File) (*senses, error) {
+func newSenses(p *model.Projector, f *gguf.File, g *guest) (*senses, error) {
 	print, err := fingerprint(f)
 	if err != nil {
 		return nil, err
 	}
-	s := &senses{Projector: p, print: print, turn: make(chan struct{}, 1), kept: map[uint64]*list.Element{}}
+	s := &senses{Projector: p, print: print, turn: make(chan struct{}, 1), guest: g, kept: map[uint64]*list.Element{}}
 	if p.Image != "" {
 		s.sight = p.NewSight()
+		s.sight.Between = g.between
 	}
 	if p.Sound != "" {
 		s.hearing = p.NewHearing()
+		s.hearing.Between = g.between
 	}
 	return s, nil
 }
@@ -117,6 +120,7 @@ func (s *senses) encode(ctx context.Context, id uint64, stats *SenseStats, make 
 	if rows := s.find(id, stats); rows != nil {
 		return rows, nil
 	}
+	defer s.guest.leave()
 	began := time.Now()
 	rows, err := make()
 	if err != nil {

@@ -23,6 +23,7 @@ type Stats struct {
 	Planned        time.Duration // length of the last iteration that had to keep to it, as planned
 	LongestPlanned time.Duration // of all such iterations
 	OverBudget     int64         // of them, planned longer than the budget: 16 positions, or an image, do not fit it
+	Aside          int64         // decodes within a prefill that was too long for them to wait until it ended, as images are not cut
 	GaveWay        int64         // long prefills that were stopped, because somebody came, or left, whom they would have kept waiting
 }
 
