@@ -17,7 +17,7 @@ import (
 )
 
 // BenchmarkPanels multiplies matrices of E2B's shapes, and one larger than the caches, on one core, packing included. Beside the arithmetic
-// per second stand its share of what the level's multiply-add reaches on registers alone, in the same run, and the time that packing a
+// per second stand its share of what the panels' multiply-add reaches on registers alone, in the same run, and the time that packing a
 // panel takes per weight.
 func BenchmarkPanels(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 8))
@@ -25,10 +25,7 @@ func BenchmarkPanels(b *testing.B) {
 		for _, f := range []tensor.Format{tensor.Q4_0, tensor.Q4_K, tensor.Q6_K, tensor.Q8_0, tensor.Q5_0, tensor.Q5_K, tensor.IQ4_NL,
 			tensor.IQ4_XS, tensor.MXFP4,
 			tensor.Q3_K, tensor.F16, tensor.BF16, tensor.F32} {
-			p := k.Panels
-			if isFloat(f) && (p == nil || p.PackW[f] == nil) {
-				p = k.FloatPanels
-			}
+			p := panelsOf(k, f)
 			if p == nil {
 				continue
 			}
@@ -47,6 +44,39 @@ func BenchmarkPanels(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkTowerPanels does so with the matrices of pictures' and sounds' towers and the 2520 tokens that 280 of a picture are made of, in
+// the formats that projectors have. Rows of 4304 are no whole number of blocks of Q8_0.
+func BenchmarkTowerPanels(b *testing.B) {
+	const n = 2520
+	r := rand.New(rand.NewPCG(2, 8))
+	for _, k := range levels()[1:] {
+		for _, f := range []tensor.Format{tensor.Q8_0, tensor.F16, tensor.BF16} {
+			for _, s := range [][2]int{{768, 768}, {3072, 768}, {768, 3072}, {1152, 1152}, {4304, 1152}, {1152, 4304}, {1024, 1024}} {
+				rows, cols := s[0], s[1]
+				if p := panelsOf(k, f); p != nil && cols%f.BlockLen() == 0 {
+					b.Run(fmt.Sprintf("%s/%v/%dx%d", k.Name, f, rows, cols), func(b *testing.B) {
+						w := bytes.Repeat(kerneltest.Blocks(r, f, 16, cols), rows/16)
+						benchmarkPanels(b, k, p, f, w, rows, cols, kerneltest.Gaussian(r, n*cols), n)
+					})
+				}
+			}
+		}
+	}
+}
+
+// panelsOf returns the panels that MatMul takes for a format.
+func panelsOf(k *tensor.Kernels, f tensor.Format) *tensor.PanelKernels {
+	switch {
+	case k.Panels != nil && (!isFloat(f) || k.Panels.PackW[f] != nil):
+		return k.Panels
+	case k.HalfPanels != nil && k.HalfPanels.PackW[f] != nil:
+		return k.HalfPanels
+	case isFloat(f):
+		return k.FloatPanels
+	}
+	return nil
 }
 
 func benchmarkPanels(b *testing.B, k *tensor.Kernels, p *tensor.PanelKernels, f tensor.Format, w []byte, rows, cols int, x []float32,
