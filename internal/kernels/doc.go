@@ -26,6 +26,7 @@
 //	turn      the supers of a row whose activations are in the frame at a time (avx512, AVX-VNNI)
 //	tile      the rows and tokens whose sums stay in registers together, or, of amx, what its registers hold
 //	quad      four columns of eight or sixteen rows in a register, one row to a lane of 32 bits (x86)
+//	pair      two columns of a row or a token in bf16, which are multiplied at once (bf16, amx)
 //	slab      the columns whose products are summed up before the sums are added to dst; a panel lies slab after slab
 //	strip     four rows or four tokens, interleaved, of floats and BF16 eight (arm64)
 //	span      96 columns of a token with one scale and one midrange, 96 of a row beside them (i8mm)
