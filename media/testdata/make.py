@@ -81,6 +81,12 @@ def pictures():
     save("jpeg-progressive.jpg", rgb, quality=80, progressive=True)
     save("jpeg-grey.jpg", grey, quality=85)
     save("jpeg-cmyk.jpg", rgb.convert("CMYK"), quality=90)
+    with open("pictures/jpeg-cmyk.jpg", "rb") as f:  # the same numbers, said to be luma, chroma and black: YCCK
+        data = f.read()
+    adobe = data.index(b"Adobe") + 11
+    with open("pictures/jpeg-ycck.jpg", "wb") as f:
+        f.write(data[:adobe] + b"\x02" + data[adobe + 1:])
+    expect("jpeg-ycck.jpg")
     save("jpeg-small.jpg", rgb.crop((0, 0, 3, 3)), quality=90)
     save("jpeg-pixel.jpg", rgb.crop((5, 5, 6, 6)), quality=90)
     ppm = io.BytesIO()
@@ -121,9 +127,9 @@ def pictures():
             ("interlaced", 8, ["-interlace", "PNG"]), ("rgb16-interlaced", 16, ["-blur", "0x1", "-interlace", "PNG"]):
         kind = "PNG48:" if "16" in name else "PNG:" if "grey" in name else "PNG24:"
         more = ["-define", f"png:bit-depth={depth}"] + (["-define", "png:color-type=0"] if "grey" in name else [])
-        run(f"png-{name}.png", "convert", "-", *options, "-depth", str(depth), *more, f"{kind}pictures/png-{name}.png")
+        run(f"png-{name}.png", "convert", "-", "-strip", *options, "-depth", str(depth), *more, f"{kind}pictures/png-{name}.png")
     rgba.save("/tmp/rgba.png")
-    run("png-rgba16.png", "convert", "/tmp/rgba.png", "-blur", "0x1", "PNG64:pictures/png-rgba16.png")
+    run("png-rgba16.png", "convert", "/tmp/rgba.png", "-strip", "-blur", "0x1", "PNG64:pictures/png-rgba16.png")
 
     save("gif-palette.gif", rgb.quantize(100), interlace=0)
     save("gif-interlaced.gif", rgb.quantize(32), interlace=1)
