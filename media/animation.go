@@ -10,7 +10,8 @@ import (
 // A piece is one image of an animation: what it covers of the canvas, and what becomes of that before the next.
 type piece struct {
 	at       image.Rectangle
-	covers   bool // all of at becomes what the piece has, transparent or not; otherwise it is laid over what is there
+	covers   bool            // all of at becomes what the piece has, transparent or not; otherwise it is laid over what is there
+	fresh    image.Rectangle // where nothing is below, so that what the piece has is kept as it is
 	disposal disposal
 	decode   func() (*image.NRGBA, error) // of at's size
 }
@@ -96,6 +97,10 @@ func (a *animation) lay() error {
 			return
 		}
 		for i := 0; i < len(row); i += 4 {
+			if p.at.Min.Add(image.Pt(i/4, y)).In(p.fresh) {
+				copy(row[i:i+4], src[i:i+4])
+				continue
+			}
 			blend(row[i:i+4:i+4], src[i:i+4:i+4])
 		}
 	})

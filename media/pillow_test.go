@@ -88,8 +88,8 @@ func TestPicturesHaveThePixelsThatPillowGivesThem(t *testing.T) {
 			if media.Sniff(data, media.Options{}) == "JPEG" {
 				bound = 3
 			}
-			if largest > bound {
-				t.Errorf("a pixel is %d off; %d is the bound", largest, bound)
+			if largest > bound || mean > 0.2 {
+				t.Errorf("a pixel is %d off, %.3f on average; %d and 0.2 are the bounds", largest, mean, bound)
 			}
 			if w, h, err := media.Size(path, data, media.Options{}); err != nil || w != want.Width || h != want.Height {
 				t.Errorf("by its headers it has %d×%d pixels, %v", w, h, err)

@@ -318,8 +318,21 @@ func firstWebP(data []byte, _ Options) (*pixel.Image, error) {
 // animate returns the frames of the file, each with what came before it.
 func (w *webpFile) animate() *animation {
 	a := &animation{canvas: image.NewNRGBA(image.Rect(0, 0, w.width, w.height))}
+	whole := a.canvas.Rect
+	key := true // the canvas is transparent, all of it
+	var cleared image.Rectangle
 	for _, f := range w.frames {
-		a.pieces = append(a.pieces, piece{at: f.at, covers: f.covers, disposal: f.disposal, decode: f.decode})
+		p := piece{at: f.at, covers: f.covers, fresh: cleared, disposal: f.disposal, decode: f.decode}
+		if key {
+			p.fresh = whole
+		}
+		a.pieces = append(a.pieces, p)
+		key = key || f.covers && f.at == whole
+		if cleared = f.at; f.disposal != stays {
+			key = key || f.at == whole
+		} else {
+			key, cleared = false, image.Rectangle{}
+		}
 	}
 	return a
 }

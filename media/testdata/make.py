@@ -195,7 +195,40 @@ def gif(name, disposals, *offsets):
     stack(name)
 
 
+def riff(kind, body):
+    return kind + len(body).to_bytes(4, "little") + body + b"\0" * (len(body) & 1)
+
+
+def images(name):
+    """The chunks of a WebP that are its image."""
+    with open("pictures/" + name, "rb") as f:
+        data = f.read()
+    at, out = 12, b""
+    while at + 8 <= len(data):
+        n = int.from_bytes(data[at + 4:at + 8], "little")
+        if data[at:at + 4] in (b"ALPH", b"VP8 ", b"VP8L"):
+            out += riff(data[at:at + 4], data[at + 8:at + 8 + n])
+        at += 8 + n + (n & 1)
+    return out
+
+
+def layers(name, w, h, *frames):
+    """An animated WebP of whole pictures at even places: blended over what is there, or not, and cleared behind or not."""
+    u24 = lambda v: v.to_bytes(3, "little")
+    body = riff(b"VP8X", bytes([0x12, 0, 0, 0]) + u24(w - 1) + u24(h - 1)) + riff(b"ANIM", bytes([9, 99, 199, 255, 0, 0]))
+    for picture, x, y, blended, clears in frames:
+        body += riff(b"ANMF", u24(x // 2) + u24(y // 2) + u24(W - 1) + u24(H - 1) + u24(50) + bytes([2 * (not blended) + clears]) + images(picture))
+    with open("videos/" + name, "wb") as f:
+        f.write(riff(b"RIFF", b"WEBP" + body))
+    stack(name)
+
+
 def videos():
+    lossless, lossy, opaque = "webp-lossless-alpha.webp", "webp-lossy-alpha.webp", "webp-lossless.webp"
+    layers("layers.webp", W + 8, H + 8, (lossless, 0, 0, False, False), (lossy, 8, 8, True, False), (lossless, 4, 2, True, True),
+           (lossy, 0, 6, True, False), (opaque, 6, 0, False, True), (lossless, 2, 2, False, False))
+    layers("whole.webp", W, H, (opaque, 0, 0, True, False), (lossless, 0, 0, True, False), (lossy, 0, 0, True, False), (lossless, 0, 0, True, False),
+           (lossy, 0, 0, False, False), (lossless, 0, 0, True, True), (lossless, 0, 0, True, False))
     gif("dispose-none.gif", ["none"] * 4, (0, 0), (5, 3), (20, 11), (9, 9))
     gif("dispose-background.gif", ["background"] * 4, (0, 0), (5, 3), (20, 11), (9, 9))
     gif("dispose-previous.gif", ["none", "previous", "previous", "background", "none"], (0, 0), (5, 3), (7, 5), (20, 11), (9, 9))
