@@ -71,6 +71,7 @@ type vectors struct {
 	addScaled func(dst, x *float32, n int, s float32)
 	scale     func(dst, x, weight *float32, n int, r float32)
 	max       func(x *float32, n int) float32
+	clamp     func(x *float32, n int, low, high float32)
 	gelu      func(gate, up *float32, n int)
 	rotate    func(x, cos, sin *float32, half int)
 	softCap   func(x *float32, n int, limit, high, low, most float32)
@@ -87,6 +88,7 @@ func elementsAVX2(k *tensor.Kernels) {
 		addScaled: addScaledAVX2,
 		scale:     scaleAVX2,
 		max:       maxAVX2,
+		clamp:     clampAVX2,
 		gelu:      geluAVX2,
 		rotate:    rotateAVX2,
 		softCap:   softCapAVX2,
@@ -109,6 +111,7 @@ func elementsAVX512(k *tensor.Kernels) {
 		addScaled: addScaledAVX512,
 		scale:     scaleAVX512,
 		max:       maxAVX512,
+		clamp:     clampAVX512,
 		gelu:      geluAVX512,
 		rotate:    rotateAVX512,
 		softCap:   softCapAVX512,
@@ -135,6 +138,9 @@ func (v *vectors) install(k *tensor.Kernels) {
 	}
 	k.Max = func(x []float32) float32 {
 		return v.max(first(x), len(x))
+	}
+	k.Clamp = func(x []float32, low, high float32) {
+		v.clamp(first(x), len(x), low, high)
 	}
 	k.RMSNorm = func(dst, x, weight []float32, eps float32) {
 		sum := v.dot(first(x), first(x), len(x))
@@ -221,7 +227,13 @@ func scaleAVX512(dst, x, weight *float32, n int, r float32)
 func maxAVX2(x *float32, n int) float32
 
 //go:noescape
+func clampAVX2(x *float32, n int, low, high float32)
+
+//go:noescape
 func maxAVX512(x *float32, n int) float32
+
+//go:noescape
+func clampAVX512(x *float32, n int, low, high float32)
 
 //go:noescape
 func geluAVX2(gate, up *float32, n int)

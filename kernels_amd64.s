@@ -230,6 +230,36 @@ plainRest:
 	VMASKMOVPS Y0, Y9, (DI)
 	JMP  done
 
+// func clampAVX2(x *float32, n int, low, high float32)
+//
+// Y1 are the lower bounds, Y2 the upper ones. Of two operands the one from x is what stays where they cannot be compared.
+TEXT ·clampAVX2(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS low+16(FP), Y1
+	VBROADCASTSS high+20(FP), Y2
+	SUBQ $8, CX
+	JLT  rest
+loop:
+	VMAXPS (DI), Y1, Y0
+	VMINPS Y0, Y2, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JGE  loop
+rest:
+	ADDQ $8, CX
+	JEQ  done
+	COUNT(X8, Y8)
+	MASK(Y8, 0, Y9)
+	VMASKMOVPS (DI), Y9, Y0
+	VMAXPS Y0, Y1, Y0
+	VMINPS Y0, Y2, Y0
+	VMASKMOVPS Y0, Y9, (DI)
+done:
+	VZEROUPPER
+	RET
+
 // func maxAVX2(x *float32, n int) float32
 TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI

@@ -32,6 +32,7 @@ var neon = level("neon", func() *tensor.Kernels {
 	k.AddScaled = addScaled
 	k.Scale = scale
 	k.Max = maximum
+	k.Clamp = clamp
 	k.RMSNorm = rmsNorm
 	k.GELU = gelu
 	k.Rotate = rotate
@@ -105,6 +106,20 @@ func maximum(x []float32) float32 {
 		top = max(top, v)
 	}
 	return top
+}
+
+func clamp(x []float32, low, high float32) {
+	for len(x) >= 4 {
+		n := min(len(x), callLen) &^ 3
+		clampNEON(&x[0], n, low, high)
+		x = x[n:]
+	}
+	if len(x) > 0 {
+		var rest [4]float32
+		copy(rest[:], x)
+		clampNEON(&rest[0], 4, low, high)
+		copy(x, rest[:])
+	}
 }
 
 func rmsNorm(dst, x, weight []float32, eps float32) {
@@ -267,6 +282,11 @@ func addScaledNEON(dst, x *float32, n int, s float32)
 //
 //go:noescape
 func maxNEON(x *float32, n int) float32
+
+// clampNEON puts n numbers, a multiple of 4 above 0, between bounds.
+//
+//go:noescape
+func clampNEON(x *float32, n int, low, high float32)
 
 // scaleNEON sets dst to s·x.
 //

@@ -835,6 +835,24 @@ done:
 	FMOVS F0, ret+16(FP)
 	RET
 
+// func clampNEON(x *float32, n int, low, high float32)
+TEXT ·clampNEON(SB), NOSPLIT, $0-24
+	MOVD  x+0(FP), R0
+	MOVD  n+8(FP), R1
+	FMOVS low+16(FP), F1
+	FMOVS high+20(FP), F2
+	VDUP  V1.S[0], V1.S4
+	VDUP  V2.S[0], V2.S4
+
+four:
+	FMOVQ   (R0), F0
+	FMAX(0, 0, 1)
+	FMIN(0, 0, 2)
+	FMOVQ.P F0, 16(R0)
+	SUBS    $4, R1
+	BNE     four
+	RET
+
 // func sumNEON(b *byte, n int) uint64
 TEXT ·sumNEON(SB), NOSPLIT, $0-24
 	MOVD  b+0(FP), R0

@@ -195,6 +195,35 @@ plainRest:
 	VMOVUPS Z0, K1, (DI)
 	JMP  done
 
+// func clampAVX512(x *float32, n int, low, high float32)
+//
+// Z1 are the lower bounds, Z2 the upper ones, as in clampAVX2.
+TEXT ·clampAVX512(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), DI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS low+16(FP), Z1
+	VBROADCASTSS high+20(FP), Z2
+	SUBQ $16, CX
+	JLT  rest
+loop:
+	VMAXPS (DI), Z1, Z0
+	VMINPS Z0, Z2, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JGE  loop
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (DI), K1, Z0
+	VMAXPS Z0, Z1, Z0
+	VMINPS Z0, Z2, Z0
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
 // func maxAVX512(x *float32, n int) float32
 TEXT ·maxAVX512(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI

@@ -202,6 +202,24 @@ func TestScaleAndMaxKernels(t *testing.T) {
 	})
 }
 
+func TestClampKernels(t *testing.T) {
+	ref, inf := tensor.Portable(), float32(math.Inf(1))
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(13, 21))
+		kerneltest.Fences(t, func(f kerneltest.Fence) {
+			for _, n := range allLengths {
+				for _, bounds := range [][2]float32{{-0.5, 0.25}, {-inf, 1}, {-1, inf}, {0.125, 0.125}} {
+					x := append(kerneltest.Strange(r, (n+1)/2), kerneltest.Gaussian(r, n/2)...)
+					want, got := slices.Clone(x), f.Floats(x)
+					ref.Clamp(want, bounds[0], bounds[1])
+					k.Clamp(got, bounds[0], bounds[1])
+					kerneltest.Equal(t, got, want, "%d numbers between %g and %g", n, bounds[0], bounds[1])
+				}
+			}
+		})
+	})
+}
+
 func TestRMSNormKernels(t *testing.T) {
 	const eps = 1e-6
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
@@ -615,6 +633,7 @@ func TestElementKernelsAllocateNothing(t *testing.T) {
 			k.AddScaled(x, y, 1)
 			k.Scale(y, x, 2)
 			k.Max(x)
+			k.Clamp(x, -1, 1)
 			k.RMSNorm(x, x, y, 1e-6)
 			k.GELU(x, y)
 			k.Rotate(x, y[:50], y[50:])

@@ -227,14 +227,7 @@ func (v *vectors) gelu(i int) {
 }
 
 func (v *vectors) clamp(i int) {
-	x, b := v.dst[i*sliceLen:min((i+1)*sliceLen, len(v.dst))], v.bounds
-	for j, y := range x {
-		if y < b.low {
-			x[j] = b.low
-		} else if y > b.high {
-			x[j] = b.high
-		}
-	}
+	v.kernels.Clamp(v.dst[i*sliceLen:min((i+1)*sliceLen, len(v.dst))], v.bounds.low, v.bounds.high)
 }
 
 // layerNorm norms vectors around their mean. A nil bias is none.

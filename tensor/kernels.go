@@ -37,6 +37,8 @@ type Kernels struct {
 	Scale func(dst, x []float32, s float32)
 	// Max returns the largest of x, or −Inf if x is empty. There is no NaN among them.
 	Max func(x []float32) float32
+	// Clamp sets x to low where it is below, and to high where it is above. A NaN stays.
+	Clamp func(x []float32, low, high float32)
 	// RMSNorm sets dst to x / sqrt(mean(x²) + eps) · weight. A nil weight stands for ones; dst may be x.
 	RMSNorm func(dst, x, weight []float32, eps float32)
 	// GELU sets gate to gelu(gate) · up, in the tanh form; len(gate) == len(up).
@@ -142,6 +144,7 @@ func Portable() *Kernels {
 		AddScaled:  addScaled,
 		Scale:      scale,
 		Max:        maximum,
+		Clamp:      clamp,
 		RMSNorm:    rmsNorm,
 		GELU:       gelu,
 		Rotate:     rotate,

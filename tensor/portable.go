@@ -53,6 +53,16 @@ func maximum(x []float32) float32 {
 	return top
 }
 
+func clamp(x []float32, low, high float32) {
+	for i, v := range x {
+		if v < low {
+			x[i] = low
+		} else if v > high {
+			x[i] = high
+		}
+	}
+}
+
 func rmsNorm(dst, x, weight []float32, eps float32) {
 	r := float32(1 / math.Sqrt(float64(dot(x, x))/float64(len(x))+float64(eps)))
 	dst = dst[:len(x)]
