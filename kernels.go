@@ -59,17 +59,10 @@ func BestKernels() (*tensor.Kernels, error) {
 	return best, nil
 }
 
-// exact removes from a table all that rounds activations, queries and weights of attention: what is left multiplies floats.
-func exact(k *tensor.Kernels) *tensor.Kernels {
-	k.Rows, k.FloatRows = tensor.PerFormat[tensor.RowKernel]{}, tensor.PerFormat[tensor.FloatRowKernel]{}
-	k.Panels, k.HalfPanels, k.FloatPanels, k.Attention = nil, nil, nil, nil
-	return k
-}
-
 func (l Loader) kernels() (*tensor.Kernels, error) {
 	best, err := BestKernels()
 	if err == nil && l.Exact {
-		best = exact(best)
+		best = best.Exact()
 	}
 	return best, err
 }

@@ -203,7 +203,7 @@ func TestExactArithmeticAtEveryLevel(t *testing.T) {
 			skipShort(t, name, "tiny-e-mix")
 			g := readGoldenModel(t, name)
 			aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
-				m := g.open(t, exact(k), 2)
+				m := g.open(t, k.Exact(), 2)
 				for role, got := range map[string][]float32{"read": readAll(t, open(t, m, 0), g.IDs),
 					"written": writeAll(t, open(t, m, 0), g.IDs, 1)} {
 					if e := medianRMS(got, g.logits, g.Vocab); !(e <= 1e-4) {
@@ -357,7 +357,7 @@ func TestExactArithmeticIsThatOfDecodedWeights(t *testing.T) {
 		packed, plain := packedAndPlain(t, format)
 		wantRead, want, vocabulary := logitsOf(t, plain, tensor.Portable())
 		for _, k := range levels() {
-			gotRead, got, _ := logitsOf(t, packed, exact(k))
+			gotRead, got, _ := logitsOf(t, packed, k.Exact())
 			e := max(medianRMS(gotRead, wantRead, vocabulary), medianRMS(got, want, vocabulary))
 			if !(e <= 1e-5) {
 				t.Errorf("%v at %s: median error %.2g, at most 1e-5 is allowed", format, k.Name, e)

@@ -87,6 +87,14 @@ type Kernels struct {
 	Panels, HalfPanels, FloatPanels *PanelKernels
 }
 
+// Exact returns a copy of the table without all that rounds activations, queries and weights of attention: what is left multiplies floats.
+func (k *Kernels) Exact() *Kernels {
+	c := *k
+	c.Rows, c.FloatRows = PerFormat[RowKernel]{}, PerFormat[FloatRowKernel]{}
+	c.Panels, c.HalfPanels, c.FloatPanels, c.Attention = nil, nil, nil, nil
+	return &c
+}
+
 // DecodeRow decodes values of a format with the level's decoder.
 func (k *Kernels) DecodeRow(f Format, dst []float32, src []byte) {
 	if d := k.Decode[f]; d != nil {

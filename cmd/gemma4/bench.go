@@ -15,7 +15,9 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/synth"
+	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -23,7 +25,7 @@ func benchCommand() cli.Command {
 	return cli.Command{
 		Name:  "bench",
 		Group: "measurements",
-		Does:  "measure the speed of prefill and decode",
+		Does:  "measure the speed of prefill and decode, of pictures and sounds",
 		Args:  "[flags]",
 		About: `
 Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n tokens in steps of -b, both after -d tokens. Each
@@ -32,12 +34,18 @@ are measured: a plain read loop over memory, and multiply-adds on registers alon
 model stays in the processor's cache, or that the machine has drifted: "-" stands for it, and nothing in JSON. With -streams, several
 sessions generate at once, in passes that they share, alone and while a prompt is read: the figures are the tokens per second of all
 together, and the time between two tokens of one that 99 of 100 keep to (p99). GEMMA4_CPU caps the level of the kernels. Models are
-files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.`,
+files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.
+
+Of projectors (mmproj), which are files or synthetic as models are, it measures pictures of -image tokens, videos of -video frames of 70
+tokens each, and -sound seconds of sound. What products with weights, the two products of attention and its softmax take of the time, and
+how near each is to the peak of the instruction that does it, comes from a run of its own, over loops with a clock in them. Scratch is
+what one picture or sound held at a time, of what was announced.`,
 		Examples: `
 gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64
 gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md
-gemma4 bench -m model.gguf -p 0 -streams 1,8`,
+gemma4 bench -m model.gguf -p 0 -streams 1,8
+gemma4 bench -synth e2b-mmproj:q8_0 -image 280,1120 -sound 30 -video 60`,
 		Define: defineBench,
 	}
 }
@@ -50,6 +58,9 @@ type plan struct {
 	arriving        int
 	repetitions     int
 	cache           gemma4.CacheFormat
+	images          []int // tokens of pictures
+	frames          []int // of videos
+	sounds          []int // seconds
 	loader          gemma4.Loader
 	huge            bool
 }
@@ -67,7 +78,8 @@ func (p *plan) positions() int {
 }
 
 func defineBench(p *cli.Program) func() error {
-	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, arriving: 2000, repetitions: 5}
+	plan := plan{prompt: 512, written: 64, depths: []int{0}, steps: []int{1}, arriving: 2000, repetitions: 5,
+		images: []int{280}, sounds: []int{30}, loader: gemma4.Loader{Alone: true}}
 	var sources []source
 	p.Group("model")
 	p.Func("m", "GGUF `file` (any part of a split one); may be repeated", func(path string) error {
@@ -75,8 +87,9 @@ func defineBench(p *cli.Program) func() error {
 		return nil
 	})
 	p.Values("m", cli.Values{Files: "*.gguf"})
-	p.Func("synth", "synthetic model `PRESET:FORMAT`, such as e2b:q4_0 or 26b:q4_k_m; may be repeated", func(spec string) error {
-		_, err := synth.Parse(spec)
+	const synthetic = "synthetic model or projector `PRESET:FORMAT`, such as e2b:q4_0, 26b:q4_k_m or e2b-mmproj:q8_0; may be repeated"
+	p.Func("synth", synthetic, func(spec string) error {
+		_, err := synth.ParseShape(spec, 0)
 		sources = append(sources, source{name: spec, spec: spec})
 		return err
 	})
@@ -94,6 +107,10 @@ func defineBench(p *cli.Program) func() error {
 		&plan.streams)
 	p.IntVar(&plan.arriving, "arriving", plan.arriving, "`tokens` of the prompt that arrives, 0: none does")
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
+	p.Group("tests of projectors")
+	numbers(p, "image", "`tokens` of a picture, separated by commas: 70, 140, 280, 560, 1120, or 0: none (default 280)", 0, &plan.images)
+	numbers(p, "video", "`frames` of a video, separated by commas", 0, &plan.frames)
+	numbers(p, "sound", "`seconds` of sound, separated by commas, 0: none (default 30)", 0, &plan.sounds)
 	p.Group("output")
 	markdown := p.Bool("md", false, "print a Markdown table")
 	asJSON := p.Bool("json", false, "print a JSON array of rows")
@@ -107,6 +124,14 @@ func defineBench(p *cli.Program) func() error {
 		}
 		if *markdown && *asJSON {
 			return cli.Wrong("-md and -json do not go together")
+		}
+		for _, list := range []*[]int{&plan.images, &plan.frames, &plan.sounds} {
+			*list = slices.DeleteFunc(*list, func(n int) bool { return n == 0 })
+		}
+		for _, tokens := range plan.images {
+			if !slices.Contains(model.Budgets[:], tokens) {
+				return cli.Wrong("-image %d: expected some of %v", tokens, model.Budgets)
+			}
 		}
 		if len(sources) == 0 {
 			sources = []source{{name: "nano"}}
@@ -125,9 +150,9 @@ func defineBench(p *cli.Program) func() error {
 		case *asJSON:
 			return printJSON(p.Out, rows)
 		case *markdown:
-			return printTable(p.Out, rows, "| ", " | ", " |")
+			return printTables(p.Out, rows, "| ", " | ", " |")
 		}
-		return printTable(p.Out, rows, "", "  ", "")
+		return printTables(p.Out, rows, "", "  ", "")
 	}
 }
 
@@ -146,10 +171,13 @@ func numbers(p *cli.Program, name, usage string, least int, list *[]int) {
 	})
 }
 
-// specs returns the usual synthetic models: the presets in Q4_0, Q8_0 and Q4_K_M.
+// specs returns the usual synthetic models, the presets in Q4_0, Q8_0 and Q4_K_M, and projectors, in Q8_0, F16 and BF16.
 func specs() (list []string) {
 	for _, preset := range synth.Presets() {
 		list = append(list, preset+":q4_0", preset+":q8_0", preset+":q4_k_m")
+	}
+	for _, projector := range synth.Projectors() {
+		list = append(list, projector+":q8_0", projector+":f16", projector+":bf16")
 	}
 	return list
 }
@@ -157,21 +185,38 @@ func specs() (list []string) {
 // source is a model to measure: a file, a synthetic one, or the embedded one.
 type source struct{ name, path, spec string }
 
-// open returns the model and the seconds that opening took, writing a synthetic one first if it is not there.
-func (s *source) open(ctx context.Context, l gemma4.Loader, stderr io.Writer) (m *gemma4.Model, seconds float64, err error) {
-	path := s.path
+// find writes a synthetic model if it is not there.
+func (s *source) find(ctx context.Context, stderr io.Writer) (err error) {
 	if s.spec != "" {
-		if path, err = synthetic(ctx, s.spec, stderr); err != nil {
-			return nil, 0, err
-		}
+		s.path, err = synthetic(ctx, s.spec, stderr)
 	}
+	return err
+}
+
+// open returns the model and the seconds that opening took.
+func (s *source) open(l gemma4.Loader) (m *gemma4.Model, seconds float64, err error) {
 	began := time.Now()
-	if path == "" {
+	if s.path == "" {
 		m, err = l.OpenBytes(nano.GGUF())
 	} else {
-		m, err = l.Open(path)
+		m, err = l.Open(s.path)
 	}
 	return m, since(began), err
+}
+
+// projector opens the file if it is one, nil if not.
+func (s *source) projector() (*gguf.File, error) {
+	if s.path == "" {
+		return nil, nil
+	}
+	f, err := gguf.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	if kind, err := f.Metadata.Text("general.architecture"); err != nil || kind != "clip" {
+		return nil, f.Close() // whoever opens it as a model says what is wrong with it
+	}
+	return f, nil
 }
 
 // synthetic returns the path of a synthetic model in the user's cache folder.
@@ -182,23 +227,34 @@ func synthetic(ctx context.Context, spec string, stderr io.Writer) (string, erro
 	}
 	folder = filepath.Join(folder, "gemma4")
 	path := filepath.Join(folder, strings.ReplaceAll(spec, ":", "-")+".gguf")
-	config, err := synth.Parse(spec)
+	shape, err := synth.ParseShape(spec, 0)
 	if err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	fmt.Fprintf(stderr, "gemma4 bench: writing %s, %s, once\n", path, cli.Bytes(config.Size()))
+	fmt.Fprintf(stderr, "gemma4 bench: writing %s, %s, once\n", path, cli.Bytes(shape.Size()))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
-	return path, synth.WriteFile(ctx, path, config)
+	return path, synth.WriteFile(ctx, path, shape)
 }
 
-// measure opens the model and runs the plan.
+// measure opens the model or projector and runs the plan.
 func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row, error) {
-	m, load, err := s.open(ctx, p.loader, stderr)
+	if err := s.find(ctx, stderr); err != nil {
+		return nil, err
+	}
+	f, err := s.projector()
+	if err != nil {
+		return nil, err
+	}
+	if f != nil {
+		defer f.Close()
+		return s.measureSenses(ctx, p, f)
+	}
+	m, load, err := s.open(p.loader)
 	if err != nil {
 		return nil, err
 	}

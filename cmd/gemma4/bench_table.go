@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,8 +17,9 @@ type row struct {
 	Model             string  `json:"model"`
 	Level             string  `json:"level"`
 	Threads           int     `json:"threads"`
-	Test              string  `json:"test"`              // prefill, decode or streams
-	Tokens            int     `json:"tokens"`            // of the prompt, or per step; or streams
+	Test              string  `json:"test"`              // prefill, decode or streams; picture, video or sound
+	Tokens            int     `json:"tokens"`            // of the prompt, or per step; or streams; of all pictures or the sound
+	Frames            int     `json:"frames,omitzero"`   // of a video
 	Arriving          int     `json:"arriving,omitzero"` // tokens of a prompt that is read meanwhile
 	Depth             int     `json:"depth"`
 	TokensPerSecond   float64 `json:"tokens_per_second"` // of all streams together
@@ -35,6 +37,21 @@ type row struct {
 	PeakRSSBytes      int64   `json:"peak_rss_bytes"`
 	LoadSeconds       float64 `json:"load_seconds"`
 	FirstTokenSeconds float64 `json:"first_token_seconds"`
+
+	// Of a projector alone.
+	Seconds      float64 `json:"seconds,omitzero"`
+	ScratchBytes int64   `json:"scratch_bytes,omitzero"` // that were announced
+	HeldBytes    int64   `json:"held_bytes,omitzero"`    // that were found
+	Parts        []part  `json:"parts,omitempty"`
+}
+
+// part is a kind of work that a projector does.
+type part struct {
+	Kind          string  `json:"kind"`                    // as the meter calls it
+	TimeShare     float64 `json:"time_share"`              // of the time of all workers
+	TFLOPS        float64 `json:"tflops,omitzero"`         // of all workers while they do nothing else
+	PeakTFLOPS    float64 `json:"peak_tflops,omitzero"`    // of the instruction
+	MultiplyShare float64 `json:"multiply_share,omitzero"` // of that peak
 }
 
 func printJSON(w io.Writer, rows []row) error {
@@ -46,10 +63,13 @@ func printJSON(w io.Writer, rows []row) error {
 	return e.Encode(rows)
 }
 
-var columns = []struct {
+// column is one of a table.
+type column struct {
 	title string
 	cell  func(r *row) string
-}{
+}
+
+var columns = []column{
 	{"model", func(r *row) string { return r.Model }},
 	{"level", func(r *row) string { return r.Level }},
 	{"threads", func(r *row) string { return fmt.Sprint(r.Threads) }},
@@ -75,6 +95,58 @@ var columns = []struct {
 	{"first token", func(r *row) string { return fmt.Sprintf("%.2f s", r.FirstTokenSeconds) }},
 }
 
+// senseColumns are those of projectors.
+var senseColumns = []column{
+	columns[0], columns[1], columns[2],
+	{"test", func(r *row) string {
+		switch r.Test {
+		case "video":
+			return fmt.Sprintf("video of %d frames, %d tokens", r.Frames, r.Tokens)
+		case "sound":
+			return fmt.Sprintf("sound of %d s, %d tokens", (r.Tokens+24)/25, r.Tokens)
+		}
+		return fmt.Sprintf("%s of %d tokens", r.Test, r.Tokens)
+	}},
+	{"seconds", func(r *row) string { return fmt.Sprintf("%.3g", r.Seconds) }},
+	{"spread", func(r *row) string { return fmt.Sprintf("%.0f%%", 100*r.Spread) }},
+	{"TFLOP/s", func(r *row) string { return fmt.Sprintf("%.3g", r.TFLOPS) }},
+	{"products", func(r *row) string { return r.parts("products", "half products", "float products") }},
+	{"attention", func(r *row) string { return r.parts("attention") }},
+	{"softmax", func(r *row) string { return r.parts("softmax") }},
+	{"rest", func(r *row) string { return fmt.Sprintf("%.0f%%", 100*r.rest()) }},
+	{"scratch", func(r *row) string { return cli.Bytes(r.HeldBytes) + " of " + cli.Bytes(r.ScratchBytes) }},
+}
+
+// parts shows what some kinds of work take of the time, and how near to its peak each is.
+func (r *row) parts(kinds ...string) string {
+	var cells []string
+	for _, p := range r.Parts {
+		if !slices.Contains(kinds, p.Kind) {
+			continue
+		}
+		cell := fmt.Sprintf("%.0f%%", 100*p.TimeShare)
+		if p.PeakTFLOPS > 0 {
+			cell += ": " + of(p.TFLOPS, p.PeakTFLOPS, p.MultiplyShare)
+		}
+		cells = append(cells, cell)
+	}
+	if len(cells) == 0 {
+		return "-"
+	}
+	return strings.Join(cells, "; ")
+}
+
+// rest returns the share of the time that is none of the columns' before it.
+func (r *row) rest() float64 {
+	share := 1.0
+	for _, p := range r.Parts {
+		if p.Kind != "packing" {
+			share -= p.TimeShare
+		}
+	}
+	return max(0, share)
+}
+
 // possible returns a share of the read loop's rate, or 0 for one above it: the weights came from the processor's cache, or the machine has
 // drifted.
 func possible(share float64) float64 {
@@ -95,11 +167,35 @@ func of(rate, roof, share float64) string {
 	return fmt.Sprintf("%.3g of %.3g, %.0f%%", rate, roof, 100*share)
 }
 
-// printTable prints the rows in columns of equal width.
-func printTable(w io.Writer, rows []row, begin, between, end string) error {
+// printTables prints a table of models and one of projectors, as far as there are any.
+func printTables(w io.Writer, rows []row, begin, between, end string) error {
+	var models, projectors []row
+	for _, r := range rows {
+		if r.Seconds > 0 {
+			projectors = append(projectors, r)
+		} else {
+			models = append(models, r)
+		}
+	}
 	if len(rows) == 0 {
 		return errNoRows
 	}
+	if len(models) > 0 {
+		if err := printTable(w, columns, models, begin, between, end); err != nil {
+			return err
+		}
+	}
+	if len(models) > 0 && len(projectors) > 0 {
+		fmt.Fprintln(w)
+	}
+	if len(projectors) == 0 {
+		return nil
+	}
+	return printTable(w, senseColumns, projectors, begin, between, end)
+}
+
+// printTable prints the rows in columns of equal width.
+func printTable(w io.Writer, columns []column, rows []row, begin, between, end string) error {
 	lines := [][]string{nil}
 	width := make([]int, len(columns))
 	for i, c := range columns {

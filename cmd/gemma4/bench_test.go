@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gogemma/gemma4/internal/synth"
 )
 
 var measure = command("bench")
@@ -65,7 +68,7 @@ func TestBenchShowsNoShareAboveTheReadLoop(t *testing.T) {
 	} {
 		rows := []row{{Test: "decode", ReadGBps: test.rate, RooflineGBps: 7.62, ReadShare: possible(test.share)}}
 		var table, md, list bytes.Buffer
-		if err := errors.Join(printTable(&table, rows, "", "  ", ""), printTable(&md, rows, "| ", " | ", " |"),
+		if err := errors.Join(printTables(&table, rows, "", "  ", ""), printTables(&md, rows, "| ", " | ", " |"),
 			printJSON(&list, rows)); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +83,7 @@ func TestBenchShowsNoShareAboveTheReadLoop(t *testing.T) {
 
 func TestBenchRefusesWrongFlags(t *testing.T) {
 	for _, args := range [][]string{{"-d", "x"}, {"-b", "0"}, {"-r", "0"}, {"-p", "-1"}, {"-synth", "e9b:q4_0"}, {"-synth", "e2b:q9"},
-		{"file"}, {"-md", "-json"}} {
+		{"file"}, {"-md", "-json"}, {"-synth", "e9b-mmproj:q8_0"}, {"-image", "100"}, {"-sound", "-1"}, {"-video", "x"}} {
 		var out, errs bytes.Buffer
 		if status := measure(args, nil, &out, &errs); status != 2 || errs.Len() == 0 {
 			t.Errorf("%v: status %d, %q", args, status, errs.String())
@@ -116,8 +119,79 @@ func TestBenchMeasuresStreams(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := printTable(&out, rows, "", "  ", ""); err != nil || !strings.Contains(out.String(), "streams 3, prompt 200") ||
+	if err := printTables(&out, rows, "", "  ", ""); err != nil || !strings.Contains(out.String(), "streams 3, prompt 200") ||
 		!strings.Contains(out.String(), " ms ") {
 		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// projectorFile writes a projector of random weights.
+func projectorFile(t *testing.T, spec string) string {
+	t.Helper()
+	p, err := synth.ParseProjector(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "mmproj.gguf")
+	if err := synth.WriteFile(t.Context(), path, p); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestBenchMeasuresPicturesAndSounds(t *testing.T) {
+	path := projectorFile(t, "micro-e-mmproj:q8_0")
+	args := []string{"-m", path, "-image", "70", "-video", "2", "-sound", "1", "-r", "2"}
+	var out, errs bytes.Buffer
+	if status := measure(append(args, "-json"), nil, &out, &errs); status != 0 {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	var rows []row
+	d := json.NewDecoder(&out)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&rows); err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows, want a picture, a video and a sound: %v", len(rows), err)
+	}
+	for i, want := range []row{{Test: "picture", Tokens: 70}, {Test: "video", Tokens: 140, Frames: 2}, {Test: "sound", Tokens: 25}} {
+		r := rows[i]
+		if r.Test != want.Test || r.Tokens != want.Tokens || r.Frames != want.Frames || r.Model != "mmproj.gguf" {
+			t.Errorf("row %d is %+v", i, r)
+		}
+		if !(r.Seconds > 0 && r.TFLOPS > 0 && r.FlopsPerToken > 0 && r.ScratchBytes > 0 && r.HeldBytes > 0 && r.LoadSeconds > 0) {
+			t.Errorf("row %d lacks a figure: %+v", i, r)
+		}
+		if r.Level == "portable" {
+			continue
+		}
+		kinds := map[string]bool{}
+		for _, p := range r.Parts {
+			kinds[p.Kind] = true
+			if p.TimeShare <= 0 || (p.PeakTFLOPS > 0) != (p.MultiplyShare > 0) {
+				t.Errorf("row %d: %+v", i, p)
+			}
+		}
+		if attends := want.Test != "sound"; !kinds["products"] || kinds["attention"] != attends {
+			t.Errorf("row %d has the parts %v", i, kinds)
+		}
+	}
+	out.Reset()
+	if status := measure(append(args, "-md"), nil, &out, &errs); status != 0 {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	for _, want := range []string{"| model ", "picture of 70 tokens", "video of 2 frames, 140 tokens", "sound of 1 s, 25 tokens"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
+func TestBenchMeasuresWhatAProjectorTakes(t *testing.T) {
+	var out, errs bytes.Buffer
+	args := []string{"-m", projectorFile(t, "micro-moe-mmproj:f16"), "-image", "0", "-video", "1", "-r", "1", "-exact"}
+	if status := measure(args, nil, &out, &errs); status != 0 {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	if s := out.String(); !strings.Contains(s, "video of 1 frames") || strings.Contains(s, "picture") || strings.Contains(s, "sound of") {
+		t.Errorf("a projector of pictures alone: %s", s)
 	}
 }

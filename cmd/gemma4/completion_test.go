@@ -38,6 +38,7 @@ var completions = []struct {
 	{"gemma4 perplexity -cache=q", []string{"-cache=q4_0", "-cache=q8_0"}},
 	{"gemma4 run -think=", []string{"-think=false", "-think=true"}},
 	{"gemma4 bench -synth e2b:q8", []string{"e2b:q8_0"}},
+	{"gemma4 bench -synth 31b-mmproj:b", []string{"31b-mmproj:bf16"}},
 	{"gemma4 run -m my", []string{"my model.gguf"}},
 	{"gemma4 inspect oth", []string{"other.gguf"}},
 	{"gemma4 run -session no", []string{"notes.txt"}},
