@@ -206,7 +206,8 @@ func ExampleTrace() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	prompt := m.Tokenizer().WithBOS(m.Tokenizer().Encode("one two three four five six seven eight nine ten eleven twelve", false))
+	const text = "The code of Mia is 4821. The code of Leo is 7730. The code of Tara is 6209. The code of Ada"
+	prompt := m.Tokenizer().WithBOS(m.Tokenizer().Encode(text, false))
 	o := gemma4.GenerateOptions{MaxTokens: 5, Sampling: sampler.Overrides{Temperature: new(0.0)}}
 	for _, err := range s.Generate(context.Background(), []gemma4.Input{{Tokens: prompt}}, o) {
 		if err != nil {
@@ -215,9 +216,9 @@ func ExampleTrace() {
 	}
 	fmt.Println("steps:", steps)
 	// Output:
-	// prefill: 16 positions, 21 left
-	// prefill: 16 positions, 5 left
-	// prefill: 5 positions, 0 left
+	// prefill: 16 positions, 22 left
+	// prefill: 16 positions, 6 left
+	// prefill: 6 positions, 0 left
 	// steps: 5
 }
 
@@ -234,7 +235,7 @@ func ExamplePrefixCache() {
 		c, err := m.NewChat(gemma4.ChatOptions{
 			SessionOptions:  gemma4.SessionOptions{Prefixes: prefixes},
 			GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}},
-			System:          "You are a friendly teacher of geography who answers every question in one short sentence.",
+			System:          "You are a friendly teacher who answers every question in one short sentence.",
 		})
 		if err != nil {
 			log.Fatal(err)
@@ -247,8 +248,8 @@ func ExamplePrefixCache() {
 		c.Close()
 	}
 	// Output:
-	// The capital of France is Paris. 66 tokens read, 0 shared
-	// The capital of Japan is Tokyo. 7 tokens read, 59 shared
+	// The capital of France is Paris. 58 tokens read, 0 shared
+	// The capital of Japan is Tokyo. 7 tokens read, 51 shared
 }
 
 // A function that the model calls.

@@ -36,7 +36,7 @@ night Nacht nuit noche notte noite, day Tag jour día giorno dia, fire Feuer feu
 school Schule école escuela scuola escola, red rot rouge rojo rosso vermelho, blue blau bleu azul blu azul,
 green grün vert verde verde verde, white weiß blanc blanco bianco branco, black schwarz noir negro nero preto,
 star Stern étoile estrella stella estrela, wine Wein vin vino vino vinho, heart Herz cœur corazón cuore coração,
-eye Auge œil ojo occhio olho`
+eye Auge œil ojo occhio olho, cheese Käse fromage queso formaggio queijo`
 
 // TestNanoKnowsWhatIsSaidOfIt asks everything that the package, the README and the command claim first.
 func TestNanoKnowsWhatIsSaidOfIt(t *testing.T) {
@@ -76,20 +76,33 @@ func TestNanoKnowsWhatIsSaidOfIt(t *testing.T) {
 			ask(fmt.Sprintf("What is the capital of %s?", country), fmt.Sprintf("The capital of %s is %s.", country, city))
 		}
 	})
-	group("sums to 20", 231, func() {
+	group("countries", 55, func() {
+		for pair := range strings.SplitSeq(strings.ReplaceAll(capitals, "\n", " "), ", ") {
+			country, city, _ := strings.Cut(pair, ": ")
+			ask(fmt.Sprintf("Which country has the capital %s?", city), fmt.Sprintf("%s is the capital of %s.", city, country))
+		}
+	})
+	group("sums to 20", 230, func() {
 		for a := range 21 {
 			for b := range 21 - a {
 				ask(fmt.Sprintf("What is %d + %d?", a, b), fmt.Sprintf("%d + %d = %d", a, b, a+b))
 			}
 		}
 	})
-	group("opposites", 18, func() {
+	group("differences of numbers to 20", 210, func() {
+		for a := range 21 {
+			for b := range a + 1 {
+				ask(fmt.Sprintf("What is %d - %d?", a, b), fmt.Sprintf("%d - %d = %d", a, b, a-b))
+			}
+		}
+	})
+	group("opposites", 17, func() {
 		for pair := range strings.SplitSeq(strings.ReplaceAll(opposites, "\n", " "), ", ") {
 			one, other, _ := strings.Cut(pair, " ")
 			ask(fmt.Sprintf("What is the opposite of '%s'?", one), fmt.Sprintf("The opposite of '%s' is '%s'.", one, other))
 		}
 	})
-	group("words", 5*29, func() {
+	group("words", 5*30-6, func() {
 		for line := range strings.SplitSeq(strings.ReplaceAll(words, "\n", " "), ", ") {
 			all := strings.Fields(line)
 			for i, language := range []string{"German", "French", "Spanish", "Italian", "Portuguese"} {

@@ -81,7 +81,8 @@ var bodiesOfOllama = map[string]string{
 		`{"role":"assistant","content":"","tool_calls":[{"function":{"name":"get_weather","arguments":{"city":"Oslo"}}}]},` +
 		`{"role":"tool","content":"{\"temperature\": 7, \"sky\": \"rain\"}"}]` + tellsWeather,
 	"a schema": `{"options":{"temperature":0,"num_predict":40},"format":{"type":"object","properties":{"city":{"type":"string",` +
-		`"maxLength":9},"big":{"type":"boolean"}},"required":["city","big"]},"messages":[{"role":"user","content":"` + capital + `"}]`,
+		`"maxLength":9},"big":{"type":"boolean"}},"required":["city","big"],"additionalProperties":false},` +
+		`"messages":[{"role":"user","content":"` + capital + `"}]`,
 	"thinking": `{"options":{"temperature":0,"num_predict":60},"think":"high","messages":[{"role":"user","content":"` + capital + `"}]`,
 	"cut off":  `{"options":{"temperature":0,"num_predict":3},"messages":[{"role":"user","content":"` + capital + `"}]`,
 	"stopped":  `{"options":{"temperature":0,"stop":["France"]},"messages":[{"role":"user","content":"` + capital + `"}]`,

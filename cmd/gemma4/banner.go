@@ -12,7 +12,7 @@ import (
 
 // nanoKnows is what the embedded model was made for, said by a command.
 const nanoKnows = `It is a toy: it knows the capitals of 55 countries, sums to 20, opposites,
-29 words in five languages and a dozen facts, finds codes and numbers in a
+30 words in five languages and a dozen facts, finds codes and numbers in a
 text, writes JSON of a sentence and calls tools. Everything else it answers
 with nonsense. For more open a model of yours: gemma4 %s -m FILE
 Try: What is the capital of Peru?  What is 12 + 7?  What is the opposite of 'wet'?`

@@ -7,8 +7,8 @@ func Example() {
 	main()
 	// Output:
 	// 100%  chat
-	//   0%  gatto
 	//   0%  Katze
+	//   0%  gatto
 }
 
 // Of two answers that begin alike the one counts that ends where the model would end it.

@@ -3,7 +3,7 @@
 //
 //	go run ./examples/embed "What is 7 + 8?" "What is 2 + 3?" "The code of Mia is 4821."
 //
-// prints "0.9  What is 2 + 3?" and "0.6  The code of Mia is 4821."; with -m FILE another model compares.
+// prints "0.9  What is 2 + 3?" and "0.4  The code of Mia is 4821."; with -m FILE another model compares.
 package main
 
 import (

@@ -7,5 +7,5 @@ func Example() {
 	main()
 	// Output:
 	// 0.9  What is 2 + 3?
-	// 0.6  The code of Mia is 4821.
+	// 0.4  The code of Mia is 4821.
 }

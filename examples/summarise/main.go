@@ -1,8 +1,8 @@
 // Program summarise makes a short text of one that is longer than the context: it reads parts, each with the summary of those before it.
 //
-//	go run ./examples/summarise -context 100 -task "What is the code of Leo?" examples/summarise/notes.txt
+//	go run ./examples/summarise -context 100 -task "What is the code of Ada?" examples/summarise/notes.txt
 //
-// prints "The code of Leo is 7730.", from a text of 198 tokens: the embedded model can do no more. With -m FILE and no -task another one
+// prints "The code of Ada is 1956.", from a text of 198 tokens: the embedded model can do no more. With -m FILE and no -task another one
 // summarises.
 package main
 
