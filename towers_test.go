@@ -92,8 +92,10 @@ func errorsOf(got, want []float32) (worst, relative float64) {
 	return worst, math.Sqrt(sum / all)
 }
 
-// rounds reports whether a level rounds floats when it multiplies them.
-func rounds(k *tensor.Kernels) bool { return k.Name == "bf16" || k.Name == "amx" }
+// rounds reports whether a level rounds floats when it multiplies them with weights of a type, or attends.
+func rounds(k *tensor.Kernels, weights gguf.Type) bool {
+	return k.Name == "bf16" || k.Name == "amx" || k.Name == "i8mm" && weights != gguf.F32
+}
 
 // TestTowersAtEveryLevel: exact to 2e-4 where products are of floats. Otherwise errors, as a share of the values, stay within what follows
 // from the rounding of weights, 2⁻¹¹ in F16, 2⁻⁹ in BF16, a 254th of the largest of 32 in Q8_0, and of activations, as they go through
@@ -124,11 +126,11 @@ func TestTowersAtEveryLevel(t *testing.T) {
 					worst, relative := errorsOf(got, floats(mm(t, name+"-"+input+".f32")))
 					level, of := errorsOf(got, exact[input])
 					switch {
-					case kind == gguf.F32 && !rounds(k) && !(worst <= 2e-4),
-						kind == gguf.F32 && rounds(k) && !(relative <= 0.01),
+					case kind == gguf.F32 && !rounds(k, kind) && !(worst <= 2e-4),
+						kind == gguf.F32 && rounds(k, kind) && !(relative <= 0.01),
 						kind != gguf.F32 && !(relative <= limit+0.01),
-						kind != gguf.Q8_0 && !rounds(k) && !(level <= 2e-4),
-						kind != gguf.Q8_0 && rounds(k) && !(of <= 0.01),
+						kind != gguf.Q8_0 && !rounds(k, kind) && !(level <= 2e-4),
+						kind != gguf.Q8_0 && rounds(k, kind) && !(of <= 0.01),
 						kind == gguf.Q8_0 && !(of <= 0.03):
 						t.Errorf("%v %s %s at %s: off by %.2g, relative %.2g; of the same weights %.2g, relative %.2g", kind, name, input,
 							k.Name, worst, relative, level, of)
@@ -198,7 +200,7 @@ func TestPromptsFromPixelsAndSamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			worst, relative := errorsOf(got, floats(mm(t, c.Logits)))
-			if rounds(k) && !(relative <= 0.02) || !rounds(k) && !(worst <= 1e-3) {
+			if rounds(k, gguf.F32) && !(relative <= 0.02) || !rounds(k, gguf.F32) && !(worst <= 1e-3) {
 				t.Errorf("%s at %s: logits are off by %g, relative %g", c.Logits, k.Name, worst, relative)
 			}
 		}

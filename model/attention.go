@@ -14,6 +14,11 @@ import (
 // a query gathers does not depend on who goes with it. Strips and splits start at absolute positions of the sequence, and splits are merged
 // in order, so that one worker doing all of them and several doing one each give the same bits.
 
+// windowAhead says whether the window ends what a position of a picture sees ahead, too. Sources differ, where a picture has more tokens
+// than the window: the one that published engines follow, and the golden data with it, bounds only what lies behind; the maker's other
+// code bounds both. When weights are at hand that tell, this is the place to decide it.
+const windowAhead = false
+
 // tileLen is how many positions of a sequence go over its cache together, at most; more do by products of bf16 (attention_bf16.go).
 const tileLen = 8
 
@@ -147,7 +152,10 @@ func (a *attendRegion) span(r *position) (lo, hi int) {
 	if !a.l.Sliding {
 		return 0, r.pos + 1
 	}
-	return max(0, r.pos-a.p.m.Window+1), r.end
+	if hi = r.end; windowAhead {
+		hi = min(hi, r.pos+a.p.m.Window)
+	}
+	return max(0, r.pos-a.p.m.Window+1), hi
 }
 
 // seen returns which of count positions from pos on, lo to hi-1, a position sees.
