@@ -10,11 +10,13 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// TestAttentionOfBF16 lets a prompt attend by products of bf16, several splits deep: each position gathers the same bits alone as with
-// others, by one worker as by several, and what it gathers is close to what floats give. Scores rise and fall along the text.
+// TestAttentionOfBF16 lets a prompt attend by products of bf16, some splits deep: each position gathers the same bits alone as with
+// others, by one worker as by several, and what it gathers is close to what floats give, which caches in F32 and decode keep. Scores rise
+// and fall along the text.
 func TestAttentionOfBF16(t *testing.T) {
-	const depth, rows, window = 1100, 75, 300
-	kernels := *tensor.Portable()
+	const depth, rows, window = 540, 70, 200
+	floats := tensor.Portable()
+	kernels := *floats
 	kernels.Attention = tensor.PairAttention()
 	for _, c := range []struct {
 		name   string
@@ -27,6 +29,7 @@ func TestAttentionOfBF16(t *testing.T) {
 		{"sliding", LayerConfig{Heads: 4, KVHeads: 2, HeadDim: 64, Sliding: true}, tensor.Q4_0, 0},
 		{"sliding, an image", LayerConfig{Heads: 2, KVHeads: 2, HeadDim: 32, Sliding: true}, tensor.F16, 50},
 		{"tied", LayerConfig{Heads: 4, KVHeads: 2, HeadDim: 96, Turned: 16}, tensor.F16, 0},
+		{"F32", LayerConfig{Heads: 4, KVHeads: 2, HeadDim: 32}, tensor.F32, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := layer{LayerConfig: c.layer}
@@ -55,8 +58,8 @@ func TestAttentionOfBF16(t *testing.T) {
 				q[i*dim] = float32(1 - i%2*2)
 				cache.arrange(&kernels, q[i*dim:(i+1)*dim])
 			}
-			attend := func(workers, from, to int, role tensor.Arithmetic) []float32 {
-				m := NewAttentionModel(&kernels, workers, window)
+			attend := func(k *tensor.Kernels, workers, from, to int, role tensor.Arithmetic) []float32 {
+				m := NewAttentionModel(k, workers, window)
 				defer m.Close()
 				p, chunk := m.NewPass(), &Chunk{Sequence: &Sequence{m: m, cache: []*kv{cache}}}
 				for i := from; i < to; i++ {
@@ -70,14 +73,20 @@ func TestAttentionOfBF16(t *testing.T) {
 				p.attend(&l)
 				return p.att
 			}
-			got := attend(1, 0, rows, tensor.Panels)
-			for i, v := range attend(3, 0, rows, tensor.Rows) {
+			got, want := attend(&kernels, 1, 0, rows, tensor.Panels), attend(floats, 3, 0, rows, tensor.Panels)
+			for i, v := range want {
 				if d := math.Abs(float64(got[i] - v)); !(d < 0.03) {
 					t.Fatalf("number %d is %g, in floats %g", i, got[i], v)
 				}
 			}
-			for _, part := range [][2]int{{0, rows}, {0, 1}, {1, 2}, {7, 31}, {52, 53}, {60, rows}, {rows - 1, rows}} {
-				alone := attend(3, part[0], part[1], tensor.Panels)
+			if slices.Equal(got, want) != (c.format == tensor.F32) {
+				t.Errorf("the prompt attends in floats: %v", c.format != tensor.F32)
+			}
+			if !slices.Equal(attend(&kernels, 3, 0, rows, tensor.Rows), want) {
+				t.Error("a decode does not attend in floats")
+			}
+			for _, part := range [][2]int{{0, rows}, {0, 1}, {7, 31}, {60, rows}} {
+				alone := attend(&kernels, 3, part[0], part[1], tensor.Panels)
 				for i, v := range alone {
 					if want := got[part[0]*width+i]; v != want {
 						t.Fatalf("positions %v: number %d is %g, with all others %g", fmt.Sprint(part), i, v, want)

@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "words_amd64.h"
 
@@ -36,6 +37,7 @@ end:
 //	DX R15 dst of 16 rows each, R8 from one to the next; SI a, R9; DI b, R10; R12 and R13 are 0 without second rows and columns
 //	BX AX a of 16 rows each and CX b in the loop, R11 steps to go, R14 which half of a panel
 TEXT ·attendTilesAMX(SB), NOSPLIT, $8-89
+	NO_LOCAL_POINTERS
 	MOVQ config+0(FP), AX
 	LDTILECFG(rAX)
 	MOVBQZX 53(AX), R12
