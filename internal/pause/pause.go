@@ -69,32 +69,27 @@ func quietest(energies []float64, begin, end int) int {
 // of the last five seconds. No piece of a sound that is cut is shorter than a second or, if that is less, a quarter of most, which is
 // 16,000 or more. A sound of no samples has no pieces.
 func Split(samples []float32, most int) (pieces [][2]int) {
-	most = max(most, 4*frame)
-	switch {
-	case len(samples) == 0:
+	if len(samples) == 0 {
 		return nil
-	case len(samples) <= most:
-		return [][2]int{{0, len(samples)}}
 	}
-	energies, quiet := make([]float64, len(samples)/frame), make([]bool, len(samples)/frame)
-	m := meter{floor: beginning}
-	for f := range energies {
-		energies[f] = energy(0, samples[f*frame:(f+1)*frame])
-		quiet[f] = m.quiet(energies[f])
-	}
-	least := min(most/4, 50*frame)
+	s := NewSplitter(most)
 	begin := 0
-	for len(samples)-begin > most {
-		latest := min(begin+most, len(samples)-least) / frame
-		earliest := (begin + most/3 + frame - 1) / frame
-		cut := pauseBefore(quiet, earliest, latest)
-		if cut < 0 {
-			cut = quietest(energies, max(earliest, latest-last), latest)
-		}
-		pieces = append(pieces, [2]int{begin, cut * frame})
-		begin = cut * frame
+	for _, cut := range append(s.Push(samples), s.Close()...) {
+		pieces = append(pieces, [2]int{begin, cut})
+		begin = cut
 	}
 	return append(pieces, [2]int{begin, len(samples)})
+}
+
+// Spoken reports whether there is speech in samples: something louder than what is always there, and longer than a click.
+func Spoken(samples []float32) bool {
+	d := NewDetector(len(samples))
+	for _, s := range append(d.Push(samples), d.Close()...) {
+		if s.Spoken {
+			return true
+		}
+	}
+	return false
 }
 
 // pauseBefore returns the frame in the middle of the last pause between the frames earliest and latest, or -1. Of a pause that goes on

@@ -257,3 +257,52 @@ func BenchmarkSplit(b *testing.B) {
 		Split(samples, 30*rate)
 	}
 }
+
+func TestCutsAreKnownWhileSoundComes(t *testing.T) {
+	random := rand.New(rand.NewPCG(17, 18))
+	talk, _ := sentences(random, 30, 0.3, 0.001)
+	for name, samples := range map[string][]float32{
+		"sentences": talk, "no pauses": speech(random, 100, 0.3), "silence": make([]float32, 100*rate),
+		"a pause that does not end": append(speech(random, 20, 0.3), hiss(random, 60, 0.001)...),
+		"a sample more":             hiss(random, 30+1.5/rate, 0.1), "a second more": hiss(random, 31, 0.1), "less": hiss(random, 29, 0.1),
+	} {
+		whole := Split(samples, 30*rate)
+		var want []int
+		for _, p := range whole[1:] {
+			want = append(want, p[0])
+		}
+		for cut := range uint64(20) {
+			random := rand.New(rand.NewPCG(cut, 19))
+			s := NewSplitter(30 * rate)
+			var got []int
+			for rest := samples; len(rest) > 0; {
+				n := min(len(rest), []int{319, 320, 321, 1 + random.IntN(20000), 1 + random.IntN(900000)}[cut%5])
+				for _, at := range s.Push(rest[:n]) {
+					if pushed := len(samples) - len(rest) + n; at > pushed {
+						t.Fatalf("%s: a cut at %d of %d samples", name, at, pushed)
+					}
+					got = append(got, at)
+				}
+				rest = rest[n:]
+			}
+			if got = append(got, s.Close()...); !slices.Equal(got, want) {
+				t.Fatalf("%s, way %d: cuts %v, want %v", name, cut, got, want)
+			}
+		}
+	}
+}
+
+func TestSpeechIsTold(t *testing.T) {
+	random := rand.New(rand.NewPCG(20, 21))
+	for name, c := range map[string]struct {
+		samples []float32
+		want    bool
+	}{
+		"nothing": {nil, false}, "zeros": {make([]float32, rate), false}, "hiss": {hiss(random, 3, 0.001), false},
+		"speech": {speech(random, 1, 0.3), true}, "late": {append(hiss(random, 20, 0.001), speech(random, 1, 0.1)...), true},
+	} {
+		if got := Spoken(c.samples); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
