@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"time"
 
 	"github.com/gogemma/gemma4/internal/pause"
 	"github.com/gogemma/gemma4/model"
@@ -16,6 +17,9 @@ const SampleRate = 16000
 
 // longestSound is how many samples of a sound the models take in one piece: 30 s.
 const longestSound = 30 * SampleRate
+
+// timeOf returns how long so many samples sound.
+func timeOf(samples int) time.Duration { return time.Duration(samples) * time.Second / SampleRate }
 
 // sound is a piece of a sound, as a part of a text.
 type sound struct {
