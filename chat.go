@@ -460,15 +460,20 @@ func (m *Model) Prompt(ctx context.Context, c chat.Conversation) ([]int32, error
 
 // render returns a conversation whose messages are prepared as the model reads it.
 func (m *Model) render(ctx context.Context, template *chat.Template, c chat.Conversation) (words, error) {
+	media, err := m.media(c.Messages)
+	if err != nil {
+		return words{}, err
+	}
+	return m.renderWith(ctx, template, c, media)
+}
+
+// renderWith is render for a conversation whose media are known.
+func (m *Model) renderWith(ctx context.Context, template *chat.Template, c chat.Conversation, media []medium) (words, error) {
 	prompt, err := template.Render(ctx, c, slices.Concat(m.markup, m.lacking))
 	if err != nil {
 		return words{}, fmt.Errorf("gemma4: %w", err)
 	}
-	media, err := m.media(c.Messages)
-	if err == nil {
-		prompt, err = placed(prompt, media)
-	}
-	if err == nil {
+	if prompt, err = placed(prompt, media); err == nil {
 		err = m.knows(prompt)
 	}
 	if err != nil {

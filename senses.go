@@ -110,29 +110,48 @@ func identityOf(h hash.Hash) uint64 { return max(1, binary.LittleEndian.Uint64(h
 
 // encode returns the embeddings with an ID: those that are kept, or what make makes, which is counted in stats. Others wait meanwhile, so
 // that what two want at the same time is made once.
-func (s *senses) encode(ctx context.Context, id uint64, stats *SenseStats, make func() ([]float32, error)) ([]float32, error) {
+func (s *senses) encode(ctx context.Context, id uint64, stats *SenseStats, make func() ([]float32, error)) (rows []float32, err error) {
+	err = s.alone(ctx, func() error {
+		if rows = s.find(id, stats); rows != nil {
+			return nil
+		}
+		began := time.Now()
+		if rows, err = make(); err != nil {
+			return err
+		}
+		s.took(stats, rows, began)
+		s.made(id, rows, stats)
+		return nil
+	})
+	return rows, err
+}
+
+// took counts work on embeddings.
+func (s *senses) took(stats *SenseStats, rows []float32, began time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats.Tokens += int64(len(rows) / s.Width)
+	stats.Duration += time.Since(began)
+}
+
+// made counts one thing that was encoded, and keeps its embeddings.
+func (s *senses) made(id uint64, rows []float32, stats *SenseStats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats.Encoded++
+	s.keep(id, rows)
+}
+
+// alone calls f when nobody else is at work.
+func (s *senses) alone(ctx context.Context, f func() error) error {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return nil, cause.Of(ctx)
-	}
-	if rows := s.find(id, stats); rows != nil {
-		return rows, nil
+		return cause.Of(ctx)
 	}
 	defer s.guest.leave()
-	began := time.Now()
-	rows, err := make()
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	stats.Encoded++
-	stats.Tokens += int64(len(rows) / s.Width)
-	stats.Duration += time.Since(began)
-	s.keep(id, rows)
-	return rows, nil
+	return f()
 }
 
 func (s *senses) find(id uint64, stats *SenseStats) []float32 {
@@ -149,6 +168,9 @@ func (s *senses) find(id uint64, stats *SenseStats) []float32 {
 
 // keep keeps embeddings, and forgets those that were not used for longest.
 func (s *senses) keep(id uint64, rows []float32) {
+	if s.kept[id] != nil {
+		return
+	}
 	s.kept[id] = s.recent.PushFront(&embeddings{id, rows})
 	for s.bytes += 4 * len(rows); s.bytes > keptEmbeddings && s.recent.Len() > 1; {
 		oldest := s.recent.Remove(s.recent.Back()).(*embeddings)

@@ -120,8 +120,8 @@ func TestTranscriptionsAreAskedForAsTheMakerDoes(t *testing.T) {
 		{TranscribeOptions{}, "Transcribe the following speech segment in its original language. " + form},
 		{TranscribeOptions{Language: "German"}, "Transcribe the following speech segment in German into German text.\n\n" + form},
 		{TranscribeOptions{Language: "German", Into: "French"}, "Transcribe the following speech segment in German, then translate it " +
-			"into French.\nWhen formatting the answer, first output the transcription in German, then one newline, then output the string " +
-			"'French: ', then the translation in French."},
+			"into French.\nWhen formatting the answer, first output the transcription in German, then one newline, then output " +
+			"the string 'French: ', then the translation in French."},
 		{TranscribeOptions{Language: "German", Into: "French", Prompt: "Transcribe."}, "Transcribe."},
 	} {
 		if got := c.o.prompt(); got != c.want {

@@ -287,6 +287,14 @@ func (p *Projector) SoundReach(token int) int {
 	return token*tokenSamples + tokenReach
 }
 
+// SoundPast returns how many tokens before it a token depends on: a sound that is heard from so many earlier on gives the same embedding.
+func (p *Projector) SoundPast() int {
+	if p.audio.unified {
+		return 0
+	}
+	return len(p.audio.layers)*(audioContext-1+p.audio.taps-1) + 1 // the convolutions in front see frames of the token before
+}
+
 // Hearing takes one sound through the tower while it comes. It owns all scratch of that, and serves one goroutine at a time.
 type Hearing struct {
 	// Group is how many tokens are encoded together at least, unless the sound ends: a few, since the weights are read once for a group; 0
