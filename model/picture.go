@@ -11,7 +11,7 @@ import (
 
 // Pixels are a picture: red, green and blue of each pixel, row by row from the top, three bytes a pixel.
 type Pixels struct {
-	Width, Height int
+	Width, Height int    // in pixels
 	RGB           []byte // [height, width, 3]
 }
 
