@@ -81,10 +81,14 @@ var loops = []struct {
 	{"rowsNVFP4Dotprod", "neoverse-n1", tensor.NVFP4, 1, 64, 32},
 	{"floatRowsF16NEON", "neoverse-n1", tensor.F16, 1, 16, 8},
 	{"floatRowsBF16NEON", "neoverse-n1", tensor.BF16, 1, 16, 8},
+	{"scoresF32NEON", "cortex-a72", panels, 8, 512, 4},
+	{"scoresF32NEON", "neoverse-n1", panels, 8, 512, 8},
 	{"scoresF16NEON", "cortex-a72", panels, 8, 512, 4},
 	{"scoresF16NEON", "neoverse-n1", panels, 8, 512, 8},
 	{"scoresQ8_0NEON", "cortex-a72", panels, 8, 512, 4},
 	{"scoresQ8_0NEON", "neoverse-n1", panels, 8, 512, 8},
+	{"weighF32NEON", "cortex-a72", panels, 8, 64, 4},
+	{"weighF32NEON", "neoverse-n1", panels, 8, 64, 8},
 	{"weighF16NEON", "cortex-a72", panels, 8, 64, 4},
 	{"weighF16NEON", "neoverse-n1", panels, 8, 64, 8},
 	{"weighQ8_0NEON", "cortex-a72", panels, 8, 64, 4},
@@ -99,6 +103,10 @@ var loops = []struct {
 	{"multiplyHalfSpans", "neoverse-n2", panels, 4, 3072, 64},
 	{"multiplyBF16", "neoverse-n2", panels, 8, 256, 32},
 }
+
+// elements are functions on numbers one by one, four a turn: the softmax of attention, the activation of an MLP, and the bounds of a
+// projector's products.
+var elements = []string{"expSumNEON", "geluNEON", "clampNEON"}
 
 func main() {
 	if err := run(); err != nil {
@@ -120,8 +128,9 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	const root = "github.com/gogemma/gemma4"
 	binary := filepath.Join(dir, "kernels.test")
-	build := exec.Command("go", "test", "-c", "-o", binary, "github.com/gogemma/gemma4/internal/kernels")
+	build := exec.Command("go", "test", "-c", "-o", binary, root) // has the kernels in it
 	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
@@ -129,7 +138,7 @@ func run() error {
 	fmt.Println("| kernel | processor | tokens | cycles per 32 weights | bytes per cycle | multiply-adds per cycle | share of the peak |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, l := range loops {
-		code, err := innerLoop(binary, l.function, l.tokens)
+		code, err := innerLoop(binary, root+"/internal/kernels."+l.function, l.tokens)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.function, err)
 		}
@@ -145,13 +154,28 @@ func run() error {
 		fmt.Printf("| %s | %s | %d | %.1f | %s | %.1f | %.0f%% |\n", l.function, l.cpu, l.tokens, perBlock, bytes, rate,
 			100*rate/float64(l.atMost))
 	}
+	fmt.Println("\n| function | processor | cycles per number |")
+	fmt.Println("|---|---|---|")
+	for _, function := range elements {
+		code, err := innerLoop(binary, root+"."+function, 0)
+		if err != nil {
+			return fmt.Errorf("%s: %w", function, err)
+		}
+		for _, cpu := range []string{"cortex-a72", "neoverse-n1"} {
+			cycles, err := count(code, cpu)
+			if err != nil {
+				return fmt.Errorf("%s: %w", function, err)
+			}
+			fmt.Printf("| %s | %s | %.2f |\n", function, cpu, cycles/4)
+		}
+	}
 	return nil
 }
 
-// innerLoop returns the largest loop that has no other in it. Row kernels leave it early for one token, by a BLT.
+// innerLoop returns the largest loop of a function that has no other in it. Row kernels leave it early for one token, by a BLT.
 func innerLoop(binary, function string, tokens int) ([]string, error) {
 	out, err := exec.Command(objdump, "-d", "--no-show-raw-insn", "--mattr=+dotprod,+i8mm,+bf16",
-		"--disassemble-symbols=github.com/gogemma/gemma4/internal/kernels."+function+".abi0", binary).Output()
+		"--disassemble-symbols="+function+".abi0", binary).Output()
 	if err != nil {
 		return nil, err
 	}
