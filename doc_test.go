@@ -12,7 +12,8 @@ import (
 // TestEveryExportedNameHasADocComment checks the packages that users import: names, methods and fields. A comment over a group of
 // constants, variables or fields without a blank line between them counts for each.
 func TestEveryExportedNameHasADocComment(t *testing.T) {
-	folders := []string{".", "gguf", "tensor", "tokenizer", "grammar", "model", "sampler", "chat", "nano", "media", "media/sound"}
+	folders := []string{".", "gguf", "tensor", "tokenizer", "grammar", "model", "sampler", "chat", "nano",
+		"media", "media/fetch", "media/sound"}
 	for _, folder := range folders {
 		paths, err := filepath.Glob(filepath.Join(folder, "*.go"))
 		if err != nil || len(paths) == 0 {
