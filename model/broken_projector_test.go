@@ -23,8 +23,8 @@ func TestBrokenProjectorsSayWhatIsWrong(t *testing.T) {
 		want   string // after "model: "
 	}{
 		{set(".clip.vision.attention.head_count", uint32(3)),
-			"clip.vision.attention.head_count is 3, expected a number of heads that divides clip.vision.embedding_length, 40, into heads of a " +
-				"multiple of 4"},
+			"clip.vision.attention.head_count is 3, expected a number of heads that divides clip.vision.embedding_length, 40, into heads " +
+				"of a multiple of 4"},
 		{set(".clip.vision.attention.head_count", uint32(20)), "clip.vision.attention.head_count is 20, expected"},
 		{set(".clip.vision.attention.head_count", uint32(0)), "clip.vision.attention.head_count is 0, expected 1 to"},
 		{set(".clip.audio.attention.head_count", uint32(5)),
@@ -37,7 +37,8 @@ func TestBrokenProjectorsSayWhatIsWrong(t *testing.T) {
 		{set(".clip.vision.patch_size", uint32(5)), "v.patch_embd.weight has the shape [4 4 3 40], expected [5 5 3 40]"},
 		{set(".clip.vision.patch_size", uint32(1<<30)), "clip.vision.patch_size is 1073741824, expected 1 to 256"},
 		{set(".clip.vision.projector.scale_factor", uint32(0)), "clip.vision.projector.scale_factor is 0, expected 1 to 16"},
-		{set(".clip.vision.attention.layer_norm_epsilon", float32(0)), "clip.vision.attention.layer_norm_epsilon is 0, expected a positive"},
+		{set(".clip.vision.attention.layer_norm_epsilon", float32(0)),
+			"clip.vision.attention.layer_norm_epsilon is 0, expected a positive"},
 		{remove("clip.vision.attention.layer_norm_epsilon"), "metadata key clip.vision.attention.layer_norm_epsilon: missing"},
 		{remove("clip.audio.embedding_length"), "metadata key clip.audio.embedding_length: missing"},
 		{set(".clip.audio.num_mel_bins", uint32(24)), "a.input_projection.weight has the shape [40 48], expected [48 48]"},

@@ -53,7 +53,8 @@ func (p Projector) check() error {
 		name               string
 		value, least, most int
 	}
-	fields := []field{{"Width", p.Width, 1, 1 << 17}, {"Vision.Width", p.Vision.Width, 1, 1 << 17}, {"Audio.Width", p.Audio.Width, 0, 1 << 17},
+	fields := []field{{"Width", p.Width, 1, 1 << 17}, {"Vision.Width", p.Vision.Width, 1, 1 << 17},
+		{"Audio.Width", p.Audio.Width, 0, 1 << 17},
 		{"Positions", p.Positions, 1, 1 << 17}}
 	tower := func(name string, t Tower) {
 		fields = append(fields, field{name + ".Layers", t.Layers, 1, 1 << 10}, field{name + ".Heads", t.Heads, 1, 1 << 12},
