@@ -9,7 +9,7 @@ const Strip = 64
 // once for all of them. A query gathers strip by strip, as [OnlineSoftmax] says it. What it gathers depends on its own strips alone, not on
 // who goes with it. What goes into a product is rounded to the nearest bf16, ties to even, subnormals being zeros.
 //
-// Let u = 2⁻⁹, the most that rounding to bf16 changes of a number, and Δ = (2u + dim·2⁻²⁴)·Σ|q·k|, the most that a score may
+// Let u = 2⁻⁸, the most that rounding to bf16 changes of a number, and Δ = (2u + dim·2⁻²⁴)·Σ|q·k|, the most that a score may
 // be off. What a query gathers is off by no more than about (e^2Δ − 1 + 3u)·Σ w|v|, w being the exact weights.
 type AttentionKernels struct {
 	// PackQueries sets dst [n, Packed(dim)] to the queries q [n, dim], stride numbers from one to the next, times log2 e: scores are
