@@ -22,6 +22,8 @@ var ErrInterrupt = errors.New("interrupted")
 type Editor struct {
 	// History is what the arrow keys and Ctrl-R find.
 	History *History
+	// Complete, if set, returns what the Tab key adds behind a text, which may be nothing; not ok: a tab.
+	Complete func(before string) (more string, ok bool)
 	// Suspend, if set, stops the program as Ctrl-Z does elsewhere, and returns when it goes on.
 	Suspend func()
 
@@ -188,6 +190,10 @@ func (e *Editor) press(k key) (done bool, err error) {
 	}
 	switch k.code {
 	case insert:
+		if k.text == "\t" {
+			e.tab()
+			break
+		}
 		e.insert(k.text)
 	case paste:
 		e.paste(k.text)

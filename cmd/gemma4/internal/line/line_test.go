@@ -90,6 +90,17 @@ func TestKeysMakeLines(t *testing.T) {
 	}
 }
 
+func TestTabCompletesWhatStandsBeforeTheCursor(t *testing.T) {
+	keys := "/he\t\rlp" + home + "/he\t\rno\tx\r\x1b[200~/he\tx\x1b[201~\r"
+	e := New(strings.NewReader(keys), io.Discard, size)
+	e.Complete = func(before string) (string, bool) { return "lp ", before == "/he" }
+	for _, want := range []string{"/help ", "/help lp", "no\tx", "/he\tx"} {
+		if got, err := e.Read(context.Background(), "> "); got != want || err != nil {
+			t.Errorf("%q (%v), want %q", got, err, want)
+		}
+	}
+}
+
 func TestPastesAreOneText(t *testing.T) {
 	long := strings.Repeat("line of a long text\n", 100000) // two megabytes
 	for _, test := range []struct{ keys, want string }{
