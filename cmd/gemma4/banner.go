@@ -14,7 +14,8 @@ import (
 const nanoKnows = `It is a toy: it knows the capitals of 55 countries, sums to 20, opposites,
 30 words in five languages and a dozen facts, finds codes and numbers in a
 text, writes JSON of a sentence and calls tools. Everything else it answers
-with nonsense. For more open a model of yours: gemma4 %s -m FILE
+with nonsense. It sees circles, squares, triangles and stars in drawings, and
+hears its own questions. For more open a model of yours: gemma4 %s -m FILE
 Try: What is the capital of Peru?  What is 12 + 7?  What is the opposite of 'wet'?`
 
 // banner says who is there, and what for.
@@ -23,6 +24,9 @@ func (t *talk) banner() {
 	t.note("%s: %s parameters in %s", modelName(info), count(info.Parameters), cli.Bytes(info.Bytes))
 	t.note("%s", t.runsOn(info))
 	for _, c := range info.Companions {
+		if t.model.Path == "" && c.File == "bytes" { // its own
+			c.File = "its own projector"
+		}
 		t.note("%s", companion(c))
 	}
 	if t.model.Path == "" {
@@ -47,6 +51,9 @@ func (t *talk) runsOn(info gemma4.Info) string {
 func companion(c gemma4.CompanionInfo) string {
 	if c.Left != nil {
 		return fmt.Sprintf("%s left: %v", c.Kind, inFile(c.File, c.Left))
+	}
+	if c.Kind == "projector" {
+		return fmt.Sprintf("senses: %s, by %s", c.About, c.File)
 	}
 	return fmt.Sprintf("%s: %s: %s; it fits, and a later version uses it", c.Kind, c.File, c.About)
 }

@@ -48,7 +48,7 @@ func TestTheBannerTellsWhatLiesBesideTheModel(t *testing.T) {
 	wait := s.Start(run, "-history", "", "-m", filepath.Join(dir, "model.gguf"))
 	shown := s.Shows(prompt)
 	for _, want := range []string{
-		"projector: " + filepath.Join(dir, "mmproj-a.gguf") + ": images (gemma4uv), sounds (gemma4ua)",
+		"senses: images (gemma4uv), sounds (gemma4ua), by " + filepath.Join(dir, "mmproj-a.gguf"),
 		"projector left: " + filepath.Join(dir, "mmproj-b.gguf") + ": model: mm.input_projection.weight is [8 1536]",
 	} {
 		if !strings.Contains(shown, want) {

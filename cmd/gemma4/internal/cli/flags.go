@@ -74,6 +74,13 @@ func (p *Program) ModelFlags() *ModelFlags {
 	return f
 }
 
+// ProjectorFlag defines -mmproj.
+func (p *Program) ProjectorFlag(f *ModelFlags) {
+	p.FileVar(&f.Loader.Projector.Path, "mmproj",
+		"GGUF `file` of the projector that makes pictures and sounds of use to the model (default: the one beside the model)")
+	p.Values("mmproj", Values{Files: "*.gguf"})
+}
+
 // LoaderFlags defines -exact, -threads and -allow-unknown.
 func (p *Program) LoaderFlags(l *gemma4.Loader) {
 	p.BoolVar(&l.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
@@ -84,10 +91,10 @@ func (p *Program) LoaderFlags(l *gemma4.Loader) {
 		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
 }
 
-// Open opens the model.
+// Open opens the model, with the projector that belongs to it.
 func (f *ModelFlags) Open() (*gemma4.Model, error) {
 	if f.Path == "" {
-		return f.Loader.OpenBytes(nano.GGUF())
+		return nano.OpenWith(f.Loader)
 	}
 	m, err := f.Loader.Open(f.Path)
 	if err != nil || !f.prefault && !f.huge {
