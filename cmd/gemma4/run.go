@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gogemma/gemma4"
@@ -27,6 +28,10 @@ func runCommand() cli.Command {
 Answers a prompt: the arguments, joined by spaces. Text from a pipe or a file on standard input goes before it; if the prompt is
 "-", that text is the prompt. Without a prompt it holds a conversation: with a line editor at a terminal, otherwise one turn per
 line. /help lists the commands of a conversation.
+
+Pictures and videos (-image, -video) go before the prompt, sounds (-audio) behind it; a sound without a prompt is what is said, and
+answered. In a conversation they go with the first message; /image FILE, /audio FILE and /video FILE, or files dropped into the
+terminal, with the next. A model that takes none of them is an error.
 
 The answer goes to standard output, everything else to standard error. Thoughts (-think) are dimmed, and left out where no
 terminal shows them. Ctrl-C stops an answer or clears the line; twice on an empty line it quits.
@@ -47,6 +52,8 @@ token, and markup such as <|turn> is parsed.`,
 gemma4 run "What is the capital of France?"
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
 cat notes.txt | gemma4 run -m model.gguf -temp 0 "Summarise this."
+gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf -image photo.jpg -budget high "What does the sign say?"
+gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf -mmproj mmproj-F16.gguf -audio question.wav
 gemma4 run -m model.gguf -session talk.gguf -memory 2GB -think
 gemma4 run -schema person.json "Make JSON: Olga is 44 years old and lives in Rome."
 gemma4 run -tools tools.json -tool-choice required "What is 12 times 34?" | jq .arguments
@@ -58,6 +65,23 @@ gemma4 run -m model.gguf -raw -n 100 "Once upon a time"`,
 func defineRun(p *cli.Program) func() error {
 	t := &talk{Program: p}
 	t.model = p.ModelFlags()
+	p.ProjectorFlag(t.model)
+	p.Group("pictures and sounds")
+	for _, kind := range []struct{ name, kind, what string }{
+		{"image", picture, "picture: JPEG, PNG, GIF, WebP, BMP or TIFF"},
+		{"audio", audio, "sound: WAV, MP3, FLAC or Opus"},
+		{"video", video, "video: animated GIF or WebP, or Motion JPEG in AVI, MP4 or MOV; of longer ones 60 pictures are seen"},
+	} {
+		p.Func(kind.name, "`file` of a "+kind.what+"; may be repeated", func(path string) error {
+			if path == "" {
+				return errors.New("expected a file")
+			}
+			t.given = append(t.given, given{kind.kind, path})
+			return nil
+		})
+		p.Values(kind.name, cli.Values{Files: "*"})
+	}
+	t.files.flags(p)
 	session := p.SessionFlags("the model's, allocated as needed")
 	t.sampling = p.SamplingFlags()
 	p.Group("chat")
@@ -95,14 +119,15 @@ func defineRun(p *cli.Program) func() error {
 		if err := t.readForm(); err != nil {
 			return err
 		}
-		if p.NArg() == 0 && !*raw {
+		says := slices.ContainsFunc(t.given, func(g given) bool { return g.kind == audio })
+		if p.NArg() == 0 && !*raw && !says {
 			return t.open(func() error { return t.converse(*history) })
 		}
-		prompt, err := t.question()
+		prompt, err := t.question(says)
 		if err != nil {
 			return err
 		}
-		if strings.TrimSpace(prompt) == "" {
+		if strings.TrimSpace(prompt) == "" && !says {
 			return errors.New("the prompt is empty: give it as an argument or on standard input")
 		}
 		return t.open(func() error {
@@ -112,6 +137,9 @@ func defineRun(p *cli.Program) func() error {
 				return t.raw(ctx, prompt)
 			}
 			if err := t.begin(); err != nil {
+				return err
+			}
+			if err := t.attachGiven(ctx, false); err != nil {
 				return err
 			}
 			return cmp.Or(t.line(ctx, prompt, true), t.formed(t.chat.Result()))
@@ -124,7 +152,8 @@ func (t *talk) noTurns() error {
 	var given []string
 	t.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "free-calls", "full", "history", "session", "system", "template", "think", "thoughts", "tool-choice", "tools", "var":
+		case "audio", "free-calls", "full", "history", "image", "session", "system", "template", "think", "thoughts", "tool-choice", "tools",
+			"var", "video":
 			given = append(given, "-"+f.Name)
 		}
 	})
@@ -143,9 +172,12 @@ func historyFile() string {
 	return filepath.Join(folder, "gemma4", "history")
 }
 
-// question returns the prompt: the arguments behind what stands on standard input, unless that is a keyboard.
-func (t *talk) question() (string, error) {
+// question returns the prompt: the arguments behind what stands on standard input, unless that is a keyboard. What is spoken needs none.
+func (t *talk) question(says bool) (string, error) {
 	words := t.Args()
+	if len(words) == 0 && says {
+		return "", nil
+	}
 	if len(words) == 0 || len(words) == 1 && words[0] == "-" {
 		return t.Text()
 	}

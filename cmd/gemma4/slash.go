@@ -35,6 +35,9 @@ func slashes() []slash {
 		{"system", "[TEXT]", "the instruction before the conversation, or none", (*talk).system},
 		{"set", "[NAME VALUE]", "change a flag (temp, seed, n, stats …), or list them", (*talk).set},
 		{"show", "[WHAT]", "model, session, system, tools, messages or template", (*talk).show},
+		{"image", "FILE", "a picture for the next message; so is a file that is dropped here", (*talk).image},
+		{"audio", "FILE", "a sound for it", (*talk).audio},
+		{"video", "FILE", "a video for it", (*talk).video},
 		{"save", "FILE", "save the conversation in a file", (*talk).saveAs},
 		{"load", "FILE", "go on with the conversation of a file", (*talk).load},
 	}
@@ -71,7 +74,7 @@ func (t *talk) listCommands(context.Context, string) error {
 func (t *talk) bye(context.Context, string) error { return errBye }
 
 func (t *talk) clear(context.Context, string) error {
-	t.chat.Messages, t.calls, t.results = nil, nil, nil
+	t.chat.Messages, t.calls, t.results, t.parts = nil, nil, nil, nil
 	return t.save()
 }
 
@@ -91,7 +94,7 @@ func (t *talk) undo(context.Context, string) error {
 	if i < 0 {
 		return errors.New("there is no turn to undo")
 	}
-	t.note("(forgotten: %.60q)", t.chat.Messages[i].Content)
+	t.note("(forgotten: %s%.60q)", about(t.chat.Messages[i]), t.chat.Messages[i].Text())
 	t.chat.Messages, t.calls, t.results = t.chat.Messages[:i:i], nil, nil
 	return t.save()
 }
@@ -179,6 +182,28 @@ func (t *talk) change(name, value string) error {
 	return t.save()
 }
 
+func (t *talk) image(ctx context.Context, arg string) error {
+	return t.attach(ctx, picture, file(arg), true)
+}
+func (t *talk) audio(ctx context.Context, arg string) error {
+	return t.attach(ctx, audio, file(arg), true)
+}
+func (t *talk) video(ctx context.Context, arg string) error {
+	return t.attach(ctx, video, file(arg), true)
+}
+
+// file returns the path that an argument is: as it is typed, or as a terminal writes that of a file which is dropped.
+func file(arg string) string {
+	path := home(arg)
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if first, rest, ok := word(arg); ok && strings.TrimSpace(rest) == "" {
+		return home(place(first))
+	}
+	return path
+}
+
 func (t *talk) saveAs(_ context.Context, file string) error {
 	if err := t.chat.Save(file); err != nil {
 		return err
@@ -251,7 +276,7 @@ func (t *talk) showMessage(m chat.Message) {
 	for _, c := range m.ToolCalls {
 		t.note("[call] %s(%s)", c.Name, c.Arguments)
 	}
-	if m.Content != "" || len(m.ToolCalls) == 0 {
-		t.note("%s: %s", m.Role, m.Content)
+	if text := about(m) + m.Text(); text != "" || len(m.ToolCalls) == 0 {
+		t.note("%s: %s", m.Role, text)
 	}
 }

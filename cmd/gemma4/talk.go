@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/gogemma/gemma4"
@@ -34,6 +35,10 @@ type talk struct {
 	thoughts    bool               // are shown
 	stats       bool               // are shown after an answer
 
+	files attachments
+	given []given     // on the command line, for the first message
+	parts []chat.Part // of the next message: pictures, sounds and videos
+
 	templateText string // of -template
 	form         form
 	grammar      *grammar.Grammar // of the form, may be nil
@@ -45,6 +50,9 @@ type talk struct {
 	calls   []chat.Call    // whose answers are awaited
 	results []chat.Message // the answers so far
 }
+
+// given is a file that is named by a flag.
+type given struct{ kind, path string }
 
 // lines is where what the user says comes from.
 type lines interface {
@@ -58,6 +66,8 @@ func (t *talk) open(body func() error) (err error) {
 		return err
 	}
 	defer t.m.Close()
+	t.files.of(t.m, t.model.Path == "")
+	t.files.note = t.note
 	if t.grammar, err = t.form.compile(t.m); err != nil {
 		return err
 	}
@@ -101,6 +111,33 @@ func (t *talk) begin() (err error) {
 		return err
 	}
 	return t.save() // what cannot be kept is known before anything is said
+}
+
+// attach reads a file for the next message. Somebody who talks is told what it is.
+func (t *talk) attach(ctx context.Context, kind, path string, tell bool) error {
+	part, err := t.files.read(ctx, kind, path)
+	if err != nil {
+		return err
+	}
+	t.parts = append(t.parts, part)
+	if tell {
+		hint := ""
+		if part.Type == audio {
+			hint = "; an empty line says it"
+		}
+		t.note("(%s is %s%s)", filepath.Base(path), t.files.describe(part), hint)
+	}
+	return nil
+}
+
+// attachGiven reads the files of the flags.
+func (t *talk) attachGiven(ctx context.Context, tell bool) error {
+	for _, g := range t.given {
+		if err := t.attach(ctx, g.kind, g.path, tell); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // apply makes the conversation follow the options.
@@ -171,6 +208,9 @@ func (t *talk) converse(history string) error {
 	if cli.IsTerminal(t.In) {
 		t.banner()
 	}
+	if err := t.attachGiven(ctx, true); err != nil {
+		return err
+	}
 	in, screen := t.Keyboard()
 	if in == nil {
 		t.lines = newPipe(t.In, t.Err)
@@ -186,6 +226,7 @@ func (t *talk) converse(history string) error {
 			t.note("(the history is not kept: %v)", err)
 		}
 	}
+	editor.Complete = completeLine
 	t.lines, t.editor = editor, editor
 	return t.hold(ctx)
 }
@@ -270,13 +311,26 @@ func (t *talk) prompt() string {
 
 // line takes a command, a turn, or what a tool returns.
 func (t *talk) line(ctx context.Context, text string, literal bool) error {
+	if !literal {
+		paths, rest := dropped(text)
+		for _, path := range paths {
+			if err := t.attach(ctx, anyKind, path, true); err != nil {
+				return err
+			}
+		}
+		if len(paths) > 0 {
+			text, literal = rest, true
+		}
+	}
 	switch {
 	case !literal && strings.HasPrefix(text, "/"):
 		return t.command(ctx, text)
-	case strings.TrimSpace(text) == "":
+	case strings.TrimSpace(text) == "" && !spoken(t.parts):
 		return nil
 	case len(t.calls) == 0:
-		return t.turn(ctx, chat.Message{Role: "user", Content: text})
+		parts := t.parts
+		t.parts = nil
+		return t.turn(ctx, message(parts, text))
 	}
 	t.results = append(t.results, chat.Message{Role: "tool", ToolCallID: t.calls[0].ID, Name: t.calls[0].Name, Content: text})
 	if t.calls = t.calls[1:]; len(t.calls) > 0 {
