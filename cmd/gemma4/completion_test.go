@@ -23,10 +23,15 @@ var completions = []struct {
 	line string
 	want []string
 }{
-	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "perplexity", "run", "serve", "tokenize", "version"}},
+	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "perplexity", "run", "see", "serve", "tokenize",
+		"version"}},
 	{"gemma4 pe", []string{"perplexity"}},
 	{"gemma4 help ver", []string{"version"}},
 	{"gemma4 completion ", []string{"bash", "fish", "powershell", "zsh"}},
+	{"gemma4 run -budget ", []string{"1120", "140", "280", "560", "70", "auto", "high", "low", "medium"}},
+	{"gemma4 run -image no", []string{"notes.txt"}},
+	{"gemma4 see -mmproj oth", []string{"other.gguf"}},
+	{"gemma4 see no", []string{"notes.txt"}},
 	{"gemma4 run -te", []string{"-temp", "-template"}},
 	{"gemma4 run --temp", []string{"--temp", "--template"}},
 	{"gemma4 run -think -m x.gguf -temp 0 -ful", []string{"-full"}},

@@ -19,6 +19,7 @@ func tool() *cli.Tool {
 		About: "gemma4 runs Google's Gemma 4 models from GGUF files. Without a file it runs nano, the small model that it comes with.",
 		Commands: []cli.Command{
 			runCommand(),
+			seeCommand(),
 			serveCommand(),
 			batchCommand(),
 			inspectCommand(),
@@ -31,6 +32,7 @@ func tool() *cli.Tool {
 examples:
   gemma4 run "What is the capital of France?"
   gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
+  gemma4 see picture.png "How many shapes are there?"
   cat notes.txt | gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf "Summarise this."
 
 environment:

@@ -152,8 +152,8 @@ func (t *talk) noTurns() error {
 	var given []string
 	t.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "audio", "free-calls", "full", "history", "image", "session", "system", "template", "think", "thoughts", "tool-choice", "tools",
-			"var", "video":
+		case "audio", "free-calls", "full", "history", "image", "session", "system", "template", "think", "thoughts", "tool-choice",
+			"tools", "var", "video":
 			given = append(given, "-"+f.Name)
 		}
 	})
@@ -172,7 +172,7 @@ func historyFile() string {
 	return filepath.Join(folder, "gemma4", "history")
 }
 
-// question returns the prompt: the arguments behind what stands on standard input, unless that is a keyboard. What is spoken needs none.
+// question returns the prompt: the arguments behind what stands on standard input, unless that is a keyboard; none if a sound says it.
 func (t *talk) question(says bool) (string, error) {
 	words := t.Args()
 	if len(words) == 0 && says {
