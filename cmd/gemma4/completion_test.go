@@ -23,7 +23,7 @@ var completions = []struct {
 	line string
 	want []string
 }{
-	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "perplexity", "run", "see", "serve", "tokenize",
+	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "listen", "perplexity", "run", "see", "serve", "tokenize",
 		"version"}},
 	{"gemma4 pe", []string{"perplexity"}},
 	{"gemma4 help ver", []string{"version"}},
@@ -32,6 +32,7 @@ var completions = []struct {
 	{"gemma4 run -image no", []string{"notes.txt"}},
 	{"gemma4 see -mmproj oth", []string{"other.gguf"}},
 	{"gemma4 see no", []string{"notes.txt"}},
+	{"gemma4 listen -v", []string{"-vtt"}},
 	{"gemma4 run -te", []string{"-temp", "-template"}},
 	{"gemma4 run --temp", []string{"--temp", "--template"}},
 	{"gemma4 run -think -m x.gguf -temp 0 -ful", []string{"-full"}},

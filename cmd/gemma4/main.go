@@ -20,6 +20,7 @@ func tool() *cli.Tool {
 		Commands: []cli.Command{
 			runCommand(),
 			seeCommand(),
+			listenCommand(),
 			serveCommand(),
 			batchCommand(),
 			inspectCommand(),

@@ -92,6 +92,31 @@ func (p *Program) Status(text string) {
 	p.progress = len(line)
 }
 
+// Partial shows on the terminal that standard output is a line that is not done: what stays, and dimmed what may change, as much of its end
+// as fits. It takes the place of the one before; done, it is taken away, for the line that is.
+func (p *Program) Partial(text, tentative string, done bool) {
+	const begin = "\r\x1b[K"
+	if done {
+		p.Out.WriteString(begin)
+		return
+	}
+	line, rest := []rune(Printable(strings.ReplaceAll(text, "\n", " "))), []rune(Printable(strings.ReplaceAll(tentative, "\n", " ")))
+	if f, ok := p.stdout.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 2 { // wide letters count twice
+			most := columns/2 - 1
+			rest = rest[max(0, len(rest)-most):]
+			line = line[max(0, len(line)+len(rest)-most):]
+		}
+	}
+	p.Out.WriteString(begin + string(line))
+	if styled(p.stdout) && len(rest) > 0 {
+		p.Out.WriteString(dim + string(rest) + plain)
+	} else {
+		p.Out.WriteString(string(rest))
+	}
+	p.Out.Flush()
+}
+
 // endProgress takes the line of progress away, if there is one.
 func (p *Program) endProgress() {
 	if p.progress > 0 {
