@@ -91,8 +91,11 @@ func TestFullChatDropsItsOldestTurns(t *testing.T) {
 		shifts, last := 0, -2
 		for i := range turns {
 			before := len(c.Messages)
-			ask(t, m, c, user("What is %d + %d?", i/10, i%10))
+			ask(t, m, c, user("What is %d + %d?", 1+i/10, i%10))
 			r := c.Result()
+			if test.o.Thinking && r.Thought == 0 {
+				t.Fatalf("%s: turn %d: no thought, so that the answer stays as it was decoded", test.name, i)
+			}
 			if len(c.Messages) != before+2-r.Dropped {
 				t.Errorf("%s: %d messages of %d and two more after dropping %d", test.name, len(c.Messages), before, r.Dropped)
 			}
