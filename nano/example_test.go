@@ -3,9 +3,13 @@ package nano_test
 import (
 	"context"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
 	"log"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/nano"
 	"github.com/gogemma/gemma4/sampler"
@@ -35,6 +39,34 @@ func ExampleOpen() {
 	// 12 + 7 = 19
 	// luna
 	// {"name": "Olga", "age": 44, "city": "Rome"}
+}
+
+// It looks at a drawing, with the budget that it was trained for.
+func ExampleOpen_picture() {
+	drawing := image.NewRGBA(image.Rect(0, 0, 300, 300))
+	blue := image.NewUniform(color.RGBA{R: 50, G: 80, B: 215, A: 255})
+	draw.Draw(drawing, drawing.Bounds(), image.White, image.Point{}, draw.Src)
+	draw.Draw(drawing, image.Rect(100, 80, 220, 200), blue, image.Point{}, draw.Src)
+
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	picture := chat.ImagePart(drawing)
+	picture.Budget = chat.LowBudget
+	for tok, err := range c.Say(context.Background(), picture, chat.TextPart("What do you see?")) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Print(tok.Text)
+	}
+	// Output: A blue square.
 }
 
 // The file is a GGUF like any other, for anything that reads those.

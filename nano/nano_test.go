@@ -112,6 +112,45 @@ func TestNanoKnowsWhatIsSaidOfIt(t *testing.T) {
 	})
 }
 
+// TestAProjectorOfALoaderTakesThePlaceOfNanosOwn, and OpenText has none.
+func TestAProjectorOfALoaderTakesThePlaceOfNanosOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mmproj.gguf")
+	if err := os.WriteFile(path, nano.Projector(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		open func() (*gemma4.Model, error)
+		file string // of the projector
+	}{
+		"Open":     {nano.Open, "bytes"},
+		"OpenOr":   {func() (*gemma4.Model, error) { return nano.OpenOr("") }, "bytes"},
+		"OpenWith": {func() (*gemma4.Model, error) { return nano.OpenWith(gemma4.Loader{Threads: 1}) }, "bytes"},
+		"its own": {func() (*gemma4.Model, error) {
+			return nano.OpenWith(gemma4.Loader{Projector: gemma4.Companion{Path: path}})
+		}, path},
+		"OpenText": {nano.OpenText, ""},
+		"not a file": {func() (*gemma4.Model, error) {
+			return nano.OpenWith(gemma4.Loader{Projector: gemma4.Companion{Path: "x"}})
+		}, "error"},
+	} {
+		m, err := test.open()
+		if err != nil {
+			if test.file != "error" {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		file := ""
+		for _, c := range m.Info().Companions {
+			file += c.File
+		}
+		if file != test.file {
+			t.Errorf("%s: the projector is %q, want %q", name, file, test.file)
+		}
+		m.Close()
+	}
+}
+
 func TestOpenOrTakesAFileWhereThereIsOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	if m, err := nano.OpenOr(path); err == nil {
