@@ -37,15 +37,19 @@ together, and the time between two tokens of one that 99 of 100 keep to (p99). G
 files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache folder); without either it is the embedded one.
 
 Of projectors (mmproj), which are files or synthetic as models are, it measures pictures of -image tokens, videos of -video frames of 70
-tokens each, and -sound seconds of sound. What products with weights, the two products of attention and its softmax take of the time, and
-how near each is to the peak of the instruction that does it, comes from a run of its own, over loops with a clock in them. Scratch is
-what one picture or sound held at a time, of what was announced.`,
+tokens each, and -sound seconds of sound, as a whole and as speech that comes by the tenth of a second. What products with weights, the
+two products of attention and its softmax take of the time, and how near each is to the peak of the instruction that does it, comes from
+a run of its own, over loops with a clock in them. Scratch is what one picture or sound held at a time, of what was announced.
+
+With -spoken, a model listens by the projector named beside it: how long after the end of speech the first word of the answer is there,
+and how long two seconds of speech take with a caption, which reads 100 tokens and writes 12.`,
 		Examples: `
 gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64
 gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md
 gemma4 bench -m model.gguf -p 0 -streams 1,8
-gemma4 bench -synth e2b-mmproj:q8_0 -image 280,1120 -sound 30 -video 60`,
+gemma4 bench -synth e2b-mmproj:q8_0 -image 280,1120 -sound 30 -video 60
+gemma4 bench -synth e2b:q4_0 -synth e2b-mmproj:q8_0 -p 0 -n 0 -image 0 -sound 0 -spoken 10`,
 		Define: defineBench,
 	}
 }
@@ -61,6 +65,7 @@ type plan struct {
 	images          []int // tokens of pictures
 	frames          []int // of videos
 	sounds          []int // seconds
+	spoken          []int // of speech that a model answers
 	loader          gemma4.Loader
 	huge            bool
 }
@@ -73,6 +78,9 @@ func (p *plan) positions() int {
 	}
 	if len(p.streams) > 0 {
 		n = max(n, 20+1+p.written, p.arriving)
+	}
+	for _, seconds := range p.spoken {
+		n = max(n, 25*seconds+captionRead+captionWritten)
 	}
 	return slices.Max(p.depths) + n
 }
@@ -111,6 +119,7 @@ func defineBench(p *cli.Program) func() error {
 	numbers(p, "image", "`tokens` of a picture, separated by commas: 70, 140, 280, 560, 1120, or 0: none (default 280)", 0, &plan.images)
 	numbers(p, "video", "`frames` of a video, separated by commas", 0, &plan.frames)
 	numbers(p, "sound", "`seconds` of sound, separated by commas, 0: none (default 30)", 0, &plan.sounds)
+	numbers(p, "spoken", "`seconds` of speech that a model answers, and captions: it needs a projector named beside it", 1, &plan.spoken)
 	p.Group("output")
 	markdown := p.Bool("md", false, "print a Markdown table")
 	asJSON := p.Bool("json", false, "print a JSON array of rows")
@@ -138,9 +147,25 @@ func defineBench(p *cli.Program) func() error {
 		}
 		ctx, stop := cli.Interruptible()
 		defer stop()
+		for i := range sources {
+			s := &sources[i]
+			if err := s.find(ctx, p.Err); err != nil {
+				return inFile(s.name, err)
+			}
+			if s.projector && len(plan.spoken) > 0 {
+				plan.loader.Projector.Path = s.path
+			}
+		}
+		if len(plan.spoken) > 0 && plan.loader.Projector.Path == "" {
+			return cli.Wrong("-spoken needs a projector beside the model: another -m or -synth, such as e2b-mmproj:q8_0")
+		}
 		var rows []row
 		for _, s := range sources {
-			found, err := s.measure(ctx, &plan, p.Err)
+			measure := s.measure
+			if s.projector {
+				measure = s.measureSenses
+			}
+			found, err := measure(ctx, &plan)
 			if err != nil {
 				return inFile(s.name, err)
 			}
@@ -183,14 +208,28 @@ func specs() (list []string) {
 }
 
 // source is a model to measure: a file, a synthetic one, or the embedded one.
-type source struct{ name, path, spec string }
+type source struct {
+	name, path, spec string
+	projector        bool
+}
 
-// find writes a synthetic model if it is not there.
+// find writes a synthetic model if it is not there, and looks what the file is.
 func (s *source) find(ctx context.Context, stderr io.Writer) (err error) {
 	if s.spec != "" {
-		s.path, err = synthetic(ctx, s.spec, stderr)
+		if s.path, err = synthetic(ctx, s.spec, stderr); err != nil {
+			return err
+		}
 	}
-	return err
+	if s.path == "" {
+		return nil
+	}
+	f, err := gguf.Open(s.path)
+	if err != nil {
+		return err
+	}
+	kind, _ := f.Metadata.Text("general.architecture") // without one, whoever opens it as a model says so
+	s.projector = kind == "clip"
+	return f.Close()
 }
 
 // open returns the model and the seconds that opening took.
@@ -202,21 +241,6 @@ func (s *source) open(l gemma4.Loader) (m *gemma4.Model, seconds float64, err er
 		m, err = l.Open(s.path)
 	}
 	return m, since(began), err
-}
-
-// projector opens the file if it is one, nil if not.
-func (s *source) projector() (*gguf.File, error) {
-	if s.path == "" {
-		return nil, nil
-	}
-	f, err := gguf.Open(s.path)
-	if err != nil {
-		return nil, err
-	}
-	if kind, err := f.Metadata.Text("general.architecture"); err != nil || kind != "clip" {
-		return nil, f.Close() // whoever opens it as a model says what is wrong with it
-	}
-	return f, nil
 }
 
 // synthetic returns the path of a synthetic model in the user's cache folder.
@@ -241,19 +265,8 @@ func synthetic(ctx context.Context, spec string, stderr io.Writer) (string, erro
 	return path, synth.WriteFile(ctx, path, shape)
 }
 
-// measure opens the model or projector and runs the plan.
-func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row, error) {
-	if err := s.find(ctx, stderr); err != nil {
-		return nil, err
-	}
-	f, err := s.projector()
-	if err != nil {
-		return nil, err
-	}
-	if f != nil {
-		defer f.Close()
-		return s.measureSenses(ctx, p, f)
-	}
+// measure opens the model and runs the plan.
+func (s *source) measure(ctx context.Context, p *plan) ([]row, error) {
 	m, load, err := s.open(p.loader)
 	if err != nil {
 		return nil, err
@@ -278,38 +291,44 @@ func (s *source) measure(ctx context.Context, p *plan, stderr io.Writer) ([]row,
 	}
 	info := m.Info()
 	var rows []row
+	run := func(r row, measure func(*row) error) error {
+		r.Model, r.Level, r.Threads = s.name, info.Level, info.Threads
+		r.LoadSeconds, r.FirstTokenSeconds = load, b.first
+		err := measure(&r)
+		rows = append(rows, r)
+		return err
+	}
 	for _, depth := range p.depths {
 		if err := b.fill(b.s, depth); err != nil {
 			return nil, err
 		}
-		var tests []row
 		if p.prompt > 0 {
-			tests = append(tests, row{Test: "prefill", Tokens: p.prompt})
+			if err := run(row{Test: "prefill", Tokens: p.prompt, Depth: depth}, b.repeat); err != nil {
+				return nil, err
+			}
+		}
+		if p.written == 0 {
+			continue
 		}
 		for _, step := range p.steps {
-			if p.written > 0 {
-				tests = append(tests, row{Test: "decode", Tokens: step})
+			if err := run(row{Test: "decode", Tokens: step, Depth: depth}, b.repeat); err != nil {
+				return nil, err
 			}
 		}
 		for _, n := range p.streams {
-			if p.written > 0 {
-				tests = append(tests, row{Test: "streams", Tokens: n})
-				if p.arriving > 0 {
-					tests = append(tests, row{Test: "streams", Tokens: n, Arriving: p.arriving})
+			for _, arriving := range slices.Compact([]int{0, p.arriving}) {
+				if err := run(row{Test: "streams", Tokens: n, Arriving: arriving, Depth: depth}, b.measureStreams); err != nil {
+					return nil, err
 				}
 			}
 		}
-		for _, r := range tests {
-			r.Model, r.Level, r.Threads, r.Depth = s.name, info.Level, info.Threads, depth
-			r.LoadSeconds, r.FirstTokenSeconds = load, b.first
-			measure := b.repeat
-			if r.Test == "streams" {
-				measure = b.measureStreams
-			}
-			if err := measure(&r); err != nil {
-				return nil, err
-			}
-			rows = append(rows, r)
+	}
+	for _, seconds := range p.spoken {
+		if err := run(row{Test: "first word", Spoken: seconds}, b.spoken); err != nil {
+			return nil, err
+		}
+		if err := run(row{Test: "caption", Spoken: seconds}, b.captions); err != nil {
+			return nil, err
 		}
 	}
 	return rows, nil
@@ -431,4 +450,4 @@ func median(x []float64) float64 {
 	return (x[len(x)/2] + x[(len(x)-1)/2]) / 2
 }
 
-var errNoRows = errors.New("nothing to measure: -p and -n are both 0")
+var errNoRows = errors.New("nothing to measure: -p and -n are both 0, and so may be what projectors are asked for")

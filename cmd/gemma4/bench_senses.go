@@ -36,9 +36,14 @@ type encoding struct {
 // frameTokens is the budget of a video's frame.
 const frameTokens = 70
 
-// measureSenses measures the projector in f.
-func (s *source) measureSenses(ctx context.Context, p *plan, f *gguf.File) (rows []row, err error) {
+// measureSenses opens the projector and runs the plan.
+func (s *source) measureSenses(ctx context.Context, p *plan) (rows []row, err error) {
 	began := time.Now()
+	f, err := gguf.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	kernels, err := gemma4.BestKernels()
 	if err != nil {
 		return nil, err
@@ -96,7 +101,7 @@ func (x *senses) encodings() (all []encoding) {
 	}
 	if x.plain.Sound != "" {
 		for _, seconds := range x.plan.sounds {
-			all = append(all, x.sound(seconds))
+			all = append(all, x.sound(seconds, "sound"), x.sound(seconds, "speech"))
 		}
 	}
 	return all
@@ -132,25 +137,45 @@ func (x *senses) pictures(n, tokens int) encoding {
 	return e
 }
 
-// sound encodes seconds of sound.
-func (x *senses) sound(seconds int) encoding {
+// sound encodes seconds of sound, as a whole or piece by piece, as speech comes.
+func (x *senses) sound(seconds int, test string) encoding {
+	samples := tone(seconds)
+	e := encoding{row: x.common}
+	e.Test, e.Spoken, e.Tokens = test, seconds, x.plain.SoundTokens(len(samples))
+	e.products, e.attention = x.plain.SoundOps(e.Tokens)
+	e.ScratchBytes = x.plain.HearingBytes(e.Tokens)
+	piece := len(samples)
+	if test == "speech" {
+		piece = pieceSamples
+		e.ScratchBytes = x.plain.HearingBytes(groupTokens)
+	}
+	e.begin = func(p *model.Projector) func() error {
+		h := p.NewHearing()
+		return func() error {
+			h.Reset()
+			for part := range slices.Chunk(samples, piece) {
+				if _, err := h.Push(x.ctx, part); err != nil {
+					return err
+				}
+			}
+			_, err := h.Close(x.ctx)
+			return err
+		}
+	}
+	return e
+}
+
+// groupTokens are encoded together at least, as a [model.Hearing] does by default.
+const groupTokens = 8
+
+// tone returns seconds of a sound.
+func tone(seconds int) []float32 {
 	samples := make([]float32, 16000*seconds)
 	for i := range samples {
 		t := float64(i) / 16000
 		samples[i] = float32(0.3 * math.Sin(2*math.Pi*(300+40*math.Sin(3*t))*t))
 	}
-	e := encoding{row: x.common}
-	e.Test, e.Tokens = "sound", x.plain.SoundTokens(len(samples))
-	e.products, e.attention = x.plain.SoundOps(e.Tokens)
-	e.ScratchBytes = x.plain.HearingBytes(e.Tokens)
-	e.begin = func(p *model.Projector) func() error {
-		h := p.NewHearing()
-		return func() error {
-			_, err := h.Hear(x.ctx, samples)
-			return err
-		}
-	}
-	return e
+	return samples
 }
 
 // repeat fills the row with the medians of the repetitions, and with the parts of one that is measured apart.
@@ -177,12 +202,10 @@ func (x *senses) repeat(e *encoding) error {
 		seconds = append(seconds, since(began))
 	}
 	runtime.KeepAlive(encode)
-	e.Seconds = median(seconds)
-	e.Spread = (slices.Max(seconds) - slices.Min(seconds)) / e.Seconds
+	e.settle(seconds)
 	e.TokensPerSecond = float64(e.Tokens) / e.Seconds
 	e.FlopsPerToken = 2 * float64(e.products+e.attention) / float64(e.Tokens)
 	e.TFLOPS = e.TokensPerSecond * e.FlopsPerToken / 1e12
-	e.PeakRSSBytes = peakRSS()
 
 	x.meter.Reset()
 	began, ran := time.Now(), busy()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4"
-	"github.com/gogemma/gemma4/sampler"
 )
 
 // streams are sessions of one model that generate at once.
@@ -22,8 +21,7 @@ type streams struct {
 
 // measureStreams fills the row with the medians of the repetitions.
 func (b *bench) measureStreams(r *row) error {
-	s := &streams{bench: b, options: gemma4.GenerateOptions{
-		Sampling: sampler.Overrides{Seed: new(uint64(1)), Suppress: b.m.Tokenizer().Ends()}}}
+	s := &streams{bench: b, options: b.endless()}
 	defer func() {
 		for _, x := range s.sessions {
 			x.Close()

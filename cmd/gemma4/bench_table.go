@@ -17,7 +17,7 @@ type row struct {
 	Model             string  `json:"model"`
 	Level             string  `json:"level"`
 	Threads           int     `json:"threads"`
-	Test              string  `json:"test"`              // prefill, decode or streams; picture, video or sound
+	Test              string  `json:"test"`              // prefill, decode, streams; picture, video, sound, speech; first word, caption
 	Tokens            int     `json:"tokens"`            // of the prompt, or per step; or streams; of all pictures or the sound
 	Frames            int     `json:"frames,omitzero"`   // of a video
 	Arriving          int     `json:"arriving,omitzero"` // tokens of a prompt that is read meanwhile
@@ -38,7 +38,8 @@ type row struct {
 	LoadSeconds       float64 `json:"load_seconds"`
 	FirstTokenSeconds float64 `json:"first_token_seconds"`
 
-	// Of a projector alone.
+	// Of projectors, and of speech.
+	Spoken       int     `json:"spoken_seconds,omitzero"`
 	Seconds      float64 `json:"seconds,omitzero"`
 	ScratchBytes int64   `json:"scratch_bytes,omitzero"` // that were announced
 	HeldBytes    int64   `json:"held_bytes,omitzero"`    // that were found
@@ -102,19 +103,33 @@ var senseColumns = []column{
 		switch r.Test {
 		case "video":
 			return fmt.Sprintf("video of %d frames, %d tokens", r.Frames, r.Tokens)
-		case "sound":
-			return fmt.Sprintf("sound of %d s, %d tokens", (r.Tokens+24)/25, r.Tokens)
+		case "sound", "speech":
+			return fmt.Sprintf("%s of %d s, %d tokens", r.Test, r.Spoken, r.Tokens)
+		case "first word":
+			return fmt.Sprintf("first word after %d s of speech", r.Spoken)
+		case "caption":
+			return fmt.Sprintf("2 of %d s of speech with a caption", r.Spoken)
 		}
 		return fmt.Sprintf("%s of %d tokens", r.Test, r.Tokens)
 	}},
 	{"seconds", func(r *row) string { return fmt.Sprintf("%.3g", r.Seconds) }},
 	{"spread", func(r *row) string { return fmt.Sprintf("%.0f%%", 100*r.Spread) }},
-	{"TFLOP/s", func(r *row) string { return fmt.Sprintf("%.3g", r.TFLOPS) }},
+	{"TFLOP/s", func(r *row) string { return of(r.TFLOPS, 0, 1) }},
 	{"products", func(r *row) string { return r.parts("products", "half products", "float products") }},
 	{"attention", func(r *row) string { return r.parts("attention") }},
 	{"softmax", func(r *row) string { return r.parts("softmax") }},
-	{"rest", func(r *row) string { return fmt.Sprintf("%.0f%%", 100*r.rest()) }},
-	{"scratch", func(r *row) string { return cli.Bytes(r.HeldBytes) + " of " + cli.Bytes(r.ScratchBytes) }},
+	{"rest", func(r *row) string {
+		if r.Parts == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.0f%%", 100*r.rest())
+	}},
+	{"scratch", func(r *row) string {
+		if r.ScratchBytes == 0 {
+			return "-"
+		}
+		return cli.Bytes(r.HeldBytes) + " of " + cli.Bytes(r.ScratchBytes)
+	}},
 }
 
 // parts shows what some kinds of work take of the time, and how near to its peak each is.
@@ -161,6 +176,8 @@ func of(rate, roof, share float64) string {
 	switch {
 	case rate == 0:
 		return "-"
+	case roof == 0:
+		return fmt.Sprintf("%.3g", rate)
 	case share == 0:
 		return fmt.Sprintf("%.3g of %.3g, -", rate, roof)
 	}

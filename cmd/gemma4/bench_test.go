@@ -149,10 +149,11 @@ func TestBenchMeasuresPicturesAndSounds(t *testing.T) {
 	var rows []row
 	d := json.NewDecoder(&out)
 	d.DisallowUnknownFields()
-	if err := d.Decode(&rows); err != nil || len(rows) != 3 {
-		t.Fatalf("%d rows, want a picture, a video and a sound: %v", len(rows), err)
+	if err := d.Decode(&rows); err != nil || len(rows) != 4 {
+		t.Fatalf("%d rows, want a picture, a video, a sound and speech: %v", len(rows), err)
 	}
-	for i, want := range []row{{Test: "picture", Tokens: 70}, {Test: "video", Tokens: 140, Frames: 2}, {Test: "sound", Tokens: 25}} {
+	for i, want := range []row{{Test: "picture", Tokens: 70}, {Test: "video", Tokens: 140, Frames: 2}, {Test: "sound", Tokens: 25},
+		{Test: "speech", Tokens: 25}} {
 		r := rows[i]
 		if r.Test != want.Test || r.Tokens != want.Tokens || r.Frames != want.Frames || r.Model != "mmproj.gguf" {
 			t.Errorf("row %d is %+v", i, r)
@@ -170,7 +171,7 @@ func TestBenchMeasuresPicturesAndSounds(t *testing.T) {
 				t.Errorf("row %d: %+v", i, p)
 			}
 		}
-		if attends := want.Test != "sound"; !kinds["products"] || kinds["attention"] != attends {
+		if attends := i < 2; !kinds["products"] || kinds["attention"] != attends {
 			t.Errorf("row %d has the parts %v", i, kinds)
 		}
 	}
@@ -178,11 +179,37 @@ func TestBenchMeasuresPicturesAndSounds(t *testing.T) {
 	if status := measure(append(args, "-md"), nil, &out, &errs); status != 0 {
 		t.Fatalf("status %d: %s", status, errs.String())
 	}
-	for _, want := range []string{"| model ", "picture of 70 tokens", "video of 2 frames, 140 tokens", "sound of 1 s, 25 tokens"} {
+	for _, want := range []string{"| model ", "picture of 70 tokens", "video of 2 frames, 140 tokens", "sound of 1 s, 25 tokens",
+		"speech of 1 s, 25 tokens"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
 	}
+}
+
+func TestBenchMeasuresHowSpeechIsAnswered(t *testing.T) {
+	c, err := synth.Parse("micro-e:q8_0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := filepath.Join(t.TempDir(), "text.gguf")
+	if err := synth.WriteFile(t.Context(), text, c); err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Fields("-p 0 -n 0 -image 0 -sound 0 -r 1 -m")
+	args = append(args, text, "-m", projectorFile(t, "micro-e-mmproj:f16"))
+	var out, errs bytes.Buffer
+	if status := measure(append(args, "-spoken", "3"), nil, &out, &errs); status != 0 {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	for _, want := range []string{"first word after 3 s of speech  ", "2 of 3 s of speech with a caption"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	measure.Fails(t, 1, "nothing to measure", "", args...)
+	measure.Fails(t, 1, "needs", "", append(args, "-spoken", "60")...)
+	measure.Fails(t, 2, "-spoken needs a projector", "", "-spoken", "3")
 }
 
 func TestBenchMeasuresWhatAProjectorTakes(t *testing.T) {
