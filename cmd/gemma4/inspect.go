@@ -18,7 +18,8 @@ func inspectCommand() cli.Command {
 		About: `
 Shows what is in a GGUF file of any kind, all parts of a split one: metadata, tensors with their shapes (fastest dimension
 first), and bytes per format. For a Gemma 4 text model also the memory that the keys and values of one session take, by
-context length and cache format. Without a file it shows the embedded model.`,
+context length and cache format; for a projector which senses it is for, and the memory that it works in. Without a file it
+shows the embedded model.`,
 		Examples: `
 gemma4 inspect model.gguf
 gemma4 inspect -tensors=false -m model-00001-of-00003.gguf

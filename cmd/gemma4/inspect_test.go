@@ -126,7 +126,9 @@ func TestFilesOfTheFamilyAreShown(t *testing.T) {
 		elem  []string
 		lines []string
 	}{
-		{[]string{"mm", "mmproj-va.gguf"}, []string{`general\.architecture string "clip"`}},
+		{[]string{"mm", "mmproj-va.gguf"}, []string{`general\.architecture string "clip"`,
+			`projector: images \(gemma4v\), sounds \(gemma4a\), for models of width 64`, `a picture of 280 tokens takes \d+\.\d MB`,
+			`a second of sound takes \d+\.\d MB`}},
 		{[]string{"draft", "micro-e4-draft.gguf"}, []string{`general\.architecture string "gemma4-assistant"`}},
 		{[]string{"tokenizer", "gemma4-vocab.gguf"}, []string{`tokenizer\.ggml\.tokens \[262144\]string .*`}},
 		{[]string{"text", "micro-odd-00002-of-00003.gguf"}, []string{`GGUF version 3, .*, parts: 3`, `output\.weight .*`}},
@@ -138,6 +140,11 @@ func TestFilesOfTheFamilyAreShown(t *testing.T) {
 			t.Errorf("%s: no JSON: %.200s", path, out)
 		}
 	}
+}
+
+func TestAProjectorThatIsOfNoUseSaysWhy(t *testing.T) {
+	path := write(t, nil, "general.architecture", "clip", "clip.has_vision_encoder", true, "clip.vision.projector_type", "gemma3")
+	has(t, inspect.Good(t, "", path), `projector: of no use, model: clip\.vision\.projector_type is "gemma3", expected gemma4v or gemma4uv`)
 }
 
 func TestNumbersThatJSONHasNotAreText(t *testing.T) {

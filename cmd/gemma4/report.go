@@ -28,6 +28,7 @@ type report struct {
 	Formats    []share  `json:"formats"`
 	Memory     []memory `json:"memory,omitempty"`
 	NoMemory   string   `json:"no_memory,omitempty"` // why a Gemma 4 file has no such table
+	Projector  *towers  `json:"projector,omitempty"`
 }
 
 // pair is one key of the metadata. Of an array Value holds the first elements, and Len counts all.
@@ -96,6 +97,9 @@ func newReport(f *gguf.File) *report {
 	}
 	if arch, _ := f.Metadata.Text("general.architecture"); arch == "gemma4" {
 		r.addMemory(f)
+	}
+	if arch, _ := f.Metadata.Text("general.architecture"); arch == "clip" || model.HasTowers(f.Metadata) {
+		r.Projector = newTowers(f)
 	}
 	return r
 }
@@ -213,6 +217,9 @@ func (r *report) print(w io.Writer) {
 	right.Flush()
 	if r.NoMemory != "" {
 		fmt.Fprintf(w, "\nmemory: unknown, %s\n", printable(r.NoMemory))
+	}
+	if r.Projector != nil {
+		r.Projector.print(w)
 	}
 	fmt.Fprintf(w, "\nGGUF version %d, %s, %d parameters, parts: %d\n", r.Version, cli.Bytes(r.Bytes), r.Parameters, r.Parts)
 }
