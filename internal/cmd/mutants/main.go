@@ -171,6 +171,9 @@ func plant(dir string, faults ...mutant) (overlay string, err error) {
 		text, at := texts[m.file], places[m.name]
 		texts[m.file] = text[:at] + m.new + text[at+len(m.old):]
 	}
+	if err := spread(dir, texts); err != nil {
+		return "", err
+	}
 	var replace struct{ Replace map[string]string }
 	replace.Replace = map[string]string{}
 	for file, text := range texts {
@@ -178,7 +181,7 @@ func plant(dir string, faults ...mutant) (overlay string, err error) {
 		if err != nil {
 			return "", err
 		}
-		changed := filepath.Join(dir, strings.ReplaceAll(file, "/", "+"))
+		changed := changed(dir, file)
 		if err := os.WriteFile(changed, []byte(text), 0o666); err != nil {
 			return "", err
 		}
@@ -190,6 +193,39 @@ func plant(dir string, faults ...mutant) (overlay string, err error) {
 	}
 	overlay = filepath.Join(dir, "overlay.json")
 	return overlay, os.WriteFile(overlay, b, 0o666)
+}
+
+// changed returns where the changed form of a file lies.
+func changed(dir, file string) string { return filepath.Join(dir, strings.ReplaceAll(file, "/", "+")) }
+
+// spread adds to the changed files those that include a changed header. The assembler does not look for headers through an overlay, so they
+// include it by where it lies.
+func spread(dir string, texts map[string]string) error {
+	for more := true; more; {
+		more = false
+		for header := range texts {
+			beside, err := filepath.Glob(path.Join(path.Dir(header), "*.[hs]"))
+			if err != nil || path.Ext(header) != ".h" {
+				continue
+			}
+			for _, file := range beside {
+				text, ok := texts[filepath.ToSlash(file)]
+				if !ok {
+					b, err := os.ReadFile(file)
+					if err != nil {
+						return err
+					}
+					text = string(b)
+				}
+				include := fmt.Sprintf("#include %q", path.Base(header))
+				if strings.Contains(text, include) {
+					texts[filepath.ToSlash(file)] = strings.ReplaceAll(text, include, fmt.Sprintf("#include %q", changed(dir, header)))
+					more = true
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // compile plants as many faults at once as do not overlap, until all were planted, and builds the packages.
