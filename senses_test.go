@@ -61,10 +61,30 @@ func voice(t testing.TB, n int) []float32 {
 
 func show(parts ...chat.Part) chat.Message { return chat.Message{Role: "user", Parts: parts} }
 
+// repainted returns a picture with red and blue exchanged.
+func repainted(p chat.Part) chat.Part {
+	b := p.Image.Bounds()
+	m := image.NewNRGBA(b)
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			c := color.NRGBAModel.Convert(p.Image.At(x, y)).(color.NRGBA)
+			m.Set(x, y, color.NRGBA{c.B, c.G, c.R, c.A})
+		}
+	}
+	p.Image = m
+	return p
+}
+
 // TestTwoPicturesHaveTwoAnswers, in one text, in two, and in two sessions of one prefix cache that read them at the same time.
 func TestTwoPicturesHaveTwoAnswers(t *testing.T) {
 	m := openSenses(t)
-	want := map[int]string{4: "A blue triangle.", 7: "A yellow square.", 8: "A yellow circle."}
+	want := map[int]string{4: "A blue triangle.", -4: "A red triangle.", 7: "A yellow square.", 8: "A yellow circle."}
+	photo := func(t testing.TB, n int) chat.Part { // below 0, repainted: of the same size
+		if n < 0 {
+			return repainted(photo(t, -n))
+		}
+		return photo(t, n)
+	}
 	prefixes := gemma4.NewPrefixCache(1 << 26)
 	defer prefixes.Close()
 	var all sync.WaitGroup
@@ -84,7 +104,7 @@ func TestTwoPicturesHaveTwoAnswers(t *testing.T) {
 		t.Errorf("%+v, want %d encoded", s, len(want))
 	}
 	c := newChat(t, m, gemma4.ChatOptions{})
-	for _, n := range []int{4, 7, 4, 8} {
+	for _, n := range []int{4, 7, 4, -4, 8} {
 		c.Messages = nil
 		if got := say(t, c, show(photo(t, n), chat.TextPart("What do you see?"))).Content; got != want[n] {
 			t.Errorf("one session, picture %d: %q, want %q", n, got, want[n])

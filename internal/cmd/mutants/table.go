@@ -357,7 +357,7 @@ var table = []mutant{
 	{"picture: its identity is its size", "picture.go", "hash.Write(fit.RGB)\n", "", ".:TwoPicturesHave"},
 	{"senses: embeddings are not kept", "senses.go", "s.keep(id, rows)\n", "", ".:EncodedOnce"},
 	{"hearing: tokens have the identity of the whole", "hearing.go", "writeSamples(h, samples[done:need])\n",
-		"writeSamples(h, samples[done:])\n", ".:Listen"},
+		"writeSamples(h, samples[done:])\n", ".:Listen .:Speech"},
 	{"schedule: no pass gives way", "schedule.go", "d <= 0 || d-now.Sub", "d < 0 && d-now.Sub", ".:GivesWay"},
 	{"schedule: a prompt gives way for ever", "schedule.go",
 		"s.crowded.After(s.stats.Prefill.LastEnded)", "s.crowded.After(now)", ".:WhateverTheBudget"},
