@@ -462,8 +462,12 @@ func (s *scheduler) choose(r role, now time.Time) {
 
 // streaming reports whether there are streams that a long prefill would hold up.
 func (s *scheduler) streaming(now time.Time) bool {
-	return len(s.waiting[decode]) > 0 || s.streams > 0 && now.Sub(s.decoded) < 2*s.plan.budget
+	return len(s.waiting[decode]) > 0 || s.streams > 0 && now.Sub(s.decoded) < s.lull()
 }
+
+// lull is how long a stream may stay away and still be waited for. A budget that is long says how long a stream may wait for others, not
+// that others wait as long for a stream whose reader has stopped.
+func (s *scheduler) lull() time.Duration { return 2 * min(s.plan.budget, defaultBudget) }
 
 // give makes a job that waits the leader.
 func (s *scheduler) give(j *job) {
@@ -672,7 +676,7 @@ func (g *guest) between() {
 		return
 	}
 	s.guest = g
-	wait := time.NewTimer(2 * s.plan.budget) // perhaps no stream goes on
+	wait := time.NewTimer(s.lull()) // perhaps no stream goes on
 	s.mu.Unlock()
 	defer wait.Stop()
 	select {
