@@ -35,6 +35,7 @@ const keptEmbeddings = 64 << 20
 // senses make embeddings of pictures and sounds. One works at a time: the workers are all its own then, and so is the scratch.
 type senses struct {
 	*model.Projector
+	engine  *engine
 	print   []byte // of the projector's file: see fingerprint
 	turn    chan struct{}
 	guest   *guest // of the scheduler, whoever has the turn
@@ -59,19 +60,20 @@ type embeddings struct {
 func (m *Model) openSenses() (*senses, error) {
 	for _, c := range m.companions {
 		if c.projector != nil {
-			return newSenses(c.projector, cmp.Or(c.file, m.file), m.schedule.newGuest())
+			return newSenses(m.engine, c.projector, cmp.Or(c.file, m.file))
 		}
 	}
 	return nil, nil
 }
 
 // newSenses returns the senses that a projector gives a model.
-func newSenses(p *model.Projector, f *gguf.File, g *guest) (*senses, error) {
+func newSenses(e *engine, p *model.Projector, f *gguf.File) (*senses, error) {
 	print, err := fingerprint(f)
 	if err != nil {
 		return nil, err
 	}
-	s := &senses{Projector: p, print: print, turn: make(chan struct{}, 1), guest: g, kept: map[uint64]*list.Element{}}
+	g := e.schedule.newGuest()
+	s := &senses{Projector: p, engine: e, print: print, turn: make(chan struct{}, 1), guest: g, kept: map[uint64]*list.Element{}}
 	if p.Image != "" {
 		s.sight = p.NewSight()
 		s.sight.Between = g.between
@@ -142,7 +144,7 @@ func (s *senses) made(id uint64, rows []float32, stats *SenseStats) {
 	s.keep(id, rows)
 }
 
-// alone calls f when nobody else is at work.
+// alone calls f when nobody else is at work, unless the model is closed: inputs can be made outside of its sessions.
 func (s *senses) alone(ctx context.Context, f func() error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -150,6 +152,10 @@ func (s *senses) alone(ctx context.Context, f func() error) error {
 	case <-ctx.Done():
 		return cause.Of(ctx)
 	}
+	if err := s.engine.enter(); err != nil {
+		return err
+	}
+	defer s.engine.leave()
 	defer s.guest.leave()
 	return f()
 }

@@ -2,6 +2,7 @@ package gemma4_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -401,5 +402,50 @@ func TestStreamsGoOnWhileAPictureIsRead(t *testing.T) {
 	}
 	if !slices.Equal(s.Logits(nil), beside) {
 		t.Error("the picture has other logits beside a stream")
+	}
+}
+
+// TestNoPictureWaitsForAStreamThatDoesNotGoOn, however long streams may wait for it.
+func TestNoPictureWaitsForAStreamThatDoesNotGoOn(t *testing.T) {
+	m := openNano(t, gemma4.Loader{Projector: gemma4.Companion{Bytes: nano.Projector()}, Budget: 24 * time.Hour})
+	picture, err := m.Picture(photo(t, 1).Image, nanoBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	n := 0
+	for _, err := range newSession(t, m, gemma4.SessionOptions{}).Generate(ctx, prompt(m, question), forTokens(m, 4, 1)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 3 { // while its reader is busy
+			if err := newSession(t, m, gemma4.SessionOptions{}).Read(limited, picture.Input()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n < 3 {
+		t.Fatalf("%d tokens", n)
+	}
+}
+
+// TestWhatWasNotMadeIsNotMadeOfAClosedModel, whose weights may be gone.
+func TestWhatWasNotMadeIsNotMadeOfAClosedModel(t *testing.T) {
+	m := openSenses(t)
+	picture, err := m.Picture(photo(t, 1).Image, nanoBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound, err := m.SoundInput(voice(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	width := m.Config().Width
+	m.Close()
+	for _, in := range []gemma4.Input{picture.Input(), sound} {
+		if _, err := in.Make(ctx, width); !errors.Is(err, gemma4.ErrClosed) {
+			t.Errorf("%v, want %v", err, gemma4.ErrClosed)
+		}
 	}
 }
