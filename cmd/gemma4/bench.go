@@ -39,7 +39,8 @@ files (-m) or synthetic ones of a true shape (-synth, kept in the user's cache f
 Of projectors (mmproj), which are files or synthetic as models are, it measures pictures of -image tokens, videos of -video frames of 70
 tokens each, and -sound seconds of sound, as a whole and as speech that comes by the tenth of a second. What products with weights, the
 two products of attention and its softmax take of the time, and how near each is to the peak of the instruction that does it, comes from
-a run of its own, over loops with a clock in them. Scratch is what one picture or sound held at a time, of what was announced.
+a run of its own, over loops with a clock in them. Scratch is what one picture or sound held at a time, of what was announced. Seconds of
+all processors are those of this process: what other programs take is not in them.
 
 With -spoken, a model listens by the projector named beside it: how long after the end of speech the first word of the answer is there,
 and how long two seconds of speech take with a caption, which reads 100 tokens and writes 12.`,

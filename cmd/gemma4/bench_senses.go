@@ -190,38 +190,38 @@ func (x *senses) repeat(e *encoding) error {
 	if err := wrapped(); err != nil {
 		return err
 	}
-	var seconds []float64
+	var all []took
 	for range x.plan.repetitions {
 		if err := x.meter.Burn(x.pool); err != nil {
 			return err
 		}
-		began := time.Now()
+		c := startWatch()
 		if err := encode(); err != nil {
 			return err
 		}
-		seconds = append(seconds, since(began))
+		all = append(all, c.stop())
 	}
 	runtime.KeepAlive(encode)
-	e.settle(seconds)
+	e.settle(all)
 	e.TokensPerSecond = float64(e.Tokens) / e.Seconds
 	e.FlopsPerToken = 2 * float64(e.products+e.attention) / float64(e.Tokens)
 	e.TFLOPS = e.TokensPerSecond * e.FlopsPerToken / 1e12
 
 	x.meter.Reset()
-	began, ran := time.Now(), busy()
+	c := startWatch()
 	if err := wrapped(); err != nil {
 		return err
 	}
-	all := (busy() - ran).Seconds() // of all workers, which others may have kept waiting
-	if all == 0 {
-		all = since(began) * float64(x.pool.Workers())
+	t := c.stop()
+	if t.busy == 0 {
+		t.busy = t.seconds * float64(x.pool.Workers())
 	}
 	for _, p := range x.meter.Parts() {
 		if p.Kind == meter.Attention {
 			p.Ops = e.attention // without what heads and strips are filled up with
 		}
 		e.Parts = append(e.Parts, part{
-			Kind: p.Kind.String(), TimeShare: p.Seconds / all,
+			Kind: p.Kind.String(), TimeShare: p.Seconds / t.busy,
 			TFLOPS: 2e-12 * float64(p.Ops) / p.Seconds * float64(x.pool.Workers()), PeakTFLOPS: 2e-12 * p.Peak * float64(x.pool.Workers()),
 			MultiplyShare: p.Share(),
 		})

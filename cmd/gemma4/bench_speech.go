@@ -22,7 +22,7 @@ const (
 // been heard by then, as it is where the machine keeps up.
 func (b *bench) spoken(r *row) error {
 	speech := tone(r.Spoken)
-	var seconds []float64
+	var all []took
 	for range b.plan.repetitions + 1 { // pages and buffers come in with the first
 		chat, err := b.m.NewChat(gemma4.ChatOptions{
 			SessionOptions:  gemma4.SessionOptions{Cache: b.plan.cache, Context: b.s.Context()},
@@ -31,57 +31,57 @@ func (b *bench) spoken(r *row) error {
 		if err != nil {
 			return err
 		}
-		took, err := b.answer(chat, speech)
+		t, err := b.answer(chat, speech)
 		if err := errors.Join(err, chat.Close()); err != nil {
 			return err
 		}
-		seconds = append(seconds, took)
+		all = append(all, t)
 	}
-	r.settle(seconds[1:])
+	r.settle(all[1:])
 	return nil
 }
 
-// answer speaks and returns the seconds from the end of the speech to the first token of the answer.
-func (b *bench) answer(chat *gemma4.Chat, speech []float32) (seconds float64, err error) {
+// answer speaks and returns what the end of the speech and the first token of the answer took.
+func (b *bench) answer(chat *gemma4.Chat, speech []float32) (t took, err error) {
 	l, err := chat.Listen(b.ctx)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
-	var began time.Time
+	var c stopwatch
 	for piece := range slices.Chunk(speech, pieceSamples) {
-		began = time.Now()
+		c = startWatch()
 		if err := l.Push(b.ctx, piece); err != nil {
-			return 0, err
+			return t, err
 		}
 	}
 	for _, err = range l.Answer(b.ctx) {
 		break
 	}
-	return since(began), err
+	return c.stop(), err
 }
 
 // captions fills the row with the time that two seconds of speech take, with the caption that they ask for: what a caption reads and writes
 // is simulated, in a fork of a session that holds as much as there is of the speech.
 func (b *bench) captions(r *row) error {
 	speech := tone(r.Spoken)
-	var seconds []float64
+	var all []took
 	for range b.plan.repetitions {
 		chat, err := b.m.NewChat(gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Cache: b.plan.cache, Context: b.s.Context()}})
 		if err != nil {
 			return err
 		}
-		took, err := b.caption(chat, speech)
+		some, err := b.caption(chat, speech)
 		if err := errors.Join(err, chat.Close()); err != nil {
 			return err
 		}
-		seconds = append(seconds, took...)
+		all = append(all, some...)
 	}
-	r.settle(seconds)
+	r.settle(all)
 	return nil
 }
 
-// caption returns the seconds that each two of a speech took.
-func (b *bench) caption(chat *gemma4.Chat, speech []float32) (seconds []float64, err error) {
+// caption returns what each two seconds of a speech took.
+func (b *bench) caption(chat *gemma4.Chat, speech []float32) (all []took, err error) {
 	l, err := chat.Listen(b.ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (b *bench) caption(chat *gemma4.Chat, speech []float32) (seconds []float64,
 		if err := b.fill(b.s, int(l.Heard()/(40*time.Millisecond))); err != nil {
 			return nil, err
 		}
-		began := time.Now()
+		c := startWatch()
 		for piece := range slices.Chunk(part, pieceSamples) {
 			if err := l.Push(b.ctx, piece); err != nil {
 				return nil, err
@@ -99,9 +99,9 @@ func (b *bench) caption(chat *gemma4.Chat, speech []float32) (seconds []float64,
 		if err := b.write(); err != nil {
 			return nil, err
 		}
-		seconds = append(seconds, since(began))
+		all = append(all, c.stop())
 	}
-	return seconds, nil
+	return all, nil
 }
 
 // write reads and writes what a caption does.
@@ -126,9 +126,26 @@ func (b *bench) endless() gemma4.GenerateOptions {
 	return gemma4.GenerateOptions{Sampling: sampler.Overrides{Seed: new(uint64(1)), Suppress: b.m.Tokenizer().Ends()}}
 }
 
-// settle fills in what several repetitions took.
-func (r *row) settle(seconds []float64) {
-	r.Seconds = median(seconds)
+// took is what something took: time, and time of all processors, which others may have kept waiting.
+type took struct{ seconds, busy float64 }
+
+// stopwatch measures that.
+type stopwatch struct {
+	began time.Time
+	busy  time.Duration
+}
+
+func startWatch() stopwatch { return stopwatch{time.Now(), busy()} }
+
+func (c stopwatch) stop() took { return took{since(c.began), (busy() - c.busy).Seconds()} }
+
+// settle fills in the medians of what several repetitions took.
+func (r *row) settle(all []took) {
+	var seconds, busy []float64
+	for _, t := range all {
+		seconds, busy = append(seconds, t.seconds), append(busy, t.busy)
+	}
+	r.Seconds, r.BusySeconds = median(seconds), median(busy)
 	r.Spread = (slices.Max(seconds) - slices.Min(seconds)) / r.Seconds
 	r.PeakRSSBytes = peakRSS()
 }

@@ -41,6 +41,7 @@ type row struct {
 	// Of projectors, and of speech.
 	Spoken       int     `json:"spoken_seconds,omitzero"`
 	Seconds      float64 `json:"seconds,omitzero"`
+	BusySeconds  float64 `json:"busy_seconds,omitzero"`  // of all processors; 0: the system does not tell
 	ScratchBytes int64   `json:"scratch_bytes,omitzero"` // that were announced
 	HeldBytes    int64   `json:"held_bytes,omitzero"`    // that were found
 	Parts        []part  `json:"parts,omitempty"`
@@ -114,6 +115,7 @@ var senseColumns = []column{
 	}},
 	{"seconds", func(r *row) string { return fmt.Sprintf("%.3g", r.Seconds) }},
 	{"spread", func(r *row) string { return fmt.Sprintf("%.0f%%", 100*r.Spread) }},
+	{"processors", func(r *row) string { return of(r.BusySeconds, 0, 1) }},
 	{"TFLOP/s", func(r *row) string { return of(r.TFLOPS, 0, 1) }},
 	{"products", func(r *row) string { return r.parts("products", "half products", "float products") }},
 	{"attention", func(r *row) string { return r.parts("attention") }},
