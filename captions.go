@@ -101,11 +101,11 @@ func (c *Captions) Push(ctx context.Context, samples []float32) ([]Segment, erro
 		return all, err
 	}
 	every := int(c.o.Every * SampleRate / time.Second)
-	if every < 0 || len(c.samples) < max(every, c.next) {
+	if c.o.Every < 0 || len(c.samples) < max(every, c.next) {
 		return all, nil
 	}
 	caption, err := c.l.caption(ctx, "", c.o.Words)
-	if err != nil {
+	if err != nil || caption == (Caption{}) {
 		return all, err
 	}
 	c.next = len(c.samples) + every

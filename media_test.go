@@ -2,6 +2,7 @@ package gemma4_test
 
 import (
 	"encoding/json"
+	"image"
 	"iter"
 	"os"
 	"slices"
@@ -10,14 +11,15 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/internal/testdata"
+	"github.com/gogemma/gemma4/media"
 	"github.com/gogemma/gemma4/media/sound"
+	"github.com/gogemma/gemma4/nano"
 )
 
 // hearing opens the nano model with its eyes and ears.
 func hearing(t testing.TB, l gemma4.Loader) *gemma4.Model {
 	t.Helper()
-	l.Projector.Path = testdata.Shared(t, "nano", "nano-mmproj-q8_0.gguf")
-	m, err := l.Open(testdata.Shared(t, "nano", "nano-q4_0.gguf"))
+	m, err := nano.OpenWith(l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,4 +87,14 @@ func speech(t testing.TB) (samples []float32) {
 		}
 	}
 	return samples
+}
+
+// drawn returns the picture in a file.
+func drawn(t testing.TB, file string) image.Image {
+	t.Helper()
+	picture, err := media.OpenPicture(testdata.Shared(t, "nano", "media", file), media.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return picture
 }

@@ -25,16 +25,40 @@ const defaultRounds = 10
 // The functions of an answer run one after the other, each once the answer has ended, on the goroutine of the loop and with its ctx. Their
 // responses are added to c.Messages, and stay there if the next answer fails. The chat is busy while they run.
 //
+// A call may be asked for in a picture or by voice: parts go where the models were made for, pictures and videos before the text and sounds
+// behind it. An empty text is left out then.
+//
 // An answer that calls a tool without a function ends the Run, with none of its calls run: they are in the last of c.Messages, and the next
 // Send brings the responses. ChatOptions.Rounds bounds the answers that are followed by others; when they are spent the error wraps
 // [ErrRounds]. A choice of calls in ChatOptions that requires them is about the first answer.
-func (c *Chat) Run(ctx context.Context, text string) iter.Seq2[Token, error] {
-	return c.s.iterate(func(yield func(Token) bool) error { return c.run(ctx, text, yield) })
+func (c *Chat) Run(ctx context.Context, text string, parts ...chat.Part) iter.Seq2[Token, error] {
+	return c.s.iterate(func(yield func(Token) bool) error { return c.run(ctx, asked(text, parts), yield) })
+}
+
+// asked returns a user's message of a text and what belongs to it, in the order for which the models were made.
+func asked(text string, parts []chat.Part) chat.Message {
+	if len(parts) == 0 {
+		return chat.Message{Role: "user", Content: text}
+	}
+	m := chat.Message{Role: "user"}
+	if text != "" {
+		m.Parts = append(m.Parts, chat.TextPart(text))
+	}
+	seen := 0
+	for _, p := range parts {
+		if p.Type == "image" || p.Type == "video" {
+			m.Parts = slices.Insert(m.Parts, seen, p)
+			seen++
+		} else {
+			m.Parts = append(m.Parts, p)
+		}
+	}
+	return m
 }
 
 // run is Run for a call that has claimed the session.
-func (c *Chat) run(ctx context.Context, text string, yield func(Token) bool) error {
-	messages := []chat.Message{{Role: "user", Content: text}}
+func (c *Chat) run(ctx context.Context, message chat.Message, yield func(Token) bool) error {
+	messages := []chat.Message{message}
 	for round := 0; ; round++ {
 		left := false
 		err := c.send(ctx, messages, func(t Token) bool {

@@ -50,17 +50,27 @@ func SchemaOf[T any]() (json.RawMessage, error) {
 // The schema is no part of the prompt. Models do better when they know what is wanted, so a prompt should say it in words, or with the
 // schema itself. For this answer the schema takes the place of the Grammar in c.Options.
 //
+// Parts are what the prompt is about, and stand where the models were made for: pictures and videos before it, sounds behind it, in place
+// of it if it is empty. So a table in a picture becomes rows:
+//
+//	type Table struct {
+//		Columns []string
+//		Rows    [][]string
+//	}
+//	page := chat.Part{Type: "image", Image: img, Budget: chat.MaxBudget}
+//	table, err := gemma4.Generate[Table](ctx, c, "Read the table: the names of its columns, and its rows.", page)
+//
 // If the answer is cut off or anything else fails, the error is a [*PartialError] as soon as the model has written something, and the value
 // is what of it is certain. The conversation keeps as much of the answer as there was.
-func Generate[T any](ctx context.Context, c *Chat, prompt string) (T, error) {
-	text, err := c.fill(ctx, prompt, SchemaOf[T], func(string) bool { return true })
+func Generate[T any](ctx context.Context, c *Chat, prompt string, parts ...chat.Part) (T, error) {
+	text, err := c.fill(ctx, asked(prompt, parts), SchemaOf[T], func(string) bool { return true })
 	return read[T](c, text, err)
 }
 
 // GenerateSeq is [Generate] that yields the value while it fills. Strings and lists grow; numbers, and what is one of a few values or read
 // by a method of its type, are there once they are whole; what was there stays, but for a key of a map that comes twice. The last value
 // is whole, or comes with the error. Each is a value of its own. Leaving the loop ends the answer.
-func GenerateSeq[T any](ctx context.Context, c *Chat, prompt string) iter.Seq2[T, error] {
+func GenerateSeq[T any](ctx context.Context, c *Chat, prompt string, parts ...chat.Part) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var last T
 		told, left := false, false
@@ -73,7 +83,7 @@ func GenerateSeq[T any](ctx context.Context, c *Chat, prompt string) iter.Seq2[T
 			return !left
 		}
 		partial := jsontype.NewPartial(reflect.TypeFor[T]())
-		text, err := c.fill(ctx, prompt, SchemaOf[T], func(text string) bool {
+		text, err := c.fill(ctx, asked(prompt, parts), SchemaOf[T], func(text string) bool {
 			var v T
 			data := partial.Of(text)
 			return data == nil || json.Unmarshal(data, &v) != nil || tell(v)
@@ -101,7 +111,7 @@ func (e *PartialError) Error() string { return fmt.Sprintf("%v (after %.60q)", e
 func (e *PartialError) Unwrap() error { return e.Err }
 
 // fill is Run with an answer that obeys a schema. It tells the answer's text so far whenever there is more, and returns all of it.
-func (c *Chat) fill(ctx context.Context, prompt string, schema func() (json.RawMessage, error), tell func(string) bool) (string, error) {
+func (c *Chat) fill(ctx context.Context, ask chat.Message, schema func() (json.RawMessage, error), tell func(string) bool) (string, error) {
 	s, err := schema()
 	if err != nil {
 		return "", err
@@ -115,7 +125,7 @@ func (c *Chat) fill(ctx context.Context, prompt string, schema func() (json.RawM
 		before := c.Options.Grammar
 		c.Options.Grammar = g
 		defer func() { c.Options.Grammar = before }()
-		return c.run(ctx, prompt, func(t Token) bool {
+		return c.run(ctx, ask, func(t Token) bool {
 			if t.Kind != chat.Text || t.Text == "" {
 				return true
 			}
