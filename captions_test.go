@@ -46,11 +46,14 @@ func caption(t *testing.T, c *gemma4.Captions, samples []float32, cut func(i int
 
 // TestCaptionsAreWhatIsTranscribed of each segment by itself, in whatever pieces the sound comes.
 func TestCaptionsAreWhatIsTranscribed(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
+	m := openSenses(t)
 	samples := slices.Concat(make([]float32, 40000), speech(t)[:25*gemma4.SampleRate], make([]float32, 40000))
 	for _, longest := range []time.Duration{0, time.Second} {
 		var want []gemma4.Segment
 		for way := range 4 {
+			if racing && way%2 > 0 {
+				continue
+			}
 			random := rand.New(rand.NewPCG(uint64(way), 2))
 			cut := []func(int) int{every(1600), every(len(samples)), every(7777), func(int) int { return 1 + random.IntN(60000) }}[way]
 			o := gemma4.CaptionsOptions{Every: -1}
@@ -84,7 +87,7 @@ func TestCaptionsAreWhatIsTranscribed(t *testing.T) {
 
 // TestCaptionsSettle: what is settled of a segment stays, and is the beginning of its text.
 func TestCaptionsSettle(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
+	m := openSenses(t)
 	c := newCaptions(t, m, gemma4.CaptionsOptions{Every: 300 * time.Millisecond, Words: 2, Group: 4})
 	settled, tentative, to := "", 0, time.Duration(0)
 	for _, s := range caption(t, c, speech(t)[:12*gemma4.SampleRate], every(800)) {
@@ -110,7 +113,7 @@ func TestCaptionsSettle(t *testing.T) {
 }
 
 func TestCaptionsLoseNothing(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
+	m := openSenses(t)
 	samples := speech(t)[:5*gemma4.SampleRate]
 	o := gemma4.CaptionsOptions{Every: -1}
 	want := caption(t, newCaptions(t, m, o), samples, every(20000))

@@ -26,13 +26,13 @@ type DetectOptions struct {
 
 // Box is where something is in a picture.
 type Box struct {
-	Label string
+	Label string          // what it is, in the model's words
 	Rect  image.Rectangle // in pixels of the picture, within its bounds
 }
 
 // Mark is a point at something in a picture.
 type Mark struct {
-	Label string
+	Label string      // what it is, in the model's words
 	At    image.Point // a pixel of the picture
 }
 

@@ -9,9 +9,12 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/media/sound"
 	"github.com/gogemma/gemma4/nano"
 	"github.com/gogemma/gemma4/sampler"
 )
@@ -312,4 +315,95 @@ func ExampleGenerate() {
 	}
 	fmt.Println(p.Name, p.Age, p.City)
 	// Output: Olga 44 Rome
+}
+
+// A question that is answered while it is spoken: the model has read it when the last word is said.
+func ExampleChat_Listen() {
+	ctx := context.Background()
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	clip, err := sound.ReadFile("nano/testdata/media/sound-1.wav", sound.Options{}) // in place of a microphone
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	l, err := c.Listen(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for samples := range slices.Chunk(clip.Samples, gemma4.SampleRate/10) {
+		if err := l.Push(ctx, samples); err != nil {
+			log.Fatal(err)
+		}
+	}
+	answer, err := gemma4.Collect(l.Answer(ctx))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.Content)
+	// Output:
+	// The opposite of 'dry' is 'wet'.
+}
+
+// Subtitles of a recording. The prompt is what the embedded model has learned; others have the maker's, which is used if none is given.
+func ExampleModel_Transcribe() {
+	ctx := context.Background()
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	clip, err := sound.ReadFile("nano/testdata/media/sound-1.wav", sound.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	segments, err := gemma4.Segments(m.Transcribe(ctx, clip.Samples, gemma4.TranscribeOptions{Prompt: "Transcribe."}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(gemma4.SRT(segments))
+	// Output:
+	// 1
+	// 00:00:00,000 --> 00:00:01,558
+	// What is the opposite of dry?
+}
+
+// Captions of sound that never ends.
+func ExampleModel_NewCaptions() {
+	ctx := context.Background()
+	m, err := nano.Open()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	captions, err := m.NewCaptions(gemma4.CaptionsOptions{TranscribeOptions: gemma4.TranscribeOptions{Prompt: "Transcribe."}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer captions.Close()
+	clip, err := sound.ReadFile("nano/testdata/media/sound-1.wav", sound.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	silence := make([]float32, gemma4.SampleRate)
+	for samples := range slices.Chunk(slices.Concat(clip.Samples, silence, clip.Samples, silence), gemma4.SampleRate/10) {
+		segments, err := captions.Push(ctx, samples)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, s := range segments {
+			if s.Final { // until then s.Text + s.Tentative, for those who read along
+				fmt.Println(s.From.Round(100*time.Millisecond), s.Text)
+			}
+		}
+	}
+	// Output:
+	// 0s What is the opposite of dry?
+	// 1.5s How much is the opposite of dry?
 }

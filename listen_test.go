@@ -41,15 +41,15 @@ func listen(t testing.TB, c *gemma4.Chat, before ...chat.Part) *gemma4.Listener 
 func every(n int) func(int) int { return func(int) int { return n } }
 
 func TestSpokenQuestionsAreAnsweredWhileTheyAreSpoken(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
-	for _, q := range askedWith(t, "sound") {
+	m := openSenses(t)
+	for i, q := range askedWith(t, "sound") {
 		c := newChat(t, m, gemma4.ChatOptions{})
 		var before []chat.Part
 		if q.Content[0].Type == "text" {
 			before = append(before, chat.TextPart(q.Content[0].Text))
 		}
 		l := listen(t, c, before...)
-		push(t, l, spoken(t, q.File), every(800))
+		push(t, l, voice(t, i+1), every(800))
 		got := replied(t, c, l.Answer(ctx)).text
 		if want := strings.TrimSuffix(q.Answer, "<turn|>"); got != want {
 			t.Errorf("%s: %q, want %q", q.File, got, want)
@@ -59,12 +59,12 @@ func TestSpokenQuestionsAreAnsweredWhileTheyAreSpoken(t *testing.T) {
 
 // TestStreamedIsWhole: whatever the pieces in which a sound comes, the answer has the bytes of the answer to the whole.
 func TestStreamedIsWhole(t *testing.T) {
-	short, long := spoken(t, "sound-1.wav"), speech(t)
+	short, long := voice(t, 1), speech(t)
 	text := func(s string) []chat.Part { return []chat.Part{chat.TextPart(s)} }
 	for i, k := range gemma4.Levels() {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Setenv("GEMMA4_CPU", k.Name)
-			m := hearing(t, gemma4.Loader{})
+			m := openSenses(t)
 			for _, test := range []struct {
 				name          string
 				before, after []chat.Part
@@ -85,7 +85,7 @@ func TestStreamedIsWhole(t *testing.T) {
 				if i+1 < len(gemma4.Levels()) { // all the rest at the highest
 					test.ways = (test.ways + 3) / 4
 				}
-				if n := len(test.samples); n > len(short) && (i+1 < len(gemma4.Levels()) || testing.Short()) {
+				if n := len(test.samples); n > len(short) && (i+1 < len(gemma4.Levels()) || testing.Short() || racing) {
 					continue
 				}
 				begin := func() *gemma4.Chat {
@@ -117,11 +117,11 @@ func TestStreamedIsWhole(t *testing.T) {
 
 // TestSpeechIsEncodedOnce, but for what comes again where a long sound is cut.
 func TestSpeechIsEncodedOnce(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
-	for _, q := range askedWith(t, "sound") {
+	m := openSenses(t)
+	for i, q := range askedWith(t, "sound") {
 		before := m.Stats().Sounds
 		c := newChat(t, m, gemma4.ChatOptions{})
-		samples := spoken(t, q.File)
+		samples := voice(t, i+1)
 		l := listen(t, c)
 		push(t, l, samples, every(1000))
 		if got := l.Heard(); got != time.Duration(len(samples))*time.Second/gemma4.SampleRate {
@@ -144,8 +144,8 @@ func TestSpeechIsEncodedOnce(t *testing.T) {
 }
 
 func TestAFailedPushIsNotHeard(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
-	samples := spoken(t, "sound-3.wav")
+	m := openSenses(t)
+	samples := voice(t, 3)
 	c := newChat(t, m, gemma4.ChatOptions{})
 	want := replied(t, c, c.Say(ctx, chat.AudioPart(samples)))
 
@@ -231,7 +231,7 @@ func TestWhatListensNeedsEars(t *testing.T) {
 	if _, err := gemma4.Segments(m.Transcribe(ctx, make([]float32, 16000), gemma4.TranscribeOptions{})); !errors.Is(err, gemma4.ErrSense) {
 		t.Error(err)
 	}
-	c = newChat(t, hearing(t, gemma4.Loader{}), gemma4.ChatOptions{})
+	c = newChat(t, openSenses(t), gemma4.ChatOptions{})
 	for name, samples := range map[string][]float32{"nothing": nil, "too little": make([]float32, 160)} {
 		l := listen(t, c)
 		if err := l.Push(ctx, samples); err != nil {
@@ -244,7 +244,7 @@ func TestWhatListensNeedsEars(t *testing.T) {
 }
 
 func TestSpeechThatDoesNotFitIsAnError(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
+	m := openSenses(t)
 	long := speech(t)
 	for _, full := range []gemma4.Full{gemma4.FullStop, gemma4.FullDrop} {
 		c := newChat(t, m, gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Context: 300}, Full: full})
@@ -264,7 +264,7 @@ func TestSpeechThatDoesNotFitIsAnError(t *testing.T) {
 	}
 	// What is old makes room for what is said.
 	drop := gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Context: 100}, Full: gemma4.FullDrop}
-	samples := spoken(t, "sound-3.wav")
+	samples := voice(t, 3)
 	talk := func(speak func(c *gemma4.Chat) reply) reply {
 		c := newChat(t, m, drop)
 		for range 4 {
@@ -289,8 +289,8 @@ func TestSpeechThatDoesNotFitIsAnError(t *testing.T) {
 
 // TestAListenerThatIsDroppedLeavesNothing, nor does one whose chat goes on with something else in between.
 func TestAListenerThatIsDroppedLeavesNothing(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
-	samples := spoken(t, "sound-5.wav")
+	m := openSenses(t)
+	samples := voice(t, 5)
 	ask := chat.Message{Role: "user", Content: "What is the capital of France?"}
 	c := newChat(t, m, gemma4.ChatOptions{})
 	first := replied(t, c, c.Send(ctx, ask))
@@ -311,12 +311,12 @@ func TestAListenerThatIsDroppedLeavesNothing(t *testing.T) {
 
 // TestListenersInCompany: several, with captions, beside others that write, each with the bytes that it has alone.
 func TestListenersInCompany(t *testing.T) {
-	m := hearing(t, gemma4.Loader{Threads: 2})
+	m := openSenses(t)
 	all := askedWith(t, "sound")
 	want, samples := make([]reply, len(all)), make([][]float32, len(all))
-	for i, q := range all {
+	for i := range all {
 		c := newChat(t, m, gemma4.ChatOptions{})
-		samples[i] = spoken(t, q.File)
+		samples[i] = voice(t, i+1)
 		want[i] = replied(t, c, c.Say(ctx, chat.AudioPart(samples[i])))
 	}
 	goroutines := runtime.NumGoroutine()

@@ -19,8 +19,8 @@ type ReadOptions struct {
 	GenerateOptions
 	// Prompt is what the model is told behind the picture; empty: to write down all text, line by line.
 	Prompt string
-	// Tiles reads a page of more than 2.6 megapixels, all that a model sees of a picture, in strips as wide as the page that overlap, each by
-	// itself. What two strips have read alike is there once.
+	// Tiles reads a page of more than 2.6 megapixels, all that a model sees of a picture, in strips as wide as the page that overlap, each
+	// by itself. What two strips have read alike is there once.
 	Tiles bool
 }
 

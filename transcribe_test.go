@@ -18,7 +18,7 @@ var nanoTranscribe = gemma4.TranscribeOptions{Prompt: "Transcribe.", Longest: 4 
 
 // TestSpeechIsWrittenDownPieceByPiece as when each piece is asked about alone, also by a queue.
 func TestSpeechIsWrittenDownPieceByPiece(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
+	m := openSenses(t)
 	samples := speech(t)[:30*gemma4.SampleRate]
 	got, err := gemma4.Segments(m.Transcribe(ctx, samples, nanoTranscribe))
 	if err != nil {
@@ -65,7 +65,7 @@ func TestSpeechIsWrittenDownPieceByPiece(t *testing.T) {
 }
 
 func TestWhatIsNotWrittenDownIsAnError(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
+	m := openSenses(t)
 	samples := speech(t)[:5*gemma4.SampleRate]
 	ended, end := context.WithCancel(ctx)
 	end()
@@ -93,7 +93,7 @@ func TestWhatIsNotWrittenDownIsAnError(t *testing.T) {
 
 // TestTranslationsNeverFail, whatever the model writes: nano knows no such prompt.
 func TestTranslationsNeverFail(t *testing.T) {
-	m := hearing(t, gemma4.Loader{})
+	m := openSenses(t)
 	for s, err := range m.Translate(ctx, speech(t)[:5*gemma4.SampleRate], "German", gemma4.TranscribeOptions{Language: "English"}) {
 		if err != nil || s.Text+s.Translation == "" {
 			t.Errorf("%+v, %v", s, err)
