@@ -9,6 +9,6 @@ func Example() {
 	// What is the capital of France?  The capital of France is Paris.
 	// What is 7 + 8?  7 + 8 = 15
 	// What is the capital of Japan?  The capital of Japan is Tokyo.
-	// Count from 3 to 6.  3, 4, 5, 6
+	// What is the opposite of 'wet'?  The opposite of 'wet' is 'dry'.
 	// What is the capital of Kenya?  The capital of Kenya is Nairobi.
 }

@@ -36,6 +36,7 @@ func main() {
 	defer c.Close()
 	part := max(1, c.Session().Context()/2)         // half of the context is for the text, and of the rest
 	c.Options.MaxTokens = c.Session().Context() / 8 // a quarter each for the summary so far, the new one, and the task
+	c.Options.Sampling.Temperature = new(0.0)       // what the text says, and no variations on it
 	tok, summary := m.Tokenizer(), ""
 	for ids := tok.Encode(string(text), false); len(ids) > 0; {
 		n := min(part, len(ids))
