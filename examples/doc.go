@@ -12,6 +12,8 @@
 //	embed      how near texts are to one another
 //	summarise  a text that is longer than the context
 //	save       a conversation that goes on when the program is run again
+//	see        a question about a picture
+//	hear       a question that was spoken
 //	nanotest   a test of code that uses a model
 //
 // See [github.com/gogemma/gemma4] for the packages that they use.

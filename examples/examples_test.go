@@ -133,10 +133,15 @@ func TestExamplesWithoutAQuestionSayHowTheyAreUsed(t *testing.T) {
 		t.Skip("no go command here")
 	}
 	folder := t.TempDir()
-	if out, err := exec.Command(goTool, "build", "-o", folder, "./ask", "./classify", "./save", "./tools").CombinedOutput(); err != nil {
+	names := []string{"ask", "classify", "hear", "save", "see", "tools"}
+	args := []string{"build", "-o", folder}
+	for _, name := range names {
+		args = append(args, "./"+name)
+	}
+	if out, err := exec.Command(goTool, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, name := range []string{"ask", "classify", "save", "tools"} {
+	for _, name := range names {
 		for _, args := range [][]string{nil, {""}} {
 			c := exec.Command(filepath.Join(folder, name), args...)
 			c.Dir = folder
