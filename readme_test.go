@@ -18,8 +18,8 @@ func TestTheProgramOfTheReadmeCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(string(text), -1)
-	if len(shown) != 2 {
-		t.Fatalf("README.md shows %d pieces of Go, expected a program and the use of a chat", len(shown))
+	if len(shown) != 3 {
+		t.Fatalf("README.md shows %d pieces of Go, expected a program and two uses of a chat", len(shown))
 	}
 	goTool, err := exec.LookPath("go")
 	if err != nil {
@@ -34,14 +34,22 @@ import (
 	"fmt"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/media"
 )
 
-func use(ctx context.Context, c *gemma4.Chat) {
+func use(ctx context.Context, c *gemma4.Chat, check func(error)) {
 ` + shown[1][1] + `
+	fmt.Print(tok.Text, err)
+}
+}
+
+func use2(ctx context.Context, c *gemma4.Chat) {
+` + shown[2][1] + `
 	fmt.Println(person, err)
 }
 
-func main() { use(nil, nil) }
+func main() { use(nil, nil, nil); use2(nil, nil) }
 `,
 	} {
 		path := filepath.Join(t.TempDir(), "main.go")
