@@ -10,6 +10,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/grammar"
+	"github.com/gogemma/gemma4/media/fetch"
 )
 
 // anthropic is the protocol of Anthropic's clients.
@@ -109,6 +110,7 @@ func (b *messagesRequest) request(c *call) (r gemma4.Request, err error) {
 			return r, err
 		}
 	}
+	b.Messages = nil // pictures are large
 	r.Messages = h.messages
 	if last, ok := h.last(); ok && len(last.ToolCalls) == 0 && len(h.messages) > 1 {
 		r.Continue = true // their answers go on with what the conversation ends in
@@ -294,6 +296,43 @@ type block struct {
 	CallID   string          `json:"tool_use_id"` // of what a tool returned
 	Content  json.RawMessage `json:"content"`
 	IsError  bool            `json:"is_error"`
+	Source   *source         `json:"source"` // of a picture
+	Budget   json.RawMessage `json:"budget"`
+}
+
+// source is where a picture is.
+type source struct {
+	Type string `json:"type"` // base64 or url
+	Data string `json:"data"`
+	URL  string `json:"url"`
+}
+
+// image returns the picture of a block.
+func (c *call) image(path string, b block) (p chat.Part, err error) {
+	if err := c.s.lacks(path, "image"); err != nil {
+		return p, err
+	}
+	p.Type = "image"
+	switch at := path + ".source"; {
+	case b.Source == nil:
+		return p, bad(at, "%s is missing", at)
+	case b.Source.Type == "base64":
+		if p.Data, err = fetch.Base64(b.Source.Data); err != nil {
+			return p, bad(at+".data", "%s.data: %v", at, err)
+		}
+	case b.Source.Type == "url":
+		if p.URL = b.Source.URL; p.URL == "" {
+			return p, bad(at+".url", "%s.url is missing", at)
+		}
+	case b.Source.Type == "file":
+		return p, unsupported(at, "%s is of type file: no files are stored here, send the picture itself", at)
+	default:
+		return p, bad(at+".type", "%s.type is %.60q, expected base64 or url", at, b.Source.Type)
+	}
+	if p.Budget, err = budget(path+".budget", b.Budget); err != nil {
+		return p, err
+	}
+	return p, c.fetch(path, &p)
 }
 
 // blocks reads content: a string, or an array of blocks.
@@ -337,26 +376,38 @@ func (h *history) turn(c *call, path string, text json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	var texts []string
-	say := func() {
-		if len(texts) > 0 {
-			h.say(m.Role, paragraphs(texts...))
+	var parts []chat.Part
+	say := func() error {
+		said := saying(m.Role, parts)
+		if parts == nil {
+			return nil
 		}
-		texts = nil
+		parts = nil
+		return h.add(path, said)
 	}
 	for i, b := range list {
 		path := fmt.Sprintf("%s[%d]", path, i)
 		if b.Type != "text" && m.Role == "assistant" {
-			say()
+			if err := say(); err != nil {
+				return err
+			}
 		}
-		if b.Type == "text" {
-			texts = append(texts, b.Text)
-		} else if err := h.block(c, path, m.Role, b); err != nil {
-			return err
+		switch {
+		case b.Type == "text":
+			parts = append(parts, chat.TextPart(b.Text))
+		case b.Type == "image" && m.Role == "user":
+			p, err := c.image(path, b)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, p)
+		default:
+			if err := h.block(c, path, m.Role, b); err != nil {
+				return err
+			}
 		}
 	}
-	say()
-	return nil
+	return say()
 }
 
 // block adds a block that is no text.
@@ -377,9 +428,9 @@ func (h *history) block(c *call, path, role string, b block) (err error) {
 		}
 		h.call(called)
 	case b.Type == "tool_result" && role == "user":
-		return h.result(path, b)
-	case slices.Contains([]string{"image", "document", "search_result", "container_upload"}, b.Type):
-		return unsupported(path, "%s is of type %s: this server reads text only", path, b.Type)
+		return h.result(c, path, b)
+	case slices.Contains([]string{"document", "search_result", "container_upload"}, b.Type):
+		return unsupported(path, "%s is of type %s: this server reads text and image", path, b.Type)
 	case strings.HasPrefix(b.Type, "server_tool_") || strings.HasPrefix(b.Type, "mcp_tool_") || strings.HasSuffix(b.Type, "_tool_result"):
 		c.s.log.Info("block left out", "request", c.id, "path", path, "type", b.Type)
 	default:
@@ -389,29 +440,45 @@ func (h *history) block(c *call, path, role string, b block) (err error) {
 }
 
 // result adds what a tool returned. The model is told of an error as gemma4.Chat.Run tells it.
-func (h *history) result(path string, b block) error {
+func (h *history) result(c *call, path string, b block) error {
 	m := chat.Message{ToolCallID: b.CallID}
 	if present(b.Content) {
 		list, err := blocks(path+".content", b.Content)
 		if err != nil {
 			return err
 		}
-		var texts []string
+		var parts []chat.Part
 		for i, inner := range list {
-			if inner.Type != "text" {
-				path := fmt.Sprintf("%s.content[%d]", path, i)
-				return unsupported(path, "%s is of type %.60q: this server reads text only", path, inner.Type)
+			path := fmt.Sprintf("%s.content[%d]", path, i)
+			switch inner.Type {
+			case "text":
+				parts = append(parts, chat.TextPart(inner.Text))
+			case "image":
+				p, err := c.image(path, inner)
+				if err != nil {
+					return err
+				}
+				parts = append(parts, p)
+			default:
+				return unsupported(path, "%s is of type %.60q: this server reads text and image", path, inner.Type)
 			}
-			texts = append(texts, inner.Text)
 		}
-		m.Content = paragraphs(texts...)
+		said := saying("tool", parts)
+		m.Content, m.Parts = said.Content, said.Parts
 	}
 	if b.IsError {
-		text, err := json.Marshal(map[string]string{"error": m.Content})
+		var texts []string
+		pictures := slices.DeleteFunc(m.Parts, func(p chat.Part) bool {
+			texts = append(texts, p.Text)
+			return p.Type == "text"
+		})
+		text, err := json.Marshal(map[string]string{"error": paragraphs(append(texts, m.Content)...)})
 		if err != nil {
 			return err
 		}
-		m.Content, m.Response = "", text
+		if m.Content, m.Response, m.Parts = "", text, nil; len(pictures) > 0 {
+			m.Response, m.Parts = nil, append([]chat.Part{chat.TextPart(string(text))}, pictures...)
+		}
 	}
 	if !h.respond(m) {
 		return bad(path+".tool_use_id", "%s.tool_use_id is %.60q, which no tool_use before it has", path, b.CallID)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -23,6 +24,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/media/fetch"
 )
 
 // call is a request on its way through an endpoint.
@@ -36,6 +38,9 @@ type call struct {
 	id       string // of the request, in logs and the header X-Request-Id
 	group    string // for whom it is: requests of those who bring different keys take turns
 	began    time.Time
+
+	fetcher *fetch.Fetcher // of what parts of the request only name; nil: none has
+	large   bool           // it has a place among the large bodies
 
 	stream *stream                // that was begun, if any
 	failed func(f *failure) error // ends the stream in another way than the protocol does; nil: that will do
@@ -60,6 +65,7 @@ func (c *call) run(answer func(c *call) error) {
 			c.fail(errors.New("server: panic"))
 		}
 		c.stream.end()
+		c.small()
 		c.note()
 		if v == http.ErrAbortHandler {
 			panic(v)
@@ -175,25 +181,71 @@ func (c *call) read(v any) error {
 		return &failure{status: http.StatusUnsupportedMediaType, param: "Content-Encoding",
 			message: fmt.Sprintf("the body is encoded as %.60q: it is read as it is", how)}
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.s.o.MaxBody))
-	if err == nil {
-		http.NewResponseController(c.w).SetReadDeadline(time.Time{})
-	}
-	var large *http.MaxBytesError
+	text, err := c.body()
 	switch {
-	case errors.As(err, &large):
-		return &failure{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &failure{status: http.StatusRequestTimeout, kind: "timeout_error", code: "timeout",
-			message: fmt.Sprintf("the body took more than %v to arrive", c.s.o.BodyTime)}
 	case err != nil:
-		return &failure{status: http.StatusBadRequest, message: "the body did not arrive: " + err.Error()}
+		return err
 	case len(text) == 0:
 		return bad("", "the body is empty: JSON is expected")
 	case !utf8.Valid(text):
 		return bad("", "the body is not UTF-8: %q is in it", invalid(text))
 	}
 	return decode(text, v)
+}
+
+// mostLarge is how many bodies above largeBody may be in memory at once, before they have become requests.
+const (
+	mostLarge = 4
+	largeBody = 1 << 20
+)
+
+// body reads the body. If it is large, it waits for a place to hold it, which small gives back.
+func (c *call) body() ([]byte, error) {
+	control, in := http.NewResponseController(c.w), http.MaxBytesReader(c.w, c.r.Body, c.s.o.MaxBody)
+	text, err := io.ReadAll(io.LimitReader(in, largeBody))
+	if err == nil && len(text) == largeBody {
+		wait := time.NewTimer(c.s.o.BodyTime)
+		defer wait.Stop()
+		select {
+		case c.s.large <- struct{}{}:
+			c.large = true
+		case <-wait.C:
+			return nil, &failure{status: http.StatusServiceUnavailable, code: "busy", retry: time.Second,
+				message: "too many large requests come at once"}
+		case <-c.ctx.Done():
+			return nil, context.Cause(c.ctx)
+		}
+		control.SetReadDeadline(time.Now().Add(c.s.o.BodyTime))
+		rest := bytes.NewBuffer(text)
+		if n := c.r.ContentLength; n > largeBody && n <= c.s.o.MaxBody {
+			rest.Grow(int(n) - largeBody + bytes.MinRead)
+		}
+		_, err = rest.ReadFrom(in)
+		text = rest.Bytes()
+	}
+	if err == nil {
+		control.SetReadDeadline(time.Time{})
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, &failure{status: http.StatusRequestEntityTooLarge,
+			message: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &failure{status: http.StatusRequestTimeout, kind: "timeout_error", code: "timeout",
+			message: fmt.Sprintf("the body took more than %v to arrive", c.s.o.BodyTime)}
+	case err != nil:
+		return nil, &failure{status: http.StatusBadRequest, message: "the body did not arrive: " + err.Error()}
+	}
+	return text, nil
+}
+
+// small says that nothing needs the body any more.
+func (c *call) small() {
+	if c.large {
+		c.large = false
+		<-c.s.large
+	}
 }
 
 // request reads a body that is about a conversation, and returns what it asks for.
@@ -264,13 +316,23 @@ var errTimeout = &failure{status: http.StatusGatewayTimeout, kind: "timeout_erro
 
 // answers hands a request to the queue, and returns what the model writes. It notes what comes of it.
 func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
+	c.small()
+	pieces, err := c.answersWithin(c.ctx, r)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return pieces, nil
+}
+
+// answersWithin is answers with a context of its own, and the error as the queue has it.
+func (c *call) answersWithin(ctx context.Context, r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
 	r.Group, r.Cache, r.Trace = c.group, c.s.o.Cache, c.s.metrics.traced(r.Trace)
 	if len(r.Messages) > 0 && len(r.Tools) == 0 { // nobody would answer a call
 		r.Sampling.Suppress = append(slices.Clip(r.Sampling.Suppress), c.s.calls...)
 	}
-	pieces, err := c.s.q.Submit(c.ctx, r)
+	pieces, err := c.s.q.Submit(ctx, r)
 	if err != nil {
-		return nil, refused(err)
+		return nil, err
 	}
 	watch := stopwatch{m: c.s.metrics, began: c.began}
 	return func(yield func(gemma4.Piece, error) bool) {
@@ -287,6 +349,7 @@ func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error)
 
 // do has f use the model in a slot of the queue, for what is no answer, on the terms that answers have.
 func (c *call) do(o gemma4.ChatOptions, f func(context.Context, *gemma4.Chat) error) error {
+	c.small()
 	o.Group, o.Cache = c.group, c.s.o.Cache
 	asked := time.Now()
 	return c.s.q.Do(c.ctx, o, func(ctx context.Context, chat *gemma4.Chat) error {

@@ -21,6 +21,15 @@ type chatRequest struct {
 	generating
 	toolbox
 	thoughts
+
+	pictures, sounds int // positions of the prompt
+}
+
+// usage returns that of answers.
+func (b *chatRequest) usage(answers []*answer) *usage {
+	u := countOf(answers).usage()
+	u.PromptDetails.Images, u.PromptDetails.Audio = b.pictures, b.sounds
+	return u
 }
 
 // request makes one for the queue.
@@ -34,7 +43,7 @@ func (b *chatRequest) request(c *call) (r gemma4.Request, err error) {
 	if r, err = b.generating.request(c, top); err != nil {
 		return r, err
 	}
-	if r.Messages, err = messages("messages", b.Messages); err != nil {
+	if r.Messages, err = c.conversation("messages", b.Messages); err != nil {
 		return r, err
 	}
 	if present(b.Functions) {
@@ -92,6 +101,10 @@ func (c *call) chat() error {
 	if err != nil {
 		return err
 	}
+	b.Messages = nil // pictures are large
+	if b.pictures, b.sounds, err = c.sensed(r); err != nil {
+		return err
+	}
 	f := follow(&r)
 	pieces, err := c.answers(r)
 	if err != nil {
@@ -129,7 +142,7 @@ func (c *call) chatWhole(b *chatRequest, deltas iter.Seq2[delta, error]) error {
 		}
 		out.Choices = append(out.Choices, ch)
 	}
-	out.Usage, out.Timings = countOf(answers).usage(), timingsOf(answers[0].result)
+	out.Usage, out.Timings = b.usage(answers), timingsOf(answers[0].result)
 	return c.json(http.StatusOK, out)
 }
 
@@ -195,7 +208,7 @@ func (c *call) chatStream(b *chatRequest, n int, f *follower, deltas iter.Seq2[d
 			if last := i == len(choices)-1; last && d.ended {
 				chunk.Timings = timingsOf(d.result)
 				if left--; left == 0 && !b.StreamOptions.IncludeUsage {
-					chunk.Usage = countOf(answers).usage()
+					chunk.Usage = b.usage(answers)
 				}
 			} else if last && b.TimingsPerToken {
 				chunk.Timings = f.timings(d.written)
@@ -206,7 +219,7 @@ func (c *call) chatStream(b *chatRequest, n int, f *follower, deltas iter.Seq2[d
 		}
 	}
 	if b.StreamOptions.IncludeUsage {
-		chunk := chatChunk{head: head, Choices: []chunkChoice{}, Usage: countOf(answers).usage(), Timings: timingsOf(answers[0].result)}
+		chunk := chatChunk{head: head, Choices: []chunkChoice{}, Usage: b.usage(answers), Timings: timingsOf(answers[0].result)}
 		if err := st.send("", chunk); err != nil {
 			return err
 		}

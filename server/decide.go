@@ -100,13 +100,8 @@ func (c *call) decide() error {
 		if err := decode(text, &conversation); err != nil {
 			return err
 		}
-		for i, m := range conversation.Messages {
-			for k, p := range m.Parts {
-				if p.Type != "text" {
-					at := fmt.Sprintf("messages[%d].content[%d]", i, k)
-					return unsupported(at, "%s is of type %q: this version reads text only", at, p.Type)
-				}
-			}
+		if err := c.fetchAll(conversation.Messages); err != nil {
+			return err
 		}
 		conversation.Thinking = false
 		if prompt, err = c.render(conversation); err != nil {

@@ -12,6 +12,22 @@
 //
 // Whoever asks gets the bytes that the same request gets alone, however many others there are (gemma4.Queue).
 //
+// # Pictures and sounds
+//
+// A model with a projector takes pictures, sounds and videos in each protocol's own form: image_url, input_image and input_audio of
+// OpenAI's, with audio_url and video_url by analogy; image blocks of Anthropic's, in what tools return, too; images of ollama's, which may
+// hold sounds. They come as data: URLs or base64; URLs of http are fetched with Options.Fetch alone. "budget" beside a picture, which no
+// other server has, says how many tokens it may become (package chat), and so does OpenAI's detail. Of a video a picture a second is seen,
+// and its sound is not heard: a header X-Media-Note tells.
+//
+// What a request brings is decoded before it waits in line, two files at a time, and pictures are made as small as the model sees them.
+// A picture has 50 million pixels at most, a sound in a message what the context holds, one to transcribe an hour. Of bodies above a
+// megabyte four are in memory at once. A model that does not see or hear refuses them with status 400: what it can do, /props and
+// /v1/models tell.
+//
+// /v1/audio/transcriptions and translations write down what is said in a file: at pauses it is cut into pieces, each by itself a request in
+// the queue. The form's field instruction, an extension, takes the place of what the models' maker has them told.
+//
 // # How it is made
 //
 // A request comes through the guard (guard.go): hosts, origins, keys, limits. What passes is a call of an endpoint (call.go), each of which

@@ -108,7 +108,7 @@ func (c *call) props() error {
 		"model_alias":   s.name(),
 		"model_path":    s.name(), // where the file lies is nobody's business
 		"chat_template": s.template(),
-		"modalities":    map[string]bool{"vision": false, "audio": false},
+		"modalities":    map[string]bool{"vision": s.blind == nil, "audio": s.deaf == nil},
 		"build_info":    build() + " " + s.info.Level,
 		"is_sleeping":   false,
 	})

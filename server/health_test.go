@@ -115,7 +115,8 @@ func TestPropsAndModelsTellWhatRequestsMayHave(t *testing.T) {
 	settings := p["default_generation_settings"].(map[string]any)
 	params := settings["params"].(map[string]any)
 	if p["total_slots"] != 3.0 || p["n_ctx"] != 1024.0 || settings["n_ctx"] != 1024.0 || p["model"] != "family/nano:7m" ||
-		p["chat_template"] == nil || p["modalities"].(map[string]any)["vision"] != false || p["build_info"] == "" ||
+		p["chat_template"] == nil || p["modalities"].(map[string]any)["vision"] != true ||
+		p["modalities"].(map[string]any)["audio"] != true || p["build_info"] == "" ||
 		params["temperature"] != s.m.Sampling().Temperature || strings.Contains(text, ".gguf") {
 		t.Errorf("%s", text)
 	}
@@ -130,7 +131,8 @@ func TestPropsAndModelsTellWhatRequestsMayHave(t *testing.T) {
 			m := list[i].(map[string]any)
 			meta := m["meta"].(map[string]any)
 			if m["id"] != name || m["object"] != "model" || m["max_model_len"] != 1024.0 || meta["n_ctx"] != 1024.0 ||
-				meta["n_ctx_train"] != float64(s.info.Context) || js(t, m["capabilities"]) != `["completion","tools","thinking"]` {
+				meta["n_ctx_train"] != float64(s.info.Context) ||
+				js(t, m["capabilities"]) != `["completion","tools","thinking","vision","audio"]` {
 				t.Errorf("%v", m)
 			}
 		}

@@ -38,6 +38,19 @@ func (h *history) say(role, text string) {
 	h.messages = append(h.messages, chat.Message{Role: role, Content: text})
 }
 
+// add adds a message: what somebody says: a text, or what the user shows and says with it.
+func (h *history) add(path string, m chat.Message) error {
+	if len(m.Parts) == 0 {
+		h.say(m.Role, m.Content)
+		return nil
+	}
+	if m.Role != "user" {
+		return bad(path, "%s: a message of role %s has text only", path, m.Role)
+	}
+	h.messages = append(h.messages, m)
+	return nil
+}
+
 // think adds a thought of the model, which comes before what it leads to.
 func (h *history) think(text string) {
 	if m, ok := h.last(); ok && m.Content == "" && len(m.ToolCalls) == 0 {
@@ -69,6 +82,23 @@ func (h *history) respond(m chat.Message) bool {
 		return true
 	}
 	return false
+}
+
+// saying returns a message that says parts: if all are text, as one.
+func saying(role string, parts []chat.Part) chat.Message {
+	m := chat.Message{Role: role}
+	for _, p := range parts {
+		last := len(m.Parts) - 1
+		if p.Type == "text" && last >= 0 && m.Parts[last].Type == "text" {
+			m.Parts[last].Text = paragraphs(m.Parts[last].Text, p.Text)
+		} else {
+			m.Parts = append(m.Parts, p)
+		}
+	}
+	if len(m.Parts) == 1 && m.Parts[0].Type == "text" {
+		m.Content, m.Parts = m.Parts[0].Text, nil
+	}
+	return m
 }
 
 // paragraphs puts texts together that clients send as several, with a blank line between.

@@ -4,18 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/media/fetch"
 )
 
-// messages reads a conversation in the shape of OpenAI's chat completions. Errors name the place, as messages[2].content[0].
-func messages(param string, list []json.RawMessage) (out []chat.Message, err error) {
+// conversation reads a conversation in the shape of OpenAI's chat completions. Errors name the place, as messages[2].content[0].
+func (c *call) conversation(param string, list []json.RawMessage) (out []chat.Message, err error) {
 	if len(list) == 0 {
 		return nil, bad(param, "%s: at least one is expected", param)
 	}
 	for i, text := range list {
-		m, err := message(fmt.Sprintf("%s[%d]", param, i), text)
+		m, err := c.message(fmt.Sprintf("%s[%d]", param, i), text)
 		if err != nil {
 			return nil, err
 		}
@@ -24,7 +26,7 @@ func messages(param string, list []json.RawMessage) (out []chat.Message, err err
 	return out, nil
 }
 
-func message(path string, text json.RawMessage) (m chat.Message, err error) {
+func (c *call) message(path string, text json.RawMessage) (m chat.Message, err error) {
 	var j struct {
 		Role             string            `json:"role"`
 		Content          json.RawMessage   `json:"content"`
@@ -52,7 +54,7 @@ func message(path string, text json.RawMessage) (m chat.Message, err error) {
 	default:
 		return m, bad(path+".role", "%s.role is %.60q, expected system, developer, user, assistant or tool", path, j.Role)
 	}
-	if err := content(&m, path+".content", j.Content); err != nil {
+	if err := c.content(&m, path+".content", j.Content); err != nil {
 		return m, err
 	}
 	if m.Content == "" && len(m.Parts) == 0 && j.Refusal != "" {
@@ -71,8 +73,8 @@ func message(path string, text json.RawMessage) (m chat.Message, err error) {
 	return m, nil
 }
 
-// content reads what a message says: a string, null, or parts of text. What a tool returns may be any JSON.
-func content(m *chat.Message, path string, text json.RawMessage) error {
+// content reads what a message says: a string, null, or parts. What a tool returns may be any JSON.
+func (c *call) content(m *chat.Message, path string, text json.RawMessage) error {
 	text = bytes.TrimSpace(text)
 	switch {
 	case !present(text):
@@ -86,7 +88,7 @@ func content(m *chat.Message, path string, text json.RawMessage) error {
 			return bad(path, "%s: %s, expected a string or an array of parts", path, jsonKind(text))
 		}
 		for i, text := range list {
-			p, err := part(fmt.Sprintf("%s[%d]", path, i), text)
+			p, err := c.part(fmt.Sprintf("%s[%d]", path, i), text)
 			if err != nil {
 				return err
 			}
@@ -95,6 +97,10 @@ func content(m *chat.Message, path string, text json.RawMessage) error {
 	}
 	return nil
 }
+
+// partTypes are those of parts in OpenAI's protocols: its chat completions', its responses', and by analogy.
+var partTypes = []string{"text", "input_text", "output_text", "reasoning_text", "summary_text", "refusal",
+	"image_url", "input_image", "input_audio", "audio_url", "video_url", "file", "input_file", "image", "audio", "video"}
 
 // isParts reports whether what a tool returns is a list of parts, not a value of its own.
 func isParts(text json.RawMessage) bool {
@@ -105,34 +111,104 @@ func isParts(text json.RawMessage) bool {
 		return false
 	}
 	for _, p := range list {
-		switch p.Type {
-		case "text", "refusal", "image_url", "input_audio", "file", "audio_url", "video_url", "image", "audio", "video":
-		default:
+		if !slices.Contains(partTypes, p.Type) {
 			return false
 		}
 	}
 	return len(list) > 0
 }
 
-// part reads a part of a message, which is text.
-func part(path string, text json.RawMessage) (p chat.Part, err error) {
+// where is where a picture, a sound or a video is: an object, or its URL alone.
+type where struct {
+	URL    string `json:"url"`
+	Detail string `json:"detail"`
+}
+
+// UnmarshalJSON reads either.
+func (w *where) UnmarshalJSON(text []byte) error {
+	if text[0] == '"' {
+		return json.Unmarshal(text, &w.URL)
+	}
+	type plain where
+	return json.Unmarshal(text, (*plain)(w))
+}
+
+// part reads a part of a message, and gets what it only names.
+func (c *call) part(path string, text json.RawMessage) (p chat.Part, err error) {
 	var j struct {
 		Type    string `json:"type"`
 		Text    string `json:"text"`
 		Refusal string `json:"refusal"`
+		Image   *where `json:"image_url"`
+		Audio   *where `json:"audio_url"`
+		Video   *where `json:"video_url"`
+		Input   *struct {
+			Data   string `json:"data"`
+			Format string `json:"format"` // which the data tells
+		} `json:"input_audio"`
+		Detail string          `json:"detail"`
+		Budget json.RawMessage `json:"budget"`
 	}
 	if err := decodeAt(path, text, &j); err != nil {
 		return p, err
 	}
+	var at *where
+	field := j.Type
 	switch j.Type {
 	case "text", "input_text", "output_text", "reasoning_text", "summary_text":
-		return chat.Part{Type: "text", Text: j.Text}, nil
+		return chat.TextPart(j.Text), nil
 	case "refusal":
-		return chat.Part{Type: "text", Text: j.Refusal}, nil
+		return chat.TextPart(j.Refusal), nil
+	case "image_url":
+		p.Type, at = "image", j.Image
+	case "input_image":
+		p.Type, at, field = "image", j.Image, "image_url"
+	case "audio_url":
+		p.Type, at = "audio", j.Audio
+	case "video_url":
+		p.Type, at = "video", j.Video
+	case "input_audio":
+		if p.Type = "audio"; j.Input != nil {
+			at = &where{URL: j.Input.Data}
+		}
 	case "":
 		return p, bad(path+".type", "%s.type is missing", path)
+	default:
+		return p, unsupported(path, "%s is of type %.60s: this server reads text, image_url, input_image, input_audio, audio_url and "+
+			"video_url", path, j.Type)
 	}
-	return p, unsupported(path, "%s is of type %.60s: this server reads text only", path, j.Type)
+	if err := c.s.lacks(path, p.Type); err != nil {
+		return p, err
+	}
+	if at == nil || at.URL == "" {
+		return p, bad(path+"."+field, "%s.%s is missing", path, field)
+	}
+	if p.URL, p.Detail = at.URL, at.Detail; p.Detail == "" {
+		p.Detail = j.Detail
+	}
+	if j.Type == "input_audio" && !strings.HasPrefix(at.URL, "data:") {
+		p.URL = ""
+		if p.Data, err = fetch.Base64(at.URL); err != nil {
+			return p, bad(path+".input_audio.data", "%s.input_audio.data: %v", path, err)
+		}
+	}
+	if p.Budget, err = budget(path+".budget", j.Budget); err != nil {
+		return p, err
+	}
+	if !slices.Contains([]string{"", "auto", "low", "high"}, p.Detail) {
+		return p, bad(path+".detail", "%s: detail is %.60q, expected auto, low or high", path, p.Detail)
+	}
+	return p, c.fetch(path, &p)
+}
+
+// budget reads the most tokens that a picture may become, which no protocol but this server's has: a number, or a name.
+func budget(field string, text json.RawMessage) (b chat.Budget, err error) {
+	if present(text) {
+		if err = json.Unmarshal(text, &b); err != nil {
+			err = bad(field, "%s: %s", field, strings.TrimPrefix(err.Error(), "unknown "))
+		}
+	}
+	return b, err
 }
 
 // toolCall reads a call that an assistant's message has made.

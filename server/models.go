@@ -27,14 +27,11 @@ type modelMeta struct {
 	Size       int64 `json:"size"`
 }
 
-// capabilities are what the model can do, as /v1/models and ollama's /api/show tell it.
-var capabilities = []string{"completion", "tools", "thinking"}
-
 // modelObject returns the model under one of its names.
 func (s *Server) modelObject(name string) modelObject {
 	return modelObject{ID: name, Object: "model", Created: s.began.Unix(), OwnedBy: "gemma4", MaxModelLen: s.context, Meta: modelMeta{
 		Context: s.context, Trained: s.info.Context, Vocabulary: s.m.Tokenizer().Size(), Width: s.m.Config().Width,
-		Parameters: s.info.Parameters, Size: s.info.Bytes}, Capabilities: capabilities}
+		Parameters: s.info.Parameters, Size: s.info.Bytes}, Capabilities: s.can}
 }
 
 // models lists the model under all its names.

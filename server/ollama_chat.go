@@ -3,9 +3,11 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/media/fetch"
 )
 
 // ollamaChatRequest is the body of POST /api/chat.
@@ -29,12 +31,13 @@ func (c *call) ollamaChat() error {
 		return err
 	}
 	for i, text := range b.Messages {
-		m, err := ollamaMessageOf(fmt.Sprintf("messages[%d]", i), text)
+		m, err := c.ollamaMessageOf(fmt.Sprintf("messages[%d]", i), text)
 		if err != nil {
 			return err
 		}
 		r.Messages = append(r.Messages, m)
 	}
+	b.Messages = nil // pictures are large
 	if r.Tools, r.Calls, err = (toolbox{Tools: b.Tools}).read(c.s.log); err != nil {
 		return err
 	}
@@ -43,12 +46,13 @@ func (c *call) ollamaChat() error {
 
 // ollamaMessageOf reads a message of a conversation. What a tool has returned may come without the tool's name and the call's id: then it
 // belongs to the next of the calls before it.
-func ollamaMessageOf(path string, text json.RawMessage) (m chat.Message, err error) {
+func (c *call) ollamaMessageOf(path string, text json.RawMessage) (m chat.Message, err error) {
 	var j struct {
 		Role     string            `json:"role"`
 		Content  string            `json:"content"`
 		Thinking string            `json:"thinking"`
 		Images   []json.RawMessage `json:"images"`
+		Budget   json.RawMessage   `json:"budget"` // of each
 		Calls    []json.RawMessage `json:"tool_calls"`
 		ToolName string            `json:"tool_name"`
 		Name     string            `json:"name"`
@@ -56,9 +60,6 @@ func ollamaMessageOf(path string, text json.RawMessage) (m chat.Message, err err
 	}
 	if err := decodeAt(path, text, &j); err != nil {
 		return m, err
-	}
-	if len(j.Images) > 0 {
-		return m, unsupported(path+".images", "%s.images: this server reads text only", path)
 	}
 	m = chat.Message{Role: j.Role, Content: j.Content}
 	switch j.Role {
@@ -83,7 +84,48 @@ func ollamaMessageOf(path string, text json.RawMessage) (m chat.Message, err err
 	if why := valid(m); why != "" {
 		return m, bad(path, "%s: %s", path, why)
 	}
-	return m, nil
+	return m, c.attach(&m, path+".", j.Images, j.Budget)
+}
+
+// attach adds pictures to a message, or sounds, whose bytes tell which they are. They come before its text. Fields of the body, images and
+// budget, have a path that begins with prefix.
+func (c *call) attach(m *chat.Message, prefix string, images []json.RawMessage, tokens json.RawMessage) error {
+	if len(images) == 0 {
+		return nil
+	}
+	most, err := budget(prefix+"budget", tokens)
+	if err != nil {
+		return err
+	}
+	for i, text := range images {
+		path := fmt.Sprintf("%simages[%d]", prefix, i)
+		var code string
+		if err := decodeAt(path, text, &code); err != nil {
+			return err
+		}
+		p := chat.Part{Type: "image", URL: code}
+		if !strings.HasPrefix(code, "data:") {
+			data, err := fetch.Base64(code)
+			if err != nil {
+				return bad(path, "%s: %v", path, err)
+			}
+			p = attachment(data)
+		}
+		if p.Type == "image" {
+			p.Budget = most
+		}
+		if err := c.fetch(path, &p); err != nil {
+			return err
+		}
+		m.Parts = append(m.Parts, p)
+	}
+	if m.Content != "" {
+		m.Parts, m.Content = append(m.Parts, chat.TextPart(m.Content)), ""
+	}
+	if why := valid(*m); why != "" {
+		return bad(prefix+"images", "%simages: %s", prefix, why)
+	}
+	return nil
 }
 
 // ollamaGenerateRequest is the body of POST /api/generate.
@@ -95,6 +137,7 @@ type ollamaGenerateRequest struct {
 	Suffix   string            `json:"suffix"`
 	Template string            `json:"template"`
 	Images   []json.RawMessage `json:"images"`
+	Budget   json.RawMessage   `json:"budget"` // of each
 	Context  []json.RawMessage `json:"context"`
 }
 
@@ -107,12 +150,12 @@ func (c *call) ollamaGenerate() error {
 	for _, field := range []struct {
 		name  string
 		given bool
-	}{{"suffix", b.Suffix != ""}, {"template", b.Template != ""}, {"images", len(b.Images) > 0}, {"context", len(b.Context) > 0}} {
+	}{{"suffix", b.Suffix != ""}, {"template", b.Template != ""}, {"context", len(b.Context) > 0}} {
 		if field.given {
 			return unsupported(field.name, "%s is not supported by this server", field.name)
 		}
 	}
-	if b.Prompt == "" && b.System == "" {
+	if b.Prompt == "" && b.System == "" && len(b.Images) == 0 {
 		return c.loaded(&b.ollamaRequest)
 	}
 	r, err := b.request(c)
@@ -120,6 +163,9 @@ func (c *call) ollamaGenerate() error {
 		return err
 	}
 	if b.Raw {
+		if len(b.Images) > 0 {
+			return unsupported("images", "images: a raw prompt has text only")
+		}
 		tok := c.s.m.Tokenizer()
 		ids := tok.WithBOS(tok.Encode(b.Prompt, true))
 		if err := c.s.fits("prompt", ids, 0); err != nil {
@@ -131,6 +177,11 @@ func (c *call) ollamaGenerate() error {
 	if b.System != "" {
 		r.Messages = append(r.Messages, chat.Message{Role: "system", Content: b.System})
 	}
-	r.Messages = append(r.Messages, chat.Message{Role: "user", Content: b.Prompt})
+	asked := chat.Message{Role: "user", Content: b.Prompt}
+	if err := c.attach(&asked, "", b.Images, b.Budget); err != nil {
+		return err
+	}
+	b.Images = nil
+	r.Messages = append(r.Messages, asked)
 	return c.ollamaAnswer(&b.ollamaRequest, r)
 }

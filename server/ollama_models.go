@@ -128,7 +128,7 @@ func (c *call) show() error {
 		"license": license, "modelfile": "", "template": c.s.template(), "modified_at": c.s.began.UTC(), "details": c.s.ollamaDetails(),
 		"parameters":   fmt.Sprintf("temperature %v\ntop_k %v\ntop_p %v\n", o.Temperature, o.TopK, o.TopP),
 		"model_info":   info,
-		"capabilities": capabilities,
+		"capabilities": c.s.can,
 	})
 }
 

@@ -197,7 +197,7 @@ func TestToolsThatAreNotNamedAreThoseOfTheirCalls(t *testing.T) {
 				`{"function":{"name":"get_time","arguments":{"city":"Oslo"}}}]}`}, tools...)
 		var all chat.Conversation
 		for i, text := range list {
-			m, err := ollamaMessageOf(fmt.Sprintf("messages[%d]", i), json.RawMessage(text))
+			m, err := (&call{s: s}).ollamaMessageOf(fmt.Sprintf("messages[%d]", i), json.RawMessage(text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -277,7 +277,7 @@ func TestOllamaTellsOfTheModel(t *testing.T) {
 		}
 		ask(t, url+"/api/show", body, &got)
 		if got.Info["general.architecture"] != "gemma4" || got.Info["gemma4.context_length"] != 2048.0 ||
-			got.Info["gemma4.embedding_length"] != 256.0 || fmt.Sprint(got.Capabilities) != "[completion tools thinking]" ||
+			got.Info["gemma4.embedding_length"] != 256.0 || fmt.Sprint(got.Capabilities) != "[completion tools thinking vision audio]" ||
 			got.Details.Family != "gemma4" {
 			t.Errorf("%+v", got)
 		}

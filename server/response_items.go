@@ -33,8 +33,8 @@ var hosted = []string{"web_search_call", "file_search_call", "code_interpreter_c
 func (h *history) items(c *call, input json.RawMessage) error {
 	const param = "input"
 	if input[0] == '"' {
-		said, err := words(param, input)
-		h.say("user", said)
+		m, err := c.spoken("user", param, input)
+		h.say("user", m.Content)
 		return err
 	}
 	var list []json.RawMessage
@@ -60,17 +60,17 @@ func (h *history) item(c *call, path string, text json.RawMessage) error {
 	}
 	switch item.Type {
 	case "message":
-		return h.message(path, item)
+		return h.message(c, path, item)
 	case "reasoning":
-		return h.reasoning(path, item)
+		return h.reasoning(c, path, item)
 	case "custom_tool_call":
 		item.Arguments, _ = json.Marshal(map[string]string{"input": item.Input})
 		return h.called(path, item)
 	case "function_call":
 		return h.called(path, item)
 	case "function_call_output", "custom_tool_call_output":
-		said, err := words(path+".output", item.Output)
-		if err == nil && !h.respond(chat.Message{ToolCallID: item.CallID, Content: said}) {
+		m, err := c.spoken("user", path+".output", item.Output)
+		if m.ToolCallID = item.CallID; err == nil && !h.respond(m) {
 			err = bad(path+".call_id", "%s.call_id is %.60q, which no call before it has", path, item.CallID)
 		}
 		return err
@@ -85,13 +85,15 @@ func (h *history) item(c *call, path string, text json.RawMessage) error {
 }
 
 // message adds what somebody says.
-func (h *history) message(path string, item responseItem) error {
+func (h *history) message(c *call, path string, item responseItem) error {
 	if !slices.Contains([]string{"system", "developer", "user", "assistant"}, item.Role) {
 		return bad(path+".role", "%s.role is %.60q, expected system, developer, user or assistant", path, item.Role)
 	}
-	said, err := words(path+".content", item.Content)
-	h.say(item.Role, said)
-	return err
+	m, err := c.spoken(item.Role, path+".content", item.Content)
+	if err != nil {
+		return err
+	}
+	return h.add(path, m)
 }
 
 // called adds a call that the model has made.
@@ -117,8 +119,8 @@ func wrapped(thought string) string {
 }
 
 // reasoning adds a thought: its text, or what this server has wrapped it in, or a summary. What another server has encrypted is left out.
-func (h *history) reasoning(path string, item responseItem) error {
-	thought, err := words(path+".content", item.Content)
+func (h *history) reasoning(c *call, path string, item responseItem) error {
+	thought, err := c.words(path+".content", item.Content)
 	if code, ours := strings.CutPrefix(item.EncryptedContent, thoughtMark); err == nil && thought == "" && ours {
 		var text []byte
 		if text, err = base64.StdEncoding.DecodeString(code); err != nil {
@@ -127,7 +129,7 @@ func (h *history) reasoning(path string, item responseItem) error {
 		thought = strings.ToValidUTF8(string(text), "\uFFFD")
 	}
 	if err == nil && thought == "" {
-		thought, err = words(path+".summary", item.Summary)
+		thought, err = c.words(path+".summary", item.Summary)
 	}
 	if thought != "" {
 		h.think(thought)
@@ -135,15 +137,20 @@ func (h *history) reasoning(path string, item responseItem) error {
 	return err
 }
 
+// spoken returns the message of somebody who says a string, or parts.
+func (c *call) spoken(role, path string, text json.RawMessage) (m chat.Message, err error) {
+	if err := c.content(&m, path, text); err != nil || len(m.Parts) == 0 {
+		m.Role = role
+		return m, err
+	}
+	return saying(role, m.Parts), nil
+}
+
 // words returns what a string, or parts of text, say.
-func words(path string, text json.RawMessage) (string, error) {
-	var m chat.Message
-	if err := content(&m, path, text); err != nil || len(m.Parts) == 0 {
-		return m.Content, err
+func (c *call) words(path string, text json.RawMessage) (string, error) {
+	m, err := c.spoken("", path, text)
+	if err == nil && len(m.Parts) > 0 {
+		err = bad(path, "%s: expected text", path)
 	}
-	texts := make([]string, len(m.Parts))
-	for i, p := range m.Parts {
-		texts[i] = p.Text
-	}
-	return paragraphs(texts...), nil
+	return m.Content, err
 }

@@ -283,7 +283,7 @@ func (w *responseWriter) end(a *answer) error {
 		}
 	}
 	n := countOf([]*answer{a})
-	w.Usage = &responseUsage{n.prompt, promptDetails{n.cached}, n.written, completionDetails{n.thought}, n.prompt + n.written}
+	w.Usage = &responseUsage{n.prompt, promptDetails{Cached: n.cached}, n.written, completionDetails{n.thought}, n.prompt + n.written}
 	w.Status = "completed"
 	if a.finish() == "length" {
 		w.Status, w.Incomplete = "incomplete", &incomplete{"max_output_tokens"}

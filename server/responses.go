@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/gogemma/gemma4"
-	"github.com/gogemma/gemma4/chat"
 )
 
 // responsesRequest is the body of POST /v1/responses.
@@ -98,6 +97,7 @@ func (c *call) responses() error {
 	if err != nil {
 		return err
 	}
+	b.Input = nil // pictures are large
 	pieces, err := c.answers(r)
 	if err != nil {
 		if f := failureOf(err); f.param == "messages" {
@@ -143,6 +143,6 @@ func (c *call) responseTokens() error {
 
 // promptTokens returns how many tokens a request's prompt has.
 func (c *call) promptTokens(r gemma4.Request) (int, error) {
-	ids, err := c.render(chat.Conversation{Messages: r.Messages, Tools: r.Tools, Thinking: r.Thinking, Continue: r.Continue})
+	ids, err := c.render(conversationOf(r))
 	return len(ids), err
 }

@@ -32,8 +32,11 @@ type Options struct {
 	// Origins are the web pages, as https://example.org, whose scripts may ask, beside those that come from the server itself; "*" means
 	// all.
 	Origins []string
-	// MaxBody is the most bytes that a request may have; 0: 32 MB.
+	// MaxBody is the most bytes that a request may have; 0: 32 MB, or 64 MB if the model sees or hears.
 	MaxBody int64
+	// Fetch has pictures, sounds and videos that a request names by an http or https URL fetched, from public addresses; otherwise they
+	// come in the request, as data: URLs or base64.
+	Fetch bool
 	// BodyTime is how long a request's body may take to arrive; 0: a minute.
 	BodyTime time.Duration
 	// Ping is after how much silence a stream says that it is alive; 0: 10 seconds.
@@ -54,9 +57,14 @@ type Server struct {
 	o           Options
 	log         *slog.Logger
 	info        gemma4.Info
-	context     int     // that a request may have, in positions
-	calls       []int32 // the token that begins a call
-	fingerprint string  // of what decides the bytes of answers
+	context     int           // that a request may have, in positions
+	calls       []int32       // the token that begins a call
+	fingerprint string        // of what decides the bytes of answers
+	blind, deaf error         // why the model takes no pictures, and no sounds; nil: it does
+	can         []string      // what it does, as /v1/models and ollama's /api/show tell it, in llama.cpp's words
+	decoding    chan struct{} // a place for each file that is decoded
+	large       chan struct{} // and for each large body that is in memory
+	sounds      chan struct{} // and for each sound that is written down
 	began       time.Time
 	mux         *http.ServeMux
 	metrics     *metrics
@@ -69,9 +77,16 @@ func New(m *gemma4.Model, o Options) (*Server, error) {
 	if o.MaxBody < 0 || o.BodyTime < 0 || o.Ping < 0 {
 		return nil, fmt.Errorf("server: MaxBody %d, BodyTime %v, Ping %v: none can be negative", o.MaxBody, o.BodyTime, o.Ping)
 	}
-	o.MaxBody, o.BodyTime, o.Ping = cmp.Or(o.MaxBody, 32<<20), cmp.Or(o.BodyTime, time.Minute), cmp.Or(o.Ping, 10*time.Second)
+	o.BodyTime, o.Ping = cmp.Or(o.BodyTime, time.Minute), cmp.Or(o.Ping, 10*time.Second)
 	s := &Server{m: m, o: o, info: m.Info(), began: time.Now(), mux: http.NewServeMux(), log: o.Logger,
-		none: gemma4.NewPrefixCache(0)}
+		none: gemma4.NewPrefixCache(0), decoding: make(chan struct{}, mostDecoded), large: make(chan struct{}, mostLarge),
+		sounds: make(chan struct{}, mostSounds)}
+	s.sense()
+	if s.o.MaxBody == 0 {
+		if s.o.MaxBody = 32 << 20; s.blind == nil || s.deaf == nil {
+			s.o.MaxBody = mediaBody
+		}
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -123,6 +138,8 @@ func (s *Server) routes() {
 		s.handle("POST "+v+"/decide", openAI, (*call).decide)
 		s.handle("POST "+v+"/responses", openAI, (*call).responses)
 		s.handle("POST "+v+"/responses/input_tokens", openAI, (*call).responseTokens)
+		s.handle("POST "+v+"/audio/transcriptions", openAI, (*call).transcriptions)
+		s.handle("POST "+v+"/audio/translations", openAI, (*call).translations)
 		s.handle("GET "+v+"/models", openAI, (*call).models)
 		s.handle("GET "+v+"/models/{id...}", openAI, (*call).model)
 		s.handle("GET "+v+"/health", openAI, (*call).health)

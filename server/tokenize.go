@@ -134,6 +134,9 @@ func (c *call) rendered(body json.RawMessage) ([]int32, error) {
 	if err := decode(body, &conversation); err != nil {
 		return nil, err
 	}
+	if err := c.fetchAll(conversation.Messages); err != nil {
+		return nil, err
+	}
 	return c.render(conversation)
 }
 

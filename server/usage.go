@@ -40,6 +40,8 @@ type usage struct {
 
 type promptDetails struct {
 	Cached int `json:"cached_tokens"`
+	Audio  int `json:"audio_tokens,omitempty"`
+	Images int `json:"image_tokens,omitempty"` // those of videos among them
 }
 
 type completionDetails struct {
@@ -47,7 +49,7 @@ type completionDetails struct {
 }
 
 func (c count) usage() *usage {
-	return &usage{c.prompt, c.written, c.prompt + c.written, promptDetails{c.cached}, completionDetails{c.thought}}
+	return &usage{c.prompt, c.written, c.prompt + c.written, promptDetails{Cached: c.cached}, completionDetails{c.thought}}
 }
 
 // timings are how long an answer took, as llama.cpp tells it. Times are milliseconds.

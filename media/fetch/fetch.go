@@ -201,7 +201,7 @@ func (f *Fetcher) resized(m image.Image, budget chat.Budget) (image.Image, error
 
 // media returns the limits of one picture.
 func (f *Fetcher) media() media.Options {
-	return media.Options{Pixels: int(max(1, min(f.pixels, mostPixels))), FFmpeg: f.FFmpeg}
+	return media.Options{Pixels: int(max(1, min(f.pixels, f.Options.picture()))), FFmpeg: f.FFmpeg}
 }
 
 // spend takes the pixels of a picture from those that are left.

@@ -22,8 +22,10 @@ type Options struct {
 	// Bytes is the most that the files of a message may have together; 0: 256 MB.
 	Bytes int64
 	// Pixels is the most that its pictures may have together, and those frames of its videos that are looked at; 0: 600 million, which is
-	// 60 frames of 3840 × 2160. One picture may have 100 million of them.
+	// 60 frames of 3840 × 2160.
 	Pixels int64
+	// Picture is the most that one of them may have; 0: 100 million.
+	Picture int64
 	// Duration is the most that its sounds may take together; 0: an hour.
 	Duration time.Duration
 
@@ -42,7 +44,5 @@ type Options struct {
 func (o Options) time() time.Duration     { return cmp.Or(max(o.Time, 0), 30*time.Second) }
 func (o Options) bytes() int64            { return cmp.Or(max(o.Bytes, 0), 256<<20) }
 func (o Options) pixels() int64           { return cmp.Or(max(o.Pixels, 0), 600e6) }
+func (o Options) picture() int64          { return cmp.Or(max(o.Picture, 0), 100e6) }
 func (o Options) duration() time.Duration { return cmp.Or(max(o.Duration, 0), time.Hour) }
-
-// mostPixels is the most that one picture may have.
-const mostPixels = 100e6
