@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,8 @@ const (
 	// FullDrop drops the oldest exchanges from Chat.Messages, each a user's message with all that follows up to the next, until a quarter
 	// of the context is free, even in the middle of an answer. System messages before the first exchange stay, and so do Options.System and
 	// Tools. Reading resumes after the longest beginning that is still the same. Result.Dropped counts the dropped messages. If the last
-	// exchange alone does not fit, FullDrop is FullStop.
+	// exchange alone does not fit, FullDrop is FullStop. Pictures that not even the model's own context would hold together are a
+	// [ContextError].
 	FullDrop
 	// FullError ends an answer that finds no more room with a [ContextError].
 	FullError
@@ -270,15 +272,8 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	c.Messages = append(c.Messages, messages...)
 	c.dropped = 0
 	c.s.options.Progress, c.s.options.Trace = c.Options.Progress, c.Options.Trace
-	var prompt words
-	if err = c.check(); err == nil {
-		prompt, err = c.prompt(ctx)
-	}
-	if limit := c.s.limit; err == nil && c.Options.Full == FullDrop && len(prompt.ids) > limit {
-		prompt, err = c.drop(ctx, prompt, 0, limit)
-	}
+	prompt, err := c.whole(ctx, before)
 	if err != nil {
-		c.Messages = before
 		c.s.setResult(Result{Reason: reasonOf(err)})
 		return err
 	}
@@ -301,6 +296,25 @@ func (c *Chat) send(ctx context.Context, messages []chat.Message, yield func(Tok
 	})
 	ended = true
 	return err
+}
+
+// whole returns the conversation as far as it is to be read, old messages dropped if they have to be. With an error the messages are those
+// before, and also when an image panics, which may be code of the user.
+func (c *Chat) whole(ctx context.Context, before []chat.Message) (prompt words, err error) {
+	done := false
+	defer func() {
+		if !done {
+			c.Messages = before
+		}
+	}()
+	if err = c.check(); err == nil {
+		prompt, err = c.prompt(ctx)
+	}
+	if limit := c.s.limit; err == nil && c.Options.Full == FullDrop && len(prompt.ids) > limit {
+		prompt, err = c.drop(ctx, prompt, 0, limit)
+	}
+	done = err == nil
+	return prompt, err
 }
 
 // keep adds an answer to the conversation, or what is new of one to its beginning.
@@ -417,7 +431,7 @@ func (c *Chat) Read(ctx context.Context) error {
 // (ChatOptions.Continue). Those of a picture, a sound or a video stand for its embeddings, one for each, or for all of them where it is not
 // there.
 func (c *Chat) Prompt(ctx context.Context) ([]int32, error) {
-	messages, err := c.m.prepared(c.Messages, true)
+	messages, err := c.m.prepared(c.Messages, true, c.m.graph.Context)
 	if err != nil {
 		return nil, err
 	}
@@ -427,12 +441,23 @@ func (c *Chat) Prompt(ctx context.Context) ([]int32, error) {
 
 // prompt returns the conversation as the model reads it. Its pictures become what the model sees of them, in c.Messages as well.
 func (c *Chat) prompt(ctx context.Context) (words, error) {
-	messages, err := c.m.prepared(c.Messages, false)
+	messages, err := c.m.prepared(c.Messages, false, c.room())
 	if err != nil {
 		return words{}, err
 	}
 	c.Messages = messages
 	return c.words(ctx, messages)
+}
+
+// room returns how many positions the conversation may have before old messages are dropped.
+func (c *Chat) room() int {
+	switch {
+	case c.Options.Full == FullDrop:
+		return c.m.graph.Context
+	case c.s != nil:
+		return c.s.limit
+	}
+	return cmp.Or(c.Options.Context, c.m.graph.Context) // of a request in a queue
 }
 
 // words is Prompt for messages that are prepared.
@@ -449,7 +474,7 @@ func (c *Chat) words(ctx context.Context, messages []chat.Message) (words, error
 func (m *Model) Prompt(ctx context.Context, c chat.Conversation) ([]int32, error) {
 	template, err := ChatOptions{}.template(m)
 	if err == nil {
-		c.Messages, err = m.prepared(c.Messages, true)
+		c.Messages, err = m.prepared(c.Messages, true, m.graph.Context)
 	}
 	if err != nil {
 		return nil, err

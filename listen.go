@@ -72,6 +72,9 @@ func (c *Chat) Listen(ctx context.Context, before ...chat.Part) (*Listener, erro
 		return nil, fmt.Errorf("gemma4: to listen: %w", err)
 	}
 	before = slices.Clone(before)
+	if n, room := c.m.pictured([]chat.Message{{Parts: before}}), c.room(); n > room {
+		return nil, wrap(&ContextError{Need: n, Limit: room})
+	}
 	for i := range before {
 		if err := c.m.prepare(&before[i]); err != nil {
 			return nil, fmt.Errorf("gemma4: part %d: %w", i, err)
@@ -117,7 +120,7 @@ func (l *Listener) words(ctx context.Context, heard medium, after []chat.Part, a
 	if err != nil {
 		return words{}, err
 	}
-	messages, err := c.m.prepared(c.Messages, false)
+	messages, err := c.m.prepared(c.Messages, false, c.room())
 	if err != nil {
 		return words{}, err
 	}

@@ -1,8 +1,10 @@
 package gemma4
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"image"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +30,12 @@ type medium struct {
 }
 
 // prepared returns messages whose pictures are as the model sees them, so that they are resized once, and whose other parts make sense to
-// it. Messages that have none are returned as they are. Where places are enough, media need not be there.
-func (m *Model) prepared(messages []chat.Message, places bool) ([]chat.Message, error) {
+// it. Messages that have none are returned as they are. Where places are enough, media need not be there. Pictures that have more tokens
+// together than limit are an error before one is resized: each may grow to megabytes, however small it is.
+func (m *Model) prepared(messages []chat.Message, places bool, limit int) ([]chat.Message, error) {
+	if n := m.pictured(messages); n > limit {
+		return nil, wrap(&ContextError{Need: n, Limit: limit})
+	}
 	own := false
 	for i, msg := range messages {
 		if !slices.ContainsFunc(msg.Parts, func(p chat.Part) bool { return p.Type != "text" }) {
@@ -52,6 +58,30 @@ func (m *Model) prepared(messages []chat.Message, places bool) ([]chat.Message, 
 	return messages, nil
 }
 
+// pictured returns how many tokens the pictures of messages have together, but for those that are none.
+func (m *Model) pictured(messages []chat.Message) (all int) {
+	s, err := m.eyes()
+	if err != nil {
+		return 0
+	}
+	count := func(img image.Image, budget chat.Budget) {
+		if _, _, n, err := s.size(img, budget); err == nil {
+			all += n
+		}
+	}
+	for _, msg := range messages {
+		for _, p := range msg.Parts {
+			if p.Image != nil {
+				count(p.Image, p.Wanted())
+			}
+			for _, f := range p.Frames {
+				count(f.Image, cmp.Or(p.Wanted(), chat.LowBudget))
+			}
+		}
+	}
+	return all
+}
+
 // prepare makes a part's pictures what the model sees.
 func (m *Model) prepare(p *chat.Part) error {
 	budget := p.Wanted()
@@ -68,9 +98,10 @@ func (m *Model) prepare(p *chat.Part) error {
 		if err != nil {
 			return err
 		}
-		if budget == 0 {
-			budget = chat.LowBudget
+		if len(p.Frames) == 0 {
+			return errors.New("a video without frames")
 		}
+		budget = cmp.Or(budget, chat.LowBudget)
 		p.Frames = slices.Clone(p.Frames)
 		for i := range p.Frames {
 			if p.Frames[i].Image == nil {
@@ -225,13 +256,20 @@ func (m *Model) spread(ids []int32, all []medium) words {
 	if len(w.soft) == 0 {
 		return w
 	}
+	var takes []int // what each place becomes, also that of what is not there
+	for _, x := range all {
+		for _, in := range x.inputs {
+			takes = append(takes, m.graph.Positions(in))
+		}
+		if len(x.inputs) == 0 {
+			takes = append(takes, 1)
+		}
+	}
 	w.ids = make([]int32, 0, len(ids)+m.graph.Positions(w.soft...))
-	next := 0
 	for _, id := range ids {
 		n := 1
-		if m.places[id] && next < len(w.soft) {
-			n = m.graph.Positions(w.soft[next])
-			next++
+		if m.places[id] && len(takes) > 0 {
+			n, takes = takes[0], takes[1:]
 		}
 		for range n {
 			w.ids = append(w.ids, id)

@@ -2,6 +2,7 @@ package gemma4
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 
@@ -57,32 +58,12 @@ func (p *Picture) pixels() model.Pixels {
 
 // picture resizes an image.
 func (s *senses) picture(img image.Image, budget chat.Budget) (*Picture, error) {
-	b := img.Bounds()
-	tokens := int(budget)
-	switch {
-	case budget == 0:
-		tokens = int(chat.MediumBudget)
-	case budget == chat.AutoBudget:
-		tokens = int(s.auto(b.Dx(), b.Dy()))
+	w, h, n, err := s.size(img, budget)
+	if err != nil {
+		return nil, err
 	}
-	if p, ok := img.(*Picture); ok && p.s == s && p.tokens <= tokens {
+	if p, ok := img.(*Picture); ok && p.s == s && p.tokens == n {
 		return p, nil
-	}
-	if b.Empty() {
-		return nil, fmt.Errorf("a picture of %d × %d pixels", b.Dx(), b.Dy())
-	}
-	w, h, n := b.Dx(), b.Dy(), 0
-	if f, ok := img.(fitted); ok && f.Fitted() {
-		n, _ = s.PictureTokens(w, h)
-	}
-	if n == 0 || n > tokens {
-		var err error
-		if w, h, err = model.Fit(w, h, tokens, s.TokenSide()); err != nil {
-			return nil, err
-		}
-		if n, err = s.PictureTokens(w, h); err != nil {
-			return nil, err
-		}
 	}
 	width, height, rgb, err := pixel.RGB(img)
 	if err != nil {
@@ -94,6 +75,34 @@ func (s *senses) picture(img image.Image, budget chat.Budget) (*Picture, error) 
 	hash.Write(fit.RGB)
 	p.id = identityOf(hash)
 	return p, nil
+}
+
+// size returns what an image is resized to, and how many tokens that has.
+func (s *senses) size(img image.Image, budget chat.Budget) (w, h, tokens int, err error) {
+	if img == nil {
+		return 0, 0, 0, errors.New("a picture without an image")
+	}
+	b := img.Bounds()
+	if w, h = b.Dx(), b.Dy(); b.Empty() {
+		return 0, 0, 0, fmt.Errorf("a picture of %d × %d pixels", w, h)
+	}
+	most := int(budget)
+	switch {
+	case budget == 0:
+		most = int(chat.MediumBudget)
+	case budget == chat.AutoBudget:
+		most = int(s.auto(w, h))
+	}
+	if f, ok := img.(fitted); ok && f.Fitted() {
+		if n, err := s.PictureTokens(w, h); err == nil && n <= most {
+			return w, h, n, nil
+		}
+	}
+	if w, h, err = model.Fit(w, h, most, s.TokenSide()); err != nil {
+		return 0, 0, 0, err
+	}
+	tokens, err = s.PictureTokens(w, h)
+	return w, h, tokens, err
 }
 
 // auto returns the smallest budget that has room for all pixels of a picture, or the largest.

@@ -253,6 +253,10 @@ func TestPromptsHaveAPlaceholderForEachEmbedding(t *testing.T) {
 	if text, n := count(chat.TextPart("a"), chat.AudioPart(sound)); text != "a<|audio><|audio|><audio|>" || n != (len(sound)+639)/640 {
 		t.Errorf("sound: %s, %d", text, n)
 	}
+	elsewhere := chat.Part{Type: "audio", URL: "https://"}
+	if text, n := count(elsewhere, chat.ImagePart(small)); text != "<|audio|><|image><|image|><image|>" || n < 100 {
+		t.Errorf("a sound that is not there, and a picture: %s, %d", text, n)
+	}
 	long := slices.Repeat(sound, 40) // each with a pause at its end
 	text, n = count(chat.AudioPart(long))
 	pieces := strings.Count(text, "<|audio>")
@@ -276,6 +280,7 @@ func TestWhatAModelCannotTakeInIsAnError(t *testing.T) {
 		"no video": {deaf, chat.VideoPart(chat.Frame{Image: line}), "without a projector of pictures"},
 		"short":    {m, chat.AudioPart(make([]float32, 160)), "a sound of 160 samples is too short"},
 		"empty":    {m, chat.AudioPart([]float32{}), "a sound of 0 samples is too short"},
+		"no frame": {m, chat.Part{Type: "video", Frames: []chat.Frame{}}, "a video without frames"},
 		"no image": {m, chat.ImagePart(image.NewGray(image.Rectangle{})), "0 × 0 pixels"},
 		"URL":      {m, chat.Part{Type: "image", URL: "data:image/png;base64,"}, "the image is not there, only where it is"},
 		"nothing":  {m, chat.Part{Type: "audio"}, `a part of type "audio" that has nothing`},
@@ -447,5 +452,62 @@ func TestWhatWasNotMadeIsNotMadeOfAClosedModel(t *testing.T) {
 		if _, err := in.Make(ctx, width); !errors.Is(err, gemma4.ErrClosed) {
 			t.Errorf("%v, want %v", err, gemma4.ErrClosed)
 		}
+	}
+}
+
+// unseen is an image of one pixel, at which nobody may look.
+type unseen struct{ image.Image }
+
+func (unseen) At(int, int) color.Color { panic("seen") }
+
+// TestPicturesThatDoNotFitAreNotResized: each would take megabytes, and tens of milliseconds.
+func TestPicturesThatDoNotFitAreNotResized(t *testing.T) {
+	m := openSenses(t)
+	part := chat.Part{Type: "image", Image: unseen{image.NewGray(image.Rect(0, 0, 1, 1))}, Budget: chat.HighBudget}
+	video := chat.Part{Type: "video", Frames: slices.Repeat([]chat.Frame{{Image: part.Image}}, 1000)}
+	for _, full := range []gemma4.Full{gemma4.FullStop, gemma4.FullDrop} {
+		for _, parts := range [][]chat.Part{slices.Repeat([]chat.Part{part}, 1000), {video}} {
+			c := newChat(t, m, gemma4.ChatOptions{Full: full})
+			_, err := gemma4.Collect(c.Say(ctx, parts...))
+			c.Messages = []chat.Message{show(parts...)}
+			_, prompted := c.Prompt(ctx)
+			_, listened := c.Listen(ctx, parts...)
+			q, failed := m.NewQueue(gemma4.QueueOptions{Slots: 1})
+			if failed != nil {
+				t.Fatal(failed)
+			}
+			_, queued := q.Submit(ctx, gemma4.Request{ChatOptions: gemma4.ChatOptions{Full: full}, Messages: c.Messages})
+			q.Close()
+			for _, err := range []error{err, prompted, listened, queued} {
+				if long := (*gemma4.ContextError)(nil); !errors.As(err, &long) {
+					t.Errorf("%v, want a context error", err)
+				}
+			}
+		}
+	}
+}
+
+// TestAnImageThatPanicsLeavesTheChatAsItWas, since an image may be code of the user.
+func TestAnImageThatPanicsLeavesTheChatAsItWas(t *testing.T) {
+	c := newChat(t, openSenses(t), gemma4.ChatOptions{})
+	say(t, c, user(question))
+	func() {
+		defer func() {
+			if recover() != "seen" {
+				t.Error("the image's panic was lost")
+			}
+		}()
+		gemma4.Collect(c.Say(ctx, chat.ImagePart(unseen{image.NewGray(image.Rect(0, 0, 1, 1))})))
+	}()
+	if len(c.Messages) != 2 {
+		t.Fatalf("%d messages are left, want 2", len(c.Messages))
+	}
+	say(t, c, user(question))
+}
+
+// TestNoPictureIsMadeOfNoImage, which is an error.
+func TestNoPictureIsMadeOfNoImage(t *testing.T) {
+	if _, err := openSenses(t).Picture(nil, 0); err == nil {
+		t.Error("a picture of no image")
 	}
 }
