@@ -14,11 +14,7 @@ import (
 // sample returns the path of a picture or a sound that nano knows what to say about.
 func sample(t testing.TB, name string) string {
 	t.Helper()
-	path := filepath.Join(testdata.Root(t), "nano", "testdata", "media", name)
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	return testdata.Shared(t, "nano", "media", name)
+	return filepath.Join(testdata.Root(t), "nano", "testdata", "media", name)
 }
 
 // deaf returns the path of nano without what it sees and hears with.
@@ -88,6 +84,8 @@ func TestFilesAreAttachedToTheNextMessage(t *testing.T) {
 		{"what is said needs no text", question + "\n\n", "The opposite of 'dry' is 'wet'.\n",
 			"(sound-1.wav is a sound of 1.6 s: 39 tokens; an empty line says it)\n"},
 		{"an empty line says no picture", escaped + "\n\n" + ask, answer, seen},
+		{"at another budget", "/set budget 140\n/image " + name + "\n/clear\n", "",
+			"(it's a picture.png is a picture, seen as 528 × 528 pixels: 121 tokens)\n"},
 		{"forgotten", "/image " + name + "\n/clear\nWhat is 2 + 3?\n", "2 + 3 = 5\n", seen},
 		{"a text of several lines is text", `"""` + "What is 2 + 3?" + `"""` + "\n", "2 + 3 = 5\n", ""},
 	} {
@@ -121,6 +119,12 @@ func TestASessionKeepsItsPictures(t *testing.T) {
 	if o != want {
 		t.Errorf("%+v, want %+v", o, want)
 	}
+}
+
+func TestWhatAToolReturnsHasNoPictures(t *testing.T) {
+	tools, file := made(t, "tools.json", weather), filepath.Join(t.TempDir(), "talk")
+	run.Good(t, "What is the weather in Oslo?\n", "-temp", "0", "-tools", tools, "-session", file)
+	run.Fails(t, 1, "what the tool get_weather returns is expected", "", "-session", file, "-image", sample(t, "picture-1.png"), "rainy")
 }
 
 func TestFilesThatAreRefusedSayWhy(t *testing.T) {

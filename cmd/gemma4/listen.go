@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -289,7 +290,7 @@ func (l *listening) finish() error {
 
 // writeRows writes what the projector makes of a sound.
 func (l *listening) writeRows(ctx context.Context, samples []float32) error {
-	return writeRows(l.rows, func(w io.Writer) error {
+	return writeFile(l.rows, func(w *bufio.Writer) error {
 		rows, spans := 0, pause.Split(samples, longest)
 		for _, span := range spans {
 			in, err := l.m.SoundInput(samples[span[0]:span[1]])

@@ -142,6 +142,9 @@ func defineRun(p *cli.Program) func() error {
 			if err := t.attachGiven(ctx, false); err != nil {
 				return err
 			}
+			if len(t.calls) > 0 && len(t.parts) > 0 {
+				return fmt.Errorf("%s: what the tool %s returns is expected next, and has no pictures and sounds", t.file, t.calls[0].Name)
+			}
 			return cmp.Or(t.line(ctx, prompt, true), t.formed(t.chat.Result()))
 		})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -33,6 +34,10 @@ of a video (-fps of them a second). The last argument is the question, unless it
 "-" is a camera: JPEG pictures on standard input, one behind the other. Each answer is about the newest there is; one that shows what
 the last one did is passed over (-same says how much alike that is), and so are those that come sooner than -every after it.
 
+With -detect things are looked for and told with a box each, the pixels of its left upper and its right lower corner; with -point a
+pixel of each. -draw paints them into a copy of the picture. With -ocr the text in the pictures is written down, at 1120 tokens, large
+pages in strips. These go without a question, and for pictures only.
+
 The answer to one file goes to standard output as it is; of several, and of a camera, each is a line that begins with the name, or the
 time. With -json each is an object. -rows writes what the projector makes of the pictures, in their order, instead of asking: for each
 token a row of float32, little endian, as wide as the model's embeddings.`,
@@ -40,6 +45,8 @@ token a row of float32, little endian, as wide as the model's embeddings.`,
 gemma4 see picture.png "How many shapes are there?"
 gemma4 see -m gemma-4-E2B-it-Q4_K_M.gguf -budget high *.jpg "What does the sign say?"
 gemma4 see -m gemma-4-E2B-it-Q4_K_M.gguf -together before.png after.png "What has changed?"
+gemma4 see -m gemma-4-E2B-it-Q4_K_M.gguf -budget 560 -detect "cars and people" -draw boxes.png street.jpg
+gemma4 see -m gemma-4-E2B-it-Q4_K_M.gguf -ocr page-1.png page-2.png
 rpicam-vid -t 0 --codec mjpeg -o - | gemma4 see -m model.gguf -every 10s - "Who is at the door?"
 gemma4 see -m model.gguf -mmproj mmproj-F16.gguf -rows rows.f32 photo.jpg`,
 		Operands: cli.Values{Files: "*"},
@@ -56,6 +63,11 @@ type see struct {
 	files    attachments
 	most     *int
 	together bool
+	detect   string
+	point    string
+	found    *int // at most
+	ocr      bool
+	draw     string
 	fps      float64
 	every    time.Duration
 	same     float64
@@ -75,6 +87,10 @@ func defineSee(p *cli.Program) func() error {
 	p.Group("pictures")
 	s.files.flags(p)
 	p.BoolVar(&s.together, "together", false, "all files in one question")
+	p.StringVar(&s.detect, "detect", "", "`things` to find, such as \"red cars\": a box for each")
+	p.StringVar(&s.point, "point", "", "`things` to point at")
+	s.found = p.Count("most", "`number` of things that are told at most (default 64)")
+	p.BoolVar(&s.ocr, "ocr", false, "write down the text in the pictures")
 	p.Float64Var(&s.fps, "fps", 1, "pictures a `second` of a folder")
 	p.DurationVar(&s.every, "every", 0, "`time` between two pictures of a camera, such as 10s; 0: the next as soon as an answer is there")
 	p.Float64Var(&s.same, "same", 2, "mean `difference`, of 255, up to which a camera's picture shows what the last one did")
@@ -83,6 +99,7 @@ func defineSee(p *cli.Program) func() error {
 	p.Group("output")
 	s.most = p.Count("n", "maximum `tokens` per answer (default: what the context holds)")
 	p.BoolVar(&s.asJSON, "json", false, "print an object for each answer")
+	p.FileVar(&s.draw, "draw", "PNG `file` for a copy of the picture with the boxes or points of what was found")
 	p.FileVar(&s.rows, "rows", "`file` for what the projector makes of the pictures; nothing is asked")
 
 	return func() (err error) {
@@ -103,7 +120,7 @@ func defineSee(p *cli.Program) func() error {
 		ctx, stop := cli.Interruptible()
 		defer stop()
 		if s.rows != "" {
-			return writeRows(s.rows, func(w io.Writer) error { return s.writeRows(ctx, w) })
+			return writeFile(s.rows, func(w *bufio.Writer) error { return s.writeRows(ctx, w) })
 		}
 		return s.look(ctx)
 	}
@@ -120,8 +137,14 @@ func (s *see) arguments() error {
 		return cli.Wrong("name a file, or - for pictures on standard input")
 	case slices.Contains(s.names, "-") && len(s.names) > 1:
 		return cli.Wrong("- goes without other files")
-	case s.names[0] == "-" && (s.together || s.rows != ""):
-		return cli.Wrong("- is a camera: it goes without -together and -rows")
+	case s.names[0] == "-" && (s.together || s.rows != "" || s.draw != ""):
+		return cli.Wrong("- is a camera: it goes without -together, -rows and -draw")
+	case s.names[0] == "-" && cli.IsTerminal(s.In):
+		return cli.Wrong("- is a camera on standard input, which is a terminal here")
+	case s.searches() > 1 || s.searches() == 1 && (s.together || s.rows != "" || s.question != ""):
+		return cli.Wrong("-detect, -point and -ocr go without each other, -together, -rows and a question")
+	case s.draw != "" && (s.detect == "" && s.point == "" || len(s.names) > 1):
+		return cli.Wrong("-draw is for the boxes of -detect, or the points of -point, in one picture")
 	case s.every < 0 || !(s.same >= 0):
 		return cli.Wrong("-every and -same are not negative")
 	}
@@ -148,6 +171,20 @@ func (s *see) look(ctx context.Context) error {
 	}
 	var parts []chat.Part
 	for _, name := range s.names {
+		label := ""
+		if len(s.names) > 1 {
+			label = name
+		}
+		if s.searches() > 0 {
+			m, err := media.OpenPicture(name, media.Options{})
+			if err == nil {
+				err = s.search(ctx, m, sight{File: name}, label)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		part, err := s.read(ctx, name)
 		if err != nil {
 			return err
@@ -155,16 +192,12 @@ func (s *see) look(ctx context.Context) error {
 		if parts = append(parts, part); s.together {
 			continue
 		}
-		label := ""
-		if len(s.names) > 1 {
-			label = name
-		}
 		if err := s.answer(ctx, c, sight{File: name}, label, parts); err != nil {
 			return err
 		}
 		parts = nil
 	}
-	if !s.together {
+	if len(parts) == 0 {
 		return nil
 	}
 	return s.answer(ctx, c, sight{Files: s.names}, "", parts)
@@ -192,7 +225,9 @@ type sight struct {
 	Files  []string `json:"files,omitempty"` // together
 	Time   *float64 `json:"time,omitempty"`  // of a camera's picture, in seconds from the first
 	Tokens int      `json:"tokens"`          // that the pictures take
-	Answer string   `json:"answer"`
+	Answer *string  `json:"answer,omitempty"`
+	Boxes  *[]box   `json:"boxes,omitempty"`
+	Points *[]point `json:"points,omitempty"`
 }
 
 // answer asks about parts and prints the answer: on a line behind a label, if there is one.
@@ -210,16 +245,20 @@ func (s *see) answer(ctx context.Context, c *gemma4.Chat, x sight, label string,
 	if err != nil {
 		return err
 	}
-	if x.Answer = strings.TrimSpace(answer.Content); s.asJSON {
+	text := strings.TrimSpace(answer.Content)
+	if x.Answer = &text; s.asJSON {
 		err = s.said.Encode(x)
 	} else {
-		s.printLine(label + ": " + strings.Join(strings.Fields(x.Answer), " "))
+		s.printLine(label, strings.Join(strings.Fields(text), " "))
 	}
 	return cmp.Or(err, s.Out.Flush())
 }
 
-// printLine prints a line, which moves no cursor.
-func (s *see) printLine(text string) {
+// printLine prints a line behind a label, if there is one. It moves no cursor.
+func (s *see) printLine(label, text string) {
+	if label != "" {
+		text = label + ": " + text
+	}
 	if s.Terminal() {
 		text = cli.Printable(text)
 	}
@@ -266,7 +305,12 @@ func (s *see) watch(ctx context.Context, c *gemma4.Chat) error {
 		}
 		last, at = p, f.Time
 		seconds := f.Time.Seconds()
-		err = s.answer(ctx, c, sight{File: "-", Time: &seconds}, clock(f.Time), []chat.Part{part})
+		x := sight{File: "-", Time: &seconds}
+		if s.searches() > 0 {
+			err = s.search(ctx, m, x, clock(f.Time))
+		} else {
+			err = s.answer(ctx, c, x, clock(f.Time), []chat.Part{part})
+		}
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}

@@ -190,7 +190,7 @@ func TestWhatCannotBeSeenIsOneSentence(t *testing.T) {
 	seeing.Fails(t, 1, "without a projector of pictures", "", "-m", deaf(t), missing)
 	seeing.Fails(t, 2, "name a file", "")
 	seeing.Fails(t, 2, "- goes without other files", "", "-", one)
-	seeing.Fails(t, 2, "without -together and -rows", "", "-together", "-")
+	seeing.Fails(t, 2, "without -together, -rows and -draw", "", "-together", "-")
 	seeing.Fails(t, 2, "not negative", "", "-every", "-1s", "-")
 	rows := filepath.Join(t.TempDir(), "rows.f32")
 	seeing.Fails(t, 1, "ffmpeg -i photo.heic", "", "-rows", rows, photo)

@@ -33,7 +33,7 @@ func slashes() []slash {
 		{"regenerate", "", "forget the last answer, and answer again", (*talk).regenerate},
 		{"think", "[on|off]", "thinking before answers", (*talk).think},
 		{"system", "[TEXT]", "the instruction before the conversation, or none", (*talk).system},
-		{"set", "[NAME VALUE]", "change a flag (temp, seed, n, stats …), or list them", (*talk).set},
+		{"set", "[NAME VALUE]", "change a flag (temp, seed, n, budget …), or list them", (*talk).set},
 		{"show", "[WHAT]", "model, session, system, tools, messages or template", (*talk).show},
 		{"image", "FILE", "a picture for the next message; so is a file that is dropped here", (*talk).image},
 		{"audio", "FILE", "a sound for it", (*talk).audio},
@@ -141,7 +141,7 @@ func (t *talk) system(_ context.Context, arg string) error { return t.change("sy
 // settings are the flags that may change within a conversation, as /set lists them.
 func settings() []string {
 	return []string{"temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty", "frequency-penalty", "presence-penalty", "seed",
-		"n", "think", "think-tokens", "thoughts", "stats", "system", "full", "tool-choice"}
+		"n", "think", "think-tokens", "thoughts", "stats", "system", "full", "tool-choice", "budget"}
 }
 
 func (t *talk) set(_ context.Context, arg string) error {
@@ -152,7 +152,8 @@ func (t *talk) set(_ context.Context, arg string) error {
 			seed = fmt.Sprint(s.Seed)
 		}
 		values := []any{s.Temperature, s.TopK, s.TopP, s.MinP, s.Typical, s.RepeatPenalty, s.FrequencyPenalty, s.PresencePenalty, seed,
-			o.MaxTokens, o.Thinking, o.ThinkTokens, t.thoughts, t.stats, o.System, o.Full, choice(o.Calls)}
+			o.MaxTokens, o.Thinking, o.ThinkTokens, t.thoughts, t.stats, o.System, o.Full, choice(o.Calls),
+			cmp.Or(t.files.budget.String(), "280, in a video 70")}
 		for i, name := range settings() {
 			t.note("%-18s %v", name, values[i])
 		}
