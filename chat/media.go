@@ -20,6 +20,10 @@ const maxSeconds = 10 * 365 * 24 * 3600
 // maxPixels bounds a picture that JSON may hold.
 const maxPixels = 1 << 26
 
+// densest bounds how much larger pixels may be than what they are deflated to, so that no text is a small part of what comes of it. Plain
+// pictures, which deflate further, are deflated by Huffman codes alone, to an eighth.
+const densest = 32
+
 // pixels is a picture in the JSON of a part: its size, and its rows of red, green and blue in 8 bits each, deflated.
 type pixels struct {
 	pixel.Image
@@ -46,23 +50,34 @@ func pixelsOf(m image.Image) (*pixels, error) {
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
+	if w > maxPixels/h {
+		return nil, fmt.Errorf("chat: image: %d × %d pixels, expected 1 to %d in all", w, h, maxPixels)
+	}
 	f, _ := m.(interface{ Fitted() bool })
 	return &pixels{pixel.Image{Width: w, Height: h, Pix: rgb}, f != nil && f.Fitted()}, nil
 }
 
 func (p *pixels) MarshalJSON() ([]byte, error) {
-	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestSpeed)
-	if err == nil {
-		_, err = w.Write(p.Pix)
-	}
-	if err == nil {
-		err = w.Close()
+	packed, err := deflated(p.Pix, flate.BestSpeed)
+	if err == nil && len(p.Pix) > densest*len(packed) {
+		packed, err = deflated(p.Pix, flate.HuffmanOnly)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(pixelsJSON{p.Width, p.Height, packed.Bytes(), p.fitted})
+	return json.Marshal(pixelsJSON{p.Width, p.Height, packed, p.fitted})
+}
+
+func deflated(data []byte, level int) ([]byte, error) {
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, level)
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	return packed.Bytes(), err
 }
 
 func (p *pixels) UnmarshalJSON(data []byte) error {
@@ -74,12 +89,15 @@ func (p *pixels) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("chat: image: %d × %d pixels, expected 1 to %d in all", j.Width, j.Height, maxPixels)
 	}
 	size := 3 * j.Width * j.Height
-	rgb, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(j.RGB)), int64(size)+1))
-	if err == nil && len(rgb) != size {
-		err = fmt.Errorf("%d bytes or more, expected %d", len(rgb), size)
+	if size/densest > len(j.RGB) {
+		return fmt.Errorf("chat: image: rgb: %d bytes deflated to %d, expected no fewer than one for %d", size, len(j.RGB), densest)
 	}
-	if err != nil {
-		return fmt.Errorf("chat: image: rgb: %w", err)
+	rgb, packed := make([]byte, size), flate.NewReader(bytes.NewReader(j.RGB))
+	if n, err := io.ReadFull(packed, rgb); err != nil {
+		return fmt.Errorf("chat: image: rgb: %d bytes, expected %d: %w", n, size, err)
+	}
+	if _, err := io.ReadFull(packed, make([]byte, 1)); err != io.EOF {
+		return fmt.Errorf("chat: image: rgb: more than %d bytes, or a broken end: %v", size, err)
 	}
 	*p = pixels{pixel.Image{Width: j.Width, Height: j.Height, Pix: rgb}, j.Fitted}
 	return nil

@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/json"
 	"image"
 	"image/color"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gogemma/gemma4/internal/pixel"
 )
 
 // picture returns one whose pixels are all different.
@@ -138,5 +142,45 @@ func TestBudgetsHaveNames(t *testing.T) {
 	}
 	if b := Budgets(); !reflect.DeepEqual(b, Budgets()) || !slices.IsSorted(b) {
 		t.Error(b)
+	}
+}
+
+// TestNoTextIsASmallPartOfItsPictures: what is read takes memory in proportion to what was sent, and a plain picture can be written all the
+// same.
+func TestNoTextIsASmallPartOfItsPictures(t *testing.T) {
+	const side = 1024
+	plain := pixels{Image: *pixel.New(side, side)}
+	data, err := json.Marshal(&plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again pixels
+	if err := json.Unmarshal(data, &again); err != nil || !bytes.Equal(again.Pix, plain.Pix) {
+		t.Errorf("a plain picture: %v", err)
+	}
+	packed, err := deflated(plain.Pix, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, j := range map[string]pixelsJSON{
+		"a bomb":    {Width: side, Height: side, RGB: packed},
+		"cut off":   {Width: side, Height: side, RGB: make([]byte, 3*side*side/densest)},
+		"one more":  {Width: 2, Height: 1, RGB: []byte("\x01\x07\x00\xf8\xffabcdefg")},
+		"one fewer": {Width: 2, Height: 1, RGB: []byte("\x01\x05\x00\xfa\xffabcde")},
+	} {
+		data, err := json.Marshal(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &again); err == nil {
+			t.Errorf("%s is read", name)
+		}
+	}
+	whole, err := json.Marshal(pixelsJSON{Width: 2, Height: 1, RGB: []byte("\x01\x06\x00\xf9\xffabcdef")})
+	if err == nil {
+		err = json.Unmarshal(whole, &again)
+	}
+	if err != nil || string(again.Pix) != "abcdef" {
+		t.Errorf("%q, %v", again.Pix, err)
 	}
 }
