@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,10 +87,19 @@ func newSenses(e *engine, p *model.Projector, f *gguf.File) (*senses, error) {
 	return s, nil
 }
 
-// fingerprint returns a digest of a projector's file: its tensors, and the beginning and end of each. Another training changes every one.
+// fingerprint returns a digest of a projector's file: what its metadata says of towers, its tensors, and the beginning and end of each.
+// Another training changes every one.
 func fingerprint(f *gguf.File) ([]byte, error) {
 	const most = 1024
 	h := sha256.New()
+	keys := f.Metadata.Keys()
+	slices.Sort(keys)
+	for _, key := range keys {
+		if strings.HasPrefix(key, "clip.") || strings.HasPrefix(key, "gemma4.") {
+			v, _ := f.Metadata.Value(key)
+			fmt.Fprintf(h, "%q %v\n", key, v)
+		}
+	}
 	for _, t := range f.Tensors {
 		fmt.Fprintf(h, "%q %v %v\n", t.Name, t.Dims, t.Type)
 		for _, at := range []int64{0, max(0, t.Size-most)} {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -509,5 +510,45 @@ func TestAnImageThatPanicsLeavesTheChatAsItWas(t *testing.T) {
 func TestNoPictureIsMadeOfNoImage(t *testing.T) {
 	if _, err := openSenses(t).Picture(nil, 0); err == nil {
 		t.Error("a picture of no image")
+	}
+}
+
+// TestOtherProjectorsMakeOtherPictures: what one has made is not taken for another's, even if they differ in a setting or in one weight.
+func TestOtherProjectorsMakeOtherPictures(t *testing.T) {
+	ids := map[uint64]string{}
+	for name, change := range map[string]func(*gguf.Metadata, []byte){
+		"none":      func(*gguf.Metadata, []byte) {},
+		"a weight":  func(_ *gguf.Metadata, weights []byte) { weights[0] ^= 1 },
+		"a setting": func(m *gguf.Metadata, _ []byte) { m.Set("clip.vision.attention.layer_norm_epsilon", float32(1e-5)) },
+	} {
+		f, err := gguf.OpenBytes(nano.Projector())
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := f.Metadata.Clone()
+		var tensors []gguf.Source
+		for _, x := range f.Tensors {
+			data := make([]byte, x.Size)
+			if _, err := x.ReadAt(data, 0); err != nil {
+				t.Fatal(err)
+			}
+			if x.Name == "v.blk.0.attn_q.weight" {
+				change(head, data)
+			}
+			tensors = append(tensors, gguf.NewSource(x.Name, x.Type, x.Dims, data))
+		}
+		var b bytes.Buffer
+		if err := gguf.Write(&b, head, tensors); err != nil {
+			t.Fatal(err)
+		}
+		picture, err := openNano(t, gemma4.Loader{Projector: gemma4.Companion{Bytes: b.Bytes()}}).Picture(photo(t, 1).Image, nanoBudget)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := picture.Input().ID
+		if other, ok := ids[id]; ok {
+			t.Errorf("with %s and %s changed a picture is the same", name, other)
+		}
+		ids[id] = name
 	}
 }
