@@ -39,6 +39,9 @@ A browser finds a page to chat on at the address. It loads nothing from elsewher
 Only this machine's programs may ask, unless -addr says otherwise; then a key is needed (-key-file, or GEMMA4_KEY), or -open. Web
 pages may not, but for its own and those of -origin. A name that is not localhost has to be told by -host, unless there are keys.
 
+A projector (-mmproj, or beside the model) lets messages show pictures and videos and say sounds, and /v1/audio/transcriptions write down
+speech. They come in the request; those that are somewhere else are fetched with -fetch alone, from public addresses.
+
 So many answers as there are -slots are written at once, each as if it were alone, the others wait in line. Keys and values of all of
 them fit into -memory, which also says how long a text each slot holds, unless -ctx does. A Raspberry Pi has little memory and reads slowly:
 -slots 2 -ctx 8192 leaves room for the weights, and -prefix-dir spares it reading a long instruction again after each start.`,
@@ -47,6 +50,7 @@ gemma4 serve
 gemma4 serve -m gemma-4-E2B-it-Q4_K_M.gguf -alias gemma4 -ctx 32768
 gemma4 serve -m gemma-4-E2B-it-Q4_0.gguf -slots 2 -ctx 8192 -prefix-dir prefixes
 gemma4 serve -m model.gguf -addr 0.0.0.0:8080 -key-file keys.txt -tls-cert cert.pem -tls-key key.pem
+gemma4 serve -m model.gguf -mmproj mmproj-F16.gguf
 gemma4 serve -m model.gguf -prefix-dir prefixes -warm agent.json
 gemma4 serve -m model.gguf -origin app://obsidian.md -origin chrome-extension://abcdef`,
 		Define: defineServe,
@@ -78,6 +82,7 @@ func defineServe(p *cli.Program) func() error {
 	v := &service{Program: p, prefixes: -1}
 	o := &v.options
 	v.model = p.ModelFlags()
+	p.ProjectorFlag(v.model)
 	v.session = p.SessionFlags("the model's, or what -memory holds in each slot")
 	v.keepFlags()
 	p.Group("server")
@@ -100,13 +105,14 @@ func defineServe(p *cli.Program) func() error {
 	withPage := p.Bool("page", true, "show browsers a page to chat on")
 	list("host", "`name` that clients may reach the server by", &o.Hosts)
 	list("origin", "`origin` of web pages that may ask, such as https://example.org, or * for all", &o.Origins)
+	p.BoolVar(&o.Fetch, "fetch", false, "fetch pictures, sounds and videos that messages name by URL, from public addresses")
 	p.Group("limits")
 	slots := p.Count("slots", "`answers` written at once (default: 8, or 4 on a small machine)")
 	waiting := p.Int("waiting", 64, "`requests` that may wait for a slot; 0: none")
 	p.DurationVar(&o.Queue.MaxWait, "max-wait", 0, "`time` that a request may wait for a slot (default: any)")
 	p.DurationVar(&o.Queue.MaxTime, "max-time", 0, "`time` that a request may take in all (default: any)")
 	p.DurationVar(&v.model.Loader.Budget, "budget", 250*time.Millisecond, "`time` that an answer may pause while prompts are read")
-	p.SizeVar(&o.MaxBody, "max-body", "`bytes` of a request (default: 32MB)")
+	p.SizeVar(&o.MaxBody, "max-body", "`bytes` of a request (default: 32MB; of a model that sees or hears 64MB)")
 	p.DurationVar(&v.drain, "drain", time.Minute, "`time` that running answers have at the end")
 	p.Group("watching it")
 	p.StringVar(&v.logs, "log", "text", "`form` of the log of requests on standard error, without what is said: text, json or none")
@@ -272,6 +278,9 @@ func (v *service) banner(l net.Listener, q gemma4.QueueStats) {
 		info.Level, info.Threads)
 	fmt.Fprintf(v.Err, "%d slots of %d positions; keys and values take %s at most, beginnings of texts %s\n", q.Slots, q.Context,
 		cli.Bytes(q.Memory), cli.Bytes(v.prefixes))
+	for _, c := range info.Companions {
+		fmt.Fprintln(v.Err, companion(c))
+	}
 	if v.model.Path == "" {
 		fmt.Fprintf(v.Err, nanoKnows+"\n", "serve")
 	}

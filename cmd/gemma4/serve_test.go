@@ -141,6 +141,7 @@ func TestServeTellsWhatItHasAndTakes(t *testing.T) {
 	s := serveProcess(t, "-slots", "3", "-memory", "6MB", "-alias", "little", "-log", "json")
 	want := regexp.MustCompile(`3 slots of [1-9]\d+ positions; keys and values take 6\.0 MB at most, beginnings of texts 1\.5 MB\n`)
 	if !want.MatchString(s.banner) || !strings.Contains(s.banner, "7.0 million parameters") || !strings.Contains(s.banner, "It is a toy") ||
+		!regexp.MustCompile(`(?m)^senses: images .*sounds `).MatchString(s.banner) ||
 		!strings.Contains(s.banner, "gemma4 serve -m FILE") {
 		t.Error(s.banner)
 	}
