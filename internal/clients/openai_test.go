@@ -1,10 +1,13 @@
 package clients
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +64,55 @@ func TestOpenAIChats(t *testing.T) {
 	}
 	if got := answer.Choices[0]; got.Message.Content != paris || got.FinishReason != "stop" || answer.Usage.TotalTokens == 0 {
 		t.Errorf("%s", answer.RawJSON())
+	}
+}
+
+// mediaFile reads a file that comes with nano.
+func mediaFile(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("../../nano/testdata/media/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestOpenAISees(t *testing.T) {
+	c, _ := serve(t, server.Options{})
+	p := ask("")
+	p.Messages = []openai.ChatCompletionMessageParamUnion{openai.UserMessage([]openai.ChatCompletionContentPartUnionParam{
+		openai.ImageContentPart(openai.ChatCompletionContentPartImageImageURLParam{
+			URL: "data:image/png;base64," + base64.StdEncoding.EncodeToString(mediaFile(t, "picture-4.png")), Detail: "low"}),
+		openai.TextContentPart("What do you see?"),
+	})}
+	answer, err := c.Chat.Completions.New(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := answer.Choices[0].Message.Content; got != "A blue triangle." {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestOpenAITranscribes(t *testing.T) {
+	c, _ := serve(t, server.Options{})
+	p := openai.AudioTranscriptionNewParams{Model: "nano",
+		File: openai.File(bytes.NewReader(mediaFile(t, "sound-1.wav")), "a.wav", "audio/wav")}
+	p.SetExtraFields(map[string]any{"instruction": "Transcribe."})
+	answer, err := c.Audio.Transcriptions.New(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Text != "What is the opposite of dry?" {
+		t.Errorf("%s", answer.RawJSON())
+	}
+	var said string
+	stream := c.Audio.Transcriptions.NewStreaming(t.Context(), p)
+	for stream.Next() {
+		said += stream.Current().Delta
+	}
+	if stream.Err() != nil || said != answer.Text {
+		t.Errorf("%q, %v", said, stream.Err())
 	}
 }
 

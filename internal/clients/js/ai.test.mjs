@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { embedMany, generateObject, generateText, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
-import { capital, paris, serve } from "./serve.mjs";
+import { capital, media, paris, seen, serve, triangle } from "./serve.mjs";
 
 let server, model, provider;
 before(async () => {
@@ -23,6 +23,14 @@ test("chat", async () => {
   const { text, finishReason, usage } = await generateText({ model, temperature: 0, prompt: capital });
   assert.deepEqual([text, finishReason], [paris, "stop"]);
   assert.ok(usage.totalTokens > 0);
+});
+
+test("a picture", async () => {
+  const file = { type: "image", image: media(triangle), providerOptions: { openaiCompatible: { budget: 70 } } };
+  const { text } = await generateText({
+    model, temperature: 0, messages: [{ role: "user", content: [file, { type: "text", text: "What do you see?" }] }],
+  });
+  assert.equal(text, seen);
 });
 
 test("streams", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import { capital, endless, paris, running, serve } from "./serve.mjs";
+import { capital, endless, media, paris, running, seen, serve, triangle } from "./serve.mjs";
 
 let server, client, bias;
 before(async () => {
@@ -27,6 +27,12 @@ test("a message", async () => {
   assert.equal(answer.stop_reason, "end_turn");
   assert.ok(answer.usage.input_tokens > 0 && answer.usage.output_tokens > 0);
   assert.match(answer._request_id, /^req_/);
+});
+
+test("a picture", async () => {
+  const source = { type: "base64", media_type: "image/png", data: media(triangle).toString("base64") };
+  const answer = await client.messages.create(ask([{ type: "image", source, budget: 70 }, { type: "text", text: "What do you see?" }]));
+  assert.deepEqual(answer.content, [{ type: "text", text: seen }]);
 });
 
 test("streams say what whole answers do", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Ollama } from "ollama";
-import { capital, endless, paris, running, serve } from "./serve.mjs";
+import { capital, endless, media, paris, running, seen, serve, triangle } from "./serve.mjs";
 
 let server, client, long;
 before(async () => {
@@ -36,7 +36,7 @@ test("the model is listed, shown and running", async () => {
   const shown = await client.show({ model: models[0].name });
   const context = shown.model_info["gemma4.context_length"];
   assert.ok(context > 0);
-  assert.deepEqual([...shown.capabilities].sort(), ["completion", "tools", "thinking"].sort());
+  assert.deepEqual([...shown.capabilities].sort(), ["completion", "tools", "thinking", "vision", "audio"].sort());
   const [loaded] = (await client.ps()).models;
   assert.deepEqual([loaded.name, loaded.context_length], [models[0].name, context]);
   assert.match((await client.version()).version, /^\d+\.\d+\.\d+$/);
@@ -47,6 +47,13 @@ test("chat", async () => {
   assert.deepEqual([answer.message.role, answer.message.content], ["assistant", paris]);
   ended(answer);
   ended(await client.chat({ ...ask(capital), options: { temperature: 0, num_predict: 2 } }), "length");
+});
+
+test("a picture", async () => {
+  const images = [media(triangle)];
+  const messages = [{ role: "user", content: "What do you see?", images, budget: 70 }];
+  const answer = await client.chat({ model, options: { temperature: 0 }, messages });
+  assert.equal(answer.message.content, seen);
 });
 
 test("streams say what whole answers do", async () => {

@@ -1,8 +1,8 @@
 // OpenAI's JavaScript client against gemma4 serve.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import OpenAI from "openai";
-import { capital, endless, paris, running, serve } from "./serve.mjs";
+import OpenAI, { toFile } from "openai";
+import { capital, endless, heard, media, paris, running, seen, serve, spoken, triangle } from "./serve.mjs";
 
 let server, client, long;
 before(async () => {
@@ -33,6 +33,22 @@ test("chat", async () => {
   assert.equal(answer.choices[0].message.content, paris);
   assert.equal(answer.choices[0].finish_reason, "stop");
   assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
+});
+
+test("a picture", async () => {
+  const url = `data:image/png;base64,${media(triangle).toString("base64")}`;
+  const content = [{ type: "image_url", image_url: { url, detail: "low" } }, { type: "text", text: "What do you see?" }];
+  const answer = await client.chat.completions.create(ask(content));
+  assert.equal(answer.choices[0].message.content, seen);
+  assert.ok(answer.usage.prompt_tokens_details.image_tokens > 0);
+});
+
+test("speech is written down", async () => {
+  const file = () => toFile(media(spoken), spoken);
+  const { text } = await client.audio.transcriptions.create({ file: await file(), model, instruction: "Transcribe." });
+  assert.equal(text, heard);
+  const srt = await client.audio.transcriptions.create({ file: await file(), model, instruction: "Transcribe.", response_format: "srt" });
+  assert.match(srt, /^1\n00:00:00,000 --> 00:00:01,558\nWhat is the opposite of dry\?\n/);
 });
 
 test("streams say what whole answers do", async () => {

@@ -2,7 +2,7 @@
 //
 // GEMMA4 names the program; without, it is built. GEMMA4_URL is the address of a server that runs already: what needs flags is skipped.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -65,6 +65,10 @@ export async function serve({ flags = [], key } = {}) {
     },
   };
 }
+
+// media returns a file that comes with nano: a picture of a blue triangle, and a question that somebody speaks.
+export const media = (name) => readFileSync(new URL(`../../../nano/testdata/media/${name}`, import.meta.url));
+export const triangle = "picture-4.png", seen = "A blue triangle.", spoken = "sound-1.wav", heard = "What is the opposite of dry?";
 
 export const capital = "What is the capital of France?";
 export const paris = "The capital of France is Paris.";
