@@ -167,7 +167,7 @@ function answer(c, parent, resumed) {
 function request(c, m, from) {
 	const messages = tree.above(c, m.parent).map(m => {
 		if (m.role === 'tool') return {role: 'tool', tool_call_id: m.call, name: m.name, content: m.content};
-		if (m.role === 'user') return {role: 'user', content: m.content};
+		if (m.role === 'user') return {role: 'user', content: media.parts(m)};
 		return said(m, m.content);
 	});
 	if (c.system.trim()) messages.unshift({role: 'system', content: c.system});
@@ -177,7 +177,7 @@ function request(c, m, from) {
 	};
 	for (const name of sampling) {
 		const value = settings.sampling[name];
-		if (value !== undefined) body[name] = value;
+		if (value !== undefined && name !== 'budget') body[name] = value;
 	}
 	m.formed = !!c.schema;
 	if (c.schema) body.response_format = {type: 'json_schema', json_schema: {name: 'answer', strict: true, schema: JSON.parse(c.schema)}};
@@ -199,7 +199,7 @@ function said(m, content) {
 	return out;
 }
 
-const sampling = ['temperature', 'top_p', 'top_k', 'max_tokens', 'seed'];
+const sampling = ['temperature', 'top_p', 'top_k', 'max_tokens', 'seed', 'budget']; // that of a picture goes with it
 
 // settings are those of all conversations: {sampling: {temperature, …}, theme}.
 const settings = {

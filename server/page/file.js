@@ -32,6 +32,8 @@ const file = {
 			role: v => ['user', 'assistant', 'tool'].includes(v),
 			numbers: v => v && typeof v === 'object' && !Array.isArray(v),
 			ids: v => v && typeof v === 'object' && Object.entries(v).every(([k, x]) => kinds.parent(k) && kinds.id(x)),
+			media: v => Array.isArray(v) && v.every(x => x && ['image', 'audio'].includes(x.kind) && kinds.text(x.name) && kinds.text(x.data) &&
+				media.valid.test(x.data)),
 			calls: v => Array.isArray(v) && v.every(c => c && [c.id, c.name, c.arguments].every(kinds.text)),
 		};
 		// take copies the fields of a form: a name that begins with ? may be missing.
@@ -57,13 +59,14 @@ const file = {
 			const before = new Set(['']);
 			const messages = from.messages.map((m, j) => {
 				const at = `${where}, message ${j + 1}`;
-				const out = take(m, {id: 'id', parent: 'parent', role: 'role', created: 'number', content: 'text', '?thought': 'text',
+				const out = take(m, {id: 'id', parent: 'parent', role: 'role', created: 'number', content: 'text', '?media': 'media', '?thought': 'text',
 					'?thoughtSeconds': 'number', '?calls': 'calls', '?finish': 'text', '?fault': 'text', '?usage': 'numbers',
 					'?timings': 'numbers', '?formed': 'flag', '?edited': 'flag', '?call': 'text', '?name': 'text'}, at);
 				if (before.has(out.id)) wrong(at, 'has the id of one before it');
 				if (!before.has(out.parent)) wrong(at, 'has a parent that does not come before it');
 				before.add(out.id);
 				if (out.calls) out.calls = out.calls.map(({id, name, arguments: text}) => ({id, name, arguments: text}));
+				if (out.media) out.media = out.media.map(({kind, name, data}) => ({kind, name, data}));
 				if (out.usage) out.usage = numbers(out.usage);
 				if (out.timings) out.timings = numbers(out.timings);
 				return {...out, conversation: conversation.id};

@@ -89,8 +89,10 @@ func takesGzip(headers []string) bool {
 
 var (
 	part = regexp.MustCompile(`(?m)^<(?:(link) rel="stylesheet" href|script src)="([\w./-]+)">(?:</script>)?$`)
-	// margin is what nobody but a reader of the sources needs: indentation, and lines of comment.
-	margin = regexp.MustCompile(`(?m)^\t*//.*\n|^\t+`)
+	// margin is what nobody but a reader of the sources needs: indentation, lines of comment and empty ones.
+	margin = regexp.MustCompile(`(?m)^\t*//.*\n|^\t+|^\n`)
+	// air is the space around the marks of a sheet of style.
+	air = regexp.MustCompile(` *([{};,]) *|(:) +`)
 	// sourceMap names a file that is not here; a browser's tools would ask the server for it.
 	sourceMap = regexp.MustCompile(`(?m)^//# sourceMappingURL=.*$`)
 	// ends are what a parser of HTML takes for the end of an element of text, or for one that does not end where it seems to.
@@ -115,6 +117,9 @@ func assemble(files fs.FS) (document, error) {
 			text = sourceMap.ReplaceAll(text, nil)
 		} else {
 			text = margin.ReplaceAll(text, nil)
+		}
+		if len(m[1]) > 0 {
+			text = air.ReplaceAll(text, []byte("$1$2"))
 		}
 		if at := ends.FindIndex(text); at != nil {
 			err = fmt.Errorf("page: %s: %q at byte %d would end the element it is in", m[2], text[at[0]:at[1]], at[0])

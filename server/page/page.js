@@ -49,13 +49,14 @@ const page = {
 		const {hash} = location;
 		const c = page.all.get(hash.slice(1));
 		if (c ? c === page.open : page.open && !page.open.messages.size) return;
-		if (page.open) page.open.draft = $('box').value;
+		if (page.open) page.open.draft = $('box').value; // pictures are there already
 		if (c && !c.messages) tree.grown(c, await store.messages(c.id));
 		if (hash !== location.hash) return; // another one was asked for meanwhile
 		page.open = c ?? tree.conversation(page.open);
 		page.turns.clear();
 		$('turns').replaceChildren();
 		page.follows = true;
+		page.showMedia();
 		$('box').value = page.open.draft ?? '';
 		grown($('box'));
 		page.heard = runs.get(page.open.id)?.message.content.length ?? Infinity;
@@ -91,7 +92,31 @@ const page = {
 	showModel() {
 		$('model').textContent = server.model;
 		$('about').textContent = server.model ? words.about(server.model) : '';
+		$('mic').hidden = !server.hears || !navigator.mediaDevices?.getUserMedia || !window.MediaRecorder;
+		const label = server.sees || server.hears ? words.attachMedia(server.sees, server.hears) : words.attach;
+		$('attach').setAttribute('aria-label', label);
+		$('attach').title = label;
 		page.showMeter();
+	},
+
+	// showMedia shows the pictures and sounds that go with the message.
+	showMedia() {
+		const all = page.open.media ??= [];
+		$('media').hidden = !all.length;
+		$('media').replaceChildren(...media.boxes(all, i => {
+			all.splice(i, 1);
+			page.showMedia();
+			page.showSwitches();
+			$('box').focus();
+		}));
+	},
+
+	// addMedia adds one to the message that is being written in c.
+	addMedia(c, one) {
+		(c.media ??= []).push(one);
+		if (c !== page.open) return;
+		page.showMedia();
+		page.showSwitches();
 	},
 
 	showSwitches() {
@@ -105,7 +130,7 @@ const page = {
 		$('stop').hidden = !running;
 		$('send').hidden = running;
 		if (had) (running ? $('stop') : $('send')).focus();
-		$('send').disabled = !$('box').value.trim();
+		$('send').disabled = !$('box').value.trim() && !c.media?.length;
 	},
 
 	// showMeter shows how much of the context the conversation fills, as the last answer tells.
@@ -186,14 +211,17 @@ const page = {
 	// say adds a message of the user, and has it answered.
 	say(text) {
 		const c = page.open;
-		if (runs.has(c.id) || !text.trim()) return;
+		const shown = c.media ?? [];
+		if (runs.has(c.id) || !text.trim() && !shown.length) return;
+		c.media = [];
+		page.showMedia();
 		const parent = tree.line(c).at(-1)?.id ?? '';
-		page.begin(c, tree.add(c, parent, 'user', {content: text}));
+		page.begin(c, tree.add(c, parent, 'user', {content: text, ...shown.length && {media: shown}}));
 	},
 
 	begin(c, m) {
 		if (!page.all.has(c.id)) {
-			c.title = tree.title(m.content);
+			c.title = tree.title(m.content || m.media?.[0].name || '');
 			page.all.set(c.id, c);
 			history.pushState(null, '', '#' + c.id);
 		}
@@ -218,7 +246,7 @@ const page = {
 		const c = page.open;
 		if (runs.has(c.id)) return;
 		$('box').focus();
-		if (m.role === 'user') return page.begin(c, tree.add(c, m.parent, 'user', {content: text}));
+		if (m.role === 'user') return page.begin(c, tree.add(c, m.parent, 'user', {content: text, ...m.media && {media: m.media}}));
 		const version = tree.add(c, m.parent, 'assistant', {content: text, finish: 'stopped', edited: true});
 		await store.keep(c, [version]);
 		page.changed(c);
@@ -266,7 +294,7 @@ const page = {
 	async exportAll() {
 		if (!page.all.size) return note('news', words.nothingToExport, {seconds: 10});
 		const messages = store.db ? await store.allMessages() : [...page.all.values()].flatMap(c => [...c.messages.values()]);
-		const conversations = [...page.all.values()].map(({messages, children, draft, removed, ...c}) => c);
+		const conversations = [...page.all.values()].map(({messages, children, draft, media, removed, ...c}) => c);
 		const url = URL.createObjectURL(new Blob([file.write(conversations, messages)], {type: 'application/json'}));
 		make('a', {href: url, download: `gemma4-${new Date().toISOString().slice(0, 10)}.json`}).click();
 		setTimeout(() => URL.revokeObjectURL(url), 60e3);
@@ -299,9 +327,19 @@ const page = {
 		list.show();
 	},
 
-	// attach adds the text of files to the message.
+	// attach adds files to the message: pictures and sounds that the model takes, and the text of others.
 	async attach(files) {
 		for (const f of files) {
+			const kind = media.kind(f);
+			if (kind) {
+				try {
+					if (f.size > (kind === 'image' ? 4 : 1) * media.bytes) throw new Error(words.tooMuch);
+					page.addMedia(page.open, await (kind === 'image' ? media.picture(f) : media.sound(f)));
+				} catch (e) {
+					note('fault', kind === 'image' ? words.notPicture(f.name, e.message) : words.notSound(f.name, e.message));
+				}
+				continue;
+			}
 			if (f.size > 1 << 20) {
 				note('fault', words.tooLarge(f.name));
 				continue;
@@ -330,6 +368,7 @@ const page = {
 		const input = $('file');
 		input.value = '';
 		input.accept = kinds;
+		input.multiple = !kinds;
 		input.onchange = () => use([...input.files]);
 		input.click();
 	},
@@ -356,7 +395,7 @@ const page = {
 		const box = $('box');
 		const send = () => {
 			const text = box.value;
-			if (runs.has(page.open.id) || !text.trim()) return;
+			if (runs.has(page.open.id) || !text.trim() && !page.open.media?.length) return;
 			box.value = '';
 			grown(box);
 			page.say(text);
@@ -398,6 +437,7 @@ const page = {
 		on('scrim', 'click', () => page.toggleSide(false));
 		on('export', 'click', () => page.exportAll());
 		on('import', 'click', () => page.pick('.json,application/json', async ([f]) => page.importAll(await f.text())));
+		on('mic', 'click', () => media.record());
 		on('attach', 'click', () => page.pick('', files => page.attach(files)));
 		on('find', 'input', () => list.search($('find').value));
 		on('find', 'keydown', e => {

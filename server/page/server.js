@@ -17,6 +17,8 @@ const server = {
 	silence: 90, // seconds without a byte, not even a ping, after which a connection is lost
 	model: '',
 	context: 0,
+	sees: false, // it takes pictures,
+	hears: false, // and sounds
 
 	get key() { return sessionStorage.getItem('key ' + store.base) ?? ''; },
 	set key(key) { sessionStorage.setItem('key ' + store.base, key); },
@@ -50,6 +52,9 @@ const server = {
 		const {data} = await (await server.call('v1/models')).json();
 		const model = data?.[0];
 		if (typeof model?.id === 'string') server.model = model.id;
+		const can = Array.isArray(model?.capabilities) ? model.capabilities : [];
+		server.sees = can.includes('vision');
+		server.hears = can.includes('audio');
 		server.context = [model?.max_model_len, model?.meta?.n_ctx].find(n => Number.isFinite(n) && n > 0) ?? 0;
 	},
 

@@ -4,7 +4,7 @@
 // ('' is the root); the conversation knows which child of each was chosen last, and the line of the chosen ones is what is shown and sent.
 //
 // Of a conversation: {id, title, created, updated, system, schema, think, tools, chosen: {parent: child}}, and in memory messages and
-// children. Of a message: {conversation, id, parent, role, created, content}, for an answer also {thought, thoughtSeconds, calls: [{id, name,
+// children. Of a message: {conversation, id, parent, role, created, content}, of the user also {media}, for an answer also {thought, thoughtSeconds, calls: [{id, name,
 // arguments}], finish, fault, usage, timings, formed}, for the result of a tool {call, name}.
 const tree = {
 	lastID: 0,

@@ -9,6 +9,7 @@ class Turn {
 		this.body = make('div.said');
 		this.foot = make('div.foot');
 		if (m.role === 'user') {
+			if (m.media?.length) this.box.append(make('div.media', {role: 'list', 'aria-label': words.media}, ...media.boxes(m.media)));
 			this.box.append(this.body, this.foot);
 			return;
 		}
@@ -32,8 +33,10 @@ class Turn {
 	show(last = this.last) {
 		this.last = last;
 		if (this.editing) return;
-		if (this.m.role === 'user') this.body.textContent = this.m.content;
-		else this.showAnswer();
+		if (this.m.role === 'user') {
+			this.body.textContent = this.m.content;
+			this.body.hidden = !this.m.content;
+		} else this.showAnswer();
 		this.showFoot();
 	}
 

@@ -7,7 +7,7 @@ import {Fake} from './fake.js';
 
 let browser;
 before(async () => {
-	browser = await chromium.launch({executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox']});
+	browser = await chromium.launch({executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']});
 });
 after(() => browser?.close());
 
