@@ -16,7 +16,7 @@ type DetectOptions struct {
 	SessionOptions
 	// GenerateOptions hold for the answer, whose Grammar is none of the caller's. Without a Temperature it is the most likely one.
 	GenerateOptions
-	// Budget is the most tokens that the picture may become; 0: [chat.MediumBudget]. Small things need more.
+	// Budget is the most tokens that the picture may become; 0: that of Loader.Pictures. Small things need more.
 	Budget chat.Budget
 	// Most is how many things are told at most; 0: 64.
 	Most int

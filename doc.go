@@ -63,11 +63,30 @@
 //	g, err := grammar.Regexp(m.Vocabulary(), "yes|no")
 //	c, err := m.NewChat(gemma4.ChatOptions{GenerateOptions: gemma4.GenerateOptions{Grammar: g}})
 //
+// # Pictures and sound
+//
+// A message may have parts that are pictures, videos and sounds, in the order in which the model is to take them. Packages media and
+// media/sound read files of them, and media/fetch whatever kind a file is:
+//
+//	for tok, err := range c.Say(ctx, chat.ImagePart(photo), chat.TextPart("What is this?")) {
+//		…
+//	}
+//
+// A picture becomes up to 280 tokens, or as many as its part's Budget says. [Model.Detect] and [Model.Point] find things in one,
+// [Model.ReadText] reads a page. [Model.Transcribe] writes down what is said; with [Chat.Listen] the model reads while somebody speaks, and
+// [Captions] are written for as long as there is sound:
+//
+//	l, err := c.Listen(ctx)
+//	err = l.Push(ctx, samples) // as they come
+//	for tok, err := range l.Answer(ctx) {
+//		…
+//	}
+//
 // # Companions
 //
 // What gives a model eyes and ears (mmproj) or drafts for it is in files of its own. [Loader] takes them as paths, bytes or readers, and
-// finds those that lie beside the model's file under their usual names; [Model.Info] tells which fit. They are checked and kept open. This
-// version runs text only: images, sounds and drafts have to wait for one that uses them.
+// finds those that lie beside the model's file under their usual names; [Model.Info] tells which fit. A drafter is checked and kept open:
+// this version does not draft yet.
 //
 // # Below the chat
 //

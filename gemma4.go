@@ -59,6 +59,9 @@ type Loader struct {
 	//
 	// This version checks drafters and keeps them open, but does not run them: they wait for the version that drafts.
 	Projector, Drafter Companion
+	// Pictures is the budget of pictures for which none is given, 0 for [chat.MediumBudget]; frames of a video have no more than
+	// [chat.LowBudget].
+	Pictures chat.Budget
 	// Alone keeps Open from looking for files beside the model's.
 	Alone bool
 
@@ -114,6 +117,9 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 	if err == nil && (l.Threads < 0 || l.Threads > maxThreads) {
 		err = fmt.Errorf("gemma4: %d threads, expected 0 to %d", l.Threads, maxThreads)
 	}
+	if err == nil {
+		err = wrap(l.Pictures.Validate())
+	}
 	if err == nil && l.Budget < 0 {
 		err = fmt.Errorf("gemma4: a budget of %v, expected 0 or more", l.Budget)
 	}
@@ -140,7 +146,7 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 		m.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	if m.senses, err = m.openSenses(); err != nil {
+	if m.senses, err = m.openSenses(l.Pictures); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}

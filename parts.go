@@ -75,7 +75,7 @@ func (m *Model) pictured(messages []chat.Message) (all int) {
 				count(p.Image, p.Wanted())
 			}
 			for _, f := range p.Frames {
-				count(f.Image, cmp.Or(p.Wanted(), chat.LowBudget))
+				count(f.Image, cmp.Or(p.Wanted(), s.frames()))
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (m *Model) prepare(p *chat.Part) error {
 		if len(p.Frames) == 0 {
 			return errors.New("a video without frames")
 		}
-		budget = cmp.Or(budget, chat.LowBudget)
+		budget = cmp.Or(budget, s.frames())
 		p.Frames = slices.Clone(p.Frames)
 		for i := range p.Frames {
 			if p.Frames[i].Image == nil {

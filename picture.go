@@ -1,6 +1,7 @@
 package gemma4
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +33,9 @@ type fitted interface {
 	Fitted() bool
 }
 
-// Picture resizes an image to a budget of tokens, 0 for [chat.MediumBudget], as the model sees it: all of it, enlarged if it is small, with
-// sides that are multiples of 48 pixels. What is transparent lies over white. An image whose sides are too unequal for the budget is an
-// error, and so is a model that takes no pictures ([ErrSense]).
+// Picture resizes an image to a budget of tokens, 0 for that of Loader.Pictures, as the model sees it: all of it, enlarged if it is small,
+// with sides that are multiples of 48 pixels. What is transparent lies over white. An image whose sides are too unequal for the budget is
+// an error, and so is a model that takes no pictures ([ErrSense]).
 func (m *Model) Picture(img image.Image, budget chat.Budget) (*Picture, error) {
 	s, err := m.eyes()
 	if err != nil {
@@ -86,13 +87,10 @@ func (s *senses) size(img image.Image, budget chat.Budget) (w, h, tokens int, er
 	if w, h = b.Dx(), b.Dy(); b.Empty() {
 		return 0, 0, 0, fmt.Errorf("a picture of %d × %d pixels", w, h)
 	}
-	most := int(budget)
-	switch {
-	case budget == 0:
-		most = int(chat.MediumBudget)
-	case budget == chat.AutoBudget:
-		most = int(s.auto(w, h))
+	if budget = cmp.Or(budget, s.usual); budget == chat.AutoBudget {
+		budget = s.auto(w, h)
 	}
+	most := int(budget)
 	if f, ok := img.(fitted); ok && f.Fitted() {
 		if n, err := s.PictureTokens(w, h); err == nil && n <= most {
 			return w, h, n, nil
@@ -103,6 +101,14 @@ func (s *senses) size(img image.Image, budget chat.Budget) (w, h, tokens int, er
 	}
 	tokens, err = s.PictureTokens(w, h)
 	return w, h, tokens, err
+}
+
+// frames returns the budget of each frame of a video for which none is given.
+func (s *senses) frames() chat.Budget {
+	if s.usual > 0 {
+		return min(s.usual, chat.LowBudget)
+	}
+	return chat.LowBudget
 }
 
 // auto returns the smallest budget that has room for all pixels of a picture, or the largest.

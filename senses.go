@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/model"
@@ -38,7 +39,8 @@ const keptEmbeddings = 64 << 20
 type senses struct {
 	*model.Projector
 	engine  *engine
-	print   []byte // of the projector's file: see fingerprint
+	usual   chat.Budget // of pictures for which none is given
+	print   []byte      // of the projector's file: see fingerprint
 	turn    chan struct{}
 	guest   *guest // of the scheduler, whoever has the turn
 	sight   *model.Sight
@@ -59,23 +61,25 @@ type embeddings struct {
 }
 
 // openSenses returns the senses that the model's projector gives it; nil: it has none.
-func (m *Model) openSenses() (*senses, error) {
+func (m *Model) openSenses(usual chat.Budget) (*senses, error) {
 	for _, c := range m.companions {
 		if c.projector != nil {
-			return newSenses(m.engine, c.projector, cmp.Or(c.file, m.file))
+			return newSenses(m.engine, c.projector, cmp.Or(c.file, m.file), cmp.Or(usual, chat.MediumBudget))
 		}
 	}
 	return nil, nil
 }
 
 // newSenses returns the senses that a projector gives a model.
-func newSenses(e *engine, p *model.Projector, f *gguf.File) (*senses, error) {
+func newSenses(e *engine, p *model.Projector, f *gguf.File, usual chat.Budget) (*senses, error) {
 	print, err := fingerprint(f)
 	if err != nil {
 		return nil, err
 	}
 	g := e.schedule.newGuest()
-	s := &senses{Projector: p, engine: e, print: print, turn: make(chan struct{}, 1), guest: g, kept: map[uint64]*list.Element{}}
+	s := &senses{
+		Projector: p, engine: e, usual: usual, print: print, turn: make(chan struct{}, 1), guest: g, kept: map[uint64]*list.Element{},
+	}
 	if p.Image != "" {
 		s.sight = p.NewSight()
 		s.sight.Between = g.between

@@ -39,7 +39,8 @@ func (b Budget) String() string {
 	return strconv.Itoa(int(b))
 }
 
-func (b Budget) validate() error {
+// Validate returns an error for a number that is none of the budgets.
+func (b Budget) Validate() error {
 	if b != 0 && b != AutoBudget && !slices.Contains(Budgets(), b) {
 		return fmt.Errorf("a budget of %d tokens, expected one of %v, or auto", int(b), Budgets())
 	}
@@ -47,7 +48,7 @@ func (b Budget) validate() error {
 }
 
 // MarshalText returns what String does.
-func (b Budget) MarshalText() ([]byte, error) { return []byte(b.String()), b.validate() }
+func (b Budget) MarshalText() ([]byte, error) { return []byte(b.String()), b.Validate() }
 
 // UnmarshalText accepts a number or a name, so that a Budget can be a flag ([flag.TextVar]).
 func (b *Budget) UnmarshalText(text []byte) error {
@@ -58,7 +59,7 @@ func (b *Budget) UnmarshalText(text []byte) error {
 		}
 	}
 	n, err := strconv.Atoi(string(text))
-	if err != nil || n < 1 || Budget(n).validate() != nil {
+	if err != nil || n < 1 || Budget(n).Validate() != nil {
 		return fmt.Errorf("unknown budget %.40q, expected one of %v, or low, medium, high or auto", text, Budgets())
 	}
 	*b = Budget(n)
@@ -68,7 +69,7 @@ func (b *Budget) UnmarshalText(text []byte) error {
 // MarshalJSON writes a number, or auto.
 func (b Budget) MarshalJSON() ([]byte, error) {
 	if b > 0 {
-		return []byte(strconv.Itoa(int(b))), b.validate()
+		return []byte(strconv.Itoa(int(b))), b.Validate()
 	}
 	return json.Marshal(b.String())
 }

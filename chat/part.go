@@ -217,7 +217,7 @@ func (p Part) validateMedia() error {
 	if p.there() && (p.URL != "" || p.Data != nil) {
 		return fmt.Errorf("a URL or data beside the %s itself", p.Type)
 	}
-	if err := p.Budget.validate(); err != nil {
+	if err := p.Budget.Validate(); err != nil {
 		return err
 	}
 	for i, f := range p.Frames {

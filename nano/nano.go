@@ -25,9 +25,11 @@
 package nano
 
 import (
+	"cmp"
 	_ "embed"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/chat"
 )
 
 // Both files belong together: the projector's rows mean something to these text weights only. Nothing but Projector mentions its bytes, so
@@ -48,10 +50,11 @@ func Projector() []byte { return projector }
 // Open opens the model with its eyes and ears.
 func Open() (*gemma4.Model, error) { return OpenWith(gemma4.Loader{}) }
 
-// OpenWith is [Open] with a loader's options. A projector that the loader has takes the place of this package's own.
+// OpenWith is [Open] with a loader's options. A projector that the loader has takes the place of this package's own, with which pictures
+// have the budget of 70 tokens that it was made for, unless the loader or a picture has another.
 func OpenWith(l gemma4.Loader) (*gemma4.Model, error) {
 	if p := l.Projector; p.Path == "" && p.Bytes == nil && p.Reader == nil {
-		l.Projector.Bytes = Projector()
+		l.Projector.Bytes, l.Pictures = Projector(), cmp.Or(l.Pictures, chat.LowBudget)
 	}
 	return l.OpenBytes(weights)
 }

@@ -45,6 +45,7 @@ type call struct {
 	stream *stream                // that was begun, if any
 	failed func(f *failure) error // ends the stream in another way than the protocol does; nil: that will do
 	status int                    // that was written; 0: none
+	gone   bool                   // the client left before the end
 
 	// What has come of it, for the log and the metrics.
 	mu                        sync.Mutex // a call may have several requests answered
@@ -106,7 +107,7 @@ func (c *call) limit() (stop func(), err error) {
 // note tells the log what has become of the call.
 func (c *call) note() {
 	status, outcome := cmp.Or(c.status, http.StatusOK), cmp.Or(c.outcome, "done")
-	if c.r.Context().Err() != nil && (status < 400 || status == statusGone) {
+	if c.gone && (status < 400 || status == statusGone) {
 		status, outcome = statusGone, "cancelled"
 	}
 	c.s.metrics.count(c, outcome)
@@ -117,6 +118,7 @@ func (c *call) note() {
 // fail writes an error in the protocol's shape, as the last event of a stream if one was begun.
 func (c *call) fail(err error) {
 	if c.r.Context().Err() != nil && (c.stream != nil || errors.Is(err, context.Canceled)) { // nobody is there
+		c.gone = true
 		if c.reason = cmp.Or(c.reason, "gone"); c.status == 0 { // or somebody who has only closed one direction
 			c.status = statusGone
 			c.w.WriteHeader(statusGone)
