@@ -94,15 +94,12 @@ func (c *Captions) Push(ctx context.Context, samples []float32) ([]Segment, erro
 	c.samples = append(c.samples, samples...)
 	c.ended = append(c.ended, c.pauses.Push(samples)...)
 	all, err := c.write(ctx)
-	if err != nil || !c.pauses.Speaking() {
-		return all, err
-	}
-	if err := c.hear(ctx, len(c.samples)); err != nil {
-		return all, err
-	}
 	every := int(c.o.Every * SampleRate / time.Second)
-	if c.o.Every < 0 || len(c.samples) < max(every, c.next) {
-		return all, nil
+	if err != nil || !c.pauses.Speaking() || c.o.Every < 0 || len(c.samples) < max(every, c.next) {
+		return all, err
+	}
+	if err := c.hear(ctx, len(c.samples)); err != nil { // all at a time: that takes less than piece by piece
+		return all, err
 	}
 	caption, err := c.l.caption(ctx, "", c.o.Words)
 	if err != nil || caption == (Caption{}) {
