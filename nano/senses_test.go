@@ -75,7 +75,10 @@ func TestNanoSeesAndHears(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Close()
-			for _, q := range all {
+			for i, q := range all {
+				if testing.Short() && i%5 != 0 {
+					continue
+				}
 				q.ask(t, m)
 			}
 		})
