@@ -75,9 +75,11 @@ func place(name string) string {
 // isMedia reports whether an absolute path is that of a picture, a sound or a video, of a format that is known if not decoded.
 func isMedia(name string) bool {
 	path := place(name)
-	if !filepath.IsAbs(path) {
-		return false
-	}
+	return filepath.IsAbs(path) && namesMedia(path)
+}
+
+// namesMedia reports whether a path is that of a picture, a sound or a video.
+func namesMedia(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return false

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"slices"
+	"strings"
 
 	"sync"
 
@@ -23,13 +26,15 @@ type intake struct {
 // held is how many samples are kept before the sender has to wait: a model that is so late will not catch up.
 const held = 60 * sound.Rate
 
-// newIntake returns one of a reader's sound.
-func newIntake(r *sound.Reader, err error) (*intake, error) {
-	if err != nil {
-		return nil, err
-	}
+// newIntake returns one of a reader's sound, which is opened when the first of it is there.
+func newIntake(open func() (*sound.Reader, error)) *intake {
 	in := emptyIntake()
 	go func() {
+		r, err := open()
+		if err != nil {
+			in.put(nil, err)
+			return
+		}
 		chunk := make([]float32, sound.Rate/10)
 		for {
 			n, err := r.Read(chunk)
@@ -39,7 +44,7 @@ func newIntake(r *sound.Reader, err error) (*intake, error) {
 			}
 		}
 	}()
-	return in, nil
+	return in
 }
 
 func emptyIntake() *intake {
@@ -51,11 +56,18 @@ func emptyIntake() *intake {
 // endless is more than anybody sends, in bytes and in nanoseconds.
 const endless = 1 << 62
 
-// pcm reads samples of 16 bits, for as long as they come.
-func pcm(r io.Reader) (*sound.Reader, error) {
-	return sound.NewPCM(r, sound.S16LE, sound.Rate, 1, sound.Options{
-		Name: "standard input", MaxDuration: endless, MaxBytes: endless,
-	})
+// heads are how files of sound begin that could be taken for samples.
+var heads = []string{"RIFF", "RF64", "RIFX", "fLaC", "OggS", "ID3", "\x1aE\xdf\xa3"}
+
+// standardInput reads samples of 16 bits, for as long as they come, or a file of any kind that is known.
+func standardInput(r io.Reader) (*sound.Reader, error) {
+	o := sound.Options{Name: "standard input", MaxDuration: endless, MaxBytes: endless}
+	in := bufio.NewReader(r)
+	head, _ := in.Peek(4) // whatever it is, reading on tells
+	if slices.ContainsFunc(heads, func(h string) bool { return strings.HasPrefix(string(head), h) }) {
+		return sound.NewReader(in, o)
+	}
+	return sound.NewPCM(in, sound.S16LE, sound.Rate, 1, o)
 }
 
 // put adds samples, and what comes behind them.

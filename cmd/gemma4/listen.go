@@ -14,6 +14,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/internal/pause"
+	"github.com/gogemma/gemma4/media/sound"
 )
 
 func listenCommand() cli.Command {
@@ -162,7 +163,7 @@ func (l *listening) source(ctx context.Context) (*intake, error) {
 		if cli.IsTerminal(l.In) {
 			return nil, cli.Wrong("- is sound on standard input, which is a terminal here")
 		}
-		return newIntake(pcm(l.In))
+		return newIntake(func() (*sound.Reader, error) { return standardInput(l.In) }), nil
 	}
 	return microphone()
 }

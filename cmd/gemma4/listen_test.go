@@ -83,6 +83,20 @@ func wav(pcm []byte) []byte {
 	return b.Bytes()
 }
 
+// TestAFileOnStandardInputIsKnown, so that its bytes are not heard as samples.
+func TestAFileOnStandardInputIsKnown(t *testing.T) {
+	file, err := os.ReadFile(sample(t, "sound-1.wav"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := hearing.Call(string(file), "-"); o != (clitest.Output{Out: dry + "\n"}) {
+		t.Errorf("%+v", o)
+	}
+	if o := hearing.Call("fLaC, they say", "-"); o.Status != 1 || !strings.Contains(o.Errors, "FLAC") {
+		t.Errorf("a broken file: %+v", o)
+	}
+}
+
 func TestWhatComesIsWrittenDownPieceByPiece(t *testing.T) {
 	stream := bytes.Join([][]byte{silence(1), spokenPCM(t, "sound-1.wav"), silence(1), spokenPCM(t, "sound-2.wav"), silence(1), {0}}, nil)
 	for _, flags := range []string{"", "-srt"} {

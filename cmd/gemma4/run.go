@@ -123,6 +123,9 @@ func defineRun(p *cli.Program) func() error {
 		if p.NArg() == 0 && !*raw && !says {
 			return t.open(func() error { return t.converse(*history) })
 		}
+		if words := p.Args(); len(words) > 1 && len(t.given) == 0 && namesMedia(words[0]) {
+			return cli.Wrong("%s is a file: name it with -image, -audio or -video, before the prompt", words[0])
+		}
 		prompt, err := t.question(says)
 		if err != nil {
 			return err
