@@ -10,9 +10,9 @@
 // short thought first. It slips now and then, most often in differences: "go test ./nano -v" asks 740 of these questions and counts.
 //
 // What it can see: one to three circles, squares, triangles and stars in red, green, blue, yellow, black and white on a plain ground. It
-// says what there is, from left to right, how many, of what colour, and what is on the left or the right; of 100 drawings that it had not
-// seen it told 76 right. It was trained with a budget of 70 tokens for a picture, and with any other it answers nonsense. It does not read
-// what is written in a picture.
+// says what there is, from left to right, how many, of what colour, and what is on the left or the right. Of 100 questions about drawings
+// that it had not seen it answered 76 right, but of those about sides 5 of 10. It was trained with a budget of 70 tokens for a picture,
+// and with any other it answers nonsense. It does not read what is written in a picture.
 //
 // What it can hear: its own questions about capitals, sums, opposites and facts, spoken in English by a synthetic voice, which it answers
 // (49 of 50 that it had not heard); beside the text "Transcribe." it writes them down (47 of 50).
