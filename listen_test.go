@@ -102,6 +102,7 @@ func TestStreamedIsWhole(t *testing.T) {
 					cut := []func(int) int{
 						every(len(test.samples)), every(1600), every(641), every(7919), func(int) int { return 1 + random.IntN(9000) },
 					}[way%5]
+					m = openSenses(t) // with no embeddings of the whole
 					c := begin()
 					l := listen(t, c, test.before...)
 					l.Group = []int{0, 1, 4, 12}[way/5]
