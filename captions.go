@@ -94,7 +94,7 @@ func (c *Captions) Push(ctx context.Context, samples []float32) ([]Segment, erro
 	c.samples = append(c.samples, samples...)
 	c.ended = append(c.ended, c.pauses.Push(samples)...)
 	all, err := c.write(ctx)
-	every := int(c.o.Every * SampleRate / time.Second)
+	every := int(min(c.o.Every, time.Minute) * SampleRate / time.Second) // no segment is as long
 	if err != nil || !c.pauses.Speaking() || c.o.Every < 0 || len(c.samples) < max(every, c.next) {
 		return all, err
 	}

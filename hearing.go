@@ -19,7 +19,7 @@ const SampleRate = 16000
 const longestSound = 30 * SampleRate
 
 // timeOf returns how long so many samples sound.
-func timeOf(samples int) time.Duration { return time.Duration(samples) * time.Second / SampleRate }
+func timeOf(samples int) time.Duration { return time.Duration(samples) * (time.Second / SampleRate) }
 
 // sound is a piece of a sound, as a part of a text.
 type sound struct {
