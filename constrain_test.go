@@ -186,12 +186,13 @@ func TestForcedTextIsDecodedTogether(t *testing.T) {
 	}
 }
 
-// TestLogitsUnderAGrammar are those of the tokens that it allows, where a token is at hand, and all in the end.
+// TestLogitsUnderAGrammar are those of the tokens that it allows, where a token is at hand, and all in the end. A mask that a busy machine
+// brings late is not waited for: then they are all, which must stay the exception.
 func TestLogitsUnderAGrammar(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})
 	g := expression(t, m, `(A|B|C|D){20}`)
 	s := newSession(t, m, gemma4.SessionOptions{})
-	n := 0
+	n, late := 0, 0
 	for tok, err := range s.Generate(ctx, prompt(m, question), gemma4.GenerateOptions{Grammar: g, Sampling: draws(1, 1)}) {
 		if err != nil {
 			t.Fatal(err)
@@ -203,9 +204,17 @@ func TestLogitsUnderAGrammar(t *testing.T) {
 				finite++
 			}
 		}
-		if n++; n > 1 && (finite > 40 || logits[tok.ID] < -1e30) { // the first is chosen from those of the prompt
+		if n++; n == 1 { // it is chosen from those of the prompt
+			continue
+		}
+		if finite == len(logits) {
+			late++
+		} else if finite > 40 || logits[tok.ID] < -1e30 {
 			t.Errorf("token %d: %d of %d logits", n, finite, len(logits))
 		}
+	}
+	if late > n/2 {
+		t.Errorf("the logits of all tokens at %d of %d", late, n)
 	}
 	logits := s.Logits(nil)
 	if slices.Contains(logits, float32(math.Inf(-1))) || len(logits) != m.Config().Vocabulary {
