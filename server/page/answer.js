@@ -14,7 +14,7 @@ class Run {
 		this.progress = null; // of the prompt: {total, cache, processed, time_ms}
 		this.wait = null; // until the server is asked again: {text, until, now()}
 		this.thinkingSince = 0;
-		this.kept = 0; // when the message was last kept
+		this.kept = 0; // the timer that keeps the message
 	}
 
 	stop() { this.controller.abort(); }
@@ -141,10 +141,10 @@ class Run {
 		}
 		if (choice?.finish_reason) m.finish = String(choice.finish_reason);
 		page.grew(this);
-		if (performance.now() - this.kept > 1000) { // a reload loses a second at most
-			this.kept = performance.now();
+		this.kept ||= setTimeout(() => { // a reload loses a second at most
+			this.kept = 0;
 			store.keep(this.conversation, [m]);
-		}
+		}, 1000);
 	}
 
 	// pause ends the time of thinking.

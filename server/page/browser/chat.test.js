@@ -83,7 +83,7 @@ test('an answer that was cut off by a reload can be continued', async t => {
 	const v = await visit(t, new Fake(r => r.text('One'), r => r.text(' two').end()));
 	await v.say('Count');
 	await v.see('.said', 'One');
-	await v.page.waitForFunction(async () => (await store.allMessages()).some(m => m.content === 'One'));
+	await v.until(async () => (await store.allMessages()).some(m => m.content === 'One'));
 	await v.page.reload();
 	await v.see('.said', 'One');
 	await v.button('Continue').click();

@@ -51,6 +51,13 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 		},
 		// ended waits until nothing is being answered.
 		ended: () => page.locator('#send:not([hidden])').waitFor(),
+		// until waits until what is asked of the page, whose answer may be a promise, is so.
+		async until(ask) {
+			for (const end = Date.now() + 20_000; !await v.page.evaluate(ask);) {
+				assert.ok(Date.now() < end, `not so within 20 s: ${ask}`);
+				await page.waitForTimeout(20);
+			}
+		},
 		// see waits until what there is of a selector has this text.
 		see: (selector, text) => page.locator(selector, {hasText: text}).first().waitFor(),
 	};
