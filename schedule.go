@@ -610,9 +610,9 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 }
 
 // slice is how long streams wait, beside their own pass, for a prefill that is not cut or for a guest: half of what the budget leaves,
-// since what holds them up ends only with its next product.
+// since what holds them up ends only with its next product, and a quarter of it where a decode takes longer.
 func (s *scheduler) slice() time.Duration {
-	return max(10*time.Millisecond, (s.plan.budget-s.plan.decode)/2)
+	return max(s.plan.budget/4, (s.plan.budget-s.plan.decode)/2)
 }
 
 // aside lets the streams that wait go first. It is called between the products of a prefill beside streams, on the leader's goroutine.

@@ -348,7 +348,7 @@ func TestWhatIsTransparentLiesOverWhite(t *testing.T) {
 // TestStreamsGoOnWhileAPictureIsRead: a large one, whose tower and whose positions take much longer than a stream may wait. Neither changes
 // a bit of the other.
 func TestStreamsGoOnWhileAPictureIsRead(t *testing.T) {
-	m := openNano(t, gemma4.Loader{Projector: gemma4.Companion{Bytes: nano.Projector()}, Budget: 20 * time.Millisecond})
+	m := openNano(t, gemma4.Loader{Projector: gemma4.Companion{Bytes: nano.Projector()}, Budget: 5 * time.Millisecond})
 	picture, err := m.Picture(photo(t, 1).Image, 560)
 	if err != nil {
 		t.Fatal(err)
