@@ -395,7 +395,7 @@ func TestPicturesThatAreNone(t *testing.T) {
 		{picture(168, 12), "168 by 12 pixels, expected sides that are multiples of 12 up to 160"},
 		{Pixels{12, 12, make([]byte, 431)}, "in 431 bytes, expected 3 for each"},
 		{Pixels{-12, -12, make([]byte, 432)}, "-12 by -12"},
-		{Pixels{1 << 40, 1 << 40, nil}, "by"},
+		{Pixels{math.MaxInt, math.MaxInt, nil}, "by"},
 	} {
 		_, err := p.See(ctx, c.picture)
 		if err == nil || !strings.HasPrefix(err.Error(), "model: ") || !strings.Contains(err.Error(), c.want) {
