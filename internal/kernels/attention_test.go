@@ -13,9 +13,6 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// cacheFormats are those that keys and values may have.
-var cacheFormats = []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0, tensor.Q4_0}
-
 // TestAttentionKernels compares every level, the portable one too, with sums in float64, and each result with what a call for it
 // alone gives.
 func TestAttentionKernels(t *testing.T) {

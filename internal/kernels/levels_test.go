@@ -20,3 +20,6 @@ func aboveLevels(t *testing.T, test func(t *testing.T, k *tensor.Kernels)) {
 		t.Run(k.Name, func(t *testing.T) { test(t, k) })
 	}
 }
+
+// cacheFormats are those that keys and values may have.
+var cacheFormats = []tensor.Format{tensor.F32, tensor.F16, tensor.Q8_0, tensor.Q4_0}
