@@ -214,15 +214,14 @@ func placed(p chat.Prompt, all []medium) (chat.Prompt, error) {
 		at += len(place)
 		from = at
 	}
-	switch {
-	case found < len(all) && at < len(p.Text) && placeAt(p.Text[at:]) != "":
-		return p, fmt.Errorf("gemma4: the chat template writes %s where the conversation has what belongs to %s", placeAt(p.Text[at:]),
-			all[found].place)
+	switch stray := placeAt(p.Text[at:]); {
+	case found < len(all) && stray != "":
+		return p, fmt.Errorf("gemma4: the chat template writes %s where the conversation has what belongs to %s", stray, all[found].place)
 	case found < len(all):
 		return p, fmt.Errorf("gemma4: the chat template leaves out %d of the conversation's %d pictures, sounds and videos", len(all)-found,
 			len(all))
-	case at < len(p.Text) && strings.HasPrefix(p.Text[at:], "<|") && placeAt(p.Text[at:]) != "":
-		return p, errors.New("gemma4: the chat template writes " + placeAt(p.Text[at:]) + ", for which the conversation has nothing")
+	case stray != "":
+		return p, fmt.Errorf("gemma4: the chat template writes %s, for which the conversation has nothing", stray)
 	}
 	copyTo(len(p.Text))
 	if out.Text = text.String(); p.Answer == len(p.Text) {
