@@ -34,13 +34,19 @@ type CompanionInfo struct {
 // companion is a file that was looked at.
 type companion struct {
 	CompanionInfo
+	given     bool             // by the caller, not found by its name
 	file      *gguf.File       // nil if it was left
 	projector *model.Projector // nil if it is none, or was left
+	drafter   *model.Drafter   // likewise
+	small     *model.Model     // a model that drafts in place of a drafter
 }
 
 func (c *companion) close() error {
 	if c.projector != nil {
 		c.projector.Close()
+	}
+	if c.small != nil {
+		c.small.Close()
 	}
 	if c.file == nil {
 		return nil
@@ -51,29 +57,62 @@ func (c *companion) close() error {
 // leave closes a companion that does not go with the model.
 func (c *companion) leave(err error) {
 	c.close()
-	c.file, c.projector, c.Left = nil, nil, err
+	c.file, c.projector, c.drafter, c.small, c.Left = nil, nil, nil, nil, err
 }
 
 // companionKind is what may go with a model.
 type companionKind struct {
 	name  string
 	named func(file string) bool // of lower-case names: as such files usually are
-	read  func(c *companion, m *model.Model, o model.Options) (about fmt.Stringer, err error)
+	read  func(c *companion, m *Model, o model.Options) (about string, err error)
 }
 
 var (
 	projectorKind = companionKind{"projector",
 		func(file string) bool { return strings.Contains(file, "mmproj") },
-		func(c *companion, m *model.Model, o model.Options) (_ fmt.Stringer, err error) {
-			c.projector, err = model.OpenProjector(c.file, &m.Config, o)
-			return c.projector, err
-		}}
+		(*companion).readProjector}
 	drafterKind = companionKind{"drafter",
 		func(file string) bool { return strings.Contains(file, "assistant") || strings.HasPrefix(file, "mtp-") },
-		func(c *companion, m *model.Model, _ model.Options) (fmt.Stringer, error) {
-			return model.ReadDrafter(c.file, &m.Config)
-		}}
+		(*companion).readDrafter}
 )
+
+func (c *companion) readProjector(m *Model, o model.Options) (about string, err error) {
+	if c.projector, err = model.OpenProjector(c.file, &m.graph.Config, o); err != nil {
+		return "", err
+	}
+	return c.projector.String(), nil
+}
+
+// draftIDs is how many ids drafts are made of at most. Gemma's vocabulary has twice as many, and their rows of the head are six sevenths of
+// a small drafter's weights, three fifths of a large one's. Half of them make drafts cheaper by a third or more and leave out one or two of
+// a hundred tokens of English and programs, four to eight of other languages; a quarter would save little more and leave out more than
+// twice as many. What is left out is not drafted, and written all the same.
+const draftIDs = 1 << 17
+
+// readDrafter opens a drafter or, where one is given, a small model with the same tokens. What has a drafter's name beside a model must be
+// one.
+func (c *companion) readDrafter(m *Model, o model.Options) (about string, err error) {
+	if arch, _ := c.file.Metadata.Text("general.architecture"); arch == "gemma4" && c.given {
+		if err := model.SameTokens(m.file.Metadata, c.file.Metadata); err != nil {
+			return "", err
+		}
+		if c.small, err = model.New(c.file, o); err != nil {
+			return "", err
+		}
+		if n := c.small.Vocabulary; n != m.graph.Vocabulary { // rows that pad it
+			return "", fmt.Errorf("model: token_embd.weight has %d rows, expected %d", n, m.graph.Vocabulary)
+		}
+		return fmt.Sprintf("a model of %d layers of width %d", len(c.small.Layers), c.small.Width), nil
+	}
+	d := model.DrafterOptions{AllowUnknown: o.AllowUnknown, Resident: o.Resident}
+	if m.graph.Vocabulary > draftIDs {
+		d.Head = m.tok.Frequent(draftIDs)
+	}
+	if c.drafter, err = model.OpenDrafter(c.file, m.graph, d); err != nil {
+		return "", err
+	}
+	return c.drafter.String(), nil
+}
 
 // companions opens what goes with a model: what was given, or otherwise the towers in its own file, or what lies beside the files at paths.
 func (l Loader) companions(m *Model, name string, paths []string) (all []companion, err error) {
@@ -92,7 +131,7 @@ func (l Loader) companions(m *Model, name string, paths []string) (all []compani
 	}{{projectorKind, l.Projector}, {drafterKind, l.Drafter}} {
 		switch given := x.given; {
 		case given.Path != "" || given.Bytes != nil || given.Reader != nil:
-			c, err := x.kind.open(given, m.graph, o)
+			c, err := x.kind.open(given, m, o)
 			if err != nil {
 				return all, err
 			}
@@ -100,7 +139,7 @@ func (l Loader) companions(m *Model, name string, paths []string) (all []compani
 		case x.kind.name == projectorKind.name && model.HasTowers(m.file.Metadata):
 			all = append(all, ownTowers(name, m, o))
 		case !l.Alone && len(paths) > 0:
-			all = append(all, x.kind.beside(paths, m.graph, o)...)
+			all = append(all, x.kind.beside(paths, m, o)...)
 		}
 	}
 	for _, c := range all {
@@ -110,7 +149,7 @@ func (l Loader) companions(m *Model, name string, paths []string) (all []compani
 }
 
 // open opens a companion that was given.
-func (k companionKind) open(given Companion, m *model.Model, o model.Options) (companion, error) {
+func (k companionKind) open(given Companion, m *Model, o model.Options) (companion, error) {
 	name, sources := given.Path, 0
 	for _, is := range []bool{given.Path != "", given.Bytes != nil, given.Reader != nil} {
 		if is {
@@ -134,7 +173,7 @@ func (k companionKind) open(given Companion, m *model.Model, o model.Options) (c
 	if err != nil {
 		return companion{}, fmt.Errorf("the %s: %w", k.name, err)
 	}
-	c := k.look(name, f, nil, m, o)
+	c := k.look(name, true, f, nil, m, o)
 	if c.Left != nil {
 		return companion{}, fmt.Errorf("the %s %s does not fit the model: %w", k.name, name, c.Left)
 	}
@@ -142,8 +181,8 @@ func (k companionKind) open(given Companion, m *model.Model, o model.Options) (c
 }
 
 // look says what an opened file is.
-func (k companionKind) look(name string, f *gguf.File, err error, m *model.Model, o model.Options) companion {
-	c := companion{CompanionInfo: CompanionInfo{Kind: k.name, File: name}, file: f}
+func (k companionKind) look(name string, given bool, f *gguf.File, err error, m *Model, o model.Options) companion {
+	c := companion{CompanionInfo: CompanionInfo{Kind: k.name, File: name}, given: given, file: f}
 	if err != nil {
 		c.Left = err
 		return c
@@ -155,25 +194,25 @@ func (k companionKind) look(name string, f *gguf.File, err error, m *model.Model
 		c.leave(err)
 		return c
 	}
-	c.About = about.String()
+	c.About = about
 	return c
 }
 
 // ownTowers returns the projector in a model's own file.
 func ownTowers(name string, m *Model, o model.Options) companion {
 	c := companion{CompanionInfo: CompanionInfo{Kind: projectorKind.name, File: name, Bytes: m.file.Size()}, file: m.file}
-	about, err := projectorKind.read(&c, m.graph, o)
+	about, err := projectorKind.read(&c, m, o)
 	c.file = nil // it is the model's to close
 	if err != nil {
 		c.leave(err)
 		return c
 	}
-	c.About = about.String()
+	c.About = about
 	return c
 }
 
 // beside returns the files with usual names beside those at paths; at most one of them is not left.
-func (k companionKind) beside(paths []string, m *model.Model, o model.Options) (found []companion) {
+func (k companionKind) beside(paths []string, m *Model, o model.Options) (found []companion) {
 	folder := filepath.Dir(paths[0])
 	entries, _ := os.ReadDir(folder) // whoever cannot list it can still open the model
 	own := map[string]bool{}
@@ -191,7 +230,7 @@ func (k companionKind) beside(paths []string, m *model.Model, o model.Options) (
 		}
 		path := filepath.Join(folder, name)
 		f, err := gguf.Open(path)
-		c := k.look(path, f, err, m, o)
+		c := k.look(path, false, f, err, m, o)
 		if c.Left == nil {
 			fits++
 		}

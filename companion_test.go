@@ -217,25 +217,66 @@ func TestSplitModelsAndCompanionsAreOneEach(t *testing.T) {
 	m.Close()
 }
 
-// countingReader counts the bytes that are read of it.
-type countingReader struct {
-	*bytes.Reader
-	read int
-}
-
-func (r *countingReader) ReadAt(p []byte, off int64) (int, error) {
-	n, err := r.Reader.ReadAt(p, off)
-	r.read += n
-	return n, err
-}
-
-func TestOfADrafterOnlyTheMetadataIsRead(t *testing.T) {
-	m, tensors := testdata.Drafter(t, 256, 2048, 128, 64)
-	data := testdata.Bytes(t, m, append(tensors, testdata.Zeros("blk.0.large", 1<<20, 2)))
-	r := &countingReader{Reader: bytes.NewReader(data)}
-	openNano(t, gemma4.Loader{Drafter: gemma4.Companion{Reader: r, Size: int64(len(data))}})
-	if r.read == 0 || r.read > 1<<20 {
-		t.Errorf("%d bytes are read of %d", r.read, len(data))
+// TestASmallModelDraftsForOneWithItsTokens, and is only taken where it is given.
+func TestASmallModelDraftsForOneWithItsTokens(t *testing.T) {
+	other := func(change func(m *gguf.Metadata, tokens []string)) []byte {
+		f, err := gguf.OpenBytes(nano.GGUF())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		m := f.Metadata.Clone()
+		tokens, err := m.Strings("tokenizer.ggml.tokens")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(m, tokens)
+		return testdata.Bytes(t, m, testdata.Sources(t, f))
+	}
+	set := func(m *gguf.Metadata, tokens []string) {
+		if err := m.Set("tokenizer.ggml.tokens", tokens); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		name    string
+		drafter []byte
+		want    string // what it is, or of the error
+	}{
+		{"itself", nano.GGUF(), "drafter bytes a model of 8 layers of width 256"},
+		{"another token", other(func(m *gguf.Metadata, tokens []string) {
+			tokens[1234] = "other"
+			set(m, tokens)
+		}), `tokenizer.ggml.tokens[1234] is "other", expected "`},
+		{"fewer tokens", other(func(m *gguf.Metadata, tokens []string) { set(m, tokens[:2000]) }),
+			"tokenizer.ggml.tokens has 2000 tokens, expected 2048"},
+		{"no tokens", other(func(m *gguf.Metadata, _ []string) { m.Delete("tokenizer.ggml.tokens") }), "tokenizer.ggml.tokens"},
+	} {
+		m, err := gemma4.Loader{Drafter: gemma4.Companion{Bytes: test.drafter}}.OpenBytes(nano.GGUF())
+		if err != nil {
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %v, expected %s", test.name, err, test.want)
+			}
+			continue
+		}
+		if got := told(m); !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%s: %q, expected %s", test.name, got, test.want)
+		}
+		if got := generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question),
+			gemma4.GenerateOptions{}); got != "The capital of France is Paris." {
+			t.Errorf("%s: %q", test.name, got)
+		}
+		m.Close()
+	}
+	dir := folder(t, map[string][]byte{"model.gguf": nano.GGUF(), "mtp-x.gguf": nano.GGUF()})
+	m, err := gemma4.Open(filepath.Join(dir, "model.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	const want = `drafter mtp-x.gguf left: model: general.architecture is "gemma4", expected "gemma4-assistant"`
+	if got := told(m); len(got) != 1 || got[0] != want {
+		t.Errorf("found by name: %q, expected %s", got, want)
 	}
 }
 

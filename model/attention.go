@@ -128,7 +128,7 @@ func (p *Pass) attend(l *layer) {
 func (a *attendRegion) tile(from int) tile {
 	all := a.p.positions
 	c := all[from].chunk
-	t := tile{from: from, to: from, cache: c.Sequence.cache[a.l.index], low: math.MaxInt, part: -1}
+	t := tile{from: from, to: from, cache: c.Sequence.cache[a.l.Source], low: math.MaxInt, part: -1}
 	for t.to < min(len(all), from+a.tileLen(t.cache)) && all[t.to].chunk == c {
 		lo, hi := a.span(&all[t.to])
 		t.low, t.end = min(t.low, lo), max(t.end, hi)
@@ -150,7 +150,7 @@ func (a *attendRegion) tileLen(c *kv) int {
 // span returns the positions lo to hi-1 of its sequence that a position sees.
 func (a *attendRegion) span(r *position) (lo, hi int) {
 	if !a.l.Sliding {
-		return 0, r.pos + 1
+		return 0, min(r.pos+1, r.end)
 	}
 	if hi = r.end; windowAhead {
 		hi = min(hi, r.pos+a.p.m.Window)

@@ -81,9 +81,17 @@ func TestProjectorsFitByTypeAndWidth(t *testing.T) {
 
 func TestDraftersFitByWidthHeadsAndVocabulary(t *testing.T) {
 	const arch = "gemma4-assistant."
+	m := openSynthetic(t, "micro-e:f32", 1)
 	spelled := func(as string) map[string]any {
-		return map[string]any{"general.architecture": as, as + ".block_count": uint32(3), as + ".embedding_length": uint32(32),
-			as + ".attention.key_length": uint32(32), as + ".attention.key_length_swa": uint32(16)}
+		keys := map[string]any{"general.architecture": as}
+		m, _ := testdata.Drafter(t, 64, 512, 32, 16)
+		for _, key := range m.Keys() {
+			if name, ok := strings.CutPrefix(key, arch); ok {
+				keys[as+"."+name], _ = m.Value(key)
+			}
+		}
+		keys[as+".attention.sliding_window_pattern"] = []bool{true, true, true, false}
+		return keys
 	}
 	for _, test := range []struct {
 		name string
@@ -108,15 +116,15 @@ func TestDraftersFitByWidthHeadsAndVocabulary(t *testing.T) {
 		{"other sliding heads", edit{keys: map[string]any{arch + "attention.key_length_swa": uint32(8)}},
 			arch + "attention.key_length_swa is 8, expected 16, the model's gemma4.attention.key_length_swa"},
 		{"another vocabulary", edit{add: []gguf.Source{testdata.Zeros("token_embd.weight", 32, 511)}},
-			"token_embd.weight is [32 511], expected [32 512]"},
+			"token_embd.weight has the shape [32 511], expected [32 512]"},
 		{"another input", edit{add: []gguf.Source{testdata.Zeros("nextn.pre_projection.weight", 64, 32)}},
-			"nextn.pre_projection.weight is [64 32]"},
+			"nextn.pre_projection.weight has the shape [64 32], expected [128 32]"},
 		{"another output", edit{add: []gguf.Source{testdata.Zeros("nextn.post_projection.weight", 32, 65)}},
-			"nextn.post_projection.weight is [32 65]"},
+			"nextn.post_projection.weight has the shape [32 65], expected [32 64]"},
 		{"no output", edit{drop: "nextn.post_projection.weight"}, "nextn.post_projection.weight is missing"},
 	} {
-		m, tensors := testdata.Drafter(t, 64, 512, 32, 16)
-		d, err := ReadDrafter(test.apply(t, m, tensors), companionConfig)
+		metadata, tensors := testdata.Drafter(t, 64, 512, 32, 16)
+		d, err := OpenDrafter(test.apply(t, metadata, tensors), m, DrafterOptions{})
 		if test.want == "" && (err != nil || d.Width != 32 || d.Layers < 3) ||
 			test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), "model: ") || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, %v, expected %q", test.name, d, err, test.want)
@@ -126,21 +134,10 @@ func TestDraftersFitByWidthHeadsAndVocabulary(t *testing.T) {
 
 // TestRealCompanionsFitTheirModelsAlone: those that another program has made.
 func TestRealCompanionsFitTheirModelsAlone(t *testing.T) {
-	shape := func(path ...string) *Config {
-		f, err := gguf.Open(testdata.Shared(t, path...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { f.Close() })
-		c, err := Shape(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	models := map[string]*Config{
-		"nano": shape("nano", "nano-q8_0.gguf"), "dense": shape("golden", "text", "micro-dense.gguf"),
-		"e4": shape("golden", "text", "micro-e4.gguf"),
+	models := map[string]*Model{
+		"nano":  openModel(t, testdata.Shared(t, "nano", "nano-q8_0.gguf"), 1),
+		"dense": openModel(t, testdata.Shared(t, "golden", "text", "micro-dense.gguf"), 1),
+		"e4":    openModel(t, testdata.Shared(t, "golden", "text", "micro-e4.gguf"), 1),
 	}
 	for _, test := range []struct {
 		path  []string
@@ -150,8 +147,8 @@ func TestRealCompanionsFitTheirModelsAlone(t *testing.T) {
 		{[]string{"golden", "mm", "mmproj-u.gguf"}, "dense e4", "images (gemma4uv), sounds (gemma4ua)"},
 		{[]string{"golden", "mm", "mmproj-va.gguf"}, "dense e4", "images (gemma4v), sounds (gemma4a)"},
 		{[]string{"nano", "nano-mmproj-q8_0.gguf"}, "nano", "images (gemma4v), sounds (gemma4a)"},
-		{[]string{"golden", "draft", "micro-dense-draft.gguf"}, "dense e4", "4 layers of width 32"},
-		{[]string{"golden", "draft", "micro-e4-draft.gguf"}, "dense e4", "4 layers of width 32"},
+		{[]string{"golden", "draft", "micro-dense-draft.gguf"}, "dense", "4 layers of width 32"},
+		{[]string{"golden", "draft", "micro-e4-draft.gguf"}, "e4", "4 layers of width 32"},
 		{[]string{"nano", "nano-draft-f32.gguf"}, "nano", "4 layers of width 64"},
 	} {
 		f, err := gguf.Open(testdata.Shared(t, test.path...))
@@ -159,9 +156,9 @@ func TestRealCompanionsFitTheirModelsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		for name, c := range models {
-			p, notProjector := ReadSenses(f, c)
-			d, notDrafter := ReadDrafter(f, c)
+		for name, m := range models {
+			p, notProjector := ReadSenses(f, &m.Config)
+			d, notDrafter := OpenDrafter(f, m, DrafterOptions{})
 			switch about := test.about; {
 			case !strings.Contains(test.goes, name):
 				if notProjector == nil || notDrafter == nil {

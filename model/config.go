@@ -266,13 +266,13 @@ func (k *keys) perLayer(key string, layers int) []int {
 		}
 		return out
 	}
-	list, err := k.m.Ints("gemma4." + key)
+	list, err := k.m.Ints(k.full(key))
 	if err != nil {
 		k.fail("%w", err)
 	}
 	for i, v := range list {
 		if v < 1 || v > maxWidth {
-			k.fail("gemma4.%s is %d in layer %d, expected 1 to %d", key, v, i, maxWidth)
+			k.fail("%s is %d in layer %d, expected 1 to %d", k.full(key), v, i, maxWidth)
 			break
 		}
 		out[i] = int(v)
@@ -285,15 +285,15 @@ func (k *keys) bools(key string, layers int) []bool {
 	if k.array(key, layers); k.err != nil {
 		return nil
 	}
-	list, err := k.m.Bools("gemma4." + key)
-	ints, notInts := k.m.Ints("gemma4." + key)
+	list, err := k.m.Bools(k.full(key))
+	ints, notInts := k.m.Ints(k.full(key))
 	if err != nil && notInts != nil {
 		k.fail("%w", err)
 		return nil
 	}
 	for i, v := range ints {
 		if v != 0 && v != 1 {
-			k.fail("gemma4.%s is %d in layer %d, expected 0 or 1", key, v, i)
+			k.fail("%s is %d in layer %d, expected 0 or 1", k.full(key), v, i)
 		}
 		list = append(list, v == 1)
 	}
@@ -305,14 +305,14 @@ func (k *keys) bools(key string, layers int) []bool {
 func (k *keys) array(key string, layers int) bool {
 	n, ok := k.arrayLen(key)
 	if ok && n != layers {
-		k.fail("gemma4.%s has %d entries, expected %d, one for each layer", key, n, layers)
+		k.fail("%s has %d entries, expected %d, one for each layer", k.full(key), n, layers)
 	}
 	return ok
 }
 
 // arrayLen returns the length of an array, and whether the value is one.
 func (k *keys) arrayLen(key string) (n int, ok bool) {
-	v, _ := k.m.Value("gemma4." + key)
+	v, _ := k.m.Value(k.full(key))
 	a, ok := v.(*gguf.Array)
 	if ok {
 		n = a.Len()
@@ -330,11 +330,11 @@ type head struct {
 func (k *keys) head(suffix string, base ...float32) head {
 	dim := k.integer("attention.key_length"+suffix, 2, maxWidth)
 	if dim%2 != 0 {
-		k.fail("gemma4.attention.key_length%s is %d, expected an even number", suffix, dim)
+		k.fail("%s is %d, expected an even number", k.full("attention.key_length"+suffix), dim)
 	}
 	for _, key := range []string{"attention.value_length" + suffix, "rope.dimension_count" + suffix} {
 		if v := k.integer(key, 2, maxWidth, dim); v != dim {
-			k.fail("gemma4.%s is %d, expected %d, the head size", key, v, dim)
+			k.fail("%s is %d, expected %d, the head size", k.full(key), v, dim)
 		}
 	}
 	return head{dim, float64(k.positiveFloat("rope.freq_base"+suffix, base...))}

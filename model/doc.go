@@ -25,6 +25,9 @@
 // regions: vision.go and hearing.go are their graphs, gaze.go is the attention of patches, mel.go and picture.go are what comes before. A
 // [Sight] takes pictures through, a [Hearing] one sound while it comes.
 //
+// A [Drafter] is a small graph with a file of its own that guesses what the model writes next: its layers are those of a model, but they
+// read the model's keys and values. A [Draft] takes it through; a decode of several tokens checks what it guessed.
+//
 // Results do not depend on how a prompt is cut, on which other sequences share a pass, or on the number of workers.
 //
 // # Words
@@ -49,4 +52,5 @@
 //	patch      a square of pixels; a token of a picture stands for a square of patches
 //	frame      10 ms of a sound; a token stands for four
 //	identity   what a text has at a position, so that texts can be compared
+//	draft      tokens that a drafter guesses behind a text, one a step
 package model

@@ -59,7 +59,6 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, wholeKeys bool, depth, n i
 // NewAttentionModel returns a model that can attend and nothing else.
 func NewAttentionModel(k *tensor.Kernels, workers, window int) *Model {
 	m := &Model{Config: Config{Window: window}, kernels: k, pool: tensor.NewPool(workers)}
-	m.layers = []layer{{kNorm: make([]float32, 512)}}
 	return m
 }
 

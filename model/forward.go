@@ -203,12 +203,12 @@ func (p *Pass) attention(l *layer, last bool) {
 func (p *Pass) rotateQuery(l *layer, i int) {
 	k := p.kernels
 	cos, sin := p.rope(l, i)
-	cache, norm := p.positions[i].chunk.Sequence.cache[l.index], p.m.layers[l.Source].kNorm
+	cache := p.positions[i].chunk.Sequence.cache[l.Source]
 	for h := range l.Heads {
 		q := p.q[(i*l.Heads+h)*l.HeadDim:][:l.HeadDim]
 		k.RMSNorm(q, q, l.qNorm, p.m.Eps)
 		k.Rotate(q, cos, sin)
-		cache.query(k, q, norm)
+		cache.query(k, q, l.kNorm)
 	}
 }
 

@@ -16,6 +16,7 @@ type Model struct {
 	weights
 	kernels *tensor.Kernels
 	pool    *tensor.Pool
+	shared  bool // the pool is someone else's
 
 	file         *gguf.File
 	fingerprints [fileVersion]fingerprint // by version of files
@@ -30,7 +31,7 @@ type Model struct {
 type Options struct {
 	Kernels *tensor.Kernels // inner loops; nil: tensor.Portable()
 	Workers int             // goroutines that share the work; below 1: GOMAXPROCS
-	Pool    *tensor.Pool    // workers that a projector shares with its model ([Model.Pool]); nil: Workers of its own
+	Pool    *tensor.Pool    // workers that a projector, or a second model, shares with a model ([Model.Pool]); nil: Workers of its own
 	// AllowUnknown opens files with keys or tensors that are not understood and may change the answer (ErrUnknown) as if they were not
 	// there.
 	AllowUnknown bool
@@ -57,12 +58,17 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	if o.Kernels == nil {
 		o.Kernels = tensor.Portable()
 	}
-	pool := tensor.NewPool(o.Workers)
+	pool := o.Pool
+	if pool == nil {
+		pool = tensor.NewPool(o.Workers)
+	}
 	if err := w.fit(c, pool.Workers(), machine.Available()); err != nil {
-		pool.Close()
+		if o.Pool == nil {
+			pool.Close()
+		}
 		return nil, err
 	}
-	m := &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: pool, file: f}
+	m := &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: pool, shared: o.Pool != nil, file: f}
 	for i := range m.fingerprints {
 		m.fingerprints[i].lock = make(chan struct{}, 1)
 	}
@@ -97,8 +103,10 @@ func (m *Model) Pool() *tensor.Pool { return m.pool }
 // Kernels returns the inner loops that the model runs on.
 func (m *Model) Kernels() *tensor.Kernels { return m.kernels }
 
-// Close ends the workers. No pass may be running then, or be run afterwards.
+// Close ends the workers, unless they are shared. No pass may be running then, or be run afterwards.
 func (m *Model) Close() {
-	m.pool.Close()
+	if !m.shared {
+		m.pool.Close()
+	}
 	m.rooflineMemory = nil
 }

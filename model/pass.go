@@ -120,7 +120,7 @@ type position struct {
 	soft  []float32 // the embedding, nil for a token
 	known bool      // the identity tells what it is
 	pos   int       // in the sequence
-	end   int       // a sliding layer sees positions below this: the next one, or the end of the image
+	end   int       // it sees positions below this: the next one, in sliding layers the end of the image, in a draft its own
 	want  bool      // it goes through all layers
 }
 

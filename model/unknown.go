@@ -26,17 +26,23 @@ func understood(f *gguf.File, c *Config, taken map[string]bool) error {
 			unknown = append(unknown, "key "+show(key)+value(f.Metadata, name))
 		}
 	}
+	return unknownError(append(unknown, unknownTensors(f, c, taken)...))
+}
+
+// unknownTensors returns the tensors of a model or drafter that were not taken and are not known to be harmless.
+func unknownTensors(f *gguf.File, c *Config, taken map[string]bool) (unknown []string) {
 	for _, t := range f.Tensors {
 		if taken[t.Name] || harmlessTensor(t.Name, c) {
 			continue
 		}
 		name := "tensor " + show(t.Name)
 		if i, _, ok := layerTensor(t.Name); ok && i >= len(c.Layers) {
-			name += fmt.Sprintf(" (gemma4.block_count is %d)", len(c.Layers))
+			arch, _ := f.Metadata.Text("general.architecture")
+			name += fmt.Sprintf(" (%s.block_count is %d)", arch, len(c.Layers))
 		}
 		unknown = append(unknown, name)
 	}
-	return unknownError(unknown)
+	return unknown
 }
 
 // unknownError returns the error for keys and tensors that are not understood, nil for none.

@@ -37,7 +37,7 @@ type layer struct {
 
 	attnNorm     []float32
 	q, k, v      *tensor.Tensor // v nil: values come from k's projection
-	qNorm, kNorm []float32      // per head
+	qNorm, kNorm []float32      // per head; kNorm is that of the keys read, which may be another layer's
 	attnOut      *tensor.Tensor
 	postAttnNorm []float32
 
@@ -301,10 +301,14 @@ func load(f *gguf.File, c *Config, o Options) (*weights, error) {
 		l.fail(PerLayerTable + " is there, but gemma4.embedding_length_per_layer_input is not")
 	}
 	for i := range c.Layers {
-		w.layers = append(w.layers, l.layer(i, c))
+		b := l.layer(i, c)
 		if l.err != nil {
 			return nil, l.err
 		}
+		if !b.owns {
+			b.kNorm = w.layers[b.Source].kNorm
+		}
+		w.layers = append(w.layers, b)
 		if lc := &c.Layers[i]; lc.Sliding && w.slidingFreqs == nil {
 			w.slidingFreqs = l.frequencies(lc)
 		} else if !lc.Sliding && w.globalFreqs == nil {

@@ -25,19 +25,7 @@ func (p *Product) read(buf []byte, from, to int) ([]byte, error) {
 	if p.Only == nil {
 		return p.W.ReadRows(buf, from, to)
 	}
-	only, size := p.Only[from:to], p.W.Format.RowBytes(p.W.Cols())
-	for i, j := 0, 0; i < len(only); i = j {
-		first := int(only[i])
-		for j = i + 1; j < len(only) && int(only[j]) == first+j-i; j++ {
-		}
-		part := buf[i*size:]
-		raw, err := p.W.ReadRows(part, first, first+j-i)
-		if err != nil || j-i == len(only) {
-			return raw, err
-		}
-		copy(part, raw) // nothing, if it was read
-	}
-	return buf[:len(only)*size], nil
+	return p.W.readSome(buf, p.Only[from:to])
 }
 
 // MatMul runs products over a pool. It owns the scratch they need, so it serves one caller at a time and allocates

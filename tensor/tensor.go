@@ -97,6 +97,38 @@ func (t *Tensor) ReadRows(buf []byte, from, to int) ([]byte, error) {
 	return buf, nil
 }
 
+// readSome returns the bytes of some rows, ascending: in place where they lie together in memory, else in buf.
+func (t *Tensor) readSome(buf []byte, rows []int32) ([]byte, error) {
+	size := t.Format.RowBytes(t.Cols())
+	for i, j := 0, 0; i < len(rows); i = j {
+		first := int(rows[i])
+		for j = i + 1; j < len(rows) && int(rows[j]) == first+j-i; j++ {
+		}
+		part := buf[i*size:]
+		raw, err := t.ReadRows(part, first, first+j-i)
+		if err != nil || j-i == len(rows) {
+			return raw, err
+		}
+		copy(part, raw) // nothing, if it was read
+	}
+	return buf[:len(rows)*size], nil
+}
+
+// Gather returns a matrix of some rows, ascending, in memory of its own.
+func (t *Tensor) Gather(rows []int32) (*Tensor, error) {
+	data := make([]byte, len(rows)*t.Format.RowBytes(t.Cols()))
+	raw, err := t.readSome(data, rows)
+	if err != nil {
+		return nil, err
+	}
+	copy(data, raw) // nothing, unless they lie together
+	some, err := New(t.Name, t.Format, data, len(rows), t.Cols())
+	if err == nil {
+		some.Scale = t.Scale
+	}
+	return some, err
+}
+
 // RowRange returns rows from to to-1 as a matrix over the same bytes.
 func (t *Tensor) RowRange(from, to int) *Tensor {
 	n := t.Format.RowBytes(t.Cols())

@@ -2,6 +2,7 @@ package testdata
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
@@ -41,20 +42,40 @@ func Unified(t testing.TB, width int) (*gguf.Metadata, []gguf.Source) {
 		Zeros("v.position_embd.weight", own, 40, 2)}
 }
 
-// Drafter returns a file with as much of a drafter as tells for which models it is: those of that width, vocabulary and head sizes of
-// global and sliding layers.
+// Drafter returns a whole drafter of zeros for models of that width, vocabulary and head sizes of global and sliding layers, whose heads of
+// keys and values divide 4: four layers of width 32, the last one global.
 func Drafter(t testing.TB, width, vocabulary, global, sliding int) (*gguf.Metadata, []gguf.Source) {
-	const arch, own = "gemma4-assistant", 32
+	const arch, own, heads, mlp = "gemma4-assistant", 32, 4, 64
 	m := metadata(t,
 		"general.architecture", arch,
 		"general.name", "drafter",
 		arch+".block_count", uint32(4),
 		arch+".embedding_length", uint32(own),
 		arch+".embedding_length_out", uint32(width),
+		arch+".feed_forward_length", uint32(mlp),
+		arch+".attention.head_count", uint32(heads),
 		arch+".attention.key_length", uint32(global),
-		arch+".attention.key_length_swa", uint32(sliding))
-	return m, []gguf.Source{Zeros("token_embd.weight", own, vocabulary), Zeros("nextn.pre_projection.weight", 2*width, own),
-		Zeros("nextn.post_projection.weight", own, width)}
+		arch+".attention.key_length_swa", uint32(sliding),
+		arch+".attention.sliding_window_pattern", []bool{true, true, true, false},
+		arch+".attention.layer_norm_rms_epsilon", float32(1e-6),
+		arch+".rope.freq_base", float32(1e6))
+	tensors := []gguf.Source{Zeros("token_embd.weight", own, vocabulary), Zeros("output_norm.weight", own),
+		Zeros("nextn.pre_projection.weight", 2*width, own), Zeros("nextn.post_projection.weight", own, width)}
+	for i, dim := range []int{sliding, sliding, sliding, global} {
+		add := func(name string, dims ...int) {
+			tensors = append(tensors, Zeros(fmt.Sprintf("blk.%d.%s.weight", i, name), dims...))
+		}
+		for _, name := range []string{"attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"} {
+			add(name, own)
+		}
+		add("attn_q", own, heads*dim)
+		add("attn_q_norm", dim)
+		add("attn_output", heads*dim, own)
+		add("ffn_gate", own, mlp)
+		add("ffn_up", own, mlp)
+		add("ffn_down", mlp, own)
+	}
+	return m, tensors
 }
 
 func metadata(t testing.TB, pairs ...any) *gguf.Metadata {
