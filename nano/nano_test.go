@@ -112,40 +112,44 @@ func TestNanoKnowsWhatIsSaidOfIt(t *testing.T) {
 	})
 }
 
-// TestAProjectorOfALoaderTakesThePlaceOfNanosOwn, and OpenText has none.
-func TestAProjectorOfALoaderTakesThePlaceOfNanosOwn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mmproj.gguf")
-	if err := os.WriteFile(path, nano.Projector(), 0o600); err != nil {
-		t.Fatal(err)
+// TestCompanionsOfALoaderTakeThePlaceOfNanosOwn, and OpenText has no projector.
+func TestCompanionsOfALoaderTakeThePlaceOfNanosOwn(t *testing.T) {
+	dir := t.TempDir()
+	eyes, quick := filepath.Join(dir, "mmproj.gguf"), filepath.Join(dir, "mtp.gguf")
+	for path, data := range map[string][]byte{eyes: nano.Projector(), quick: nano.Drafter()} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	with := func(l gemma4.Loader) func() (*gemma4.Model, error) {
+		return func() (*gemma4.Model, error) { return nano.OpenWith(l) }
 	}
 	for name, test := range map[string]struct {
-		open func() (*gemma4.Model, error)
-		file string // of the projector
+		open  func() (*gemma4.Model, error)
+		files string // of the projector and the drafter
 	}{
-		"Open":     {nano.Open, "bytes"},
-		"OpenOr":   {func() (*gemma4.Model, error) { return nano.OpenOr("") }, "bytes"},
-		"OpenWith": {func() (*gemma4.Model, error) { return nano.OpenWith(gemma4.Loader{Threads: 1}) }, "bytes"},
-		"its own": {func() (*gemma4.Model, error) {
-			return nano.OpenWith(gemma4.Loader{Projector: gemma4.Companion{Path: path}})
-		}, path},
-		"OpenText": {nano.OpenText, ""},
-		"not a file": {func() (*gemma4.Model, error) {
-			return nano.OpenWith(gemma4.Loader{Projector: gemma4.Companion{Path: "x"}})
-		}, "error"},
+		"Open":       {nano.Open, "bytes bytes"},
+		"OpenOr":     {func() (*gemma4.Model, error) { return nano.OpenOr("") }, "bytes bytes"},
+		"OpenWith":   {with(gemma4.Loader{Threads: 1}), "bytes bytes"},
+		"its eyes":   {with(gemma4.Loader{Projector: gemma4.Companion{Path: eyes}}), eyes + " bytes"},
+		"its guess":  {with(gemma4.Loader{Drafter: gemma4.Companion{Path: quick}}), "bytes " + quick},
+		"OpenText":   {nano.OpenText, "bytes"},
+		"not a file": {with(gemma4.Loader{Projector: gemma4.Companion{Path: "x"}}), "error"},
+		"no drafter": {with(gemma4.Loader{Drafter: gemma4.Companion{Path: "x"}}), "error"},
 	} {
 		m, err := test.open()
 		if err != nil {
-			if test.file != "error" {
+			if test.files != "error" {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue
 		}
-		file := ""
+		var files []string
 		for _, c := range m.Info().Companions {
-			file += c.File
+			files = append(files, c.File)
 		}
-		if file != test.file {
-			t.Errorf("%s: the projector is %q, want %q", name, file, test.file)
+		if got := strings.Join(files, " "); got != test.files {
+			t.Errorf("%s: the companions are %q, want %q", name, got, test.files)
 		}
 		m.Close()
 	}

@@ -25,7 +25,7 @@ func (t *talk) banner() {
 	t.note("%s", t.runsOn(info))
 	for _, c := range info.Companions {
 		if t.model.Path == "" && c.File == "bytes" { // its own
-			c.File = "its own projector"
+			c.File = "its own " + c.Kind
 		}
 		t.note("%s", companion(c))
 	}
@@ -55,7 +55,7 @@ func companion(c gemma4.CompanionInfo) string {
 	if c.Kind == "projector" {
 		return fmt.Sprintf("senses: %s, by %s", c.About, c.File)
 	}
-	return fmt.Sprintf("%s: %s: %s; it fits, and a later version uses it", c.Kind, c.File, c.About)
+	return fmt.Sprintf("drafts: %s, by %s", c.About, c.File)
 }
 
 // inFile names a file in an error about it, unless that does.
