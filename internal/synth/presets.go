@@ -18,24 +18,28 @@ type preset struct {
 	keysAsValues              bool
 	context, vocabulary       int
 	senses                    *Projector
+	draft                     guess
 }
 
+// guess is the shape of a preset's drafter: its width, heads and MLP.
+type guess struct{ width, heads, mlp int }
+
 var table = [...]preset{
-	{"e2b", 35, 1536, 8, 1, 1, 256, 6144, 12288, 5, 512, 20, 256, 0, 0, 0, false, 131072, 262144, &ears},
-	{"e4b", 42, 2560, 8, 2, 2, 256, 10240, 10240, 6, 512, 18, 256, 0, 0, 0, false, 131072, 262144, &ears},
-	{"12b", 48, 3840, 16, 8, 1, 256, 15360, 15360, 6, 1024, 0, 0, 0, 0, 0, true, 262144, 262144, &unified},
-	{"26b", 30, 2816, 16, 8, 2, 256, 2112, 2112, 6, 1024, 0, 0, 128, 8, 704, true, 262144, 262144, &eyes},
-	{"31b", 60, 5376, 32, 16, 4, 256, 21504, 21504, 6, 1024, 0, 0, 0, 0, 0, true, 262144, 262144, &eyes},
+	{"e2b", 35, 1536, 8, 1, 1, 256, 6144, 12288, 5, 512, 20, 256, 0, 0, 0, false, 131072, 262144, &ears, guess{256, 4, 2048}},
+	{"e4b", 42, 2560, 8, 2, 2, 256, 10240, 10240, 6, 512, 18, 256, 0, 0, 0, false, 131072, 262144, &ears, guess{256, 4, 2048}},
+	{"12b", 48, 3840, 16, 8, 1, 256, 15360, 15360, 6, 1024, 0, 0, 0, 0, 0, true, 262144, 262144, &unified, guess{1024, 16, 8192}},
+	{"26b", 30, 2816, 16, 8, 2, 256, 2112, 2112, 6, 1024, 0, 0, 128, 8, 704, true, 262144, 262144, &eyes, guess{1024, 16, 8192}},
+	{"31b", 60, 5376, 32, 16, 4, 256, 21504, 21504, 6, 1024, 0, 0, 0, 0, 0, true, 262144, 262144, &eyes, guess{1024, 32, 8192}},
 
-	{"tiny-e", 10, 256, 4, 1, 1, 64, 512, 1024, 5, 16, 5, 256, 0, 0, 0, false, 4096, 512, &tinyEars},
-	{"tiny-e4", 12, 256, 4, 2, 2, 64, 768, 768, 6, 16, 6, 256, 0, 0, 0, false, 4096, 512, &tinyEars},
-	{"tiny-dense", 6, 256, 8, 4, 2, 64, 768, 768, 6, 16, 0, 0, 0, 0, 0, true, 4096, 512, &tinyUnified},
-	{"tiny-moe", 6, 256, 4, 2, 1, 64, 512, 512, 6, 16, 0, 0, 8, 2, 256, true, 4096, 512, &tinyEyes},
+	{"tiny-e", 10, 256, 4, 1, 1, 64, 512, 1024, 5, 16, 5, 256, 0, 0, 0, false, 4096, 512, &tinyEars, guess{256, 4, 512}},
+	{"tiny-e4", 12, 256, 4, 2, 2, 64, 768, 768, 6, 16, 6, 256, 0, 0, 0, false, 4096, 512, &tinyEars, guess{256, 4, 512}},
+	{"tiny-dense", 6, 256, 8, 4, 2, 64, 768, 768, 6, 16, 0, 0, 0, 0, 0, true, 4096, 512, &tinyUnified, guess{256, 8, 512}},
+	{"tiny-moe", 6, 256, 4, 2, 1, 64, 512, 512, 6, 16, 0, 0, 8, 2, 256, true, 4096, 512, &tinyEyes, guess{256, 4, 512}},
 
-	{"micro-e", 10, 64, 4, 1, 1, 16, 128, 256, 5, 8, 5, 32, 0, 0, 0, false, 512, 512, &microEars},
-	{"micro-e4", 12, 64, 4, 2, 2, 16, 160, 160, 6, 8, 6, 32, 0, 0, 0, false, 512, 512, &microEars},
-	{"micro-dense", 6, 64, 8, 4, 2, 16, 192, 192, 6, 8, 0, 0, 0, 0, 0, true, 512, 512, &microUnified},
-	{"micro-moe", 6, 64, 4, 2, 1, 16, 96, 96, 6, 8, 0, 0, 8, 2, 32, true, 512, 512, &microEyes},
+	{"micro-e", 10, 64, 4, 1, 1, 16, 128, 256, 5, 8, 5, 32, 0, 0, 0, false, 512, 512, &microEars, guess{32, 4, 64}},
+	{"micro-e4", 12, 64, 4, 2, 2, 16, 160, 160, 6, 8, 6, 32, 0, 0, 0, false, 512, 512, &microEars, guess{32, 4, 64}},
+	{"micro-dense", 6, 64, 8, 4, 2, 16, 192, 192, 6, 8, 0, 0, 0, 0, 0, true, 512, 512, &microUnified, guess{32, 8, 64}},
+	{"micro-moe", 6, 64, 4, 2, 1, 16, 96, 96, 6, 8, 0, 0, 8, 2, 32, true, 512, 512, &microEyes, guess{32, 4, 64}},
 }
 
 // What the senses of the presets are made of; Name, Mix and Width come with the preset. The tiny ones have what is awkward about the full
@@ -72,20 +76,28 @@ func Presets() []string {
 }
 
 // Projectors returns the names of the presets' projectors, the full sizes first. There are none for narrow ones.
-func Projectors() []string {
+func Projectors() []string { return companions(projectorEnding) }
+
+// Drafters returns the names of the presets' drafters, likewise.
+func Drafters() []string { return companions(drafterEnding) }
+
+func companions(ending string) []string {
 	var names []string
 	for _, p := range table {
-		names = append(names, p.name+projectorEnding)
+		names = append(names, p.name+ending)
 	}
 	for _, p := range table {
 		if p.isFull() {
-			names = append(names, p.name+"-short"+projectorEnding)
+			names = append(names, p.name+"-short"+ending)
 		}
 	}
 	return names
 }
 
-const projectorEnding = "-mmproj"
+const (
+	projectorEnding = "-mmproj"
+	drafterEnding   = "-draft"
+)
 
 // split returns the name of a preset and what its format stands for.
 func split(spec string) (name, format string, m Mix, err error) {
@@ -100,12 +112,17 @@ func split(spec string) (name, format string, m Mix, err error) {
 	return name, format, m, err
 }
 
-// ParseShape returns what a spec stands for that may be a model's or a projector's, with the given seed of all weights.
+// ParseShape returns what a spec stands for that may be a model's, a projector's or a drafter's, with the given seed of all weights.
 func ParseShape(spec string, seed uint64) (Shape, error) {
-	if name, _, _ := strings.Cut(spec, ":"); strings.HasSuffix(name, projectorEnding) {
+	switch name, _, _ := strings.Cut(spec, ":"); {
+	case strings.HasSuffix(name, projectorEnding):
 		p, err := ParseProjector(spec)
 		p.Seed = seed
 		return p, err
+	case strings.HasSuffix(name, drafterEnding):
+		d, err := ParseDrafter(spec)
+		d.Seed = seed
+		return d, err
 	}
 	c, err := Parse(spec)
 	c.Seed = seed
@@ -129,6 +146,25 @@ func ParseProjector(spec string) (Projector, error) {
 		return s, nil
 	}
 	return Projector{}, fmt.Errorf("synth: unknown projector %q in %q, want one of %s", name, spec, strings.Join(Projectors(), ", "))
+}
+
+// ParseDrafter returns the drafter that a spec such as "e2b-draft:q4_0" stands for, of the model with the preset's name. Without a format
+// it is F32.
+func ParseDrafter(spec string) (Drafter, error) {
+	name, format, m, err := split(spec)
+	if err != nil {
+		return Drafter{}, err
+	}
+	for _, p := range table {
+		if name == p.name+"-short"+drafterEnding && p.isFull() {
+			p = p.short()
+		} else if name != p.name+drafterEnding {
+			continue
+		}
+		return Drafter{Name: fmt.Sprintf("synthetic %s %s", name, format), Mix: m, Model: p.config(),
+			Width: p.draft.width, Heads: p.draft.heads, MLP: p.draft.mlp}, nil
+	}
+	return Drafter{}, fmt.Errorf("synth: unknown drafter %q in %q, want one of %s", name, spec, strings.Join(Drafters(), ", "))
 }
 
 // Parse returns the configuration that a spec PRESET:FORMAT stands for, such as "e2b:q4_0" or "26b:q4_k_m". Without a format it is F32.

@@ -151,11 +151,14 @@ func TestProjectorsKeepConvolutionsAndPositionsInFloats(t *testing.T) {
 	}
 }
 
-func TestSpecsAreModelsOrProjectors(t *testing.T) {
-	for _, names := range [][]string{Presets(), Projectors()} {
+func TestSpecsAreModelsProjectorsOrDrafters(t *testing.T) {
+	for _, names := range [][]string{Presets(), Projectors(), Drafters()} {
 		for _, name := range names {
 			s, err := ParseShape(name+":q8_0", 3)
-			if _, ok := s.(Projector); err != nil || ok != strings.HasSuffix(name, "-mmproj") || s.Size() == 0 || s.seed() != 3 {
+			_, sees := s.(Projector)
+			_, drafts := s.(Drafter)
+			if err != nil || sees != strings.HasSuffix(name, "-mmproj") || drafts != strings.HasSuffix(name, "-draft") || s.Size() == 0 ||
+				s.seed() != 3 {
 				t.Errorf("%s is a %T, %v", name, s, err)
 			}
 		}
@@ -165,6 +168,9 @@ func TestSpecsAreModelsOrProjectors(t *testing.T) {
 		"e2b-mmproj:q9":          `unknown format "q9"`,
 		"e2b-narrow-mmproj:q8_0": `unknown projector "e2b-narrow-mmproj"`,
 		"tiny-e-short-mmproj":    `unknown projector`,
+		"e3b-draft:q4_0":         `unknown drafter "e3b-draft" in "e3b-draft:q4_0", want one of e2b-draft, e4b-draft,`,
+		"e2b-narrow-draft:q4_0":  `unknown drafter "e2b-narrow-draft"`,
+		"e2b-draft:q9":           `unknown format "q9"`,
 		"e2b:q9":                 `unknown format "q9"`,
 		"e3b":                    `unknown preset "e3b"`,
 	} {

@@ -15,7 +15,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Shape is what can be written: a [Config] or a [Projector].
+// Shape is what can be written: a [Config], a [Projector] or a [Drafter].
 type Shape interface {
 	Size() int64       // bytes of all tensors: the size of the file without metadata and padding; 0 if nothing has this shape
 	Parameters() int64 // numbers in them
@@ -163,7 +163,25 @@ func (c Config) metadata() (*gguf.Metadata, error) {
 	m := new(gguf.Metadata)
 	var errs []error
 	set := func(key string, v any) { errs = append(errs, m.Set(key, v)) }
-	number := func(key string, n int) { set("gemma4."+key, uint32(n)) }
+	set("general.architecture", "gemma4")
+	set("general.name", c.Name)
+	set("general.sampling.temp", float32(1))
+	set("general.sampling.top_k", int32(64))
+	set("general.sampling.top_p", float32(0.95))
+	c.setShape(set, "gemma4")
+	set("gemma4.final_logit_softcapping", float32(30))
+	if c.Experts > 0 {
+		set("gemma4.expert_count", uint32(c.Experts))
+		set("gemma4.expert_used_count", uint32(c.ExpertsUsed))
+		set("gemma4.expert_feed_forward_length", uint32(c.ExpertWidth))
+	}
+	c.setTokenizer(set)
+	return m, errors.Join(errs...)
+}
+
+// setShape writes the keys of a graph's shape, below the name of its architecture.
+func (c Config) setShape(set func(key string, v any), arch string) {
+	number := func(key string, n int) { set(arch+"."+key, uint32(n)) }
 	perLayer := func(key string, list []int) {
 		if len(list) == 1 {
 			number(key, list[0])
@@ -173,13 +191,8 @@ func (c Config) metadata() (*gguf.Metadata, error) {
 		for i, n := range list {
 			a[i] = int32(n)
 		}
-		set("gemma4."+key, a)
+		set(arch+"."+key, a)
 	}
-	set("general.architecture", "gemma4")
-	set("general.name", c.Name)
-	set("general.sampling.temp", float32(1))
-	set("general.sampling.top_k", int32(64))
-	set("general.sampling.top_p", float32(0.95))
 	number("block_count", c.Layers)
 	number("context_length", c.Context)
 	number("embedding_length", c.Width)
@@ -191,20 +204,12 @@ func (c Config) metadata() (*gguf.Metadata, error) {
 	number("attention.key_length_swa", c.HeadSizeSliding)
 	number("attention.value_length_swa", c.HeadSizeSliding)
 	number("attention.sliding_window", c.Window)
-	set("gemma4.attention.sliding_window_pattern", c.Sliding)
+	set(arch+".attention.sliding_window_pattern", c.Sliding)
 	number("attention.shared_kv_layers", c.SharedKV)
-	set("gemma4.attention.layer_norm_rms_epsilon", float32(1e-6))
-	set("gemma4.rope.freq_base", float32(1e6))
-	set("gemma4.rope.freq_base_swa", float32(1e4))
+	set(arch+".attention.layer_norm_rms_epsilon", float32(1e-6))
+	set(arch+".rope.freq_base", float32(1e6))
+	set(arch+".rope.freq_base_swa", float32(1e4))
 	number("rope.dimension_count", c.HeadSize)
 	number("rope.dimension_count_swa", c.HeadSizeSliding)
 	number("embedding_length_per_layer_input", c.PerLayer)
-	set("gemma4.final_logit_softcapping", float32(30))
-	if c.Experts > 0 {
-		number("expert_count", c.Experts)
-		number("expert_used_count", c.ExpertsUsed)
-		number("expert_feed_forward_length", c.ExpertWidth)
-	}
-	c.setTokenizer(set)
-	return m, errors.Join(errs...)
 }

@@ -1,7 +1,8 @@
-// Command synth writes a Gemma 4 model or projector with random weights, for benchmarks and tests.
+// Command synth writes a Gemma 4 model, projector or drafter with random weights, for benchmarks and tests.
 //
 //	go run ./internal/cmd/synth e2b:q4_0 e2b.gguf
 //	go run ./internal/cmd/synth e2b-mmproj:q8_0 mmproj-e2b.gguf
+//	go run ./internal/cmd/synth e2b-draft:q4_0 mtp-e2b.gguf
 package main
 
 import (
@@ -18,9 +19,9 @@ import (
 func main() {
 	seed := flag.Uint64("seed", 0, "seed of the weights")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: synth [-seed N] PRESET:FORMAT PATH\n\nmodels: %s\nprojectors: %s\n"+
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: synth [-seed N] PRESET:FORMAT PATH\n\nmodels: %s\nprojectors: %s\ndrafters: %s\n"+
 			"formats: q4_k_m, f32, f16, bf16, q4_0, q8_0, iq4_xs, and every other weight format\n\n",
-			strings.Join(synth.Presets(), ", "), strings.Join(synth.Projectors(), ", "))
+			strings.Join(synth.Presets(), ", "), strings.Join(synth.Projectors(), ", "), strings.Join(synth.Drafters(), ", "))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
