@@ -46,19 +46,18 @@ func multiplyRows512(c *rows512)
 
 // What the frames of the two kernels have room for.
 const (
-	rows512Depth      = 64  // supers of a token's activations
-	rows512Several    = 8   // supers of the activations of up to 8 tokens
-	rows512Sums       = 256 // sums at rest
-	floatRows512Steps = 192 // steps of the activations of all tokens
-	floatRows512Sums  = 256 // sums at rest
-	floatRows512Depth = 96  // steps of one token's activations
+	rows512Depth      = 64   // supers of the activations of all tokens
+	rows512Turn       = 48   // and where rows take turns, so that sums go through the first-level cache as well
+	rows512Sums       = 1024 // sums at rest
+	floatRows512Steps = 192  // steps of the activations of all tokens
+	floatRows512Sums  = 256  // sums at rest
+	floatRows512Depth = 96   // steps of one token's activations
 )
 
-// Measured on Zen 5: from 4 to 8 KB ahead are about as good for a single token, whose rows are read as they lie. Several tokens take
-// two rows at a time, and some rows ahead are best.
+// Measured on Zen 5: from 4 to 8 KB ahead are about as good. Where rows take turns, some rows ahead are best.
 const (
-	rows512Ahead  = 6 << 10   // bytes, for one token
-	rows512Rows   = 4         // rows, for several
+	rows512Ahead  = 6 << 10   // bytes
+	rows512Rows   = 4         // rows, where they take turns
 	rows512ByCall = 512 << 10 // bytes of weights that a call takes: some tens of microseconds
 )
 
@@ -87,13 +86,10 @@ func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
 			table: book(), kernel: kernel, offset: format.offset512, size: size, full: full, tail: tail, xtail: xtail,
 		}
 		for t := 0; t < n; t += c.n {
-			c.n, c.depth, c.ahead = min(n-t, 8), rows512Several, rows512Rows*rowBytes
-			if c.n == 1 {
-				c.depth, c.ahead = rows512Depth, rows512Ahead
-			}
+			c.n, c.depth, c.ahead = min(n-t, 8), rows512Depth/min(n-t, 8), rows512Ahead
 			step := max(1, rows512ByCall/rowBytes)
-			if full+min(tail, 1) > c.depth {
-				step = min(step, rows512Sums/c.n)
+			if full+min(tail, 1) > c.depth { // rows take turns
+				c.depth, c.ahead, step = rows512Turn/c.n, rows512Rows*rowBytes, min(step, rows512Sums/c.n)
 			}
 			for r := 0; r < rows; r += step {
 				c.dst, c.w, c.x = &dst[t*stride+r], &w[r*rowBytes], &x[t*units]

@@ -13,10 +13,9 @@
 // yield) of 32. In GROUPS, dword 4i+u of Wj is bytes 4j … 4j+3 of group 4u+i of 16, for formats whose scale belongs to 16 values.
 //
 // A call arranges the activations once, in its frame, for as many supers as fit the first-level cache: a turn. Rows with more
-// take several turns, and their sums rest in the frame in between. With one token, rows go by in the order of memory, unpacked and
-// multiplied at once. With several, two rows are unpacked into the frame and then multiplied, so that loads of activations are
-// shared and do not stand between those of the weights. A sum is always one register, to which supers are added in order, and which is
-// reduced in the same tree: its bits depend on neither rows nor n.
+// take several turns, and their sums rest in the frame in between. A super is unpacked into registers and multiplied with all tokens at
+// once: to store it for later takes longer than the loads that two rows could share. A sum is always one register, to which supers are
+// added in order, and which is reduced in the same tree: its bits depend on neither rows nor n.
 //
 // rows_avx512_amd64.s has the call and what prepares and multiplies; the headers that it includes at its end have the formats: blocks, k,
 // wide and iq their macros, formats, which internal/cmd/asm writes, the functions made of these and their table. This header is also
@@ -24,38 +23,34 @@
 //
 // Registers of a call:
 //
-//	DX  frame, see below        Z0       sum of a single token; of several, Z0–Z7 of the first row and Z8–Z15 of the second
-//	SI  weights                 Z10–Z13  W0 … W3 as they are unpacked
+//	DX  frame, see below        Z0–Z7    sums of the tokens; Z8, Z9 scratch
+//	SI  weights                 Z10–Z13  W0 … W3
 //	R9  arranged activations    Z14      scales of the weights
 //	R10 supers to go            Z15      minimums of the weights
 //	R11 prefetch distance       Z16–Z19  scratch
-//	R12 bytes behind them       Z20–Z31  constants of the format; W0 … W3, scales and minimums of two rows
+//	R12 bytes behind them       Z20–Z31  constants of the format
 //	R13 tokens                  K1–K5    masks of the format
 //	R15 sums at rest            K6, K7   scratch
 //	R8  rows to go              AX, R14  scratch
-//	DI  result; where to unpack
+//	DI  result
 //	CX  supers of this turn
 //	BX  384 · tokens
 
 // The frame, from an address that 64 divides.
 #define QS       0     // Q0 … Q3, scales, Start or Least: 384 bytes per super and token, 64 at most
-#define SUMS     24576 // 64 bytes per row and token, 256 at most and one row more
-#define UNPACKED 41472 // W0 … W3, scales, minimums of two rows: 768 bytes per super, 8 at most
-#define FORMAT   47616 // Z20–Z31
-#define XTAIL    48384 // the activations that a row's last super is multiplied with if it is not complete
-#define WTAIL    49152 // a row that is shorter than a super, behind zeros, and room to store 256 bytes
-#define MASKS    49728 // of its bytes
-#define SHORT    49760 // where it begins, 0 if rows are longer
-#define ROW      49768 // SI at the start of the row
-#define RESULT   49776 // DI meanwhile
-#define TAIL     49784 // R12 at the start of a row
-#define TAKEN    49792 // supers of a row that earlier turns have taken
-#define RESUMES  49800 // not the last turn
-#define KERNEL   49808 // functions of the format
-#define MULTIPLY 49816
-#define TABLE    49824 // see rows512.table
-#define SAVED_CX 49832 // CX meanwhile
-#define INDICES  49856 // 32 words per super
+#define SUMS     24576 // 64 bytes per row and token, 1024 at most and one row more
+#define XTAIL    90624 // the activations that a row's last super is multiplied with if it is not complete
+#define WTAIL    91392 // a row that is shorter than a super, behind zeros, and room to store 256 bytes
+#define MASKS    91968 // of its bytes
+#define SHORT    92000 // where it begins, 0 if rows are longer
+#define ROW      92008 // SI at the start of the row
+#define TAIL     92016 // R12 at the start of a row
+#define TAKEN    92024 // supers of a row that earlier turns have taken
+#define RESUMES  92032 // not the last turn
+#define KERNEL   92040 // function of the format
+#define TABLE    92048 // see rows512.table
+#define SAVED_CX 92056 // CX meanwhile
+#define INDICES  92096 // 32 words per super, 64 at most
 
 #define VECTOR(name, a, b, c, d, e, f, g, h) \
 	DATA name<>+0(SB)/8, $a; DATA name<>+8(SB)/8, $b; DATA name<>+16(SB)/8, $c; DATA name<>+24(SB)/8, $d; \
@@ -113,8 +108,14 @@
 	VCVTDQ2PS Z9, Z9; \
 	VMULPS    Z8, Z9, Z9
 
+// PAIR_BLOCKS puts the scales of every second token between those of the one before, by the mask in K1: a block has two lanes, and so
+// there is room for both. PAIR_GROUPS has none.
+
+#define PAIR_BLOCKS VMOVAPS Z8, K1, -128(DI)
+#define PAIR_GROUPS
+
 // PREPARE arranges the four tensor.Q8 at R9 and stores them at DI. Z15 is the offset in each byte, Z14 is zero.
-#define PREPARE(ARRANGE, SPREAD, FINISH) \
+#define PREPARE(ARRANGE, SPREAD, FINISH, PAIR) \
 	VMOVDQU64 0(R9), Z4; \
 	VMOVDQU64 192(R9), Z5; \
 	VMOVDQU64 384(R9), Z6; \
@@ -133,76 +134,82 @@
 	VMOVDQA64 Z6, 128(DI); \
 	VMOVDQA64 Z7, 192(DI); \
 	VMOVAPS   Z8, 256(DI); \
-	VMOVAPS   Z9, 320(DI)
+	VMOVAPS   Z9, 320(DI); \
+	PAIR
 
-// The products of a super with one token: of one row, whose weights are in Z10–Z15 and whose sum is in Z0.
+// The products of a super, whose weights are in Z10–Z15, with one, two or four tokens. BEGIN and LEAST are what a format does first and
+// last with a token's lanes, SCALES2 multiplies the lanes of two tokens by the scales.
 
-#define DOT \
-	VMOVDQA64   320(R9), Z19; \
-	VPDPBUSD    0(R9), Z10, Z19; \
-	VPDPBUSD    64(R9), Z11, Z19; \
-	VPDPBUSD    128(R9), Z12, Z19; \
-	VPDPBUSD    192(R9), Z13, Z19; \
-	VMULPS      256(R9), Z14, Z18; \
-	VCVTDQ2PS   Z19, Z19; \
-	VFMADD231PS Z18, Z19, Z0
+#define FROM_START(at, lanes) VMOVDQA64 (at+320)(R9), lanes
+#define FROM_ZERO(at, lanes) VPXORD lanes, lanes, lanes
 
-#define DOT_MINIMUM(ADD) \
-	VPXORD      Z19, Z19, Z19; \
-	VPDPBUSD    0(R9), Z10, Z19; \
-	VPDPBUSD    64(R9), Z11, Z19; \
-	VPDPBUSD    128(R9), Z12, Z19; \
-	VPDPBUSD    192(R9), Z13, Z19; \
-	VMULPS      256(R9), Z14, Z18; \
-	VCVTDQ2PS   Z19, Z19; \
-	VFMADD231PS Z18, Z19, Z0; \
-	ADD         320(R9), Z15, Z0
+#define NO_LEAST(at, sum)
+#define LESS(at, sum) VFMADD231PS (at+320)(R9), Z15, sum
+#define PLUS(at, sum) VFNMADD231PS (at+320)(R9), Z15, sum
 
-#define DOT_LESS DOT_MINIMUM(VFMADD231PS)
-#define DOT_PLUS DOT_MINIMUM(VFNMADD231PS)
+#define SCALE(at, lanes, sum) \
+	VMULPS      (at+256)(R9), Z14, Z8; \
+	VCVTDQ2PS   lanes, lanes; \
+	VFMADD231PS Z8, lanes, sum
 
-// Or of two rows, whose weights are in Z20–Z23 and Z24–Z27, with scales in Z28 and Z29 and minimums in Z30 and Z31.
+#define SCALES2_GROUPS(at, lanes, lanes2, sum, sum2) \
+	SCALE(at, lanes, sum); \
+	SCALE(at+384, lanes2, sum2)
 
-#define BYTES2(at) \
-	VMOVDQA64 (at+0)(R9), Z18; \
-	VPDPBUSD  Z18, Z20, Z16; \
-	VPDPBUSD  Z18, Z24, Z17; \
-	VMOVDQA64 (at+64)(R9), Z18; \
-	VPDPBUSD  Z18, Z21, Z16; \
-	VPDPBUSD  Z18, Z25, Z17; \
-	VMOVDQA64 (at+128)(R9), Z18; \
-	VPDPBUSD  Z18, Z22, Z16; \
-	VPDPBUSD  Z18, Z26, Z17; \
-	VMOVDQA64 (at+192)(R9), Z18; \
-	VPDPBUSD  Z18, Z23, Z16; \
-	VPDPBUSD  Z18, Z27, Z17
+#define SCALES2_BLOCKS(at, lanes, lanes2, sum, sum2) \
+	VMULPS      (at+256)(R9), Z14, Z8; \
+	VCVTDQ2PS   lanes, lanes; \
+	VCVTDQ2PS   lanes2, lanes2; \
+	VMOVSLDUP   Z8, Z9; \
+	VMOVSHDUP   Z8, Z8; \
+	VFMADD231PS Z9, lanes, sum; \
+	VFMADD231PS Z8, lanes2, sum2
 
-#define SCALES2(at, sum, sum2) \
-	VMOVAPS     (at+256)(R9), Z18; \
-	VMULPS      Z18, Z28, Z19; \
-	VCVTDQ2PS   Z16, Z16; \
-	VMULPS      Z18, Z29, Z18; \
-	VCVTDQ2PS   Z17, Z17; \
-	VFMADD231PS Z19, Z16, sum; \
-	VFMADD231PS Z18, Z17, sum2
+#define DOT(at, sum, BEGIN, LEAST) \
+	BEGIN(at, Z16); \
+	VPDPBUSD (at+0)(R9), Z10, Z16; \
+	VPDPBUSD (at+64)(R9), Z11, Z16; \
+	VPDPBUSD (at+128)(R9), Z12, Z16; \
+	VPDPBUSD (at+192)(R9), Z13, Z16; \
+	SCALE(at, Z16, sum); \
+	LEAST(at, sum)
 
-#define DOT2(at, sum, sum2) \
-	VMOVDQA64 (at+320)(R9), Z16; \
-	VMOVDQA64 Z16, Z17; \
-	BYTES2(at); \
-	SCALES2(at, sum, sum2)
+#define BYTES2(at, w) \
+	VPDPBUSD (at+0)(R9), w, Z16; \
+	VPDPBUSD (at+384)(R9), w, Z17
 
-#define DOT2_MINIMUM(at, sum, sum2, ADD) \
-	VPXORD  Z16, Z16, Z16; \
-	VPXORD  Z17, Z17, Z17; \
-	BYTES2(at); \
-	SCALES2(at, sum, sum2); \
-	VMOVAPS (at+320)(R9), Z18; \
-	ADD     Z18, Z30, sum; \
-	ADD     Z18, Z31, sum2
+#define DOT2(at, sum, sum2, BEGIN, SCALES2, LEAST) \
+	BEGIN(at, Z16); \
+	BEGIN(at+384, Z17); \
+	BYTES2(at+0, Z10); \
+	BYTES2(at+64, Z11); \
+	BYTES2(at+128, Z12); \
+	BYTES2(at+192, Z13); \
+	SCALES2(at, Z16, Z17, sum, sum2); \
+	LEAST(at, sum); \
+	LEAST(at+384, sum2)
 
-#define DOT2_LESS(at, sum, sum2) DOT2_MINIMUM(at, sum, sum2, VFMADD231PS)
-#define DOT2_PLUS(at, sum, sum2) DOT2_MINIMUM(at, sum, sum2, VFNMADD231PS)
+#define BYTES4(at, w) \
+	VPDPBUSD (at+0)(R9), w, Z16; \
+	VPDPBUSD (at+384)(R9), w, Z17; \
+	VPDPBUSD (at+768)(R9), w, Z18; \
+	VPDPBUSD (at+1152)(R9), w, Z19
+
+#define DOT4(at, a, b, c, d, BEGIN, SCALES2, LEAST) \
+	BEGIN(at, Z16); \
+	BEGIN(at+384, Z17); \
+	BEGIN(at+768, Z18); \
+	BEGIN(at+1152, Z19); \
+	BYTES4(at+0, Z10); \
+	BYTES4(at+64, Z11); \
+	BYTES4(at+128, Z12); \
+	BYTES4(at+192, Z13); \
+	SCALES2(at, Z16, Z17, a, b); \
+	SCALES2(at+768, Z18, Z19, c, d); \
+	LEAST(at, a); \
+	LEAST(at+384, b); \
+	LEAST(at+768, c); \
+	LEAST(at+1152, d)
 
 // SUM4 adds the lanes of four registers: the lanes of X16 are their sums.
 #define SUM4(a, b, c, d) \
@@ -220,99 +227,45 @@
 	VEXTRACTF32X4 $1, Y16, X17; \
 	VADDPS        X17, X16, X16
 
-// PRODUCTS adds R10 supers of two rows, unpacked at DI, times R13 tokens to their sums. It takes time, so it prefetches the pair after next
-// from SI, row by row R12 bytes apart and super by super R11 bytes.
-#define PRODUCTS(DO, MINIMUMS) \
+// ADD_SUPERS adds R10 supers of a row times R13 tokens to their sums: UNPACK takes the size bytes at SI apart, FETCH prefetches as many
+// bytes ahead.
+#define ADD_SUPERS(FETCH, UNPACK, BEGIN, SCALES2, LEAST, size) \
 super: \
-	VMOVDQA64 0(DI), Z20; \
-	VMOVDQA64 64(DI), Z21; \
-	VMOVDQA64 128(DI), Z22; \
-	VMOVDQA64 192(DI), Z23; \
-	VMOVAPS   256(DI), Z28; \
-	VMOVDQA64 384(DI), Z24; \
-	VMOVDQA64 448(DI), Z25; \
-	VMOVDQA64 512(DI), Z26; \
-	VMOVDQA64 576(DI), Z27; \
-	VMOVAPS   640(DI), Z29; \
-	MINIMUMS; \
-	PREFETCHT0 0(SI); \
-	PREFETCHT0 64(SI); \
-	PREFETCHT0 128(SI); \
-	PREFETCHT0 0(SI)(R12*1); \
-	PREFETCHT0 64(SI)(R12*1); \
-	PREFETCHT0 128(SI)(R12*1); \
-	ADDQ R11, SI; \
-	CMPQ R13, $2; \
-	DO(0, Z0, Z8); \
-	DO(384, Z1, Z9); \
-	JEQ  joined; \
-	DO(768, Z2, Z10); \
+	FETCH; \
+	UNPACK; \
 	CMPQ R13, $4; \
-	JLT  joined; \
-	DO(1152, Z3, Z11); \
+	JLT  few; \
+	DOT4(0, Z0, Z1, Z2, Z3, BEGIN, SCALES2, LEAST); \
 	JEQ  joined; \
-	DO(1536, Z4, Z12); \
-	CMPQ R13, $6; \
-	JLT  joined; \
-	DO(1920, Z5, Z13); \
-	JEQ  joined; \
-	DO(2304, Z6, Z14); \
 	CMPQ R13, $8; \
-	JLT  joined; \
-	DO(2688, Z7, Z15); \
+	JLT  rest; \
+	DOT4(1536, Z4, Z5, Z6, Z7, BEGIN, SCALES2, LEAST); \
 joined: \
-	ADDQ $768, DI; \
+	ADDQ $size, SI; \
 	ADDQ BX, R9; \
 	DECQ R10; \
 	JNE  super; \
-	RET
-
-#define NO_MINIMUMS
-#define MINIMUMS VMOVAPS 320(DI), Z30; VMOVAPS 704(DI), Z31
-
-// ADD_SUPERS adds R10 supers of a row times a token to Z0: UNPACK takes the size bytes at SI apart, DO multiplies, FETCH
-// prefetches as many bytes ahead. UNPACKS stores them at DI, where PRODUCTS expects them.
-#define ADD_SUPERS(FETCH, UNPACK, DO, size) \
-super: \
-	FETCH; \
-	UNPACK; \
-	DO; \
-	ADDQ $size, SI; \
-	ADDQ $384, R9; \
-	DECQ R10; \
-	JNE  super; \
-	RET
-
-#define UNPACKS(FETCH, UNPACK, size) \
-super: \
-	FETCH; \
-	UNPACK; \
-	VMOVDQA64 Z10, 0(DI); \
-	VMOVDQA64 Z11, 64(DI); \
-	VMOVDQA64 Z12, 128(DI); \
-	VMOVDQA64 Z13, 192(DI); \
-	VMOVAPS   Z14, 256(DI); \
-	ADDQ $size, SI; \
-	ADDQ $768, DI; \
-	DECQ R10; \
-	JNE  super; \
-	RET
-
-#define UNPACKS_MINIMUM(FETCH, UNPACK, size) \
-super: \
-	FETCH; \
-	UNPACK; \
-	VMOVDQA64 Z10, 0(DI); \
-	VMOVDQA64 Z11, 64(DI); \
-	VMOVDQA64 Z12, 128(DI); \
-	VMOVDQA64 Z13, 192(DI); \
-	VMOVAPS   Z14, 256(DI); \
-	VMOVAPS   Z15, 320(DI); \
-	ADDQ $size, SI; \
-	ADDQ $768, DI; \
-	DECQ R10; \
-	JNE  super; \
-	RET
+	RET; \
+few: \
+	CMPQ R13, $2; \
+	JLT  one; \
+	DOT2(0, Z0, Z1, BEGIN, SCALES2, LEAST); \
+	JEQ  joined; \
+	DOT(768, Z2, BEGIN, LEAST); \
+	JMP  joined; \
+one: \
+	DOT(0, Z0, BEGIN, LEAST); \
+	JMP  joined; \
+rest: \
+	CMPQ R13, $6; \
+	JLT  five; \
+	DOT2(1536, Z4, Z5, BEGIN, SCALES2, LEAST); \
+	JEQ  joined; \
+	DOT(2304, Z6, BEGIN, LEAST); \
+	JMP  joined; \
+five: \
+	DOT(1536, Z4, BEGIN, LEAST); \
+	JMP  joined
 
 #define FETCH2 PREFETCHT0 (SI)(R11*1); PREFETCHT0 64(SI)(R11*1)
 #define FETCH3 FETCH2; PREFETCHT0 128(SI)(R11*1)

@@ -3,18 +3,9 @@
 #include "textflag.h"
 #include "rows_avx512_amd64.h"
 
-TEXT products<>(SB), NOSPLIT, $0
-	PRODUCTS(DOT2, NO_MINIMUMS)
-
-TEXT productsLess<>(SB), NOSPLIT, $0
-	PRODUCTS(DOT2_LESS, MINIMUMS)
-
-TEXT productsPlus<>(SB), NOSPLIT, $0
-	PRODUCTS(DOT2_PLUS, MINIMUMS)
-
-#define PREPARES(ARRANGE, SPREAD, FINISH) \
+#define PREPARES(ARRANGE, SPREAD, FINISH, PAIR) \
 super: \
-	PREPARE(ARRANGE, SPREAD, FINISH); \
+	PREPARE(ARRANGE, SPREAD, FINISH, PAIR); \
 	ADDQ $768, R9; \
 	ADDQ BX, DI; \
 	DECQ R10; \
@@ -22,24 +13,22 @@ super: \
 	RET
 
 TEXT blocksStart<>(SB), NOSPLIT, $0
-	PREPARES(ARRANGE_BLOCKS, SPREAD_BLOCKS, START)
+	PREPARES(ARRANGE_BLOCKS, SPREAD_BLOCKS, START, PAIR_BLOCKS)
 
 TEXT blocksLeast<>(SB), NOSPLIT, $0
-	PREPARES(ARRANGE_BLOCKS, SPREAD_BLOCKS, LEAST)
+	PREPARES(ARRANGE_BLOCKS, SPREAD_BLOCKS, LEAST, PAIR_BLOCKS)
 
 TEXT groupsStart<>(SB), NOSPLIT, $0
-	PREPARES(ARRANGE_GROUPS, SPREAD_GROUPS, START)
+	PREPARES(ARRANGE_GROUPS, SPREAD_GROUPS, START, PAIR_GROUPS)
 
 TEXT groupsLeast<>(SB), NOSPLIT, $0
-	PREPARES(ARRANGE_GROUPS, SPREAD_GROUPS, LEAST)
+	PREPARES(ARRANGE_GROUPS, SPREAD_GROUPS, LEAST, PAIR_GROUPS)
 
-// A format is three functions: constants fills registers, supers is for one token, unpack for more. Two more, which formats share,
-// prepare activations for it and multiply what is unpacked. kernels is their table.
+// A format is two functions: constants fills registers, supers unpacks and multiplies. Another, which formats share, prepares activations
+// for it. kernels is their table.
 #define CONSTANTS   0
 #define SUPERS      8
 #define PREPARATION 16
-#define UNPACKING   24
-#define PRODUCT     32
 
 // Rows that end within a super take their last 256 columns once more, times activations that are zeros but for those not taken yet.
 // Rows shorter than a super are copied behind zeros. MASK makes the mask of their bytes 64·i … 64·i+63, of R12, and COPY copies them to AX.
@@ -73,60 +62,47 @@ TEXT groupsLeast<>(SB), NOSPLIT, $0
 	IMUL3Q $96, i, r; \
 	SUBQ   R12, r
 
-// STORE writes the results of a row, at from DI and R10: of R13 tokens, at least 2, AX floats each apart. R9 is 3·AX.
-#define STORE(at, s, s2, end) \
-	VMOVSS     s, at(DI); \
-	VEXTRACTPS $1, s, at(DI)(AX*4); \
-	CMPQ       R13, $2; \
-	JEQ        end; \
-	VEXTRACTPS $2, s, at(DI)(AX*8); \
-	CMPQ       R13, $4; \
+// STORE writes the results of a row to DI: of R13 tokens, AX floats each apart. R9 is 3·AX.
+#define STORE(to, s, few, end) \
+	VMOVSS     s, (to); \
+	CMPQ       R13, $(few+2); \
 	JLT        end; \
-	VEXTRACTPS $3, s, at(DI)(R9*4); \
+	VEXTRACTPS $1, s, (to)(AX*4); \
 	JEQ        end; \
-	VMOVSS     s2, at(R10); \
-	CMPQ       R13, $6; \
+	VEXTRACTPS $2, s, (to)(AX*8); \
+	CMPQ       R13, $(few+4); \
 	JLT        end; \
-	VEXTRACTPS $1, s2, at(R10)(AX*4); \
-	JEQ        end; \
-	VEXTRACTPS $2, s2, at(R10)(AX*8); \
-	CMPQ       R13, $8; \
-	JLT        end; \
-	VEXTRACTPS $3, s2, at(R10)(R9*4)
+	VEXTRACTPS $3, s, (to)(R9*4)
 
-// EACH does the sums of R13 tokens, at least 2.
+// EACH does the sums of R13 tokens.
 #define EACH(DO, end) \
-	DO(0, Z0, Z8); \
-	DO(128, Z1, Z9); \
+	DO(0, Z0); \
 	CMPQ R13, $2; \
+	JLT  end; \
+	DO(64, Z1); \
 	JEQ  end; \
-	DO(256, Z2, Z10); \
+	DO(128, Z2); \
 	CMPQ R13, $4; \
 	JLT  end; \
-	DO(384, Z3, Z11); \
+	DO(192, Z3); \
 	JEQ  end; \
-	DO(512, Z4, Z12); \
+	DO(256, Z4); \
 	CMPQ R13, $6; \
 	JLT  end; \
-	DO(640, Z5, Z13); \
+	DO(320, Z5); \
 	JEQ  end; \
-	DO(768, Z6, Z14); \
+	DO(384, Z6); \
 	CMPQ R13, $8; \
 	JLT  end; \
-	DO(896, Z7, Z15)
+	DO(448, Z7)
 
-#define LOAD(at, sum, sum2) \
-	VMOVAPS at(R15), sum; \
-	VMOVAPS (at+64)(R15), sum2
-
-#define REST(at, sum, sum2) \
-	VMOVAPS sum, at(R15); \
-	VMOVAPS sum2, (at+64)(R15)
+#define LOAD(at, sum) VMOVAPS at(R15), sum
+#define REST(at, sum) VMOVAPS sum, at(R15)
 
 // func multiplyRows512(c *rows512)
-TEXT ·multiplyRows512(SB), 0, $54016-8
+TEXT ·multiplyRows512(SB), 0, $96256-8
 	NO_LOCAL_POINTERS
-	LEAQ frame-54016(SP), DX
+	LEAQ frame-96256(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
 	MOVQ c+0(FP), DI
@@ -192,10 +168,13 @@ prepare:
 	MOVQ         rows512_n(DI), R8
 	MOVQ         rows512_kernel(DI), R11
 	LEAQ         kernels<>(SB), AX
-	IMUL3Q       $40, R11, R11
+	IMUL3Q       $24, R11, R11
 	ADDQ         AX, R11
 	IMUL3Q       $384, R8, BX
 	MOVQ         DX, R15
+	MOVL         $0xaaaa, AX
+	KMOVW        AX, K2
+	KXORW        K1, K1, K1
 
 token:
 	MOVQ  SI, R9
@@ -239,41 +218,25 @@ xcopy: // block R10 to block R10 + R13
 	CALL      AX
 
 prepared:
-	MOVQ c+0(FP), R13
-	ADDQ rows512_xBytes(R13), SI
-	ADDQ $384, R15
-	DECQ R8
-	JNE  token
+	MOVQ  c+0(FP), R13
+	ADDQ  rows512_xBytes(R13), SI
+	ADDQ  $384, R15
+	KXORW K2, K1, K1
+	DECQ  R8
+	JNE   token
 
-	MOVQ      CONSTANTS(R11), AX
-	CALL      AX
-	VMOVDQA64 Z20, (FORMAT+0)(DX)
-	VMOVDQA64 Z21, (FORMAT+64)(DX)
-	VMOVDQA64 Z22, (FORMAT+128)(DX)
-	VMOVDQA64 Z23, (FORMAT+192)(DX)
-	VMOVDQA64 Z24, (FORMAT+256)(DX)
-	VMOVDQA64 Z25, (FORMAT+320)(DX)
-	VMOVDQA64 Z26, (FORMAT+384)(DX)
-	VMOVDQA64 Z27, (FORMAT+448)(DX)
-	VMOVDQA64 Z28, (FORMAT+512)(DX)
-	VMOVDQA64 Z29, (FORMAT+576)(DX)
-	VMOVDQA64 Z30, (FORMAT+640)(DX)
-	VMOVDQA64 Z31, (FORMAT+704)(DX)
-	MOVQ      PRODUCT(R11), AX
-	MOVQ      AX, MULTIPLY(DX)
-	MOVQ      UNPACKING(R11), AX
-	MOVQ      SUPERS(R11), R9
-	MOVQ      rows512_size(R13), SI
-	IMULQ     TAKEN(DX), SI
-	ADDQ      rows512_w(R13), SI
-	MOVQ      rows512_rows(R13), R8
-	MOVQ      rows512_dst(R13), DI
-	MOVQ      rows512_ahead(R13), R11
-	MOVQ      rows512_n(R13), R13
-	LEAQ      SUMS(DX), R15
-	CMPQ      R13, $1
-	JNE       pairs
-	MOVQ      R9, KERNEL(DX)
+	MOVQ  CONSTANTS(R11), AX
+	CALL  AX
+	MOVQ  SUPERS(R11), AX
+	MOVQ  AX, KERNEL(DX)
+	MOVQ  rows512_size(R13), SI
+	IMULQ TAKEN(DX), SI
+	ADDQ  rows512_w(R13), SI
+	MOVQ  rows512_rows(R13), R8
+	MOVQ  rows512_dst(R13), DI
+	MOVQ  rows512_ahead(R13), R11
+	MOVQ  rows512_n(R13), R13
+	LEAQ  SUMS(DX), R15
 
 row:
 	MOVQ   SI, ROW(DX)
@@ -281,9 +244,15 @@ row:
 	MOVQ   CX, R10
 	MOVQ   TAIL(DX), R12
 	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 	CMPQ   TAKEN(DX), $0
-	JEQ    supers
-	VMOVAPS (R15), Z0
+	JNE    resume
 
 supers:
 	TESTQ R10, R10
@@ -307,161 +276,40 @@ wtail:
 	JMP   supers
 
 done:
-	CMPQ   RESUMES(DX), $0
-	JNE    rest
-	SUM4(Z0, Z0, Z0, Z0)
-	VMOVSS X16, (DI)
-	JMP    nextrow
-
-rest:
-	VMOVAPS Z0, (R15)
-
-nextrow:
-	ADDQ    $64, R15
-	MOVQ    c+0(FP), AX
-	MOVQ    ROW(DX), SI
-	ADDQ    rows512_rowBytes(AX), SI
-	ADDQ    $4, DI
-	DECQ    R8
-	JNE     row
-	JMP     turned
-
-pairs:
-	MOVQ AX, KERNEL(DX)
-
-pair:
-	// Unpack two rows, or the last one twice.
-	MOVQ      SI, ROW(DX)
-	MOVQ      DI, RESULT(DX)
-	LEAQ      UNPACKED(DX), DI
-	MOVQ      $2, R9
-	VMOVDQA64 (FORMAT+0)(DX), Z20
-	VMOVDQA64 (FORMAT+64)(DX), Z21
-	VMOVDQA64 (FORMAT+128)(DX), Z22
-	VMOVDQA64 (FORMAT+192)(DX), Z23
-	VMOVDQA64 (FORMAT+256)(DX), Z24
-	VMOVDQA64 (FORMAT+320)(DX), Z25
-	VMOVDQA64 (FORMAT+384)(DX), Z26
-	VMOVDQA64 (FORMAT+448)(DX), Z27
-	VMOVDQA64 (FORMAT+512)(DX), Z28
-	VMOVDQA64 (FORMAT+576)(DX), Z29
-	VMOVDQA64 (FORMAT+640)(DX), Z30
-	VMOVDQA64 (FORMAT+704)(DX), Z31
-
-unpackrow:
-	MOVQ  TAIL(DX), R12
-	MOVQ  CX, R10
-	TESTQ R10, R10
-	JEQ   unpacktail
-
-unpack:
-	MOVQ KERNEL(DX), AX
-	CALL AX
-
-unpacktail:
-	TESTQ R12, R12
-	JEQ   unpacked
-	MOVQ  c+0(FP), AX
-	ADDQ  R12, SI
-	SUBQ  rows512_size(AX), SI
-	XORL  R12, R12
-	MOVQ  $1, R10
-	CMPQ  SHORT(DX), $0
-	JEQ   unpack
-	ADDQ  rows512_size(AX), SI
-	SUBQ  TAIL(DX), SI
-	COPIES
-	JMP   unpack
-
-unpacked:
-	MOVQ c+0(FP), AX
-	MOVQ ROW(DX), SI
-	LEAQ (UNPACKED+384)(DX), DI
-	CMPQ R8, $1
-	JEQ  same
-	ADDQ rows512_rowBytes(AX), SI
-
-same:
-	DECQ R9
-	JNE  unpackrow
-
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	CMPQ   TAKEN(DX), $0
-	JNE    resume
-
-multiply:
-	LEAQ UNPACKED(DX), DI
-	MOVQ DX, R9
-	MOVQ CX, R10
-	CMPQ TAIL(DX), $1
-	SBBQ $-1, R10
-	MOVQ c+0(FP), AX
-	MOVQ rows512_size(AX), R11
-	MOVQ rows512_rowBytes(AX), R12
-	MOVQ ROW(DX), SI
-	LEAQ (SI)(R12*4), SI
-	MOVQ MULTIPLY(DX), AX
-	CALL AX
-	MOVQ c+0(FP), AX
-	MOVQ rows512_ahead(AX), R11
-	MOVQ RESULT(DX), DI
 	CMPQ RESUMES(DX), $0
-	JNE  rests
+	JNE  rest
+	MOVQ c+0(FP), AX
 	MOVQ rows512_stride(AX), AX
 	LEAQ (AX)(AX*2), R9
+	SUM4(Z0, Z1, Z2, Z3)
+	STORE(DI, X16, 0, next)
+	CMPQ R13, $5
+	JLT  next
 	LEAQ (DI)(AX*8), R10
 	LEAQ (R10)(AX*8), R10
-	SUM4(Z0, Z1, Z2, Z3)
-	VMOVAPS X16, X20
 	SUM4(Z4, Z5, Z6, Z7)
-	STORE(0, X20, X16, first)
-
-first:
-	CMPQ R8, $1
-	JEQ  next
-	SUM4(Z8, Z9, Z10, Z11)
-	VMOVAPS X16, X20
-	SUM4(Z12, Z13, Z14, Z15)
-	STORE(4, X20, X16, next)
+	STORE(R10, X16, 4, next)
 
 next:
-	MOVQ c+0(FP), AX
 	MOVQ R13, R9
-	SHLQ $7, R9
+	SHLQ $6, R9
 	ADDQ R9, R15
-	ADDQ $8, DI
+	MOVQ c+0(FP), AX
 	MOVQ ROW(DX), SI
 	ADDQ rows512_rowBytes(AX), SI
-	ADDQ rows512_rowBytes(AX), SI
-	SUBQ $2, R8
-	JGT  pair
-
-turned:
+	ADDQ $4, DI
+	DECQ R8
+	JNE  row
 	CMPQ RESUMES(DX), $0
 	JEQ  end
 	ADDQ CX, TAKEN(DX)
 	JMP  turn
 
 resume:
-	EACH(LOAD, multiply)
-	JMP multiply
+	EACH(LOAD, supers)
+	JMP supers
 
-rests: // only the sums of R13 tokens: those of the next pair follow
+rest: // only the sums of R13 tokens: those of the next row follow
 	EACH(REST, next)
 	JMP next
 
@@ -474,11 +322,9 @@ end:
 #include "rows_avx512_wide_amd64.h"
 #include "rows_avx512_iq_amd64.h"
 
-#define KERNEL_OF(index, constants, supers, preparation, unpack, products) \
-	DATA kernels<>+(40*index+CONSTANTS)(SB)/8, $constants<>(SB); \
-	DATA kernels<>+(40*index+SUPERS)(SB)/8, $supers<>(SB); \
-	DATA kernels<>+(40*index+PREPARATION)(SB)/8, $preparation<>(SB); \
-	DATA kernels<>+(40*index+UNPACKING)(SB)/8, $unpack<>(SB); \
-	DATA kernels<>+(40*index+PRODUCT)(SB)/8, $products<>(SB)
+#define KERNEL_OF(index, constants, supers, preparation) \
+	DATA kernels<>+(24*index+CONSTANTS)(SB)/8, $constants<>(SB); \
+	DATA kernels<>+(24*index+SUPERS)(SB)/8, $supers<>(SB); \
+	DATA kernels<>+(24*index+PREPARATION)(SB)/8, $preparation<>(SB)
 
 #include "rows_avx512_formats_amd64.h"
