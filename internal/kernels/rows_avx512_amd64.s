@@ -113,7 +113,7 @@ TEXT ·multiplyRows512(SB), 0, $96256-8
 	ADDQ SI, AX
 
 burst:
-	PREFETCHT0 (SI)
+	PREFETCHT1 (SI)
 	ADDQ $64, SI
 	CMPQ SI, AX
 	JLT  burst

@@ -63,8 +63,8 @@ joined:
 #define STEPS(LOAD) \
 	MOVQ CX, R10; \
 step: \
-	PREFETCHT0 (SI)(R11*1); \
-	PREFETCHT0 (DI)(R11*1); \
+	PREFETCHT1 (SI)(R11*1); \
+	PREFETCHT1 (DI)(R11*1); \
 	LOAD(0(SI), Z16); \
 	LOAD(32(SI), Z17); \
 	LOAD(0(DI), Z18); \
@@ -89,7 +89,7 @@ step: \
 #define STEPS1(LOAD) \
 	MOVQ CX, R10; \
 step: \
-	PREFETCHT0  (SI)(R11*1); \
+	PREFETCHT1  (SI)(R11*1); \
 	LOAD(0(SI), Z16); \
 	LOAD(32(SI), Z17); \
 	VFMADD231PS 0(R9), Z16, Z0; \
@@ -180,7 +180,7 @@ TEXT ·multiplyFloatRows512(SB), 0, $60608-8
 	ADDQ SI, AX
 
 burst:
-	PREFETCHT0 (SI)
+	PREFETCHT1 (SI)
 	ADDQ $64, SI
 	CMPQ SI, AX
 	JLT  burst
