@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4/grammar"
+	"github.com/gogemma/gemma4/internal/cause"
 )
 
 // constraint holds a generation to a grammar.
@@ -245,9 +246,15 @@ func (g *generation) force() {
 // the step wait no longer than for a few.
 const forcedStep = 16
 
-// catchUp takes the tokens just generated through the model, unless others are known to follow.
+// catchUp takes the tokens just generated through the model, unless others are known to follow, and with them what is drafted.
 func (g *generation) catchUp(ctx context.Context) error {
 	s, c := g.s, g.constraint
+	if len(s.drafted.ids) > 0 { // no pass may tell that ctx has ended
+		if err := cause.Of(ctx); err != nil {
+			return err
+		}
+	}
+	s.compare()
 	switch {
 	case !s.behind():
 		return nil
@@ -255,12 +262,21 @@ func (g *generation) catchUp(ctx context.Context) error {
 		if len(s.ids)-s.held < forcedStep {
 			return nil
 		}
-		return s.write(ctx, s.ids, nil, nil, nil)
-	case c == nil || c.ids == nil || c.lazy():
+		g.conclude()
+		return s.write(ctx, s.ids, nil, nil, nil, nil)
+	}
+	drafts := g.draft(ctx)
+	lazy := c == nil || c.ids == nil || c.lazy()
+	if !lazy {
+		go c.prepare()
+	}
+	switch {
+	case len(drafts) > 0:
+		return s.write(ctx, s.ids, drafts, nil, s.onLast, nil)
+	case lazy:
 		return s.flush(ctx)
 	}
-	go c.prepare()
-	return s.write(ctx, s.ids, nil, s.isLast, c.ids)
+	return s.write(ctx, s.ids, nil, nil, s.isLast, c.ids)
 }
 
 // made returns how many tokens the mask allows and what it took, zeros where nobody has asked for it.

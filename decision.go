@@ -182,7 +182,7 @@ func (w *walk) step(ctx context.Context) error {
 			w.part(p.Sequence, n+i+1, node, p.nodes[i+1:])
 		}
 	}
-	w.s.options.Trace.stepped(took, positions, len(w.s.ids))
+	w.s.options.Trace.stepped(took, positions, 0, len(w.s.ids))
 	return w.s.open()
 }
 

@@ -146,6 +146,7 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 		m.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
+	m.newDrafter = m.drafter()
 	if m.senses, err = m.openSenses(l.Pictures); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("gemma4: %w", err)
@@ -280,6 +281,8 @@ type engine struct {
 	companions []companion
 	senses     *senses // nil: there is no projector
 	masks      maskCounts
+	drafts     drafts
+	newDrafter func() source // nil: there is no drafter
 
 	ending context.Context // of what Close does not wait for
 	end    context.CancelFunc

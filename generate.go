@@ -40,6 +40,8 @@ type GenerateOptions struct {
 	// RepeatGuard ends the generation, with ReasonRepeat, when it has come into a loop: when its last 512 tokens or more are one piece of
 	// text four times or more. Under a Grammar the text is brought to its end by the fewest tokens.
 	RepeatGuard bool
+	// Draft says what guesses the text ahead; the zero value does, and changes nothing of it but how fast it comes.
+	Draft Draft
 	// Process, if set, may change the logits [vocabulary] of the next token, a copy, after penalties and biases and before a Grammar. The
 	// tokens generated so far are not to be changed. It is not asked about tokens that are forced.
 	Process func(generated []int32, logits []float32)
@@ -55,7 +57,7 @@ func (o GenerateOptions) check() error {
 	if i := slices.IndexFunc(o.Stop, func(s string) bool { return s == "" || !utf8.ValidString(s) }); i >= 0 {
 		return fmt.Errorf("gemma4: Stop[%d] is empty or not UTF-8, and would never stop anything", i)
 	}
-	return nil
+	return o.Draft.check()
 }
 
 // checkFor is check, and reports sampling that makes no sense for the model.
@@ -124,6 +126,7 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 		if err != nil {
 			g.result.Reason = reasonOf(err)
 		}
+		g.endDrafts()
 		s.m.schedule.leave(s.job)
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -171,6 +174,7 @@ type generation struct {
 	result  Result
 
 	constraint *constraint // nil: anything may follow
+	drafts     *drafting   // nil: nothing is guessed
 	nesting    nesting
 	thought    thought
 	loops      *loops    // nil: they are not looked for
@@ -195,6 +199,9 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 	var err error
 	if g.sampler, err = sampler.New(s.m.graph.Vocabulary, options); err != nil {
 		return fmt.Errorf("gemma4: %w", err)
+	}
+	if g.drafts, err = g.newDrafting(options); err != nil {
+		return err
 	}
 	if process := g.o.Process; process != nil {
 		g.sampler.Process = func(logits []float32) { process(g.generated, logits) }
@@ -235,10 +242,21 @@ func (g *generation) start(ctx context.Context, prompt []Input) error {
 // accept shows the sampler the session's text, to look back on.
 func (g *generation) accept() {
 	g.sampler.Reset()
+	if d := g.drafts; d != nil && d.sampler != nil {
+		d.sampler.Reset()
+	}
 	for _, id := range g.s.ids {
 		if id, ok := id.Token(); ok {
-			g.sampler.Accept(id)
+			g.taken(id)
 		}
+	}
+}
+
+// taken shows the samplers a token of the text.
+func (g *generation) taken(id int32) {
+	g.sampler.Accept(id)
+	if d := g.drafts; d != nil && d.sampler != nil {
+		d.sampler.Accept(id)
 	}
 }
 
@@ -333,6 +351,8 @@ func (g *generation) shift(ctx context.Context) (ok bool, err error) {
 		g.began = g.began.Add(took)
 	}()
 	s := g.s
+	s.compare()
+	s.undraft()
 	prompt, next, err := g.full(len(s.ids) - g.first)
 	if g.full = next; err != nil || prompt == nil {
 		return false, err
@@ -361,7 +381,7 @@ func (g *generation) end(id int32) {
 // add makes a token part of the text.
 func (g *generation) add(id int32, forced bool) {
 	s := g.s
-	g.sampler.Accept(id)
+	g.taken(id)
 	info := MaskInfo{Forced: forced}
 	if c := g.constraint; c != nil {
 		info.Allowed, info.Duration = c.made()

@@ -195,7 +195,7 @@ func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Inpu
 			if _, err := s.seq.Adopt(best.text, n); err != nil {
 				return nil, wrap(err)
 			}
-			s.commit(append(s.ids[:have], text.ids[have:n]...), nil, nil)
+			s.commit(append(s.ids[:have], text.ids[have:n]...), nil, nil, nil)
 			p.touch(best)
 			p.stats.Hits++
 			p.stats.Reused += int64(n - have)

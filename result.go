@@ -49,6 +49,9 @@ type Result struct {
 	Dropped   int // messages that a [Chat] has dropped because the context was full
 	Calls     int // of tools, in the answer of a [Chat]
 
+	// Drafts tells what was guessed ahead, and how much of that was right, for each source.
+	Drafts []DraftStats
+
 	// Loosened names what the grammars did not enforce because it cannot be, as keyword and JSON pointer.
 	Loosened []string
 

@@ -308,7 +308,7 @@ func (s *Session) restore(path string, r io.Reader) ([]*gguf.File, error) {
 	if _, err := s.seq.Adopt(text.Snapshot, text.Len()); err != nil {
 		return nil, wrapFile(path, err)
 	}
-	s.commit(ids, logits, nil)
+	s.commit(ids, logits, nil, nil)
 	if text.Info != nil && text.Written != nil {
 		s.seq.Keep()
 		s.saved = &savedFile{text.Written, text.Info}

@@ -54,6 +54,7 @@ type scheduler struct {
 	waiting   [2][]*job
 	away      [2]away   // of those in waiting that are missing
 	streams   int       // sessions that the last decode served and that go on
+	company   stepShare // what they brought to it
 	decoded   time.Time // when it ended
 	crowded   time.Time // when a pass gave way last, after which at least one keeps to the budget
 	bounded   bool      // the prefill that is chosen has to fit the budget,
@@ -101,6 +102,9 @@ type job struct {
 	unread               // chunk.Input is what the next part is cut from, and becomes it
 	uncut  []model.Input // as it was before
 	left   []model.Input // what is behind the part
+
+	brings, brought stepShare  // to a decode, and to the last one
+	costs           *stepCosts // that learn from it
 
 	// Of the scheduler.
 	waits, leads bool
@@ -460,6 +464,24 @@ func (s *scheduler) choose(r role, now time.Time) {
 	}
 }
 
+// others returns what other sessions than the job's bring to decodes.
+func (s *scheduler) others(j *job) stepShare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.streams == 0:
+		return stepShare{}
+	case j.role == decode && j.round == s.away[decode].round:
+		return s.company.without(j.brought)
+	}
+	return s.company
+}
+
+// without returns what is left of a company when one that is part of it does not count.
+func (c stepShare) without(o stepShare) stepShare {
+	return stepShare{c.streams - o.streams, c.positions - o.positions, c.tokens - o.tokens, c.drafting - o.drafting}
+}
+
 // streaming reports whether there are streams that a long prefill would hold up.
 func (s *scheduler) streaming(now time.Time) bool {
 	return len(s.waiting[decode]) > 0 || s.streams > 0 && now.Sub(s.decoded) < s.lull()
@@ -587,7 +609,11 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 		}
 	}
 	if s.last = r; r == decode {
-		s.streams, s.decoded = len(s.jobs), now
+		s.streams, s.decoded, s.company = len(s.jobs), now, stepShare{}
+		for _, j := range s.jobs {
+			j.brought = j.brings
+			s.company = s.company.with(j.brings)
+		}
 	} else {
 		s.hosted = false
 	}
@@ -710,6 +736,9 @@ func (g *guest) leave() {
 func (s *scheduler) learn(r role, took time.Duration) {
 	n := s.jobs[0].all
 	if r == decode {
+		if j := s.jobs[0]; j.costs != nil && j.chunk.IDs == nil { // the whole head
+			j.costs.add(n, took)
+		}
 		s.plan.decoded(took)
 		s.stats.Decode.add(len(s.jobs), n, took)
 		return

@@ -30,7 +30,9 @@ func streams(t *testing.T, m *gemma4.Model, n, tokens int, each func(stream int)
 	for i := range n {
 		s := newSession(t, m, gemma4.SessionOptions{})
 		all.Go(func() {
-			for _, err := range s.Generate(ctx, prompt(m, question), forTokens(m, tokens, uint64(i))) {
+			o := forTokens(m, tokens, uint64(i))
+			o.Draft.Off = true // each step is a token
+			for _, err := range s.Generate(ctx, prompt(m, question), o) {
 				if err != nil {
 					t.Error(err)
 				}

@@ -77,37 +77,40 @@ func (e *MemoryError) Error() string {
 // A step counts whole or not at all: when ctx ends, when something fails, and when a callback panics and the caller recovers, the session
 // holds the steps that were done, and continues from there as if nothing else had been tried.
 type Session struct {
-	m       *Model
-	options SessionOptions
-	seq     *model.Sequence
-	limit   int            // positions
-	reading *reading       // what options.Prefixes knows of a running Read
-	job     *job           // what it takes through the model
-	decoded func() error   // ends a step of write
-	isLast  func(int) bool // last
-	ahead   []identity     // the text that write makes
-	dst     *[]float32     // where it leaves logits
-	next    []float32      // room for logits
-	written []float32      // those that Write returned
-	tokens  []int32        // room for ids that go to the graph
-	input   [1]Input       // of them
-	hidden  []float32      // what the graph's last state is, if only is set
-	closing chan struct{}  // closed by Close
-	saved   *savedFile     // it holds the text as it was at the last seq.Keep; nil: none
+	m        *Model
+	options  SessionOptions
+	seq      *model.Sequence
+	limit    int            // positions
+	reading  *reading       // what options.Prefixes knows of a running Read
+	job      *job           // what it takes through the model
+	decoded  func() error   // ends a step of write
+	isLast   func(int) bool // last
+	onLast   func(int) bool // lastOn
+	ahead    []identity     // the text that write makes
+	dst      *[]float32     // where it leaves logits
+	next     []float32      // room for logits
+	written  []float32      // those that Write returned
+	tokens   []int32        // room for ids that go to the graph
+	input    [1]Input       // of them
+	hidden   []float32      // [width] the graph's last state, normed, behind the text that it holds; empty: unknown
+	drafted  drafted        // what the graph holds beyond the text
+	drafters []*drafter     // that have guessed for the session
+	closing  chan struct{}  // closed by Close
+	saved    *savedFile     // it holds the text as it was at the last seq.Keep; nil: none
 
 	// Only the running call changes what follows, and it does so with mu held; to look, it need not hold it. Others look with mu held,
 	// which it never is for long.
 	mu     sync.Mutex
 	busy   bool       // a call is running
 	closed bool       // a call may still be running
-	ids    []identity // the text; the graph may lag behind by a token just generated
+	ids    []identity // the text; the graph may lag behind by a token just generated, as far as readers see
 	logits []float32  // [vocabulary] of what follows the text that the graph holds; empty if they were not wanted
 	only   []int32    // the ids that they are of, because a grammar allows no others; nil: all
 	drawn  bool       // from them, in the running generation, the token was chosen that the graph does not hold yet
 	result Result
 	prompt int   // where the prompt ends that was read last, or is being read
 	count  int   // of tokens that the running generation has written, or the last one
-	held   int   // the sequence's positions,
+	held   int   // the sequence's positions but for what is drafted,
 	bytes  int64 // what they take,
 	ops    int64 // and multiply-adds, as of the last step
 	noted  int64 // those of the job that ops has
@@ -127,7 +130,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	s := &Session{m: m, options: o, closing: make(chan struct{})}
-	s.job, s.decoded, s.isLast = newJob(), s.commitTokens, s.last
+	s.job, s.decoded, s.isLast, s.onLast = newJob(), s.commitTokens, s.last, s.lastOn
 	f, err := o.Cache.format()
 	if err != nil {
 		return nil, err
@@ -146,7 +149,7 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	s.limit = s.seq.Limit()
+	s.limit, s.job.costs = s.seq.Limit(), m.drafts.stepCosts(o.Cache)
 	if o.Prefixes != nil {
 		o.Prefixes.join(m.engine)
 	}
@@ -288,13 +291,18 @@ func (s *Session) Close() error {
 
 func (s *Session) free() {
 	s.seq.Close()
-	s.ids, s.logits, s.next, s.written, s.tokens, s.hidden = nil, nil, nil, nil, nil, nil
+	for _, d := range s.drafters {
+		d.close()
+	}
+	s.drafters = nil
+	s.ids, s.logits, s.next, s.written, s.tokens, s.hidden, s.drafted = nil, nil, nil, nil, nil, nil, drafted{}
 }
 
 // commit makes ids, which the graph holds, the whole text, and logits those of what follows, if they were wanted: of the ids in only,
-// unless that is nil.
-func (s *Session) commit(ids []identity, logits []float32, only []int32) {
+// unless that is nil. hidden is the last state that they are made from.
+func (s *Session) commit(ids []identity, logits, hidden []float32, only []int32) {
 	s.next = append(s.next[:0], logits...)
+	s.hidden = append(s.hidden[:0], hidden...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ids, s.logits, s.next, s.only = ids, s.next, s.logits, only
@@ -303,7 +311,7 @@ func (s *Session) commit(ids []identity, logits []float32, only []int32) {
 
 // note lets readers see the state of the sequence.
 func (s *Session) note() {
-	s.held, s.bytes = s.seq.Len(), s.seq.Bytes()
+	s.held, s.bytes = s.seq.Len()-len(s.drafted.ids), s.seq.Bytes()
 	s.ops, s.noted = s.ops+s.job.ops-s.noted, s.job.ops
 }
 
@@ -318,13 +326,18 @@ func (s *Session) step(ctx context.Context, done func() error) error {
 	s.note()
 	s.mu.Unlock()
 	j.ctx, j.over, j.closing, j.done, j.chunk = nil, nil, nil, nil, model.Chunk{}
-	if n, b := s.seq.GivenUp(); n > positions {
-		s.options.Trace.evicted(EvictInfo{Positions: n - positions, Bytes: b - bytes})
-	}
+	s.evicted(positions, bytes)
 	if err != nil && s.options.Prefixes != nil {
 		s.options.Prefixes.faulted(s.m.engine, err)
 	}
 	return wrap(err)
+}
+
+// evicted tells what the sequence has given up since it had given up that much.
+func (s *Session) evicted(positions int, bytes int64) {
+	if n, b := s.seq.GivenUp(); n > positions {
+		s.options.Trace.evicted(EvictInfo{Positions: n - positions, Bytes: b - bytes})
+	}
 }
 
 // inPass calls f with a pass of its own, by a call that has claimed the session, and returns how long it took. A pass in which f panics is
@@ -465,7 +478,7 @@ func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, y
 		if yield == nil {
 			last = s.job.chunk.Logits
 		}
-		s.commit(all[:n], last, nil)
+		s.commit(all[:n], last, end(s.job.chunk.Hidden, s.m.graph.Width), nil)
 		last = nil
 	})
 }
@@ -555,13 +568,15 @@ func (s *Session) progress(done, total int) error {
 	return s.open()
 }
 
-// flush decodes the tokens just generated, if there are any, so that the graph holds the whole text, and sees to it that the logits of what
-// follows are those of all ids.
+// flush decodes the tokens just generated, if there are any, so that the graph holds the whole text and nothing else, and sees to it that
+// the logits of what follows are those of all ids.
 func (s *Session) flush(ctx context.Context) error {
+	s.compare()
+	s.undraft()
 	if !s.behind() {
 		return s.fillLogits()
 	}
-	return s.write(ctx, s.ids, nil, s.isLast, nil)
+	return s.write(ctx, s.ids, nil, nil, s.isLast, nil)
 }
 
 // fillLogits adds the logits that a grammar has left out, unless a token has been chosen from the others.
@@ -572,46 +587,57 @@ func (s *Session) fillLogits() error {
 	_, err := s.inPass(func(p *model.Pass) error {
 		logits, err := p.Logits(len(s.ids)-1, s.hidden)
 		if err == nil {
-			s.commit(s.ids, logits, nil)
+			s.commit(s.ids, logits, s.hidden, nil)
 		}
 		return err
 	})
 	return wrap(err)
 }
 
-// write takes through the graph what ids has beyond the sequence, all of it tokens, and makes ids the text. want and only say which logits
-// are wanted, as in a [model.Chunk]. It sets dst, unless that is nil, to those of what follows each.
-func (s *Session) write(ctx context.Context, ids []identity, dst *[]float32, want func(pos int) bool, only func() []int32) error {
-	s.tokens = appendTokens(s.tokens[:0], ids[s.seq.Len():])
+// write takes through the graph what ids has beyond the sequence, all of it tokens, and makes ids the text. What is drafted goes behind
+// them. want and only say which logits are wanted, as in a [model.Chunk]; with drafts, those behind ids and each draft are. It sets dst,
+// unless that is nil, to those of what follows each.
+func (s *Session) write(ctx context.Context, ids []identity, drafts []int32, dst *[]float32, want func(pos int) bool,
+	only func() []int32) error {
+	s.tokens = append(appendTokens(s.tokens[:0], ids[s.seq.Len():]), drafts...)
 	s.input[0].Tokens = s.tokens
 	s.ahead, s.dst = ids, dst
+	s.drafted.taken, s.drafted.right, s.drafted.refused = len(drafts), 0, false
 	j, n := s.job, len(s.tokens)
 	j.role, j.private, j.positions = decode, n > mostDecoded, n
 	j.chunk = model.Chunk{Sequence: s.seq, Input: s.input[:], Want: want, Only: only}
 	if err := s.step(ctx, s.decoded); err != nil {
 		return err
 	}
-	s.options.Trace.stepped(j.took, n, len(ids))
+	s.options.Trace.stepped(j.took, n, len(drafts), len(ids))
 	return s.open()
 }
 
-// commitTokens makes what write took through the graph the text.
+// commitTokens makes what write took through the graph the text, but for what is drafted.
 func (s *Session) commitTokens() error {
-	c := &s.job.chunk
+	c, width := &s.job.chunk, s.m.graph.Width
+	if s.drafted.taken > 0 {
+		logits, hidden := s.draw(c)
+		s.commit(s.ahead, logits, hidden, nil)
+		return nil
+	}
 	logits := c.Logits
 	if s.dst != nil {
 		*s.dst = append((*s.dst)[:0], logits...)
 		logits = logits[len(logits)-s.m.graph.Vocabulary:]
 	}
-	if c.IDs != nil {
-		s.hidden = append(s.hidden[:0], c.Hidden...)
-	}
-	s.commit(s.ahead, logits, c.IDs)
+	s.commit(s.ahead, logits, end(c.Hidden, width), c.IDs)
 	return nil
 }
 
+// end returns the last n elements, none if there are fewer.
+func end(x []float32, n int) []float32 { return x[max(0, len(x)-n):] }
+
 // last wants the logits of a text's last position.
 func (s *Session) last(pos int) bool { return pos == len(s.ids)-1 }
+
+// lastOn wants those of it and of all behind it.
+func (s *Session) lastOn(pos int) bool { return pos >= len(s.ids)-1 }
 
 // every wants the logits of every position.
 func every(int) bool { return true }
@@ -635,7 +661,7 @@ func (s *Session) Write(ctx context.Context, ids ...int32) ([]float32, error) {
 	if err := s.flush(ctx); err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	if err := s.write(ctx, s.m.graph.Identities(s.ids, Input{Tokens: ids}), &s.written, every, nil); err != nil {
+	if err := s.write(ctx, s.m.graph.Identities(s.ids, Input{Tokens: ids}), nil, &s.written, every, nil); err != nil {
 		return nil, err
 	}
 	return s.written, nil
@@ -683,12 +709,14 @@ func (s *Session) rewind(n int) int {
 	left := n
 	if n < s.seq.Len() {
 		left = s.seq.Truncate(n)
-		s.logits = s.logits[:0]
-		s.only = nil
+		s.logits, s.hidden, s.only = s.logits[:0], s.hidden[:0], nil
 	}
 	s.ids = s.ids[:left]
 	s.note()
 	s.mu.Unlock()
+	for _, d := range s.drafters {
+		d.rewound(left)
+	}
 	s.logRewind(n, left)
 	return left
 }

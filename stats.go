@@ -13,6 +13,8 @@ type Stats struct {
 
 	Pictures, Sounds SenseStats // what the projector has made embeddings of
 
+	Drafts []DraftStats // of generations that have ended
+
 	Streams      int           // sessions that the last decode served and whose generation goes on
 	Unread       int           // positions of the prompts that wait
 	RunningSince time.Time     // when the running pass began; zero: none runs
@@ -56,6 +58,7 @@ func (m *Model) Stats() Stats {
 	t.Masks, t.MaskDuration, t.ForcedTokens = m.masks.made.Load(), time.Duration(m.masks.time.Load()), m.masks.forced.Load()
 	t.Streams, t.Budget = s.streams, s.plan.budget
 	t.Pictures, t.Sounds = m.senses.stats()
+	t.Drafts = m.drafts.all()
 	return t
 }
 

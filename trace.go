@@ -29,8 +29,9 @@ func (i PrefillInfo) Speed() float64 { return rate(i.Positions, i.Duration) }
 
 // StepInfo is a pass over generated tokens.
 type StepInfo struct {
-	Positions int           // that were decoded: 1 in a generation, or more where a grammar has forced them
-	Len       int           // of the text, including these
+	Positions int           // that were decoded: 1 in a generation, more where a grammar has forced them or a Draft has guessed ahead
+	Drafted   int           // of them, that were guessed, and that Len does not count
+	Len       int           // of the text, including these, but for what is drafted
 	Duration  time.Duration // of the pass, which other sessions may share; choosing a token does not count, nor waiting
 }
 
@@ -59,9 +60,9 @@ func (t *Trace) prefilled(took time.Duration, positions, length, left int) {
 	}
 }
 
-func (t *Trace) stepped(took time.Duration, positions, length int) {
+func (t *Trace) stepped(took time.Duration, positions, drafted, length int) {
 	if t != nil && t.Step != nil {
-		t.Step(StepInfo{positions, length, took})
+		t.Step(StepInfo{positions, drafted, length, took})
 	}
 }
 

@@ -136,8 +136,16 @@ func (s *Sequence) Truncate(n int) int {
 	}
 	s.pure, s.kept = min(s.pure, s.n), min(s.kept, s.n)
 	s.history.truncate(s.n)
-	s.history.low, _ = s.m.needed(s.n)
+	low, _ := s.m.needed(s.n)
+	s.history.low = min(s.history.low, low) // what lies between is still there to be forgotten
 	return s.n
+}
+
+// Accept ends a check of drafted positions: of those that the last decode brought it keeps the ones before n, at least one, and gives up
+// the others. The sequence is then as if it had decoded them one by one.
+func (s *Sequence) Accept(n int) {
+	s.Truncate(n)
+	s.forget(n - 1)
 }
 
 // Keep notes the text as it is now.
