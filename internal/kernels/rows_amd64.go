@@ -12,8 +12,6 @@ import (
 // rowFormat is a format of the row kernels.
 type rowFormat struct {
 	format    tensor.Format
-	halves    bool // at avx2: halves of 32 columns have scales of their own
-	wide      bool // at avx2: expanded to bytes first
 	offset512 byte // at avx512: makes values unsigned; 1 where they are, as with a minimum
 }
 

@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"math"
 	"unsafe"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -27,37 +26,22 @@ func rowsAVX2(k *tensor.Kernels, vnni bool) {
 }
 
 const (
-	rowSupers    = 96       // super-blocks of 256 columns that the frames of the assembly hold
-	rowShares    = 24 << 10 // bytes of shares that the frame of rowsManyAVX2 holds
-	rowTokens    = 16       // tokens of a call of rowsManyAVX2
-	rowCallBytes = 1 << 20  // bytes of weights, times tokens, that a call goes through: far less than a millisecond
-	rowPassBytes = 64 << 10 // bytes of weights that two tokens pass over one after the other: they stay in the cache
+	rowSupers    = 96      // super-blocks of 256 columns that the frame of rowsOneAVX2 holds
+	rowCallBytes = 1 << 20 // bytes of weights, times tokens, that a call goes through: far less than a millisecond
 )
 
-// rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at
-// once. One or two tokens, and very few rows of tiles, go token by token; the bits are the same. Rows that are too wide for it, wider
-// than any of Gemma 4, go to wide.
+// rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at once. Rows
+// that are too wide for it, wider than any of Gemma 4, go to wide.
 func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.RowKernel {
 	f := format.format
-	superBytes, shareBytes := f.RowBytes(256), 32
-	if format.halves {
-		shareBytes = 64
-	}
-	several := math.MaxInt // tokens from which on it is rowsSeveralVNNI
-	if kind >= len(rowFormats) && !format.wide {
-		several = 3
-		if format.halves || f == tensor.Q8_0 { // others are read twice in less time
-			several = 2
-		}
-	}
+	superBytes := f.RowBytes(256)
 	book := codebook(func() []byte { return tensor.CodebookValues(f) })
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
 		if rows <= 0 || n <= 0 {
 			return
 		}
-		full, tail := rowBytes/superBytes, rowBytes%superBytes
-		supers := ceilDiv(rowBytes, superBytes)
 		w, x, dst = w[:rows*rowBytes], x[:n*units], dst[:(n-1)*stride+rows]
+		supers := ceilDiv(rowBytes, superBytes)
 		if supers == 0 || supers > rowSupers {
 			wide(dst, stride, w, rowBytes, rows, x, units, n)
 			return
@@ -65,46 +49,36 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 		if units != tensor.Q8Len(rowBytes/f.BlockBytes()*f.BlockLen()) {
 			panic("gemma4: activations are not as long as rows")
 		}
-		if n >= several {
-			for t := 0; t < n; t += severalTokens {
-				m := min(severalTokens, n-t)
-				multiplySeveral(kind, dst[t*stride:], stride, w, rowBytes, rows, x[t*units:], units, m, superBytes)
+		m := rowsSeveral{stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(x[0])), kind: kind, table: book()}
+		if n == 1 {
+			full, tail := rowBytes/superBytes, rowBytes%superBytes
+			step := max(1, rowCallBytes/rowBytes)
+			for r := 0; r < rows; r += step {
+				rowsOneAVX2(kind, &dst[r], &w[r*rowBytes], rowBytes, min(step, rows-r), &x[0], units, full, tail, m.table)
 			}
 			return
 		}
-		table := book()
-		odd := shareBytes == 64 && units%2 == 1 // NVFP4 alone, as tiles of halves take two units at a time
-		batch := min(rowTokens, rowShares/(supers*shareBytes)&^3)
-		for t := 0; t < n; t += batch {
-			m := min(batch, n-t)
-			step := max(8, rowCallBytes/(rowBytes*m)&^7)
-			if m == 2 {
-				step = max(8, rowPassBytes/rowBytes&^7)
-			}
-			for r := 0; r < rows; r += step {
-				c := min(step, rows-r)
-				if m > 2 && c > 4 && !odd {
-					rowsManyAVX2(kind, &dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, c, &x[t*units], units, m, full, tail, table)
-					continue
-				}
-				for i := t; i < t+m; i++ {
-					rowsOneAVX2(kind, &dst[i*stride+r], &w[r*rowBytes], rowBytes, c, &x[i*units], units, full, tail, table)
-				}
+		for t := 0; t < n; t += severalTokens {
+			m.n = min(severalTokens, n-t)
+			if supers > severalSupers {
+				m.turns(dst[t*stride:], w, rows, x[t*units:], units, superBytes)
+			} else {
+				m.rowsOf(dst[t*stride:], w, rows, x[t*units:], units, superBytes)
 			}
 		}
 	}
 }
 
 const (
-	severalTokens = 8         // tokens of a call of rowsSeveralVNNI
+	severalTokens = 8         // tokens of a call of rowsSeveralAVX2
 	severalSupers = 8         // super-blocks that its frame holds: a turn of a row
 	severalRows   = 64        // rows that take several turns together
 	severalBytes  = 512 << 10 // bytes of weights that a call takes: less than a tenth of a millisecond
 	severalAhead  = 8 << 10   // bytes from the weights that are read to those that are prefetched
 )
 
-// rowsVNNI is a call of rowsSeveralVNNI: a turn of some rows with several tokens.
-type rowsVNNI struct {
+// rowsSeveral is a call of rowsSeveralAVX2: a turn of some rows with several tokens.
+type rowsSeveral struct {
 	dst               *float32
 	stride            int // floats from one token's results to the next
 	w                 *byte
@@ -112,37 +86,44 @@ type rowsVNNI struct {
 	x                 *tensor.Q8
 	xBytes, units, n  int // from one token's activations to the next; units from x to a token's end; tokens
 	kind              int
+	table             *byte    // the format's
 	full, tail, ahead int      // super-blocks of the turn, and bytes behind them; bytes to what is prefetched
 	lanes             *float32 // [rows, 8 tokens, 8] where they rest; nil: there is one turn
 	first, last       bool     // turn
 }
 
-// rowsSeveralVNNI computes dst[r] for 1 to 8 tokens, at least a row, and 1 to 8 super-blocks of it.
+// rowsSeveralAVX2 computes dst[r] for 1 to 8 tokens, at least a row, and 1 to 8 super-blocks of it.
 //
 //go:noescape
-func rowsSeveralVNNI(c *rowsVNNI)
+func rowsSeveralAVX2(c *rowsSeveral)
 
-// multiplySeveral does it for rows of any number and length.
-func multiplySeveral(kind int, dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n, superBytes int) {
-	full, tail := rowBytes/superBytes, rowBytes%superBytes
-	c := rowsVNNI{stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(x[0])), n: n, kind: kind}
-	step, turns := max(severalRows, severalBytes/rowBytes&^1), 1
-	var lanes [severalRows * 8 * 8]float32
-	c.ahead = severalAhead
-	if supers := full + min(tail, 1); supers > severalSupers {
-		step, turns = severalRows, ceilDiv(supers, severalSupers)
-		c.lanes, c.ahead = &lanes[0], 4*rowBytes
-	}
+// rowsOf computes the products of rows that take one turn.
+func (c rowsSeveral) rowsOf(dst []float32, w []byte, rows int, x []tensor.Q8, units, superBytes int) {
+	c.full, c.tail, c.first, c.last, c.ahead, c.lanes = c.rowBytes/superBytes, c.rowBytes%superBytes, true, true, severalAhead, nil
+	c.x, c.units = &x[0], units
+	step := max(1, severalBytes/c.rowBytes)
 	for r := 0; r < rows; r += step {
-		c.dst, c.rows = &dst[r], min(step, rows-r)
+		c.dst, c.w, c.rows = &dst[r], &w[r*c.rowBytes], min(step, rows-r)
+		rowsSeveralAVX2(&c)
+	}
+}
+
+// turns computes those of longer rows.
+func (c rowsSeveral) turns(dst []float32, w []byte, rows int, x []tensor.Q8, units, superBytes int) {
+	var lanes [severalRows * severalTokens * 8]float32
+	full, tail := c.rowBytes/superBytes, c.rowBytes%superBytes
+	c.lanes, c.ahead = &lanes[0], max(1, severalAhead/(severalSupers*superBytes))*c.rowBytes
+	turns := ceilDiv(ceilDiv(c.rowBytes, superBytes), severalSupers)
+	for r := 0; r < rows; r += severalRows {
+		c.dst, c.rows = &dst[r], min(severalRows, rows-r)
 		for turn := range turns {
 			s := turn * severalSupers
-			c.w, c.x, c.units = &w[r*rowBytes+s*superBytes], &x[4*s], units-4*s
+			c.w, c.x, c.units = &w[r*c.rowBytes+s*superBytes], &x[4*s], units-4*s
 			c.full, c.tail, c.first, c.last = min(full-s, severalSupers), 0, turn == 0, turn == turns-1
 			if c.last {
 				c.tail = tail
 			}
-			rowsSeveralVNNI(&c)
+			rowsSeveralAVX2(&c)
 		}
 	}
 }
@@ -151,11 +132,6 @@ func multiplySeveral(kind int, dst []float32, stride int, w []byte, rowBytes, ro
 //
 //go:noescape
 func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
-
-// rowsManyAVX2 does it for n tokens, 1 ≤ n ≤ rowTokens.
-//
-//go:noescape
-func rowsManyAVX2(kind int, dst *float32, stride int, w *byte, rowBytes, rows int, x *tensor.Q8, units, n, full, tail int, table *byte)
 
 // floatRowKernelAVX2 checks the arguments of a float row kernel and cuts the work to calls of well under a millisecond.
 func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int),

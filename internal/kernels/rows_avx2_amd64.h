@@ -1,5 +1,5 @@
-// Products of weights and activations in 8 bits for AVX2 and AVX-VNNI: rows for one token; for several tiles of eight rows, or, with
-// AVX-VNNI and formats that are not wide, two rows at a time. What the functions compute is said in rows_avx2_amd64.go.
+// Products of weights and activations in 8 bits for AVX2 and AVX-VNNI: a row with one token, or with several. What the functions compute
+// is said in rows_avx2_amd64.go.
 //
 // Columns. All formats are read in super-blocks of 256 columns: a block of the K formats and of IQ4_XS, eight blocks of the
 // others; what a row has beyond the last eight is copied to a buffer of zeros and read as one more. A super-block is four units
@@ -9,8 +9,6 @@
 //	UNPACK_… the weights of unit j as bytes, with the format's offset: Y2 = the first 16 of A | of B, Y3 = the last 16 of A | of B;
 //	         where 16 columns have a scale, Y2 = A, Y3 = B. Where units differ, there is a macro for each
 //
-// Panels, for several tokens, have macros of their own: there words of eight rows lie beside each other.
-//
 // Lanes. The eight blocks of a super-block have the lanes 0 2 4 6 | 1 3 5 7: all A, then all B. Where 16 columns have a scale, two
 // vectors hold the sixteen halves of blocks, each with the even ones first: 0 2 4 6 | 1 3 5 7 and 8 10 12 14 | 9 11 13 15.
 //
@@ -19,8 +17,8 @@
 //	acc[lane] = fma(float(sum), d·dx, acc[lane])    and for formats with a minimum
 //	acc[lane] = fma(m, −dx·Σq, acc[lane])
 //
-// super-block by super-block, and in the end the lanes are added in pairs. Rows and tiles, AVX2 and AVX-VNNI do these operations
-// in this order, so they give the same bits.
+// super-block by super-block, and in the end the lanes are added in pairs. One token and several, AVX2 and AVX-VNNI do these
+// operations in this order, so they give the same bits.
 //
 // The digest of a token is its activations in the order in which rows want them, 384 bytes for a super-block:
 //
@@ -30,16 +28,15 @@
 //
 // The parts, in the order in which rows_avx2_amd64.s includes them:
 //
-//	panels    eight rows beside each other       tiles    their products with several tokens
 //	blocks, k the formats' macros                wide, iq formats that are expanded to bytes first
 //	products  those of a row with one token      digests  activations
-//	several   those of two rows with several
+//	several   those of a row with several
 //	formats   a routine for each format and each purpose, and their tables, written by internal/cmd/asm
 //
 // Registers that hold the same thing everywhere:
 //
-//	SI   weights: a super-block of a row, or a panel
-//	BX   the digest                       Y13  16 × int16(1)
+//	SI   weights: a super-block of a row
+//	BX   the digest                       Y13  16 × int16(1), but for tokens with minimums or halves
 //	CX   super-blocks or units to go      Y14  32 × byte(15)
 //	R13  the frame, aligned to 32         Y15  a table, shifts or a mask of the format
 //	AX, DX, R9, Y8, Y9  scratch
@@ -104,16 +101,6 @@ VECTOR(shiftsIQ4_XS, 0, 4, 8, 12, 2, 6, 10, 14)
 VECTOR(shiftsQ3_K, 0, 0, 4, 4, 0, 2, 4, 6)
 VECTOR(thirtyTwo, 32, 32, 32, 32, 32, 32, 32, 32)
 VECTOR(small, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000)
-
-// The first n words of eight: at 32 − 4n.
-DATA masks<>+0(SB)/8, $-1
-DATA masks<>+8(SB)/8, $-1
-DATA masks<>+16(SB)/8, $-1
-DATA masks<>+24(SB)/8, $-1
-GLOBL masks<>(SB), RODATA|NOPTR, $64
-
-// Four bits times this: one in each byte, at 4.
-VECTOR(fourBits, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810, 0x02040810)
 
 // A Q8 of zeros, for units that a row does not have.
 GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192

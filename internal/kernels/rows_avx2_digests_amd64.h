@@ -1,7 +1,6 @@
 // Activations as rows_avx2_amd64.s wants them.
 
-// The digest and share routines take the four units at R8 … R11 and the factor of the shares in Y15. They write a super-block's
-// digest, or its shares only, to DI.
+// The digest routines take the four units at R8 … R11 and the factor of the shares in Y15. They write a super-block's digest to DI.
 
 #define DIGEST_UNIT(u, o) \
 	VMOVDQU    (u), Y1; \
@@ -116,37 +115,4 @@ TEXT digestHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
 	VMOVUPS Y3, 288(DI)
 	VMOVUPS Y2, 320(DI)
 	VMOVUPS Y4, 352(DI)
-	RET
-
-TEXT sharesBlocks<>(SB), NOSPLIT|NOFRAME, $0-0
-	SUMS_BLOCKS
-	SHARE(Y2)
-	VMOVDQU Y2, (DI)
-	RET
-
-TEXT sharesBlocksMin<>(SB), NOSPLIT|NOFRAME, $0-0
-	SCALES_BLOCKS
-	SUMS_BLOCKS
-	SHARE_FLOAT(Y1, Y2)
-	VMOVUPS Y2, (DI)
-	RET
-
-TEXT sharesHalves<>(SB), NOSPLIT|NOFRAME, $0-0
-	SUMS_HALVES(R8, R9, Y2)
-	SUMS_HALVES(R10, R11, Y4)
-	SHARE(Y2)
-	SHARE(Y4)
-	VMOVDQU Y2, (DI)
-	VMOVDQU Y4, 32(DI)
-	RET
-
-TEXT sharesHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
-	SCALES_HALVES(R8, R9, Y1)
-	SCALES_HALVES(R10, R11, Y3)
-	SUMS_HALVES(R8, R9, Y2)
-	SUMS_HALVES(R10, R11, Y4)
-	SHARE_FLOAT(Y1, Y2)
-	SHARE_FLOAT(Y3, Y4)
-	VMOVUPS Y2, (DI)
-	VMOVUPS Y4, 32(DI)
 	RET

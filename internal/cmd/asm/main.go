@@ -44,7 +44,7 @@ func main() {
 }
 
 func write(name string, data any) ([]byte, error) {
-	t, err := template.New(name).Funcs(template.FuncMap{"tiles": rowTiles}).ParseFS(templates, name)
+	t, err := template.New(name).ParseFS(templates, name)
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,16 @@
 package main
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"strings"
+
+	"github.com/gogemma/gemma4/tensor"
+)
 
 // rowFormat is what the row kernels of x86 have to know of a format. The macros and functions of its own that it names stand beside the
 // kernels in internal/kernels/rows_avx2_*.h and rows_avx512_*.h.
 type rowFormat struct {
 	tensor.Format
-	// Values is what they are at avx2: u4, u5 or u6, unsigned of so many bits once Offset is added, or s8, signed bytes.
+	// Values is what they are at avx2: u4, u5 or u6, unsigned of at most so many bits once Offset is added, or s8, signed bytes.
 	Values string
 	Offset int
 	// Minimum: that it is subtracted, MINUS, or added, PLUS. None: there is none.
@@ -22,12 +26,13 @@ type rowFormat struct {
 	// behind the name.
 	Units      bool
 	UnpackVNNI string
+	// Nibbles of blocks alone: where they begin, and how long a block is. With Table they are looked up.
+	Nibbles string
+	Table   bool
 	// Sums16: with AVX-VNNI the sums of B are 16 times too large.
 	Sums16 bool
-	// Scales is the format whose scales have the same layout; ScalesMacro is that of rows, if it is another than the scales routine's.
-	Scales, ScalesMacro string
-	// What a scales routine begins with.
-	ScalesConstants []string
+	// Scales is the format whose scales have the same layout.
+	Scales string
 
 	// Wide formats are expanded first at avx2. Entries are the arguments of EACH_BLOCK, where there is a codebook.
 	Wide    bool
@@ -38,36 +43,33 @@ type rowFormat struct {
 
 // rowFormats are in the order of the assembly's tables.
 var rowFormats = []rowFormat{
-	{Format: tensor.Q4_0, Values: "u4", Offset: 8, Offset512: 8},
-	{Format: tensor.Q4_1, Values: "u4", Minimum: "PLUS", Offset512: 1},
-	{Format: tensor.Q5_0, Values: "u5", Offset: 16, Offset512: 16, Constants: "FIFTH_BITS_READY"},
-	{Format: tensor.Q5_1, Values: "u5", Minimum: "PLUS", Offset512: 1, Constants: "FIFTH_BITS_READY"},
+	{Format: tensor.Q4_0, Values: "u4", Offset: 8, Nibbles: "2, 18", Offset512: 8},
+	{Format: tensor.Q4_1, Values: "u4", Minimum: "PLUS", Nibbles: "4, 20", Offset512: 1},
+	{Format: tensor.Q5_0, Values: "u5", Offset: 16, Offset512: 16, Constants: "VMOVDQU eachBit<>(SB), Y15"},
+	{Format: tensor.Q5_1, Values: "u5", Minimum: "PLUS", Offset512: 1, Constants: "VMOVDQU eachBit<>(SB), Y15"},
 	{Format: tensor.Q8_0, Values: "s8", Offset512: 128, ConstantsVNNI: "VMOVDQU bytes128<>(SB), Y15", UnpackVNNI: "_UP"},
-	{Format: tensor.Q2_K, Values: "u6", Minimum: "MINUS", Groups: true, Offset512: 1, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true,
-		ScalesConstants: []string{"NIBBLES"}},
-	{Format: tensor.Q3_K, Values: "u6", Offset: 4, Groups: true, Offset512: 4, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true,
-		ScalesConstants: []string{"NIBBLES", "VMOVDQU bytes3<>(SB), Y15"}},
+	{Format: tensor.Q2_K, Values: "u5", Minimum: "MINUS", Groups: true, Offset512: 1, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true},
+	{Format: tensor.Q3_K, Values: "u5", Offset: 4, Groups: true, Offset512: 4, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true},
 	{Format: tensor.Q4_K, Values: "u4", Minimum: "MINUS", Offset512: 1, Constants: "VMOVDQU shifts_0_4<>(SB), Y15",
 		ConstantsVNNI: "VMOVDQU nibbles<>(SB), Y15", UnpackVNNI: "_16", Sums16: true},
-	{Format: tensor.Q5_K, Values: "u5", Minimum: "MINUS", Offset512: 1, Constants: "VMOVDQU shifts_0_4<>(SB), Y15", Units: true,
-		Scales: "Q4_K", ScalesMacro: "Q5_K"},
+	{Format: tensor.Q5_K, Values: "u5", Minimum: "MINUS", Offset512: 1, Constants: "VMOVDQU shifts_0_4<>(SB), Y15", Units: true},
 	{Format: tensor.Q6_K, Values: "u6", Offset: 32, Groups: true, Offset512: 32, Constants: "VMOVDQU bytes48<>(SB), Y15", Units: true},
 	{Format: tensor.IQ4_NL, Values: "s8", Offset512: 128, Constants: "VMOVDQU iq4<>(SB), Y15", ConstantsVNNI: "VMOVDQU iq4Up<>(SB), Y15",
-		Scales: "Q4_0"},
-	{Format: tensor.IQ4_XS, Values: "s8", Offset512: 128, Constants: "VMOVDQU iq4<>(SB), Y15", ConstantsVNNI: "VMOVDQU iq4Up<>(SB), Y15",
-		ScalesConstants: []string{"NIBBLES"}},
-	{Format: tensor.MXFP4, Values: "u5", Offset: 12, Offset512: 16, Constants: "VMOVDQU fp4Up<>(SB), Y15"},
-	{Format: tensor.IQ1_S, Values: "u6", Offset: 9, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8", Find: "2, 34"},
-	{Format: tensor.IQ1_M, Values: "u6", Offset: 9, Groups: true, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
+		Scales: "Q4_0", Nibbles: "2, 18", Table: true},
+	{Format: tensor.IQ4_XS, Values: "s8", Offset512: 128, Constants: "VMOVDQU iq4<>(SB), Y15", ConstantsVNNI: "VMOVDQU iq4Up<>(SB), Y15"},
+	{Format: tensor.MXFP4, Values: "u5", Offset: 12, Offset512: 16, Constants: "VMOVDQU fp4Up<>(SB), Y15", Nibbles: "1, 17",
+		Table: true},
+	{Format: tensor.IQ1_S, Values: "u5", Offset: 9, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8", Find: "2, 34"},
+	{Format: tensor.IQ1_M, Values: "u5", Offset: 9, Groups: true, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
 		Find: "0, 32"},
 	{Format: tensor.IQ2_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "OCTETS, MOVBLZX, 2, SI, 1, 8"},
 	{Format: tensor.IQ2_XS, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8"},
 	{Format: tensor.IQ2_S, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8"},
 	{Format: tensor.IQ3_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "QUADS, MOVBLZX, 2, SI, 1, 8"},
 	{Format: tensor.IQ3_S, Values: "s8", Offset512: 64, Wide: true, Entries: "QUADS, MOVWLZX, 352, R14, 2, 16"},
-	{Format: tensor.TQ1_0, Values: "u6", Offset: 1, Offset512: 1, Wide: true},
-	{Format: tensor.TQ2_0, Values: "u6", Offset: 1, Groups: true, Offset512: 1, Wide: true},
-	{Format: tensor.NVFP4, Values: "u6", Offset: 12, Groups: true, Offset512: 16, Wide: true},
+	{Format: tensor.TQ1_0, Values: "u5", Offset: 1, Offset512: 1, Wide: true},
+	{Format: tensor.TQ2_0, Values: "u5", Offset: 1, Groups: true, Offset512: 1, Wide: true},
+	{Format: tensor.NVFP4, Values: "u5", Offset: 12, Groups: true, Offset512: 16, Wide: true},
 }
 
 // Bytes returns those of a super-block, 256 columns.
@@ -83,26 +85,6 @@ func (f rowFormat) Signed() bool { return f.Values == "s8" }
 
 // Halves: at avx2 the sums of halves of blocks have scales of their own.
 func (f rowFormat) Halves() bool { return f.Groups || f.Wide }
-
-// Store returns the macro that stores scales and minimums.
-func (f rowFormat) Store() string {
-	name := "STORE"
-	if f.Halves() {
-		name += "_HALVES"
-	}
-	if f.Minimum != "" {
-		name += "_MIN"
-	}
-	return name
-}
-
-// ScalesOf returns the format whose scales routine is taken.
-func (f rowFormat) ScalesOf() string {
-	if f.Scales != "" {
-		return f.Scales
-	}
-	return f.String()
-}
 
 // A row is the row routine of a format, without AVX-VNNI or with it.
 type row struct {
@@ -157,23 +139,78 @@ func (r row) Unpack(j int) string {
 	return name
 }
 
-// Spread and BeginSpread are Unpack and Begin for several tokens. They take no short cuts.
-func (r row) Spread(j int) string {
-	r.VNNI = r.VNNI && !r.Sums16
-	return r.Unpack(j)
+// Severals are the routines for several tokens. Those of formats that are expanded to signed weights are the same with AVX-VNNI.
+func (f rowFormat) Severals() []row {
+	if f.Wide && f.Signed() {
+		return f.Kinds()[:1]
+	}
+	return f.Kinds()
 }
 
-func (r row) BeginSpread() string {
+// Several returns the name of that routine.
+func (r row) Several() string {
+	r.VNNI = r.VNNI && !(r.Wide && r.Signed())
+	return r.Name()
+}
+
+// UnpackAll and BeginAll are Unpack and Begin for several tokens. They take no short cuts.
+func (r row) UnpackAll() string {
+	switch {
+	case r.Nibbles != "":
+		return "EIGHT_NIBBLES(" + r.Nibbles + ")" + map[bool]string{true: "; EIGHT_TABLE"}[r.Table]
+	case r.Units || r.Format == tensor.Q4_K:
+		return "EIGHT_" + r.String()
+	}
+	return "EIGHT_ALIKE(" + r.Unpack(0) + ")"
+}
+
+func (r row) BeginAll() string {
 	r.VNNI = r.VNNI && !r.Sums16
 	return r.Begin()
 }
 
+// Kept returns which macros keep scales and minimums while weights are unpacked.
+func (r row) Kept() string {
+	if r.Minimum != "" {
+		return r.Columns() + "_MIN"
+	}
+	return r.Columns()
+}
+
+// Signs returns the macro that takes their signs from weights that have any.
+func (r row) Signs() string {
+	if r.Signed() && (r.Wide || !r.VNNI) {
+		return "SIGNS_" + r.Columns() + "; "
+	}
+	return ""
+}
+
+// Token returns the macro that multiplies with a token.
+func (r row) Token() string {
+	name := "TOKEN_" + r.Columns()
+	if r.Minimum != "" {
+		name += "_MIN"
+	}
+	if r.VNNI {
+		return name + "_VNNI"
+	}
+	return name + "_" + strings.ToUpper(r.Values)
+}
+
+// Columns returns what has a scale at avx2.
+func (f rowFormat) Columns() string {
+	if f.Halves() {
+		return "HALVES"
+	}
+	return "BLOCKS"
+}
+
 // ScalesIn returns the macro for the scales.
 func (r row) ScalesIn() string {
-	if r.ScalesMacro != "" {
-		return "SCALES_" + r.ScalesMacro
+	if r.Scales != "" {
+		return "SCALES_" + r.Scales
 	}
-	return "SCALES_" + r.ScalesOf()
+	return "SCALES_" + r.String()
 }
 
 // Products returns the macro that multiplies a unit.
@@ -211,17 +248,6 @@ func (r row) End() string {
 	return "END_OFFSET"
 }
 
-// Weights returns the routine that makes panels: signed bytes are moved up for AVX-VNNI.
-func (r row) Weights() string {
-	switch {
-	case r.Wide:
-		return "Wide"
-	case r.Signed():
-		return r.String() + map[bool]string{true: "Up"}[r.VNNI]
-	}
-	return r.String()
-}
-
 // Factor returns what the sums of activations are multiplied with.
 func (r row) Factor() any {
 	switch {
@@ -231,85 +257,4 @@ func (r row) Factor() any {
 		return 128
 	}
 	return r.Offset
-}
-
-// Tile returns the tile routine.
-func (r row) Tile() tile {
-	vnni := r.VNNI && !(r.Wide && r.Signed()) // the formats with signs have the same tiles
-	return tile{r.Values, r.Halves(), r.Minimum != "", vnni}
-}
-
-// tile is a pair of tile routines, for four tokens and for two.
-type tile struct {
-	values            string
-	Halves, min, vnni bool
-}
-
-func (t tile) Name() string {
-	name := "tile"
-	if t.Halves {
-		name += "Halves"
-	}
-	switch {
-	case t.vnni:
-		if t.min {
-			name += "Min"
-		}
-		return name + "VNNI"
-	case t.values == "s8":
-		return name + "S8_"
-	case !t.Halves:
-		name += map[string]string{"u4": "U4", "u5": "U5"}[t.values]
-	}
-	switch {
-	case t.min:
-		return name + "Min"
-	case !t.Halves:
-		return name + "_"
-	}
-	return name
-}
-
-// Body returns the macro for a block, or half of one.
-func (t tile) Body() string {
-	name := "BODY_"
-	if t.Halves {
-		name = "HALF_"
-	}
-	if t.vnni {
-		return name + "VNNI"
-	}
-	return name + map[string]string{"u4": "U4", "u5": "U5", "u6": "U6", "s8": "S8"}[t.values]
-}
-
-// Start and Finish return the macros around it. The sums of u4 are words at first, so that their offset is added in the end.
-func (t tile) Start() string {
-	if t.min || !t.vnni && (t.values == "s8" || t.values == "u4") {
-		return "START_ZERO"
-	}
-	return "START_OFFSET"
-}
-
-func (t tile) Finish() string {
-	switch {
-	case t.min:
-		return "FINISH_MIN"
-	case !t.vnni && t.values == "u4":
-		return "FINISH_OFFSET"
-	}
-	return "FINISH"
-}
-
-// rowTiles returns each pair of tile routines once.
-func rowTiles(formats []rowFormat) (tiles []tile) {
-	seen := map[string]bool{}
-	for _, f := range formats {
-		for _, r := range f.Kinds() {
-			if t := r.Tile(); !seen[t.Name()] {
-				seen[t.Name()] = true
-				tiles = append(tiles, t)
-			}
-		}
-	}
-	return tiles
 }
