@@ -85,8 +85,17 @@
 // # Companions
 //
 // What gives a model eyes and ears (mmproj) or drafts for it is in files of its own. [Loader] takes them as paths, bytes or readers, and
-// finds those that lie beside the model's file under their usual names; [Model.Info] tells which fit. A drafter is checked and kept open:
-// this version does not draft yet.
+// finds those that lie beside the model's file under their usual names; [Model.Info] tells which fit.
+//
+// # Drafts
+//
+// Text that can be guessed comes faster: several tokens are checked in one step, and the text has the bytes that it has without. What
+// guesses is the text itself, where it repeats what it or the prompt has said before, and the drafter that the model was opened with, or a
+// small Gemma in its place. It ends by itself where it does not pay. [GenerateOptions].Draft can name more texts to look in, such as a file
+// that is to be changed, or turn it off; [Result].Drafts tells how it went:
+//
+//	m, err := gemma4.Loader{Drafter: gemma4.Companion{Path: "assistant.gguf"}}.Open("model.gguf")
+//	o := gemma4.GenerateOptions{Draft: gemma4.Draft{Texts: []string{file}}}
 //
 // # Below the chat
 //

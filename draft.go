@@ -311,6 +311,7 @@ func (g *generation) endDrafts() {
 		s.m.drafts.ended(s, d)
 	}
 	s.undraft()
+	s.drafted.logits = nil // an idle session does not hold what seven texts would
 }
 
 // drafts is what a model knows of drafts.
