@@ -329,6 +329,9 @@ func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error)
 // answersWithin is answers with a context of its own, and the error as the queue has it.
 func (c *call) answersWithin(ctx context.Context, r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
 	r.Group, r.Cache, r.Trace = c.group, c.s.o.Cache, c.s.metrics.traced(r.Trace)
+	predicted := r.Draft.Texts
+	r.Draft = c.s.o.Draft
+	r.Draft.Texts = append(slices.Clip(r.Draft.Texts), predicted...)
 	if len(r.Messages) > 0 && len(r.Tools) == 0 { // nobody would answer a call
 		r.Sampling.Suppress = append(slices.Clip(r.Sampling.Suppress), c.s.calls...)
 	}

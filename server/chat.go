@@ -18,6 +18,7 @@ type chatRequest struct {
 	Continue    bool              `json:"continue_final_message"`
 	Generation  *bool             `json:"add_generation_prompt"`
 	Functions   json.RawMessage   `json:"functions"`
+	Prediction  *prediction       `json:"prediction"`
 	generating
 	toolbox
 	thoughts
@@ -29,6 +30,9 @@ type chatRequest struct {
 func (b *chatRequest) usage(answers []*answer) *usage {
 	u := countOf(answers).usage()
 	u.PromptDetails.Images, u.PromptDetails.Audio = b.pictures, b.sounds
+	if b.Prediction != nil { // how much is guessed otherwise depends on the clock, and answers do not
+		u.Details.predicted(answers)
+	}
 	return u
 }
 
@@ -53,6 +57,9 @@ func (b *chatRequest) request(c *call) (r gemma4.Request, err error) {
 		return r, err
 	}
 	if r.Thinking, r.ThinkTokens, r.Variables, err = b.thoughts.read(); err != nil {
+		return r, err
+	}
+	if r.Draft.Texts, err = b.Prediction.texts(c.s); err != nil {
 		return r, err
 	}
 	r.Continue = b.Continue

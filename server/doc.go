@@ -28,6 +28,12 @@
 // /v1/audio/transcriptions and translations write down what is said in a file: at pauses it is cut into pieces, each by itself a request in
 // the queue. The form's field instruction, an extension, takes the place of what the models' maker has them told.
 //
+// # Predictions
+//
+// Where much of an answer is known before, as of a file that is to come back with changes, a request of OpenAI's chat completions names it
+// as its prediction: the text is looked up in while the answer is guessed ahead (gemma4.Draft). The answer is none the less the model's,
+// to the byte; usage tells how many guesses came true.
+//
 // # How it is made
 //
 // A request comes through the guard (guard.go): hosts, origins, keys, limits. What passes is a call of an endpoint (call.go), each of which

@@ -96,7 +96,8 @@ func (c *call) props() error {
 	o := s.m.Sampling()
 	return c.json(http.StatusOK, map[string]any{
 		"default_generation_settings": map[string]any{
-			"n_ctx": s.context,
+			"n_ctx":       s.context,
+			"speculative": !s.o.Draft.Off,
 			"params": map[string]any{
 				"temperature": o.Temperature, "top_k": o.TopK, "top_p": o.TopP, "min_p": o.MinP, "typical_p": o.Typical,
 				"repeat_penalty": o.RepeatPenalty, "presence_penalty": o.PresencePenalty, "frequency_penalty": o.FrequencyPenalty,

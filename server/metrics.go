@@ -174,8 +174,13 @@ func total(name, help string) counted {
 	return counted{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue}
 }
 
-func (k counted) of(v float64) prometheus.Metric {
-	return prometheus.MustNewConstMetric(k.desc, k.kind, v)
+// drafts counts for each source of guesses.
+func drafts(name, help string) counted {
+	return counted{prometheus.NewDesc(name, help, []string{"source"}, nil), prometheus.CounterValue}
+}
+
+func (k counted) of(v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(k.desc, k.kind, v, labels...)
 }
 
 var (
@@ -192,6 +197,11 @@ var (
 	generatedTotal = total("gemma4_generation_tokens_total", "Tokens of answers that have ended.")
 	forcedTotal    = total("gemma4_forced_tokens_total", "Tokens that grammars left no alternative to.")
 	bytesTotal     = total("gemma4_model_bytes_read_total", "Bytes of weights that passes have read, by their number and mean size.")
+
+	draftPasses    = drafts("gemma4_draft_passes_total", "Passes that checked guessed tokens, by what had guessed them.")
+	draftTokens    = drafts("gemma4_draft_tokens_total", "Tokens that were guessed and checked.")
+	draftsAccepted = drafts("gemma4_draft_accepted_tokens_total", "Those of them that the model chose as well.")
+	draftSeconds   = drafts("gemma4_draft_seconds_total", "Time that guessing took.")
 
 	batchRows = prometheus.NewDesc("gemma4_batch_rows", "Tokens decoded in one pass.", nil, nil)
 )
@@ -219,6 +229,12 @@ func (e *engine) Collect(ch chan<- prometheus.Metric) {
 	} {
 		ch <- v
 	}
+	for _, d := range m.Drafts {
+		ch <- draftPasses.of(float64(d.Passes), d.Source)
+		ch <- draftTokens.of(float64(d.Drafted), d.Source)
+		ch <- draftsAccepted.of(float64(d.Accepted), d.Source)
+		ch <- draftSeconds.of(d.Duration.Seconds(), d.Source)
+	}
 }
 
 // read returns how many bytes of weights passes have read: how many there were since it was last asked, by what one of mean size reads.
@@ -238,13 +254,17 @@ func (e *engine) read(now gemma4.Stats) float64 {
 	return e.bytes
 }
 
-// vllm collects what balancers know by vLLM's names.
+// vllm collects what balancers and dashboards know by vLLM's names.
 type vllm struct{ s *Server }
 
 var (
 	vllmRunning = gauge("vllm:num_requests_running", "gemma4_requests_running under vLLM's name.")
 	vllmWaiting = gauge("vllm:num_requests_waiting", "gemma4_requests_waiting under vLLM's name.")
 	vllmUsage   = gauge("vllm:kv_cache_usage_perc", "gemma4_kv_usage_ratio under vLLM's name.")
+
+	vllmDrafts   = total("vllm:spec_decode_num_drafts_total", "gemma4_draft_passes_total of all sources under vLLM's name.")
+	vllmDrafted  = total("vllm:spec_decode_num_draft_tokens_total", "gemma4_draft_tokens_total likewise.")
+	vllmAccepted = total("vllm:spec_decode_num_accepted_tokens_total", "gemma4_draft_accepted_tokens_total likewise.")
 )
 
 // Describe implements prometheus.Collector.
@@ -253,8 +273,13 @@ func (v vllm) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollec
 // Collect implements prometheus.Collector.
 func (v vllm) Collect(ch chan<- prometheus.Metric) {
 	l := loadOf(v.s.q.Stats())
+	var all gemma4.DraftStats
+	for _, d := range v.s.m.Stats().Drafts {
+		all.Passes, all.Drafted, all.Accepted = all.Passes+d.Passes, all.Drafted+d.Drafted, all.Accepted+d.Accepted
+	}
 	for _, m := range []prometheus.Metric{
 		vllmRunning.of(float64(l.running)), vllmWaiting.of(float64(l.waiting)), vllmUsage.of(l.usage),
+		vllmDrafts.of(float64(all.Passes)), vllmDrafted.of(float64(all.Drafted)), vllmAccepted.of(float64(all.Accepted)),
 	} {
 		ch <- m
 	}

@@ -92,9 +92,13 @@ func TestMetricsHaveVLLMsNamesIfWanted(t *testing.T) {
 		_, url := serve(t, Options{VLLMMetrics: wanted, Names: []string{"nano"}})
 		_, text := get(t, url+"/metrics")
 		types, values := samples(t, text)
-		for _, name := range []string{"vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc"} {
+		for name, kind := range map[string]string{
+			"vllm:num_requests_running": "gauge", "vllm:num_requests_waiting": "gauge", "vllm:kv_cache_usage_perc": "gauge",
+			"vllm:spec_decode_num_drafts_total": "counter", "vllm:spec_decode_num_draft_tokens_total": "counter",
+			"vllm:spec_decode_num_accepted_tokens_total": "counter",
+		} {
 			_, there := values[name+`{model_name="nano"}`]
-			if there != wanted || wanted && types[name] != "gauge" {
+			if there != wanted || wanted && types[name] != kind {
 				t.Errorf("%s there: %v, of type %q", name, there, types[name])
 			}
 		}

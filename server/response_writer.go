@@ -283,7 +283,8 @@ func (w *responseWriter) end(a *answer) error {
 		}
 	}
 	n := countOf([]*answer{a})
-	w.Usage = &responseUsage{n.prompt, promptDetails{Cached: n.cached}, n.written, completionDetails{n.thought}, n.prompt + n.written}
+	details := completionDetails{Reasoning: n.thought}
+	w.Usage = &responseUsage{n.prompt, promptDetails{Cached: n.cached}, n.written, details, n.prompt + n.written}
 	w.Status = "completed"
 	if a.finish() == "length" {
 		w.Status, w.Incomplete = "incomplete", &incomplete{"max_output_tokens"}

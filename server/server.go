@@ -20,6 +20,8 @@ type Options struct {
 	Queue gemma4.QueueOptions
 	// Cache is how keys and values are kept.
 	Cache gemma4.CacheFormat
+	// Draft says what guesses answers ahead, which changes their speed alone; texts that a request predicts are looked up in as well.
+	Draft gemma4.Draft
 	// Names are what clients may call the model; the first is the one that answers tell. Empty: the name in its file.
 	Names []string
 	// Strict refuses requests for a model of any other name. Otherwise they are served: clients have names of their own.

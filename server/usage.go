@@ -44,12 +44,36 @@ type promptDetails struct {
 	Images int `json:"image_tokens,omitempty"` // those of videos among them
 }
 
+// completionDetails are told of guessed tokens where the request has a prediction, since its text was looked up, too.
 type completionDetails struct {
-	Reasoning int `json:"reasoning_tokens"`
+	Reasoning int  `json:"reasoning_tokens"`
+	Accepted  *int `json:"accepted_prediction_tokens,omitempty"`
+	Rejected  *int `json:"rejected_prediction_tokens,omitempty"`
 }
 
 func (c count) usage() *usage {
-	return &usage{c.prompt, c.written, c.prompt + c.written, promptDetails{Cached: c.cached}, completionDetails{c.thought}}
+	return &usage{c.prompt, c.written, c.prompt + c.written, promptDetails{Cached: c.cached}, completionDetails{Reasoning: c.thought}}
+}
+
+// predicted counts the tokens that were guessed in answers.
+func (d *completionDetails) predicted(answers []*answer) {
+	d.Accepted, d.Rejected = new(int), new(int)
+	for _, a := range answers {
+		if a != nil && a.result != nil {
+			drafted, accepted := guessed(a.result)
+			*d.Accepted += accepted
+			*d.Rejected += drafted - accepted
+		}
+	}
+}
+
+// guessed returns how many tokens were guessed ahead in an answer, and how many of them it has.
+func guessed(r *gemma4.Result) (drafted, accepted int) {
+	for _, d := range r.Drafts {
+		drafted += int(d.Drafted)
+		accepted += int(d.Accepted)
+	}
+	return drafted, accepted
 }
 
 // timings are how long an answer took, as llama.cpp tells it. Times are milliseconds.
@@ -63,11 +87,17 @@ type timings struct {
 	PredictedMS        float64 `json:"predicted_ms"`
 	PredictedPerToken  float64 `json:"predicted_per_token_ms"`
 	PredictedPerSecond float64 `json:"predicted_per_second"`
+	DraftN             int     `json:"draft_n,omitempty"` // guessed ahead and checked,
+	DraftAccepted      *int    `json:"draft_n_accepted,omitempty"`
 }
 
 // timingsOf returns the timings of an answer that has ended.
 func timingsOf(r *gemma4.Result) *timings {
-	return newTimings(r.Reused, r.Prompt, r.Generated, r.PromptTime, r.GenerateTime)
+	t := newTimings(r.Reused, r.Prompt, r.Generated, r.PromptTime, r.GenerateTime)
+	if drafted, accepted := guessed(r); drafted > 0 {
+		t.DraftN, t.DraftAccepted = drafted, &accepted
+	}
+	return t
 }
 
 func newTimings(cached, read, written int, reading, writing time.Duration) *timings {
@@ -84,6 +114,7 @@ func newTimings(cached, read, written int, reading, writing time.Duration) *timi
 		}
 		return float64(n) / d.Seconds()
 	}
-	return &timings{cached, read, ms(reading), per(reading, read), speed(reading, read),
-		written, ms(writing), per(writing, written-1), speed(writing, written-1)} // the first token is the prompt's
+	return &timings{CacheN: cached, PromptN: read, PromptMS: ms(reading), PromptPerToken: per(reading, read),
+		PromptPerSecond: speed(reading, read), PredictedN: written, PredictedMS: ms(writing),
+		PredictedPerToken: per(writing, written-1), PredictedPerSecond: speed(writing, written-1)} // the first token is the prompt's
 }
