@@ -37,6 +37,9 @@ type Draft struct {
 	// Guess, if set, is asked as well: it returns up to n tokens that may follow the session's, which it must not change; −1 stands for an
 	// embedding.
 	Guess func(text []int32, n int) []int32
+	// Process, if set, may change what was guessed of the tokens from a position on, before the model checks it: to measure with. What a
+	// drafter thinks of its guesses no longer counts then.
+	Process func(position int, guessed []int32)
 }
 
 // leastMatch is how many tokens have to match unless Draft.Match says otherwise.
@@ -222,7 +225,9 @@ func (g *generation) draft(ctx context.Context) []int32 {
 }
 
 // worth reports whether to draft one more token behind those of these probabilities.
-func (g *generation) worth(p *pace, probs []float64) bool { return g.o.Draft.Always || p.worth(probs) }
+func (g *generation) worth(p *pace, probs []float64) bool {
+	return g.o.Draft.Always || g.o.Draft.Process != nil || p.worth(probs)
+}
 
 // ask lets a source guess up to n tokens, and reports whether there are any that can be.
 func (g *generation) ask(ctx context.Context, x *drafter, n int) bool {
@@ -232,6 +237,10 @@ func (g *generation) ask(ctx context.Context, x *drafter, n int) bool {
 	d.ids, d.probs = x.guess(ctx, g, x.pace, n, d.ids[:0], d.probs[:0])
 	took := time.Since(began)
 	x.pace.drafted(len(d.ids), took)
+	if process := g.o.Draft.Process; process != nil && len(d.ids) > 0 {
+		process(len(g.s.ids), d.ids)
+		d.probs = d.probs[:0]
+	}
 	if len(d.probs) > 0 && !g.o.Draft.Always {
 		d.ids = d.ids[:x.pace.cut(d.probs)]
 	}

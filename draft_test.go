@@ -315,6 +315,35 @@ func TestNonsenseIsNoDraft(t *testing.T) {
 	}
 }
 
+// TestGuessesCanBeChanged: Draft.Process is told of what each guess is, and decides how many are right, but not what is written.
+func TestGuessesCanBeChanged(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	in, o := prompt(m, question), forTokens(m, 40, 3)
+	o.Draft.Off = true
+	want := write(t, newSession(t, m, gemma4.SessionOptions{}), in, o)
+	begin := len(in[0].Tokens)
+	for name, right := range map[string]bool{"into the truth": true, "into others": false} {
+		o.Draft = gemma4.Draft{Always: true, Match: -1, Alone: true, Guess: func(_ []int32, n int) []int32 { return make([]int32, n) }}
+		o.Draft.Process = func(position int, guessed []int32) {
+			for i := range guessed {
+				guessed[i] = want.tokens[min(position-begin+i, len(want.tokens)-1)].ID
+				if !right {
+					guessed[i] ^= 1
+				}
+			}
+		}
+		got := write(t, newSession(t, m, gemma4.SessionOptions{}), in, o)
+		if d := got.differs(want); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		for _, d := range got.result.Drafts {
+			if d.Drafted == 0 || right != (d.Accepted == d.Drafted) || !right && d.Accepted > 0 {
+				t.Errorf("%s: %+v", name, d)
+			}
+		}
+	}
+}
+
 // TestDraftsFitEveryGeneration: thoughts that are bounded, loops that are guarded, processors, a full context that drops turns.
 func TestDraftsFitEveryGeneration(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})

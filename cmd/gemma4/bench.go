@@ -25,7 +25,7 @@ func benchCommand() cli.Command {
 	return cli.Command{
 		Name:  "bench",
 		Group: "measurements",
-		Does:  "measure the speed of prefill and decode, of pictures and sounds",
+		Does:  "measure the speed of prefill and decode, of guesses ahead, of pictures and sounds",
 		Args:  "[flags]",
 		About: `
 Measures prefill, which reads a prompt of -p tokens, and decode, which writes -n tokens in steps of -b, both after -d tokens. Each
@@ -42,6 +42,11 @@ two products of attention and its softmax take of the time, and how near each is
 a run of its own, over loops with a clock in them. Scratch is what one picture or sound held at a time, of what was announced. Seconds of
 all processors are those of this process: what other programs take is not in them.
 
+With -draft, a text is generated with guesses ahead and without, in turn: the ratio is the median of such pairs. The text must be the same.
+With -accept guesses are simulated, each right with that probability, at the cost of the drafter that -draft names. What a step of one to
+eight positions takes is measured beside it, and "by cost" is the ratio that follows from that. With -edit the model returns a file in its
+prompt with three changes: it is made to, since small ones cannot, but what is guessed and checked is real.
+
 With -spoken, a model listens by the projector named beside it: how long after the end of speech the first word of the answer is there,
 and how long two seconds of speech take with a caption, which reads 100 tokens and writes 12.`,
 		Examples: `
@@ -49,6 +54,8 @@ gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64
 gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md
 gemma4 bench -m model.gguf -p 0 -streams 1,8
+gemma4 bench -synth e2b:q4_0 -p 0 -draft e2b-draft:q4_0 -accept 0.5,0.7,0.9
+gemma4 bench -m model.gguf -p 0 -draft lookup -edit 2000 -r 3
 gemma4 bench -synth e2b-mmproj:q8_0 -image 280,1120 -sound 30 -video 60
 gemma4 bench -synth e2b:q4_0 -synth e2b-mmproj:q8_0 -p 0 -n 0 -image 0 -sound 0 -spoken 10`,
 		Define: defineBench,
@@ -67,8 +74,9 @@ type plan struct {
 	frames          []int // of videos
 	sounds          []int // seconds
 	spoken          []int // of speech that a model answers
-	loader          gemma4.Loader
-	huge            bool
+	draftPlan
+	loader gemma4.Loader
+	huge   bool
 }
 
 // positions returns how many the longest test needs.
@@ -79,6 +87,9 @@ func (p *plan) positions() int {
 	}
 	if len(p.streams) > 0 {
 		n = max(n, 20+1+p.written, p.arriving)
+	}
+	if p.source != "" {
+		n = max(n, 20+p.written+mostSteps)
 	}
 	for _, seconds := range p.spoken {
 		n = max(n, 25*seconds+captionRead+captionWritten)
@@ -116,6 +127,7 @@ func defineBench(p *cli.Program) func() error {
 		&plan.streams)
 	p.IntVar(&plan.arriving, "arriving", plan.arriving, "`tokens` of the prompt that arrives, 0: none does")
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
+	questions := plan.draftFlags(p)
 	p.Group("tests of projectors")
 	numbers(p, "image", "`tokens` of a picture, separated by commas: 70, 140, 280, 560, 1120, or 0: none (default 280)", 0, &plan.images)
 	numbers(p, "video", "`frames` of a video, separated by commas", 0, &plan.frames)
@@ -146,8 +158,14 @@ func defineBench(p *cli.Program) func() error {
 		if len(sources) == 0 {
 			sources = []source{{name: "nano"}}
 		}
+		if err := plan.readQuestions(*questions); err != nil {
+			return err
+		}
 		ctx, stop := cli.Interruptible()
 		defer stop()
+		if err := plan.findDrafter(ctx, p.Err); err != nil {
+			return err
+		}
 		for i := range sources {
 			s := &sources[i]
 			if err := s.find(ctx, p.Err); err != nil {
@@ -313,6 +331,12 @@ func (s *source) measure(ctx context.Context, p *plan) ([]row, error) {
 		}
 		for _, step := range p.steps {
 			if err := run(row{Test: "decode", Tokens: step, Depth: depth}, b.repeat); err != nil {
+				return nil, err
+			}
+		}
+		for _, r := range p.draftRows(s) {
+			r.Depth = depth
+			if err := run(r, b.measureDrafts); err != nil {
 				return nil, err
 			}
 		}

@@ -123,7 +123,8 @@ func (b *bench) write() error {
 
 // endless are the options of texts that do not end by themselves.
 func (b *bench) endless() gemma4.GenerateOptions {
-	return gemma4.GenerateOptions{Sampling: sampler.Overrides{Seed: new(uint64(1)), Suppress: b.m.Tokenizer().Ends()}}
+	return gemma4.GenerateOptions{Sampling: sampler.Overrides{Seed: new(uint64(1)), Suppress: b.m.Tokenizer().Ends()},
+		Draft: gemma4.Draft{Off: true}}
 }
 
 // took is what something took: time, and time of all processors, which others may have kept waiting.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ type row struct {
 	Model             string  `json:"model"`
 	Level             string  `json:"level"`
 	Threads           int     `json:"threads"`
-	Test              string  `json:"test"`              // prefill, decode, streams; picture, video, sound, speech; first word, caption
+	Test              string  `json:"test"`              // prefill, decode, streams, draft; picture, video …; first word, caption
 	Tokens            int     `json:"tokens"`            // of the prompt, or per step; or streams; of all pictures or the sound
 	Frames            int     `json:"frames,omitzero"`   // of a video
 	Arriving          int     `json:"arriving,omitzero"` // tokens of a prompt that is read meanwhile
@@ -37,6 +38,19 @@ type row struct {
 	PeakRSSBytes      int64   `json:"peak_rss_bytes"`
 	LoadSeconds       float64 `json:"load_seconds"`
 	FirstTokenSeconds float64 `json:"first_token_seconds"`
+
+	// Of guesses ahead.
+	Source         string    `json:"draft,omitempty"`                  // what guesses: lookup, or a drafter
+	Accept         float64   `json:"accept,omitzero"`                  // probability that a simulated guess is right
+	Edited         int       `json:"edited,omitzero"`                  // tokens of a file that is returned with changes
+	PlainPerSecond float64   `json:"plain_tokens_per_second,omitzero"` // without guesses
+	Ratio          float64   `json:"ratio,omitzero"`                   // of the two, as the median of pairs
+	Predicted      float64   `json:"predicted_ratio,omitzero"`         // by what steps and guesses cost
+	PerPass        float64   `json:"tokens_per_pass,omitzero"`
+	Drafted        int64     `json:"draft_tokens,omitzero"`          // guessed and checked, in all repetitions,
+	Accepted       int64     `json:"draft_accepted_tokens,omitzero"` // and of them those that were right
+	DraftSeconds   float64   `json:"draft_seconds,omitzero"`         // that guessing took
+	StepSeconds    []float64 `json:"step_seconds,omitempty"`         // of 1, 2 … positions
 
 	// Of projectors, and of speech.
 	Spoken       int     `json:"spoken_seconds,omitzero"`
@@ -134,6 +148,42 @@ var senseColumns = []column{
 	}},
 }
 
+// draftColumns are those of guesses ahead.
+var draftColumns = []column{
+	columns[0], columns[1], columns[2],
+	{"guesses", func(r *row) string {
+		text := cmp.Or(r.Source, lookupSource)
+		if r.Accept > 0 {
+			text += fmt.Sprintf(", %g%% right", 100*r.Accept)
+		}
+		if r.Edited > 0 {
+			text += fmt.Sprintf(", edit of %d", r.Edited)
+		}
+		return text
+	}},
+	columns[4],
+	{"plain", func(r *row) string { return fmt.Sprintf("%.2f", r.PlainPerSecond) }},
+	{"GB/s", func(r *row) string { return of(r.ReadGBps, r.RooflineGBps, r.ReadShare) }},
+	{"tokens/s", func(r *row) string { return fmt.Sprintf("%.2f", r.TokensPerSecond) }},
+	{"ratio", func(r *row) string { return fmt.Sprintf("%.2f", r.Ratio) }},
+	{"spread", func(r *row) string { return fmt.Sprintf("%.0f%%", 100*r.Spread) }},
+	{"by cost", func(r *row) string { return of(r.Predicted, 0, 1) }},
+	{"tokens/pass", func(r *row) string { return fmt.Sprintf("%.2f", r.PerPass) }},
+	{"right", func(r *row) string {
+		if r.Drafted == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.0f%%", 100*r.share())
+	}},
+	{"ms of a step of 1 … 8", func(r *row) string {
+		var cells []string
+		for _, s := range r.StepSeconds {
+			cells = append(cells, fmt.Sprintf("%.3g", 1000*s))
+		}
+		return strings.Join(cells, " ")
+	}},
+}
+
 // parts shows what some kinds of work take of the time, and how near to its peak each is.
 func (r *row) parts(kinds ...string) string {
 	var cells []string
@@ -186,31 +236,39 @@ func of(rate, roof, share float64) string {
 	return fmt.Sprintf("%.3g of %.3g, %.0f%%", rate, roof, 100*share)
 }
 
-// printTables prints a table of models and one of projectors, as far as there are any.
+// printTables prints a table of models, one of guesses ahead and one of projectors, as far as there are any.
 func printTables(w io.Writer, rows []row, begin, between, end string) error {
-	var models, projectors []row
-	for _, r := range rows {
-		if r.Seconds > 0 {
-			projectors = append(projectors, r)
-		} else {
-			models = append(models, r)
-		}
-	}
 	if len(rows) == 0 {
 		return errNoRows
 	}
-	if len(models) > 0 {
-		if err := printTable(w, columns, models, begin, between, end); err != nil {
+	tables := []struct {
+		columns []column
+		rows    []row
+	}{{columns: columns}, {columns: draftColumns}, {columns: senseColumns}}
+	for _, r := range rows {
+		kind := 0
+		switch {
+		case r.Ratio > 0:
+			kind = 1
+		case r.Seconds > 0:
+			kind = 2
+		}
+		tables[kind].rows = append(tables[kind].rows, r)
+	}
+	printed := false
+	for _, t := range tables {
+		if len(t.rows) == 0 {
+			continue
+		}
+		if printed {
+			fmt.Fprintln(w)
+		}
+		if err := printTable(w, t.columns, t.rows, begin, between, end); err != nil {
 			return err
 		}
+		printed = true
 	}
-	if len(models) > 0 && len(projectors) > 0 {
-		fmt.Fprintln(w)
-	}
-	if len(projectors) == 0 {
-		return nil
-	}
-	return printTable(w, senseColumns, projectors, begin, between, end)
+	return nil
 }
 
 // printTable prints the rows in columns of equal width.

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,7 +86,8 @@ func TestBenchShowsNoShareAboveTheReadLoop(t *testing.T) {
 
 func TestBenchRefusesWrongFlags(t *testing.T) {
 	for _, args := range [][]string{{"-d", "x"}, {"-b", "0"}, {"-r", "0"}, {"-p", "-1"}, {"-synth", "e9b:q4_0"}, {"-synth", "e2b:q9"},
-		{"file"}, {"-md", "-json"}, {"-synth", "e9b-mmproj:q8_0"}, {"-image", "100"}, {"-sound", "-1"}, {"-video", "x"}} {
+		{"file"}, {"-md", "-json"}, {"-synth", "e9b-mmproj:q8_0"}, {"-image", "100"}, {"-sound", "-1"}, {"-video", "x"},
+		{"-accept", "0"}, {"-accept", "1.5"}, {"-accept", "x"}, {"-edit", "10"}, {"-ask", ""}} {
 		var out, errs bytes.Buffer
 		if status := measure(args, nil, &out, &errs); status != 2 || errs.Len() == 0 {
 			t.Errorf("%v: status %d, %q", args, status, errs.String())
@@ -220,5 +224,84 @@ func TestBenchMeasuresWhatAProjectorTakes(t *testing.T) {
 	}
 	if s := out.String(); !strings.Contains(s, "video of 1 frames") || strings.Contains(s, "picture") || strings.Contains(s, "sound of") {
 		t.Errorf("a projector of pictures alone: %s", s)
+	}
+}
+
+func TestBenchMeasuresGuessesAhead(t *testing.T) {
+	questions := filepath.Join(t.TempDir(), "questions.txt")
+	if err := os.WriteFile(questions, []byte("What is 2 + 3?\n\nWhat is the capital of Peru?\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var rows []row
+	for _, args := range []string{"-accept 0.5,1 -edit 200", "-draft lookup", "-draft lookup -ask " + questions} {
+		var out, errs bytes.Buffer
+		if status := measure(append(strings.Fields(args), "-json", "-p", "0", "-n", "24", "-r", "1"), nil, &out, &errs); status != 0 {
+			t.Fatalf("%s: status %d: %s", args, status, errs.String())
+		}
+		var found []row
+		if err := json.Unmarshal(out.Bytes(), &found); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, found[1:]...)
+	}
+	if len(rows) != 5 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for i, r := range rows {
+		if r.Test != "draft" || r.Source != "lookup" || r.Accept != []float64{.5, 1, 0, 0, 0}[i] || r.Edited != []int{0, 0, 200, 0, 0}[i] {
+			t.Errorf("row %d is %+v", i, r)
+		}
+		if !(r.PlainPerSecond > 0 && r.TokensPerSecond > 0 && r.Ratio > 0 && r.PerPass >= 0.9) || len(r.StepSeconds) != mostSteps ||
+			(r.Predicted > 0) != (r.Accept > 0) || r.Accepted > r.Drafted || r.Accept == 1 && r.Accepted != r.Drafted {
+			t.Errorf("row %d: %+v", i, r)
+		}
+	}
+	var out bytes.Buffer
+	if err := printTables(&out, rows, "", "  ", ""); err != nil || !strings.Contains(out.String(), "lookup, 50% right ") ||
+		!strings.Contains(out.String(), "lookup, edit of 200 ") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	measure.Fails(t, 1, "missing.gguf", "", "-draft", "missing.gguf")
+	measure.Fails(t, 1, "no questions", "", "-draft", "lookup", "-ask", os.DevNull)
+}
+
+func TestCostsPredictWhatGuessesBring(t *testing.T) {
+	// Steps for nothing but the first: eight tokens of a pass, if all guesses are right.
+	r := row{Accept: 1, PlainPerSecond: 10, StepSeconds: []float64{.1, .1, .1, .1, .1, .1, .1, .1}}
+	if got := r.predict(); math.Abs(got-8) > 1e-9 {
+		t.Errorf("%g, want 8", got)
+	}
+	// A token costs as much beside its step as the step does: that does not become less.
+	r.PlainPerSecond = 5
+	if got := r.predict(); math.Abs(got-8*.2/(.1+8*.1)) > 1e-9 {
+		t.Errorf("%g, want %g", got, 8*.2/(.1+8*.1))
+	}
+	// One guess, right by half, at the cost of a step: (1 + 0.5) tokens for 0.3 seconds instead of 0.2 each, and more do not help.
+	r = row{Accept: .5, PlainPerSecond: 5, Drafted: 10, DraftSeconds: 1, StepSeconds: []float64{.2, .2, .4, .6, .8, 1, 1.2, 1.4}}
+	if got := r.predict(); math.Abs(got-1) > 1e-9 {
+		t.Errorf("%g, want 1", got)
+	}
+}
+
+func TestEditIsOfTheSameFileWithThreeChanges(t *testing.T) {
+	letters := func(text string, _ bool) (ids []int32) {
+		for _, c := range text {
+			ids = append(ids, c)
+		}
+		return ids
+	}
+	file, edited := edit(2000, letters)
+	if n := len(file); n < 2000 || n > 2100 {
+		t.Errorf("%d tokens", n)
+	}
+	a, b := strings.Split(string(file), "\n"), strings.Split(string(edited), "\n")
+	same := 0
+	for _, line := range b {
+		if slices.Contains(a, line) {
+			same++
+		}
+	}
+	if len(b)-same != 2 || len(a) < len(b)-1 || len(a) > len(b)+3 {
+		t.Errorf("%d lines became %d, of which %d are in the file", len(a), len(b), same)
 	}
 }
