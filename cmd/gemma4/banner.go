@@ -27,7 +27,7 @@ func (t *talk) banner() {
 		if t.model.Path == "" && c.File == "bytes" { // its own
 			c.File = "its own " + c.Kind
 		}
-		t.note("%s", companion(c))
+		t.note("%s", companion(c, t.model.Draft))
 	}
 	if t.model.Path == "" {
 		t.note(nanoKnows, "run")
@@ -47,15 +47,27 @@ func (t *talk) runsOn(info gemma4.Info) string {
 	return fmt.Sprintf("%s kernels; threads: %d (%s)", info.Level, info.Threads, why)
 }
 
-// companion tells what became of a file that was found beside the model.
-func companion(c gemma4.CompanionInfo) string {
-	if c.Left != nil {
+// companion tells what became of a file that goes with the model, or was found beside it.
+func companion(c gemma4.CompanionInfo, d gemma4.Draft) string {
+	switch {
+	case c.Left != nil:
 		return fmt.Sprintf("%s left: %v", c.Kind, inFile(c.File, c.Left))
-	}
-	if c.Kind == "projector" {
+	case c.Kind == "projector":
 		return fmt.Sprintf("senses: %s, by %s", c.About, c.File)
+	case d.Off || d.Alone:
+		return fmt.Sprintf("%s: %s, which -draft leaves out", c.Kind, c.File)
 	}
 	return fmt.Sprintf("drafts: %s, by %s", c.About, c.File)
+}
+
+// drafted tells how guessing ahead went, with a semicolon before each source.
+func drafted(list []gemma4.DraftStats) (text string) {
+	for _, d := range list {
+		if d.Drafted > 0 {
+			text += fmt.Sprintf("; %s %.1f tokens a pass, %.0f%% of %d guesses right", d.Source, d.PerPass(), 100*d.Acceptance(), d.Drafted)
+		}
+	}
+	return text
 }
 
 // inFile names a file in an error about it, unless that does.

@@ -60,6 +60,7 @@ jq -c '{custom_id:.id,method:"POST",url:"/v1/embeddings",body:{input:.text}}' te
 
 func defineBatch(p *cli.Program) func() error {
 	model := p.ModelFlags()
+	p.DraftFlag(model)
 	var queue gemma4.QueueOptions
 	p.Group("context and memory")
 	most := p.Count("ctx", "`positions` that a request may have, prompt and answer together (default: the model's)")
@@ -108,11 +109,12 @@ func defineBatch(p *cli.Program) func() error {
 				return err
 			}
 			defer m.Close()
+			f.m = m
 			who = modelName(m.Info())
 			prefixes := gemma4.NewPrefixCache(256 << 20) // files often have one instruction in all their requests
 			defer prefixes.Close()
 			queue.Slots, queue.Waiting, queue.Context, queue.Prefixes = b.Parallel, b.Parallel, *most, prefixes
-			s, err := server.New(m, server.Options{Queue: queue, MaxBody: batch.MaxLine})
+			s, err := server.New(m, server.Options{Queue: queue, Draft: model.Draft, MaxBody: batch.MaxLine})
 			if err != nil {
 				return err
 			}
@@ -132,7 +134,7 @@ func oneOf(p *cli.Program, url bool) error {
 	var wrong []string
 	p.Visit(func(f *flag.Flag) {
 		switch f.Name {
-		case "allow-unknown", "ctx", "exact", "huge", "m", "memory", "prefault", "threads":
+		case "allow-unknown", "ctx", "draft", "exact", "huge", "m", "memory", "prefault", "threads":
 			if url {
 				wrong = append(wrong, "-"+f.Name)
 			}
@@ -156,7 +158,8 @@ type batchRun struct {
 	*cli.Program
 	in    *batch.Input
 	out   *batch.Output
-	said  time.Time // when progress was shown
+	m     *gemma4.Model // nil: a server answers
+	said  time.Time     // when progress was shown
 	every time.Duration
 }
 
@@ -260,6 +263,9 @@ func (f *batchRun) end(p batch.Progress, err error) error {
 	}
 	if p.Answered > 0 {
 		text += fmt.Sprintf("; %d in %v%s", p.Answered, p.Elapsed.Round(time.Second/10), speed(p))
+	}
+	if f.m != nil {
+		text += drafted(f.m.Stats().Drafts)
 	}
 	goesOn := "; the same command goes on"
 	if f.Arg(0) == "-" || f.Arg(1) == "-" {

@@ -69,6 +69,7 @@ func defineListen(p *cli.Program) func() error {
 	l := &listening{Program: p}
 	l.model = p.ModelFlags()
 	p.ProjectorFlag(l.model)
+	p.DraftFlag(l.model)
 	p.Group("sound")
 	p.StringVar(&l.language, "language", "", "`language` that is spoken, in English, such as German (default: whatever it is)")
 	p.StringVar(&l.into, "translate", "", "`language` to translate into, in English: the translation is written")
@@ -172,7 +173,7 @@ func (l *listening) source(ctx context.Context) (*intake, error) {
 func (l *listening) options() gemma4.TranscribeOptions {
 	o := gemma4.TranscribeOptions{
 		SessionOptions:  *l.session,
-		GenerateOptions: gemma4.GenerateOptions{Sampling: l.sampling.Overrides, MaxTokens: *l.most},
+		GenerateOptions: gemma4.GenerateOptions{Sampling: l.sampling.Overrides, MaxTokens: *l.most, Draft: l.model.Draft},
 		Language:        l.language, Into: l.into,
 	}
 	if l.model.Path == "" { // what it was trained with
@@ -317,7 +318,7 @@ func (l *listening) talk(ctx context.Context, in *intake) error {
 		return err
 	}
 	c, err := l.m.NewChat(gemma4.ChatOptions{SessionOptions: *l.session, Full: gemma4.FullDrop, GenerateOptions: gemma4.GenerateOptions{
-		Sampling: l.sampling.Overrides, MaxTokens: *l.most, RepeatGuard: true}})
+		Sampling: l.sampling.Overrides, MaxTokens: *l.most, RepeatGuard: true, Draft: l.model.Draft}})
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,7 @@ func defineRun(p *cli.Program) func() error {
 	t := &talk{Program: p}
 	t.model = p.ModelFlags()
 	p.ProjectorFlag(t.model)
+	p.DraftFlag(t.model)
 	p.Group("pictures and sounds")
 	for _, kind := range []struct{ name, kind, what string }{
 		{"image", picture, "picture: JPEG, PNG, GIF, WebP, BMP or TIFF"},

@@ -84,6 +84,7 @@ func defineSee(p *cli.Program) func() error {
 	s := &see{Program: p}
 	s.model = p.ModelFlags()
 	p.ProjectorFlag(s.model)
+	p.DraftFlag(s.model)
 	p.Group("pictures")
 	s.files.flags(p)
 	p.BoolVar(&s.together, "together", false, "all files in one question")
@@ -204,7 +205,7 @@ func (s *see) look(ctx context.Context) error {
 }
 
 func (s *see) generation() gemma4.GenerateOptions {
-	return gemma4.GenerateOptions{Sampling: s.sampling.Overrides, MaxTokens: *s.most, RepeatGuard: true}
+	return gemma4.GenerateOptions{Sampling: s.sampling.Overrides, MaxTokens: *s.most, RepeatGuard: true, Draft: s.model.Draft}
 }
 
 // read makes a part of a file or a folder.

@@ -83,6 +83,7 @@ func defineServe(p *cli.Program) func() error {
 	o := &v.options
 	v.model = p.ModelFlags()
 	p.ProjectorFlag(v.model)
+	p.DraftFlag(v.model)
 	v.session = p.SessionFlags("the model's, or what -memory holds in each slot")
 	v.keepFlags()
 	p.Group("server")
@@ -131,6 +132,7 @@ func defineServe(p *cli.Program) func() error {
 		if *withPage {
 			o.Page = page.Handler()
 		}
+		o.Draft = v.model.Draft
 		o.Queue.Slots = *slots
 		if o.Queue.Waiting = *waiting; *waiting == 0 {
 			o.Queue.Waiting = -1
@@ -279,7 +281,7 @@ func (v *service) banner(l net.Listener, q gemma4.QueueStats) {
 	fmt.Fprintf(v.Err, "%d slots of %d positions; keys and values take %s at most, beginnings of texts %s\n", q.Slots, q.Context,
 		cli.Bytes(q.Memory), cli.Bytes(v.prefixes))
 	for _, c := range info.Companions {
-		fmt.Fprintln(v.Err, companion(c))
+		fmt.Fprintln(v.Err, companion(c, v.model.Draft))
 	}
 	if v.model.Path == "" {
 		fmt.Fprintf(v.Err, nanoKnows+"\n", "serve")

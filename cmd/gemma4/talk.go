@@ -151,6 +151,7 @@ func (t *talk) apply() {
 func (t *talk) generation() gemma4.GenerateOptions {
 	return gemma4.GenerateOptions{
 		Sampling: t.sampling.Overrides, MaxTokens: *t.most, ThinkTokens: *t.thinkTokens, RepeatGuard: t.guard, Grammar: t.grammar,
+		Draft: t.model.Draft,
 	}
 }
 
@@ -374,8 +375,8 @@ func (t *talk) statistics(r gemma4.Result, err error) {
 	if !t.stats || err != nil && !errors.Is(err, context.Canceled) {
 		return
 	}
-	t.note("(prompt %d tokens, %d of them known, prefill %.1f tokens/s; answer %d tokens, decode %.1f tokens/s; seed %d; ended by: %v)",
-		r.Reused+r.Prompt, r.Reused, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), r.Seed, r.Reason)
+	t.note("(prompt %d tokens, %d of them known, prefill %.1f tokens/s; answer %d tokens, decode %.1f tokens/s%s; seed %d; ended by: %v)",
+		r.Reused+r.Prompt, r.Reused, r.PromptSpeed(), r.Generated, r.GenerateSpeed(), drafted(r.Drafts), r.Seed, r.Reason)
 }
 
 // pipe is lines as they come, from a terminal too if it can no more.

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Values are what a flag or an argument may be, for completion.
+// Values are what a flag or an argument may be, for completion: one of the list, or a file.
 type Values struct {
 	List  []string
-	Files string // a pattern of files, such as *.gguf
+	Files string // a pattern of files, such as *.gguf; empty: none
 }
 
 // scripts complete command lines in a shell: each hands the words to the completion command and shows what it answers.
@@ -60,7 +60,7 @@ one shell. The script asks this program: behind the shell's name it gives the wo
 }
 
 // complete returns what the last of a command line's words, the first of which is a command, may be: one of these, each with a tab and
-// what it means if that is known, or ":files" and a pattern, since shells know best how files are completed.
+// what it means if that is known, and behind them ":files" and a pattern, since shells know best how files are completed.
 func (t *Tool) complete(shell string, words []string) (found []string) {
 	typed := words[len(words)-1]
 	if shell == "bash" { // replaces no more than what stands behind the last = or :
@@ -87,10 +87,11 @@ func (t *Tool) complete(shell string, words []string) (found []string) {
 		return found
 	}
 	among := func(head string, v Values) []string {
+		found := matching(head, v.List)
 		if v.Files != "" {
-			return []string{":files " + v.Files}
+			found = append(found, ":files "+v.Files)
 		}
-		return matching(head, v.List)
+		return found
 	}
 	var commands []string
 	for _, c := range t.commands() {

@@ -6,7 +6,7 @@ _gemma4() {
 	while read -r line; do
 		if [[ $line == ':files '* ]]; then
 			compopt -o filenames 2>/dev/null # bash 3 has none: there folders get no slash
-			COMPREPLY=($(compgen -d -- "$word"; compgen -f -X "!${line#:files }" -- "$word"))
+			COMPREPLY+=($(compgen -d -- "$word"; compgen -f -X "!${line#:files }" -- "$word"))
 		else
 			COMPREPLY+=("${line%%$'\t'*}")
 		fi

@@ -3,13 +3,19 @@
 _gemma4() {
 	local -a found
 	found=("${(@f)$("${(Q)words[1]}" completion zsh "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
-	if [[ $found[1] == ':files '* ]]; then
-		[[ $PREFIX == -* ]] && compset -P '*='
-		_files -g "${found[1]#:files }"
-	elif [[ -n $found[1] ]]; then
+	local files
+	if [[ $found[-1] == ':files '* ]]; then
+		files=${found[-1]#:files }
+		found[-1]=()
+	fi
+	if [[ -n $found[1] ]]; then
 		found=("${(@)found//:/\\:}")
 		found=("${(@)found/$'\t'/:}")
 		_describe gemma4 found -o nosort
+	fi
+	if [[ -n $files ]]; then
+		[[ $PREFIX == -* ]] && compset -P '*='
+		_files -g $files
 	fi
 }
 if [[ $funcstack[1] == _gemma4 ]]; then

@@ -18,6 +18,7 @@ import (
 type ModelFlags struct {
 	Path           string // empty: the embedded model
 	Loader         gemma4.Loader
+	Draft          gemma4.Draft
 	prefault, huge bool
 	progress       func(done, total int64)
 }
@@ -79,6 +80,27 @@ func (p *Program) ProjectorFlag(f *ModelFlags) {
 	p.FileVar(&f.Loader.Projector.Path, "mmproj",
 		"GGUF `file` of the projector that makes pictures and sounds of use to the model (default: the one beside the model)")
 	p.Values("mmproj", Values{Files: "*.gguf"})
+}
+
+// DraftFlag defines -draft.
+func (p *Program) DraftFlag(f *ModelFlags) {
+	const usage = "GGUF `file` of a drafter, a small model that guesses ahead (default: the one beside the model); lookup: only what the " +
+		"text itself says guesses; none: nothing does. Answers are the same"
+	p.Func("draft", usage, func(text string) error {
+		f.Draft, f.Loader.Drafter.Path = gemma4.Draft{}, ""
+		switch text {
+		case "":
+			return errors.New("expected a file, lookup or none")
+		case "none":
+			f.Draft.Off = true
+		case "lookup":
+			f.Draft.Alone = true
+		default:
+			f.Loader.Drafter.Path = text
+		}
+		return nil
+	})
+	p.Values("draft", Values{List: []string{"lookup", "none"}, Files: "*.gguf"})
 }
 
 // LoaderFlags defines -exact, -threads and -allow-unknown.

@@ -226,7 +226,7 @@ var ours = strings.NewReplacer(
 	"ChatOptions.Template can be another", "-template FILE gives another, -raw does without",
 	"FreeCalls lets calls break their form", "-free-calls lets calls break their form",
 	"(Loader.Projector, or beside the model)", "(-mmproj FILE, or beside the model)",
-	"Loader has a field that names one", "-mmproj names one",
+	"Loader has a field that names one", "-mmproj, or -draft, names one",
 	", or all parts for OpenParts", ": give all parts such names",
 )
 
