@@ -55,9 +55,8 @@ type Loader struct {
 	// Projector turns images and sounds into embeddings (mmproj-….gguf); Drafter guesses what the model would write
 	// (…assistant….gguf, mtp-….gguf). One that is given and does not fit the model is an error. If none is given, [Loader.Open] looks
 	// for files with these names beside the model's and takes the one that fits, if it is the only one; [Model.Info] tells which, and
-	// why others were left. A model's own file may hold the towers of a projector as well, which are used if no Projector is given.
-	//
-	// This version checks drafters and keeps them open, but does not run them: they wait for the version that drafts.
+	// why others were left. A model's own file may hold the towers of a projector as well, which are used if no Projector is given. A
+	// Drafter that is given may be a second, smaller Gemma with the same vocabulary, too.
 	Projector, Drafter Companion
 	// Pictures is the budget of pictures for which none is given, 0 for [chat.MediumBudget]; frames of a video have no more than
 	// [chat.LowBudget].
