@@ -463,7 +463,23 @@ var table = []mutant{
 	{"batch: what a handler wrote until it was interrupted counts", "internal/batch/handler.go",
 		"err := r.Context().Err(); err != nil {", "err := r.Context().Err(); false {", "internal/batch:GoesOn"},
 
+	// Guesses ahead: what the text says of itself.
+	{"suffix: a part of a state is not led to", "internal/suffix/suffix.go", "*to = short", "_ = short", "internal/suffix:Prefix"},
+	{"suffix: a part has its state's edges", "internal/suffix/suffix.go", "s.length, s.edges = length, 0", "s.length = length",
+		"internal/suffix:Hard"},
+	{"suffix: an edge is another state's", "internal/suffix/suffix.go", "e.from == s && ", "", "internal/suffix:Prefix"},
+	{"suffix: breaks match breaks", "internal/suffix/suffix.go", "a.extend(-a.breaks)", "a.extend(-1)", "internal/suffix:Prefix"},
+	{"suffix: a loop begins anew with the draft's buffer", "internal/suffix/suffix.go", "dst[from+i-len(a.text)]",
+		"dst[i-len(a.text)]", "internal/suffix:Prefix"},
+	{"suffix: the first occurrence is continued", "internal/suffix/suffix.go", "a.states[match].end = end", "_ = end",
+		"internal/suffix:Latest"},
+	{"suffix: a reset text is found", "internal/suffix/suffix.go", "\tclear(a.table)\n", "", "internal/suffix:Prefix"},
+
 	// The server.
+	{"prediction: is not looked up in", "server/call.go", "append(slices.Clip(r.Draft.Texts), predicted...)", "predicted[:0]",
+		"server:Prediction"},
+	{"prediction: of any length", "server/prediction.go", "if left < 0 {", "if false {", "server:Prediction"},
+	{"prediction: usage tells of guesses unasked", "server/chat.go", "if b.Prediction != nil {", "if true {", "server:Prediction"},
 	{"responses: events have no numbers", "server/response_writer.go", "\tw.next++\n", "", "server:Response"},
 	{"responses: a text goes on behind a call", "server/response_writer.go", "w.item != nil && w.item.Type == item.Type",
 		"w.item != nil", "server:Response"},
