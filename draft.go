@@ -28,7 +28,7 @@ type Draft struct {
 	// Always: that many are guessed for every step, whether it pays or not: to measure with.
 	Always bool
 	// Match is how many tokens at the end of the text have to occur earlier in it for lookup to guess that the same follows; 0: 8;
-	// below 0: there is no lookup.
+	// below 0: there is no lookup. Its index takes 30 to 60 bytes for a token of the text.
 	Match int
 	// Texts are looked up in as well: a file that is to be returned with changes, an earlier answer.
 	Texts []string
