@@ -272,7 +272,13 @@ func (g *generation) catchUp(ctx context.Context) error {
 	}
 	switch {
 	case len(drafts) > 0:
-		return s.write(ctx, s.ids, drafts, nil, s.onLast, nil)
+		err := s.write(ctx, s.ids, drafts, nil, s.onLast, nil)
+		if err == nil || cmp.Or(cause.Of(ctx), s.open()) != nil {
+			return err
+		}
+		s.drafted.refused = true // perhaps the model can read all but what is drafted
+		g.conclude()
+		return s.flush(ctx)
 	case lazy:
 		return s.flush(ctx)
 	}

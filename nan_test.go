@@ -9,6 +9,7 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/grammar"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -83,5 +84,39 @@ func TestTheFirstLogitThatIsNaNIsAnError(t *testing.T) {
 			expect("embedded", err)
 		}
 		m.Close()
+	}
+}
+
+// TestADraftThatFailsIsNoError: a token that nobody has chosen may be one that the model cannot read.
+func TestADraftThatFailsIsNoError(t *testing.T) {
+	f, err := gguf.OpenBytes(nano.GGUF())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const broken = 1900
+	m, err := gemma4.OpenBytes(withNaN(t, f, f.Tensor("per_layer_token_embd.weight"), broken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s := newSession(t, m, gemma4.SessionOptions{})
+	if _, err := s.Write(ctx, broken); err == nil {
+		t.Fatal("the token can be read")
+	}
+	in := prompt(m, question)
+	for name, g := range map[string]*grammar.Grammar{"free": nil, "grammar": expression(t, m, `(?s).*`)} {
+		o := forTokens(m, 30, 3)
+		o.Grammar = g
+		o.Draft.Off = true
+		want := write(t, newSession(t, m, gemma4.SessionOptions{}), in, o)
+		o.Draft = gemma4.Draft{Always: true, Match: -1, Guess: func([]int32, int) []int32 { return []int32{broken, broken} }}
+		got := write(t, newSession(t, m, gemma4.SessionOptions{}), in, o)
+		if d := got.differs(want); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		if d := got.result.Drafts; len(d) != 1 || d[0].Passes == 0 || d[0].Accepted != 0 {
+			t.Errorf("%s: %+v, expected passes in which nothing was accepted", name, d)
+		}
 	}
 }
