@@ -68,6 +68,27 @@ func TestOpenAIChats(t *testing.T) {
 	}
 }
 
+func TestOpenAIPredicts(t *testing.T) {
+	c, _ := serve(t, server.Options{Draft: gemma4.Draft{Always: true, Alone: true}})
+	question := ask("Make JSON: Olga is 44 years old and lives in Rome.")
+	plain, err := c.Chat.Completions.New(t.Context(), question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := plain.Choices[0].Message.Content
+	question.Prediction = openai.ChatCompletionPredictionContentParam{
+		Content: openai.ChatCompletionPredictionContentContentUnionParam{OfString: openai.String(want)},
+	}
+	answer, err := c.Chat.Completions.New(t.Context(), question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := answer.Usage.CompletionTokensDetails; answer.Choices[0].Message.Content != want || d.AcceptedPredictionTokens == 0 ||
+		!d.JSON.RejectedPredictionTokens.Valid() || plain.Usage.CompletionTokensDetails.AcceptedPredictionTokens != 0 {
+		t.Errorf("%s", answer.RawJSON())
+	}
+}
+
 // mediaFile reads a file that comes with nano.
 func mediaFile(t *testing.T, name string) []byte {
 	t.Helper()
