@@ -57,6 +57,7 @@
 	DATA name<>+32(SB)/8, $e; DATA name<>+40(SB)/8, $f; DATA name<>+48(SB)/8, $g; DATA name<>+56(SB)/8, $h; \
 	GLOBL name<>(SB), RODATA|NOPTR, $64
 #define VECTOR2(name, a, b) VECTOR(name, a, b, a, b, a, b, a, b)
+#define VECTOR_HALVES(name, a, b) VECTOR(name, a, a, a, a, b, b, b, b)
 #define VECTOR4(name, a, b, c, d) VECTOR(name, a, b, c, d, a, b, c, d)
 
 // BYTES and WORDS fill a register.

@@ -69,21 +69,76 @@
 	VPSHUFB Z12, Z20, Z12; \
 	VPSHUFB Z13, Z20, Z13
 
-VECTOR(eights, 0x0706050403020100, 0x0706050403020100, 0x0706050403020100, 0x0706050403020100, 0x0f0e0d0c0b0a0908, 0x0f0e0d0c0b0a0908, 0x0f0e0d0c0b0a0908, 0x0f0e0d0c0b0a0908)
+VECTOR_HALVES(eights, 0x0706050403020100, 0x0f0e0d0c0b0a0908)
+
+// Blocks of at most 21 bytes fit three windows, 0–2 and 5–7 in the first and the last, 3 and 4 in the one between: a permutation of two
+// sources and one of the third pick a byte or word of all blocks. Z22 and Z23 are the byte indices of both halves of a block's nibbles,
+// Z24 those of its beginning.
+#define WINDOWS3(size) \
+	VMOVDQU64 0(SI), Z14; \
+	VMOVDQU64 (3*size)(SI), Z16; \
+	VMOVDQU64 (8*size-64)(SI), Z17
+
+#define BLOCK_CONSTANTS3(blocks, header) \
+	MOVQ         $0x000000ffff000000, AX; \
+	KMOVQ        AX, K1; \
+	MOVL         $0x03c0, AX; \
+	KMOVD        AX, K2; \
+	VMOVDQU64    blocks<>(SB), Z24; \
+	BYTES(header, Z22); \
+	MOVQ         $0x0706050403020100, AX; \
+	VPBROADCASTQ AX, Z23; \
+	VPADDB       Z23, Z22, Z22; \
+	VPADDB       Z24, Z22, Z22; \
+	BYTES(8, Z23); \
+	VPADDB       Z22, Z23, Z23; \
+	BYTES(15, Z21)
+
+#define PICK(index, w) \
+	VMOVDQA64 index, w; \
+	VPERMI2B  Z17, Z14, w; \
+	VPERMB    Z16, index, K1, w
+
+#define NIBBLES3 \
+	PICK(Z22, Z12); \
+	PICK(Z23, Z13); \
+	SPLIT
+
+// HALF_CONSTANTS3 makes the word indices of a half of each block, twice, of those of bytes in Z24.
+#define HALF_CONSTANTS3 \
+	VPSRLW  $9, Z24, Z24; \
+	VPMOVQD Z24, Y24
+
+#define HALVES3(index, z) \
+	VMOVDQA64 index, Z18; \
+	VPERMI2W  Z17, Z14, Z18; \
+	VPERMW    Z16, index, K2, Z18; \
+	VCVTPH2PS Y18, z
+
+// BLOCKS3 tells where blocks 0, 2, 1, 3, 4, 6, 5, 7 begin, 64 and more in the last window.
+#define EIGHT(v) ((v)*0x0101010101010101)
+#define BLOCKS3(name, size) \
+	VECTOR(name, 0, EIGHT(2*size), EIGHT(size), 0, EIGHT(size), EIGHT(128-2*size), EIGHT(128-3*size), EIGHT(128-size))
+
+BLOCKS3(blocks17, 17)
+BLOCKS3(blocks18, 18)
+BLOCKS3(blocks20, 20)
 
 // Q4_0: d (half), 16 bytes of nibbles; offset 8.
 TEXT constantsQ4_0<>(SB), NOSPLIT, $0
-	BLOCK_CONSTANTS(18, 2)
+	BLOCK_CONSTANTS3(blocks18, 2)
+	HALF_CONSTANTS3
 	RET
 
 #define UNPACK_Q4_0 \
-	WINDOWS(18); \
-	NIBBLES; \
-	HALVES(Z24, Z25, Y14, Z14)
+	WINDOWS3(18); \
+	NIBBLES3; \
+	HALVES3(Z24, Z14)
 
 // IQ4_NL: Q4_0 with a table of values. Here they are 128 larger.
 TEXT constantsIQ4_NL<>(SB), NOSPLIT, $0
-	BLOCK_CONSTANTS(18, 2)
+	BLOCK_CONSTANTS3(blocks18, 2)
+	HALF_CONSTANTS3
 	VMOVDQU64 iq4Values<>(SB), Z20
 	RET
 
@@ -95,12 +150,8 @@ VECTOR2(iq4Values, 0x766a5d4f3f2d1801, 0xf1d9c5b5a6998d81)
 
 // MXFP4: e (an exponent), 16 bytes of nibbles, with a table of values. Here they are 16 larger. The scale is 2^(e−128).
 TEXT constantsMXFP4<>(SB), NOSPLIT, $0
-	BLOCK_CONSTANTS(17, 1)
+	BLOCK_CONSTANTS3(blocks17, 1)
 	VMOVDQU64    fp4Values<>(SB), Z20
-	BYTES(17, Z24)
-	VMOVDQA64.Z  Z24, K2, Z24
-	BYTES(64-2*17, Z25)
-	VPADDB       Z24, Z25, Z25
 	MOVL         $-128, AX
 	VPBROADCASTD AX, Z26
 	MOVL         $0x3f800000, AX
@@ -108,38 +159,36 @@ TEXT constantsMXFP4<>(SB), NOSPLIT, $0
 	RET
 
 #define UNPACK_MXFP4 \
-	WINDOWS(17); \
-	NIBBLES; \
-	VPERMB     Z14, Z24, Z14; \
-	VPERMB     Z16, Z24, K1, Z14; \
-	VPERMB     Z17, Z24, Z17; \
-	VPERMB     Z18, Z25, K1, Z17; \
-	VSHUFI64X2 $0x44, Z17, Z14, Z14; \
-	VPSRLD     $24, Z14, Z14; \
-	VPADDD     Z26, Z14, Z14; \
-	VCVTDQ2PS  Z14, Z14; \
-	VSCALEFPS  Z14, Z27, Z14; \
+	WINDOWS3(17); \
+	NIBBLES3; \
+	PICK(Z24, Z18); \
+	VPSRLD    $24, Z18, Z18; \
+	VPADDD    Z26, Z18, Z18; \
+	VCVTDQ2PS Z18, Z18; \
+	VSCALEFPS Z18, Z27, Z14; \
 	LOOKUP
 
 VECTOR2(fp4Values, 0x1c18161413121110, 0x04080a0c0d0e0f10)
+
+// Q4_1: d, m (halves), 16 bytes of nibbles; m is added. Z26 are the word indices of m.
+TEXT constantsQ4_1<>(SB), NOSPLIT, $0
+	BLOCK_CONSTANTS3(blocks20, 4)
+	HALF_CONSTANTS3
+	WORDS(1, Z26)
+	VPADDW Z24, Z26, Z26
+	RET
+
+#define UNPACK_Q4_1 \
+	WINDOWS3(20); \
+	NIBBLES3; \
+	HALVES3(Z26, Z15); \
+	HALVES3(Z24, Z14)
 
 // Z26 and Z27 are the word indices of the half behind the scale.
 #define LEAST_CONSTANTS \
 	WORDS(1, Z26); \
 	VPADDW Z25, Z26, Z27; \
 	VPADDW Z24, Z26, Z26
-
-// Q4_1: d, m (halves), 16 bytes of nibbles; m is added.
-TEXT constantsQ4_1<>(SB), NOSPLIT, $0
-	BLOCK_CONSTANTS(20, 4)
-	LEAST_CONSTANTS
-	RET
-
-#define UNPACK_Q4_1 \
-	WINDOWS(20); \
-	NIBBLES; \
-	HALVES(Z26, Z27, Y15, Z15); \
-	HALVES(Z24, Z25, Y14, Z14)
 
 // Z28 and Z29 are the word indices of the fifth bits, which are at a byte of the block.
 #define FIFTH_CONSTANTS(size, at) \
