@@ -84,8 +84,8 @@ func (p *Program) ProjectorFlag(f *ModelFlags) {
 
 // DraftFlag defines -draft.
 func (p *Program) DraftFlag(f *ModelFlags) {
-	const usage = "GGUF `file` of a drafter, a small model that guesses ahead (default: the one beside the model); lookup: only what the " +
-		"text itself says guesses; none: nothing does. Answers are the same"
+	const usage = "GGUF `file` of a drafter, which guesses ahead (default: the one beside the model); lookup: only the text " +
+		"itself guesses; none: nothing does; answers are the same"
 	p.Func("draft", usage, func(text string) error {
 		f.Draft, f.Loader.Drafter.Path = gemma4.Draft{}, ""
 		switch text {
