@@ -9,7 +9,7 @@ import (
 )
 
 // openSynthetic opens a model of random weights.
-func openSynthetic(t *testing.T, spec string, workers int) *Model {
+func openSynthetic(t testing.TB, spec string, workers int) *Model {
 	t.Helper()
 	c, err := synth.Parse(spec)
 	if err != nil {
