@@ -257,11 +257,12 @@ TEXT constantsQ5_1<>(SB), NOSPLIT, $0
 
 // Q8_0: d, 32 bytes; offset 128, as the weights are signed.
 TEXT constantsQ8_0<>(SB), NOSPLIT, $0
-	BLOCK_CONSTANTS(18, 2)
-	WORDS(17, Z24)
-	VMOVDQA64.Z Z24, K5, Z24
+	VPMOVZXBD blockLanes<>(SB), Z22
 	BYTES(0x80, Z20)
 	RET
+
+// The blocks that 16 lanes belong to.
+VECTOR2(blockLanes, 0x0303010102020000, 0x0707050506060404)
 
 #define UNPACK_Q8_0 \
 	VMOVDQU64 2(SI), Y10; \
@@ -277,8 +278,16 @@ TEXT constantsQ8_0<>(SB), NOSPLIT, $0
 	VPXORD       Z20, Z11, Z11; \
 	VPXORD       Z20, Z12, Z12; \
 	VPXORD       Z20, Z13, Z13; \
-	VPERMW       0(SI), Z24, Z14; \
-	VPERMW       68(SI), Z24, K2, Z14; \
-	VPERMW       136(SI), Z24, K3, Z14; \
-	VPERMW       204(SI), Z24, K4, Z14; \
-	VCVTPH2PS    Y14, Z14
+	VMOVDQU      0(SI), X14; \
+	VMOVDQU      68(SI), X15; \
+	VMOVDQU64    136(SI), X16; \
+	VMOVDQU64    204(SI), X17; \
+	VPUNPCKLWD   34(SI), X14, X14; \
+	VPUNPCKLWD   102(SI), X15, X15; \
+	VPUNPCKLWD   170(SI), X16, X16; \
+	VPUNPCKLWD   238(SI), X17, X17; \
+	VPUNPCKLDQ   X15, X14, X14; \
+	VPUNPCKLDQ   X17, X16, X16; \
+	VPUNPCKLQDQ  X16, X14, X14; \
+	VCVTPH2PS    X14, Y14; \
+	VPERMPS      Z14, Z22, Z14
