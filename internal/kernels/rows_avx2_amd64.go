@@ -60,7 +60,7 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 		}
 		for t := 0; t < n; t += severalTokens {
 			m.n = min(severalTokens, n-t)
-			if supers > severalSupers {
+			if supers > severalDigests/m.n {
 				m.turns(dst[t*stride:], w, rows, x[t*units:], units, superBytes)
 			} else {
 				m.rowsOf(dst[t*stride:], w, rows, x[t*units:], units, superBytes)
@@ -70,11 +70,11 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 }
 
 const (
-	severalTokens = 8         // tokens of a call of rowsSeveralAVX2
-	severalSupers = 8         // super-blocks that its frame holds: a turn of a row
-	severalRows   = 64        // rows that take several turns together
-	severalBytes  = 512 << 10 // bytes of weights that a call takes: less than a tenth of a millisecond
-	severalAhead  = 8 << 10   // bytes from the weights that are read to those that are prefetched
+	severalTokens  = 8         // tokens of a call of rowsSeveralAVX2
+	severalDigests = 64        // super-blocks of a row, a turn, times tokens: what its frame holds
+	severalLanes   = 512       // rows that take several turns together, times tokens
+	severalBytes   = 512 << 10 // bytes of weights that a call takes: less than a tenth of a millisecond
+	severalAhead   = 8 << 10   // bytes from the weights that are read to those that are prefetched
 )
 
 // rowsSeveral is a call of rowsSeveralAVX2: a turn of some rows with several tokens.
@@ -88,11 +88,11 @@ type rowsSeveral struct {
 	kind              int
 	table             *byte    // the format's
 	full, tail, ahead int      // super-blocks of the turn, and bytes behind them; bytes to what is prefetched
-	lanes             *float32 // [rows, 8 tokens, 8] where they rest; nil: there is one turn
+	lanes             *float32 // [rows, tokens, 8] and 7 tokens more, where they rest; nil: there is one turn
 	first, last       bool     // turn
 }
 
-// rowsSeveralAVX2 computes dst[r] for 1 to 8 tokens, at least a row, and 1 to 8 super-blocks of it.
+// rowsSeveralAVX2 computes dst[r] for 1 to 8 tokens, at least a row, and as many super-blocks of it as there is room for their digests.
 //
 //go:noescape
 func rowsSeveralAVX2(c *rowsSeveral)
@@ -110,16 +110,18 @@ func (c rowsSeveral) rowsOf(dst []float32, w []byte, rows int, x []tensor.Q8, un
 
 // turns computes those of longer rows.
 func (c rowsSeveral) turns(dst []float32, w []byte, rows int, x []tensor.Q8, units, superBytes int) {
-	var lanes [severalRows * severalTokens * 8]float32
+	var lanes [(severalLanes + severalTokens - 1) * 8]float32
+	c.lanes = &lanes[0]
 	full, tail := c.rowBytes/superBytes, c.rowBytes%superBytes
-	c.lanes, c.ahead = &lanes[0], max(1, severalAhead/(severalSupers*superBytes))*c.rowBytes
-	turns := ceilDiv(ceilDiv(c.rowBytes, superBytes), severalSupers)
-	for r := 0; r < rows; r += severalRows {
-		c.dst, c.rows = &dst[r], min(severalRows, rows-r)
-		for turn := range turns {
-			s := turn * severalSupers
+	supers := ceilDiv(c.rowBytes, superBytes)
+	turn := ceilDiv(supers, ceilDiv(supers, severalDigests/c.n)) // turns are as long as each other
+	c.ahead = max(1, severalAhead/(turn*superBytes)) * c.rowBytes
+	step := ceilDiv(rows, ceilDiv(rows, severalLanes/c.n)) // and so are calls
+	for r := 0; r < rows; r += step {
+		c.dst, c.rows = &dst[r], min(step, rows-r)
+		for s := 0; s < supers; s += turn {
 			c.w, c.x, c.units = &w[r*c.rowBytes+s*superBytes], &x[4*s], units-4*s
-			c.full, c.tail, c.first, c.last = min(full-s, severalSupers), 0, turn == 0, turn == turns-1
+			c.full, c.tail, c.first, c.last = min(full-s, turn), 0, s == 0, s+turn >= supers
 			if c.last {
 				c.tail = tail
 			}

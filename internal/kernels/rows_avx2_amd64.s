@@ -215,7 +215,7 @@ digested:
 	MOVQ    rowsSeveral_w(AX), R10
 	MOVQ    rowsSeveral_table(AX), R15
 	MOVQ    rowsSeveral_lanes(AX), R11
-	MOVL    $256, DX
+	MOVQ    R9, DX
 	LEAQ    S_LANES(R13), BX
 	TESTQ   R11, R11
 	CMOVQEQ R11, DX

@@ -109,7 +109,7 @@ GLOBL masks<>(SB), RODATA|NOPTR, $256
 	TESTQ R13, R13; \
 	JZ    rest; \
 loop: \
-	PREFETCHT0 AHEAD(SI)(AX*1); \
+	PREFETCHT1 AHEAD(SI)(AX*1); \
 	WIDEN((SI)(AX*1), Y12); \
 	WIDEN(16(SI)(AX*1), Y13); \
 	WIDEN(32(SI)(AX*1), Y14); \

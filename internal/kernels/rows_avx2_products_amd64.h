@@ -84,14 +84,15 @@
 	VFMADD231PS (share)(BX), M, Y0
 
 // AHEAD is how far the weights are prefetched, in bytes: rows follow each other, so that the end of one is the start of the next.
-// Of 1 to 16 KB, 8 were best where they were measured (Zen 5), half as fast again as none.
+// Of 1 to 16 KB, 8 were best where they were measured (Zen 5), half as fast again as none. They go to the second cache: on their way to the
+// first each would hold one of the few buffers that the loads need, too.
 #define AHEAD 8192
 
-#define PREFETCH1 PREFETCHT0 AHEAD(SI)
-#define PREFETCH2 PREFETCH1; PREFETCHT0 (AHEAD+64)(SI)
-#define PREFETCH3 PREFETCH2; PREFETCHT0 (AHEAD+128)(SI)
-#define PREFETCH4 PREFETCH3; PREFETCHT0 (AHEAD+192)(SI)
-#define PREFETCH5 PREFETCH4; PREFETCHT0 (AHEAD+256)(SI)
+#define PREFETCH1 PREFETCHT1 AHEAD(SI)
+#define PREFETCH2 PREFETCH1; PREFETCHT1 (AHEAD+64)(SI)
+#define PREFETCH3 PREFETCH2; PREFETCHT1 (AHEAD+128)(SI)
+#define PREFETCH4 PREFETCH3; PREFETCHT1 (AHEAD+192)(SI)
+#define PREFETCH5 PREFETCH4; PREFETCHT1 (AHEAD+256)(SI)
 
 // A row routine adds CX super-blocks of a row at SI, with the digest at BX, to the lanes in Y0. It moves SI and BX.
 #define ROW(bytes, PREFETCH, SCALES, U0, U1, U2, U3, PAIR, SUM, END) \

@@ -63,11 +63,11 @@ token: \
 	JNZ  super; \
 	RET
 
-#define AHEAD1 PREFETCHT0 (SI)(AX*1)
-#define AHEAD2 AHEAD1; PREFETCHT0 64(SI)(AX*1)
-#define AHEAD3 AHEAD2; PREFETCHT0 128(SI)(AX*1)
-#define AHEAD4 AHEAD3; PREFETCHT0 192(SI)(AX*1)
-#define AHEAD5 AHEAD4; PREFETCHT0 256(SI)(AX*1)
+#define AHEAD1 PREFETCHT1 (SI)(AX*1)
+#define AHEAD2 AHEAD1; PREFETCHT1 64(SI)(AX*1)
+#define AHEAD3 AHEAD2; PREFETCHT1 128(SI)(AX*1)
+#define AHEAD4 AHEAD3; PREFETCHT1 192(SI)(AX*1)
+#define AHEAD5 AHEAD4; PREFETCHT1 256(SI)(AX*1)
 
 // EIGHT_… leave the words of a super-block in eight registers, in the order in which digests have them: those of blocks in Y0, Y1, Y6, Y7,
 // Y2 … Y5, those of halves in Y0, Y1, Y4, Y5, and Y2, Y3, Y6, Y7.
