@@ -64,7 +64,8 @@ func (x *smaller) follow(ctx context.Context, g *generation) {
 	const few = 16
 	if x.seq == nil && !x.off {
 		var err error
-		x.seq, err = x.m.NewSequence(model.SequenceOptions{Context: min(g.s.limit, x.m.Context), Cache: tensor.F16})
+		x.seq, err = x.m.NewSequence(model.SequenceOptions{Context: min(g.s.limit, x.m.Context), Cache: tensor.F16,
+			History: historyWindows * x.m.WindowBytes(tensor.F16), EndsTurn: g.s.m.tok.IsEnd})
 		x.off = err != nil
 	}
 	if n := len(g.s.ids); n-len(x.ids) > few {

@@ -1,0 +1,79 @@
+package gemma4
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gogemma/gemma4/sampler"
+)
+
+// nanoFile reads a file of package nano, which imports this one.
+func nanoFile(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("nano", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// watched is a source that is looked at when it has guessed.
+type watched struct {
+	source
+	guessed func(source, *generation)
+}
+
+func (w watched) guess(ctx context.Context, g *generation, p *pace, n int, dst []int32, probs []float64) ([]int32, []float64) {
+	dst, probs = w.source.guess(ctx, g, p, n, dst, probs)
+	w.guessed(w.source, g)
+	return dst, probs
+}
+
+// watch opens nano with a drafter, and lets a test look whenever that has guessed.
+func watch(t *testing.T, drafter []byte, guessed func(source, *generation)) *Model {
+	t.Helper()
+	m, err := (Loader{Drafter: Companion{Bytes: drafter}}).OpenBytes(nanoFile(t, "nano-q4_0.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	inner := m.newDrafter
+	m.newDrafter = func() source { return watched{inner(), guessed} }
+	return m
+}
+
+// writeOn generates that many tokens of nonsense with the model's drafter alone.
+func writeOn(t *testing.T, m *Model, tokens int, draft Draft) (ids []int32) {
+	t.Helper()
+	s, err := m.NewSession(SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	draft.Match = -1
+	o := GenerateOptions{MaxTokens: tokens, Sampling: sampler.Overrides{Seed: new(uint64(3)), Suppress: m.tok.Ends()}, Draft: draft}
+	for tok, err := range s.Generate(context.Background(), []Input{{Tokens: m.tok.Encode("Once upon a time", true)}}, o) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, tok.ID)
+	}
+	return ids
+}
+
+// TestASecondModelReadsNothingTwice: where its windows pass pages, a draft that is taken back would take the text back to its beginning.
+func TestASecondModelReadsNothingTwice(t *testing.T) {
+	far := 0
+	m := watch(t, nanoFile(t, "nano-q4_0.gguf"), func(x source, g *generation) {
+		if n := len(x.(*smaller).ids); n != len(g.s.ids)-1 {
+			t.Errorf("behind a draft at %d it holds %d positions", len(g.s.ids), n)
+		}
+		far = len(g.s.ids)
+	})
+	writeOn(t, m, 400, Draft{Always: true, Most: 4})
+	if far < 300 {
+		t.Errorf("the last draft is at %d", far)
+	}
+}
