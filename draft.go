@@ -123,6 +123,7 @@ type drafting struct {
 	probs   []float64        // that the source gave the drafted ones; empty: unknown
 	asked   *drafter         // that drafted them; nil: nobody, or it was told how it went
 	offered int              // of ids, by asked
+	worked  bool             // the source that is asked has not only looked
 	stats   []DraftStats
 }
 
@@ -132,6 +133,7 @@ type drafter struct {
 	name string
 	pace *pace
 	gain float64 // of what the next step should draft
+	vain bool    // it was asked for this step, and what it had cannot be checked
 }
 
 // source guesses what follows the text of a session.
@@ -194,6 +196,12 @@ func (g *generation) draft(ctx context.Context) []int32 {
 		return nil
 	}
 	g.conclude()
+	for _, x := range d.sources {
+		if x.vain { // the text has gone on all the same
+			x.vain = false
+			x.pace.checked(1, 0, nil)
+		}
+	}
 	most := min(d.most, s.limit-len(s.ids), mostDecoded-s.job.brings.positions)
 	if g.o.MaxTokens > 0 {
 		most = min(most, g.o.MaxTokens-g.result.Generated)
@@ -232,21 +240,30 @@ func (g *generation) worth(p *pace, probs []float64) bool {
 // ask lets a source guess up to n tokens, and reports whether there are any that can be.
 func (g *generation) ask(ctx context.Context, x *drafter, n int) bool {
 	d := g.drafts
-	x.follow(ctx, g)
 	began := time.Now()
+	x.follow(ctx, g)
+	followed := time.Now() // reading what is new of the text is no part of what a draft takes
+	d.worked = false
 	d.ids, d.probs = x.guess(ctx, g, x.pace, n, d.ids[:0], d.probs[:0])
-	took := time.Since(began)
-	x.pace.drafted(len(d.ids), took)
-	if process := g.o.Draft.Process; process != nil && len(d.ids) > 0 {
+	ended, guessed := time.Now(), len(d.ids)
+	d.stats = addDrafts(d.stats, DraftStats{Source: x.name, Duration: ended.Sub(began)})
+	x.vain = d.worked && guessed == 0
+	if x.vain {
+		x.pace.drafted(1, ended.Sub(followed))
+	}
+	x.pace.drafted(guessed, ended.Sub(followed))
+	if process := g.o.Draft.Process; process != nil && guessed > 0 {
 		process(len(g.s.ids), d.ids)
 		d.probs = d.probs[:0]
 	}
 	if len(d.probs) > 0 && !g.o.Draft.Always {
 		d.ids = d.ids[:x.pace.cut(d.probs)]
 	}
-	g.admit(n)
-	d.stats = addDrafts(d.stats, DraftStats{Source: x.name, Duration: took})
-	if len(d.ids) == 0 {
+	if guessed = len(d.ids); guessed == 0 {
+		return false
+	}
+	if g.admit(n); len(d.ids) == 0 {
+		x.vain = true
 		return false
 	}
 	d.asked = x
@@ -316,10 +333,14 @@ func (g *generation) endDrafts() {
 	s, d := g.s, g.drafts
 	if d != nil {
 		g.conclude()
+		for _, x := range d.sources {
+			x.vain = false // perhaps it knew that the text ends
+		}
 		g.result.Drafts = d.stats
 		s.m.drafts.ended(s, d)
 	}
 	s.undraft()
+	s.drafted.right = 0
 	s.drafted.logits = nil // an idle session does not hold what seven texts would
 }
 

@@ -133,6 +133,7 @@ func (x *drawing) guesses(g *generation, p *pace, n int, dst []int32, probs []fl
 		state = g.constraint.state
 	}
 	for k := 0; k < n && g.worth(p, probs); k++ {
+		g.drafts.worked = true
 		logits, err := next(token)
 		if err != nil {
 			break

@@ -2,10 +2,13 @@ package gemma4
 
 import (
 	"context"
+	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/sampler"
 )
 
@@ -75,5 +78,41 @@ func TestASecondModelReadsNothingTwice(t *testing.T) {
 	writeOn(t, m, 400, Draft{Always: true, Most: 4})
 	if far < 300 {
 		t.Errorf("the last draft is at %d", far)
+	}
+}
+
+// TestADrafterThatFailsIsLeftAlone: one whose file is damaged is asked rarely, and changes no text.
+func TestADrafterThatFailsIsLeftAlone(t *testing.T) {
+	f, err := gguf.OpenBytes(nanoFile(t, "nano-draft-q8_0.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := writeOn(t, watch(t, nanoFile(t, "nano-draft-q8_0.gguf"), func(source, *generation) {}), 300, Draft{Off: true})
+	for name, set := range map[string]struct {
+		tensor string
+		at     int64
+		value  uint16
+	}{
+		"NaN in the head":        {"token_embd.weight", 0, 0x7e00},
+		"NaN in the projection":  {"nextn.post_projection.weight", 0, 0x7e00},
+		"infinity in the head":   {"token_embd.weight", 34 * 7, 0x7c00},
+		"infinity in a product":  {"blk.0.ffn_down.weight", 0, 0x7c00},
+		"huge numbers in a head": {"token_embd.weight", 0, 0x7bff},
+	} {
+		x := f.Tensor(set.tensor)
+		if x == nil || x.Type != gguf.Q8_0 {
+			t.Fatalf("%s: %+v", set.tensor, x)
+		}
+		file := slices.Clone(nanoFile(t, "nano-draft-q8_0.gguf"))
+		binary.LittleEndian.PutUint16(file[x.Offset+set.at:], set.value)
+		asked := 0
+		m := watch(t, file, func(source, *generation) { asked++ })
+		if ids := writeOn(t, m, 300, Draft{}); !slices.Equal(ids, want) {
+			t.Errorf("%s: another text", name)
+		}
+		if asked > 40 {
+			t.Errorf("%s: asked %d times in 300 steps", name, asked)
+		}
 	}
 }

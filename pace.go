@@ -11,6 +11,8 @@ const (
 	firstDraft = 3 // of the first ones, while nothing is known
 	fewPasses  = 3 // are what a cost is known by
 	firstWait  = 16
+
+	keepCompared = 31.0 / 32 // of what was compared, at each check
 )
 
 // stepCosts is what decode steps take by their positions, learned from those that were run: one for an engine and a cache format, kept for
@@ -360,7 +362,7 @@ func (p *pace) length(most int, others stepShare) int {
 		return p.draft(0)
 	case known < fewPasses: // a step without a draft is what others are compared with
 		return p.draft(0)
-	case p.price.n == 0 || p.costs.known(n+firstDraft) == 0:
+	case p.price.n == 0 || p.price.n < fewPasses && p.costs.known(n+firstDraft) == 0: // it may never give so many
 		return p.draft(min(firstDraft, p.most))
 	}
 	if p.k > 0 && others.streams > 0 && !p.costs.turn(others.streams+1) {
@@ -434,7 +436,19 @@ func (p *pace) cut(drafted []float64) int {
 	}
 	k, _, tokens := p.best(0, len(drafted), drafted)
 	p.mine.positions, p.mine.tokens = 1+k, tokens
+	if k == 0 && len(drafted) > 0 {
+		p.unchecked(drafted[0])
+	}
 	return k
+}
+
+// unchecked learns from a draft that was not worth a check. If only those counted that are, a source that is seldom sure would seem to be
+// nearly always right, and be asked in vain.
+func (p *pace) unchecked(told float64) {
+	chance := p.told.chance(told, p.acceptance()[0])
+	p.scale(keepCompared)
+	p.compared[0]++
+	p.right[0] += chance
 }
 
 // share returns what the session was going to bring to the last step.
@@ -453,7 +467,6 @@ func (p *pace) drafted(n int, took time.Duration) {
 // checked learns from a draft of which n tokens were compared with the text; the first of them were right. told is how likely the source
 // took each of them to be; nil: it does not say.
 func (p *pace) checked(n, right int, told []float64) {
-	const keep = 31.0 / 32
 	n = min(n, right+1, mostDraft)
 	if n <= 0 {
 		return
@@ -461,7 +474,7 @@ func (p *pace) checked(n, right int, told []float64) {
 	if p.price.n == 0 {
 		p.price.add(0)
 	}
-	p.scale(keep)
+	p.scale(keepCompared)
 	for i := range n {
 		p.compared[i]++
 		if i < right {

@@ -135,3 +135,59 @@ func TestAPaceIsNeverMuchSlowerThanTheBestLengthOrNone(t *testing.T) {
 		}
 	}
 }
+
+// TestASourceThatIsSeldomSureIsOff: of what it drafts hardly anything is worth a check, so that what was checked tells little.
+func TestASourceThatIsSeldomSureIsOff(t *testing.T) {
+	c := newStepCosts()
+	for i := range 100 {
+		c.add(1+i%8, time.Duration(100+20*(i%8))*time.Millisecond)
+	}
+	p := newPace(c)
+	asked := 0
+	for i := range 2000 {
+		k := p.length(mostDraft, stepShare{})
+		if k == 0 {
+			continue
+		}
+		asked++
+		told := []float64{0.02}
+		sure := i < 200 // at first
+		if sure {
+			told[0] = 0.95
+		}
+		p.drafted(1, 8*time.Millisecond)
+		if n := p.cut(told); n > 0 {
+			right := 0
+			if sure {
+				right = 1
+			}
+			p.checked(1, right, told)
+		}
+	}
+	if asked > 600 {
+		t.Errorf("asked for %d of 2000 steps", asked)
+	}
+}
+
+// TestASourceOfFewTokensIsOffToo: what steps of the first length cost is not known where a source never gives so many.
+func TestASourceOfFewTokensIsOffToo(t *testing.T) {
+	for _, most := range []int{1, 2, mostDraft} {
+		c := newStepCosts()
+		p := newPace(c)
+		asked := 0
+		for range 1000 {
+			k := p.length(most, stepShare{})
+			if k == 0 {
+				c.add(1, 100*time.Millisecond)
+				continue
+			}
+			asked++
+			p.drafted(1, 8*time.Millisecond)
+			p.checked(1, 0, nil)
+			c.add(2, 120*time.Millisecond)
+		}
+		if asked > 100 {
+			t.Errorf("at most %d: asked for %d of 1000 steps, and never right", most, asked)
+		}
+	}
+}
