@@ -50,7 +50,7 @@ const (
 	rows512Turn       = 48   // and where rows take turns, so that sums go through the first-level cache as well
 	rows512Sums       = 1024 // sums at rest
 	floatRows512Steps = 192  // steps of the activations of all tokens
-	floatRows512Sums  = 256  // sums at rest
+	floatRows512Sums  = 640  // sums at rest
 	floatRows512Depth = 96   // steps of one token's activations
 )
 

@@ -15,18 +15,18 @@
 //	R13 tokens that go together, R8 rows to go
 
 // Its frame, from an address that 64 divides.
-#define F_X       0     // 128 bytes per step and token, 192 at most
-#define F_TAIL    24576 // the last, incomplete step of all tokens, filled up with zeros
-#define F_SUMS    25600 // 128 bytes per row and token, 256 at most and two rows more
-#define F_ROW     60416 // SI at the start of the rows
-#define F_ROW2    60424 // DI
-#define F_DST     60432 // result
-#define F_LEFT    60440 // tokens to go
-#define F_AT      60480 // 128 · tokens done
-#define F_TAKEN   60448 // steps of a row that earlier turns have taken
-#define F_RESUMES 60456 // not the last turn
-#define F_STEPS   60464 // the two functions
-#define F_STEP    60472
+#define F_X       0      // 128 bytes per step and token, 192 at most
+#define F_TAIL    24576  // the last, incomplete step of all tokens, filled up with zeros
+#define F_SUMS    25600  // 128 bytes per row and token, 640 at most and two rows more
+#define F_ROW     109568 // SI at the start of the rows
+#define F_ROW2    109576 // DI
+#define F_DST     109584 // result
+#define F_LEFT    109592 // tokens to go
+#define F_AT      109632 // 128 · tokens done
+#define F_TAKEN   109600 // steps of a row that earlier turns have taken
+#define F_RESUMES 109608 // not the last turn
+#define F_STEPS   109616 // the two functions
+#define F_STEP    109624
 
 #define LOAD_F16(from, z) VCVTPH2PS from, z
 #define SOME_F16(from, mask, z) VCVTPH2PS.Z from, mask, z
@@ -168,9 +168,9 @@ TEXT stepBF16<>(SB), NOSPLIT, $0
 	VEXTRACTPS $3, s, at(DI)(R9*4)
 
 // func multiplyFloatRows512(c *floatRows512)
-TEXT ·multiplyFloatRows512(SB), 0, $60608-8
+TEXT ·multiplyFloatRows512(SB), 0, $109760-8
 	NO_LOCAL_POINTERS
-	LEAQ frame-60608(SP), DX
+	LEAQ frame-109760(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
 	MOVQ c+0(FP), DI
@@ -348,11 +348,12 @@ same:
 	MOVQ $0, F_AT(DX)
 
 tokens:
-	// The next four tokens, or less.
+	// The next four tokens or less: half of those left if they are more.
 	MOVQ F_LEFT(DX), R13
 	CMPQ R13, $4
 	JLE  few
-	MOVQ $4, R13
+	INCQ R13
+	SHRQ $1, R13
 
 few:
 	VPXORD Z0, Z0, Z0
@@ -423,9 +424,10 @@ second:
 
 next:
 	MOVQ R13, R9
-	SHLQ $8, R9
+	SHLQ $7, R9
+	ADDQ R9, F_AT(DX)
+	SHLQ $1, R9
 	ADDQ R9, R15
-	ADDQ $512, F_AT(DX)
 	SUBQ R13, F_LEFT(DX)
 	JNE  tokens
 	MOVQ c+0(FP), AX

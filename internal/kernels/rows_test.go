@@ -68,7 +68,7 @@ func TestFloatRowKernels(t *testing.T) {
 				continue
 			}
 			for _, cols := range kerneltest.Lengths {
-				for _, c := range []struct{ rows, n int }{{1, 1}, {2, 3}, {5, 4}, {8, 9}} {
+				for _, c := range []struct{ rows, n int }{{1, 1}, {2, 3}, {5, 4}, {3, 5}, {2, 6}, {1, 7}, {8, 9}} {
 					size := f.RowBytes(cols)
 					w := shifted(kerneltest.Blocks(r, f, c.rows, cols), r.IntN(64))
 					x := kerneltest.Gaussian(r, c.n*cols)
