@@ -585,8 +585,12 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 		s.crowded = now
 		s.stats.GaveWay++
 	}
-	for _, j := range s.jobs {
+	var company stepShare
+	whole := s.jobs[0].chunk.IDs == nil // what the head was multiplied for
+	for _, j := range s.jobs {          // each is its session's again once it is woken
 		j.share()
+		j.brought = j.brings
+		company = company.with(j.brings)
 		j.took, j.round, j.ended, j.pass = took, s.rounds, now, nil
 		switch {
 		case gaveWay && !j.gone():
@@ -609,16 +613,12 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 		}
 	}
 	if s.last = r; r == decode {
-		s.streams, s.decoded, s.company = len(s.jobs), now, stepShare{}
-		for _, j := range s.jobs {
-			j.brought = j.brings
-			s.company = s.company.with(j.brings)
-		}
+		s.streams, s.decoded, s.company = len(s.jobs), now, company
 	} else {
 		s.hosted = false
 	}
 	if returned && err == nil {
-		s.learn(r, took)
+		s.learn(r, took, whole)
 	}
 	if returned {
 		s.passes.Put(p)
@@ -732,12 +732,12 @@ func (g *guest) leave() {
 	g.rest()
 }
 
-// learn counts a pass, and lets the plan know what it took.
-func (s *scheduler) learn(r role, took time.Duration) {
+// learn counts a pass, and lets the plan know what it took, and of a decode those who draft if the whole head was multiplied.
+func (s *scheduler) learn(r role, took time.Duration, whole bool) {
 	n := s.jobs[0].all
 	if r == decode {
-		if j := s.jobs[0]; j.costs != nil && j.chunk.IDs == nil { // the whole head
-			j.costs.add(n, took)
+		if whole {
+			s.jobs[0].costs.add(n, took)
 		}
 		s.plan.decoded(took)
 		s.stats.Decode.add(len(s.jobs), n, took)
