@@ -26,8 +26,10 @@ func rowsAVX2(k *tensor.Kernels, vnni bool) {
 }
 
 const (
-	rowSupers    = 96      // super-blocks of 256 columns that the frame of rowsOneAVX2 holds
-	rowCallBytes = 1 << 20 // bytes of weights, times tokens, that a call goes through: far less than a millisecond
+	rowSupers    = 96       // super-blocks of 256 columns that the frame of rowsOneAVX2 holds
+	rowCallBytes = 1 << 20  // bytes of weights, times tokens of floats, that a call goes through: far less than a millisecond
+	rowPassBytes = 64 << 10 // bytes of weights that three tokens pass over after three others: they stay in the second cache
+	rowPassCols  = 2048     // columns up to which that is of use: three tokens stay in the first
 )
 
 // rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at once. Rows
@@ -147,9 +149,14 @@ func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes,
 		return
 	}
 	w, x = w[:rows*rowBytes], x[:n*cols]
-	step := max(4, rowCallBytes/(rowBytes*n)&^3)
+	step, few := max(4, rowCallBytes/(rowBytes*n)&^3), n
+	if n > 4 && cols <= rowPassCols {
+		step, few = max(4, rowPassBytes/rowBytes&^3), 3
+	}
 	for r := 0; r < rows; r += step {
-		rowsOf(&dst[r], stride, &w[r*rowBytes], rowBytes, min(step, rows-r), &x[0], cols, n)
+		for t := 0; t < n; t += few {
+			rowsOf(&dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, min(step, rows-r), &x[t*cols], cols, min(few, n-t))
+		}
 	}
 }
 
