@@ -1,16 +1,18 @@
 package gemma4
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	mostDraft  = 7 // tokens of a draft
-	firstDraft = 3 // of the first ones, while nothing is known
-	fewPasses  = 3 // are what a cost is known by
-	firstWait  = 16
+	mostDraft  = 7  // tokens of a draft
+	firstDraft = 3  // of the first one, when nothing is known
+	fewPasses  = 3  // are what a cost is known by
+	lastFew    = 9  // values whose median counts
+	firstWait  = 16 // steps that a source is off at least
 
 	keepCompared = 31.0 / 32 // of what was compared, at each check
 )
@@ -23,11 +25,13 @@ const (
 type stepCosts struct {
 	mu     sync.Mutex
 	costs  stepTable
+	hopes  stepTable           // what they may be at best: the less, the fewer passes tell
 	level  median              // seconds
 	ratios [len(knots)]float64 // as measured, of a step to the level
 	weight [len(knots)]float64 // passes that ratios stand for
+	spread float64             // of passes around what was expected
+	lately [lastFew]int        // positions of the last passes
 	last   [mostDraft + 2]int  // pass of so many positions that was the last, counted from 1
-	bias   float64             // mean of what passes were off by lately: of the median, and while the level moves
 	passes int
 	turns  int
 }
@@ -41,9 +45,12 @@ type stepTable [len(knots)]float64
 
 // lie returns between which knots n lies, i and i+1, and how far it is from the first: 0…1, more behind the last knot.
 func lie(n int) (i int, far float64) {
-	i, _ = slices.BinarySearch(knots[:len(knots)-1], n+1)
-	i = min(max(i-1, 0), len(knots)-2)
-	return i, float64(max(n, 1)-knots[i]) / float64(knots[i+1]-knots[i])
+	n = max(n, 1)
+	i, found := slices.BinarySearch(knots[:len(knots)-1], n)
+	if !found {
+		i--
+	}
+	return i, float64(n-knots[i]) / float64(knots[i+1]-knots[i])
 }
 
 // of returns the seconds of a step of n positions.
@@ -56,51 +63,63 @@ func newStepCosts() *stepCosts { return new(stepCosts) }
 
 // of returns what a step of n positions takes; 0: nothing is known.
 func (c *stepCosts) of(n int) time.Duration {
-	t := c.table()
+	t := c.table(false)
 	return time.Duration(min(t.of(n)*float64(time.Second), 1<<62))
 }
 
-func (c *stepCosts) table() stepTable {
+// table returns what steps take, or may be hoped to take.
+func (c *stepCosts) table(hope bool) stepTable {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if hope {
+		return c.hopes
+	}
 	return c.costs
 }
 
-// add learns from a step of n positions. One pass moves a ratio by a half at most, whatever it took, and less the more are behind it.
+// add learns from a step of n positions. A ratio learns as far as others were among the last passes, with which it can be compared; one
+// pass moves it by a half at most, whatever it took, and less the more are behind it.
 func (c *stepCosts) add(n int, took time.Duration) {
-	const keep = 32
+	const keep, forget = 32, 512 // passes
 	if n < 1 || n > knots[len(knots)-1] || took <= 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.passes++
-	if n < len(c.last) {
-		c.last[n] = c.passes
+	for k := range c.weight {
+		c.weight[k] *= 1 - 1.0/forget
 	}
 	ratios := c.rising()
-	if c.passes == 1 {
+	if c.passes == 0 {
 		c.level.add(took.Seconds() / ratios.of(n))
 	}
 	off := min(max(took.Seconds()/(c.level.value()*ratios.of(n)), 1/1.5), 1.5) - 1
-	i, far := lie(n)
-	if c.weight[i] > keep/4 {
-		off -= c.bias
-		c.bias += off / keep
+	c.spread += (math.Abs(off) - c.spread) / keep
+	others := 0
+	for _, l := range c.lately {
+		if l > 0 && l != n {
+			others++
+		}
 	}
+	i, far := lie(n)
 	for k, share := range [2]float64{1 - far, far} {
 		if k += i; share > 0 {
 			if c.weight[k] == 0 {
 				c.ratios[k] = ratios[k]
 			}
 			c.weight[k] = min(c.weight[k]+share, keep)
-			c.ratios[k] *= 1 + off*share/max(c.weight[k], 1)
+			c.ratios[k] *= 1 + off*share*float64(others)/float64(min(max(c.passes, 1), lastFew))/max(c.weight[k], 1)
 		}
 	}
+	c.lately[c.passes%lastFew] = n
+	if c.passes++; n < len(c.last) {
+		c.last[n] = c.passes
+	}
 	ratios = c.rising()
-	c.level.add(took.Seconds() / ratios.of(n)) // of a length that is new, as before
+	c.level.add(took.Seconds() / ratios.of(n)) // a length that is new leaves it as it was
 	for k, r := range ratios {
 		c.costs[k] = c.level.value() * r
+		c.hopes[k] = c.costs[k] * (1 - (0.1+c.spread)/math.Sqrt(1+c.weight[k]))
 	}
 }
 
@@ -156,13 +175,11 @@ func (c *stepCosts) rising() (t stepTable) {
 	return t
 }
 
-// known returns how many passes the cost of a step of n positions stands for.
-func (c *stepCosts) known(n int) float64 {
+// young reports whether hardly a step has been measured.
+func (c *stepCosts) young() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, far := lie(n)
-	far = min(far, 1)
-	return c.weight[i]*(1-far) + c.weight[i+1]*far
+	return c.passes < fewPasses
 }
 
 // turn reports whether it is a stream's turn to think again, of several that share steps. If all did at once, each would take the room
@@ -174,18 +191,16 @@ func (c *stepCosts) turn(streams int) bool {
 	return uint64(c.turns)*0x9e3779b97f4a7c15>>32%uint64(streams) == 0
 }
 
-// explore returns how many tokens to draft instead of k, so that the costs of all steps become and stay known: now and then one more or
-// one less, if that was hardly measured, and rarely what was not measured for longest.
+// explore returns how many tokens to draft instead of k: rarely what was not measured for longest, so that the costs of all steps become
+// known, and stay so, and nothing at all if it is hardly known what that takes, which all are compared with. What may well be best is tried
+// for its hopes.
 func (c *stepCosts) explore(k, most int) int {
+	const few = 5
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.turns++
-	if c.turns%4 == 0 {
-		for _, other := range [2]int{k + 1, k - 1} {
-			if other >= 0 && other <= most && c.weight[other] < fewPasses {
-				return other
-			}
-		}
+	if c.turns%16 == 0 && c.weight[0] < few {
+		return 0
 	}
 	if c.turns%64 == 0 {
 		oldest := k
@@ -194,7 +209,7 @@ func (c *stepCosts) explore(k, most int) int {
 				oldest = other
 			}
 		}
-		if c.passes-c.last[oldest+1] > 256 {
+		if last := c.last[oldest+1]; last == 0 || c.passes-last > 256 {
 			return oldest
 		}
 	}
@@ -203,7 +218,7 @@ func (c *stepCosts) explore(k, most int) int {
 
 // median is that of the last few values.
 type median struct {
-	last [9]float64
+	last [lastFew]float64
 	n    int // values that there were
 }
 
@@ -248,18 +263,18 @@ type pace struct {
 	told            tellings           // if the source says how sure it is
 	price           median             // seconds of drafting a token
 
-	with  stepShare
-	most  int  // tokens, of this step
-	k     int  // tokens that were thought best last
-	exact bool // the draft is to have as many as length said
-	mine  stepShare
-	speed float64 // expected, over that of no draft
+	with  stepShare // what others bring to the next step
+	mine  stepShare // what the session does
+	most  int       // tokens of its draft
+	k     int       // tokens that were thought best last
+	exact bool      // the draft is to have as many as length said
+	speed float64   // expected, over that of no draft
 
-	trying bool
-	hits   int // tries in a row
-	rest   int // steps until a source that is off is tried again
-	wait   int // that it was off for last
-	ran    int // steps since it was off
+	trying bool // the source is off, but for tries
+	tries  int  // in a row
+	rest   int  // steps until a source that is off is tried again
+	wait   int  // that it was off for last
+	ran    int  // steps since it was off
 }
 
 // newPace returns the pace of a source that nothing is known of: as if it had been right with three tokens of five.
@@ -276,36 +291,20 @@ func (p *pace) heir() *pace {
 	return h
 }
 
-// forget lets what was compared until now count no more than n tokens.
+// forget lets what was compared until now at the first place count no more than n tokens.
 func (p *pace) forget(n float64) {
-	all := 0.0
-	for _, c := range p.compared {
-		all += c
-	}
-	if all > n {
-		p.scale(n / all)
+	if c := p.compared[0]; c > n {
+		p.right[0], p.compared[0] = p.right[0]*n/c, n
 	}
 }
 
-func (p *pace) scale(by float64) {
-	for i := range p.compared {
-		p.right[i] *= by
-		p.compared[i] *= by
-	}
-}
-
-// acceptance returns how likely a token at a place of the draft is right if those before it are. Where few were compared, it is near the
-// mean of all places.
+// acceptance returns how likely a token at a place of the draft is right if those before it are. Where few were compared, it is near that
+// of the place before.
 func (p *pace) acceptance() (a [mostDraft]float64) {
-	const few = 4
-	right, compared := 0.0, 0.0
-	for i := range a {
-		right += p.right[i]
-		compared += p.compared[i]
-	}
-	mean := right / max(compared, 1e-9)
-	for i := range a {
-		a[i] = (p.right[i] + few*mean) / (p.compared[i] + few)
+	const few = 2
+	a[0] = p.right[0] / max(p.compared[0], 1e-9)
+	for i := 1; i < len(a); i++ {
+		a[i] = (p.right[i] + few*a[i-1]) / (p.compared[i] + few)
 	}
 	return a
 }
@@ -313,7 +312,8 @@ func (p *pace) acceptance() (a [mostDraft]float64) {
 // best returns how many tokens are best to be checked, of from … to, and how fast that is over checking none. Of drafted tokens it is known
 // how sure the source was, and what drafting them took is spent.
 func (p *pace) best(from, to int, drafted []float64) (k int, speed, tokens float64) {
-	t, price, a := p.costs.table(), p.price.value(), p.acceptance()
+	t := p.table()
+	price, a := p.price.value(), p.acceptance()
 	others := p.with.tokens
 	spent := p.with.drafting.Seconds() + float64(len(drafted))*price
 	n := p.with.positions + 1
@@ -340,11 +340,15 @@ func (p *pace) best(from, to int, drafted []float64) (k int, speed, tokens float
 	return k, speed, tokens
 }
 
-// toll returns the tokens that drafting and checking k costs: those that the same time would give without.
-func (p *pace) toll(k int) float64 {
-	t := p.costs.table()
+// table returns the costs that choices go by. A stream that is alone tries what little is known of for what it may turn out to be. Where
+// others share the step, it would take hopes for differences that are small beside the whole.
+func (p *pace) table() stepTable { return p.costs.table(p.with.streams == 0) }
+
+// toll returns the tokens that drafting and checking one costs: those that the same time would give without.
+func (p *pace) toll() float64 {
+	t := p.table()
 	n := p.with.positions + 1
-	more := t.of(n+k) - t.of(n) + float64(k)*p.price.value()
+	more := t.of(n+1) - t.of(n) + p.price.value()
 	return more * (p.with.tokens + 1) / max(t.of(n)+p.with.drafting.Seconds(), 1e-12)
 }
 
@@ -352,37 +356,32 @@ func (p *pace) toll(k int) float64 {
 // the last step. It is asked once for each step of the session in which the source could draft.
 func (p *pace) length(most int, others stepShare) int {
 	p.most, p.with, p.exact = max(0, min(most, mostDraft)), others, true
-	n := others.positions + 1
-	known := p.costs.known(n)
 	switch {
 	case p.most == 0:
 		return p.draft(0)
 	case p.rest > 0:
 		p.rest--
 		return p.draft(0)
-	case known < fewPasses: // a step without a draft is what others are compared with
+	case p.costs.young(): // steps without a draft are what others are compared with
 		return p.draft(0)
-	case p.price.n == 0 || p.price.n < fewPasses && p.costs.known(n+firstDraft) == 0: // it may never give so many
-		return p.draft(min(firstDraft, p.most))
+	case p.price.n == 0:
+		return p.draft(min(max(1, firstDraft/(1+others.streams)), p.most))
 	}
-	if p.k > 0 && others.streams > 0 && !p.costs.turn(others.streams+1) {
-		p.exact = false
-		return p.draft(min(p.k, p.most))
-	}
-	k, _, tokens := p.best(0, p.most, nil)
-	if k > 0 && tokens-1 < 1.1*p.toll(k) {
-		k = 0
-	}
+	k, _, _ := p.best(0, p.most, nil)
 	switch {
 	case k > 0:
 		p.trying = false
-	case p.trying && p.hits < fewPasses && p.toll(1) < 1:
+	case p.trying && (p.tries == 0 || p.tries < fewPasses && p.toll() < 1):
 		return p.draft(1)
 	default:
 		p.stop()
 		return p.draft(0)
 	}
-	p.k = k
+	if p.k > 0 && others.streams > 0 && !p.costs.turn(others.streams+1) {
+		k = min(p.k, p.most)
+	} else {
+		p.k = k
+	}
 	if p.ran++; p.ran > firstWait {
 		p.wait = 0
 	}
@@ -411,12 +410,12 @@ func (p *pace) draft(k int) int {
 
 // stop turns the source off.
 func (p *pace) stop() {
-	toll := p.toll(1)
+	toll := p.toll()
 	wait := max(firstWait, 2*p.wait)
-	if p.price.n >= fewPasses {
-		wait = max(firstWait, min(wait, int(min(256*toll, 1<<20))), int(min(64*toll, 1<<20)))
+	if p.price.n >= fewPasses { // one slow draft says little
+		wait = max(firstWait, min(wait, int(min(256*toll, 1<<20))), int(min(100*toll, 1<<20)))
 	}
-	p.wait, p.rest, p.trying, p.hits, p.ran, p.k = wait, wait, true, 0, 0, 0
+	p.wait, p.rest, p.trying, p.tries, p.ran, p.k = wait, wait, true, 0, 0, 0
 	p.forget(2)
 }
 
@@ -434,7 +433,7 @@ func (p *pace) cut(drafted []float64) int {
 	if p.exact {
 		return len(drafted)
 	}
-	k, _, tokens := p.best(0, len(drafted), drafted)
+	k, _, tokens := p.best(0, min(len(drafted), mostDraft), drafted)
 	p.mine.positions, p.mine.tokens = 1+k, tokens
 	if k == 0 && len(drafted) > 0 {
 		p.unchecked(drafted[0])
@@ -446,9 +445,8 @@ func (p *pace) cut(drafted []float64) int {
 // nearly always right, and be asked in vain.
 func (p *pace) unchecked(told float64) {
 	chance := p.told.chance(told, p.acceptance()[0])
-	p.scale(keepCompared)
-	p.compared[0]++
-	p.right[0] += chance
+	p.right[0] = keepCompared*p.right[0] + chance
+	p.compared[0] = keepCompared*p.compared[0] + 1
 }
 
 // share returns what the session was going to bring to the last step.
@@ -467,15 +465,18 @@ func (p *pace) drafted(n int, took time.Duration) {
 // checked learns from a draft of which n tokens were compared with the text; the first of them were right. told is how likely the source
 // took each of them to be; nil: it does not say.
 func (p *pace) checked(n, right int, told []float64) {
-	n = min(n, right+1, mostDraft)
+	if n = min(n, mostDraft); right < n {
+		n = right + 1
+	}
 	if n <= 0 {
 		return
 	}
 	if p.price.n == 0 {
 		p.price.add(0)
 	}
-	p.scale(keepCompared)
 	for i := range n {
+		p.right[i] *= keepCompared
+		p.compared[i] *= keepCompared
 		p.compared[i]++
 		if i < right {
 			p.right[i]++
@@ -485,7 +486,7 @@ func (p *pace) checked(n, right int, told []float64) {
 		}
 	}
 	if p.trying {
-		if p.hits++; right == 0 {
+		if p.tries++; right == 0 {
 			p.stop()
 		}
 	}
