@@ -6,7 +6,8 @@
 //
 // A file's name says what it has, for which level if not for all of an architecture, and which formats or step:
 //
-//	rows       weights as they lie in a file, times a few tokens: the arithmetic of tensor/rows.go; internal/cmd/asm writes *_formats_*
+//	rows       weights as they lie in a file, times a few tokens: the arithmetic of tensor/rows.go; internal/cmd/asm writes *_formats_*;
+//	           *_several_* are for more tokens than one, whose activations are rearranged first
 //	panels     weights that are packed for many tokens: products, how weights are packed, how floats are rounded to that form, floats
 //	units      weights of any format in one form (arm64), from which panels are packed and values are decoded
 //	attention  scores and sums over a cache
@@ -23,7 +24,7 @@
 //	super     a super-block, 256 columns; formats with smaller blocks are read as many at a time as that takes
 //	digest    a token's activations as rows of avx2 want them: reordered, with the scales by lane, and with the shares
 //	share     what an offset or a minimum, times a token's sum of a block or half of one, adds to a product (avx2)
-//	turn      the supers of a row whose activations are in the frame at a time (avx512, AVX-VNNI)
+//	turn      the supers of a row whose activations are in the frame at a time (avx512, AVX-VNNI, arm64)
 //	tile      the rows and tokens whose sums stay in registers together, or, of amx, what its registers hold
 //	quad      four columns of eight or sixteen rows in a register, one row to a lane of 32 bits (x86)
 //	pair      two columns of a row or a token in bf16, which are multiplied at once (bf16, amx)

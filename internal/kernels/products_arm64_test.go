@@ -235,7 +235,9 @@ func TestRowKernelsOfARMAllocateNothing(t *testing.T) {
 		x, y, half := make([]float32, 333), make([]float32, 333), make([]byte, 666)
 		q := make([]tensor.Q8, tensor.Q8Len(333))
 		w := make([]byte, tensor.Q4_0.RowBytes(320))
+		several, rows := make([]tensor.Q8, 9*5), make([]byte, 9*len(w))
 		if n := testing.AllocsPerRun(10, func() {
+			k.Rows[tensor.Q4_0](y, 9, rows, len(w), 9, several, 5, 9)
 			k.DecodeRow(tensor.Q4_0, x[:320], w)
 			k.Rows[tensor.Q4_0](y, 1, w, len(w), 1, q[:5], 5, 1)
 			k.Rows[tensor.Q4_0](y, 1, nil, len(w), 0, q[:5], 5, 1)

@@ -12,17 +12,33 @@ type floatRows func(dst *float32, stride int, w *byte, rowBytes, rows int, x *fl
 // tokens, and a call takes well under a millisecond.
 const callBytes = 1 << 14
 
-func rowKernel(kernel rows) tensor.RowKernel {
-	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
-		calls(kernel, dst, stride, w, rowBytes, rows, x, units, n)
-	}
+// formatRows are the row kernels of a format.
+type formatRows struct {
+	format  tensor.Format
+	few     rows
+	several several
 }
 
-// bookRowKernel is rowKernel for a format with a codebook.
-func bookRowKernel(kernel rows) tensor.RowKernel {
+// in returns the format's entry in the table of a level that takes several tokens in some way.
+func (k formatRows) in(way *severalWay) tensor.RowKernel {
+	book := tensor.Codebook(k.format) != nil
+	simple := !book && (kindOf(k.format) == plain || kindOf(k.format) == mins)
 	return func(dst []float32, stride int, w []byte, rowBytes, rows int, x []tensor.Q8, units, n int) {
-		makeCodebooks()
-		calls(kernel, dst, stride, w, rowBytes, rows, x, units, n)
+		if book {
+			makeCodebooks()
+		}
+		for rows >= severalLeast && units > 0 && n >= way.least {
+			m := min(way.most, n)
+			if m == 5 && simple {
+				m = 4 // to unpack the rows again for one token takes less than to multiply with three that are not there
+			}
+			way.multiply(k, dst, stride, w, rowBytes, rows, x[:m*units], units, m)
+			if n -= m; n == 0 {
+				return
+			}
+			dst, x = dst[m*stride:], x[m*units:]
+		}
+		calls(k.few, dst, stride, w, rowBytes, rows, x, units, n)
 	}
 }
 
@@ -46,6 +62,58 @@ func calls[X tensor.Q8 | float32](kernel func(dst *float32, stride int, w *byte,
 			kernel(&d[0], stride, &w[r*rowBytes], rowBytes, m, &x[t*length], length, k)
 		}
 	}
+}
+
+var neonRows = [...]formatRows{
+	{tensor.Q4_0, rowsQ40NEON, severalQ40NEON},
+	{tensor.Q5_0, rowsQ50NEON, severalQ50NEON},
+	{tensor.Q8_0, rowsQ80NEON, severalQ80NEON},
+	{tensor.Q4_K, rowsQ4KNEON, severalQ4KNEON},
+	{tensor.Q5_K, rowsQ5KNEON, severalQ5KNEON},
+	{tensor.Q6_K, rowsQ6KNEON, severalQ6KNEON},
+	{tensor.IQ4_NL, rowsIQ4NLNEON, severalIQ4NLNEON},
+	{tensor.IQ4_XS, rowsIQ4XSNEON, severalIQ4XSNEON},
+	{tensor.MXFP4, rowsMXFP4NEON, severalMXFP4NEON},
+	{tensor.Q4_1, rowsQ41NEON, severalQ41NEON},
+	{tensor.Q5_1, rowsQ51NEON, severalQ51NEON},
+	{tensor.Q2_K, rowsQ2KNEON, severalQ2KNEON},
+	{tensor.Q3_K, rowsQ3KNEON, severalQ3KNEON},
+	{tensor.TQ1_0, rowsTQ10NEON, severalTQ10NEON},
+	{tensor.TQ2_0, rowsTQ20NEON, severalTQ20NEON},
+	{tensor.NVFP4, rowsNVFP4NEON, severalNVFP4NEON},
+	{tensor.IQ2_XXS, rowsIQ2XXSNEON, severalIQ2XXSNEON},
+	{tensor.IQ2_XS, rowsIQ2XSNEON, severalIQ2XSNEON},
+	{tensor.IQ2_S, rowsIQ2SNEON, severalIQ2SNEON},
+	{tensor.IQ3_XXS, rowsIQ3XXSNEON, severalIQ3XXSNEON},
+	{tensor.IQ3_S, rowsIQ3SNEON, severalIQ3SNEON},
+	{tensor.IQ1_S, rowsIQ1SNEON, severalIQ1SNEON},
+	{tensor.IQ1_M, rowsIQ1MNEON, severalIQ1MNEON},
+}
+
+var dotprodRows = [...]formatRows{
+	{tensor.Q4_0, rowsQ40Dotprod, severalQ40Dotprod},
+	{tensor.Q5_0, rowsQ50Dotprod, severalQ50Dotprod},
+	{tensor.Q8_0, rowsQ80Dotprod, severalQ80Dotprod},
+	{tensor.Q4_K, rowsQ4KDotprod, severalQ4KDotprod},
+	{tensor.Q5_K, rowsQ5KDotprod, severalQ5KDotprod},
+	{tensor.Q6_K, rowsQ6KDotprod, severalQ6KDotprod},
+	{tensor.IQ4_NL, rowsIQ4NLDotprod, severalIQ4NLDotprod},
+	{tensor.IQ4_XS, rowsIQ4XSDotprod, severalIQ4XSDotprod},
+	{tensor.MXFP4, rowsMXFP4Dotprod, severalMXFP4Dotprod},
+	{tensor.Q4_1, rowsQ41Dotprod, severalQ41Dotprod},
+	{tensor.Q5_1, rowsQ51Dotprod, severalQ51Dotprod},
+	{tensor.Q2_K, rowsQ2KDotprod, severalQ2KDotprod},
+	{tensor.Q3_K, rowsQ3KDotprod, severalQ3KDotprod},
+	{tensor.TQ1_0, rowsTQ10Dotprod, severalTQ10Dotprod},
+	{tensor.TQ2_0, rowsTQ20Dotprod, severalTQ20Dotprod},
+	{tensor.NVFP4, rowsNVFP4Dotprod, severalNVFP4Dotprod},
+	{tensor.IQ2_XXS, rowsIQ2XXSDotprod, severalIQ2XXSDotprod},
+	{tensor.IQ2_XS, rowsIQ2XSDotprod, severalIQ2XSDotprod},
+	{tensor.IQ2_S, rowsIQ2SDotprod, severalIQ2SDotprod},
+	{tensor.IQ3_XXS, rowsIQ3XXSDotprod, severalIQ3XXSDotprod},
+	{tensor.IQ3_S, rowsIQ3SDotprod, severalIQ3SDotprod},
+	{tensor.IQ1_S, rowsIQ1SDotprod, severalIQ1SDotprod},
+	{tensor.IQ1_M, rowsIQ1MDotprod, severalIQ1MDotprod},
 }
 
 // The row kernels of each level, see rows_arm64.h.

@@ -23,7 +23,8 @@
 //
 //	func(w *byte, rowBytes int, dst *unit)
 //
-// and store the units of one row: the weights, V16, and V17 where there are minimums.
+// and store the units of one row: the weights, V16, and V17 where there are minimums. With SEVERAL defined it makes the functions
+// of rows_several_arm64.h.
 //
 //	R0      dst of the row           R8–R11   activations of token 0 to 3, the running unit
 //	R1      stride of dst in bytes   R12      weights, the running block
@@ -46,6 +47,8 @@
 #ifdef UNPACK
 
 #define ARGS 24
+
+#define PREFETCH(at) PRFM (1024+at)(R12), PLDL1KEEP
 
 #define ROW_ARGS \
 	MOVD w+0(FP), R2        \
@@ -77,8 +80,11 @@
 #define MIN_GROUPS(sum, dst) MIN_BLOCKS(sum, dst)
 
 #else
+#ifndef SEVERAL
 
 #define ARGS 64
+
+#define PREFETCH(at) PRFM (1024+at)(R12), PLDL1KEEP
 
 #define ROW_ARGS \
 	MOVD dst+0(FP), R0       \
@@ -189,13 +195,28 @@ next:
 	VFMLA V17.S4, V8.S4, V12.S4         \
 	VFMLA V15.S4, V12.S4, sum.S4
 
+// FOUR_BLOCKS: four blocks of Q4_0. FOUR_BLOCKS_END comes behind it and all tokens.
+#define FOUR_BLOCKS_END
+
+#define FOUR_BLOCKS(sum, x) \
+	Q4_DOT(x)                           \
+	FMOVD (Q8_SCALE_6+4)(x), F8         \
+	FMOVD (Q8_SIZE+Q8_SCALE_6+4)(x), F9 \
+	ADD   $(2*Q8_SIZE), x               \
+	VZIP1 V9.D2, V8.D2, V8.D2           \
+	FMUL(12, 12, 16)                    \
+	VFMLA V8.S4, V12.S4, sum.S4
+
+#else
+#include "rows_several_arm64.h"
+#endif
 #endif
 
 // PAIR points R14 to the block behind R12. Where there is none in the row, SINGLE makes it the same block with scale 0.
 #define PAIR(size, single) \
-	PRFM 1024(R12), PLDL1KEEP \
-	ADD  $size, R12, R14      \
-	CMP  R2, R14              \
+	PREFETCH(0)          \
+	ADD  $size, R12, R14 \
+	CMP  R2, R14         \
 	BHS  single
 
 #define SINGLE(pair) \

@@ -1,17 +1,6 @@
 // Rows of formats in blocks, see rows_arm64.h.
 
 // Rows of Q4_0, the format that is read most, go four blocks at a time, and by units in the end.
-#ifndef UNPACK
-#define FOUR_BLOCKS(sum, x) \
-	Q4_DOT(x)                           \
-	FMOVD (Q8_SCALE_6+4)(x), F8         \
-	FMOVD (Q8_SIZE+Q8_SCALE_6+4)(x), F9 \
-	ADD   $(2*Q8_SIZE), x               \
-	VZIP1 V9.D2, V8.D2, V8.D2           \
-	FMUL(12, 12, 16)                    \
-	VFMLA V8.S4, V12.S4, sum.S4
-#endif
-
 TEXT ROWS_Q4_0(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
 	VMOVI $15, V24.B16
@@ -28,7 +17,7 @@ row:
 	BHI   unit
 
 four:
-	PRFM  1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	MOVHU (R12), R14
 	MOVHU 18(R12), R15
 	MOVHU 36(R12), R16
@@ -48,6 +37,7 @@ four:
 	FMOVD R14, F16
 	FCVTL(16, 16)
 	TOKENS(FOUR_BLOCKS, next4)
+	FOUR_BLOCKS_END
 	CMP   R20, R12
 	BLS   four
 	CMP   R2, R12
@@ -349,7 +339,7 @@ row:
 	ROW_BEGIN
 
 unit:
-	PRFM   1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	FMOVS  (R12), F16
 	FMOVQ  4(R12), F18
 	FMOVQ  20(R12), F20

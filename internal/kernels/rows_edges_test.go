@@ -101,25 +101,6 @@ func TestRowKernelsAtTheEdges(t *testing.T) {
 	})
 }
 
-// fillScales sets the half floats of a format's blocks, and nothing in a format that has none.
-func fillScales(f tensor.Format, w []byte, h uint16) {
-	at := map[tensor.Format][]int{
-		tensor.Q4_0: {0}, tensor.Q4_1: {0, 2}, tensor.Q5_0: {0}, tensor.Q5_1: {0, 2}, tensor.Q8_0: {0}, tensor.Q2_K: {80, 82},
-		tensor.Q3_K: {108},
-		tensor.Q4_K: {0, 2}, tensor.Q5_K: {0, 2}, tensor.Q6_K: {208}, tensor.IQ4_NL: {0}, tensor.IQ4_XS: {0}, tensor.TQ2_0: {64},
-		tensor.TQ1_0: {52}, tensor.IQ1_S: {0}, tensor.IQ2_XXS: {0}, tensor.IQ2_XS: {0}, tensor.IQ2_S: {0}, tensor.IQ3_XXS: {0},
-		tensor.IQ3_S: {0},
-	}[f]
-	for size := f.BlockBytes(); len(w) >= size; w = w[size:] {
-		for _, i := range at {
-			w[i], w[i+1] = byte(h), byte(h>>8)
-		}
-		for i := 0; i < 4 && f == tensor.IQ1_M; i++ {
-			w[49+2*i] = w[49+2*i]&15 | byte(h>>(4*i)&15)<<4
-		}
-	}
-}
-
 // TestFloatRowKernelsReadNoFurther does the same for floats, strange ones too.
 func TestFloatRowKernelsReadNoFurther(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {

@@ -84,7 +84,7 @@ block:
 	MOVD $4, R13
 
 unit:
-	PRFM 1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	LDP  (R12), (R19, R21)
 	ADD  $16, R12
 	LSR  $32, R19, R16
@@ -140,7 +140,7 @@ block:
 	MOVD  $4, R13
 
 unit:
-	PRFM  1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	LDP   (R12), (R16, R17)
 	FMOVQ (R12), F19
 	ADD   $16, R12
@@ -219,7 +219,7 @@ block:
 	MOVD  $4, R13
 
 unit:
-	PRFM    1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	MOVHU.P 2(R19), R17
 	MOVD    (R12), R16
 	FMOVD   32(R12), F19
@@ -261,7 +261,7 @@ block:
 	MOVD $4, R13
 
 unit:
-	PRFM   1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	MOVD.P 8(R19), R16
 	META
 	LDP    (R12), (R21, R22)
@@ -315,7 +315,7 @@ block:
 	MOVD  $4, R13
 
 unit:
-	PRFM    1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	MOVHU.P 2(R19), R23
 	MOVD    (R12), R22
 	FOUR_NINES(R22, 0, F4, V4)
@@ -354,7 +354,7 @@ block:
 	MOVD $4, R13
 
 unit:
-	PRFM    1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	MOVWU.P 4(R19), R17
 	SBFX    $15, R17, $1, R21
 	SBFX    $31, R17, $1, R22
@@ -423,7 +423,7 @@ block:
 	MOVD  $4, R13
 
 unit:
-	PRFM    1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	MOVHU.P 2(R21), R22
 	AND     $0xFFF, R22, R22
 	SPREAD(R22, R23, 10, 0x003F003F)

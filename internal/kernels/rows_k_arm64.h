@@ -57,7 +57,7 @@ block:
 	MOVD  $4, R13
 
 unit:
-	PRFM  1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	FLDPQ (R12), (F4, F6)
 	ADD   $32, R12
 	NIBBLES(V4, V4, V5)
@@ -122,7 +122,7 @@ block:
 	MOVD $4, R13
 
 unit:
-	PRFM  1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	FLDPQ (R12), (F4, F5)
 	ADD   $32, R12
 	NIBBLES(V4, V4, V6)
@@ -155,7 +155,7 @@ block:
 	MOVD  $4, R13
 
 unit:
-	PRFM  1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	FLDPQ (R12), (F4, F5)
 	ADD   $32, R12
 	VUSHR $1, V22.B16, V10.B16
@@ -184,17 +184,17 @@ unit:
 	RET
 
 // V26–V29 are 64 bytes with the low four bits of two units, V22 and V23 their upper two bits, the lowest those of the first 32
-// weights. SIX_BITS puts the low two bits of h above the low four of w, less V17's 32.
+// weights. SIX_BITS puts the low two bits of h above the low four of w, less V19's 32.
 #define SIX_BITS(w, h) \
 	VAND V25.B16, h.B16, h.B16 \
 	VSLI $4, h.B16, w.B16      \
-	VSUB V17.B16, w.B16, w.B16
+	VSUB V19.B16, w.B16, w.B16
 
 TEXT ROWS_Q6_K(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
 	VMOVI $15, V24.B16
 	VMOVI $3, V25.B16
-	VMOVI $32, V17.B16
+	VMOVI $32, V19.B16
 	GROUP_INDICES
 
 row:
@@ -210,8 +210,8 @@ block:
 	MOVD  $2, R13
 
 half:
-	PRFM  1024(R12), PLDL1KEEP
-	PRFM  1088(R12), PLDL1KEEP
+	PREFETCH(0)
+	PREFETCH(64)
 	FLDPQ (R12), (F26, F27)
 	FLDPQ 32(R12), (F28, F29)
 	FLDPQ (R15), (F22, F23)
@@ -260,8 +260,8 @@ half:
 // bytes. A run of 32 bytes is two units: NEXT_PLANES goes on with the second, or the next run, or leaves the super-block, where R13 counted
 // its units.
 #define LOAD_PLANES \
-	PRFM  1024(R12), PLDL1KEEP \
-	FLDPQ (R12), (F26, F27)    \
+	PREFETCH(0)             \
+	FLDPQ (R12), (F26, F27) \
 	ADD   $32, R12
 
 #define TWO_PLANES \
@@ -438,7 +438,7 @@ row:
 	ROW_BEGIN
 
 block:
-	PRFM  1024(R12), PLDL1KEEP
+	PREFETCH(0)
 	FLDPQ (R12), (F26, F27)
 	FMOVQ 32(R12), F22
 	FMOVS 48(R12), F23

@@ -99,3 +99,56 @@ func TestFloatRowKernels(t *testing.T) {
 		}
 	})
 }
+
+// TestRowKernelsOfSeveralTokens takes every number of tokens that a kernel has a way of its own for, and some more, with rows that take it
+// several turns, and more of them than a turn has.
+func TestRowKernelsOfSeveralTokens(t *testing.T) {
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(3, 9))
+		for _, f := range tensor.Formats() {
+			if k.Rows[f] == nil {
+				continue
+			}
+			bl := f.BlockLen()
+			type multiplied struct{ rows, cols, n int }
+			cases := []multiplied{{8, 4096 + bl, 4}, {129, bl, 4}}
+			for n := 1; n <= 17; n++ {
+				cases = append(cases, multiplied{8 + n%2, max(bl, 32*(3+n%5)/bl*bl), n})
+			}
+			for _, c := range cases {
+				size := f.RowBytes(c.cols)
+				w := shifted(kerneltest.Blocks(r, f, c.rows, c.cols), r.IntN(64))
+				q, units := quantized(kerneltest.Gaussian(r, c.n*c.cols), c.n)
+				stride := c.rows + 1
+				got, want := make([]float32, c.n*stride), make([]float32, c.n*stride)
+				k.Rows[f](got, stride, w, size, c.rows, q, units, c.n)
+				inOrder(k.Name, f)(want, stride, w, size, c.rows, q, units, c.n)
+				sameRows(t, shape(f, c.rows, c.cols, c.n), got, want, stride, c.rows, c.n)
+				for i := range c.n {
+					if got[i*stride+c.rows] != 0 {
+						t.Fatalf("%s: wrote behind the rows", shape(f, c.rows, c.cols, c.n))
+					}
+				}
+			}
+		}
+	})
+}
+
+// fillScales sets the half floats of a format's blocks, and nothing in a format that has none.
+func fillScales(f tensor.Format, w []byte, h uint16) {
+	at := map[tensor.Format][]int{
+		tensor.Q4_0: {0}, tensor.Q4_1: {0, 2}, tensor.Q5_0: {0}, tensor.Q5_1: {0, 2}, tensor.Q8_0: {0}, tensor.Q2_K: {80, 82},
+		tensor.Q3_K: {108},
+		tensor.Q4_K: {0, 2}, tensor.Q5_K: {0, 2}, tensor.Q6_K: {208}, tensor.IQ4_NL: {0}, tensor.IQ4_XS: {0}, tensor.TQ2_0: {64},
+		tensor.TQ1_0: {52}, tensor.IQ1_S: {0}, tensor.IQ2_XXS: {0}, tensor.IQ2_XS: {0}, tensor.IQ2_S: {0}, tensor.IQ3_XXS: {0},
+		tensor.IQ3_S: {0},
+	}[f]
+	for size := f.BlockBytes(); len(w) >= size; w = w[size:] {
+		for _, i := range at {
+			w[i], w[i+1] = byte(h), byte(h>>8)
+		}
+		for i := 0; i < 4 && f == tensor.IQ1_M; i++ {
+			w[49+2*i] = w[49+2*i]&15 | byte(h>>(4*i)&15)<<4
+		}
+	}
+}

@@ -63,6 +63,7 @@ var words = []struct {
 		{"FSUB", 0x4EA0D400, "fsub v{d}.4s, v{n}.4s, v{m}.4s"},
 		{"FMUL", 0x6E20DC00, "fmul v{d}.4s, v{n}.4s, v{m}.4s"},
 		{"FMULI", 0x4F809000, "fmul v{d}.4s, v{n}.4s, v{m}.s[{i}]"},
+		{"FMLA", 0x4E20CC00, "fmla v{d}.4s, v{n}.4s, v{m}.4s"},
 		{"FMLAI", 0x4F801000, "fmla v{d}.4s, v{n}.4s, v{m}.s[{i}]"},
 		{"FDIV", 0x6E20FC00, "fdiv v{d}.4s, v{n}.4s, v{m}.4s"},
 		{"FMAX", 0x4E20F400, "fmax v{d}.4s, v{n}.4s, v{m}.4s"},
