@@ -18,15 +18,11 @@ const (
 	severalLeast = 8   // rows that are worth it
 )
 
-// strip is 64 activations of four tokens, for SDOT: four values of each token in turn, the tokens' scales of both halves, and their
-// negative sums of 16 values.
-type strip struct {
-	q        [16][4][4]int8
-	scale    [2][4]float32
-	negative [4][4]float32
-}
+// 64 activations of four tokens, for SDOT: four values of each token in turn, the tokens' scales of both halves, and their negative sums
+// of 16 values, as floats.
+const stripUnit = 4*64 + 2*16 + 4*16
 
-const stripBytes = severalUnits * int(unsafe.Sizeof(strip{}))
+const stripBytes = severalUnits * stripUnit
 
 // severalWay is how a level multiplies with several tokens.
 type severalWay struct {

@@ -5,21 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"unsafe"
 
 	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
 	"github.com/gogemma/gemma4/tensor"
 )
-
-// TestStripsAreAsLong: the assembly has the length of a strip, and of a unit, as numbers.
-func TestStripsAreAsLong(t *testing.T) {
-	if got := unsafe.Sizeof(strip{}); got != 352 {
-		t.Errorf("a strip is %d bytes long, the assembly takes 352", got)
-	}
-	if unitSize != 96 {
-		t.Errorf("a unit is %d bytes long, the assembly takes 96", unitSize)
-	}
-}
 
 // TestSeveralTokensAtTheEdges multiplies rows of one byte throughout, with scales of every kind, by tokens that are the largest, zero,
 // tiny, huge, or no numbers, all at once.
