@@ -30,7 +30,7 @@ var loops = []struct {
 	tokens, macs, atMost int
 }{
 	{"rowsQ40NEON", "cortex-a72", tensor.Q4_0, 1, 128, 8},
-	{"rowsQ40NEON", "cortex-a72", tensor.Q4_0, 4, 512, 8},
+	{"severalQ40NEON", "cortex-a72", tensor.Q4_0, 4, 512, 8},
 	{"rowsQ41NEON", "cortex-a72", tensor.Q4_1, 1, 64, 8},
 	{"rowsQ50NEON", "cortex-a72", tensor.Q5_0, 1, 64, 8},
 	{"rowsQ51NEON", "cortex-a72", tensor.Q5_1, 1, 64, 8},
@@ -56,7 +56,7 @@ var loops = []struct {
 	{"floatRowsF16NEON", "cortex-a72", tensor.F16, 1, 16, 4},
 	{"floatRowsBF16NEON", "cortex-a72", tensor.BF16, 1, 16, 4},
 	{"rowsQ40Dotprod", "neoverse-n1", tensor.Q4_0, 1, 128, 32},
-	{"rowsQ40Dotprod", "neoverse-n1", tensor.Q4_0, 4, 512, 32},
+	{"severalQ40Dotprod", "neoverse-n1", tensor.Q4_0, 4, 512, 32},
 	{"rowsQ41Dotprod", "neoverse-n1", tensor.Q4_1, 1, 64, 32},
 	{"rowsQ50Dotprod", "neoverse-n1", tensor.Q5_0, 1, 64, 32},
 	{"rowsQ51Dotprod", "neoverse-n1", tensor.Q5_1, 1, 64, 32},
@@ -104,6 +104,21 @@ var loops = []struct {
 	{"multiplyBF16", "neoverse-n2", panels, 8, 256, 32},
 }
 
+// steps are formats whose row kernels are looked at for every number of tokens, with the columns of a turn, at levels with a processor,
+// the tokens that its kernels for several take at once, and the most that it could multiply in a cycle.
+var (
+	steps = []struct {
+		name    string
+		format  tensor.Format
+		columns int
+	}{{"Q40", tensor.Q4_0, 128}, {"Q80", tensor.Q8_0, 64}, {"Q4K", tensor.Q4_K, 64}, {"Q6K", tensor.Q6_K, 128}}
+
+	stepLevels = []struct {
+		name, cpu      string
+		tokens, atMost int
+	}{{"NEON", "cortex-a72", 4, 8}, {"Dotprod", "neoverse-n1", 8, 32}, {"Dotprod", "neoverse-v1", 8, 64}}
+)
+
 // elements are functions on numbers one by one, four a turn: the softmax of attention, the activation of an MLP, and the bounds of a
 // projector's products.
 var elements = []string{"expSumNEON", "geluNEON", "clampNEON"}
@@ -138,15 +153,11 @@ func run() error {
 	fmt.Println("| kernel | processor | tokens | cycles per 32 weights | bytes per cycle | multiply-adds per cycle | share of the peak |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, l := range loops {
-		code, err := innerLoop(binary, root+"/internal/kernels."+l.function, l.tokens)
+		turn, err := turnOf(binary, root+"/internal/kernels."+l.function, l.cpu, l.tokens)
 		if err != nil {
-			return fmt.Errorf("%s: %w", l.function, err)
+			return err
 		}
-		cycles, err := count(code, l.cpu)
-		if err != nil {
-			return fmt.Errorf("%s: %w", l.function, err)
-		}
-		rate := float64(l.macs) / cycles
+		rate := float64(l.macs) / turn.taken
 		perBlock, bytes := 32*float64(l.tokens)/rate, "-"
 		if l.format != panels {
 			bytes = fmt.Sprintf("%.2f", float64(l.format.RowBytes(256))/8/perBlock)
@@ -154,25 +165,57 @@ func run() error {
 		fmt.Printf("| %s | %s | %d | %.1f | %s | %.1f | %.0f%% |\n", l.function, l.cpu, l.tokens, perBlock, bytes, rate,
 			100*rate/float64(l.atMost))
 	}
+	if err := printSteps(binary, root+"/internal/kernels."); err != nil {
+		return err
+	}
 	fmt.Println("\n| function | processor | cycles per number |")
 	fmt.Println("|---|---|---|")
 	for _, function := range elements {
-		code, err := innerLoop(binary, root+"."+function, 0)
-		if err != nil {
-			return fmt.Errorf("%s: %w", function, err)
-		}
 		for _, cpu := range []string{"cortex-a72", "neoverse-n1"} {
-			cycles, err := count(code, cpu)
+			turn, err := turnOf(binary, root+"."+function, cpu, 0)
 			if err != nil {
-				return fmt.Errorf("%s: %w", function, err)
+				return err
 			}
-			fmt.Printf("| %s | %s | %.2f |\n", function, cpu, cycles/4)
+			fmt.Printf("| %s | %s | %.2f |\n", function, cpu, turn.taken/4)
 		}
 	}
 	return nil
 }
 
-// innerLoop returns the largest loop of a function that has no other in it. Row kernels leave it early for one token, by a BLT.
+// printSteps prints the cycles per 32 weights of steps, four tokens also by the kernels for few, and the least that four would take if
+// nothing had to be waited for but the multiplications, or but any unit.
+func printSteps(binary, kernels string) error {
+	fmt.Println("\n| format | processor | 1 token | 2 | 3 | 4, as few | 4 | 8 | 4 : 1 | 8 : 1 | 4: multiplications | 4: any unit |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|")
+	for _, level := range stepLevels {
+		for _, f := range steps {
+			fmt.Printf("| %v | %s ", f.format, level.cpu)
+			perBlock := 32 / float64(f.columns)
+			var taken [6]float64
+			var least float64
+			for i, step := range []struct {
+				kernel        string
+				tokens, times int
+			}{
+				{"rows", 1, 1}, {"rows", 2, 1}, {"rows", 3, 1}, {"rows", 4, 1},
+				{"several", level.tokens, 8 / level.tokens}, {"several", 4, 1},
+			} {
+				turn, err := turnOf(binary, kernels+step.kernel+f.name+level.name, level.cpu, step.tokens)
+				if err != nil {
+					return err
+				}
+				taken[i], least = turn.taken*perBlock*float64(step.times), turn.least*perBlock
+			}
+			one, eight, four := taken[0], taken[4], taken[5]
+			fmt.Printf("| %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.2f | %.2f | %.1f | %.1f |\n", one, taken[1], taken[2], taken[3],
+				four, eight, four/one, eight/one, 4*32/float64(level.atMost), least)
+		}
+	}
+	return nil
+}
+
+// innerLoop returns the largest loop of a function that has no other in it, as so many tokens run through it: row kernels, which have
+// their number in R7, branch on it.
 func innerLoop(binary, function string, tokens int) ([]string, error) {
 	out, err := exec.Command(objdump, "-d", "--no-show-raw-insn", "--mattr=+dotprod,+i8mm,+bf16",
 		"--disassemble-symbols="+function+".abi0", binary).Output()
@@ -197,15 +240,22 @@ func innerLoop(binary, function string, tokens int) ([]string, error) {
 		}
 		last = i
 	}
+	compare := regexp.MustCompile(`^cmp\s+x7, #0x([0-9a-f]+)$`)
 	var loop []string
+	compared := int64(0) // what R7 was compared with
 	for i := from; i < to; i++ {
+		if m := compare.FindStringSubmatch(code[i]); m != nil {
+			compared, _ = strconv.ParseInt(m[1], 16, 64)
+		} else if strings.HasPrefix(code[i], "cmp") || strings.HasPrefix(code[i], "subs") {
+			compared = 0
+		}
 		m := branch.FindStringSubmatch(code[i])
 		if m == nil {
 			loop = append(loop, code[i])
 			continue
 		}
 		loop = append(loop, "b."+m[1]+" .")
-		if m[1] == "lt" && tokens == 1 {
+		if compared != 0 && (m[1] == "lt" && int64(tokens) < compared || m[1] == "eq" && int64(tokens) == compared) {
 			i = index[m[2]] - 1
 		}
 	}
@@ -215,19 +265,39 @@ func innerLoop(binary, function string, tokens int) ([]string, error) {
 	return loop, nil
 }
 
+// turnOf returns the cycles of a turn of a function's largest inner loop with so many tokens.
+func turnOf(binary, function, cpu string, tokens int) (cycles, error) {
+	code, err := innerLoop(binary, function, tokens)
+	if err != nil {
+		return cycles{}, fmt.Errorf("%s: %w", function, err)
+	}
+	turn, err := count(code, cpu)
+	if err != nil {
+		return cycles{}, fmt.Errorf("%s: %w", function, err)
+	}
+	return turn, nil
+}
+
+// cycles are those of a turn, and the least that issue and units leave if there is nothing to wait for.
+type cycles struct{ taken, least float64 }
+
 // count returns the cycles of a turn.
-func count(code []string, cpu string) (float64, error) {
+func count(code []string, cpu string) (cycles, error) {
 	const turns = 1000
 	cmd := exec.Command(mca, "-mtriple=aarch64", "-mcpu="+cpu, "-mattr=+dotprod,+i8mm,+bf16", "-iterations="+strconv.Itoa(turns))
 	cmd.Stdin = strings.NewReader(strings.Join(code, "\n") + "\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("%w: %s", err, out)
+		return cycles{}, fmt.Errorf("%w: %s", err, out)
 	}
-	m := regexp.MustCompile(`Total Cycles: +(\d+)`).FindSubmatch(out)
+	m := regexp.MustCompile(`Total Cycles: +(\d+)(?s:.*)Block RThroughput: +([\d.]+)`).FindSubmatch(out)
 	if m == nil {
-		return 0, fmt.Errorf("llvm-mca says %s", out)
+		return cycles{}, fmt.Errorf("llvm-mca says %s", out)
 	}
-	cycles, err := strconv.Atoi(string(m[1]))
-	return float64(cycles) / turns, err
+	taken, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		return cycles{}, err
+	}
+	least, err := strconv.ParseFloat(string(m[2]), 64)
+	return cycles{float64(taken) / turns, least}, err
 }
