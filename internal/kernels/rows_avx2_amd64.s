@@ -90,6 +90,15 @@ TEXT ·rowsOneAVX2(SB), 0, $41024-80
 
 digest:
 	UNITS
+	CMPQ 32(R12), $64
+	JEQ  halves
+	Q_BLOCKS
+	JMP  scales
+
+halves:
+	Q_HALVES
+
+scales:
 	MOVQ 8(R12), AX
 	CALL AX
 	ADDQ $768, DX
@@ -171,19 +180,17 @@ token: // the digests of a token
 
 digest:
 	UNITS
-	MOVQ 8(R12), AX
-	CALL AX
 	CMPQ 32(R12), $64
 	JEQ  halves
-	TRANSPOSE_WORDS(0, 64, 128, 192)
-	TRANSPOSE_WORDS(32, 96, 160, 224)
-	JMP  transposed
+	WORDS_BLOCKS
+	JMP  words
 
 halves:
-	TRANSPOSE_WORDS(0, 32, 64, 96)
-	TRANSPOSE_WORDS(128, 160, 192, 224)
+	WORDS_HALVES
 
-transposed:
+words:
+	MOVQ 8(R12), AX
+	CALL AX
 	ADDQ $768, DX
 	ADDQ BX, DI
 	SUBQ $4, CX

@@ -1,6 +1,7 @@
 // Activations as rows_avx2_amd64.s wants them.
 
-// The digest routines take the four units at R8 … R11 and the factor of the shares in Y15. They write a super-block's digest to DI.
+// A digest of the four units at R8 … R11 goes to DI: first the activations, then by a digest routine what the format wants of them. The
+// factor of the shares is in Y15.
 
 #define DIGEST_UNIT(u, o) \
 	VMOVDQU    (u), Y1; \
@@ -21,6 +22,53 @@
 	M(R9, 64); \
 	M(R10, 128); \
 	M(R11, 192)
+
+// Q_BLOCKS and Q_HALVES are the activations for one token.
+#define Q_BLOCKS DIGEST_UNITS(DIGEST_UNIT)
+#define Q_HALVES DIGEST_UNITS(COPY_UNIT)
+
+// WORDS_BLOCKS and WORDS_HALVES are those for several, whose words are transposed, as those of the weights are.
+#define WORDS_BLOCKS \
+	FOUR_OF_BLOCKS(0); \
+	TRANSPOSE_TO(0, 64, 128, 192); \
+	FOUR_OF_BLOCKS(16); \
+	TRANSPOSE_TO(32, 96, 160, 224)
+
+#define FOUR_OF_BLOCKS(o) \
+	VMOVDQU     (o)(R8), X0; \
+	VMOVDQU     (o)(R9), X1; \
+	VMOVDQU     (o)(R10), X2; \
+	VMOVDQU     (o)(R11), X3; \
+	VINSERTI128 $1, (o+32)(R8), Y0, Y0; \
+	VINSERTI128 $1, (o+32)(R9), Y1, Y1; \
+	VINSERTI128 $1, (o+32)(R10), Y2, Y2; \
+	VINSERTI128 $1, (o+32)(R11), Y3, Y3
+
+#define WORDS_HALVES \
+	FOUR_OF_HALVES(R8, R9); \
+	TRANSPOSE_TO(0, 32, 64, 96); \
+	FOUR_OF_HALVES(R10, R11); \
+	TRANSPOSE_TO(128, 160, 192, 224)
+
+#define FOUR_OF_HALVES(u, v) \
+	VMOVDQU (u), Y0; \
+	VMOVDQU 32(u), Y1; \
+	VMOVDQU (v), Y2; \
+	VMOVDQU 32(v), Y3
+
+#define TRANSPOSE_TO(a, b, c, d) \
+	VPUNPCKLDQ  Y1, Y0, Y4; \
+	VPUNPCKHDQ  Y1, Y0, Y5; \
+	VPUNPCKLDQ  Y3, Y2, Y6; \
+	VPUNPCKHDQ  Y3, Y2, Y7; \
+	VPUNPCKLQDQ Y6, Y4, Y0; \
+	VPUNPCKHQDQ Y6, Y4, Y1; \
+	VPUNPCKLQDQ Y7, Y5, Y2; \
+	VPUNPCKHQDQ Y7, Y5, Y3; \
+	VMOVDQU     Y0, a(DI); \
+	VMOVDQU     Y1, b(DI); \
+	VMOVDQU     Y2, c(DI); \
+	VMOVDQU     Y3, d(DI)
 
 // SCALES_BLOCKS sets Y1 to dx in lanes. In a Q8 it lies there eight times.
 #define SCALES_BLOCKS \
@@ -72,7 +120,6 @@
 	VMULPS    D, Y, Y
 
 TEXT digestBlocks<>(SB), NOSPLIT|NOFRAME, $0-0
-	DIGEST_UNITS(DIGEST_UNIT)
 	SCALES_BLOCKS
 	SUMS_BLOCKS
 	SHARE(Y2)
@@ -81,7 +128,6 @@ TEXT digestBlocks<>(SB), NOSPLIT|NOFRAME, $0-0
 	RET
 
 TEXT digestBlocksMin<>(SB), NOSPLIT|NOFRAME, $0-0
-	DIGEST_UNITS(DIGEST_UNIT)
 	SCALES_BLOCKS
 	SUMS_BLOCKS
 	SHARE_FLOAT(Y1, Y2)
@@ -90,7 +136,6 @@ TEXT digestBlocksMin<>(SB), NOSPLIT|NOFRAME, $0-0
 	RET
 
 TEXT digestHalves<>(SB), NOSPLIT|NOFRAME, $0-0
-	DIGEST_UNITS(COPY_UNIT)
 	SCALES_HALVES(R8, R9, Y1)
 	SCALES_HALVES(R10, R11, Y3)
 	SUMS_HALVES(R8, R9, Y2)
@@ -104,7 +149,6 @@ TEXT digestHalves<>(SB), NOSPLIT|NOFRAME, $0-0
 	RET
 
 TEXT digestHalvesMin<>(SB), NOSPLIT|NOFRAME, $0-0
-	DIGEST_UNITS(COPY_UNIT)
 	SCALES_HALVES(R8, R9, Y1)
 	SCALES_HALVES(R10, R11, Y3)
 	SUMS_HALVES(R8, R9, Y2)

@@ -23,23 +23,6 @@
 #define S_LEFT    26008 // rows to go
 #define S_AHEAD   26016 // bytes to what is prefetched
 
-// TRANSPOSE_WORDS transposes the words of four vectors in each half, in place.
-#define TRANSPOSE_WORDS(a, b, c, d) \
-	VMOVDQU     a(DI), Y1; \
-	VMOVDQU     c(DI), Y3; \
-	VPUNPCKLDQ  b(DI), Y1, Y2; \
-	VPUNPCKHDQ  b(DI), Y1, Y1; \
-	VPUNPCKLDQ  d(DI), Y3, Y4; \
-	VPUNPCKHDQ  d(DI), Y3, Y3; \
-	VPUNPCKLQDQ Y4, Y2, Y5; \
-	VPUNPCKHQDQ Y4, Y2, Y2; \
-	VPUNPCKLQDQ Y3, Y1, Y6; \
-	VPUNPCKHQDQ Y3, Y1, Y1; \
-	VMOVDQU     Y5, a(DI); \
-	VMOVDQU     Y2, b(DI); \
-	VMOVDQU     Y6, c(DI); \
-	VMOVDQU     Y1, d(DI)
-
 // A several routine adds the products of R8 super-blocks of a row at SI with the digests at BX, of R9/32 tokens, to the tokens' lanes at
 // R11. It moves BX. R15 is the format's table.
 #define SEVERAL(bytes, AHEAD, SCALES, KEEP, UNPACK, READY, TOKEN) \
