@@ -65,6 +65,7 @@ type request struct {
 	fate     string
 	after    int // tokens, or parts of the prompt
 	delay    time.Duration
+	draft    uint64 // seed of how it guesses ahead; 0: not at all
 }
 
 func newRequest(r *rand.Rand, m *Model) request {
@@ -78,6 +79,9 @@ func newRequest(r *rand.Rand, m *Model) request {
 	}
 	if r.IntN(2) == 0 {
 		q.seed = 1 + r.Uint64()>>11
+	}
+	if r.IntN(3) > 0 {
+		q.draft = 1 + r.Uint64()
 	}
 	if r.IntN(3) == 0 {
 		q.cache = CacheFormat(r.IntN(2))
@@ -133,7 +137,7 @@ func quietly() {
 func (q request) answer(m *Model, prefixes *PrefixCache, g *grammar.Grammar, alone bool) *answered {
 	got := &answered{err: errGone} // unless it returns
 	if alone {
-		q.fate, prefixes = "", nil
+		q.fate, q.draft, prefixes = "", 0, nil
 	}
 	if !q.prefixes {
 		prefixes = nil
@@ -162,6 +166,9 @@ func (q request) run(m *Model, prefixes *PrefixCache, g *grammar.Grammar, got *a
 	o.MaxTokens, o.Sampling = q.most, sampler.Overrides{Temperature: new(0.0)}
 	if q.seed != 0 {
 		o.Sampling = sampler.Overrides{Seed: &q.seed}
+	}
+	if o.Draft.Off = q.draft == 0; !o.Draft.Off {
+		o.Draft = randomDraft(rand.New(rand.NewPCG(q.draft, 7)))
 	}
 	if q.does == "obeys" || q.does == "chats" && q.after%2 == 0 {
 		o.Grammar = g
@@ -331,14 +338,24 @@ func openSpec(t *testing.T, spec string, l Loader) *Model {
 func underLoad(t *testing.T, spec string, seed uint64, requests int) {
 	const workers = 12
 	// With a budget that nothing fits, long passes give way all the time.
-	m := openSpec(t, spec, Loader{Threads: 2, Budget: []time.Duration{time.Microsecond, 0}[seed%2]})
+	r := rand.New(rand.NewPCG(seed, 5))
+	l := Loader{Threads: 2, Budget: []time.Duration{time.Microsecond, 0}[seed%2]}
+	if spec == "nano" {
+		l.Drafter.Path = filepath.Join("nano", "nano-draft-q8_0.gguf")
+	} else {
+		c, err := synth.Parse(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Drafter = randomDrafter(t, r, spec, synth.Bytes(c))
+	}
+	m := openSpec(t, spec, l)
 	prefixes := NewPrefixCache(8 << 20)
 	defer prefixes.Close()
 	g, err := grammar.Regexp(m.Vocabulary(), `([a-c]{2} and then|(?s)..|[0-9]+ of the others )*`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rand.New(rand.NewPCG(seed, 5))
 	var qs []request
 	for range requests {
 		qs = append(qs, newRequest(r, m))

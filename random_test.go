@@ -115,7 +115,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if err := os.WriteFile(w.path, w.data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if w.m, err = (Loader{Threads: 1 + r.IntN(3)}).Open(w.path); err != nil {
+	if w.m, err = (Loader{Threads: 1 + r.IntN(3), Drafter: randomDrafter(t, r, spec, w.data)}).Open(w.path); err != nil {
 		t.Fatal(err)
 	}
 	w.prefixes = NewPrefixCache([]int64{0, 100 << 10, 1 << 30}[r.IntN(3)])
@@ -134,6 +134,38 @@ func newWorld(t *testing.T, seed uint64) *world {
 	}
 	w.create()
 	return w
+}
+
+// randomDrafter returns none, a drafter whose guesses are random, or the model once more, whose guesses are right.
+func randomDrafter(t *testing.T, r *rand.Rand, spec string, file []byte) Companion {
+	switch r.IntN(3) {
+	case 0:
+		return Companion{}
+	case 1:
+		return Companion{Bytes: file}
+	}
+	name, _, _ := strings.Cut(spec, ":")
+	shape, err := synth.ParseShape(name+"-draft:q8_0", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Companion{Bytes: synth.Bytes(shape)}
+}
+
+// randomDraft guesses ahead in one of many ways.
+func randomDraft(r *rand.Rand) Draft {
+	d := Draft{Always: r.IntN(4) > 0, Most: r.IntN(8), Match: r.IntN(3) - 1, Alone: r.IntN(4) == 0}
+	if r.IntN(3) == 0 {
+		d.Texts = []string{"", "and then", "ab and then<turn|>"}[r.IntN(3):]
+	}
+	if r.IntN(4) == 0 {
+		guesses := rand.New(rand.NewPCG(r.Uint64(), 6))
+		d.Guess = func(text []int32, n int) []int32 {
+			ids := slices.Clone(text[len(text)-min(len(text), guesses.IntN(5)):])
+			return append(ids, int32(guesses.IntN(600)-10))
+		}
+	}
+	return d
 }
 
 func (w *world) close() {
@@ -551,6 +583,7 @@ func (w *world) generate(h hazard, x *text) {
 	if w.rand.IntN(2) == 0 {
 		o.Grammar, o.ThinkTokens, o.RepeatGuard = w.grammar, w.rand.IntN(3), true
 	}
+	o.Draft = randomDraft(w.rand)
 	run := func(ctx context.Context, s *Session, callback func()) (got []int32, err error) {
 		for tok, err := range s.Generate(ctx, prompt, o) {
 			if err != nil {
@@ -591,6 +624,7 @@ func (w *world) generate(h hazard, x *text) {
 	if len(x.held) < began+len(ps) {
 		return
 	}
+	o.Draft = Draft{Off: true}
 	want, err2 := run(context.Background(), twin, func() {})
 	if err2 != nil {
 		w.t.Error(err2)
@@ -730,7 +764,9 @@ func TestRandomConversations(t *testing.T) {
 	if *randomSeed != 0 {
 		seeds = []uint64{*randomSeed}
 	}
-	m, err := Loader{Exact: true}.Open(filepath.Join("nano", "nano-q4_0.gguf")) // where tokens that are read and written have the same bits
+	m, err := Loader{ // where tokens that are read and written have the same bits
+		Exact: true, Drafter: Companion{Path: filepath.Join("nano", "nano-draft-q8_0.gguf")},
+	}.Open(filepath.Join("nano", "nano-q4_0.gguf"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -787,6 +823,7 @@ func (w *talk) operate() {
 	seed := w.rand.Uint64()
 	c.Options.MaxTokens = 24
 	c.Options.Sampling = sampler.Overrides{Seed: &seed}
+	c.Options.Draft = randomDraft(w.rand)
 	before := slices.Clone(c.Messages)
 	switch what {
 	case "ask":
@@ -795,7 +832,9 @@ func (w *talk) operate() {
 			w.t.Error(err)
 			return
 		}
-		fresh, err := w.m.NewChat(c.Options)
+		plain := c.Options
+		plain.Draft = Draft{Off: true}
+		fresh, err := w.m.NewChat(plain)
 		if err != nil {
 			w.t.Fatal(err)
 		}
