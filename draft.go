@@ -191,7 +191,6 @@ func (s *Session) drafter(name string, source func() source) *drafter {
 // not pay, or nobody has an idea. The source with the most to gain is asked first.
 func (g *generation) draft(ctx context.Context) []int32 {
 	d, s := g.drafts, g.s
-	s.job.brings = stepShare{streams: 1, positions: len(s.ids) - s.held, tokens: 1}
 	if d == nil {
 		return nil
 	}
@@ -202,7 +201,7 @@ func (g *generation) draft(ctx context.Context) []int32 {
 			x.pace.checked(1, 0, nil)
 		}
 	}
-	most := min(d.most, s.limit-len(s.ids), mostDecoded-s.job.brings.positions)
+	most := min(d.most, s.limit-len(s.ids), mostDecoded-(len(s.ids)-s.held))
 	if g.o.MaxTokens > 0 {
 		most = min(most, g.o.MaxTokens-g.result.Generated)
 	}
@@ -266,8 +265,7 @@ func (g *generation) ask(ctx context.Context, x *drafter, n int) bool {
 		x.vain = true
 		return false
 	}
-	d.asked = x
-	g.s.job.brings = x.pace.share()
+	d.asked, g.s.job.brings = x, x.pace.share()
 	return true
 }
 

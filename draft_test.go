@@ -391,3 +391,68 @@ func TestDraftsFitEveryGeneration(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowsPassPagesAsInPlainDecoding: what sliding layers give up is told, and the same, wherever drafts end.
+func TestWindowsPassPagesAsInPlainDecoding(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	in := prompt(m, question)
+	o := forTokens(m, 330, 3)
+	o.Sampling.Suppress = m.Tokenizer().Ends()
+	for _, history := range []int64{-1, 70_000, 0} {
+		run := func(o gemma4.GenerateOptions) (w writing, evicted gemma4.EvictInfo) {
+			trace := &gemma4.Trace{Evict: func(i gemma4.EvictInfo) {
+				evicted.Positions, evicted.Bytes = evicted.Positions+i.Positions, evicted.Bytes+i.Bytes
+			}}
+			return write(t, newSession(t, m, gemma4.SessionOptions{History: history, Trace: trace}), in, o), evicted
+		}
+		o.Draft = gemma4.Draft{Off: true}
+		want, gone := run(o)
+		if history < 0 && gone.Positions == 0 {
+			t.Error("nothing was given up")
+		}
+		for _, most := range []int{2, 7} {
+			o.Draft = gemma4.Draft{Always: true, Most: most, Match: -1, Guess: oracle(in[0].Tokens, want.tokens, uint64(most))}
+			got, evicted := run(o)
+			if d := got.differs(want); d != "" || evicted != gone {
+				t.Errorf("history %d, drafts of %d: %s; gave up %+v, expected %+v", history, most, d, evicted, gone)
+			}
+		}
+	}
+}
+
+// TestATracePanicsAtTheEndOfDrafts: where windows pass a page when what was drafted is given up, the generation has ended all the same.
+func TestATracePanicsAtTheEndOfDrafts(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	first := prompt(m, strings.Repeat(question, 8))[0].Tokens
+	o := forTokens(m, 60, 3)
+	o.Sampling.Suppress = m.Tokenizer().Ends()
+	o.Draft.Off = true
+	all := write(t, newSession(t, m, gemma4.SessionOptions{}), []gemma4.Input{{Tokens: first}}, o)
+	o.Draft = gemma4.Draft{Always: true, Match: -1, Guess: oracle(first, all.tokens, 0)}
+	panics := 0
+	for n := 20; n < 50; n++ {
+		s := newSession(t, m, gemma4.SessionOptions{History: -1, Trace: &gemma4.Trace{Evict: func(gemma4.EvictInfo) { panic("evicted") }}})
+		var got []int32
+		func() {
+			defer func() {
+				if recover() != nil {
+					panics++
+				}
+			}()
+			for tok, err := range s.Generate(ctx, []gemma4.Input{{Tokens: first}}, o) {
+				if err != nil {
+					t.Error(err)
+				}
+				if got = append(got, tok.ID); len(got) == n {
+					break
+				}
+			}
+		}()
+		if r, streams := s.Result(), m.Stats().Streams; r.Generated != len(got) || streams != 0 {
+			t.Errorf("%d tokens: the result has %d, and %d streams go on", len(got), r.Generated, streams)
+		}
+	}
+	if panics == 0 {
+		t.Error("nothing panicked")
+	}
+}

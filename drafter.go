@@ -55,6 +55,9 @@ type smaller struct {
 	ids  []int32 // that seq holds
 	off  bool    // the text has what it cannot read, or it has failed
 	drawing
+
+	chunk model.Chunk // room
+	input [1]Input
 }
 
 func newSmaller(m *model.Model) *smaller { return &smaller{m: m, pass: m.NewPass()} }
@@ -79,13 +82,14 @@ func (x *smaller) read(ctx context.Context, g *generation, n int) {
 		x.off = true
 		return
 	}
-	text := appendTokens(nil, g.s.ids[len(x.ids):n])
 	if slices.ContainsFunc(g.s.ids[len(x.ids):n], func(id identity) bool { _, ok := id.Token(); return !ok }) {
 		x.off = true
 		return
 	}
-	err := x.pass.Read(ctx, &model.Chunk{Sequence: x.seq, Input: []Input{{Tokens: text}}})
-	x.ids = append(x.ids, text[:x.seq.Len()-len(x.ids)]...)
+	x.input[0].Tokens = appendTokens(x.input[0].Tokens[:0], g.s.ids[len(x.ids):n])
+	x.chunk = model.Chunk{Sequence: x.seq, Input: x.input[:]}
+	err := x.pass.Read(ctx, &x.chunk)
+	x.ids = append(x.ids, x.input[0].Tokens[:x.seq.Len()-len(x.ids)]...)
 	x.off = err != nil && ctx.Err() == nil
 }
 
@@ -113,7 +117,7 @@ func (x *smaller) close() {
 	if x.seq != nil {
 		x.seq.Close()
 	}
-	x.seq, x.pass, x.off = nil, nil, true
+	x.seq, x.pass, x.chunk, x.off = nil, nil, model.Chunk{}, true
 }
 
 // drawing draws tokens from the logits of a drafter as the generation will draw from the model's: with the same options, seed and noise,

@@ -116,3 +116,77 @@ func TestADrafterThatFailsIsLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestLookupFollowsTheText: behind a rewind it looks nothing up that is gone.
+func TestLookupFollowsTheText(t *testing.T) {
+	m, err := OpenBytes(nanoFile(t, "nano-q4_0.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.NewSession(SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	in := []Input{{Tokens: m.tok.Encode("One two three four", true)}}
+	for i, texts := range [][]string{nil, nil, {"two three"}, {"", "two<turn|>", "four"}, nil} {
+		o := GenerateOptions{MaxTokens: 20, Draft: Draft{Always: true, Texts: texts}}
+		o.Sampling.Seed, o.Sampling.Suppress = new(uint64(i)), m.tok.Ends()
+		for _, err := range s.Generate(context.Background(), in, o) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		l := s.drafters[0].source.(*lookup)
+		fresh := newLookup()
+		g := &generation{s: s, o: o}
+		l.follow(context.Background(), g)
+		fresh.follow(context.Background(), g)
+		if l.index.Len() != fresh.index.Len() {
+			t.Errorf("%d: the index has %d ids, one of this text %d", i, l.index.Len(), fresh.index.Len())
+		}
+		if _, err := s.Rewind(s.Len() - 9 + i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	if s.drafters != nil {
+		t.Error("a closed session has an index")
+	}
+}
+
+// TestASessionBringsWhatItDecodes: what other streams reckon with is what came, not what was planned or brought before.
+func TestASessionBringsWhatItDecodes(t *testing.T) {
+	m, err := OpenBytes(nanoFile(t, "nano-q4_0.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var s *Session
+	drafted := 0
+	s, err = m.NewSession(SessionOptions{Trace: &Trace{Step: func(i StepInfo) {
+		drafted += i.Drafted
+		if b := s.job.brought; b.streams != 1 || b.positions != i.Positions || i.Drafted == 0 && b.tokens != 1 {
+			t.Errorf("a step of %+v brings %+v", i, b)
+		}
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	o := GenerateOptions{MaxTokens: 30, Draft: Draft{Always: true, Most: 5, Match: 2}}
+	o.Draft.Guess = func([]int32, int) []int32 { return []int32{5, 6} }
+	o.Sampling.Seed, o.Sampling.Suppress = new(uint64(1)), m.tok.Ends()
+	for _, err := range s.Generate(context.Background(), []Input{{Tokens: m.tok.Encode("One two", true)}}, o) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Write(context.Background(), 7, 8, 9); err != nil {
+		t.Fatal(err)
+	}
+	if drafted == 0 {
+		t.Error("nothing was drafted")
+	}
+}

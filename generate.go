@@ -126,12 +126,12 @@ func (s *Session) generate(ctx context.Context, prompt []Input, o GenerateOption
 		if err != nil {
 			g.result.Reason = reasonOf(err)
 		}
-		g.endDrafts()
 		s.m.schedule.leave(s.job)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.result, s.drawn = g.result, false
 	}()
+	defer g.endDrafts() // before that, and Trace may panic in it
 	if g.constraint, err = s.m.constrain(o.Grammar, from); err != nil {
 		return err
 	}

@@ -605,6 +605,10 @@ func (s *Session) write(ctx context.Context, ids []identity, drafts []int32, dst
 	s.drafted.taken, s.drafted.right, s.drafted.refused = len(drafts), 0, false
 	j, n := s.job, len(s.tokens)
 	j.role, j.private, j.positions = decode, n > mostDecoded, n
+	if len(drafts) == 0 {
+		j.brings = stepShare{streams: 1, tokens: 1}
+	}
+	j.brings.positions = n
 	j.chunk = model.Chunk{Sequence: s.seq, Input: s.input[:], Want: want, Only: only}
 	if err := s.step(ctx, s.decoded); err != nil {
 		return err

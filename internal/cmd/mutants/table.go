@@ -307,8 +307,6 @@ var table = []mutant{
 	{"loops: a shorter border is not looked for", "repeat.go", "k = b[k]", "k = -1", ".:Loops"},
 
 	// Sessions.
-
-	// Sessions.
 	{"generate: stop strings ignored", "generate.go", "g.stop = stopper{strings: g.o.Stop}", "g.stop = stopper{}", ".:Stop|Reports"},
 	{"generate: a stop string of two tokens is missed", "stop.go",
 		"n := min(len(s)-1, len(all)); n > keep", "n := 0; n > keep", ".:Stop"},
@@ -475,6 +473,25 @@ var table = []mutant{
 	{"suffix: the first occurrence is continued", "internal/suffix/suffix.go", "a.states[match].end = end", "_ = end",
 		"internal/suffix:Latest"},
 	{"suffix: a reset text is found", "internal/suffix/suffix.go", "\tclear(a.table)\n", "", "internal/suffix:Prefix"},
+
+	// Guesses ahead: what becomes of them.
+	{"drafts: the logits of the position before", "draft.go", "c.Logits[(i+1)*vocabulary:(i+2)*vocabulary]",
+		"c.Logits[i*vocabulary:(i+1)*vocabulary]", ".:ChangeNoByte"},
+	{"drafts: another token counts as the drafted one", "draft.go", "!ok || id != d.ids[0]", "!ok || id < 0",
+		".:ALeftDraft|ChangeNoByte"},
+	{"drafts: stay in the sequence", "draft.go", "\ts.seq.Accept(s.held)\n", "", ".:ALeftDraft|ChangeNoByte"},
+	{"drafts: the windows are those of the whole draft", "model/history.go", "s.forget(n - 1)", "s.forget(n + 7)",
+		".:WindowsPassPages"},
+	{"drafts: a full context is not seen", "draft.go", "min(d.most, s.limit-len(s.ids),", "min(d.most,", ".:DraftsFit"},
+	{"drafts: what a grammar refuses is checked", "draft.go", "for n < len(d.ids) && follows(d.ids[n]) {", "for n < len(d.ids) {",
+		".:NonsenseIs .:RandomOperations"},
+	{"drafts: what fails ends the answer", "constrain.go", "if err == nil || cmp.Or(cause.Of(ctx), s.open()) != nil {", "if true {",
+		".:ADraftThatFails"},
+	{"drafts: a second model has no history", "drafter.go", "History: historyWindows * ", "History: 0 * ", ".:ASecondModel"},
+	{"drafts: who fails is asked again", "draft.go", "x.vain = d.worked && guessed == 0", "x.vain = false", ".:ADrafterThatFails"},
+	{"drafts: what a rewind left is looked up", "lookup.go", "\tif n < l.n {\n\t\tl.n = -1\n\t}\n", "\tl.n = min(l.n, n)\n",
+		".:LookupFollows"},
+	{"pace: only what was checked counts", "pace.go", "\t\tp.unchecked(drafted[0])\n", "", ".:ASourceThatIsSeldom"},
 
 	// The server.
 	{"prediction: is not looked up in", "server/call.go", "append(slices.Clip(r.Draft.Texts), predicted...)", "predicted[:0]",
