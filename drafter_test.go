@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/sampler"
 )
 
@@ -188,5 +189,33 @@ func TestASessionBringsWhatItDecodes(t *testing.T) {
 	}
 	if drafted == 0 {
 		t.Error("nothing was drafted")
+	}
+}
+
+// TestDraftsOfLargeVocabulariesAreOfFrequentIds, those of small ones of all.
+func TestDraftsOfLargeVocabulariesAreOfFrequentIds(t *testing.T) {
+	for _, n := range []int{synth.MinVocabulary, draftIDs, draftIDs + 1000} {
+		shape, err := synth.ParseDrafter("micro-e-draft:q4_0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shape.Model.Vocabulary, shape.Model.Mix = n, shape.Mix
+		m, err := Loader{Drafter: Companion{Bytes: synth.Bytes(shape)}}.OpenBytes(synth.Bytes(shape.Model))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch ids := m.companions[0].drafter.IDs(); {
+		case n <= draftIDs && ids != nil:
+			t.Errorf("of %d tokens %d are drafted, expected all", n, len(ids))
+		case n > draftIDs && len(ids) != draftIDs:
+			t.Errorf("of %d tokens %d are drafted, expected %d", n, len(ids), draftIDs)
+		case n > draftIDs:
+			for _, end := range m.tok.Ends() {
+				if !slices.Contains(ids, end) {
+					t.Errorf("%s is not drafted", m.tok.Text(end))
+				}
+			}
+		}
+		m.Close()
 	}
 }

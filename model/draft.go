@@ -71,7 +71,7 @@ func (m *Model) checkDraft(s *Sequence, hidden []float32, pos int) error {
 		return errors.New("model: a draft without a sequence of the drafter's model")
 	case len(hidden) != m.Width:
 		return fmt.Errorf("model: a draft from a state of %d values, expected %d", len(hidden), m.Width)
-	case pos < 1 || pos > s.n || s.Reach(pos) != pos:
+	case pos < 1 || s.Reach(pos) != pos:
 		return fmt.Errorf("model: a draft at position %d, expected one that the sequence can be taken back to, 1 to %d", pos, s.n)
 	}
 	return nil

@@ -116,7 +116,11 @@ func (t *Tensor) readSome(buf []byte, rows []int32) ([]byte, error) {
 
 // Gather returns a matrix of some rows, ascending, in memory of its own.
 func (t *Tensor) Gather(rows []int32) (*Tensor, error) {
-	data := make([]byte, len(rows)*t.Format.RowBytes(t.Cols()))
+	size := t.Format.RowBytes(t.Cols())
+	if len(rows) > math.MaxInt/size {
+		return nil, fmt.Errorf("tensor: %s: %d rows of %d bytes are more than this machine can address", t.Name, len(rows), size)
+	}
+	data := make([]byte, len(rows)*size)
 	raw, err := t.readSome(data, rows)
 	if err != nil {
 		return nil, err

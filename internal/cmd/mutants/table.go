@@ -462,6 +462,28 @@ var table = []mutant{
 	{"batch: what a handler wrote until it was interrupted counts", "internal/batch/handler.go",
 		"err := r.Context().Err(); err != nil {", "err := r.Context().Err(); false {", "internal/batch:GoesOn"},
 
+	// Guesses ahead: the drafter's.
+	{"drafter: a draft sees its own position", "model/draft.go", "pos: pos, end: pos}", "pos: pos, end: pos + 1}", "model:OfNumpy"},
+	{"drafter: the token's embedding is not scaled", "model/draft.go", "t.dst[i] *= scale", "t.dst[i] += 0 * scale", "model:OfNumpy"},
+	{"drafter: no state is handed on", "model/draft.go", "Dst: x.input[d.target.Width:]", "Dst: x.input", "model:OfNumpy"},
+	{"drafter: logits are capped", "model/drafter.go", "Window:     k.", "SoftCap: m.SoftCap, Window: k.", "model:OfNumpy"},
+	{"drafter: reads the first layer's keys and values", "model/drafter.go",
+		"for i := c.Owners - 1; i >= 0; i-- {", "for i := range c.Owners {", "model:OfNumpy"},
+	{"drafter: tied keys are normed as the drafter's", "model/drafter.go",
+		"b.kNorm = m.layers[b.Source].kNorm", "b.kNorm = make([]float32, b.HeadDim)", "model:OverTied"},
+	{"drafter: a window that is gone is read", "model/draft.go", "s.Reach(pos) != pos", "false", "model:ThatCannotBe"},
+	{"drafter: logits that are NaN are told", "model/draft.go", "; p.nan.Load() {", "; false {", "model:ThatCannotBe"},
+	{"drafter: a layer has any heads of keys and values", "model/drafter.go",
+		"kvHeads[i] != own.KVHeads {", "kvHeads[i] < 0 {", "model:OtherProgramsWrite"},
+	{"drafter: a window is wider than what is kept", "model/drafter.go", "1, m.Window, m.Window)", "1, maxPositions, m.Window)",
+		"model:OtherProgramsWrite"},
+	{"drafter: a short head has the whole one's first rows", "tensor/tensor.go", "first := int(rows[i])", "first := i",
+		"model:ShortHead"},
+	{"drafter: frequent ids do not ascend", "tokenizer/frequent.go", "slices.Sort(ids)", "_ = ids", "tokenizer:Frequent"},
+	{"drafter: characters are not frequent", "tokenizer/frequent.go", "left * len(characters) / all", "0 * all", "tokenizer:HalfOf"},
+	{"drafter: a second model has other tokens", "model/companion.go", "if x[id] != y[id] {", "if false {", ".:SmallModel"},
+	{"drafter: any model is one by its name", "companion.go", `arch == "gemma4" && c.given {`, `arch == "gemma4" {`, ".:SmallModel"},
+
 	// Guesses ahead: what the text says of itself.
 	{"suffix: a part of a state is not led to", "internal/suffix/suffix.go", "*to = short", "_ = short", "internal/suffix:Prefix"},
 	{"suffix: a part has its state's edges", "internal/suffix/suffix.go", "s.length, s.edges = length, 0", "s.length = length",
