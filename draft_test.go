@@ -290,9 +290,14 @@ func TestNonsenseIsNoDraft(t *testing.T) {
 		"more than was asked":    func(text []int32, n int) []int32 { return make([]int32, 1000) },
 		"the text, to be broken": func(text []int32, n int) []int32 { return text },
 	} {
-		o.Draft = gemma4.Draft{Always: true, Guess: guess}
-		if d := write(t, newSession(t, m, gemma4.SessionOptions{}), in, o).differs(want); d != "" {
+		o.Draft = gemma4.Draft{Always: true, Match: -1, Guess: guess}
+		got := write(t, newSession(t, m, gemma4.SessionOptions{}), in, o)
+		if d := got.differs(want); d != "" {
 			t.Errorf("%s: %s", name, d)
+		}
+		checked := got.result.Drafts[0].Passes
+		if can := name == "more than was asked" || name == "the text, to be broken"; can != (checked > 0) {
+			t.Errorf("%s: %d passes have checked it", name, checked)
 		}
 	}
 	s := newSession(t, m, gemma4.SessionOptions{})

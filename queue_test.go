@@ -19,6 +19,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/grammar"
+	"github.com/gogemma/gemma4/nano"
 )
 
 var queueRequests = flag.Int("queue", 0, "how many requests the tests of queues submit; 0: a few")
@@ -129,7 +130,7 @@ func randomRequest(m *gemma4.Model, r *rand.Rand, grammars []*grammar.Grammar) (
 //	go test -run QueueAnswersWith -queue 1000 -race -v .
 func TestQueueAnswersWithTheBytesOfEachAlone(t *testing.T) {
 	count := cmp.Or(*queueRequests, 60)
-	m := openNano(t, gemma4.Loader{})
+	m := openNano(t, gemma4.Loader{Drafter: gemma4.Companion{Bytes: nano.Drafter()}})
 	digits, err := grammar.Regexp(m.Vocabulary(), `[0-9]{1,3}(, [0-9]{1,3}){0,5}`)
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +144,7 @@ func TestQueueAnswersWithTheBytesOfEachAlone(t *testing.T) {
 	known := map[string][]gemma4.Choice{}
 	for i := range requests {
 		requests[i] = randomRequest(m, r, []*grammar.Grammar{digits, object})
+		requests[i].Draft.Off = true
 		key := fmt.Sprintf("%+v", requests[i])
 		if known[key] == nil {
 			known[key] = byItself(t, m, requests[i])
@@ -159,7 +161,8 @@ func TestQueueAnswersWithTheBytesOfEachAlone(t *testing.T) {
 	done := 0
 	var all sync.WaitGroup
 	for i, req := range requests {
-		after := max(0, i-r.IntN(12)) // others have ended
+		req.Draft = gemma4.Draft{Always: i%4 > 0, Most: i % 8, Match: 1 + i%3} // alone they were written one by one
+		after := max(0, i-r.IntN(12))                                          // others have ended
 		way, at := r.IntN(8), r.IntN(12)
 		all.Go(func() {
 			mu.Lock()
