@@ -171,6 +171,37 @@ func TestNanosDrafterGuessesItsAnswers(t *testing.T) {
 	}
 }
 
+// TestNanosDrafterInFloatsGuessesAsWell, for nano in floats.
+func TestNanosDrafterInFloatsGuessesAsWell(t *testing.T) {
+	var files [2][]byte
+	for i, name := range []string{"nano-f32.gguf", "nano-draft-f32.gguf"} {
+		var err error
+		if files[i], err = os.ReadFile(testdata.Shared(t, "nano", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k, err := gemma4.BestKernels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.OpenBytes(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.New(f.Metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, d := openDrafted(t, k, files[0], files[1])
+	a := draftAnswers(t, m, d, nanoAnswers(t, tok)[:15], tensor.F32)
+	t.Logf("of %v tokens drafted %v are right", a.drafted, a.right)
+	for place, n := range a.drafted {
+		if float64(a.right[place]) < 0.92*float64(n) {
+			t.Errorf("%d of %d are right at place %d", a.right[place], n, place+1)
+		}
+	}
+}
+
 // TestGoldenDraftsAtEveryLevel: weights and caches of floats are multiplied as floats everywhere.
 func TestGoldenDraftsAtEveryLevel(t *testing.T) {
 	for _, name := range []string{"micro-e4", "micro-dense"} {
