@@ -104,8 +104,8 @@ func (c *companion) readDrafter(m *Model, o model.Options) (about string, err er
 		}
 		return fmt.Sprintf("a model of %d layers of width %d", len(c.small.Layers), c.small.Width), nil
 	}
-	d := model.DrafterOptions{AllowUnknown: o.AllowUnknown, Resident: o.Resident}
-	if m.graph.Vocabulary > draftIDs {
+	d := model.DrafterOptions{Head: m.draftIDs, AllowUnknown: o.AllowUnknown, Resident: o.Resident}
+	if d.Head == nil && m.graph.Vocabulary > draftIDs {
 		d.Head = m.tok.Frequent(draftIDs)
 	}
 	if c.drafter, err = model.OpenDrafter(c.file, m.graph, d); err != nil {

@@ -461,3 +461,30 @@ func TestATracePanicsAtTheEndOfDrafts(t *testing.T) {
 		t.Error("nothing panicked")
 	}
 }
+
+// TestDraftsOfChosenIDs: a drafter may be held to ids of the caller's, which change nothing of the text.
+func TestDraftsOfChosenIDs(t *testing.T) {
+	drafter := gemma4.Companion{Bytes: nano.Drafter()}
+	whole := openNano(t, gemma4.Loader{Drafter: drafter})
+	in := prompt(whole, question)
+	o := gemma4.GenerateOptions{Sampling: sampler.Overrides{Temperature: new(0.0)}, Draft: gemma4.Draft{Always: true, Match: -1}}
+	want := write(t, newSession(t, whole, gemma4.SessionOptions{}), in, o)
+	var ids []int32 // all but the last token
+	for id := range int32(whole.Config().Vocabulary) {
+		if id != want.tokens[len(want.tokens)-2].ID {
+			ids = append(ids, id)
+		}
+	}
+	few := openNano(t, gemma4.Loader{Drafter: drafter, DraftIDs: ids})
+	got := write(t, newSession(t, few, gemma4.SessionOptions{}), in, o)
+	if len(got.tokens) != len(want.tokens) || got.tokens[len(got.tokens)-2].ID != want.tokens[len(want.tokens)-2].ID {
+		t.Errorf("%d tokens instead of %d", len(got.tokens), len(want.tokens))
+	}
+	if a, b := got.result.Drafts, want.result.Drafts; len(a) == 0 || len(b) == 0 || a[0].Accepted >= b[0].Accepted {
+		t.Errorf("%+v of few ids, %+v of all", a, b)
+	}
+	if _, err := (gemma4.Loader{Drafter: drafter, DraftIDs: []int32{5, 4}}).OpenBytes(nano.GGUF()); err == nil ||
+		!strings.Contains(err.Error(), "id 4 at place 1") {
+		t.Errorf("ids that do not ascend: %v", err)
+	}
+}

@@ -58,6 +58,9 @@ type Loader struct {
 	// why others were left. A model's own file may hold the towers of a projector as well, which are used if no Projector is given. A
 	// Drafter that is given may be a second, smaller Gemma with the same vocabulary, too.
 	Projector, Drafter Companion
+	// DraftIDs are the ids, ascending, that a Drafter guesses; fewer make its guesses cheaper. nil: those that text of the model's
+	// vocabulary uses most. The model writes the others all the same.
+	DraftIDs []int32
 	// Pictures is the budget of pictures for which none is given, 0 for [chat.MediumBudget]; frames of a video have no more than
 	// [chat.LowBudget].
 	Pictures chat.Budget
@@ -138,7 +141,7 @@ func (l Loader) open(name string, f *gguf.File, err error, paths ...string) (*Mo
 		}
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
-	m.log, m.exact = cmp.Or(l.Logger, silent), l.Exact
+	m.log, m.exact, m.draftIDs = cmp.Or(l.Logger, silent), l.Exact, l.DraftIDs
 	m.schedule.plan.budget = cmp.Or(l.Budget, defaultBudget)
 	m.logOpened(name, why)
 	if m.companions, err = l.companions(m, name, paths); err != nil {
@@ -281,6 +284,7 @@ type engine struct {
 	senses     *senses // nil: there is no projector
 	masks      maskCounts
 	drafts     drafts
+	draftIDs   []int32       // Loader.DraftIDs
 	newDrafter func() source // nil: there is no drafter
 
 	ending context.Context // of what Close does not wait for
