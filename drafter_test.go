@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
@@ -76,8 +77,8 @@ func TestASecondModelReadsNothingTwice(t *testing.T) {
 		}
 		far = len(g.s.ids)
 	})
-	writeOn(t, m, 400, Draft{Always: true, Most: 4})
-	if far < 300 {
+	writeOn(t, m, 330, Draft{Always: true, Most: 4}) // two pages end
+	if far < 320 {
 		t.Errorf("the last draft is at %d", far)
 	}
 }
@@ -89,7 +90,7 @@ func TestADrafterThatFailsIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	want := writeOn(t, watch(t, nanoFile(t, "nano-draft-q8_0.gguf"), func(source, *generation) {}), 300, Draft{Off: true})
+	want := writeOn(t, watch(t, nanoFile(t, "nano-draft-q8_0.gguf"), func(source, *generation) {}), 150, Draft{Off: true})
 	for name, set := range map[string]struct {
 		tensor string
 		at     int64
@@ -101,6 +102,9 @@ func TestADrafterThatFailsIsLeftAlone(t *testing.T) {
 		"infinity in a product":  {"blk.0.ffn_down.weight", 0, 0x7c00},
 		"huge numbers in a head": {"token_embd.weight", 0, 0x7bff},
 	} {
+		if testing.Short() && !strings.HasPrefix(name, "NaN") {
+			continue
+		}
 		x := f.Tensor(set.tensor)
 		if x == nil || x.Type != gguf.Q8_0 {
 			t.Fatalf("%s: %+v", set.tensor, x)
@@ -109,11 +113,11 @@ func TestADrafterThatFailsIsLeftAlone(t *testing.T) {
 		binary.LittleEndian.PutUint16(file[x.Offset+set.at:], set.value)
 		asked := 0
 		m := watch(t, file, func(source, *generation) { asked++ })
-		if ids := writeOn(t, m, 300, Draft{}); !slices.Equal(ids, want) {
+		if ids := writeOn(t, m, 150, Draft{}); !slices.Equal(ids, want) {
 			t.Errorf("%s: another text", name)
 		}
 		if asked > 40 {
-			t.Errorf("%s: asked %d times in 300 steps", name, asked)
+			t.Errorf("%s: asked %d times in 150 steps", name, asked)
 		}
 	}
 }
