@@ -72,11 +72,11 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 }
 
 const (
-	severalTokens  = 8         // tokens of a call of rowsSeveralAVX2
-	severalDigests = 64        // super-blocks of a row, a turn, times tokens: what its frame holds
-	severalLanes   = 512       // rows that take several turns together, times tokens
-	severalBytes   = 512 << 10 // bytes of weights that a call takes: less than a tenth of a millisecond
-	severalAhead   = 8 << 10   // bytes from the weights that are read to those that are prefetched
+	severalTokens  = 8       // tokens of a call of rowsSeveralAVX2
+	severalDigests = 64      // super-blocks of a row, a turn, times tokens: what its frame holds
+	severalLanes   = 512     // rows that take several turns together, times tokens
+	severalSupers  = 2048    // super-blocks of a call otherwise: a small part of a millisecond
+	severalAhead   = 8 << 10 // bytes from the weights that are read to those that are prefetched
 )
 
 // rowsSeveral is a call of rowsSeveralAVX2: a turn of some rows with several tokens.
@@ -103,7 +103,7 @@ func rowsSeveralAVX2(c *rowsSeveral)
 func (c rowsSeveral) rowsOf(dst []float32, w []byte, rows int, x []tensor.Q8, units, superBytes int) {
 	c.full, c.tail, c.first, c.last, c.ahead, c.lanes = c.rowBytes/superBytes, c.rowBytes%superBytes, true, true, severalAhead, nil
 	c.x, c.units = &x[0], units
-	step := max(1, severalBytes/c.rowBytes)
+	step := severalSupers / ceilDiv(c.rowBytes, superBytes)
 	for r := 0; r < rows; r += step {
 		c.dst, c.w, c.rows = &dst[r], &w[r*c.rowBytes], min(step, rows-r)
 		rowsSeveralAVX2(&c)

@@ -8,12 +8,13 @@
 // memory. Whoever multiplies waits for multiplications, and whoever unpacks for shuffles and logic, so that the processor does the one
 // for a row's next super-block while it does the other for this one.
 //
-// A turn takes up to eight super-blocks of some rows. Lanes of rows that take several turns rest with the caller.
+// A turn takes as many super-blocks of some rows as there is room for their digests. Lanes of rows that take several turns rest with the
+// caller.
 
 // The frame of rowsSeveralAVX2, offsets from R13.
 #define S_DIGESTS 0     // digests, 384 bytes for each super-block and token
 #define S_WIDE    24576 // a super-block of a wide format, WIDE_BYTES
-#define S_SCALES  25056 // what STORE_… writes
+#define S_SCALES  25056 // what KEEP_… stores
 #define S_SIGNED  25184 // signed weights
 #define S_LANES   25440 // of a row and eight tokens, 32 bytes each
 #define S_TAIL    25696 // a row's tail
