@@ -107,7 +107,7 @@ var table = []mutant{
 	{"Q8_0: rounds towards zero where negative", "tensor/encode.go", "math.Copysign(0.5, scaled)", "0.5", ""},
 	{"product: the last row is left out", "tensor/matmul.go",
 		"to := min(from+p.rows, p.height())", "to := min(from+p.rows, p.W.Rows()-1)", ""},
-	{"product: some rows are not gathered", "tensor/matmul.go", "copy(part, raw)", "_ = raw", ".:Some"},
+	{"product: some rows are not gathered", "tensor/tensor.go", "copy(part, raw)", "_ = raw", ".:Some"},
 	{"head: some logits are not capped", "model/head.go",
 		"p.slices(c.Logits, (*Pass).capLogits)", "p.slices(c.Logits[:0], (*Pass).capLogits)", ".:Some"},
 	{"head: the others' states stay where they were", "model/head.go",
