@@ -201,6 +201,9 @@ func (g *generation) draft(ctx context.Context) []int32 {
 			x.pace.checked(1, 0, nil)
 		}
 	}
+	if c := g.constraint; c != nil && c.ids != nil && !c.dense && !g.o.Draft.Always {
+		return nil // the step multiplies the head for few tokens alone, and a check would for all
+	}
 	most := min(d.most, s.limit-len(s.ids), mostDecoded-(len(s.ids)-s.held))
 	if g.o.MaxTokens > 0 {
 		most = min(most, g.o.MaxTokens-g.result.Generated)

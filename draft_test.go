@@ -492,3 +492,20 @@ func TestDraftsOfChosenIDs(t *testing.T) {
 		t.Errorf("ids that do not ascend: %v", err)
 	}
 }
+
+// TestNothingIsGuessedAmongFewTokens: where a grammar allows few, a step without guesses multiplies the head for these alone.
+func TestNothingIsGuessedAmongFewTokens(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	for text, guessed := range map[string]bool{`([abc]{3} ){9}`: false, `(?s).{40,80}`: true} {
+		asked := 0
+		o := gemma4.GenerateOptions{Grammar: expression(t, m, text), Sampling: draws(1, 3), Draft: gemma4.Draft{
+			Match: -1, Alone: true, Guess: func([]int32, int) []int32 { asked++; return []int32{300} },
+		}}
+		for range 3 { // the first steps tell what one costs
+			generate(t, newSession(t, m, gemma4.SessionOptions{}), prompt(m, question), o)
+		}
+		if asked > 0 != guessed {
+			t.Errorf("%s: Guess was asked %d times", text, asked)
+		}
+	}
+}

@@ -34,7 +34,7 @@ type PassStats struct {
 	Waiting   int           // sessions that wait for one, or whose turn it is
 	Passes    int64         // that have ended
 	Sessions  int64         // that took part, summed over the passes
-	Positions int64         // of the texts, summed over the passes: tokens decoded, or positions of prompts
+	Positions int64         // of the texts, summed over the passes: tokens decoded, guessed ones too, or positions of prompts
 	Duration  time.Duration // of all passes
 
 	LastSessions  int           // of the last pass
