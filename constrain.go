@@ -23,6 +23,7 @@ type constraint struct {
 	state  grammar.State // before the next token
 	greedy bool
 	dense  bool           // the last mask allowed more tokens than it lists
+	narrow bool           // it listed less than half of the vocabulary
 	ids    func() []int32 // allowed, for a [model.Chunk]; nil: the logits of all are needed in every step
 
 	mu      sync.Mutex                   // held while the mask is made
@@ -137,6 +138,7 @@ func (g *generation) choose() (id int32, err error) {
 	if !ok {
 		mask := c.next()
 		c.dense = mask.IDs() == nil
+		c.narrow = !c.dense && 2*mask.Len() < s.m.graph.Vocabulary
 		if id, err = g.sample(mask); err != nil {
 			return 0, err
 		}

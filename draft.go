@@ -201,7 +201,7 @@ func (g *generation) draft(ctx context.Context) []int32 {
 			x.pace.checked(1, 0, nil)
 		}
 	}
-	if c := g.constraint; c != nil && c.ids != nil && !c.dense && !g.o.Draft.Always {
+	if c := g.constraint; c != nil && c.ids != nil && c.narrow && !g.o.Draft.Always {
 		return nil // the step multiplies the head for few tokens alone, and a check would for all
 	}
 	most := min(d.most, s.limit-len(s.ids), mostDecoded-(len(s.ids)-s.held))

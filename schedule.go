@@ -586,8 +586,9 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 		s.stats.GaveWay++
 	}
 	var company stepShare
-	whole := s.jobs[0].chunk.IDs == nil && s.jobs[0].chunk.Want != nil // what the head was multiplied for
-	for _, j := range s.jobs {                                         // each is its session's again once it is woken
+	c := &s.jobs[0].chunk
+	whole := c.Want != nil && (c.IDs == nil || 2*len(c.IDs) >= s.graph.Vocabulary) // what the head was multiplied for, as in narrow
+	for _, j := range s.jobs {                                                     // each is its session's again once it is woken
 		j.share()
 		j.brought = j.brings
 		company = company.with(j.brings)
