@@ -18,7 +18,7 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 	const context = await browser.newContext({viewport: {width: 1280, height: 800}, ...options});
 	await context.addInitScript(() => addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI)));
 	const page = await context.newPage();
-	page.setDefaultTimeout(20_000);
+	page.setDefaultTimeout(90_000); // what only a hang reaches, on a machine that has much else to do
 	const wrong = [];
 	const watch = page => {
 		page.on('console', m => {
@@ -53,8 +53,8 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 		ended: () => page.locator('#send:not([hidden])').waitFor(),
 		// until waits until what is asked of the page, whose answer may be a promise, is so.
 		async until(ask) {
-			for (const end = Date.now() + 20_000; !await v.page.evaluate(ask);) {
-				assert.ok(Date.now() < end, `not so within 20 s: ${ask}`);
+			for (const end = Date.now() + 90_000; !await v.page.evaluate(ask);) {
+				assert.ok(Date.now() < end, `not so within 90 s: ${ask}`);
 				await page.waitForTimeout(20);
 			}
 		},
