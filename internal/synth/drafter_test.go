@@ -30,28 +30,7 @@ func TestEveryDrafterIsAFileOfFiniteWeights(t *testing.T) {
 func TestDraftersAreThoseOfTheGoldenFiles(t *testing.T) {
 	for _, name := range []string{"micro-e4-draft", "micro-dense-draft"} {
 		t.Run(name, func(t *testing.T) {
-			want, err := gguf.Open(testdata.Shared(t, "golden", "draft", name+".gguf"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer want.Close()
-			got := open(t, Bytes(parseDrafter(t, name)))
-			for _, w := range want.Tensors {
-				if g := got.Tensor(w.Name); g == nil || !slices.Equal(g.Dims, w.Dims) {
-					t.Errorf("%s is %v, want %v", w.Name, g, w.Dims)
-				}
-			}
-			if len(got.Tensors) != len(want.Tensors) {
-				t.Errorf("%d tensors, want %d", len(got.Tensors), len(want.Tensors))
-			}
-			for _, key := range want.Metadata.Keys() {
-				if !strings.HasPrefix(key, "gemma4-assistant.") {
-					continue
-				}
-				if g, w := show(got.Metadata, key), show(want.Metadata, key); g != w {
-					t.Errorf("%s is %s, want %s", key, g, w)
-				}
-			}
+			checkGolden(t, testdata.Shared(t, "golden", "draft", name+".gguf"), parseDrafter(t, name), "gemma4-assistant.")
 		})
 	}
 }

@@ -28,33 +28,39 @@ func TestEveryProjectorIsAFileOfFiniteWeights(t *testing.T) {
 	}
 }
 
+// checkGolden compares what a shape is written as with a golden file: the tensors' dimensions, and the keys that begin so.
+func checkGolden(t *testing.T, path string, s Shape, prefix string) {
+	t.Helper()
+	want, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
+	got := open(t, Bytes(s))
+	for _, w := range want.Tensors {
+		if g := got.Tensor(w.Name); g == nil || !slices.Equal(g.Dims, w.Dims) {
+			t.Errorf("%s is %v, want %v", w.Name, g, w.Dims)
+		}
+	}
+	if len(got.Tensors) != len(want.Tensors) {
+		t.Errorf("%d tensors, want %d", len(got.Tensors), len(want.Tensors))
+	}
+	for _, key := range want.Metadata.Keys() {
+		if !strings.HasPrefix(key, prefix) {
+			continue
+		}
+		if g, w := show(got.Metadata, key), show(want.Metadata, key); g != w {
+			t.Errorf("%s is %s, want %s", key, g, w)
+		}
+	}
+}
+
 func TestProjectorsAreThoseOfTheGoldenFiles(t *testing.T) {
 	standard := parseProjector(t, "micro-e-mmproj")
 	standard.Standardise = true
 	for file, p := range map[string]Projector{"mmproj-va": standard, "mmproj-u": parseProjector(t, "micro-dense-mmproj")} {
 		t.Run(file, func(t *testing.T) {
-			want, err := gguf.Open(testdata.Shared(t, "golden", "mm", file+".gguf"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer want.Close()
-			got := open(t, Bytes(p))
-			for _, w := range want.Tensors {
-				if g := got.Tensor(w.Name); g == nil || !slices.Equal(g.Dims, w.Dims) {
-					t.Errorf("%s is %v, want %v", w.Name, g, w.Dims)
-				}
-			}
-			if len(got.Tensors) != len(want.Tensors) {
-				t.Errorf("%d tensors, want %d", len(got.Tensors), len(want.Tensors))
-			}
-			for _, key := range want.Metadata.Keys() {
-				if !strings.HasPrefix(key, "clip.") {
-					continue
-				}
-				if g, w := show(got.Metadata, key), show(want.Metadata, key); g != w {
-					t.Errorf("%s is %s, want %s", key, g, w)
-				}
-			}
+			checkGolden(t, testdata.Shared(t, "golden", "mm", file+".gguf"), p, "clip.")
 		})
 	}
 }
