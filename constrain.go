@@ -23,7 +23,7 @@ type constraint struct {
 	state  grammar.State // before the next token
 	greedy bool
 	dense  bool           // the last mask allowed more tokens than it lists
-	narrow bool           // it listed less than half of the vocabulary
+	narrow bool           // it listed few
 	ids    func() []int32 // allowed, for a [model.Chunk]; nil: the logits of all are needed in every step
 
 	mu      sync.Mutex                   // held while the mask is made
@@ -138,13 +138,17 @@ func (g *generation) choose() (id int32, err error) {
 	if !ok {
 		mask := c.next()
 		c.dense = mask.IDs() == nil
-		c.narrow = !c.dense && 2*mask.Len() < s.m.graph.Vocabulary
+		c.narrow = few(mask.IDs(), s.m.graph.Vocabulary)
 		if id, err = g.sample(mask); err != nil {
 			return 0, err
 		}
 	}
 	return g.steer(id)
 }
+
+// few reports whether these ids, if not nil, which stands for all, are less than half of a vocabulary: to multiply the head for them alone
+// is then another thing than to multiply all of it.
+func few(ids []int32, vocabulary int) bool { return ids != nil && 2*len(ids) < vocabulary }
 
 // steer replaces a token from which the text could not be brought to an end in the room that is left.
 func (g *generation) steer(id int32) (int32, error) {
@@ -274,7 +278,7 @@ func (g *generation) catchUp(ctx context.Context) error {
 	}
 	switch {
 	case len(drafts) > 0:
-		err := s.write(ctx, s.ids, drafts, nil, s.onLast, nil)
+		err := s.write(ctx, s.ids, drafts, nil, s.isLast, nil)
 		if err == nil || cmp.Or(cause.Of(ctx), s.open()) != nil {
 			return err
 		}

@@ -182,7 +182,7 @@ func (s *Session) drafter(name string, source func() source) *drafter {
 			return d
 		}
 	}
-	d := &drafter{source: source(), name: name, pace: s.m.drafts.pace(name, s.options.Cache)}
+	d := &drafter{source: source(), name: name, pace: s.m.drafts.pace(name, s.options.Cache, s.job.costs)}
 	s.drafters = append(s.drafters, d)
 	return d
 }
@@ -374,8 +374,7 @@ func (d *drafts) stepCosts(f CacheFormat) *stepCosts {
 }
 
 // pace returns one for a session, which begins with what others have learnt.
-func (d *drafts) pace(source string, f CacheFormat) *pace {
-	costs := d.stepCosts(f)
+func (d *drafts) pace(source string, f CacheFormat, costs *stepCosts) *pace {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p := d.paces[paceKey{source, f}]; p != nil {

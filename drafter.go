@@ -2,7 +2,6 @@ package gemma4
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"github.com/gogemma/gemma4/grammar"
@@ -78,11 +77,7 @@ func (x *smaller) follow(ctx context.Context, g *generation) {
 
 // read takes the text up to n positions through the model, as a prompt.
 func (x *smaller) read(ctx context.Context, g *generation, n int) {
-	if x.off || n > x.seq.Limit() {
-		x.off = true
-		return
-	}
-	if slices.ContainsFunc(g.s.ids[len(x.ids):n], func(id identity) bool { _, ok := id.Token(); return !ok }) {
+	if x.off || n > x.seq.Limit() || slices.ContainsFunc(g.s.ids[len(x.ids):n], func(id identity) bool { return idOf(id) == embedded }) {
 		x.off = true
 		return
 	}
@@ -177,7 +172,7 @@ func (x *drawing) pick(g *generation, logits []float32, ids []int32, state *gram
 	}
 	k := g.s.m.graph.Kernels()
 	sum := k.ExpSum(logits, k.Max(logits))
-	return id, 1 / math.Max(1, float64(sum)), true
+	return id, 1 / max(1, float64(sum)), true
 }
 
 // allowed returns the logits of those ids that a mask allows.

@@ -31,11 +31,7 @@ func (l *lookup) follow(_ context.Context, g *generation) {
 		}
 	}
 	for _, x := range s.ids[l.n:] {
-		id, ok := x.Token()
-		if !ok {
-			id = embedding
-		}
-		l.index.Add(id)
+		l.index.Add(idOf(x))
 	}
 	l.n = len(s.ids)
 }
@@ -58,16 +54,9 @@ func (l *lookup) close() { l.index = nil }
 // guess asks the caller.
 type guess struct{ text []int32 }
 
-// embedding stands for one among ids.
-const embedding = -1
-
 func (x *guess) follow(_ context.Context, g *generation) {
 	for _, id := range g.s.ids[len(x.text):] {
-		token, ok := id.Token()
-		if !ok {
-			token = embedding
-		}
-		x.text = append(x.text, token)
+		x.text = append(x.text, idOf(id))
 	}
 }
 

@@ -78,3 +78,11 @@ func appendTokens(dst []int32, text []identity) []int32 {
 	}
 	return dst
 }
+
+// idOf returns the id of a token, or embedded for an embedding.
+func idOf(x identity) int32 {
+	if id, ok := x.Token(); ok {
+		return id
+	}
+	return embedded
+}

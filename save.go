@@ -40,7 +40,7 @@ const (
 	savedLogits       = "logits"                      // tensor [vocabulary], if they are known
 )
 
-// embedded stands in savedIDs for an embedding.
+// embedded stands for an embedding among ids, as in savedIDs.
 const embedded = -1
 
 // savedFile is a file that holds what its session held at some moment.
@@ -116,12 +116,9 @@ func (s *Session) describe(head *gguf.Metadata, from int) (tensors []gguf.Source
 	var at []uint32
 	var identities []uint64
 	for i, x := range s.ids[from:] {
-		id, ok := x.Token()
-		if !ok {
-			id = embedded
-			if x != model.Unknown {
-				at, identities = append(at, uint32(from+i)), append(identities, uint64(^x))
-			}
+		id := idOf(x)
+		if id == embedded && x != model.Unknown {
+			at, identities = append(at, uint32(from+i)), append(identities, uint64(^x))
 		}
 		ids = append(ids, id)
 	}

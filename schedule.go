@@ -586,9 +586,10 @@ func (s *scheduler) end(r role, leader *job, took time.Duration, returned bool, 
 		s.stats.GaveWay++
 	}
 	var company stepShare
+	// What follows is asked before the loop: each job is its session's again once it is woken.
 	c := &s.jobs[0].chunk
-	whole := c.Want != nil && (c.IDs == nil || 2*len(c.IDs) >= s.graph.Vocabulary) // what the head was multiplied for, as in narrow
-	for _, j := range s.jobs {                                                     // each is its session's again once it is woken
+	whole := c.Want != nil && !few(c.IDs, s.graph.Vocabulary)
+	for _, j := range s.jobs {
 		j.share()
 		j.brought = j.brings
 		company = company.with(j.brings)

@@ -85,7 +85,6 @@ type Session struct {
 	job      *job           // what it takes through the model
 	decoded  func() error   // ends a step of write
 	isLast   func(int) bool // last
-	onLast   func(int) bool // lastOn
 	ahead    []identity     // the text that write makes
 	dst      *[]float32     // where it leaves logits
 	next     []float32      // room for logits
@@ -130,7 +129,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	s := &Session{m: m, options: o, closing: make(chan struct{})}
-	s.job, s.decoded, s.isLast, s.onLast = newJob(), s.commitTokens, s.last, s.lastOn
+	s.job, s.decoded, s.isLast = newJob(), s.commitTokens, s.last
 	f, err := o.Cache.format()
 	if err != nil {
 		return nil, err
@@ -637,11 +636,8 @@ func (s *Session) commitTokens() error {
 // end returns the last n elements, none if there are fewer.
 func end(x []float32, n int) []float32 { return x[max(0, len(x)-n):] }
 
-// last wants the logits of a text's last position.
-func (s *Session) last(pos int) bool { return pos == len(s.ids)-1 }
-
-// lastOn wants those of it and of all behind it.
-func (s *Session) lastOn(pos int) bool { return pos >= len(s.ids)-1 }
+// last wants the logits of a text's last position, and of what is drafted behind it.
+func (s *Session) last(pos int) bool { return pos >= len(s.ids)-1 }
 
 // every wants the logits of every position.
 func every(int) bool { return true }
