@@ -23,7 +23,7 @@ type File struct {
 
 	index  map[string]*Tensor
 	parts  []*part
-	mapped int64        // bytes of all maps
+	room   int64        // bytes of address space that further maps may take
 	mu     sync.RWMutex // held for reading while a part is read
 	closed bool
 }
@@ -52,8 +52,14 @@ type part struct {
 // Open opens the file at path. If it is one part of a split file, NAME-00002-of-00003.gguf, the others are opened with
 // it: they are expected beside it. The file is mapped where that is possible and must not be changed while it is open;
 // replacing it by another through a rename is fine (Windows refuses that).
-func Open(path string) (*File, error) {
-	f := new(File)
+func Open(path string) (*File, error) { return open(path, machine.Addressable()) }
+
+// OpenUnmapped is Open for who goes through a file once, front to back: it is read where it is not mapped, so that its pages are never
+// counted as memory of the program.
+func OpenUnmapped(path string) (*File, error) { return open(path, 0) }
+
+func open(path string, room int64) (*File, error) {
+	f := &File{room: room}
 	err := f.addPath(path)
 	if err == nil {
 		err = f.addSiblings()
@@ -63,7 +69,7 @@ func Open(path string) (*File, error) {
 
 // OpenParts opens a split file whose parts are given in any order and under any name.
 func OpenParts(paths ...string) (*File, error) {
-	f := new(File)
+	f := &File{room: machine.Addressable()}
 	for _, path := range paths {
 		if err := f.addPath(path); err != nil {
 			return f.finish(err)
@@ -169,12 +175,12 @@ func (f *File) Close() error {
 
 // addPath opens the file at path and reads its head.
 func (f *File) addPath(path string) error {
-	p, err := openPart(path, machine.Addressable()-f.mapped)
+	p, err := openPart(path, f.room)
 	if err != nil {
 		return fmt.Errorf("gguf: %w", err)
 	}
 	if p.r == nil {
-		f.mapped += p.size
+		f.room -= p.size
 	}
 	return f.add(p)
 }

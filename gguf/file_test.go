@@ -574,3 +574,22 @@ func TestBlocksOfQ2_0FollowFromItsSize(t *testing.T) {
 		}
 	}
 }
+
+func TestUnmappedFilesReadAsMappedOnes(t *testing.T) {
+	m, sources := everything()
+	paths, err := gguf.WriteSplit(filepath.Join(t.TempDir(), "x.gguf"), 2, m, sources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped, unmapped := must(gguf.Open(paths[1])), must(gguf.OpenUnmapped(paths[1]))
+	defer mapped.Close()
+	defer unmapped.Close()
+	for i, x := range unmapped.Tensors {
+		if x.Mapped() {
+			t.Errorf("%s is mapped", x.Name)
+		}
+		if !bytes.Equal(must(x.Data()), must(mapped.Tensors[i].Data())) {
+			t.Errorf("%s differs", x.Name)
+		}
+	}
+}
