@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"strings"
@@ -57,8 +58,8 @@ func Size(m *Metadata, tensors []Source) (int64, error) {
 	return size, nil
 }
 
-// WriteFile writes a GGUF file as [Write] does. It appears at path when it is complete; until then it grows beside it
-// under the name path + ".part".
+// WriteFile writes a GGUF file as [Write] does. It appears at path when it is complete and on the disk; until then it grows beside it
+// under the name path + ".part". Of two that write to one path at once the later one wins: the other fails.
 func WriteFile(path string, m *Metadata, tensors []Source) error {
 	return writeFile(target(path, m), tensors)
 }
@@ -131,21 +132,37 @@ func target(path string, m *Metadata) *part {
 
 func writeFile(p *part, tensors []Source) error {
 	temporary := p.name + ".part"
-	f, err := os.Create(temporary)
+	// What lies there was left by a run that was killed, or belongs to one that goes on writing a file that no longer has a name.
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("gguf: %w", err)
+	}
+	f, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return fmt.Errorf("gguf: %w", err)
 	}
-	err = write(f, p, tensors)
+	own, err := f.Stat()
+	if err == nil {
+		err = write(f, p, tensors)
+	}
+	if err == nil {
+		if e := f.Sync(); e != nil { // or the name could reach the disk before the bytes
+			err = p.errorf("%w", e)
+		}
+	}
 	if e := f.Close(); err == nil && e != nil {
 		err = p.errorf("%w", e)
 	}
-	if err == nil {
-		if e := os.Rename(temporary, p.name); e != nil {
-			err = fmt.Errorf("gguf: %w", e)
-		}
-	}
-	if err != nil {
+	now, e := os.Lstat(temporary)
+	switch same := e == nil && own != nil && os.SameFile(own, now); {
+	case err == nil && !same:
+		return p.errorf("%s is another file than the one written: somebody else writes to this path", temporary)
+	case err != nil && same:
 		os.Remove(temporary)
+	case err == nil:
+		if err = os.Rename(temporary, p.name); err != nil {
+			os.Remove(temporary)
+			err = fmt.Errorf("gguf: %w", err)
+		}
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -229,5 +230,56 @@ func TestSourcesMayWriteInSmallPieces(t *testing.T) {
 	}
 	if !bytes.Equal(data(t, f.Tensors[0]), want) {
 		t.Error("other bytes came back")
+	}
+}
+
+func TestWhatAKilledRunHasLeftIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if err := os.WriteFile(path+".part", bytes.Repeat([]byte("old"), 1000), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := gguf.WriteFile(path, nil, []gguf.Source{gguf.NewSource("a", gguf.F32, []int{1}, []byte("abcd"))}); err != nil {
+		t.Fatal(err)
+	}
+	f := must(gguf.Open(path))
+	defer f.Close()
+	if string(data(t, f.Tensor("a"))) != "abcd" || f.Size() > 200 {
+		t.Errorf("the file has %d bytes", f.Size())
+	}
+	if left := must(os.ReadDir(filepath.Dir(path))); len(left) != 1 {
+		t.Errorf("%d files are there, want one", len(left))
+	}
+}
+
+func TestTwoWritersOfOnePathDoNotMix(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open cannot be removed: the second writer is refused")
+	}
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	one := func(value string) []gguf.Source {
+		return []gguf.Source{gguf.NewSource("a", gguf.F32, []int{1}, []byte(value))}
+	}
+	slow := one("slow")
+	slow[0].Write = func(w io.Writer) error { // another run comes and goes meanwhile, and a third begins
+		if err := gguf.WriteFile(path, nil, one("fast")); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path+".part", []byte("begun"), 0o666); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "slow")
+		return err
+	}
+	err := gguf.WriteFile(path, nil, slow)
+	if err == nil || !strings.Contains(err.Error(), "somebody else writes to this path") {
+		t.Errorf("error %v", err)
+	}
+	f := must(gguf.Open(path))
+	defer f.Close()
+	if got := string(data(t, f.Tensor("a"))); got != "fast" {
+		t.Errorf("the file holds %q, want that of the run that was through", got)
+	}
+	if part := must(os.ReadFile(path + ".part")); string(part) != "begun" {
+		t.Errorf("the part of a third run is %q", part)
 	}
 }
