@@ -22,7 +22,8 @@ const page = {
 			note('fault', words.noStore);
 		}
 		await page.openNamed();
-		if (!matchMedia('(pointer: coarse)').matches) $('box').focus();
+		$('talk').removeAttribute('aria-busy');
+		if (document.activeElement === document.body && !matchMedia('(pointer: coarse)').matches) $('box').focus(); // nobody was faster
 		await page.meet();
 	},
 

@@ -128,7 +128,7 @@ test('all is done by keys', async t => {
 	await v.page.keyboard.press('Control+k');
 	assert.equal(await focus(), 'find');
 
-	await v.page.reload();
+	await v.reload();
 	await v.page.evaluate(() => document.activeElement.blur());
 	const tab = async () => {
 		await v.page.keyboard.press('Tab');
@@ -159,7 +159,7 @@ test('an answer is spoken by sentences, and once', async t => {
 	await v.ended();
 	await v.see('#spoken p', 'A third');
 	assert.equal((await v.page.locator('#spoken p').allTextContents()).join(' ').replace(/\s+/g, ' '), 'The first sentence is 3.5 words. The second is cut in two. A third');
-	await v.page.reload();
+	await v.reload();
 	await v.see('.said', 'A third');
 	assert.equal(await v.page.locator('#spoken p').count(), 0, 'what is old is not spoken');
 });
@@ -178,7 +178,7 @@ test('the dark comes with the system, or by a switch that stays', async t => {
 	await v.button('Settings').click();
 	await v.page.getByText('Dark', {exact: true}).click();
 	await v.button('Save').click();
-	await v.page.reload();
+	await v.reload();
 	assert.equal(await dark(), true);
 	await v.button('Settings').click();
 	assert.equal(await v.page.getByRole('radio', {name: 'Dark'}).isChecked(), true);

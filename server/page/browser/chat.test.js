@@ -84,7 +84,7 @@ test('an answer that was cut off by a reload can be continued', async t => {
 	await v.say('Count');
 	await v.see('.said', 'One');
 	await v.until(async () => (await store.allMessages()).some(m => m.content === 'One'));
-	await v.page.reload();
+	await v.reload();
 	await v.see('.said', 'One');
 	await v.button('Continue').click();
 	await v.see('.said', 'One two');
@@ -120,7 +120,7 @@ test('trying again and editing make versions, and each keeps what followed it', 
 	await v.ended();
 	assert.equal(await v.page.locator('.turn').count(), 2);
 	assert.deepEqual(v.fake.bodies[3].messages.map(m => m.content), ['Another question']);
-	await v.page.reload();
+	await v.reload();
 	await v.see('.said', 'Answer 4.');
 	await v.turn(0).hover();
 	await v.button('Previous version', v.turn(0)).click();
@@ -187,7 +187,7 @@ test('settings go with the request: the system message and the schema with one c
 	const sampled = ({temperature, top_p, top_k, max_tokens, seed}) => ({temperature, top_p, top_k, max_tokens, seed});
 	assert.deepEqual(sampled(body), {temperature: .5, top_p: .9, top_k: 40, max_tokens: 100, seed: 7});
 	assert.equal(await v.answers.locator('.code code').textContent(), '{"city":"Paris"}', 'JSON is shown as it is');
-	await v.page.reload();
+	await v.reload();
 	await v.button('JSON').click();
 	assert.equal(await dialog.getByLabel('System message').inputValue(), 'Be brief.');
 	assert.equal(await dialog.getByLabel('Seed').inputValue(), '7');
@@ -295,7 +295,7 @@ test('tools are called in the page, and their results go back', async t => {
 	await call.locator('summary').click();
 	assert.deepEqual(await call.locator('pre').allTextContents(), ['{"expression": "(2 + 3) * 4 ^ 2"}', '80']);
 	assert.equal(await call.locator('summary').textContent(), 'Called calculator');
-	await v.page.reload();
+	await v.reload();
 	await v.see('.said', 'It is 80.');
 	assert.equal(await v.page.locator('details.call').count(), 5);
 });

@@ -105,7 +105,7 @@ test('payloads in the answer, at once and in pieces', async t => {
 		await inert(v);
 		await touch(v);
 	}
-	await v.page.reload();
+	await v.reload();
 	await v.see('.versions', `${payloads.length + 2}/${payloads.length + 2}`);
 	await inert(v);
 });
@@ -124,7 +124,7 @@ test('payloads behind the parser: DOMPurify alone holds them, too', async t => {
 	assert.ok(left > 30);
 	await inert(v);
 	await touch(v);
-	await v.page.reload(); // reports have arrived
+	await v.reload(); // reports have arrived
 	assert.ok(v.fake.reports.length > 0);
 	v.fake.reports.length = 0;
 });

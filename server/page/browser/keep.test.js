@@ -27,7 +27,7 @@ test('conversations stay, are found by what was said, renamed, deleted and broug
 	await v.button('New chat').click();
 	await v.say('What is a stone?');
 	await v.ended();
-	await v.page.reload();
+	await v.reload();
 	await v.see('.said', 'Granite.');
 	assert.deepEqual(await rows(v).allTextContents(), ['What is a stone?', 'What does a bird eat?']);
 
@@ -55,7 +55,7 @@ test('conversations stay, are found by what was said, renamed, deleted and broug
 	await v.page.getByRole('link', {name: 'Stones'}).click();
 	await v.see('.said', 'Granite.');
 	await v.button('Delete: Stones').click();
-	await v.page.reload();
+	await v.reload();
 	await v.page.getByRole('link', {name: 'What does a bird eat?'}).click();
 	await v.see('.said', 'The heron eats fish.');
 	assert.equal(await rows(v).count(), 1);
@@ -69,7 +69,7 @@ test('a conversation that is deleted while it is answered stays deleted', async 
 	await v.button('Delete: Begin').click();
 	await gone;
 	await v.ended();
-	await v.page.reload();
+	await v.reload();
 	await v.see('#list', 'What you talk about will be listed here.');
 });
 
@@ -136,7 +136,7 @@ test('files that are wrong are refused, and say where', async t => {
 test('where nothing can be kept, one chats until the page is closed', async t => {
 	const v = await visit(t, new Fake());
 	await v.page.addInitScript(() => { IDBFactory.prototype.open = () => { throw new Error('no'); }; });
-	await v.page.reload();
+	await v.reload();
 	await v.see('.note', 'This browser keeps nothing for this page');
 	await v.say('Here?');
 	await v.see('.said', 'Paris.');

@@ -33,7 +33,7 @@ test('pictures and sounds go with a message, stay in it, and can be taken away',
 	assert.match(sound.audio_url.url, /^data:audio\/(x-)?wav;base64,UklGR/);
 	assert.equal(await v.page.locator('.turn.user img[alt="picture-2.png"]').count(), 1);
 	assert.ok(await v.page.locator('#media').isHidden());
-	await v.page.reload();
+	await v.reload();
 	await v.page.locator('.turn.user img[alt="picture-2.png"]').waitFor();
 	const download = v.page.waitForEvent('download');
 	await v.button('Export all conversations').click();

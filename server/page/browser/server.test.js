@@ -20,7 +20,7 @@ test('a key is asked for once, kept for the tab, and sent', async t => {
 	await v.say('May I?');
 	await v.see('.said', 'Yes.');
 	await v.ended();
-	await v.page.reload();
+	await v.reload();
 	await v.see('#model', 'fake-4b');
 	await v.say('Again?');
 	await v.ended();

@@ -38,6 +38,8 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 		assert.deepEqual([...wrong, ...fake.reports], []);
 	});
 	await page.goto(fake.address);
+	// begun waits until the page shows what it has kept, and listens to keys; what comes later could take the focus from a test.
+	const begun = () => page.locator('#talk:not([aria-busy])').waitFor();
 	const v = {
 		page, fake, context, wrong,
 		box: page.locator('#box'),
@@ -45,6 +47,10 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 		answers: page.locator('.turn.assistant'),
 		note: page.locator('.note'),
 		button: (name, within = page) => within.getByRole('button', {name, exact: true}),
+		async reload() {
+			await page.reload();
+			await begun();
+		},
 		async say(text) {
 			await v.box.fill(text);
 			await v.box.press('Enter');
@@ -61,7 +67,7 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 		// see waits until what there is of a selector has this text.
 		see: (selector, text) => page.locator(selector, {hasText: text}).first().waitFor(),
 	};
-	await v.box.waitFor();
+	await begun();
 	return v;
 }
 
