@@ -1,5 +1,5 @@
 // Package synth writes GGUF files of the true Gemma 4 architecture with random weights, models, the projectors that give them eyes and
-// ears, and the drafters that guess what they write: for tests of any shape, and for benchmarks without a download.
+// ears, the drafters that guess what they write, and adapters: for tests of any shape, and for benchmarks without a download.
 //
 //	c, err := synth.Parse("e2b:q4_0")     // a preset and a format
 //	err = synth.WriteFile(ctx, "e2b.gguf", c)  // 2.6 GB, at the speed of the disk
@@ -15,6 +15,7 @@
 // Each, but for narrow ones, has a projector: e2b-mmproj makes embeddings of pictures (gemma4v) and sounds (gemma4a) for e2b, 12b-mmproj
 // does so without towers (gemma4uv, gemma4ua), 31b-mmproj takes pictures alone. Those of short presets have towers of the true width with
 // two layers. [Projectors] lists them. e2b-draft is the drafter of e2b, with the published one's shape, and so with the others: [Drafters].
+// e2b-lora and e2b-qv-lora are adapters of rank 16: see [ParseAdapter].
 //
 // # Formats
 //

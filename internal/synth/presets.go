@@ -112,7 +112,8 @@ func split(spec string) (name, format string, m Mix, err error) {
 	return name, format, m, err
 }
 
-// ParseShape returns what a spec stands for that may be a model's, a projector's or a drafter's, with the given seed of all weights.
+// ParseShape returns what a spec stands for that may be a model's, a projector's, a drafter's or an adapter's, with the given seed of all
+// weights.
 func ParseShape(spec string, seed uint64) (Shape, error) {
 	switch name, _, _ := strings.Cut(spec, ":"); {
 	case strings.HasSuffix(name, projectorEnding):
@@ -123,6 +124,10 @@ func ParseShape(spec string, seed uint64) (Shape, error) {
 		d, err := ParseDrafter(spec)
 		d.Seed = seed
 		return d, err
+	case strings.HasSuffix(name, adapterEnding):
+		a, err := ParseAdapter(spec)
+		a.Seed = seed
+		return a, err
 	}
 	c, err := Parse(spec)
 	c.Seed = seed

@@ -15,7 +15,7 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// Shape is what can be written: a [Config], a [Projector] or a [Drafter].
+// Shape is what can be written: a [Config], a [Projector], a [Drafter] or an [Adapter].
 type Shape interface {
 	Size() int64       // bytes of all tensors: the size of the file without metadata and padding; 0 if nothing has this shape
 	Parameters() int64 // numbers in them
