@@ -98,10 +98,16 @@ func noChoice(models []entry, tag string) error {
 
 // isNamed reports whether a tag names a file, by its path or by its name alone; any part names a split file.
 func isNamed(file, tag string) bool {
-	if prefix, _, count, split := gguf.ParsePartName(tag); split {
-		tag = fmt.Sprintf("%s-00001-of-%05d.gguf", prefix, count)
-	}
+	file, tag = joined(file), joined(tag)
 	return strings.EqualFold(file, tag) || strings.EqualFold(path.Base(file), tag)
+}
+
+// joined returns the name that a split file has without the numbers of its parts.
+func joined(file string) string {
+	if prefix, _, _, split := gguf.ParsePartName(file); split {
+		return prefix + ".gguf"
+	}
+	return file
 }
 
 // withWord returns the index of the first file that has a word in its path, which a dot, a dash or a slash ends and no letter or digit

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 )
 
 // ErrNotFound is wrapped by errors for names of models that are not on this machine, or not at the hub that they name.
@@ -30,6 +31,8 @@ type Hub struct {
 	// Progress, if set, is called while files are fetched, with what is there of their bytes: first with 0 and before anything is asked
 	// for, then one call at a time. m is what will be returned: its files are not complete yet.
 	Progress func(m *Model, done, total int64)
+
+	sleep func(ctx context.Context, d time.Duration) error // in tests: waits before another request
 }
 
 // With says what is to come along with a model.
@@ -60,6 +63,7 @@ type source interface {
 
 // offer is what a source has for a name.
 type offer struct {
+	name     name   // the shortest that means the model
 	source   string // address for people, as in Model.Source
 	revision string // commit or digest
 	files    []remote

@@ -139,25 +139,39 @@ func (r *record) write() error {
 	return err
 }
 
-// model returns the model that a record describes, or an error if it is not there whole.
-func (r *record) model() (*Model, error) {
+// model returns the model that a record describes.
+func (r *record) model() *Model {
 	m := &Model{Name: r.Name, Source: r.Source, Place: "store", Revision: r.Revision, Hashes: map[string]string{}}
 	for _, f := range r.Files {
-		path := r.at(f)
-		info, err := os.Stat(path)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("hub: %w", err)
-		case !info.Mode().IsRegular() || info.Size() != f.Size:
-			return nil, fmt.Errorf("hub: %s has %d bytes, expected %d", path, info.Size(), f.Size)
-		}
-		m.add(f.Role, path, f.Size)
-		m.Hashes[path] = f.SHA256 + f.GitSHA1
+		m.add(f.Role, r.at(f), f.Size)
+		m.Hashes[r.at(f)] = f.SHA256 + f.GitSHA1
 		if f.Role == modelRole && !f.own() {
 			m.Place = f.Place
 		}
 	}
-	return m, nil
+	return m
+}
+
+// whole returns an error if not all files of the record are there with their sizes.
+func (r *record) whole() error {
+	for _, f := range r.Files {
+		if err := isThere(r.at(f), f.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isThere returns an error if there is no file of that size at path.
+func isThere(path string, size int64) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("hub: %w", err)
+	case !info.Mode().IsRegular() || info.Size() != size:
+		return fmt.Errorf("hub: %s has %d bytes, expected %d", path, info.Size(), size)
+	}
+	return nil
 }
 
 // add adds a file to a model.
@@ -173,30 +187,33 @@ func (m *Model) add(r role, path string, size int64) {
 	m.Bytes += size
 }
 
-// records returns the records in a folder of the store, in the order of their names; err tells of those that cannot be read.
-func records(folder string) (all []*record, err error) {
-	entries, e := os.ReadDir(folder)
-	if e != nil && !errors.Is(e, fs.ErrNotExist) {
-		err = fmt.Errorf("hub: %w", e)
-	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".gguf"+recordEnd) || !isFileName(e.Name()) {
-			continue
-		}
-		r, e := readRecord(filepath.Join(folder, e.Name()))
-		if e != nil {
-			err = errors.Join(err, e)
-			continue
-		}
-		all = append(all, r)
-	}
-	return all, err
+// A shelf is a folder of the store: what it has of one repository at one revision.
+type shelf struct {
+	folder  string
+	records []*record // in the order of their names
 }
 
-// meant returns the one of records that a name means, nil if none does: the one that it meant when it was last asked for, or else what it
-// would mean if these were all files of the repository.
-func meant(all []*record, n name) *record {
-	for _, r := range all {
+// openShelf reads the records in a folder, which need not be there. One that cannot be read is as none: what it told of is fetched again.
+func openShelf(folder string) (*shelf, error) {
+	s := &shelf{folder: folder}
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("hub: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".gguf"+recordEnd) && isFileName(e.Name()) {
+			if r, err := readRecord(filepath.Join(folder, e.Name())); err == nil {
+				s.records = append(s.records, r)
+			}
+		}
+	}
+	return s, nil
+}
+
+// meant returns the record that a name means, nil if none does: of the model that it meant when it was last asked for, or else of the one
+// that it would mean if there were no others in the repository.
+func (s *shelf) meant(n name) *record {
+	for _, r := range s.records {
 		if slices.Contains(r.Names, n.String()) {
 			return r
 		}
@@ -205,12 +222,10 @@ func meant(all []*record, n name) *record {
 		return nil
 	}
 	var files []entry
-	of := map[string]*record{}
-	for _, r := range all {
+	for _, r := range s.records {
 		for _, f := range r.Files {
 			if f.Role == modelRole {
 				files = append(files, entry{path: f.Path})
-				of[f.Path] = r
 			}
 		}
 	}
@@ -218,5 +233,75 @@ func meant(all []*record, n name) *record {
 	if err != nil {
 		return nil
 	}
-	return of[c.model[0].path]
+	i := slices.IndexFunc(s.records, func(r *record) bool { return r.Files[0].Path == c.model[0].path })
+	if i < 0 {
+		return nil
+	}
+	return s.records[i]
+}
+
+// has returns where a file with the content of f is by one of the records, and whose it is there; "" if it is not there.
+func (s *shelf) has(f recordFile) (file, place string) {
+	for _, r := range s.records {
+		for _, g := range r.Files {
+			if g.Path == f.Path && g.Size == f.Size && g.SHA256 == f.SHA256 && g.GitSHA1 == f.GitSHA1 && isThere(r.at(g), g.Size) == nil {
+				return g.File, g.Place
+			}
+		}
+	}
+	return "", ""
+}
+
+// claims reports whether one of the records has a file of that name.
+func (s *shelf) claims(file string) bool {
+	return slices.ContainsFunc(s.records, func(r *record) bool {
+		return slices.ContainsFunc(r.Files, func(f recordFile) bool { return f.own() && strings.EqualFold(f.File, file) })
+	})
+}
+
+// put writes a record and brings the others in line with it: the names are its own from now on, and so are the facts of files that others
+// have too.
+func (s *shelf) put(r *record) error {
+	if err := r.write(); err != nil {
+		return fmt.Errorf("hub: %w", err)
+	}
+	for _, other := range s.records {
+		if other.path == r.path {
+			continue
+		}
+		changed := false
+		other.Names = slices.DeleteFunc(other.Names, func(n string) bool {
+			mine := slices.Contains(r.Names, n)
+			changed = changed || mine
+			return mine
+		})
+		for i, f := range other.Files {
+			j := slices.IndexFunc(r.Files, func(g recordFile) bool { return g.own() && g.Role == f.Role && g.File == f.File })
+			if j >= 0 && r.Files[j] != f {
+				other.Files[i], changed = r.Files[j], true
+			}
+		}
+		if changed {
+			if err := other.write(); err != nil {
+				return fmt.Errorf("hub: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// drop removes a record and those of its files that are the store's and no other record's.
+func (s *shelf) drop(r *record) error {
+	s.records = slices.DeleteFunc(s.records, func(other *record) bool { return other == r })
+	for _, f := range r.Files {
+		if f.own() && !s.claims(f.File) {
+			if err := os.Remove(r.at(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("hub: %w", err)
+			}
+		}
+	}
+	if err := os.Remove(r.path); err != nil { // the last, so that a call that was cut short can be made again
+		return fmt.Errorf("hub: %w", err)
+	}
+	return nil
 }
