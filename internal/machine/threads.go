@@ -1,4 +1,4 @@
-// Package machine tells what the machine gives this process: cores that compute, and memory.
+// Package machine tells what the machine gives this process: cores that compute, memory, and room on its disks.
 package machine
 
 import (
