@@ -69,7 +69,7 @@ func inParts(t *testing.T, name string, count int) (parts []string) {
 	return parts
 }
 
-func hexOf(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
+func digestOf(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
 
 func TestPlacesOfOtherProgramsAreTheirs(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -117,10 +117,10 @@ func aManifest(t *testing.T, layers ...string) string {
 	type object = map[string]any
 	var list []object
 	for ; len(layers) > 0; layers = layers[2:] {
-		list = append(list, object{"mediaType": layerType + layers[0], "digest": "sha256:" + hexOf(layers[1]), "size": len(layers[1])})
+		list = append(list, object{"mediaType": layerType + layers[0], "digest": "sha256:" + digestOf(layers[1]), "size": len(layers[1])})
 	}
 	text, err := json.Marshal(object{"schemaVersion": 2, "mediaType": manifestType, "layers": list,
-		"config": object{"mediaType": "application/vnd.docker.container.image.v1+json", "digest": "sha256:" + hexOf("{}"), "size": 2}})
+		"config": object{"mediaType": "application/vnd.docker.container.image.v1+json", "digest": "sha256:" + digestOf("{}"), "size": 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,12 +145,12 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 	}{
 		{"links into blobs", "huggingface", map[string]string{
 			repo + "refs/main":                                        commit,
-			repo + "blobs/" + hexOf(small):                            small,
-			repo + "blobs/" + hexOf(eyes):                             eyes,
-			repo + "blobs/" + hexOf(big) + ".incomplete":              big[:40],
-			now + "gemma-E2B-Q8_0.gguf":                               "->../../blobs/" + hexOf(small),
-			now + "mmproj-E2B-Q8_0.gguf":                              "->../../blobs/" + hexOf(eyes),
-			now + "gemma-E2B-Q4_K_M.gguf":                             "->../../blobs/" + hexOf(big),
+			repo + "blobs/" + digestOf(small):                         small,
+			repo + "blobs/" + digestOf(eyes):                          eyes,
+			repo + "blobs/" + digestOf(big) + ".incomplete":           big[:40],
+			now + "gemma-E2B-Q8_0.gguf":                               "->../../blobs/" + digestOf(small),
+			now + "mmproj-E2B-Q8_0.gguf":                              "->../../blobs/" + digestOf(eyes),
+			now + "gemma-E2B-Q4_K_M.gguf":                             "->../../blobs/" + digestOf(big),
 			now + "README.md":                                         "hello",
 			"models--gpt2/snapshots/" + commit + "/x.gguf":            small,
 			"datasets--ggml-org--x/snapshots/" + commit + "/x.gguf":   small,
@@ -230,30 +230,30 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 			"manifests/registry.ollama.ai/me/own/latest":     aManifest(t, "model", part1, "model", part2),
 			"manifests/hf.co/ggml-org/gemma-GGUF/Q8_0":       aManifest(t, "model", big),
 			"manifests/registry.ollama.ai/library/gemma4/.x": "{",
-			"blobs/sha256-" + hexOf(small):                   small,
-			"blobs/sha256:" + hexOf(eyes):                    eyes,
-			"blobs/sha256-" + hexOf(ahead):                   ahead,
-			"blobs/sha256-" + hexOf(big):                     big,
-			"blobs/sha256-" + hexOf(part1):                   part1,
-			"blobs/sha256-" + hexOf(part2):                   part2,
-		}, "ollama:gemma4:12B", []string{"blobs/sha256-" + hexOf(small)}, "blobs/sha256:" + hexOf(eyes), "blobs/sha256-" + hexOf(ahead),
+			"blobs/sha256-" + digestOf(small):                small,
+			"blobs/sha256:" + digestOf(eyes):                 eyes,
+			"blobs/sha256-" + digestOf(ahead):                ahead,
+			"blobs/sha256-" + digestOf(big):                  big,
+			"blobs/sha256-" + digestOf(part1):                part1,
+			"blobs/sha256-" + digestOf(part2):                part2,
+		}, "ollama:gemma4:12B", []string{"blobs/sha256-" + digestOf(small)}, "blobs/sha256:" + digestOf(eyes), "blobs/sha256-" + digestOf(ahead),
 			[]string{"ggml-org/gemma-GGUF:Q8_0", "ollama:gemma4:12b", "ollama:me/own:latest"}, ""},
 		{"a name of the hub", "ollama", map[string]string{
 			"manifests/hf.co/ggml-org/gemma-GGUF/latest": aManifest(t, "model", big),
-			"blobs/sha256-" + hexOf(big):                 big,
-		}, "ggml-org/gemma-GGUF", []string{"blobs/sha256-" + hexOf(big)}, "", "", []string{"ggml-org/gemma-GGUF"}, ""},
+			"blobs/sha256-" + digestOf(big):              big,
+		}, "ggml-org/gemma-GGUF", []string{"blobs/sha256-" + digestOf(big)}, "", "", []string{"ggml-org/gemma-GGUF"}, ""},
 		{"a blob that is still fetched", "ollama", map[string]string{
 			"manifests/registry.ollama.ai/library/gemma4/latest": aManifest(t, "model", small),
-			"blobs/sha256-" + hexOf(small) + "-partial":          small,
-			"blobs/sha256-" + hexOf(small) + "-partial-0":        "{}",
+			"blobs/sha256-" + digestOf(small) + "-partial":       small,
+			"blobs/sha256-" + digestOf(small) + "-partial-0":     "{}",
 		}, "ollama:gemma4", nil, "", "", nil, "missing, or still being fetched"},
 		{"a blob of another length", "ollama", map[string]string{
 			"manifests/registry.ollama.ai/library/gemma4/latest": aManifest(t, "model", small),
-			"blobs/sha256-" + hexOf(small):                       small + "0",
+			"blobs/sha256-" + digestOf(small):                    small + "0",
 		}, "ollama:gemma4", nil, "", "", nil, "expected a file of"},
 		{"a blob that is no GGUF", "ollama", map[string]string{
 			"manifests/registry.ollama.ai/library/gemma4/latest": aManifest(t, "model", "PK.."),
-			"blobs/sha256-" + hexOf("PK.."):                      "PK..",
+			"blobs/sha256-" + digestOf("PK.."):                   "PK..",
 		}, "ollama:gemma4", nil, "", "", nil, "is no GGUF file"},
 		{"safetensors", "ollama", map[string]string{
 			"manifests/registry.ollama.ai/library/gemma4/e2b-mlx": aManifest(t, "tensor", "1", "tensor", "2", "json", "{}"),
@@ -318,11 +318,11 @@ func TestFilesInOtherCachesAreUsedByTheirContent(t *testing.T) {
 		want          string
 	}{
 		{"the name of what a link leads to", "huggingface", map[string]string{
-			repo + "blobs/" + hexOf(is): is,
-			before + "m-Q8_0.gguf":      "->../../blobs/" + hexOf(is)}, before + "m-Q8_0.gguf"},
+			repo + "blobs/" + digestOf(is): is,
+			before + "m-Q8_0.gguf":         "->../../blobs/" + digestOf(is)}, before + "m-Q8_0.gguf"},
 		{"a link to something else", "huggingface", map[string]string{
-			repo + "blobs/" + hexOf(other): other,
-			before + "m-Q8_0.gguf":         "->../../blobs/" + hexOf(other)}, ""},
+			repo + "blobs/" + digestOf(other): other,
+			before + "m-Q8_0.gguf":            "->../../blobs/" + digestOf(other)}, ""},
 		{"the commit", "huggingface", map[string]string{
 			now + "m-Q8_0.gguf": is}, now + "m-Q8_0.gguf"},
 		{"the hash", "huggingface", map[string]string{
@@ -338,11 +338,11 @@ func TestFilesInOtherCachesAreUsedByTheirContent(t *testing.T) {
 		{"another hash", "llama.cpp", map[string]string{"o_r_m-Q8_0.gguf": other}, ""},
 		{"the hash", "lmstudio", map[string]string{"o/r/m-Q8_0.gguf": is}, "o/r/m-Q8_0.gguf"},
 		{"another hash", "lmstudio", map[string]string{"o/r/m-Q8_0.gguf": other}, ""},
-		{"the digest", "ollama", map[string]string{"blobs/sha256-" + hexOf(is): is}, "blobs/sha256-" + hexOf(is)},
-		{"an unfinished blob", "ollama", map[string]string{"blobs/sha256-" + hexOf(is): is[:3]}, ""},
+		{"the digest", "ollama", map[string]string{"blobs/sha256-" + digestOf(is): is}, "blobs/sha256-" + digestOf(is)},
+		{"an unfinished blob", "ollama", map[string]string{"blobs/sha256-" + digestOf(is): is[:3]}, ""},
 	} {
 		dir := plant(t, tt.files)
-		e := entry{path: "m-Q8_0.gguf", size: int64(len(is)), sha256: hexOf(is)}
+		e := entry{path: "m-Q8_0.gguf", size: int64(len(is)), sha256: digestOf(is)}
 		got := Cache{tt.program, dir}.file(name{owner: "o", repo: "r", tag: "Q8_0"}, commit, e)
 		if got = relative(dir, got)[0]; got != tt.want {
 			t.Errorf("%s, %s: %q, expected %q", tt.program, tt.what, got, tt.want)
