@@ -236,7 +236,8 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 			"blobs/sha256-" + digestOf(big):                  big,
 			"blobs/sha256-" + digestOf(part1):                part1,
 			"blobs/sha256-" + digestOf(part2):                part2,
-		}, "ollama:gemma4:12B", []string{"blobs/sha256-" + digestOf(small)}, "blobs/sha256:" + digestOf(eyes), "blobs/sha256-" + digestOf(ahead),
+		}, "ollama:gemma4:12B", []string{"blobs/sha256-" + digestOf(small)},
+			"blobs/sha256:" + digestOf(eyes), "blobs/sha256-" + digestOf(ahead),
 			[]string{"ggml-org/gemma-GGUF:Q8_0", "ollama:gemma4:12b", "ollama:me/own:latest"}, ""},
 		{"a name of the hub", "ollama", map[string]string{
 			"manifests/hf.co/ggml-org/gemma-GGUF/latest": aManifest(t, "model", big),

@@ -113,10 +113,10 @@ const maxBytes = 1 << 50
 // errSafetensors is the error of a model that is there in another form only.
 var errSafetensors = errors.New("its weights are safetensors, for other programs, not GGUF")
 
-// of returns the layers of one type.
+// of returns the layers of one type that have something in them.
 func (m *manifest) of(kind string) (all []layer) {
 	for _, l := range m.Layers {
-		if l.Type == layerType+kind {
+		if l.Type == layerType+kind && l.Size > 0 {
 			all = append(all, l)
 		}
 	}
@@ -125,8 +125,7 @@ func (m *manifest) of(kind string) (all []layer) {
 
 // files names the files that a model consists of, its own first, as they are kept.
 func (m *manifest) files(tag string, with With) (all []remote) {
-	add := func(r role, kind, format string) {
-		layers := m.of(kind)
+	add := func(r role, layers []layer, format string) {
 		for i, l := range layers {
 			name := fmt.Sprintf(format, tag)
 			if len(layers) > 1 {
@@ -136,15 +135,16 @@ func (m *manifest) files(tag string, with With) (all []remote) {
 			all = append(all, remote{role: r, stored: name, entry: entry{path: name, size: l.Size, sha256: string(l.Digest)}})
 		}
 	}
-	add(modelRole, modelLayer, "%s.gguf")
+	first := func(layers []layer) []layer { return layers[:min(1, len(layers))] }
+	add(modelRole, m.of(modelLayer), "%s.gguf")
 	if with.Projector {
-		add(projectorRole, eyesLayer, "mmproj-%s.gguf")
+		add(projectorRole, first(m.of(eyesLayer)), "mmproj-%s.gguf")
 	}
 	if with.Drafter {
-		add(drafterRole, draftLayer, "mtp-%s.gguf")
+		add(drafterRole, first(m.of(draftLayer)), "mtp-%s.gguf")
 	}
 	for _, note := range notes {
-		add(otherRole, note.kind, "%s."+note.file)
+		add(otherRole, m.of(note.kind), "%s."+note.file)
 	}
 	return all
 }
