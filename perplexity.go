@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/sampler"
 )
 
@@ -43,6 +44,11 @@ func (p Perplexity) String() string {
 // progress, which may be nil, is called after each token. After an error, including the end of ctx, the result is that of the tokens
 // predicted until then.
 func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(done, total int)) (Perplexity, error) {
+	return s.perplexity(ctx, ids, progress, nil)
+}
+
+// perplexity shows what goes into each product to observe, if that is not nil: see [model.Chunk].
+func (s *Session) perplexity(ctx context.Context, ids []int32, progress func(done, total int), observe model.Observer) (Perplexity, error) {
 	bos, vocabulary := s.m.tok.BOS(), s.m.Config().Vocabulary
 	if len(ids) > 0 && ids[0] == bos {
 		ids = ids[1:]
@@ -57,10 +63,11 @@ func (s *Session) Perplexity(ctx context.Context, ids []int32, progress func(don
 	}
 	defer s.release()
 	defer s.rewind(0)
-	window := s.limit
+	s.observe = observe
+	defer func() { s.observe = nil }()
 	var sum statistics
 	for at := 0; at < len(ids); {
-		text := ids[at:min(at+window, len(ids))]
+		text := ids[at:min(at+s.limit, len(ids))]
 		at += len(text)
 		read := append([]int32{bos}, text[:len(text)-1]...)
 		s.rewind(0)

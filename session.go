@@ -83,6 +83,7 @@ type Session struct {
 	limit    int            // positions
 	reading  *reading       // what options.Prefixes knows of a running Read
 	job      *job           // what it takes through the model
+	observe  model.Observer // for its chunks, while a perplexity is measured
 	decoded  func() error   // ends a step of write
 	isLast   func(int) bool // last
 	ahead    []identity     // the text that write makes
@@ -466,7 +467,7 @@ func (s *Session) ends(prompt int) {
 func (s *Session) append(ctx context.Context, in []Input, want func(int) bool, yield func(int, []float32) error) error {
 	all := s.m.graph.Identities(s.ids, in...) // what is new lies beyond what readers see
 	var last []float32                        // logits of the running step, in the pass's memory
-	c := model.Chunk{Sequence: s.seq, Input: in, Want: want}
+	c := model.Chunk{Sequence: s.seq, Input: in, Want: want, Observe: s.observe}
 	if yield != nil {
 		c.Yield = func(pos int, logits []float32) error {
 			last = logits

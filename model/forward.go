@@ -81,6 +81,17 @@ func (p *Pass) forward(ctx context.Context) error {
 	return p.readOut(ctx)
 }
 
+// multiply computes products that do not depend on each other, in the arithmetic of the role.
+func (p *Pass) multiply(products ...tensor.Product) {
+	if p.observe != nil {
+		for i := range products {
+			w := &products[i]
+			p.observe(w.W, w.X[:w.N*w.W.Cols()], w.N)
+		}
+	}
+	p.regions.multiply(products...)
+}
+
 // trace shows a test the state [positions, width] at its last position.
 func (p *Pass) trace(name string, layer int, x []float32) {
 	if p.tap != nil && len(p.positions) > 0 {

@@ -74,6 +74,8 @@ type Chunk struct {
 	// Its error becomes the chunk's, which stays in the text all the same. It may take the text back, or close the sequence; no other
 	// callback may do that to a sequence of the pass.
 	Done func() error
+	// Observe, if set, is shown what goes into each product with a matrix of the model. The chunk has to be alone in its pass.
+	Observe Observer
 
 	// What the pass made of the chunk, unless either failed. It is valid until the pass is used again.
 	Logits []float32 // [positions wanted, vocabulary, or as many ids as Only returned]
@@ -83,6 +85,10 @@ type Chunk struct {
 
 	first int // position
 }
+
+// An Observer is called before a product is computed, on the goroutine that runs the pass: with the matrix w, which may be some rows of a
+// file's tensor ([tensor.Tensor.Row]), and the n vectors x [n, columns of w] that it is multiplied with, valid until it returns.
+type Observer func(w *tensor.Tensor, x []float32, n int)
 
 // Pass takes positions of any number of sequences through the layers of a model at once, reading the weights once. It owns all scratch of
 // the graph, which grows to what is asked of it. It serves one goroutine at a time, with any sequences of its model.
@@ -103,10 +109,11 @@ type Pass struct {
 	m *Model
 	scratch
 
-	chunks []*Chunk   // that take part
-	taken  []position // all that it has
-	busy   bool       // in a step
-	own    struct {   // of Write
+	chunks  []*Chunk   // that take part
+	taken   []position // all that it has
+	busy    bool       // in a step
+	observe Observer   // of the only chunk
+	own     struct {   // of Write
 		chunk Chunk
 		input [1]Input
 		ids   []int32
@@ -244,6 +251,7 @@ func (p *Pass) process(ctx context.Context, role tensor.Arithmetic, chunks []*Ch
 	if len(p.taken) == 0 {
 		return cause.Of(ctx)
 	}
+	p.observe = p.chunks[0].Observe
 	if err := p.forward(ctx); err != nil {
 		for _, c := range p.chunks {
 			c.Logits, c.Hidden = nil, nil
@@ -281,6 +289,9 @@ func (p *Pass) check(c *Chunk) (n int, err error) {
 	}
 	if slices.ContainsFunc(p.chunks, func(o *Chunk) bool { return o.Sequence == s }) {
 		return 0, errors.New("model: two chunks of one sequence in a pass")
+	}
+	if len(p.chunks) > 0 && (c.Observe != nil || p.chunks[0].Observe != nil) {
+		return 0, errors.New("model: a chunk that is observed beside another one")
 	}
 	if c.Only != nil && c.Yield != nil {
 		return 0, errors.New("model: a chunk with both Only and Yield")
@@ -371,7 +382,7 @@ func (p *Pass) end() {
 	clear(p.positions[:min(len(p.taken), cap(p.positions))]) // forward has copied them, if it has begun
 	clear(p.chunks)
 	clear(p.taken)
-	p.chunks, p.taken, p.busy = p.chunks[:0], p.taken[:0], false
+	p.chunks, p.taken, p.observe, p.busy = p.chunks[:0], p.taken[:0], nil, false
 	clear(p.attn.tiles[:cap(p.attn.tiles)])
 }
 

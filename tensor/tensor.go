@@ -15,6 +15,9 @@ type Tensor struct {
 	Data   []byte  // every row starts at a multiple of Format.RowBytes(cols); nil where rows are read when they are needed
 	Scale  float32 // factor of every product with this tensor, 1 unless the file says otherwise
 
+	// Row is where the first row lies in the file's tensor, of which this may be a part: see [Tensor.RowRange].
+	Row int
+
 	r     io.ReaderAt // of the bytes where Data is nil
 	first int64       // the first row's place in r
 }
@@ -136,7 +139,7 @@ func (t *Tensor) Gather(rows []int32) (*Tensor, error) {
 // RowRange returns rows from to to-1 as a matrix over the same bytes.
 func (t *Tensor) RowRange(from, to int) *Tensor {
 	n := t.Format.RowBytes(t.Cols())
-	part := &Tensor{Name: t.Name, Format: t.Format, Shape: []int{to - from, t.Cols()}, Scale: t.Scale, r: t.r}
+	part := &Tensor{Name: t.Name, Format: t.Format, Shape: []int{to - from, t.Cols()}, Scale: t.Scale, Row: t.Row + from, r: t.r}
 	if t.Data != nil {
 		part.Data = t.Data[from*n : to*n : to*n]
 	} else {

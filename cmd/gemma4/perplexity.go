@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
@@ -26,23 +27,30 @@ func perplexityCommand() cli.Command {
 Prints the perplexity of a text file, or of standard input, with its standard error. The text is cut into windows of
 -ctx tokens (default 2048, or the model's context if that is smaller), each after a BOS token; every token counts.
 With -ids and -logits it reads those ids as they are and writes what follows each of them: little-endian float32
-[ids, vocabulary].`,
+[ids, vocabulary].
+With -imatrix it also writes how much each column of the model's matrices matters, the mean square of what it is
+multiplied with, for gemma4 quantize -imatrix and other programs. Some 100 kB of text like what the model is to be used
+for are enough; windows are then of 512 tokens, as other programs have them, unless -ctx says otherwise. Take the model in
+the best format that runs: the matrix serves all others.`,
 		Examples: `
 gemma4 perplexity book.txt
 gemma4 perplexity -m model.gguf -cache q8_0 -ctx 512 < book.txt
-gemma4 perplexity -m model.gguf -ids 2,105,2364 -logits out.f32`,
+gemma4 perplexity -m model.gguf -ids 2,105,2364 -logits out.f32
+gemma4 perplexity -m model-bf16.gguf -imatrix model.imatrix.gguf book.txt`,
 		Operands: cli.Values{Files: "*"},
 		Define:   definePerplexity,
 	}
 }
 
 func definePerplexity(p *cli.Program) func() error {
-	model, session := p.ModelFlags(), p.SessionFlags("2048, or the model's if that is smaller; with -ids the model's")
+	model, session := p.ModelFlags(), p.SessionFlags("2048, with -imatrix 512, or the model's if that is smaller; with -ids the model's")
 	p.Group("output")
 	asJSON := p.Bool("json", false, "print one JSON object")
 	ids := p.String("ids", "", "`ids` to read instead of a text, such as 2,105,2364; with -logits")
 	out := p.String("logits", "", "`file` for the logits of -ids; it appears once it is complete")
 	p.Values("logits", cli.Values{Files: "*"})
+	matrix := p.String("imatrix", "", "`file` for the importance matrix; it appears once it is complete")
+	p.Values("imatrix", cli.Values{Files: "*.gguf"})
 
 	return func() error {
 		switch {
@@ -52,6 +60,8 @@ func definePerplexity(p *cli.Program) func() error {
 			return cli.Wrong("-ids and -logits go together")
 		case *ids != "" && p.NArg() > 0:
 			return cli.Wrong("-ids takes the place of the file")
+		case *ids != "" && *matrix != "":
+			return cli.Wrong("-imatrix goes with a text, not with -ids")
 		case *ids != "" && *asJSON:
 			return cli.Wrong("-json is for the perplexity of a text, and -logits writes float32")
 		}
@@ -62,13 +72,22 @@ func definePerplexity(p *cli.Program) func() error {
 				return err
 			}
 		}
+		if *matrix != "" { // not found out at the end
+			if _, err := os.Stat(filepath.Dir(*matrix)); err != nil {
+				return err
+			}
+		}
 		m, err := model.Open()
 		if err != nil {
 			return err
 		}
 		defer m.Close()
 		if session.Context == 0 && *ids == "" {
-			session.Context = min(2048, m.Info().Context)
+			session.Context = 2048
+			if *matrix != "" {
+				session.Context = 512
+			}
+			session.Context = min(session.Context, m.Info().Context)
 		}
 		session.Progress = nil // the text's progress is shown instead
 		s, err := m.NewSession(*session)
@@ -86,7 +105,13 @@ func definePerplexity(p *cli.Program) func() error {
 			}
 			return writeFile(*out, func(w *bufio.Writer) error { return writeLogits(ctx, w, s, list, p.Progress("prefill")) })
 		}
-		result, err := s.Perplexity(ctx, m.Tokenizer().Encode(string(text), false), p.Progress("prefill"))
+		list := m.Tokenizer().Encode(string(text), false)
+		var result gemma4.Perplexity
+		if *matrix == "" {
+			result, err = s.Perplexity(ctx, list, p.Progress("prefill"))
+		} else {
+			result, err = measureImportance(ctx, s, list, p, *matrix)
+		}
 		if err != nil {
 			return err
 		}
@@ -108,6 +133,20 @@ type measured struct {
 	NatsStdErr       float64 `json:"nats_per_token_std_err"`
 	Tokens           int     `json:"tokens"`
 	Window           int     `json:"window"`
+}
+
+// measureImportance writes the importance matrix of a text to a file.
+func measureImportance(ctx context.Context, s *gemma4.Session, ids []int32, p *cli.Program, path string) (gemma4.Perplexity, error) {
+	var i gemma4.Importance
+	result, err := s.Importance(ctx, ids, &i, p.Progress("prefill"))
+	if err != nil {
+		return result, err
+	}
+	name := "standard input"
+	if p.NArg() == 1 {
+		name = filepath.Base(p.Arg(0))
+	}
+	return result, i.WriteFile(path, name)
 }
 
 // readText returns the text of the file that was named, or of standard input.

@@ -83,6 +83,21 @@ func TestLogitsAreThoseOfTheReference(t *testing.T) {
 	}
 }
 
+func TestTheImportanceOfATextIsWrittenBesideItsPerplexity(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out.gguf")
+	out := perplexity.Good(t, rememberMia, "-imatrix", path, "-threads", "1")
+	if want := perplexity.Good(t, rememberMia, "-ctx", "512"); out != want || !strings.HasSuffix(out, "windows of 512\n") {
+		t.Errorf("printed %q, without -imatrix %q", out, want)
+	}
+	shown := inspect.Good(t, "", path)
+	has(t, shown, `general\.type string "imatrix"`, `imatrix\.datasets \[1\]string "standard input"`, `imatrix\.chunk_count uint32 1`,
+		`imatrix\.chunk_size uint32 512`, `blk\.0\.attn_q\.weight\.in_sum2 F32 256 1 1\.0 kB`, `blk\.0\.attn_q\.weight\.counts F32 1 1 4 B`)
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left over: %v, %v", files, err)
+	}
+}
+
 func TestAnErrorLeavesNoHalfFileAndKeepsTheOldOne(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out.f32")
@@ -138,6 +153,8 @@ func TestWhatCannotBeMeasuredIsOneSentence(t *testing.T) {
 		{1, "context holds 2", []string{"-ctx", "2", "-ids", "2,3,4", "-logits", out}},
 		{1, "nowhere", []string{"-ids", "2", "-logits", filepath.Join(dir, "nowhere", "out.f32")}},
 		{1, dir, []string{"-ids", "2", "-logits", dir}},
+		{1, "nowhere", []string{"-imatrix", filepath.Join(dir, "nowhere", "out.gguf")}},
+		{2, "not with -ids", []string{"-ids", "2", "-logits", out, "-imatrix", out}},
 		{2, "go together", []string{"-ids", "2"}},
 		{2, "go together", []string{"-logits", out}},
 		{2, "place of the file", []string{"-ids", "2", "-logits", out, "text.txt"}},
