@@ -1,0 +1,236 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// aRegistry is a server that answers paths as given: with a text, or by a function. It keeps the requests.
+type aRegistry struct {
+	*httptest.Server
+	answers map[string]any // string or http.HandlerFunc
+	mu      sync.Mutex
+	asked   []*http.Request
+}
+
+func newRegistry(t *testing.T, answers map[string]any) *aRegistry {
+	r := &aRegistry{answers: answers}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
+		r.asked = append(r.asked, req.Clone(context.Background()))
+		r.mu.Unlock()
+		switch a := answers[req.URL.Path].(type) {
+		case string:
+			fmt.Fprint(w, a)
+		case func(w http.ResponseWriter, req *http.Request):
+			a(w, req)
+		default:
+			http.NotFound(w, req)
+		}
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+// wants returns what a registry answers with that wants a token first, and gives it at /token.
+func wants(challenge, token, text string) func(w http.ResponseWriter, req *http.Request) {
+	return func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get("Authorization") != "Bearer "+token {
+			w.Header().Set("Www-Authenticate", challenge)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, text)
+	}
+}
+
+func TestRegistrysManifestsBecomeFiles(t *testing.T) {
+	const path = "/v2/library/gemma4/manifests/12b"
+	plain := aManifest(t, "template", "{{ .Prompt }}", "model", "GGUF model", "license", "one", "license", "two", "params", `{"top_k":64}`,
+		"projector", "GGUF eyes", "draft", "GGUF ahead", "system", "", "unheard-of", "x")
+	other := newRegistry(t, map[string]any{"/token": `{"token":"stolen"}`, "/v2/elsewhere": plain})
+	status := func(code int, text string) any {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code); fmt.Fprint(w, text) }
+	}
+	for _, tt := range []struct {
+		what    string
+		answers func(base string) map[string]any
+		with    With
+		want    []string // roles, names and contents; or what the error says
+		token   string   // that goes along
+	}{
+		{"a model", func(string) map[string]any { return map[string]any{path: plain} }, With{}, []string{"model 12b.gguf GGUF model",
+			"other 12b.params.json " + `{"top_k":64}`, "other 12b.template.txt {{ .Prompt }}", "other 12b.license-00001-of-00002.txt one",
+			"other 12b.license-00002-of-00002.txt two"}, ""},
+		{"with companions", func(string) map[string]any {
+			return map[string]any{path: aManifest(t, "model", "GGUF 1", "model", "GGUF 2",
+				"projector", "GGUF eyes", "projector", "GGUF more", "draft", "GGUF ahead")}
+		}, With{Projector: true, Drafter: true},
+			[]string{"model 12b-00001-of-00002.gguf GGUF 1", "model 12b-00002-of-00002.gguf GGUF 2", "projector mmproj-12b.gguf GGUF eyes",
+				"drafter mtp-12b.gguf GGUF ahead"}, ""},
+		{"companions that are not there", func(string) map[string]any { return map[string]any{path: aManifest(t, "model", "GGUF 1")} },
+			With{Projector: true}, []string{"model 12b.gguf GGUF 1"}, ""},
+		{"a token for anybody", func(base string) map[string]any {
+			return map[string]any{
+				path: wants(`Bearer realm="`+base+`/token?x=y",service="reg",scope="repository:a:pull repository:b:pull"`, "tok", plain),
+				"/token": func(w http.ResponseWriter, req *http.Request) {
+					want := url.Values{"x": {"y"}, "service": {"reg"}, "scope": {"repository:a:pull", "repository:b:pull"}}
+					if req.URL.Query().Encode() != want.Encode() || req.Header.Get("Authorization") != "" {
+						w.WriteHeader(http.StatusBadRequest)
+					}
+					fmt.Fprint(w, `{"token":"tok"}`)
+				}}
+		}, With{}, []string{"model 12b.gguf GGUF model", "", "", "", ""}, "Bearer tok"},
+		{"a token of that name", func(base string) map[string]any {
+			return map[string]any{path: wants(`bearer realm="`+base+`/token"`, "tok", plain), "/token": `{"access_token":"tok"}`}
+		}, With{}, []string{"model 12b.gguf GGUF model", "", "", "", ""}, "Bearer tok"},
+		{"a token that does not help", func(base string) map[string]any {
+			return map[string]any{path: wants(`Bearer realm="`+base+`/token"`, "other", plain), "/token": `{"token":"tok"}`}
+		}, With{}, []string{"ollama pull"}, ""},
+		{"a token that steers the header", func(base string) map[string]any {
+			return map[string]any{path: wants(`Bearer realm="`+base+`/token"`, "tok", plain), "/token": `{"token":"tok\r\nX: y"}`}
+		}, With{}, []string{"with none"}, ""},
+		{"a token in a page", func(base string) map[string]any {
+			return map[string]any{path: wants(`Bearer realm="`+base+`/token"`, "tok", plain), "/token": "<html>"}
+		}, With{}, []string{"with none"}, ""},
+		{"a token for those who sign", func(base string) map[string]any {
+			return map[string]any{path: wants(`Bearer realm="`+base+`/token"`, "tok", plain), "/token": status(401, "")}
+		}, With{}, []string{"ollama pull"}, ""},
+		{"a token from elsewhere", func(string) map[string]any {
+			return map[string]any{path: wants(`Bearer realm="`+other.URL+`/token"`, "stolen", plain)}
+		}, With{}, []string{"not on its own host"}, ""},
+		{"a token from nowhere", func(string) map[string]any {
+			return map[string]any{path: wants(`Bearer realm="/token"`, "tok", plain), "/token": `{"token":"tok"}`}
+		}, With{}, []string{"not on its own host"}, ""},
+		{"a password", func(string) map[string]any { return map[string]any{path: wants(`Basic realm="x"`, "tok", plain)} }, With{},
+			[]string{"ollama pull"}, ""},
+		{"no such model", func(string) map[string]any { return nil }, With{}, []string{"no such model"}, ""},
+		{"what it says", func(string) map[string]any {
+			return map[string]any{path: status(400, "{\"error\":\"a sharded GGUF\"}\n\x1b[2J")}
+		},
+			With{}, []string{`status 400: {"error":"a sharded GGUF"}`}, ""},
+		{"a manifest elsewhere", func(string) map[string]any {
+			return map[string]any{path: func(w http.ResponseWriter, req *http.Request) {
+				http.Redirect(w, req, other.URL+"/v2/elsewhere", http.StatusTemporaryRedirect)
+			}}
+		}, With{}, []string{"307"}, ""},
+		{"a page", func(string) map[string]any { return map[string]any{path: "<html>"} }, With{}, []string{"the manifest"}, ""},
+		{"without an end", func(string) map[string]any {
+			return map[string]any{path: func(w http.ResponseWriter, _ *http.Request) {
+				for range 2 * maxAnswer / 1024 {
+					fmt.Fprint(w, strings.Repeat(" ", 1024))
+				}
+			}}
+		}, With{}, []string{"bytes"}, ""},
+		{"safetensors", func(string) map[string]any { return map[string]any{path: aManifest(t, "tensor", "1", "json", "{}")} }, With{},
+			[]string{"take a tag without"}, ""},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			other.asked = nil
+			answers := map[string]any{}
+			r := newRegistry(t, answers)
+			for path, answer := range tt.answers(r.URL) {
+				answers[path] = answer
+			}
+			h := &Hub{Registry: r.URL, Token: "secret", Names: map[string]string{}}
+			h.sleep = func(context.Context, time.Duration) error { return nil }
+			n, err := h.parse("ollama:" + strings.TrimPrefix(r.URL, "http://") + "/library/gemma4:12b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			from, err := h.registry(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, err := from.resolve(t.Context(), n, tt.with)
+			switch {
+			case err != nil && (len(tt.want) > 1 || !strings.Contains(err.Error(), tt.want[0])):
+				t.Fatalf("the error is %v, expected %q", err, tt.want)
+			case err == nil && len(o.files) != len(tt.want):
+				t.Fatalf("%d files, expected %q", len(o.files), tt.want)
+			}
+			for _, req := range r.asked {
+				if said := req.Header.Get("Authorization"); said != "" && !strings.HasSuffix(said, " tok") {
+					t.Errorf("%s was shown %q", req.URL.Path, said)
+				}
+				if accept := req.Header.Get("Accept"); req.URL.Path == path && accept != manifestType {
+					t.Errorf("a manifest was asked for as %q", accept)
+				}
+			}
+			if len(other.asked) > 0 {
+				t.Errorf("the other host was asked for %s", other.asked[0].URL)
+			}
+			if err != nil {
+				return
+			}
+			for i, f := range o.files {
+				kind, content, _ := strings.Cut(tt.want[i], ".")
+				if content == "" {
+					continue
+				}
+				_, content, _ = strings.Cut(content, " ")
+				got := fmt.Sprintf("%s %s", f.role, f.stored)
+				if !strings.HasPrefix(tt.want[i], got+" ") || f.size != int64(len(content)) || f.sha256 != digestOf(content) ||
+					f.url != r.URL+"/v2/library/gemma4/blobs/sha256:"+digestOf(content) || f.header.Get("Authorization") != tt.token {
+					t.Errorf("file %d is %+v, expected %q (%s)", i, f, tt.want[i], kind)
+				}
+			}
+		})
+	}
+}
+
+func TestOtherFormsOfSafetensorsAreNamed(t *testing.T) {
+	for tag, want := range map[string]string{"e2b-mlx": "ollama:gemma4:e2b,", "12b-it-nvfp4": "ollama:gemma4:12b,",
+		"mxfp8": "a tag without"} {
+		if got := otherForm(name{ollama: true, owner: "library", repo: "gemma4", tag: tag}); !strings.HasPrefix(got, want) {
+			t.Errorf("instead of %s: %s", tag, got)
+		}
+	}
+}
+
+func TestRegistriesAreThoseThatNamesSay(t *testing.T) {
+	for _, tt := range []struct{ registry, name, want string }{
+		{"", "gemma4", publicRegistry},
+		{"http://localhost:5000/", "gemma4", "http://localhost:5000"},
+		{"http://localhost:5000", "localhost:5000/a/b", "http://localhost:5000"},
+		{"http://localhost:5000", "example.org/a/b", "https://example.org"},
+		{"", "registry.ollama.ai/a/b", publicRegistry},
+	} {
+		n, err := parseOllama(tt.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := (&Hub{Registry: tt.registry}).registry(n)
+		if err != nil || r.base != tt.want {
+			t.Errorf("%s at %q is asked for at %q, %v, expected %s", tt.name, tt.registry, r.base, err, tt.want)
+		}
+	}
+	for _, bad := range []string{"registry", "ftp://x", "https://user:pass@x", "https://"} {
+		if _, err := (&Hub{Registry: bad}).registry(name{ollama: true}); err == nil {
+			t.Errorf("%s is taken for a registry", bad)
+		}
+	}
+}
+
+// FuzzChallenge reads what registries want: a token is never asked for elsewhere.
+func FuzzChallenge(f *testing.F) {
+	f.Add(`Bearer realm="https://registry.example/token",service="reg",scope="repository:a:pull"`)
+	f.Fuzz(func(t *testing.T, text string) {
+		c, ok := parseChallenge(text)
+		if !ok {
+			return
+		}
+		u, err := c.address()
+		if err == nil && !slices.Contains(u.Query()["service"], c.service) && c.service != "" {
+			t.Errorf("%q leads to %s", text, u)
+		}
+	})
+}
