@@ -154,7 +154,7 @@ func (c Cache) file(n name, revision string, e entry) string {
 		return path
 	}
 	if n.ollama {
-		return ""
+		return c.blobOfAny(e)
 	}
 	repos, _ := c.repositories(n.owner + "/" + n.repo)
 	for _, r := range repos {
@@ -171,6 +171,18 @@ func (c Cache) file(n name, revision string, e entry) string {
 func isFirst(file string) bool {
 	_, number, _, split := gguf.ParsePartName(file)
 	return !split || number == 1
+}
+
+// blobOfAny returns the path of a blob that any repository in the layout of the hub's client has, "" if none has it.
+func (c Cache) blobOfAny(e entry) string {
+	entries, _ := readDir(c.Dir)
+	for _, folder := range entries {
+		path := filepath.Join(c.Dir, folder.Name(), "blobs", e.sha256)
+		if _, ok := snapshotFolder(folder.Name()); ok && e.sha256 != "" && isThere(path, e.size) == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // sameModel reports whether two names mean the same to ollama, which knows the hub's repositories as well.

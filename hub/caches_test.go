@@ -313,38 +313,46 @@ func TestFilesInOtherCachesAreUsedByTheirContent(t *testing.T) {
 	const repo = "models--o--r/"
 	const now, before = repo + "snapshots/" + commit + "/", repo + "snapshots/" + older + "/"
 	is, other := "GGUF is", "GGUF no"
+	hubs := name{owner: "o", repo: "r", tag: "Q8_0"}
+	ollamas := name{ollama: true, owner: "library", repo: "gemma4", tag: "e2b"}
 	for _, tt := range []struct {
 		what, program string
+		name          name
 		files         map[string]string
 		want          string
 	}{
-		{"the name of what a link leads to", "huggingface", map[string]string{
+		{"the name of what a link leads to", "huggingface", hubs, map[string]string{
 			repo + "blobs/" + digestOf(is): is,
 			before + "m-Q8_0.gguf":         "->../../blobs/" + digestOf(is)}, before + "m-Q8_0.gguf"},
-		{"a link to something else", "huggingface", map[string]string{
+		{"a link to something else", "huggingface", hubs, map[string]string{
 			repo + "blobs/" + digestOf(other): other,
 			before + "m-Q8_0.gguf":            "->../../blobs/" + digestOf(other)}, ""},
-		{"the commit", "huggingface", map[string]string{
+		{"the commit", "huggingface", hubs, map[string]string{
 			now + "m-Q8_0.gguf": is}, now + "m-Q8_0.gguf"},
-		{"the hash", "huggingface", map[string]string{
+		{"the hash", "huggingface", hubs, map[string]string{
 			before + "m-Q4_0.gguf": other,
 			before + "n-Q8_0.gguf": is}, before + "n-Q8_0.gguf"},
-		{"another hash", "huggingface", map[string]string{
+		{"another hash", "huggingface", hubs, map[string]string{
 			before + "m-Q8_0.gguf": other}, ""},
-		{"another length", "huggingface", map[string]string{
+		{"another length", "huggingface", hubs, map[string]string{
 			now + "m-Q8_0.gguf": is + "."}, ""},
-		{"another repository", "huggingface", map[string]string{
+		{"another repository", "huggingface", hubs, map[string]string{
 			"models--o--s/snapshots/" + commit + "/m-Q8_0.gguf": is}, ""},
-		{"the hash", "llama.cpp", map[string]string{"o_r_m-Q8_0.gguf": is}, "o_r_m-Q8_0.gguf"},
-		{"another hash", "llama.cpp", map[string]string{"o_r_m-Q8_0.gguf": other}, ""},
-		{"the hash", "lmstudio", map[string]string{"o/r/m-Q8_0.gguf": is}, "o/r/m-Q8_0.gguf"},
-		{"another hash", "lmstudio", map[string]string{"o/r/m-Q8_0.gguf": other}, ""},
-		{"the digest", "ollama", map[string]string{"blobs/sha256-" + digestOf(is): is}, "blobs/sha256-" + digestOf(is)},
-		{"an unfinished blob", "ollama", map[string]string{"blobs/sha256-" + digestOf(is): is[:3]}, ""},
+		{"the hash", "llama.cpp", hubs, map[string]string{"o_r_m-Q8_0.gguf": is}, "o_r_m-Q8_0.gguf"},
+		{"another hash", "llama.cpp", hubs, map[string]string{"o_r_m-Q8_0.gguf": other}, ""},
+		{"the hash", "lmstudio", hubs, map[string]string{"o/r/m-Q8_0.gguf": is}, "o/r/m-Q8_0.gguf"},
+		{"another hash", "lmstudio", hubs, map[string]string{"o/r/m-Q8_0.gguf": other}, ""},
+		{"the digest", "ollama", hubs, map[string]string{"blobs/sha256-" + digestOf(is): is}, "blobs/sha256-" + digestOf(is)},
+		{"the digest", "ollama", ollamas, map[string]string{"blobs/sha256-" + digestOf(is): is}, "blobs/sha256-" + digestOf(is)},
+		{"a blob of the hub", "huggingface", ollamas, map[string]string{repo + "blobs/" + digestOf(is): is},
+			repo + "blobs/" + digestOf(is)},
+		{"an unfinished blob of the hub", "huggingface", ollamas, map[string]string{repo + "blobs/" + digestOf(is): is[:3]}, ""},
+		{"nothing of the hub", "lmstudio", ollamas, map[string]string{"library/gemma4/m-Q8_0.gguf": is}, ""},
+		{"an unfinished blob", "ollama", hubs, map[string]string{"blobs/sha256-" + digestOf(is): is[:3]}, ""},
 	} {
 		dir := plant(t, tt.files)
 		e := entry{path: "m-Q8_0.gguf", size: int64(len(is)), sha256: digestOf(is)}
-		got := Cache{tt.program, dir}.file(name{owner: "o", repo: "r", tag: "Q8_0"}, commit, e)
+		got := Cache{tt.program, dir}.file(tt.name, commit, e)
 		if got = relative(dir, got)[0]; got != tt.want {
 			t.Errorf("%s, %s: %q, expected %q", tt.program, tt.what, got, tt.want)
 		}
