@@ -69,6 +69,9 @@ func choose(files []entry, tag string) (c choice, err error) {
 	if c.model, err = parts(files, models[first]); err != nil {
 		return c, err
 	}
+	if kindOf(models[first].path) != modelRole {
+		return c, nil
+	}
 	c.projector, c.drafter = companion(projectors, models[first].path), companion(drafters, models[first].path)
 	return c, nil
 }

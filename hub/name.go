@@ -90,8 +90,12 @@ func parseNames(text string) map[string]string {
 
 // parse says what a name means. It looks whether there is a file of that name, and at no other place.
 func (h *Hub) parse(text string) (name, error) {
-	if n, err := parseFile(text); n.file != "" || err != nil {
-		return n, err
+	n, err := parseFile(text)
+	if err != nil {
+		return name{}, fmt.Errorf("hub: %w", err)
+	}
+	if n.file != "" {
+		return n, nil
 	}
 	names, err := h.names()
 	if err != nil {
@@ -101,28 +105,31 @@ func (h *Hub) parse(text string) (name, error) {
 	if i := strings.IndexAny(text, ":@"); i >= 0 {
 		short, rest = text[:i], text[i:]
 	}
-	long, ok := names[strings.ToLower(short)]
-	if !ok {
-		n, err := parseLong(text)
-		if err != nil {
-			short := strings.Join(slices.Sorted(maps.Keys(names)), ", ")
-			return n, fmt.Errorf("hub: %q names no model: %w; names are FILE.gguf, %s, ollama:MODEL[:TAG], OWNER/REPO[:QUANTISATION]",
-				text, err, short)
+	if long, ok := names[strings.ToLower(short)]; ok {
+		if n, err = parseShort(long, rest); err != nil {
+			return name{}, fmt.Errorf("hub: %q: the short name stands for %s: %w", text, long, err)
 		}
-		return n, nil
+	} else if n, err = parseLong(text); err != nil {
+		return name{}, fmt.Errorf("hub: %q names no model: %w; names are FILE.gguf, %s, ollama:MODEL[:TAG], OWNER/REPO[:QUANTISATION]",
+			text, err, strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 	}
+	n.text = text
+	return n, nil
+}
+
+// parseShort returns what a short name means that stands for long, with :TAG or @REVISION behind it, which come before those of long.
+func parseShort(long, rest string) (name, error) {
 	n, err := parseFile(long)
 	if n.file == "" && err == nil {
 		n, err = parseLong(long)
 	}
-	if err != nil {
-		return name{}, fmt.Errorf("hub: the short name %s stands for %q: %w", short, long, err)
+	switch {
+	case err != nil:
+		return name{}, err
+	case n.file != "" && rest != "":
+		return name{}, fmt.Errorf("a file has no %s", rest)
 	}
-	n.text = text
 	tag, revision := cutRevision(rest)
-	if n.file != "" && rest != "" {
-		return name{}, fmt.Errorf("hub: %q: the short name %s stands for the file %s, which has no %s", text, short, n.file, rest)
-	}
 	n.tag, n.revision = cmp.Or(strings.TrimPrefix(tag, ":"), n.tag), cmp.Or(revision, n.revision)
 	return n, n.check()
 }
@@ -132,7 +139,7 @@ func parseFile(text string) (name, error) {
 	info, err := os.Stat(text)
 	switch {
 	case err == nil && info.IsDir() && isPath(text):
-		return name{}, fmt.Errorf("hub: %s is a folder, expected a GGUF file", text)
+		return name{}, fmt.Errorf("%s is a folder, expected a GGUF file", text)
 	case err == nil && !info.IsDir():
 		return name{text: text, file: text}, nil
 	case err == nil || !isPath(text):
@@ -145,7 +152,7 @@ func parseFile(text string) (name, error) {
 	if e := (*os.PathError)(nil); errors.As(err, &e) {
 		err = e.Err
 	}
-	return name{}, fmt.Errorf("hub: there is no file %s%s: %w", text, hint, err)
+	return name{}, fmt.Errorf("there is no file %s%s: %w", text, hint, err)
 }
 
 // isPath reports whether a text can only be the path of a file, as this system or another writes it.
@@ -155,8 +162,7 @@ func isPath(text string) bool {
 			return true
 		}
 	}
-	_, tag, _ := strings.Cut(text, "/")
-	ofHub := strings.Contains(tag, ":") || strings.HasPrefix(text, "ollama:") || strings.Contains(text, "://")
+	ofHub := strings.LastIndex(text, ":") > 1 // behind a name, and no drive
 	return strings.Contains(text, `\`) || filepath.VolumeName(text) != "" || isGGUF(text) && !ofHub
 }
 

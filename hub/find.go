@@ -1,0 +1,214 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/download"
+)
+
+// Find returns the model that a name means among those that are on this machine: a file, or what lies in the store or in the cache of
+// another program. It uses no network, and so does not know whether the hub has another one by now. The error wraps [ErrNotFound] if there
+// is none.
+func (h *Hub) Find(ctx context.Context, text string) (*Model, error) {
+	n, err := h.parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if n.file != "" {
+		return fileModel(n.file)
+	}
+	if err := cause.Of(ctx); err != nil {
+		return nil, err
+	}
+	_, folder, err := h.source(n)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openShelf(folder)
+	if err != nil {
+		return nil, err
+	}
+	var why error
+	if r := s.meant(n); r != nil {
+		if why = r.whole(); why == nil {
+			return r.model(), nil
+		}
+	}
+	for _, c := range h.caches() {
+		m, err := c.find(n)
+		if m != nil {
+			return m, nil
+		}
+		why = errors.Join(why, err)
+	}
+	if why != nil {
+		return nil, fmt.Errorf("hub: %s is not on this machine: %w (%w)", text, ErrNotFound, why)
+	}
+	return nil, fmt.Errorf("hub: %s is not on this machine: %w", text, ErrNotFound)
+}
+
+// fileModel returns the model in a file, with all parts of a split one.
+func fileModel(file string) (*Model, error) {
+	m := &Model{Name: file, Place: "file"}
+	paths := []string{file}
+	if prefix, _, count, split := gguf.ParsePartName(file); split {
+		paths = nil
+		for number := 1; number <= count; number++ {
+			paths = append(paths, fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, number, count))
+		}
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fmt.Errorf("hub: %w", err)
+		}
+		m.add(modelRole, path, info.Size())
+	}
+	return m, nil
+}
+
+// List returns the models that are on this machine: those in the store, in the order of their folders, then those in the caches of other
+// programs. The error tells what could not be looked at; the others are there all the same.
+func (h *Hub) List() (all []Model, err error) {
+	home, err := h.Folder()
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{} // paths
+	add := func(m *Model) {
+		if !seen[m.Files[0]] {
+			seen[m.Files[0]] = true
+			all = append(all, *m)
+		}
+	}
+	found, err := fs.Glob(os.DirFS(home), "*/*/*/*.gguf"+recordEnd)
+	for _, file := range found {
+		r, e := readRecord(filepath.Join(home, filepath.FromSlash(file)))
+		if e == nil {
+			e = r.whole()
+		}
+		if e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		add(r.model())
+	}
+	for _, c := range h.caches() {
+		models, e := c.list()
+		err = errors.Join(err, e)
+		for i := range models {
+			add(&models[i])
+		}
+	}
+	return all, err
+}
+
+// Remove removes the model that a name means from the store: its parts, its companions unless another model has them too, its record, and
+// what unfinished fetches have left of it. Of what lies elsewhere only the record goes. The error wraps [ErrNotFound] if the store has
+// nothing of that name.
+func (h *Hub) Remove(text string) error {
+	n, err := h.parse(text)
+	if err != nil {
+		return err
+	}
+	if n.file != "" {
+		return fmt.Errorf("hub: %s is a file; models in the store are removed by the names that they have there", text)
+	}
+	_, folder, err := h.source(n)
+	if err != nil {
+		return err
+	}
+	s, err := openShelf(folder)
+	if err != nil {
+		return err
+	}
+	r := s.meant(n)
+	if r != nil {
+		if err := s.drop(r); err != nil {
+			return err
+		}
+	}
+	unfinished, err := s.discard(n)
+	if err != nil {
+		return err
+	}
+	for range 3 { // REPO, OWNER and HOST, of which the last that is not empty stays
+		if os.Remove(folder) != nil {
+			break
+		}
+		folder = filepath.Dir(folder)
+	}
+	if r == nil && !unfinished {
+		for _, c := range h.caches() {
+			if m, _ := c.find(n); m != nil {
+				return fmt.Errorf("hub: %s is not in the store: it lies in %s, which is %s's: %w", text, c.Dir, c.Program, ErrNotFound)
+			}
+		}
+		return fmt.Errorf("hub: %s is not in the store: %w", text, ErrNotFound)
+	}
+	return nil
+}
+
+// discard removes what unfinished fetches have left of a model, or of all if there is no record any more, and reports whether there was
+// something.
+func (s *shelf) discard(n name) (found bool, err error) {
+	entries, err := os.ReadDir(s.folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("hub: %w", err)
+	}
+	for _, e := range entries {
+		path, part := strings.CutSuffix(e.Name(), ".part")
+		file, replaces := strings.CutSuffix(path, newEnd)
+		switch {
+		case !part && !replaces || !isFileName(file):
+			continue
+		case len(s.records) > 0 && !isNamed(file, n.tag) && (n.tag == "" || withWord([]entry{{path: file}}, n.tag) < 0):
+			continue
+		}
+		found = true
+		path = filepath.Join(s.folder, path)
+		err := download.Discard(path)
+		if err == nil && replaces && !part {
+			err = os.Remove(path)
+		}
+		if err != nil {
+			return found, fmt.Errorf("hub: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// source returns the hub that a name is for, and the folder of the store for what it means there.
+func (h *Hub) source(n name) (s source, folder string, err error) {
+	home, err := h.Folder()
+	if err != nil {
+		return nil, "", err
+	}
+	if n.ollama {
+		r, err := h.registry(n)
+		if err != nil {
+			return nil, "", err
+		}
+		return r, filepath.Join(home, n.folder(r.host)), nil
+	}
+	f, err := h.huggingface()
+	if err != nil {
+		return nil, "", err
+	}
+	return f, filepath.Join(home, n.folder(f.host)), nil
+}
+
+func (h *Hub) caches() []Cache {
+	if h.Caches != nil {
+		return h.Caches
+	}
+	return Caches()
+}
