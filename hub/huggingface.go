@@ -3,6 +3,7 @@ package hub
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -170,18 +171,27 @@ func shortest(n name, files []entry, file string) name {
 	return n
 }
 
-// storedNames returns the name in the store of each file of a listing: its own, or, where several have that, with the folders before it.
+// storedNames returns the name in the store of each file of a listing: its own, or, where several have that, with the folders before it. If
+// that is taken as well, or is too long, a hash stands for the folders, the same for all parts of a split file.
 func storedNames(files []entry) map[string]string {
+	joined := func(file string) string { return strings.ReplaceAll(file, "/", "_") }
 	count := map[string]int{}
 	for _, f := range files {
 		count[strings.ToLower(path.Base(f.path))]++
+		if strings.Contains(f.path, "/") {
+			count[strings.ToLower(joined(f.path))]++
+		}
 	}
 	stored := map[string]string{}
 	for _, f := range files {
-		stored[f.path] = path.Base(f.path)
-		if count[strings.ToLower(path.Base(f.path))] > 1 {
-			stored[f.path] = strings.ReplaceAll(f.path, "/", "_")
+		name := path.Base(f.path)
+		if count[strings.ToLower(name)] > 1 {
+			name = joined(f.path)
 		}
+		if count[strings.ToLower(name)] > 1 || !isFileName(name) {
+			name = fmt.Sprintf("%.4x_%s", sha256.Sum256([]byte(path.Dir(f.path))), path.Base(f.path))
+		}
+		stored[f.path] = name
 	}
 	return stored
 }
@@ -224,7 +234,7 @@ const (
 	maxFiles = 10000
 )
 
-// list returns the GGUF files of a repository at a revision. Those whose names could be no files here are left out.
+// list returns the GGUF files of a repository at a revision.
 func (f *huggingface) list(ctx context.Context, n name, revision string) (files []entry, err error) {
 	next := f.endpoint + "/api/models/" + n.owner + "/" + n.repo + "/tree/" + url.PathEscape(revision) + "?recursive=true"
 	for range maxPages {
@@ -235,29 +245,11 @@ func (f *huggingface) list(ctx context.Context, n name, revision string) (files 
 		if a.status != http.StatusOK {
 			return nil, f.refused(a, n, "")
 		}
-		var page []struct {
-			Type, Path, OID string
-			Size            int64
-			LFS             *struct {
-				OID  string
-				Size int64
-			}
-		}
-		if err := json.Unmarshal(a.body, &page); err != nil {
+		page, err := parseListing(a.body)
+		if err != nil {
 			return nil, fmt.Errorf("hub: the listing of %s: %w", f.repository(n), err)
 		}
-		for _, p := range page {
-			if p.Type != "file" || !isGGUF(p.Path) || !isRepositoryPath(p.Path) {
-				continue
-			}
-			e := entry{path: p.Path, size: max(p.Size, -1)}
-			if p.LFS != nil {
-				e.size, e.sha256 = max(p.LFS.Size, -1), asHash(sha256Hash, p.LFS.OID)
-			} else {
-				e.gitSHA1 = asHash(gitHash, p.OID)
-			}
-			files = append(files, e)
-		}
+		files = append(files, page...)
 		if len(files) > maxFiles {
 			return nil, fmt.Errorf("hub: the listing of %s has more than %d GGUF files", f.repository(n), maxFiles)
 		}
@@ -274,6 +266,34 @@ func asHash(form *regexp.Regexp, hash string) string {
 		return hash
 	}
 	return ""
+}
+
+// parseListing returns the GGUF files of a page of a listing. Those whose names could be no files here are left out.
+func parseListing(text []byte) (files []entry, err error) {
+	var page []struct {
+		Type, Path, OID string
+		Size            int64
+		LFS             *struct {
+			OID  string
+			Size int64
+		}
+	}
+	if err := json.Unmarshal(text, &page); err != nil {
+		return nil, err
+	}
+	for _, p := range page {
+		if p.Type != "file" || !isGGUF(p.Path) || !isRepositoryPath(p.Path) {
+			continue
+		}
+		e := entry{path: p.Path, size: max(p.Size, -1)}
+		if p.LFS != nil {
+			e.size, e.sha256 = max(p.LFS.Size, -1), asHash(sha256Hash, p.LFS.OID)
+		} else {
+			e.gitSHA1 = asHash(gitHash, p.OID)
+		}
+		files = append(files, e)
+	}
+	return files, nil
 }
 
 var linkNext = regexp.MustCompile(`<([^<>]*)>\s*;[^<]*\brel="?next"?`)
