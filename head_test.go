@@ -159,7 +159,8 @@ func testSomeLogits(t *testing.T, what string, m *model.Model) {
 				continue
 			}
 			want := slices.Clone(whole[i].Logits[len(whole[i].Logits)-m.Vocabulary:])
-			if got, err := last.Logits(3, slices.Clone(c.Hidden[len(c.Hidden)-m.Width:])); err != nil || !slices.Equal(got, want) {
+			got, err := last.Logits(c.Sequence, 3, slices.Clone(c.Hidden[len(c.Hidden)-m.Width:]))
+			if err != nil || !slices.Equal(got, want) {
 				t.Fatalf("%s, text %d: what is read out of the last state are other logits, %v", what, i, err)
 			}
 		}

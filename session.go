@@ -585,7 +585,7 @@ func (s *Session) fillLogits() error {
 		return nil
 	}
 	_, err := s.inPass(func(p *model.Pass) error {
-		logits, err := p.Logits(len(s.ids)-1, s.hidden)
+		logits, err := p.Logits(s.seq, len(s.ids)-1, s.hidden)
 		if err == nil {
 			s.commit(s.ids, logits, s.hidden, nil)
 		}

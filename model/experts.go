@@ -15,6 +15,8 @@ type mixture struct {
 	weight   []float32 // [positions, used] their share
 	slot     []int     // [positions, used] where their output lies
 	first    []int     // [experts + 1] first slot of each expert
+	of       []int     // [slots] the position
+	starts   []int     // of products: the first slot
 	x        []float32 // [slots, width] input, gathered
 	hidden   []float32 // [slots, 2 · expertWidth] gate and up
 	act      []float32 // [slots, expertWidth]
@@ -35,12 +37,13 @@ func (p *Pass) addExperts(l *layer) {
 	grow(&m.hidden, n*used*2*f)
 	grow(&m.act, n*used*f)
 	grow(&m.y, n*used*d)
-	m.products = m.products[:0]
+	m.products, m.starts = m.products[:0], m.starts[:0]
 	for e := range p.m.Experts {
 		from, to := m.first[e], m.first[e+1]
 		if from == to {
 			continue
 		}
+		m.starts = append(m.starts, from)
 		gate := tensor.Product{Dst: m.hidden[from*2*f:], X: m.x[from*d:], N: to - from, Stride: 2 * f}
 		if x.gateUp != nil {
 			gate.W = x.gateUp[e]
@@ -49,18 +52,19 @@ func (p *Pass) addExperts(l *layer) {
 		}
 		up := gate
 		gate.W, up.W, up.Dst = x.gate[e], x.up[e], gate.Dst[f:]
-		m.products = append(m.products, gate, up)
+		m.products, m.starts = append(m.products, gate, up), append(m.starts, from)
 	}
-	p.multiply(m.products...)
+	p.multiplyOf((*Pass).ofSlot, m.products...)
 	p.each(n*used, l, (*Pass).activateExpert)
 
-	m.products = m.products[:0]
+	m.products, m.starts = m.products[:0], m.starts[:0]
 	for e := range p.m.Experts {
 		if from, to := m.first[e], m.first[e+1]; from < to {
+			m.starts = append(m.starts, from)
 			m.products = append(m.products, tensor.Product{Dst: m.y[from*d:], X: m.act[from*f:], N: to - from, W: x.down[e]})
 		}
 	}
-	p.multiply(m.products...)
+	p.multiplyOf((*Pass).ofSlot, m.products...)
 	clear(m.products)
 	p.each(n, l, (*Pass).combine)
 }
@@ -73,7 +77,7 @@ func (p *Pass) route(l *layer) {
 	grow(&m.prob, n*e)
 	grow(&m.weight, n*used)
 	if len(m.expert) < n*used {
-		m.expert, m.slot = make([]int, n*used), make([]int, n*used)
+		m.expert, m.slot, m.of = make([]int, n*used), make([]int, n*used), make([]int, n*used)
 	}
 	if len(m.first) < e+1 {
 		m.first = make([]int, e+1)
@@ -94,7 +98,7 @@ func (p *Pass) route(l *layer) {
 		m.first[c+1] += m.first[c]
 	}
 	for i, c := range m.expert[:n*used] {
-		m.slot[i] = m.first[c]
+		m.slot[i], m.of[m.first[c]] = m.first[c], i/used
 		m.first[c]++
 	}
 	copy(m.first[1:], m.first[:e]) // each had moved on to the next one's first

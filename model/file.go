@@ -23,7 +23,7 @@ import (
 //	general.architecture        gemma4-session
 //	gemma4.session.version      2
 //	gemma4.session.bytes        of the file with its checksum, without segments
-//	gemma4.session.model        fingerprint of the model
+//	gemma4.session.model        fingerprint of the model, and behind a + what tells its adapters from others, if there are any
 //	gemma4.session.cache        format of keys and values
 //	gemma4.session.page_length  positions per page
 //	gemma4.session.positions    of the text
@@ -54,6 +54,7 @@ type Written struct {
 	marks    []int
 	held     []int // pages of sliding layers
 	format   tensor.Format
+	adapted  string
 }
 
 // WriteSnapshot writes a text of m to w, with keys and tensors that the caller adds; their names must not begin as those of the text do,
@@ -73,7 +74,7 @@ func (m *Model) WriteSnapshot(ctx context.Context, w io.Writer, t *Snapshot, mor
 		{"general.alignment", uint32(fileAlignment)},
 		{"gemma4.session.version", uint32(fileVersion)},
 		{"gemma4.session.bytes", uint64(0)},
-		{"gemma4.session.model", model},
+		{"gemma4.session.model", withAdapters(model, t.adapted)},
 		{"gemma4.session.cache", strings.ToLower(t.format.String())},
 		{"gemma4.session.page_length", uint32(pageLen)},
 		{"gemma4.session.positions", uint32(t.n)},
@@ -98,7 +99,10 @@ func (m *Model) WriteSnapshot(ctx context.Context, w io.Writer, t *Snapshot, mor
 }
 
 func (t *Snapshot) written(size int64, sum uint32, segments int) *Written {
-	return &Written{Bytes: size, Sum: sum, Segments: segments, n: t.n, marks: slices.Clone(t.marks), held: t.held(), format: t.format}
+	return &Written{
+		Bytes: size, Sum: sum, Segments: segments, n: t.n, marks: slices.Clone(t.marks), held: t.held(), format: t.format,
+		adapted: t.adapted,
+	}
 }
 
 // held returns the pages that sliding layers hold.
@@ -243,12 +247,15 @@ func (m *Model) readSnapshot(ctx context.Context, f *mapping) (*SavedText, error
 	if err != nil {
 		return nil, err
 	}
-	if got, err := head.Metadata.Text("gemma4.session.model"); err != nil {
+	got, err := head.Metadata.Text("gemma4.session.model")
+	if err != nil {
 		return nil, err
-	} else if got != want {
+	}
+	got, adapted, _ := strings.Cut(got, "+")
+	if got != want {
 		return nil, ErrOtherModel
 	}
-	t := &Snapshot{config: &m.Config, pages: make([][]*page, m.Owners), file: f}
+	t := &Snapshot{config: &m.Config, adapted: adapted, pages: make([][]*page, m.Owners), file: f}
 	name, err := head.Metadata.Text("gemma4.session.cache")
 	if err != nil {
 		return nil, err

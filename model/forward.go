@@ -34,6 +34,7 @@ type scratch struct {
 	tokens    entries   // of the embedding
 	perLayers entries   // of the per-layer table
 	moe       mixture
+	beside    beside
 
 	regions[Pass, layer]
 	attn attendRegion
@@ -81,13 +82,21 @@ func (p *Pass) forward(ctx context.Context) error {
 	return p.readOut(ctx)
 }
 
-// multiply computes products that do not depend on each other, in the arithmetic of the role.
-func (p *Pass) multiply(products ...tensor.Product) {
+// multiply computes products that do not depend on each other, in the arithmetic of the role, with what adapters have beside them. Their
+// rows are the positions'.
+func (p *Pass) multiply(products ...tensor.Product) { p.multiplyOf((*Pass).ofPosition, products...) }
+
+// multiplyOf is multiply for products of which whose says what sequence a row is of.
+func (p *Pass) multiplyOf(whose func(p *Pass, product, row int) *Sequence, products ...tensor.Product) {
 	if p.observe != nil {
 		for i := range products {
 			w := &products[i]
 			p.observe(w.W, w.X[:w.N*w.W.Cols()], w.N)
 		}
+	}
+	if p.beside.on {
+		p.multiplyBeside(whose, products...)
+		return
 	}
 	p.regions.multiply(products...)
 }
@@ -141,10 +150,12 @@ func (p *Pass) embedPosition(_ *layer, i int) {
 		return
 	}
 	p.kernels.DecodeRow(e.Format, x, p.tokens.rows[i])
-	scale := float32(math.Sqrt(float64(d))) * e.Scale
+	root := float32(math.Sqrt(float64(d)))
+	scale := root * e.Scale
 	for j := range x {
 		x[j] *= scale
 	}
+	p.lookedUp(x, e, r, 0, root)
 }
 
 // rotation computes the angles of the positions.
@@ -336,10 +347,12 @@ func (p *Pass) gatePerLayer(l *layer, i int) {
 	fetched := p.fetched[i*size : i*size+(to-from)*bl]
 	p.kernels.DecodeRow(t.Format, fetched, p.perLayers.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
 	fetched = fetched[l.index*d-from*bl:][:d]
-	table, half := float32(math.Sqrt(float64(d)))*t.Scale, float32(1/math.Sqrt2)
+	root, half := float32(math.Sqrt(float64(d))), float32(1/math.Sqrt2)
+	table := root * t.Scale
 	for j := range e {
 		e[j] = (e[j] + fetched[j]*table) * half
 	}
+	p.lookedUp(e, t, &p.positions[i], l.index*d, root*half)
 	p.kernels.GELU(p.small[i*d:(i+1)*d], e)
 }
 

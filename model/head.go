@@ -31,7 +31,9 @@ func (p *Pass) readOut(ctx context.Context) error {
 			continue
 		}
 		logits := p.logits[kept*vocabulary : (kept+to-from)*vocabulary]
+		p.beside.first = from
 		p.multiply(tensor.Product{Dst: logits, X: x[from*d:], N: to - from, W: p.m.head})
+		p.beside.first = 0
 		p.slices(logits, (*Pass).capLogits)
 		if p.err != nil {
 			return p.err
@@ -64,7 +66,7 @@ func (p *Pass) readSome() (x []float32, used int) {
 		return p.h, 0
 	}
 	d, vocabulary := p.m.Width, p.m.Vocabulary
-	p.some = p.some[:0]
+	p.some, p.beside.asked = p.some[:0], p.beside.asked[:0]
 	grow(&p.out, len(p.positions)*d)
 	left := 0 // positions
 	for from, to := 0, 0; from < len(p.positions); from = to {
@@ -77,10 +79,11 @@ func (p *Pass) readSome() (x []float32, used int) {
 			continue
 		}
 		c.Logits = p.logits[used*vocabulary:][:(to-from)*len(c.IDs)]
+		p.beside.asked = append(p.beside.asked, c.Sequence)
 		p.some = append(p.some, tensor.Product{Dst: c.Logits, X: p.h[from*d:], N: to - from, W: p.m.head, Only: c.IDs})
 		used += to - from
 	}
-	p.multiply(p.some...)
+	p.multiplyOf((*Pass).ofAsked, p.some...)
 	p.positions = p.positions[:left]
 	for _, c := range p.chunks {
 		if c.some() {
@@ -198,17 +201,20 @@ func notANumber(pos int, logits []float32, ids []int32) error {
 	return nil
 }
 
-// Logits returns the logits [vocabulary] behind a position of a decode, of which Chunk.Hidden has the state: those that the chunk would
-// have without Only. They are valid until the pass is used again.
-func (p *Pass) Logits(pos int, hidden []float32) ([]float32, error) {
-	if p.busy || len(hidden) != p.m.Width {
-		return nil, fmt.Errorf("model: a state of %d values, expected %d, and a pass that is not at work", len(hidden), p.m.Width)
+// Logits returns the logits [vocabulary] behind a position of a decode of s, of which Chunk.Hidden has the state: those that the chunk
+// would have without Only. They are valid until the pass is used again.
+func (p *Pass) Logits(s *Sequence, pos int, hidden []float32) ([]float32, error) {
+	if p.busy || s == nil || s.m != p.m || len(hidden) != p.m.Width {
+		return nil, fmt.Errorf("model: a state of %d values, expected %d, a sequence of the pass's model, and a pass that is not at work",
+			len(hidden), p.m.Width)
 	}
 	p.role, p.err = tensor.Rows, nil
 	p.nan.Store(false)
 	grow(&p.logits, p.m.Vocabulary)
 	logits := p.logits[:p.m.Vocabulary]
-	p.multiply(tensor.Product{Dst: logits, X: hidden, N: 1, W: p.m.head})
+	p.beside.on, p.beside.asked = s.adapted.key != "", append(p.beside.asked[:0], s)
+	p.multiplyOf((*Pass).ofAsked, tensor.Product{Dst: logits, X: hidden, N: 1, W: p.m.head})
+	clear(p.beside.asked)
 	p.slices(logits, (*Pass).capLogits)
 	if p.err != nil {
 		return nil, p.m.file.Locate(p.err)

@@ -164,13 +164,14 @@ func (h *history) truncate(n int) {
 // Snapshot is a text at one moment: its keys and values, shared with the sequence that it was taken of until that changes. It may be used
 // by several goroutines. Release gives its share of the memory back.
 type Snapshot struct {
-	config *Config
-	format tensor.Format
-	n      int
-	pure   int       // as in Sequence
-	pages  [][]*page // per owning layer
-	marks  []int
-	file   *mapping // that it was opened from, if any
+	config  *Config
+	format  tensor.Format
+	adapted string // as Sequence.Adapted
+	n       int
+	pure    int       // as in Sequence
+	pages   [][]*page // per owning layer
+	marks   []int
+	file    *mapping // that it was opened from, if any
 }
 
 // Snapshot returns what the sequence holds now.
@@ -179,7 +180,9 @@ func (s *Sequence) Snapshot() *Snapshot { return s.SnapshotOf(s.n) }
 // SnapshotOf returns what the sequence holds of its first n positions.
 func (s *Sequence) SnapshotOf(n int) *Snapshot {
 	n = max(0, min(n, s.n))
-	t := &Snapshot{config: &s.m.Config, format: s.format, n: n, pure: min(n, s.pure), pages: make([][]*page, s.m.Owners)}
+	t := &Snapshot{
+		config: &s.m.Config, format: s.format, adapted: s.adapted.key, n: n, pure: min(n, s.pure), pages: make([][]*page, s.m.Owners),
+	}
 	marks, _ := slices.BinarySearch(s.history.marks, n+1)
 	t.marks = slices.Clone(s.history.marks[:marks])
 	for i, c := range s.owned() {
@@ -289,13 +292,16 @@ func (t *Snapshot) files() iter.Seq[*mapping] {
 }
 
 // Adopt replaces the sequence's text by the first n positions of a snapshot, or as many fewer as can be reached, and returns their number.
-// The snapshot must be of the same model and have the sequence's cache format.
+// The snapshot must be of the same model, have the sequence's cache format, and have been read with its adapters ([ErrOtherAdapters]).
 func (s *Sequence) Adopt(t *Snapshot, n int) (int, error) {
 	if t.config != &s.m.Config {
 		return 0, errors.New("model: a snapshot of another model")
 	}
 	if t.format != s.format {
 		return 0, fmt.Errorf("model: the cache is in %v, the session's in %v", t.format, s.format)
+	}
+	if t.adapted != s.adapted.key {
+		return 0, ErrOtherAdapters
 	}
 	if n = t.Reach(n); n > s.limit {
 		return 0, &ContextError{n, s.limit}

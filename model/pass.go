@@ -278,6 +278,7 @@ func (p *Pass) begin(chunks []*Chunk) error {
 		c.first = c.Sequence.n
 		p.take(c)
 	}
+	p.beside.on = slices.ContainsFunc(p.chunks, func(c *Chunk) bool { return c.Sequence.adapted.key != "" })
 	return p.m.checkScratch(len(p.taken), p.held())
 }
 
@@ -379,6 +380,7 @@ func (p *Pass) end() {
 		c.Sequence.settle()
 	}
 	clear(p.some[:cap(p.some)])
+	clear(p.beside.asked)
 	clear(p.positions[:min(len(p.taken), cap(p.positions))]) // forward has copied them, if it has begun
 	clear(p.chunks)
 	clear(p.taken)

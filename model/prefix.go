@@ -27,7 +27,7 @@ import (
 //	general.architecture      gemma4-prefix
 //	gemma4.prefix.version     1
 //	gemma4.prefix.bytes       of the file with its checksum
-//	gemma4.prefix.model       fingerprint of the model
+//	gemma4.prefix.model       fingerprint of the model, with what tells its adapters from others, as in a saved text
 //	gemma4.prefix.arithmetic  whatever else results depend on, in the words of the program
 //	gemma4.prefix.cache       format of keys and values
 //	gemma4.prefix.page_length positions per page
@@ -57,6 +57,8 @@ type SavedPrefix struct {
 	IDs   []Identity    // the text
 	Cache tensor.Format // of keys and values
 	Bytes int64         // of the file
+	// Adapted tells the adapters that the text was read with, as [Sequence.Adapted] does.
+	Adapted string
 
 	config *Config
 	marks  []int
@@ -134,9 +136,11 @@ func (m *Model) SavePrefix(ctx context.Context, t *Snapshot, ids []Identity, ari
 	if err != nil {
 		return nil, nil, err
 	}
+	fingerprint = withAdapters(fingerprint, t.adapted)
 	cache := strings.ToLower(t.format.String())
 	p = &SavedPrefix{
-		Name: prefixName(fingerprint, arithmetic, cache, ids), IDs: ids, Cache: t.format, config: &m.Config, marks: t.marks, held: t.held(),
+		Name: prefixName(fingerprint, arithmetic, cache, ids), IDs: ids, Cache: t.format, Adapted: t.adapted, config: &m.Config,
+		marks: t.marks, held: t.held(),
 	}
 	first, inherited := base.inherited(ids)
 	if first > 0 {
@@ -265,7 +269,7 @@ func (m *Model) savedPrefix(ctx context.Context, head *gguf.File, name, arithmet
 	}
 	if want, err := m.Fingerprint(ctx); err != nil {
 		return nil, err
-	} else if fingerprint != want {
+	} else if fingerprint, p.Adapted, _ = strings.Cut(fingerprint, "+"); fingerprint != want {
 		return nil, ErrOtherModel
 	}
 	if computed != arithmetic {
@@ -340,7 +344,8 @@ func (m *Model) openPrefix(ctx context.Context, f *mapping, arithmetic string,
 		return nil, nil, err
 	}
 	t := &Snapshot{
-		config: &m.Config, format: p.Cache, n: len(p.IDs), pure: len(p.IDs), marks: p.marks, file: f, pages: make([][]*page, m.Owners),
+		config: &m.Config, format: p.Cache, adapted: p.Adapted, n: len(p.IDs), pure: len(p.IDs), marks: p.marks, file: f,
+		pages: make([][]*page, m.Owners),
 	}
 	var before *Snapshot
 	if p.Base != "" {
@@ -348,7 +353,8 @@ func (m *Model) openPrefix(ctx context.Context, f *mapping, arithmetic string,
 		if err != nil {
 			return nil, nil, err
 		}
-		if first, _ := b.inherited(p.IDs); first < p.first || s.config != t.config || s.format != t.format {
+		if first, _ := b.inherited(p.IDs); first < p.first || s.config != t.config || s.format != t.format ||
+			s.adapted != t.adapted {
 			return nil, nil, fmt.Errorf("its base %s is another text", p.Base)
 		}
 		before = s

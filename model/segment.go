@@ -54,8 +54,8 @@ const MaxSegments = 1000
 // Otherwise it is like WriteSnapshot.
 func (m *Model) WriteSegment(w io.Writer, t *Snapshot, from *Written, kept int, more *gguf.Metadata, tensors ...gguf.Source) (*Written,
 	error) {
-	if t.config != &m.Config || t.format != from.format {
-		return nil, errors.New("model: a snapshot of another model or format")
+	if t.config != &m.Config || t.format != from.format || t.adapted != from.adapted {
+		return nil, errors.New("model: a snapshot of another model or format, or with other adapters")
 	}
 	if from.Segments >= MaxSegments {
 		return nil, fmt.Errorf("model: the saved text has %d segments, no more are possible", from.Segments)

@@ -26,6 +26,8 @@ type SequenceOptions struct {
 	History int64
 	// EndsTurn, if set, tells which tokens end a turn: the position after each is marked, as Mark does.
 	EndsTurn func(id int32) bool
+	// Adapters change what the model is for the sequence. They add, in any order.
+	Adapters []Scaled
 
 	wholeKeys bool // in tied layers, too: the reference
 }
@@ -38,6 +40,7 @@ type Sequence struct {
 	batch    int
 	endsTurn func(id int32) bool
 	format   tensor.Format
+	adapted  adapted
 	cache    []*kv // per layer; those that share have their source's
 
 	n       int // positions held
@@ -63,6 +66,10 @@ func (m *Model) NewSequence(o SequenceOptions) (*Sequence, error) {
 	}
 	s.batch = min(s.batch, s.limit)
 	if err := m.checkCache(o.Cache); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.adapted, err = m.adapt(o.Adapters); err != nil {
 		return nil, err
 	}
 	fits := func(n int) bool { return m.CacheBytes(n, o.Cache, s.batch) <= machine.Addressable() }
@@ -102,6 +109,22 @@ func (s *Sequence) Len() int { return s.n }
 // Pure returns how many positions at the beginning of the text were prefilled, not decoded, and are tokens or embeddings with an ID: every
 // sequence that prefills the same identities has the same keys and values for them.
 func (s *Sequence) Pure() int { return s.pure }
+
+// Adapted tells the adapters of the sequence, with their scales, from others: texts that were read with different ones have different keys
+// and values. It is empty without any.
+func (s *Sequence) Adapted() string { return s.adapted.key }
+
+// Adapt has the sequence read with other adapters from now on, or with none. It is an error if it holds a text.
+func (s *Sequence) Adapt(a ...Scaled) error {
+	if s.n > 0 {
+		return fmt.Errorf("model: the sequence holds %d positions that were read with other adapters", s.n)
+	}
+	to, err := s.m.adapt(a)
+	if err == nil {
+		s.adapted = to
+	}
+	return err
+}
 
 // Limit returns the most positions that the sequence may hold.
 func (s *Sequence) Limit() int { return s.limit }

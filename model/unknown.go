@@ -125,14 +125,20 @@ func harmlessTensor(name string, c *Config) bool {
 			return true
 		}
 	}
+	return c.idle(name) ||
+		name == "rope_freqs.weight" || // where no layer is global
+		strings.HasSuffix(name, ".input_scale") // of activations, for machines that quantise them that way
+}
+
+// idle reports whether a tensor would make keys and values in a layer that uses another layer's.
+func (c *Config) idle(name string) bool {
 	if i, rest, ok := layerTensor(name); ok && i >= c.Owners && i < len(c.Layers) {
-		switch rest { // in layers that use another layer's
+		switch rest {
 		case "attn_k.weight", "attn_k.scale", "attn_k_norm.weight", "attn_v.weight", "attn_v.scale":
 			return true
 		}
 	}
-	return name == "rope_freqs.weight" || // where no layer is global
-		strings.HasSuffix(name, ".input_scale") // of activations, for machines that quantise them that way
+	return false
 }
 
 // layerTensor cuts "blk.7.attn_q.weight" into 7 and "attn_q.weight".
