@@ -103,8 +103,8 @@ func (f *Full) UnmarshalText(text []byte) error {
 // [ErrBusy] and leaves Messages as they are. The same holds for Fork, Save and all other methods that do more than look. Close never waits,
 // and ends the answer.
 type Chat struct {
-	// Options may be changed between answers, except that of SessionOptions only Progress and Trace may: the session was made with the
-	// others, and once they are changed the next answer is an error.
+	// Options may be changed between answers, except that of SessionOptions only Progress, Trace and Adapters may: the session was made
+	// with the others, and once they are changed the next answer is an error. With other Adapters the conversation is read again.
 	Options ChatOptions
 	// Messages is the conversation so far, without the system instruction of Options. It may be changed between answers.
 	Messages []chat.Message
@@ -175,7 +175,7 @@ func (o ChatOptions) conversation(messages []chat.Message) chat.Conversation {
 	return chat.Conversation{Messages: messages, Tools: o.Tools, Thinking: o.Thinking, Continue: o.Continue, Variables: o.Variables}
 }
 
-// check reports the first option that makes no sense, or whose change has no effect.
+// check reports the first option that makes no sense, or whose change has no effect. Other adapters are the session's from here on.
 func (c *Chat) check() error {
 	was, now := c.s.options, c.Options.SessionOptions
 	for _, f := range []struct {
@@ -195,7 +195,10 @@ func (c *Chat) check() error {
 				"another needs another chat", f.name)
 		}
 	}
-	return c.Options.check(c.m)
+	if err := c.Options.check(c.m); err != nil || slices.Equal(was.Adapters, now.Adapters) {
+		return err
+	}
+	return c.s.adapt(now.Adapters, nil)
 }
 
 // template returns the template to render with.

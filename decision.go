@@ -194,7 +194,7 @@ func (w *walk) most() int {
 // path returns the i-th path of a step.
 func (w *walk) path(i int) (*path, error) {
 	if i == len(w.paths) {
-		q, err := w.s.m.graph.NewSequence(model.SequenceOptions{Context: w.s.limit, Cache: w.format})
+		q, err := w.s.m.graph.NewSequence(model.SequenceOptions{Context: w.s.limit, Cache: w.format, Adapters: w.s.options.Adapters})
 		if err != nil {
 			return nil, err
 		}

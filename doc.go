@@ -97,6 +97,16 @@
 //	m, err := gemma4.Loader{Drafter: gemma4.Companion{Path: "assistant.gguf"}}.Open("model.gguf")
 //	o := gemma4.GenerateOptions{Draft: gemma4.Draft{Texts: []string{file}}}
 //
+// # Adapters
+//
+// A low-rank adapter (LoRA) in a GGUF file changes what a model writes without another copy of it. [Model.OpenAdapter] reads one into
+// memory; each session, chat or request has the adapters that its options list, several of which add, and can be switched:
+//
+//	a, err := m.OpenAdapter("poems.gguf")
+//	c, err := m.NewChat(gemma4.ChatOptions{SessionOptions: gemma4.SessionOptions{Adapters: []gemma4.Scaled{a.At(1)}}})
+//	…
+//	c.Options.Adapters = nil // from the next answer on; a Session has a method for that
+//
 // # Below the chat
 //
 // A [Session] is one text in the model. [Session.Generate] continues a prompt of tokens or embeddings; [Session.Result] tells why it ended

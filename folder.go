@@ -304,7 +304,7 @@ func (f *folder) find(kind prefixKind, text prompt, most int, tried map[string]b
 		return nil, 0, 0
 	}
 	for _, x := range f.files {
-		if x.Cache != format || tried[x.Name] {
+		if x.Cache != format || x.Adapted != kind.adapted || tried[x.Name] {
 			continue
 		}
 		r, c := text.match(x.IDs, x.Reach, most)
@@ -405,9 +405,9 @@ func (o *opening) open(name string) (saved *model.SavedPrefix, text *model.Snaps
 	if err != nil {
 		return nil, nil, err
 	}
-	if format, _ := o.kind.cache.format(); saved.Cache != format {
+	if format, _ := o.kind.cache.format(); saved.Cache != format || saved.Adapted != o.kind.adapted {
 		text.Release()
-		return nil, nil, fmt.Errorf("%s has a cache in %v, what continues it in %v", name, saved.Cache, format)
+		return nil, nil, fmt.Errorf("%s has a cache in %v, what continues it in %v, or other adapters", name, saved.Cache, format)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -558,7 +558,10 @@ func (f *folder) base(t *cachedText) *model.SavedPrefix {
 	format, _ := t.cache.format()
 	most := 0
 	for _, x := range f.files {
-		if n := x.Shared(t.ids); x.Cache == format && (n > most || n == most && best != nil && x.Name < best.Name) {
+		if x.Cache != format || x.Adapted != t.adapted {
+			continue
+		}
+		if n := x.Shared(t.ids); n > most || n == most && best != nil && x.Name < best.Name {
 			best, most = x, n
 		}
 	}

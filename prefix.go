@@ -16,8 +16,8 @@ import (
 const worthwhile = 16
 
 // PrefixCache keeps the beginnings of texts that sessions have read, so that other sessions begin there and read only what is different.
-// Give it to sessions as SessionOptions.Prefixes; any number may share it, even of several models and cache formats, whose texts are kept
-// apart. Results have the same bytes as without it.
+// Give it to sessions as SessionOptions.Prefixes; any number may share it, even of several models, adapters and cache formats, whose texts
+// are kept apart. Results have the same bytes as without it.
 //
 // What is kept: a prompt as it was read, up to the first token that was written or embedding without an ID; the end of its first turn, so
 // that an instruction is available as soon as it has been read; and the places where texts part. Sessions that want to read the same
@@ -51,8 +51,9 @@ type PrefixStats struct {
 
 // prefixKind tells texts apart that cannot share keys and values.
 type prefixKind struct {
-	m     *engine
-	cache CacheFormat
+	m       *engine
+	cache   CacheFormat
+	adapted string // as model.Sequence.Adapted
 }
 
 // cachedText is a text that sessions may begin with.
@@ -148,7 +149,7 @@ func (p *PrefixCache) drop(which func(*cachedText) bool) {
 // begin is called before a session that holds its whole text reads on. It waits for others that are reading the same, takes the session to
 // the longest beginning that is cached, and returns what is left to read. Unless it fails, end must follow.
 func (p *PrefixCache) begin(ctx context.Context, s *Session, in []Input) ([]Input, error) {
-	have, kind := len(s.ids), prefixKind{s.m.engine, s.options.Cache}
+	have, kind := len(s.ids), prefixKind{s.m.engine, s.options.Cache, s.seq.Adapted()}
 	text := s.m.prompt(s.ids, in)
 	total, known := len(text.ids), text.known()
 	if s.seq.Pure() < have || known <= have || total > s.seq.Limit() {

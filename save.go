@@ -101,6 +101,9 @@ func (s *Session) SaveTo(w io.Writer) error {
 
 // writeTo writes the whole session.
 func (s *Session) writeTo(w io.Writer, head *gguf.Metadata) (*model.Written, error) {
+	if err := s.reread(s.m.ending); err != nil {
+		return nil, err
+	}
 	tensors, err := s.describe(head, 0)
 	if err != nil {
 		return nil, err
@@ -243,8 +246,9 @@ func (m *Model) Fingerprint(ctx context.Context) (string, error) {
 // open; [Session.Save] and [Session.Update] to the same path, and replacing it by a rename, are fine.
 //
 // A file that is damaged, not a saved session, or of another model ([ErrOtherModel]) is an error, and so are options with another cache
-// format or with a context that is too small. What an Update has not finished is left out. Files of earlier versions are read, and checked
-// by the weaker fingerprint that they have. A saved [Chat] can be restored as a session, which it also is.
+// format, with other Adapters ([ErrOtherAdapters]) or with a context that is too small. What an Update has not finished is left out. Files
+// of earlier versions are read, and checked by the weaker fingerprint that they have. A saved [Chat] can be restored as a session, which it
+// also is.
 //
 // A [PrefixCache] takes nothing of what was restored: it may be the work of other kernels, or have been written. Embeddings are recognised
 // by their Input.ID; what those without one were, or those in files of earlier versions, nobody knows.

@@ -36,6 +36,8 @@ type SessionOptions struct {
 	Memory int64
 	// Prefixes, if set, lets the session begin with what others have read, and others with what it reads.
 	Prefixes *PrefixCache
+	// Adapters change what the model is for the session ([Model.OpenAdapter], [Session.Adapter]). They add, in any order.
+	Adapters []Scaled
 	// Progress, if set, is called between the steps of reading a prompt, with the positions done and wanted. It may look at the session,
 	// which is busy then, and close it. It must not wait for sessions with the same Prefixes: they may wait for this one.
 	Progress func(done, total int)
@@ -97,6 +99,7 @@ type Session struct {
 	drafters []*drafter     // that have guessed for the session
 	closing  chan struct{}  // closed by Close
 	saved    *savedFile     // it holds the text as it was at the last seq.Keep; nil: none
+	again    []int32        // the whole text, if it has to be read again and not all of it is; changed with mu held
 
 	// Only the running call changes what follows, and it does so with mu held; to look, it need not hold it. Others look with mu held,
 	// which it never is for long.
@@ -131,6 +134,7 @@ func (m *Model) NewSession(o SessionOptions) (*Session, error) {
 func (m *Model) newSession(o SessionOptions) (*Session, error) {
 	s := &Session{m: m, options: o, closing: make(chan struct{})}
 	s.job, s.decoded, s.isLast = newJob(), s.commitTokens, s.last
+	s.options.Adapters = slices.Clone(o.Adapters)
 	f, err := o.Cache.format()
 	if err != nil {
 		return nil, err
@@ -145,7 +149,7 @@ func (m *Model) newSession(o SessionOptions) (*Session, error) {
 		return nil, err
 	}
 	if s.seq, err = m.graph.NewSequence(model.SequenceOptions{
-		Context: o.Context, Cache: f, Batch: o.Batch, History: o.History, EndsTurn: m.tok.IsEnd,
+		Context: o.Context, Cache: f, Batch: o.Batch, History: o.History, EndsTurn: m.tok.IsEnd, Adapters: o.Adapters,
 	}); err != nil {
 		return nil, fmt.Errorf("gemma4: %w", err)
 	}
@@ -177,7 +181,7 @@ func (s *Session) fork() (*Session, error) {
 		return nil, wrap(err)
 	}
 	f.ids, f.logits, f.result = slices.Clone(s.ids), slices.Clone(s.logits), s.result
-	f.only, f.hidden = s.only, slices.Clone(s.hidden)
+	f.only, f.hidden, f.again = s.only, slices.Clone(s.hidden), slices.Clone(s.again)
 	f.note()
 	return f, nil
 }
@@ -295,7 +299,7 @@ func (s *Session) free() {
 		d.close()
 	}
 	s.drafters = nil
-	s.ids, s.logits, s.next, s.written, s.tokens, s.hidden, s.drafted = nil, nil, nil, nil, nil, nil, drafted{}
+	s.ids, s.logits, s.next, s.written, s.tokens, s.hidden, s.drafted, s.again = nil, nil, nil, nil, nil, nil, drafted{}, nil
 }
 
 // commit makes ids, which the graph holds, the whole text, and logits those of what follows, if they were wanted: of the ids in only,
@@ -365,7 +369,7 @@ func (s *Session) Len() int {
 	if s.closed {
 		return 0
 	}
-	return len(s.ids)
+	return max(len(s.ids), len(s.again))
 }
 
 // Context returns the most positions that the session may hold.
@@ -441,6 +445,11 @@ func (s *Session) read(ctx context.Context, in []Input) (reused int, err error) 
 		return 0, err
 	}
 	s.ends(len(s.ids) + s.m.graph.Positions(in...))
+	return s.readOn(ctx, in)
+}
+
+// readOn is read behind a text that the graph holds.
+func (s *Session) readOn(ctx context.Context, in []Input) (reused int, err error) {
 	if p := s.options.Prefixes; p != nil {
 		before := len(s.ids)
 		if in, err = p.begin(ctx, s, in); err != nil {
@@ -568,9 +577,33 @@ func (s *Session) progress(done, total int) error {
 	return s.open()
 }
 
+// reread reads a text again that was read with other adapters, if there is one.
+func (s *Session) reread(ctx context.Context) error {
+	if s.again == nil {
+		return nil
+	}
+	if rest := s.again[len(s.ids):]; len(rest) > 0 { // or the call before has ended early
+		if _, err := s.readOn(ctx, []Input{{Tokens: rest}}); err != nil {
+			return err
+		}
+	}
+	s.forgetAgain()
+	return nil
+}
+
+// forgetAgain notes that nothing has to be read again.
+func (s *Session) forgetAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.again = nil
+}
+
 // flush decodes the tokens just generated, if there are any, so that the graph holds the whole text and nothing else, and sees to it that
 // the logits of what follows are those of all ids.
 func (s *Session) flush(ctx context.Context) error {
+	if err := s.reread(ctx); err != nil {
+		return err
+	}
 	s.compare()
 	s.undraft()
 	if !s.behind() {
@@ -703,7 +736,20 @@ func (s *Session) Rewind(n int) (int, error) {
 }
 
 func (s *Session) rewind(n int) int {
-	if n = max(n, 0); n >= len(s.ids) {
+	n = max(n, 0)
+	switch again := len(s.again); {
+	case s.again == nil:
+	case n >= again:
+		return again
+	case n > len(s.ids):
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.again = s.again[:n]
+		return n
+	default:
+		s.forgetAgain()
+	}
+	if n >= len(s.ids) {
 		return len(s.ids)
 	}
 	s.mu.Lock()
@@ -754,6 +800,7 @@ func (s *Session) hasRead(in []Input) bool {
 
 // reuse is ReuseInput; if read is set it keeps only what was read, not written, so that a new session would continue with the same bytes.
 func (s *Session) reuse(in []Input, read bool) (rest []Input) {
+	s.forgetAgain()
 	text := s.m.prompt(nil, in)
 	n := min(model.CommonLen(s.ids, text.ids), len(text.ids)-1)
 	if read {

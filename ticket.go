@@ -57,6 +57,9 @@ func (q *Queue) ticket(ctx context.Context, r Request) (*ticket, error) {
 	if r.History == 0 { // nobody takes the text back
 		r.History = -1
 	}
+	if _, err := q.m.graph.Adapted(r.Adapters...); err != nil {
+		return nil, wrap(err)
+	}
 	if err := cause.Of(ctx); err != nil {
 		return nil, err
 	}
