@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -26,8 +27,9 @@ func newRegistry(t *testing.T, answers map[string]any) *aRegistry {
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		r.asked = append(r.asked, req.Clone(context.Background()))
+		answer := answers[req.URL.Path]
 		r.mu.Unlock()
-		switch a := answers[req.URL.Path].(type) {
+		switch a := answer.(type) {
 		case string:
 			fmt.Fprint(w, a)
 		case func(w http.ResponseWriter, req *http.Request):
@@ -38,6 +40,13 @@ func newRegistry(t *testing.T, answers map[string]any) *aRegistry {
 	}))
 	t.Cleanup(r.Close)
 	return r
+}
+
+// set has it answer a path otherwise from now on.
+func (r *aRegistry) set(path string, answer any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers[path] = answer
 }
 
 // wants returns what a registry answers with that wants a token first, and gives it at /token.
@@ -233,4 +242,129 @@ func FuzzChallenge(f *testing.F) {
 			t.Errorf("%q leads to %s", text, u)
 		}
 	})
+}
+
+// shop is a registry that has one model, and sends to another host for its blobs, as the public one does.
+func shop(t *testing.T, layers ...string) (r, cdn *aRegistry, h *Hub) {
+	r, cdn = newRegistry(t, map[string]any{}), newRegistry(t, map[string]any{})
+	stock(t, r, cdn, layers...)
+	h = &Hub{Home: t.TempDir(), Registry: r.URL, Token: "secret", Names: map[string]string{}, Caches: []Cache{}}
+	h.sleep = func(context.Context, time.Duration) error { return nil }
+	t.Cleanup(func() {
+		for _, req := range cdn.asked {
+			if said := req.Header.Get("Authorization"); said != "" {
+				t.Errorf("the other host was shown %q", said)
+			}
+		}
+	})
+	return r, cdn, h
+}
+
+// stock replaces the layers of the model.
+func stock(t *testing.T, r, cdn *aRegistry, layers ...string) {
+	const path = "/v2/library/gemma4/"
+	r.set("/token", `{"token":"tok"}`)
+	r.set(path+"manifests/e2b", wants(`Bearer realm="`+r.URL+`/token"`, "tok", aManifest(t, layers...)))
+	for ; len(layers) > 0; layers = layers[2:] {
+		content := layers[1]
+		r.set(path+"blobs/sha256:"+digestOf(content), func(w http.ResponseWriter, req *http.Request) {
+			if req.Header.Get("Authorization") != "Bearer tok" {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			http.Redirect(w, req, cdn.URL+"/"+digestOf(content)+"?signature=x", http.StatusTemporaryRedirect)
+		})
+		cdn.set("/"+digestOf(content), func(w http.ResponseWriter, req *http.Request) {
+			http.ServeContent(w, req, "", time.Time{}, strings.NewReader(content))
+		})
+	}
+}
+
+func TestAModelOfARegistryIsFetchedOnceAndThenFound(t *testing.T) {
+	r, cdn, h := shop(t, "model", "weights", "projector", "eyes", "draft", "guesses", "params", `{"temperature":1}`)
+	ctx := t.Context()
+	if _, err := h.Find(ctx, "ollama:gemma4:e2b"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("before: %v", err)
+	}
+	m, err := h.Pull(ctx, "ollama:gemma4:e2b", With{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := strings.ReplaceAll(strings.TrimPrefix(r.URL, "http://"), ":", "_")
+	folder := host + "/library/gemma4/"
+	if got := relative(h.Home, m.Files...); !slices.Equal(got, []string{folder + "e2b.gguf"}) || m.Name != "ollama:gemma4:e2b" ||
+		m.Projector != "" {
+		t.Errorf("got %+v", m)
+	}
+	if m, err = h.Pull(ctx, "ollama:gemma4:e2b", With{Projector: true, Drafter: true}); err != nil {
+		t.Fatal(err)
+	}
+	files := []string{host, host + "/library", host + "/library/gemma4", folder + "e2b.gguf", folder + "e2b.gguf.json",
+		folder + "e2b.params.json", folder + "mmproj-e2b.gguf", folder + "mtp-e2b.gguf"}
+	if got := inStore(t, h); !slices.Equal(got, files) {
+		t.Errorf("the store has %q, expected %q", got, files)
+	}
+	if got := relative(h.Home, m.Projector, m.Drafter); !slices.Equal(got, []string{folder + "mmproj-e2b.gguf", folder + "mtp-e2b.gguf"}) {
+		t.Errorf("beside it are %q", got)
+	}
+	was := len(cdn.asked)
+	for _, pull := range []func(context.Context, string) (*Model, error){h.Find,
+		func(ctx context.Context, name string) (*Model, error) { return h.Pull(ctx, name, With{}) }} {
+		m, err := pull(ctx, "ollama:gemma4:e2b")
+		if err != nil || m.Projector == "" || m.Drafter == "" {
+			t.Errorf("again: %+v, %v", m, err)
+		}
+	}
+	if n := len(cdn.asked); n != was {
+		t.Errorf("what is there was fetched again: %s", cdn.asked[n-1].URL)
+	}
+	stock(t, r, cdn, "model", "WEIGHTS", "projector", "eyes") // the tag moves, and with it what its parameters are
+	m, err = h.Pull(ctx, "ollama:gemma4:e2b", With{})
+	check(t, m, err, "WEIGHTS", "eyes")
+	m, err = h.Find(ctx, "ollama:gemma4:e2b")
+	check(t, m, err, "WEIGHTS", "eyes")
+	if all, err := h.List(); err != nil || len(all) != 1 || all[0].Name != "ollama:gemma4:e2b" {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+	if err := h.Remove("ollama:gemma4:e2b"); err != nil || len(inStore(t, h)) > 0 {
+		t.Errorf("removed, %v, the store still has %q", err, inStore(t, h))
+	}
+}
+
+func TestARegistryThatMisbehavesLeavesNoWrongFile(t *testing.T) {
+	weights := strings.Repeat("weights ", 1000)
+	blob := "/" + digestOf(weights)
+	for _, tt := range []struct {
+		what   string
+		answer func(w http.ResponseWriter, req *http.Request)
+		want   string // of the error
+	}{
+		{"other bytes", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("WEIGHTS ", 1000)) }, "SHA-256"},
+		{"too many", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, weights, "more") }, "bytes"},
+		{"too few", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, weights[:800]) }, "bytes"},
+		{"a page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "a page to read"},
+		{"gone", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }, "410"},
+		{"forbidden", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, "403"},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel() // most of the time is spent waiting between tries
+			_, cdn, h := shop(t, "model", weights)
+			good := cdn.answers[blob]
+			cdn.set(blob, tt.answer)
+			ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer stop()
+			m, err := h.Pull(ctx, "ollama:gemma4:e2b", With{})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%+v, %v, expected %q", m, err, tt.want)
+			}
+			for _, f := range inStore(t, h) {
+				if strings.HasSuffix(f, ".gguf") || strings.HasSuffix(f, ".json") {
+					t.Errorf("the store has %s", f)
+				}
+			}
+			cdn.set(blob, good)
+			m, err = h.Pull(ctx, "ollama:gemma4:e2b", With{})
+			check(t, m, err, weights)
+		})
+	}
 }

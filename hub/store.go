@@ -260,13 +260,15 @@ func (s *shelf) claims(file string) bool {
 }
 
 // put writes a record and brings the others in line with it: the names are its own from now on, and so are the facts of files that others
-// have too.
+// have too. Files that only the record before it had go.
 func (s *shelf) put(r *record) error {
 	if err := r.write(); err != nil {
 		return fmt.Errorf("hub: %w", err)
 	}
-	for _, other := range s.records {
+	var before []recordFile
+	for i, other := range s.records {
 		if other.path == r.path {
+			before, s.records[i] = other.Files, r
 			continue
 		}
 		changed := false
@@ -287,18 +289,26 @@ func (s *shelf) put(r *record) error {
 			}
 		}
 	}
+	return s.remove(r, before)
+}
+
+// remove removes those of a record's files that are the store's and that no record claims.
+func (s *shelf) remove(r *record, files []recordFile) error {
+	for _, f := range files {
+		if f.own() && !s.claims(f.File) {
+			if err := os.Remove(r.at(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("hub: %w", err)
+			}
+		}
+	}
 	return nil
 }
 
 // drop removes a record and those of its files that are the store's and no other record's.
 func (s *shelf) drop(r *record) error {
 	s.records = slices.DeleteFunc(s.records, func(other *record) bool { return other == r })
-	for _, f := range r.Files {
-		if f.own() && !s.claims(f.File) {
-			if err := os.Remove(r.at(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("hub: %w", err)
-			}
-		}
+	if err := s.remove(r, r.Files); err != nil {
+		return err
 	}
 	if err := os.Remove(r.path); err != nil { // the last, so that a call that was cut short can be made again
 		return fmt.Errorf("hub: %w", err)
