@@ -1,6 +1,7 @@
 package download
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -86,13 +87,18 @@ func (d *fetching) follow(ctx context.Context, at *url.URL, header http.Header, 
 		if err != nil || next.Host == "" || next.Scheme != "http" && next.Scheme != "https" {
 			return nil, &final{fmt.Errorf("%s redirects to what is no URL of http or https", public(at))}
 		}
-		if next.Scheme != at.Scheme || !strings.EqualFold(next.Host, at.Host) {
+		if next.Scheme != at.Scheme || !strings.EqualFold(next.Hostname(), at.Hostname()) || port(next) != port(at) {
 			header = nil // for good: who has been elsewhere comes back with what others have said
 		}
 		next.User, next.Fragment = nil, ""
 		at = next
 	}
 	return nil, &final{fmt.Errorf("%s redirects more than %d times", public(at), redirects)}
+}
+
+// port returns the port of a URL, also if it is not written.
+func port(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 // once asks a URL, when its host wants to be asked.

@@ -197,7 +197,7 @@ func (p *part) sums(sums []sum) error {
 		hashes, to := open(sums, size)
 		for at := int64(0); ; {
 			p.mu.Lock()
-			for p.state.have.prefix() <= at && at < size && p.times == times && !p.ended {
+			for p.state.have.prefix() <= at && p.times == times && !p.ended { // also behind the last byte, which may be dropped again
 				p.moved.Wait()
 			}
 			end, again, ended := p.state.have.prefix(), p.times != times || p.state.size != size, p.ended
@@ -205,7 +205,7 @@ func (p *part) sums(sums []sum) error {
 			if again {
 				break
 			}
-			if at == size {
+			if at == size && ended {
 				return compare(p.file.Path, sums, hashes)
 			}
 			if end <= at && ended {

@@ -1,0 +1,347 @@
+package download
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// leave makes what a call that was killed may have left: a part, and a state that tells of it. A nil state is none.
+func leave(t *testing.T, path string, part []byte, s *state) {
+	t.Helper()
+	if part != nil {
+		if err := os.WriteFile(partPath(path), part, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s != nil {
+		if err := os.WriteFile(recordPath(path), append(s.encode(6), s.encode(7)...), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whatever an earlier call has left, a file comes of it that is right, and what can be used of it is not fetched again.
+func TestLeftoversAreUsedOrDropped(t *testing.T) {
+	want := content(large)
+	wrong := content(large + 1)[:large]
+	hash := "SHA-256 " + sumOf(want)
+	half := spans{{0, large / 2}}
+	holes := spans{{5, 1000}, {2000, 40_000}, {large - 7, large}}
+	byURL := func() string { f := File{URL: "http://hub.test/file"}; return f.identity() }()
+	for _, c := range []struct {
+		name    string
+		part    []byte
+		state   *state
+		raw     string // in place of state
+		file    []byte // under the final name
+		nothing bool   // neither hash nor size are known
+		served  int64
+	}{
+		{name: "nothing", served: large},
+		{name: "half of it", part: want[:large/2], state: &state{hash, large, "", half}, served: large / 2},
+		{name: "holes", part: want, state: &state{hash, large, "", holes}, served: large - holes.bytes()},
+		{name: "all of it", part: want, state: &state{hash, large, "", spans{{0, large}}}, served: 0},
+		{name: "more than all of it", part: append(want[:large:large], 1), state: &state{hash, large, "", spans{{0, large}}}, served: 0},
+		{name: "less than is told", part: want[:1000], state: &state{hash, large, "", half}, served: large - 1000},
+		{name: "no part", state: &state{hash, large, "", half}, served: large},
+		{name: "no state", part: want, served: large},
+		{name: "an empty state", part: want, raw: "\n", served: large},
+		{name: "another file's", part: wrong, state: &state{"SHA-256 " + sumOf(wrong), large, "", half}, served: large},
+		{name: "of another size", part: want, state: &state{hash, large - 1, "", half}, served: large},
+		{name: "wrong bytes", part: wrong[:large/2], state: &state{hash, large, "", half}, served: large/2 + large},
+		{name: "wrong bytes at the end", part: wrong, state: &state{hash, large, "", spans{{large - 7, large}}}, served: 2*large - 7},
+		{name: "zeros", part: make([]byte, large), state: &state{hash, large, "", spans{{0, large}}}, served: large},
+		{name: "the file is there", file: want, served: 0},
+		{name: "the file is there, and half of it", file: want, part: want[:large/2], state: &state{hash, large, "", half}, served: 0},
+		{name: "a wrong file is there", file: wrong, served: large},
+		{name: "a short file is there", file: want[:100], served: large},
+		{name: "a wrong file is there, and half of it", file: wrong, part: want[:large/2], state: &state{hash, large, "", half},
+			served: large / 2},
+		{name: "no hash, half of it", part: want[:large/2], state: &state{byURL, large, `"one"`, half}, nothing: true, served: large / 2},
+		{name: "no hash, half of unknown", part: want[:large/2], state: &state{byURL, -1, `"one"`, half}, nothing: true, served: large / 2},
+		{name: "no hash, all of unknown", part: want, state: &state{byURL, -1, `"one"`, spans{{0, large}}}, nothing: true, served: 64},
+		{name: "no hash, holes", part: want, state: &state{byURL, large, `"one"`, holes}, nothing: true, served: large - holes.bytes()},
+		{name: "no hash, more than all", part: content(large + 9), state: &state{byURL, -1, `"one"`, spans{{0, large + 9}}}, nothing: true,
+			served: large + 64},
+		{name: "no hash, another version", part: wrong, state: &state{byURL, large, `"two"`, half}, nothing: true, served: large + piece},
+		{name: "no hash, another size", part: wrong, state: &state{byURL, large - 1, `"one"`, half}, nothing: true, served: large + piece},
+		{name: "no hash, no version", part: wrong, state: &state{byURL, large, "", half}, nothing: true, served: large},
+		{name: "no hash, another URL", part: wrong, state: &state{hash, large, `"one"`, half}, nothing: true, served: large},
+		{name: "no hash, the file is there", file: wrong, nothing: true, served: large},
+	} {
+		for _, ranges := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/ranges=%v", c.name, ranges), func(t *testing.T) {
+				path := filepath.Join(folder(t), "file")
+				leave(t, path, c.part, c.state)
+				if c.raw != "" {
+					os.WriteFile(recordPath(path), []byte(c.raw), 0o666)
+				}
+				if c.file != nil {
+					os.WriteFile(path, c.file, 0o666)
+				}
+				synctest.Test(t, func(t *testing.T) {
+					n := newNetwork(t)
+					o := &origin{content: want, etag: `"one"`}
+					served := c.served
+					if !ranges {
+						o.evil = func(_ int, w http.ResponseWriter, q *http.Request) bool { plain(o, w, q); return true }
+						if c.served > 0 && c.served < large {
+							served = large
+						}
+						served = min(served+large, 2*large)
+					}
+					n.serve("hub.test:80", o)
+					f := File{URL: "http://hub.test/file?signature=secret", Path: path, Size: large, SHA256: sumOf(want)}
+					if c.nothing {
+						f.Size, f.SHA256 = -1, ""
+					}
+					if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), piece: piece}); err != nil {
+						t.Fatal(err)
+					}
+					expect(t, path, want)
+					if got := o.sent(); got > served {
+						t.Errorf("%d bytes were sent, expected %d", got, served)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Bytes that this call has fetched itself and that are wrong are not fetched again: an error names both hashes, and nothing is left.
+func TestWrongHashesAreErrors(t *testing.T) {
+	for _, size := range []int{small, large} {
+		for _, kind := range []string{"SHA-256", "git's SHA-1"} {
+			dir := folder(t)
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork(t)
+				o := &origin{content: content(size)}
+				n.serve("hub.test:80", o)
+				f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: int64(size),
+					SHA256: strings.ToUpper(sumOf(o.content)), GitSHA1: gitSum(o.content)}
+				want := sumOf([]byte("other"))
+				got := sumOf(o.content)
+				if kind == "SHA-256" {
+					f.SHA256 = want
+				} else {
+					want, got = gitSum([]byte("other")), gitSum(o.content)
+					f.GitSHA1 = want
+				}
+				err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), piece: piece})
+				var mismatch *HashError
+				if !errors.As(err, &mismatch) || *mismatch != (HashError{f.Path, kind, got, want}) || !strings.Contains(err.Error(), got) ||
+					!strings.Contains(err.Error(), want) {
+					t.Errorf("error %v", err)
+				}
+				if left, _ := os.ReadDir(dir); len(left) > 0 || o.sent() != int64(size) {
+					t.Errorf("%v is left, %d bytes were sent", left, o.sent())
+				}
+			})
+		}
+	}
+}
+
+// Nothing is asked for a file that makes no sense, or that no disk takes.
+func TestNothingIsAskedForInVain(t *testing.T) {
+	dir := folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		o := &origin{content: content(small)}
+		n.serve("hub.test:80", o)
+		good := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: small}
+		for _, c := range []struct {
+			change func(f *File)
+			err    string
+		}{
+			{func(f *File) { f.URL = "ftp://hub.test/file" }, "no URL of http or https"},
+			{func(f *File) { f.URL = "http:///file" }, "no URL of http or https"},
+			{func(f *File) { f.URL = "" }, "no URL of http or https"},
+			{func(f *File) { f.Path = "" }, "no path of a file"},
+			{func(f *File) { f.Path = dir }, "no regular file"},
+			{func(f *File) { f.Size = 1 << 62 }, "which no file has"},
+			{func(f *File) { f.SHA256 = "abc" }, "no SHA-256, expected 64 hexadecimal digits"},
+			{func(f *File) { f.SHA256 = strings.Repeat("x", 64) }, "no SHA-256"},
+			{func(f *File) { f.GitSHA1 = sumOf(nil) }, "no git's SHA-1, expected 40"},
+			{func(f *File) { f.Path = good.Path }, "two files are to become"},
+			{func(f *File) { f.Size = 1 << 50 }, "the disk is too small: 11258999"},
+		} {
+			f := good
+			f.Path = filepath.Join(dir, "new", "file")
+			c.change(&f)
+			err := Fetch(t.Context(), []File{good, f}, Options{Client: n.client()})
+			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.HasPrefix(err.Error(), "download: ") {
+				t.Errorf("error %v, expected %q", err, c.err)
+			}
+			if f.Size == 1<<50 && !errors.Is(err, ErrNoSpace) {
+				t.Errorf("error %v", err)
+			}
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 || o.requests.Load() > 0 {
+			t.Errorf("%v is left, %d requests", left, o.requests.Load())
+		}
+	})
+}
+
+// Two that fetch the same file: one does, the other is told.
+func TestOneFetchesAFile(t *testing.T) {
+	dir := folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		o := &origin{content: content(large)}
+		n.serve("hub.test:80", o)
+		f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
+		options := Options{Client: n.client(), piece: piece}
+		var once sync.Once
+		o.evil = func(int, http.ResponseWriter, *http.Request) bool {
+			once.Do(func() {
+				if err := Fetch(t.Context(), []File{f}, options); !errors.Is(err, ErrBusy) {
+					t.Errorf("error %v", err)
+				}
+				if err := Discard(f.Path); !errors.Is(err, ErrBusy) {
+					t.Errorf("error %v", err)
+				}
+			})
+			return false
+		}
+		if err := Fetch(t.Context(), []File{f}, options); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, f.Path, o.content)
+		if o.sent() != large {
+			t.Errorf("%d bytes were sent", o.sent())
+		}
+	})
+}
+
+// Many that begin at the same time: each gets the file or is told that it is busy, and it is right at all times.
+func TestManyFetchAFile(t *testing.T) {
+	want := content(small)
+	o := &origin{content: want}
+	n := newNetwork(t)
+	n.serve("hub.test:80", o)
+	f := File{URL: "http://hub.test/file", Path: filepath.Join(folder(t), "file"), Size: small, SHA256: sumOf(want)}
+	var all sync.WaitGroup
+	var got atomic.Int64
+	for range 8 {
+		all.Go(func() {
+			for range 8 {
+				err := Fetch(t.Context(), []File{f}, Options{Client: n.client()})
+				if err == nil {
+					got.Add(1)
+					expect := func() error {
+						b, err := os.ReadFile(f.Path)
+						if err == nil && sumOf(b) != f.SHA256 {
+							err = errors.New("other bytes")
+						}
+						return err
+					}
+					if err := expect(); err != nil {
+						t.Error(err)
+					}
+				} else if !errors.Is(err, ErrBusy) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	expect(t, f.Path, want)
+	if got.Load() == 0 || o.served.Load() > small {
+		t.Errorf("%d got it, %d bytes were sent", got.Load(), o.served.Load())
+	}
+}
+
+// Discard leaves nothing of an unfinished file, and what is finished.
+func TestDiscard(t *testing.T) {
+	path := filepath.Join(folder(t), "file")
+	leave(t, path, []byte("part"), &state{identity: "x", size: -1})
+	os.WriteFile(path, []byte("file"), 0o666)
+	for range 2 {
+		if err := Discard(path); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, path, []byte("file"))
+	}
+}
+
+// A large file comes in several ranges at once, all bytes once, and the ranges are of a size.
+func TestRangesAtOnce(t *testing.T) {
+	for _, streams := range []int{1, 2, 4, 16} {
+		dir := folder(t)
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t)
+			o := &origin{content: content(large)}
+			var now, most atomic.Int64
+			o.evil = func(_ int, w http.ResponseWriter, q *http.Request) bool {
+				most.Store(max(most.Load(), now.Add(1)))
+				defer now.Add(-1)
+				time.Sleep(time.Second) // of the bubble
+				o.good(w, q)
+				return true
+			}
+			n.serve("hub.test:80", o)
+			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
+			if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), Streams: streams, piece: piece / 2}); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, f.Path, o.content)
+			if got := most.Load(); got != int64(streams) || o.sent() != large {
+				t.Errorf("%d at once, expected %d; %d bytes were sent", got, streams, o.sent())
+			}
+			if streams == 1 && fmt.Sprint(o.ranges()) != "[]" {
+				t.Errorf("%q was asked for", o.ranges())
+			}
+		})
+	}
+}
+
+// Progress is told by one goroutine, not too often, and rightly in the end.
+func TestProgress(t *testing.T) {
+	dir := folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		o := &origin{content: content(large)}
+		o.evil = func(int, http.ResponseWriter, *http.Request) bool { time.Sleep(time.Second / 10); return false }
+		n.serve("hub.test:80", o)
+		var files []File
+		for i := range 5 {
+			files = append(files, File{URL: "http://hub.test/file", Path: filepath.Join(dir, fmt.Sprint(i)), Size: large,
+				SHA256: sumOf(o.content)})
+		}
+		files[2].Size = -1
+		leave(t, files[1].Path, o.content[:100], &state{files[1].identity(), large, "", spans{{0, 100}}})
+		type told struct {
+			at          time.Time
+			done, total int64
+		}
+		var all []told
+		options := Options{Client: n.client(), piece: piece, Progress: func(done, total int64) {
+			all = append(all, told{time.Now(), done, total}) // the race detector sees more than one goroutine
+		}}
+		begin := time.Now()
+		if err := Fetch(t.Context(), files, options); err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(begin)
+		if last := all[len(all)-1]; last.done != 5*large || last.total != 5*large {
+			t.Errorf("the last is %v", last)
+		}
+		if got := time.Duration(len(all)); got > took/(time.Second/5)+1 || got < 3 {
+			t.Errorf("told %d times in %v", got, took)
+		}
+		for i, now := range all[1:] {
+			if now.done < all[i].done || now.total != 5*large && now.total != -1 || now.done > 5*large {
+				t.Errorf("%v after %v", now, all[i])
+			}
+		}
+	})
+}
