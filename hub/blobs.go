@@ -46,26 +46,16 @@ func (c Cache) manifest(n name, file string) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Name: n.String(), Place: c.Program, Revision: fmt.Sprintf("sha256:%x", sha256.Sum256(text))}
-	for _, l := range man.of(modelLayer) {
-		path, err := c.blob(string(l.Digest), l.Size)
-		if err == nil {
+	for _, f := range man.files(n.tag, With{true, true}) {
+		path, err := c.blob(f.sha256, f.size)
+		if err == nil && isGGUF(f.stored) {
 			err = checkGGUF(path)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			m.add(f.role, path, f.size)
+		case f.role == modelRole || f.role == adapterRole:
 			return nil, err
-		}
-		m.Files = append(m.Files, path)
-		m.Bytes += l.Size
-	}
-	for _, x := range []struct {
-		kind string
-		path *string
-	}{{eyesLayer, &m.Projector}, {draftLayer, &m.Drafter}} {
-		for _, l := range man.of(x.kind) {
-			if path, err := c.blob(string(l.Digest), l.Size); err == nil && *x.path == "" && checkGGUF(path) == nil {
-				*x.path = path
-				m.Bytes += l.Size
-			}
 		}
 	}
 	return m, nil

@@ -392,3 +392,27 @@ func relative(dir string, paths ...string) (all []string) {
 	}
 	return all
 }
+
+func TestAModelInOllamasFolderComesWithItsAdaptersAndTexts(t *testing.T) {
+	base, lora := aModel(t, "base"), aModel(t, "lora")
+	files := map[string]string{
+		"manifests/registry.ollama.ai/me/own/latest": aManifest(t, "model", base, "adapter", lora, "system", "Be brief.", "license", ""),
+		"blobs/sha256-" + digestOf(base):             base,
+		"blobs/sha256-" + digestOf("Be brief."):      "Be brief.",
+	}
+	own := name{ollama: true, owner: "me", repo: "own", tag: "latest"}
+	m, err := Cache{ollamaProgram, plant(t, files)}.find(own)
+	if m != nil || err == nil || !strings.Contains(err.Error(), digestOf(lora)) {
+		t.Errorf("without its adapter: %+v, %v", m, err)
+	}
+	files["blobs/sha256-"+digestOf(lora)] = lora
+	dir := plant(t, files)
+	if m, err = (Cache{ollamaProgram, dir}).find(own); err != nil {
+		t.Fatal(err)
+	}
+	got := relative(dir, append(m.Adapters, m.Notes["system"])...)
+	want := []string{"blobs/sha256-" + digestOf(lora), "blobs/sha256-" + digestOf("Be brief.")}
+	if !slices.Equal(got, want) || len(m.Notes) != 1 {
+		t.Errorf("got %q and %q, expected %q", m.Adapters, m.Notes, want)
+	}
+}

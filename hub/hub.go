@@ -50,7 +50,13 @@ type Model struct {
 	Files     []string // paths: the model's file, or all parts of a split one in their order
 	Projector string   // path, "" if none is known; gemma4.Open finds what lies beside a model itself
 	Drafter   string   // path, "" if there is none
+	Adapters  []string // paths of LoRA adapters that belong to it, as models of ollama's may have
 	Bytes     int64    // of all these files
+
+	// Notes are paths of texts that came with a model of ollama's, by what they are: "system", the instruction before a conversation;
+	// "params", a JSON object of sampling parameters and limits; "messages", a JSON list of turns; "license"; "template", Go's, which is
+	// not used: a model is asked in the format that its own file has. None of them changes what gemma4.Open does.
+	Notes map[string]string
 
 	Hashes map[string]string // by path, what the hub told: SHA-256 in hex, or git's SHA-1; only for what the store has fetched
 }
@@ -78,12 +84,13 @@ type remote struct {
 	header http.Header // for url's host only
 }
 
-// role is what a file is to a model.
+// role is what a file is to a model: one of these, or a text, which is a key of Model.Notes.
 type role string
 
 const (
 	modelRole     role = "model"
 	projectorRole role = "projector"
 	drafterRole   role = "drafter"
-	otherRole     role = "other" // a licence, parameters: kept and removed with the model, never opened
+	adapterRole   role = "adapter"
+	otherRole     role = "other" // nothing to it
 )

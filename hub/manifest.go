@@ -125,26 +125,30 @@ func (m *manifest) of(kind string) (all []layer) {
 
 // files names the files that a model consists of, its own first, as they are kept.
 func (m *manifest) files(tag string, with With) (all []remote) {
-	add := func(r role, layers []layer, format string) {
+	add := func(r role, layers []layer, begin, end string) {
 		for i, l := range layers {
-			name := fmt.Sprintf(format, tag)
-			if len(layers) > 1 {
-				ext := path.Ext(name)
-				name = fmt.Sprintf("%s-%05d-of-%05d%s", strings.TrimSuffix(name, ext), i+1, len(layers), ext) // as those of a split file
+			file := begin + tag + end
+			switch {
+			case r == modelRole && len(layers) > 1:
+				file = fmt.Sprintf("%s-%05d-of-%05d.gguf", tag, i+1, len(layers))
+			case i > 0: // several adapters or licences
+				ext := path.Ext(end)
+				file = fmt.Sprintf("%s%s%s.%d%s", begin, tag, strings.TrimSuffix(end, ext), i+1, ext)
 			}
-			all = append(all, remote{role: r, stored: name, entry: entry{path: name, size: l.Size, sha256: string(l.Digest)}})
+			all = append(all, remote{role: r, stored: file, entry: entry{path: file, size: l.Size, sha256: string(l.Digest)}})
 		}
 	}
 	first := func(layers []layer) []layer { return layers[:min(1, len(layers))] }
-	add(modelRole, m.of(modelLayer), "%s.gguf")
+	add(modelRole, m.of(modelLayer), "", ".gguf")
 	if with.Projector {
-		add(projectorRole, first(m.of(eyesLayer)), "mmproj-%s.gguf")
+		add(projectorRole, first(m.of(eyesLayer)), "mmproj-", ".gguf")
 	}
 	if with.Drafter {
-		add(drafterRole, first(m.of(draftLayer)), "mtp-%s.gguf")
+		add(drafterRole, first(m.of(draftLayer)), "mtp-", ".gguf")
 	}
+	add(adapterRole, m.of(loraLayer), "", ".lora.gguf")
 	for _, note := range notes {
-		add(otherRole, m.of(note.kind), "%s."+note.file)
+		add(role(note.kind), m.of(note.kind), "", "."+note.file)
 	}
 	return all
 }

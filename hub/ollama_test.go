@@ -77,14 +77,14 @@ func TestRegistrysManifestsBecomeFiles(t *testing.T) {
 		token   string   // that goes along
 	}{
 		{"a model", func(string) map[string]any { return map[string]any{path: plain} }, With{}, []string{"model 12b.gguf GGUF model",
-			"other 12b.params.json " + `{"top_k":64}`, "other 12b.template.txt {{ .Prompt }}", "other 12b.license-00001-of-00002.txt one",
-			"other 12b.license-00002-of-00002.txt two"}, ""},
+			"params 12b.params.json " + `{"top_k":64}`, "template 12b.template.txt {{ .Prompt }}", "license 12b.license.txt one",
+			"license 12b.license.2.txt two"}, ""},
 		{"with companions", func(string) map[string]any {
 			return map[string]any{path: aManifest(t, "model", "GGUF 1", "model", "GGUF 2",
-				"projector", "GGUF eyes", "projector", "GGUF more", "draft", "GGUF ahead")}
+				"projector", "GGUF eyes", "projector", "GGUF more", "draft", "GGUF ahead", "adapter", "GGUF a", "adapter", "GGUF b")}
 		}, With{Projector: true, Drafter: true},
 			[]string{"model 12b-00001-of-00002.gguf GGUF 1", "model 12b-00002-of-00002.gguf GGUF 2", "projector mmproj-12b.gguf GGUF eyes",
-				"drafter mtp-12b.gguf GGUF ahead"}, ""},
+				"drafter mtp-12b.gguf GGUF ahead", "adapter 12b.lora.gguf GGUF a", "adapter 12b.lora.2.gguf GGUF b"}, ""},
 		{"companions that are not there", func(string) map[string]any { return map[string]any{path: aManifest(t, "model", "GGUF 1")} },
 			With{Projector: true}, []string{"model 12b.gguf GGUF 1"}, ""},
 		{"a token for anybody", func(base string) map[string]any {
@@ -303,6 +303,9 @@ func TestAModelOfARegistryIsFetchedOnceAndThenFound(t *testing.T) {
 		folder + "e2b.params.json", folder + "mmproj-e2b.gguf", folder + "mtp-e2b.gguf"}
 	if got := inStore(t, h); !slices.Equal(got, files) {
 		t.Errorf("the store has %q, expected %q", got, files)
+	}
+	if got := m.Notes["params"]; len(m.Notes) != 1 || relative(h.Home, got)[0] != folder+"e2b.params.json" {
+		t.Errorf("the notes are %q", m.Notes)
 	}
 	if got := relative(h.Home, m.Projector, m.Drafter); !slices.Equal(got, []string{folder + "mmproj-e2b.gguf", folder + "mtp-e2b.gguf"}) {
 		t.Errorf("beside it are %q", got)

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -183,6 +184,13 @@ func (m *Model) add(r role, path string, size int64) {
 		m.Projector = path
 	case drafterRole:
 		m.Drafter = path
+	case adapterRole:
+		m.Adapters = append(m.Adapters, path)
+	default:
+		if m.Notes == nil {
+			m.Notes = map[string]string{}
+		}
+		m.Notes[string(r)] = cmp.Or(m.Notes[string(r)], path) // the first of several licences
 	}
 	m.Bytes += size
 }
