@@ -7,31 +7,28 @@ import (
 )
 
 // searchBlocks encodes a row as Q4_0 or Q5_0 (affine false), Q4_1 or Q5_1 (affine true).
-func searchBlocks(dst []byte, src []float32, columns importance, bits int, affine bool) {
-	var t trials
+func searchBlocks(l level, dst []byte, src []float32, columns importance, bits int, affine bool) {
+	half := float32(int(1) << (bits - 1))
+	t := newSymmetric(l, half)
+	if affine {
+		t = newUnsigned(l, 2*half-1, 0.2)
+	}
 	var w [32]float32
 	var q [32]uint8
 	mean := meanSquare(src)
-	half := float32(int(1) << (bits - 1))
-	low, high := -half, half-1
-	if affine {
-		low, high = 0, 2*half-1
-	}
 	for at := 0; at < len(src); at += 32 {
 		x := src[at : at+32]
-		columns.weigh(w[:], x, at, mean)
+		columns.weigh(l, w[:], x, at, mean)
 		var inverse, least float32
 		if affine {
-			d, m := t.affine(x, w[:], high, largestHalf)
+			d, m := t.affine(x, w[:], largestHalf)
 			inverse, least = reciprocal(putHalf(dst, d)), putHalf(dst[2:], m)
 			dst = dst[4:]
 		} else {
-			inverse = reciprocal(putHalf(dst, t.symmetric(x, w[:], half)))
+			inverse = reciprocal(putHalf(dst, t.symmetric(x, w[:])))
 			dst = dst[2:]
 		}
-		for i, v := range x {
-			q[i] = uint8(round(float32((v-least)*inverse), low, high) - int(low))
-		}
+		l.codes(q[:], x, inverse, -least, t.low, t.high)
 		if bits == 5 {
 			binary.LittleEndian.PutUint32(dst, fifths(q[:]))
 			dst = dst[4:]
@@ -42,17 +39,15 @@ func searchBlocks(dst []byte, src []float32, columns importance, bits int, affin
 }
 
 // searchIQ4_NL encodes a row as IQ4_NL.
-func searchIQ4_NL(dst []byte, src []float32, columns importance) {
-	var t trials
+func searchIQ4_NL(l level, dst []byte, src []float32, columns importance) {
+	t := newTabled(l)
 	var w [32]float32
 	var q [32]uint8
 	for at := 0; at < len(src); at, dst = at+32, dst[18:] {
 		x := src[at : at+32]
-		columns.weigh(w[:], x, at, meanSquare(x))
+		columns.weigh(l, w[:], x, at, meanSquare(x))
 		inverse := reciprocal(putHalf(dst, t.tabled(x, w[:])))
-		for i, v := range x {
-			q[i] = nearest(float32(v * inverse))
-		}
+		l.tableCodes(q[:], x, inverse)
 		packNibbles(dst[2:], q[:])
 	}
 }

@@ -38,6 +38,11 @@ func (e *ValueError) Error() string {
 // format's block, src no multiple of n, dst not of src's size in the format, or a number is not finite (a *[ValueError]); dst then keeps
 // what it had. Encode allocates nothing, unless a weight is beyond what the format holds.
 func Encode(f tensor.Format, dst []byte, src []float32, n int, importance []float32) error {
+	return encode(best(), f, dst, src, n, importance)
+}
+
+// encode is Encode with the loops of a level.
+func encode(l level, f tensor.Format, dst []byte, src []float32, n int, importance []float32) error {
 	most, err := check(f, dst, src, n, importance)
 	if err != nil {
 		return err
@@ -52,11 +57,26 @@ func Encode(f tensor.Format, dst []byte, src []float32, n int, importance []floa
 	}
 	size, columns := f.RowBytes(n), newImportance(importance)
 	for ; len(src) > 0; src, dst = src[n:], dst[size:] {
-		if err := encodeRow(f, dst[:size], src[:n], columns); err != nil {
+		if err := encodeRow(l, f, dst[:size], src[:n], columns); err != nil {
 			return fmt.Errorf("quant: %w", err)
 		}
 	}
 	return nil
+}
+
+// Work returns how many multiplications Encode does for a weight to try scales, with or without importance: 0 where none is searched. They
+// are four for each of 32 scales: for the code, for what it counts, and for the two sums that this goes into. Additions, bounds and
+// rounding are seven more operations, none of them fused with a multiplication.
+func Work(f tensor.Format, importance bool) float64 {
+	switch f {
+	case tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS:
+		return 4 * tries
+	case tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1:
+		if importance {
+			return 4 * tries
+		}
+	}
+	return 0
 }
 
 // largest returns the largest magnitude that a format holds: that of its codes times that of its scales, or of its minimum if that is less.
@@ -122,39 +142,39 @@ func check(f tensor.Format, dst []byte, src []float32, n int, importance []float
 }
 
 // encodeRow encodes a row whose weights are no larger than the format holds.
-func encodeRow(f tensor.Format, dst []byte, src []float32, columns importance) error {
+func encodeRow(l level, f tensor.Format, dst []byte, src []float32, columns importance) error {
 	switch f {
 	case tensor.Q4_K:
-		searchK(dst, src, columns, 4)
+		searchK(l, dst, src, columns, 4)
 	case tensor.Q5_K:
-		searchK(dst, src, columns, 5)
+		searchK(l, dst, src, columns, 5)
 	case tensor.Q6_K:
-		searchQ6_K(dst, src, columns)
+		searchQ6_K(l, dst, src, columns)
 	case tensor.IQ4_NL:
-		searchIQ4_NL(dst, src, columns)
+		searchIQ4_NL(l, dst, src, columns)
 	case tensor.IQ4_XS:
-		searchIQ4_XS(dst, src, columns)
+		searchIQ4_XS(l, dst, src, columns)
 	case tensor.Q4_1:
 		if columns.known() {
-			searchBlocks(dst, src, columns, 4, true)
+			searchBlocks(l, dst, src, columns, 4, true)
 		} else {
 			roundQ4_1(dst, src)
 		}
 	case tensor.Q5_0:
 		if columns.known() {
-			searchBlocks(dst, src, columns, 5, false)
+			searchBlocks(l, dst, src, columns, 5, false)
 		} else {
 			roundQ5_0(dst, src)
 		}
 	case tensor.Q5_1:
 		if columns.known() {
-			searchBlocks(dst, src, columns, 5, true)
+			searchBlocks(l, dst, src, columns, 5, true)
 		} else {
 			roundQ5_1(dst, src)
 		}
 	case tensor.Q4_0:
 		if columns.known() {
-			searchBlocks(dst, src, columns, 4, false)
+			searchBlocks(l, dst, src, columns, 4, false)
 			return nil
 		}
 		fallthrough

@@ -232,7 +232,7 @@ func TestRowsOffTheGridAreEncodedAndCounted(t *testing.T) {
 			x = append(x, normal(32, 0.02, uint64(i))...)
 		}
 	}
-	b, plain := make([]byte, 12*18), encode(t, tensor.Q4_0, x, 96, nil)
+	b, plain := make([]byte, 12*18), encoded(t, tensor.Q4_0, x, 96, nil)
 	e, err := Grid(b, x, 96)
 	if want := (Exactness{Blocks: 12, OnGrid: 8, Identical: e.Identical, Zero: 4}); err != nil || e != want {
 		t.Errorf("%+v, %v, want %+v", e, err, want)

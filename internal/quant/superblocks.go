@@ -6,37 +6,34 @@ import (
 )
 
 // searchK encodes a row as Q4_K or Q5_K: blocks of eight groups of 32, each with a scale and a minimum of six bits in units of the block's.
-func searchK(dst []byte, src []float32, columns importance, bits int) {
-	var t trials
-	var w [256]float32
-	var q [256]uint8
+func searchK(l level, dst []byte, src []float32, columns importance, bits int) {
 	size, top := 144, float32(15)
 	if bits == 5 {
 		size, top = 176, 31
 	}
+	t, units := newUnsigned(l, top, 0.2), newUnsigned(l, 63, 0.1)
+	var w [256]float32
+	var q [256]uint8
 	for at := 0; at < len(src); at, dst = at+256, dst[size:] {
 		x := src[at : at+256]
-		columns.weigh(w[:], x, at, meanSquare(x))
+		columns.weigh(l, w[:], x, at, meanSquare(x))
 		var d, m, weights [8]float32
 		for g := range 8 {
-			v := w[32*g : 32*g+32]
-			d[g], m[g] = t.affine(x[32*g:32*g+32], v, top, 0)
+			d[g], m[g] = t.affine(x[32*g:32*g+32], w[32*g:32*g+32], 0)
 			m[g] = -m[g]
-			for _, v := range v {
-				weights[g] += v
-			}
+			weights[g] = t.weights
 		}
-		unitD := putHalf(dst[0:], t.unsigned(d[:], weights[:], 63))
-		unitM := putHalf(dst[2:], t.unsigned(m[:], weights[:], 63))
+		unitD := putHalf(dst[0:], units.unsigned(d[:], weights[:]))
+		unitM := putHalf(dst[2:], units.unsigned(m[:], weights[:]))
 		inverseD, inverseM := reciprocal(unitD), reciprocal(unitM)
 		var scale, least [8]uint8
 		for g := range 8 {
-			x, w, q := x[32*g:32*g+32], w[32*g:32*g+32], q[32*g:32*g+32]
-			s, l := round(float32(d[g]*inverseD), 0, 63), round(float32(m[g]*inverseM), 0, 63)
-			affineCodes(q, x, unitD*float32(s), unitM*float32(l), top)
-			s, l = settle(q, x, w, unitD, unitM, s)
-			affineCodes(q, x, unitD*float32(s), unitM*float32(l), top)
-			scale[g], least[g] = uint8(s), uint8(l)
+			x, w := x[32*g:32*g+32], w[32*g:32*g+32]
+			s, m := round(float32(d[g]*inverseD), 0, 63), round(float32(m[g]*inverseM), 0, 63)
+			step, from := unitD*float32(s), unitM*float32(m)
+			s, m = l.residue(x, w, step, reciprocal(step), from, top).settle(weights[g], unitD, unitM, s, m)
+			l.codes(q[32*g:32*g+32], x, reciprocal(unitD*float32(s)), unitM*float32(m), 0, top)
+			scale[g], least[g] = uint8(s), uint8(m)
 		}
 		packPairs(dst[4:16], &scale, &least)
 		packed := dst[16:size]
@@ -58,42 +55,22 @@ func searchK(dst []byte, src []float32, columns importance, bits int) {
 	}
 }
 
-// affineCodes sets q to the codes of x between 0 and top, where x is about step·code − least.
-func affineCodes(q []uint8, x []float32, step, least, top float32) {
-	inverse := reciprocal(step)
-	q = q[:len(x)]
-	for i, v := range x {
-		q[i] = uint8(round(float32((v+least)*inverse), 0, top))
-	}
-}
-
 // settle returns the scale, at most 1 from the given one, and the minimum that leave the least error with the codes as they are: both have
-// been rounded, and what one of them lost the other can make good in part.
-func settle(q []uint8, x, w []float32, unitD, unitM float32, given int) (scale, least int) {
-	q, w = q[:len(x)], w[:len(x)]
-	var weights, sum, codes, squares, products float64
-	for i, v := range x {
-		weight, code := float64(w[i]), float64(q[i])
-		share := float64(weight * code)
-		weights += weight
-		sum += float64(weight * float64(v))
-		codes += share
-		squares += float64(share * code)
-		products += float64(share * float64(v))
-	}
+// been rounded, and what one of them lost the other can make good in part. Weights is Σ w.
+func (r residue) settle(weights, unitD, unitM float32, scale, least int) (bestScale, bestLeast int) {
 	inverse := reciprocal(unitM)
-	lowest := math.Inf(1)
-	for s := max(0, given-1); s <= min(63, given+1); s++ {
-		d := float64(unitD) * float64(s)
-		l := round(float32(float32((float64(d*codes)-sum)/weights)*inverse), 0, 63)
-		m := float64(unitM) * float64(l)
-		// Σ w·(d·code − m − x)², less Σ w·x²
-		e := float64(d*(float64(d*squares)-2*products)) + float64(m*(float64(m*weights)+2*sum-float64(2*d*codes)))
+	lowest := float32(math.Inf(1))
+	for s := max(0, scale-1); s <= min(63, scale+1); s++ {
+		d := unitD * float32(s-scale)
+		m := least + round(float32((float32(d*r.codes)-r.rest)/weights*inverse), float32(-least), float32(63-least))
+		more := unitM * float32(m-least)
+		// Σ w·(left − d·code + more)², less Σ w·left²
+		e := float32(d*(float32(d*r.squares)-2*r.products)) + float32(more*(float32(more*weights)+2*(r.rest-float32(d*r.codes))))
 		if e < lowest {
-			lowest, scale, least = e, s, l
+			lowest, bestScale, bestLeast = e, s, m
 		}
 	}
-	return scale, least
+	return bestScale, bestLeast
 }
 
 // packPairs writes eight scales and eight minimums of six bits to 12 bytes.
@@ -106,26 +83,23 @@ func packPairs(dst []byte, scale, least *[8]uint8) {
 }
 
 // searchQ6_K encodes a row as Q6_K: blocks of 16 groups of 16, each with a scale of eight bits in units of the block's.
-func searchQ6_K(dst []byte, src []float32, columns importance) {
-	var t trials
+func searchQ6_K(l level, dst []byte, src []float32, columns importance) {
+	t := newSymmetric(l, 32)
 	var w [256]float32
 	var q [256]uint8
 	for at := 0; at < len(src); at, dst = at+256, dst[210:] {
 		x := src[at : at+256]
-		columns.weigh(w[:], x, at, meanSquare(x))
+		columns.weigh(l, w[:], x, at, meanSquare(x))
 		var d [16]float32
 		for g := range 16 {
-			d[g] = t.symmetric(x[16*g:16*g+16], w[16*g:16*g+16], 32)
+			d[g] = t.symmetric(x[16*g:16*g+16], w[16*g:16*g+16])
 		}
 		unit := putHalf(dst[208:], peak(d[:])/-128)
 		inverse := reciprocal(unit)
 		for g := range 16 {
 			s := round(float32(d[g]*inverse), -128, 127)
 			dst[192+g] = byte(s)
-			inverse := reciprocal(unit * float32(s))
-			for i := 16 * g; i < 16*g+16; i++ {
-				q[i] = uint8(round(float32(x[i]*inverse), -32, 31) + 32)
-			}
+			l.codes(q[16*g:16*g+16], x[16*g:16*g+16], reciprocal(unit*float32(s)), 0, -32, 31)
 		}
 		for h := range 2 {
 			low, high, q := dst[64*h:64*h+64], dst[128+32*h:160+32*h], q[128*h:128*h+128]
@@ -139,13 +113,13 @@ func searchQ6_K(dst []byte, src []float32, columns importance) {
 }
 
 // searchIQ4_XS encodes a row as IQ4_XS: blocks of eight groups of 32, each with a scale of six bits in units of the block's.
-func searchIQ4_XS(dst []byte, src []float32, columns importance) {
-	var t trials
+func searchIQ4_XS(l level, dst []byte, src []float32, columns importance) {
+	t := newTabled(l)
 	var w [256]float32
 	var q [32]uint8
 	for at := 0; at < len(src); at, dst = at+256, dst[136:] {
 		x := src[at : at+256]
-		columns.weigh(w[:], x, at, meanSquare(x))
+		columns.weigh(l, w[:], x, at, meanSquare(x))
 		var d [8]float32
 		for g := range 8 {
 			d[g] = t.tabled(x[32*g:32*g+32], w[32*g:32*g+32])
@@ -158,10 +132,7 @@ func searchIQ4_XS(dst []byte, src []float32, columns importance) {
 			s := round(float32(d[g]*inverse), -32, 31)
 			low |= uint32(s+32) & 15 << (4 * g)
 			high |= uint16(s+32) >> 4 << (2 * g)
-			inverse := reciprocal(unit * float32(s))
-			for i, v := range x[32*g : 32*g+32] {
-				q[i] = nearest(float32(v * inverse))
-			}
+			l.tableCodes(q[:], x[32*g:32*g+32], reciprocal(unit*float32(s)))
 			packNibbles(dst[8+16*g:], q[:])
 		}
 		binary.LittleEndian.PutUint16(dst[2:], high)

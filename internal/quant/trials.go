@@ -5,23 +5,49 @@ import "math"
 // tries is how many scales are tried for a block.
 const tries = 32
 
-// A trials is scales that are tried on the same weights: how well each fits follows from three sums over the codes it gives them.
+// A trials is scales that are tried on the same weights, and how well each fits them, which follows from a few sums over the codes that it
+// gives them. Here x are the weights, counted from a least value if they have one, and w is what each counts.
 type trials struct {
-	inverse  [tries]float32 // 1/scale
+	ratio     [tries]float32 // what the largest weight is mapped to, before it is rounded
+	low, high float32        // the least and the largest code
+	level     level
+
 	codes    [tries]float32 // Σ w·code
 	squares  [tries]float32 // Σ w·code²
 	products [tries]float32 // Σ w·code·x
+	step     [tries]float32 // the scale that fits the codes best
+	least    [tries]float32 // what is best added to all, if weights have a least value
+	weights  float32        // Σ w
+	sum      float32        // Σ w·x
 }
+
+// A level is a set of instructions, in ascending order. All give the same bits.
+type level uint8
+
+const (
+	portable level = iota
+	avx2
+	avx512
+)
 
 // magic added to a float32 of at most 2²² and subtracted again rounds to an integer, ties to even.
 const magic = 3 << 22
 
-// linear sets the sums for codes that are inverse·x, rounded and kept within low and high. There are as many w as x.
-func (t *trials) linear(x, w []float32, low, high float32) {
+// linearPortable sets the sums for x − least and codes that are ratio·inverse·x, rounded and kept within low and high. There are as many w
+// as x.
+func (t *trials) linearPortable(x, w []float32, inverse, least float32) {
 	w = w[:len(x)]
-	for c, inverse := range &t.inverse {
+	t.weights, t.sum = 0, 0
+	for i, v := range x {
+		t.weights += w[i]
+		t.sum += float32(w[i] * (v - least))
+	}
+	low, high := t.low, t.high
+	for c, ratio := range &t.ratio {
+		inverse := ratio * inverse
 		var codes, squares, products float32
 		for i, v := range x {
+			v -= least
 			code := float32(v * inverse)
 			if code < low {
 				code = low
@@ -39,10 +65,11 @@ func (t *trials) linear(x, w []float32, low, high float32) {
 	}
 }
 
-// nonlinear sets squares and products for codes of IQ4: for the value nearest to inverse·x in place of the code.
-func (t *trials) nonlinear(x, w []float32) {
+// nonlinearPortable sets squares and products for codes of IQ4: for the value nearest to ratio·inverse·x in place of the code.
+func (t *trials) nonlinearPortable(x, w []float32, inverse float32) {
 	w = w[:len(x)]
-	for c, inverse := range &t.inverse {
+	for c, ratio := range &t.ratio {
+		inverse := ratio * inverse
 		var squares, products float32
 		for i, v := range x {
 			value := values[nearest(float32(v*inverse))&15]
@@ -51,6 +78,107 @@ func (t *trials) nonlinear(x, w []float32) {
 			products += float32(share * v)
 		}
 		t.squares[c], t.products[c] = squares, products
+	}
+}
+
+// closestPortable sets the steps and returns the trial that leaves the least error: Σ w·x² less products²/squares. It is -1 if none has a
+// code but 0.
+func (t *trials) closestPortable() (best int) {
+	best = -1
+	var most float32
+	for c, squares := range &t.squares {
+		if squares <= 0 {
+			t.step[c] = 0
+			continue
+		}
+		products := t.products[c]
+		t.step[c] = products / squares
+		if gain := products * t.step[c]; gain > most {
+			most, best = gain, c
+		}
+	}
+	return best
+}
+
+// closestAffinePortable sets steps and least values, none above bound, which is not negative, and returns the trial that leaves the least
+// error. It is -1 if none has a code but 0.
+func (t *trials) closestAffinePortable(bound float32) (best int) {
+	best = -1
+	var most float32
+	for c := range t.step {
+		t.step[c], t.least[c] = 0, 0
+		codes, squares, products := t.codes[c], t.squares[c], t.products[c]
+		if squares <= 0 {
+			continue
+		}
+		all, mean := float32(t.weights*squares), float32(codes*codes)
+		det := all - mean
+		if det > float32(flat*all) {
+			t.least[c] = (float32(squares*t.sum) - float32(codes*products)) / det
+			if t.least[c] > bound {
+				t.least[c] = bound
+			}
+		}
+		rest := products - float32(t.least[c]*codes)
+		t.step[c] = rest / squares
+		// By so much Σ w·(x − step·code − least)² is less than Σ w·x².
+		gain := float32(t.step[c]*rest) + float32(t.least[c]*(t.sum+t.sum-float32(t.least[c]*t.weights)))
+		if gain > most {
+			most, best = gain, c
+		}
+	}
+	return best
+}
+
+// flat is how much of Σ w·Σ w·code² must be variance for it to tell the step from the least value. Else all that counts has one code.
+const flat = 1e-5
+
+// codesPortable sets q to (x + least)·inverse, rounded and kept within low and high, less low.
+func codesPortable(q []uint8, x []float32, inverse, least, low, high float32) {
+	q = q[:len(x)]
+	for i, v := range x {
+		q[i] = uint8(round(float32((v+least)*inverse), low, high) - int(low))
+	}
+}
+
+// A residue is what is left of 32 weights when step·code − least is taken from them.
+type residue struct {
+	codes    float32 // Σ w·code
+	squares  float32 // Σ w·code²
+	rest     float32 // Σ w·left
+	products float32 // Σ w·left·code
+}
+
+// setPortable sets r for codes that are (x + least)·inverse, rounded and kept within 0 and high. Sums have 16 lanes.
+func (r *residue) setPortable(x, w []float32, step, inverse, least, high float32) {
+	var codes, squares, rest, products [16]float32
+	for i, v := range x[:32] {
+		code := float32(round(float32((v+least)*inverse), 0, high))
+		share := float32(w[i] * code)
+		left := (v + least) - float32(step*code)
+		codes[i%16] += share
+		squares[i%16] += float32(share * code)
+		rest[i%16] += float32(w[i] * left)
+		products[i%16] += float32(share * left)
+	}
+	r.codes, r.squares, r.rest, r.products = total(&codes), total(&squares), total(&rest), total(&products)
+}
+
+// total adds up lanes, halves to halves.
+func total(lanes *[16]float32) float32 {
+	for n := 8; n > 0; n /= 2 {
+		for i := range n {
+			lanes[i] += lanes[n+i]
+		}
+	}
+	return lanes[0]
+}
+
+// weighPortable sets w to √(twice + x²).
+func weighPortable(w, x []float32, twice float32) {
+	w = w[:len(x)]
+	for i, v := range x {
+		w[i] = float32(math.Sqrt(float64(twice + float32(v*v))))
 	}
 }
 
@@ -63,33 +191,4 @@ func round(v, low, high float32) int {
 		v = high
 	}
 	return int(v + magic - magic)
-}
-
-// values are what the codes of IQ4 stand for.
-var values = [16]float32{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
-
-// cells cut what lies between -128 and 128 into pieces of 8, so short that the nearest of values changes at most once in each: behind the
-// border, from first to the next. Where it does not change the border is 128.
-var cells = struct {
-	first  [32]uint8
-	border [32]float32
-}{
-	[32]uint8{0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 9, 10, 11, 11, 12, 12, 13, 13, 14, 14, 14, 15, 15, 15},
-	[32]float32{
-		128, -115.5, 128, 128, -93.5, 128, -74, 128, -57, 128, -42, 128, -28.5, 128, -16, -4.5,
-		7, 128, 19, 31.5, 128, 45.5, 128, 61, 128, 79, 128, 128, 101, 128, 128, 128,
-	},
-}
-
-// nearest returns the code whose value is nearest to v.
-func nearest(v float32) uint8 {
-	if v < -128 {
-		v = -128
-	}
-	if v > 127 {
-		v = 127
-	}
-	i := int(v*0.125+16) & 31
-	// 1 if v is above the border: the sign of their difference, since a branch would be guessed wrong too often.
-	return cells.first[i] + uint8(math.Float32bits(cells.border[i]-v)>>31)
 }

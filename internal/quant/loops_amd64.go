@@ -1,0 +1,145 @@
+package quant
+
+import "github.com/gogemma/gemma4/internal/machine"
+
+// best returns the best level that the machine runs.
+func best() level {
+	switch {
+	case machine.Supports(machine.AVX512...):
+		return avx512
+	case machine.Supports(machine.AVX2...):
+		return avx2
+	}
+	return portable
+}
+
+// The loops by level: what xPortable says. On AVX2 those of IQ4 are portable: its permutations are too narrow for the tables.
+
+func (t *trials) linear(x, w []float32, inverse, least float32) {
+	w = w[:len(x)]
+	switch {
+	case t.level == portable || len(x) == 0:
+		t.linearPortable(x, w, inverse, least)
+	case t.level == avx2:
+		linearAVX2(t, &x[0], &w[0], len(x), inverse, least)
+	default:
+		linearAVX512(t, &x[0], &w[0], len(x), inverse, least)
+	}
+}
+
+func (t *trials) nonlinear(x, w []float32, inverse float32) {
+	w = w[:len(x)]
+	if t.level < avx512 || len(x) == 0 {
+		t.nonlinearPortable(x, w, inverse)
+		return
+	}
+	nonlinearAVX512(t, &cells.border[0], &x[0], &w[0], len(x), inverse)
+}
+
+func (t *trials) closest() int {
+	switch t.level {
+	case portable:
+		return t.closestPortable()
+	case avx2:
+		return closestAVX2(t)
+	}
+	return closestAVX512(t)
+}
+
+func (t *trials) closestAffine(bound float32) int {
+	switch t.level {
+	case portable:
+		return t.closestAffinePortable(bound)
+	case avx2:
+		return closestAffineAVX2(t, bound)
+	}
+	return closestAffineAVX512(t, bound)
+}
+
+func (l level) codes(q []uint8, x []float32, inverse, least, low, high float32) {
+	q = q[:len(x)]
+	switch {
+	case l == portable || len(x) == 0 || len(x)%16 != 0:
+		codesPortable(q, x, inverse, least, low, high)
+	case l == avx2:
+		codesAVX2(&q[0], &x[0], len(x), inverse, least, low, high)
+	default:
+		codesAVX512(&q[0], &x[0], len(x), inverse, least, low, high)
+	}
+}
+
+func (l level) tableCodes(q []uint8, x []float32, inverse float32) {
+	q = q[:len(x)]
+	if l < avx512 || len(x) == 0 || len(x)%16 != 0 {
+		tableCodesPortable(q, x, inverse)
+		return
+	}
+	tableCodesAVX512(&q[0], &cells.border[0], &lowCodes[0], &x[0], len(x), inverse)
+}
+
+func (l level) residue(x, w []float32, step, inverse, least, high float32) (r residue) {
+	x, w = x[:32], w[:32]
+	switch l {
+	case portable:
+		r.setPortable(x, w, step, inverse, least, high)
+	case avx2:
+		residueAVX2(&r, &x[0], &w[0], step, inverse, least, high)
+	default:
+		residueAVX512(&r, &x[0], &w[0], step, inverse, least, high)
+	}
+	return r
+}
+
+func (l level) weigh(w, x []float32, twice float32) {
+	w = w[:len(x)]
+	switch {
+	case l == portable || len(x) == 0 || len(x)%16 != 0:
+		weighPortable(w, x, twice)
+	case l == avx2:
+		weighAVX2(&w[0], &x[0], len(x), twice)
+	default:
+		weighAVX512(&w[0], &x[0], len(x), twice)
+	}
+}
+
+//go:noescape
+func linearAVX2(t *trials, x, w *float32, n int, inverse, least float32)
+
+//go:noescape
+func closestAVX2(t *trials) int
+
+//go:noescape
+func closestAffineAVX2(t *trials, bound float32) int
+
+//go:noescape
+func codesAVX2(q *uint8, x *float32, n int, inverse, least, low, high float32)
+
+//go:noescape
+func residueAVX2(r *residue, x, w *float32, step, inverse, least, high float32)
+
+//go:noescape
+func weighAVX2(w, x *float32, n int, twice float32)
+
+//go:noescape
+func linearAVX512(t *trials, x, w *float32, n int, inverse, least float32)
+
+//go:noescape
+func nonlinearAVX512(t *trials, tables, x, w *float32, n int, inverse float32)
+
+//go:noescape
+func closestAVX512(t *trials) int
+
+//go:noescape
+func closestAffineAVX512(t *trials, bound float32) int
+
+//go:noescape
+func codesAVX512(q *uint8, x *float32, n int, inverse, least, low, high float32)
+
+//go:noescape
+func tableCodesAVX512(q *uint8, tables *float32, codes *uint8, x *float32, n int, inverse float32)
+
+//go:noescape
+func residueAVX512(r *residue, x, w *float32, step, inverse, least, high float32)
+
+//go:noescape
+func weighAVX512(w, x *float32, n int, twice float32)
