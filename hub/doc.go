@@ -20,6 +20,11 @@
 //	ggml-org/gemma-4-E2B-it-GGUF:a/b.gguf  that file of it
 //	owner/repo:Q8_0@v1                     the same at a branch, tag or commit; without one, main
 //
+// ollama:hf.co/OWNER/REPO:WORD is the same as OWNER/REPO:WORD. Of ollama's registry only models in GGUF can be taken, not those in
+// safetensors, and only public ones: what belongs to a user there is fetched by ollama, and then found in its folder. Parts, projector and
+// drafter of a model are called by its tag, 12b.gguf, mmproj-12b.gguf and mtp-12b.gguf; texts and adapters that come with it are in
+// Model.Notes and Model.Adapters.
+//
 // # Where models lie
 //
 // What is fetched lies in the store, Hub.Home: the folder that GEMMA4_HOME names, else gemma4 in XDG_DATA_HOME, which is
@@ -28,5 +33,15 @@
 // FILE.gguf.json says where it came from and what its hashes are. A file has its name only when it is complete and its bytes are those that
 // the hub told.
 //
-// What the hub's own client, llama.cpp or ollama has fetched before is used where it is; nothing of theirs is ever changed.
+// # Models of other programs
+//
+// What other programs have fetched before is used where it is. Nothing of theirs is ever changed, moved or removed.
+//
+//	huggingface  HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub
+//	llama.cpp    LLAMA_CACHE in either of its layouts, else ~/.cache/llama.cpp (macOS ~/Library/Caches, Windows %LocalAppData%)
+//	lmstudio     ~/.lmstudio/models, and where it was before, ~/.cache/lm-studio/models
+//	ollama       OLLAMA_MODELS, else ~/.ollama/models; on Linux also /usr/share/ollama/.ollama/models, of the service, if that is readable
+//
+// [Hub.Find] takes from there what has the name that is asked for, if it begins as GGUF does and is as long as its manifest or its own head
+// says. [Hub.Pull], which knows the hashes, takes what has the same commit or the same hash.
 package hub
