@@ -99,6 +99,27 @@ func (r *Reader) Text() (string, error) {
 	return s, nil
 }
 
+// Texts reads an array of at most so many strings, or one string without an array.
+func (r *Reader) Texts(most int) ([]string, error) {
+	x, err := r.token()
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := x.(string); ok {
+		return []string{s}, nil
+	}
+	if x != json.Delim('[') {
+		return nil, fmt.Errorf("%s, expected a string or an array of strings", describe(x))
+	}
+	var list []string
+	err = r.array(most, func() error {
+		s, err := r.Text()
+		list = append(list, s)
+		return err
+	})
+	return list, err
+}
+
 // Size reads a whole number, 0 or more.
 func (r *Reader) Size() (int64, error) {
 	x, err := r.token()

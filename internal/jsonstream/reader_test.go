@@ -64,6 +64,18 @@ func TestSkippedValuesAreGoneOver(t *testing.T) {
 	}
 }
 
+func TestTextsAreOneOrMany(t *testing.T) {
+	for text, want := range map[string][]string{`"a b"`: {"a b"}, `["a", "b"]`: {"a", "b"}, `[]`: nil} {
+		r, err := New([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Texts(2); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q %v, want %q", text, got, err, want)
+		}
+	}
+}
+
 func TestKindsAndCountsAreChecked(t *testing.T) {
 	for _, c := range []struct {
 		text, want string
@@ -79,6 +91,9 @@ func TestKindsAndCountsAreChecked(t *testing.T) {
 		{`{"a": 1, "b": 2}`, "more than 1 keys", func(r *Reader) error {
 			return r.Object(1, func(string) error { _, err := r.Size(); return err })
 		}},
+		{`["a", "b", "c"]`, "more than 2 elements", func(r *Reader) error { _, err := r.Texts(2); return err }},
+		{`["a", 1]`, "1, expected a string", func(r *Reader) error { _, err := r.Texts(2); return err }},
+		{`1`, "1, expected a string or an array", func(r *Reader) error { _, err := r.Texts(2); return err }},
 		{`[]`, "[, expected {", func(r *Reader) error { return r.Object(1, nil) }},
 		{`null`, "expected [", func(r *Reader) error { return r.Array(1, nil) }},
 		{`"` + "\x1b" + `"`, "wrong", func(r *Reader) error { _, err := r.Size(); return err }},

@@ -28,6 +28,11 @@
 // A [Config] has a field for every dimension and for some oddities that few files have, and so have a [Projector] and a [Drafter]: change a
 // preset's, or start from nothing. [Build] returns metadata and tensors before they are written, to be changed further.
 //
+// # Checkpoints
+//
+// A [Checkpoint] is the same model, with its projector, or drafter as the maker publishes it: safetensors, config.json and tokenizer.json,
+// under other names and partly in another order. It is for tests of conversions, which it shares nothing with.
+//
 // # The numbers
 //
 // Blocks are random but valid: what an encoder could have written, with finite scales. Decoded, a matrix of n inputs has mean 0 and a
