@@ -55,24 +55,27 @@ func (h *Hub) Find(ctx context.Context, text string) (*Model, error) {
 	return nil, fmt.Errorf("hub: %s is not on this machine: %w", text, ErrNotFound)
 }
 
-// fileModel returns the model in a file, with all parts of a split one.
+// fileModel returns the model in a file, with all parts of a split one. If some are missing, whoever opens the file says so.
 func fileModel(file string) (*Model, error) {
-	m := &Model{Name: file, Place: "file"}
-	paths := []string{file}
-	if prefix, _, count, split := gguf.ParsePartName(file); split {
-		paths = nil
-		for number := 1; number <= count; number++ {
-			paths = append(paths, fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, number, count))
-		}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
 	}
-	for _, path := range paths {
-		info, err := os.Stat(path)
+	alone := &Model{Name: file, Place: "file", Files: []string{file}, Bytes: info.Size()}
+	prefix, _, count, split := gguf.ParsePartName(file)
+	if !split {
+		return alone, nil
+	}
+	whole := &Model{Name: file, Place: "file"}
+	for number := 1; number <= count; number++ {
+		part := fmt.Sprintf("%s-%05d-of-%05d.gguf", prefix, number, count)
+		info, err := os.Stat(part)
 		if err != nil {
-			return nil, fmt.Errorf("hub: %w", err)
+			return alone, nil
 		}
-		m.add(modelRole, path, info.Size())
+		whole.add(modelRole, part, info.Size())
 	}
-	return m, nil
+	return whole, nil
 }
 
 // List returns the models that are on this machine: those in the store, in the order of their folders, then those in the caches of other

@@ -56,8 +56,8 @@ var builtinNames string
 // maxNames is the size in bytes of a table of short names that is read.
 const maxNames = 1 << 20
 
-// names returns the short names.
-func (h *Hub) names() (map[string]string, error) {
+// ShortNames returns the short names, in small letters, and what each stands for.
+func (h *Hub) ShortNames() (map[string]string, error) {
 	if h.Names != nil {
 		return h.Names, nil
 	}
@@ -97,7 +97,7 @@ func (h *Hub) parse(text string) (name, error) {
 	if n.file != "" {
 		return n, nil
 	}
-	names, err := h.names()
+	names, err := h.ShortNames()
 	if err != nil {
 		return name{}, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/hub"
 	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/nano"
@@ -102,11 +103,11 @@ func defineBench(p *cli.Program) func() error {
 		images: []int{280}, sounds: []int{30}, loader: gemma4.Loader{Alone: true}}
 	var sources []source
 	p.Group("model")
-	p.Func("m", "GGUF `file` (any part of a split one); may be repeated", func(path string) error {
+	p.Func("m", "`model`: a GGUF file (any part of a split one), or a name as pull takes it; may be repeated", func(path string) error {
 		sources = append(sources, source{name: filepath.Base(path), path: path})
 		return nil
 	})
-	p.Values("m", cli.Values{Files: "*.gguf"})
+	p.Values("m", cli.ModelNames())
 	const synthetic = "synthetic model or projector `PRESET:FORMAT`, such as e2b:q4_0, 26b:q4_k_m or e2b-mmproj:q8_0; may be repeated"
 	p.Func("synth", synthetic, func(spec string) error {
 		_, err := synth.ParseShape(spec, 0)
@@ -168,6 +169,13 @@ func defineBench(p *cli.Program) func() error {
 		}
 		for i := range sources {
 			s := &sources[i]
+			if s.path != "" {
+				m, err := p.Model(s.path, hub.With{})
+				if err != nil {
+					return err
+				}
+				s.path = m.Files[0]
+			}
 			if err := s.find(ctx, p.Err); err != nil {
 				return inFile(s.name, err)
 			}

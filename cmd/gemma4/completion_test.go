@@ -15,6 +15,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "gemma4" {
 		main()
 	}
+	os.Setenv("GEMMA4_HOME", filepath.Join(os.TempDir(), "no-models-of-gemma4")) // nobody's models: tests find their own
 	os.Exit(m.Run())
 }
 
@@ -23,8 +24,11 @@ var completions = []struct {
 	line string
 	want []string
 }{
-	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "listen", "perplexity", "run", "see", "serve", "tokenize",
-		"version"}},
+	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "list", "listen", "perplexity", "pull", "rm", "run", "see",
+		"serve", "show", "tokenize", "version"}},
+	{"gemma4 pull ", []string{"12b", "26b", "31b", "e2b", "e4b"}},
+	{"gemma4 pull -with mm", []string{"mmproj", "mmproj,draft"}},
+	{"gemma4 run -m e", []string{"e2b", "e4b"}},
 	{"gemma4 pe", []string{"perplexity"}},
 	{"gemma4 help ver", []string{"version"}},
 	{"gemma4 completion ", []string{"bash", "fish", "powershell", "zsh"}},
@@ -191,7 +195,7 @@ func TestPowerShellAsksForAnEmptyWordByQuotes(t *testing.T) {
 	if out := gemma4Command.Good(t, "", "completion", "powershell", "run", "-full", `""`); out != "stop\ndrop\nerror\n" {
 		t.Errorf("got %q", out)
 	}
-	if out := gemma4Command.Good(t, "", "completion", "powershell", "run", "-m", `""`); out != ":files *.gguf\n" {
+	if out := gemma4Command.Good(t, "", "completion", "powershell", "run", "-mmproj", `""`); out != ":files *.gguf\n" {
 		t.Errorf("got %q", out)
 	}
 }

@@ -14,7 +14,7 @@ func inspectCommand() cli.Command {
 		Name:  "inspect",
 		Group: "files and text",
 		Does:  "show what is in a GGUF file",
-		Args:  "[flags] [file]",
+		Args:  "[flags] [file or name]",
 		About: `
 Shows what is in a GGUF file of any kind, all parts of a split one: metadata, tensors with their shapes (fastest dimension
 first), and bytes per format. For a Gemma 4 text model also the memory that the keys and values of one session take, by
@@ -22,9 +22,10 @@ context length and cache format; for a projector which senses it is for, and the
 shows the embedded model.`,
 		Examples: `
 gemma4 inspect model.gguf
+gemma4 inspect e2b
 gemma4 inspect -tensors=false -m model-00001-of-00003.gguf
 gemma4 inspect -json model.gguf | jq .memory`,
-		Operands: cli.Values{Files: "*.gguf"},
+		Operands: cli.ModelNames(),
 		Define:   defineInspect,
 	}
 }

@@ -68,6 +68,7 @@ type listening struct {
 func defineListen(p *cli.Program) func() error {
 	l := &listening{Program: p}
 	l.model = p.ModelFlags()
+	l.model.With.Projector = true
 	p.ProjectorFlag(l.model)
 	p.DraftFlag(l.model)
 	p.Group("sound")

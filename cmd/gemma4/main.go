@@ -23,6 +23,10 @@ func tool() *cli.Tool {
 			listenCommand(),
 			serveCommand(),
 			batchCommand(),
+			pullCommand(),
+			listCommand(),
+			showCommand(),
+			rmCommand(),
 			inspectCommand(),
 			tokenizeCommand(),
 			benchCommand(),
@@ -32,13 +36,15 @@ func tool() *cli.Tool {
 		Notes: `
 examples:
   gemma4 run "What is the capital of France?"
+  gemma4 run -m e2b
   gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf
   gemma4 see picture.png "How many shapes are there?"
   cat notes.txt | gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf "Summarise this."
 
 environment:
-  GEMMA4_CPU  portable, avx2, avx512, bf16, amx, neon, dotprod or i8mm: the fastest kernels that may be used
-  NO_COLOR    not empty: no dimmed text
+  GEMMA4_CPU   portable, avx2, avx512, bf16, amx, neon, dotprod or i8mm: the fastest kernels that may be used
+  GEMMA4_HOME  the folder of the models that pull fetches
+  NO_COLOR     not empty: no dimmed text
 
 exit status: 0 success, 1 failure, 2 wrong command line, 130 interrupted by Ctrl-C. Errors go to standard error.
 

@@ -83,6 +83,7 @@ type see struct {
 func defineSee(p *cli.Program) func() error {
 	s := &see{Program: p}
 	s.model = p.ModelFlags()
+	s.model.With.Projector = true
 	p.ProjectorFlag(s.model)
 	p.DraftFlag(s.model)
 	p.Group("pictures")

@@ -11,7 +11,8 @@ import (
 // Values are what a flag or an argument may be, for completion: one of the list, or a file.
 type Values struct {
 	List  []string
-	Files string // a pattern of files, such as *.gguf; empty: none
+	Names func() []string // more of them, which are looked up; nil: none
+	Files string          // a pattern of files, such as *.gguf; empty: none
 }
 
 // scripts complete command lines in a shell: each hands the words to the completion command and shows what it answers.
@@ -87,7 +88,11 @@ func (t *Tool) complete(shell string, words []string) (found []string) {
 		return found
 	}
 	among := func(head string, v Values) []string {
-		found := matching(head, v.List)
+		list := v.List
+		if v.Names != nil {
+			list = append(slices.Clip(list), v.Names()...)
+		}
+		found := matching(head, list)
 		if v.Files != "" {
 			found = append(found, ":files "+v.Files)
 		}

@@ -10,24 +10,28 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/hub"
 	"github.com/gogemma/gemma4/nano"
 	"github.com/gogemma/gemma4/sampler"
 )
 
 // ModelFlags say which model is opened, and how it runs.
 type ModelFlags struct {
-	Path           string // empty: the embedded model
+	Path           string   // or another name of a model; empty: the embedded one
+	With           hub.With // what comes along if the model has to be fetched
 	Loader         gemma4.Loader
 	Draft          gemma4.Draft
 	prefault, huge bool
 	progress       func(done, total int64)
+	program        *Program
 }
 
 // FileFlag defines -m alone.
 func (p *Program) FileFlag() *ModelFlags {
-	f := &ModelFlags{}
-	p.FileVar(&f.Path, "m", "GGUF `file` (any part of a split one); without it the embedded model, nano, is used")
-	p.Values("m", Values{Files: "*.gguf"})
+	f := &ModelFlags{program: p}
+	p.FileVar(&f.Path, "m", "`model`: a GGUF file (any part of a split one), or a name as pull takes it, such as e2b; without it the "+
+		"embedded model, nano, is used")
+	p.Values("m", ModelNames())
 	return f
 }
 
@@ -113,12 +117,17 @@ func (p *Program) LoaderFlags(l *gemma4.Loader) {
 		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
 }
 
-// Open opens the model, with the projector that belongs to it.
+// Open opens the model, with the projector that belongs to it. One that is not on this machine is fetched.
 func (f *ModelFlags) Open() (*gemma4.Model, error) {
 	if f.Path == "" {
 		return nano.OpenWith(f.Loader)
 	}
-	m, err := f.Loader.Open(f.Path)
+	found, err := f.program.Model(f.Path, f.With)
+	if err != nil {
+		return nil, err
+	}
+	f.companions(found)
+	m, err := f.Loader.Open(found.Files...)
 	if err != nil || !f.prefault && !f.huge {
 		return m, err
 	}
@@ -217,7 +226,19 @@ func (f *ModelFlags) OpenFile() (*gguf.File, error) {
 	if f.Path == "" {
 		return gguf.OpenBytes(nano.GGUF())
 	}
-	return gguf.Open(f.Path)
+	found, err := f.program.FindModel(f.Path)
+	if err != nil {
+		return nil, err
+	}
+	return OpenFiles(found)
+}
+
+// OpenFiles opens the file of a model for a look at it, all parts of a split one.
+func OpenFiles(m *hub.Model) (*gguf.File, error) {
+	if len(m.Files) == 1 { // and if it is a part, its error says what the others are called
+		return gguf.Open(m.Files[0])
+	}
+	return gguf.OpenParts(m.Files...)
 }
 
 // ParseIDs reads token ids that are separated by commas or spaces, or are a JSON array.

@@ -233,7 +233,7 @@ var ours = strings.NewReplacer(
 // Complain prints an error on standard error: one line, whatever a file's name or a foreign text in it brings along. The command's name is
 // not said twice.
 func (p *Program) Complain(err error) {
-	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "gemma4: "), p.command.Name+": ")
+	text := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "gemma4: "), "hub: "), p.command.Name+": ")
 	p.Note(ours.Replace(text))
 }
 

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gogemma/gemma4/nano"
+)
+
+// serveModels starts a hub that has nano as the repository org/nano, under the short name e2b as well, and an empty store; it returns the
+// store, and how many files have been fetched.
+func serveModels(t *testing.T) (store string, fetched *atomic.Int32) {
+	t.Helper()
+	files := map[string][]byte{"nano-Q8_0.gguf": nano.GGUF(), "mtp-nano-Q8_0.gguf": nano.Drafter(), "other-Q4_0.gguf": []byte("no model")}
+	fetched = new(atomic.Int32)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/models/org/nano/tree/main" {
+			type lfs struct {
+				OID  string `json:"oid"`
+				Size int    `json:"size"`
+			}
+			var list []any
+			for _, path := range []string{"mtp-nano-Q8_0.gguf", "nano-Q8_0.gguf", "other-Q4_0.gguf"} {
+				list = append(list, map[string]any{
+					"type": "file", "path": path, "lfs": lfs{fmt.Sprintf("%x", sha256.Sum256(files[path])), len(files[path])},
+				})
+			}
+			json.NewEncoder(w).Encode(list)
+			return
+		}
+		content, ok := files[strings.TrimPrefix(r.URL.Path, "/org/nano/resolve/main/")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		if r.Method == http.MethodGet && r.Header.Get("Range") == "" {
+			fetched.Add(1)
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}))
+	t.Cleanup(s.Close)
+	store = filepath.Join(t.TempDir(), "store")
+	for name, value := range map[string]string{
+		"HF_ENDPOINT": s.URL, "GEMMA4_HOME": store, "HOME": t.TempDir(), "HF_HOME": t.TempDir(), "HF_TOKEN": "", "HF_HUB_OFFLINE": "",
+		"HF_HUB_CACHE": "", "HUGGINGFACE_HUB_CACHE": "", "LLAMA_CACHE": t.TempDir(), "OLLAMA_MODELS": t.TempDir(),
+		"XDG_CACHE_HOME": t.TempDir(),
+	} {
+		t.Setenv(name, value)
+	}
+	if err := os.MkdirAll(store, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(store, "names.txt"), []byte("e2b org/nano:Q8_0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return store, fetched
+}
+
+func TestAModelIsFetchedByItsNameWhereItIsNeeded(t *testing.T) {
+	store, fetched := serveModels(t)
+	o := command("run").Call("", "-m", "e2b", "-temp", "0", "What is the capital of France?")
+	if o.Status != 0 || !strings.Contains(o.Out, "Paris") {
+		t.Fatalf("status %d, %q, %q", o.Status, o.Out, o.Errors)
+	}
+	first, _, _ := strings.Cut(o.Errors, "\n")
+	for _, text := range []string{"fetching org/nano:Q8_0", "MB", "from http://127.0.0.1"} {
+		if !strings.Contains(first, text) {
+			t.Errorf("first it says %q, without %q", first, text)
+		}
+	}
+	if o := command("run").Call("", "-m", "org/nano", "-temp", "0", "What is the capital of Peru?"); o.Errors != "" ||
+		!strings.Contains(o.Out, "Lima") || fetched.Load() != 1 {
+		t.Errorf("again: %+v, %d files fetched", o, fetched.Load())
+	}
+	if out := command("tokenize").Good(t, "", "-m", "e2b", "-json", "-special", "<|turn>"); out != "[105]\n" {
+		t.Errorf("tokenize prints %s", out)
+	}
+	out := command("inspect").Good(t, "", "-tensors=false", "e2b")
+	if !strings.Contains(out, "general.architecture") {
+		t.Errorf("inspect prints %s", out)
+	}
+	command("inspect").Fails(t, 1, "gemma4 pull org/nano:Q4_0 fetches it", "", "org/nano:Q4_0")
+	command("run").Fails(t, 1, "names are FILE.gguf, 12b, 26b", "", "-m", "e3b", "x")
+
+	paths := strings.Fields(command("pull").Good(t, "", "-with", "draft", "e2b"))
+	if len(paths) != 2 || filepath.Base(paths[0]) != "nano-Q8_0.gguf" || filepath.Base(paths[1]) != "mtp-nano-Q8_0.gguf" ||
+		fetched.Load() != 2 {
+		t.Errorf("pull prints %q, %d files fetched", paths, fetched.Load())
+	}
+	if out := command("list").Good(t, ""); !strings.Contains(out, "org/nano:Q8_0  ") || !strings.Contains(out, "  draft  store\n") {
+		t.Errorf("list prints %q", out)
+	}
+	var cards []card
+	err := json.Unmarshal([]byte(command("list").Good(t, "", "-json")), &cards)
+	want := cardFile{"model", paths[0], fmt.Sprintf("%x", sha256.Sum256(nano.GGUF()))}
+	if err != nil || len(cards) != 1 || len(cards[0].Files) != 2 || cards[0].Files[0] != want {
+		t.Errorf("list -json: %v, %+v", err, cards)
+	}
+	out = command("show").Good(t, "", "e2b")
+	for _, text := range []string{"org/nano:Q8_0", paths[0], paths[1], "/org/nano", cards[0].Files[0].Hash, "weights"} {
+		if !strings.Contains(out, text) {
+			t.Errorf("show prints %q, without %q", out, text)
+		}
+	}
+	if out := gemma4Command.Good(t, "", "completion", "fish", "rm", ""); out != "org/nano:Q8_0\n" {
+		t.Errorf("rm is completed by %q", out)
+	}
+	command("rm").Good(t, "", "e2b")
+	command("rm").Fails(t, 1, "not in the store", "", "e2b")
+	if left, err := os.ReadDir(store); err != nil || len(left) != 1 {
+		t.Errorf("the store still has %v, %v", left, err)
+	}
+	if o := command("list").Call(""); o.Out != "" || !strings.Contains(o.Errors, "no model is here yet") {
+		t.Errorf("an empty list: %+v", o)
+	}
+	command("pull").Fails(t, 1, "has no projector", "", "-with", "mmproj", "e2b")
+	command("pull").Fails(t, 2, "expected mmproj, draft or both", "", "-with", "all", "e2b")
+	command("pull").Fails(t, 2, "expected the name", "")
+	t.Setenv("HF_HUB_OFFLINE", "1")
+	command("run").Fails(t, 1, "the network is not to be used", "", "-m", "e2b", "x")
+}
