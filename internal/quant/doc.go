@@ -5,7 +5,7 @@
 // and the blocks are those of ggml's quantisers to the bit. All others are a search: for each block a few scales are tried, each by the
 // codes it rounds the weights to and the scale that then fits these best, in least squares. What is least is
 //
-//	Σ w (x − decoded)²  with w = i·√(s² + x²)
+//	Σ w (x − decoded)²  with w = i·√(2s² + x²)
 //
 // where i is the column's importance, 1 where it is not known, and s² the mean of squares around the weight. The root makes large weights
 // count more: activations that are wrong by a share of a weight do harm by the weight.
