@@ -4,26 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/hub"
 )
 
-// A model is found by its name, fetched if it is not on this machine, and opened.
+// A model is fetched by its name, unless it is on this machine, and opened.
 func Example() {
-	open := func(ctx context.Context, name string) (*gemma4.Model, error) {
-		m, err := new(hub.Hub).Pull(ctx, name, hub.With{Projector: true})
-		if err != nil {
-			return nil, err
-		}
-		return gemma4.Open(m.Files...)
+	m, err := new(hub.Hub).Pull(context.Background(), "e2b", hub.With{Projector: true})
+	if err != nil {
+		log.Fatal(err)
 	}
-	_, err := open(context.Background(), "no-model")
-	fmt.Println(err != nil)
-	// Output: true
+	model, err := gemma4.Open(m.Files...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
 }
 
-// What has to be on the machine already is only looked for.
+// What has to be on this machine already is only looked for.
 func ExampleHub_Find() {
 	h := hub.Hub{Home: "testdata/none", Caches: []hub.Cache{}}
 	_, err := h.Find(context.Background(), "e2b")

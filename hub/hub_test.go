@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -261,6 +262,22 @@ func says(t *testing.T, err error, texts ...string) {
 	}
 	if err != nil && (!strings.HasPrefix(err.Error(), "hub: ") || strings.Count(err.Error(), "hub: ") > 1) {
 		t.Errorf("the error begins with its package, once: %v", err)
+	}
+}
+
+func TestProgramsWithoutModelsByNameLinkNoNetwork(t *testing.T) {
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("there is no go command to ask")
+	}
+	out, err := exec.Command(goTool, "list", "-deps", "github.com/gogemma/gemma4").Output()
+	if err != nil || !strings.Contains(string(out), "github.com/gogemma/gemma4/gguf\n") {
+		t.Fatalf("no list: %v, %s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line == "net/http" || line == "github.com/gogemma/gemma4/hub" {
+			t.Errorf("the root package links %s", line)
+		}
 	}
 }
 

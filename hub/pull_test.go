@@ -475,7 +475,9 @@ func TestWhatAnotherProgramHasIsUsedWhereItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m, err := h.Pull(t.Context(), "org/edge", With{Projector: true})
+	m, err := h.Pull(t.Context(), "org/edge", With{})
+	check(t, m, err, "four bits")
+	m, err = h.Pull(t.Context(), "org/edge", With{Projector: true})
 	check(t, m, err, "four bits", "senses")
 	if s.bytes != int64(len("senses")) || !strings.HasPrefix(m.Files[0], cache) || m.Place != hubProgram {
 		t.Errorf("%d bytes fetched, %+v", s.bytes, m)

@@ -125,6 +125,9 @@ func (r *record) write() error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(r.path), 0o777); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(r.path), ".record-*")
 	if err != nil {
 		return err

@@ -18,8 +18,8 @@ import (
 )
 
 // serveModels starts a hub that has nano as the repository org/nano, under the short name e2b as well, and an empty store; it returns the
-// store, and how many files have been fetched.
-func serveModels(t *testing.T) (store string, fetched *atomic.Int32) {
+// store, and how many files have been fetched. Files are written to what each of through makes of the answer's writer.
+func serveModels(t *testing.T, through ...func(http.ResponseWriter) http.ResponseWriter) (store string, fetched *atomic.Int32) {
 	t.Helper()
 	files := map[string][]byte{"nano-Q8_0.gguf": nano.GGUF(), "mtp-nano-Q8_0.gguf": nano.Drafter(), "other-Q4_0.gguf": []byte("no model")}
 	fetched = new(atomic.Int32)
@@ -45,6 +45,9 @@ func serveModels(t *testing.T) (store string, fetched *atomic.Int32) {
 		}
 		if r.Method == http.MethodGet && r.Header.Get("Range") == "" {
 			fetched.Add(1)
+		}
+		for _, f := range through {
+			w = f(w)
 		}
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}))

@@ -225,7 +225,7 @@ var ours = strings.NewReplacer(
 	"AllowUnknown opens", "-allow-unknown opens",
 	"ChatOptions.Template can be another", "-template FILE gives another, -raw does without",
 	"FreeCalls lets calls break their form", "-free-calls lets calls break their form",
-	"(Loader.Projector, or beside the model)", "(-mmproj FILE, or beside the model)",
+	"(Loader.Projector, or beside the model)", "(-mmproj FILE, or beside the model, as pull -with mmproj puts it)",
 	"Loader has a field that names one", "-mmproj, or -draft, names one",
 	", or all parts for OpenParts", ": give all parts such names",
 )
