@@ -24,12 +24,15 @@ var completions = []struct {
 	line string
 	want []string
 }{
-	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "list", "listen", "perplexity", "pull", "rm", "run", "see",
-		"serve", "show", "tokenize", "version"}},
+	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "list", "listen", "perplexity", "pull", "quantize",
+		"rm", "run", "see", "serve", "show", "tokenize", "version"}},
 	{"gemma4 pull ", []string{"12b", "26b", "31b", "e2b", "e4b"}},
 	{"gemma4 pull -with mm", []string{"mmproj", "mmproj,draft"}},
 	{"gemma4 run -m e", []string{"e2b", "e4b"}},
 	{"gemma4 pe", []string{"perplexity"}},
+	{"gemma4 quantize -part ", []string{"projector", "text"}},
+	{"gemma4 quantize -lora oth", []string{"other.gguf"}},
+	{"gemma4 quantize my.gguf out.gguf Q4_K", []string{"Q4_K_M", "Q4_K_S"}},
 	{"gemma4 help ver", []string{"version"}},
 	{"gemma4 completion ", []string{"bash", "fish", "powershell", "zsh"}},
 	{"gemma4 run -budget ", []string{"1120", "140", "280", "560", "70", "auto", "high", "low", "medium"}},

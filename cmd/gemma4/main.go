@@ -28,6 +28,7 @@ func tool() *cli.Tool {
 			showCommand(),
 			rmCommand(),
 			inspectCommand(),
+			quantizeCommand(),
 			tokenizeCommand(),
 			benchCommand(),
 			perplexityCommand(),

@@ -227,6 +227,7 @@ var ours = strings.NewReplacer(
 	"FreeCalls lets calls break their form", "-free-calls lets calls break their form",
 	"(Loader.Projector, or beside the model)", "(-mmproj FILE, or beside the model, as pull -with mmproj puts it)",
 	"Loader has a field that names one", "-mmproj, or -draft, names one",
+	"unless Overwrite is set", "unless -f is given",
 	", or all parts for OpenParts", ": give all parts such names",
 )
 
