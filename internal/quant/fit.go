@@ -16,14 +16,15 @@ func newSymmetric(l level, top float32) (t trials) {
 }
 
 // symmetric returns the d for which d·code is nearest to x, weighed by w. The weight of largest magnitude goes to about the least code or
-// to about the largest.
+// to about the largest. Codes of the best trial are those of the scale tried; those of the scale that fits may fit another one better.
 func (t *trials) symmetric(x, w []float32) float32 {
 	most := peak(x)
 	if math.Abs(float64(most)) < tiny {
 		return 0
 	}
 	t.linear(x, w, 1/most, 0)
-	return t.scale()
+	d := t.scale()
+	return d + t.level.residue(x, w, d, reciprocal(d), 0, t.low, t.high).scale()
 }
 
 // scale returns the scale of the trial that leaves the least error.
@@ -78,7 +79,31 @@ func (t *trials) affine(x, w []float32, bound float32) (d, m float32) {
 	if best < 0 {
 		return 0, low
 	}
-	return t.step[best], low + t.least[best]
+	d, m = t.step[best], low+t.least[best]
+	for range 2 {
+		moreD, moreM := t.level.residue(x, w, d, reciprocal(d), -m, 0, t.high).affine(t.weights, bound-m)
+		d, m = d+moreD, m+moreM
+	}
+	return d, m
+}
+
+// scale returns what to add to the step for the codes to fit best.
+func (r residue) scale() float32 {
+	if r.squares <= 0 {
+		return 0
+	}
+	return r.products / r.squares
+}
+
+// affine returns what to add to the step and to the least value, at most bound, for the codes to fit best. Weights is Σ w.
+func (r residue) affine(weights, bound float32) (d, m float32) {
+	all, mean := float32(weights*r.squares), float32(r.codes*r.codes)
+	det := all - mean
+	if !(det > float32(flat*all)) {
+		return 0, 0
+	}
+	m = min((float32(r.squares*r.rest)-float32(r.codes*r.products))/det, bound)
+	return (r.products - float32(m*r.codes)) / r.squares, m
 }
 
 // newTabled returns trials of scales for the values of IQ4.
@@ -99,5 +124,6 @@ func (t *trials) tabled(x, w []float32) float32 {
 		return 0
 	}
 	t.nonlinear(x, w, 1/most)
-	return t.scale()
+	d := t.scale()
+	return d + t.level.tableResidue(x, w, d, reciprocal(d)).scale()
 }

@@ -77,16 +77,26 @@ func (l level) tableCodes(q []uint8, x []float32, inverse float32) {
 	tableCodesAVX512(&q[0], &cells.border[0], &lowCodes[0], &x[0], len(x), inverse)
 }
 
-func (l level) residue(x, w []float32, step, inverse, least, high float32) (r residue) {
-	x, w = x[:32], w[:32]
-	switch l {
-	case portable:
-		r.setPortable(x, w, step, inverse, least, high)
-	case avx2:
-		residueAVX2(&r, &x[0], &w[0], step, inverse, least, high)
+func (l level) residue(x, w []float32, step, inverse, least, low, high float32) (r residue) {
+	w = w[:len(x)]
+	switch {
+	case l == portable || len(x) == 0 || len(x)%16 != 0:
+		r.setPortable(x, w, step, inverse, least, low, high)
+	case l == avx2:
+		residueAVX2(&r, &x[0], &w[0], len(x), step, inverse, least, low, high)
 	default:
-		residueAVX512(&r, &x[0], &w[0], step, inverse, least, high)
+		residueAVX512(&r, &x[0], &w[0], len(x), step, inverse, least, low, high)
 	}
+	return r
+}
+
+func (l level) tableResidue(x, w []float32, step, inverse float32) (r residue) {
+	w = w[:len(x)]
+	if l < avx512 || len(x) == 0 || len(x)%16 != 0 {
+		r.setTablePortable(x, w, step, inverse)
+		return r
+	}
+	tableResidueAVX512(&r, &cells.border[0], &x[0], &w[0], len(x), step, inverse)
 	return r
 }
 
@@ -115,7 +125,7 @@ func closestAffineAVX2(t *trials, bound float32) int
 func codesAVX2(q *uint8, x *float32, n int, inverse, least, low, high float32)
 
 //go:noescape
-func residueAVX2(r *residue, x, w *float32, step, inverse, least, high float32)
+func residueAVX2(r *residue, x, w *float32, n int, step, inverse, least, low, high float32)
 
 //go:noescape
 func weighAVX2(w, x *float32, n int, twice float32)
@@ -139,7 +149,10 @@ func codesAVX512(q *uint8, x *float32, n int, inverse, least, low, high float32)
 func tableCodesAVX512(q *uint8, tables *float32, codes *uint8, x *float32, n int, inverse float32)
 
 //go:noescape
-func residueAVX512(r *residue, x, w *float32, step, inverse, least, high float32)
+func residueAVX512(r *residue, x, w *float32, n int, step, inverse, least, low, high float32)
+
+//go:noescape
+func tableResidueAVX512(r *residue, tables, x, w *float32, n int, step, inverse float32)
 
 //go:noescape
 func weighAVX512(w, x *float32, n int, twice float32)

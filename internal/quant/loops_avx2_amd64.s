@@ -231,29 +231,24 @@ done:
 	VZEROUPPER
 	RET
 
-// REST makes of 8 weights at X with what they count at W their parts of the four sums. Y0: the step. Y1: its reciprocal. Y2: the least
-// value. Y3: 0. Y4: the largest code. Y5 is scratch.
-#define REST(X, W, CODES, SQUARES, LEFT, PRODUCTS) \
-	VADDPS   X, Y2, LEFT               \
-	VMULPS   Y1, LEFT, Y5              \
-	VMAXPS   Y3, Y5, Y5                \
-	VMINPS   Y4, Y5, Y5                \
-	VROUNDPS $0, Y5, Y5                \
-	VMULPS   W, Y5, CODES              \
-	VMULPS   Y5, CODES, SQUARES        \
-	VMULPS   Y0, Y5, Y5                \
-	VSUBPS   Y5, LEFT, LEFT            \
-	VMULPS   LEFT, CODES, PRODUCTS     \
-	VMULPS   W, LEFT, LEFT
-
-// RESTS makes the sums in Y6 to Y9 of 8 weights from OFFSET on and the 16th from them. Y10 to Y13 are scratch.
-#define RESTS(OFFSET) \
-	REST(OFFSET(SI), OFFSET(DX), Y6, Y7, Y8, Y9)                   \
-	REST((64+OFFSET)(SI), (64+OFFSET)(DX), Y10, Y11, Y12, Y13)     \
-	VADDPS Y10, Y6, Y6                                             \
-	VADDPS Y11, Y7, Y7                                             \
-	VADDPS Y12, Y8, Y8                                             \
-	VADDPS Y13, Y9, Y9
+// REST adds what 8 weights at X, that count what is at W, make of the four sums in Y6 to Y9. Y0: the step. Y1: its reciprocal. Y2: the
+// least value. Y3, Y4: the least and the largest code. Y5 and Y10 to Y13 are scratch.
+#define REST(X, W) \
+	VADDPS   X, Y2, Y10      \
+	VMULPS   Y1, Y10, Y12    \
+	VMAXPS   Y3, Y12, Y12    \
+	VMINPS   Y4, Y12, Y12    \
+	VROUNDPS $0, Y12, Y12    \
+	VMULPS   W, Y12, Y13     \
+	VADDPS   Y13, Y6, Y6     \
+	VMULPS   Y0, Y12, Y5     \
+	VSUBPS   Y5, Y10, Y10    \
+	VMULPS   Y13, Y12, Y12   \
+	VADDPS   Y12, Y7, Y7     \
+	VMULPS   W, Y10, Y11     \
+	VADDPS   Y11, Y8, Y8     \
+	VMULPS   Y10, Y13, Y13   \
+	VADDPS   Y13, Y9, Y9
 
 // TOTAL adds up the lanes of Y and those at an offset of the frame, halves to halves, into X, which is its low lanes. Y5 is scratch.
 #define TOTAL(OFFSET, Y, X) \
@@ -265,32 +260,54 @@ done:
 	VPSHUFD      $0xB1, X, X5     \
 	VADDSS       X5, X, X
 
-// func residueAVX2(r *residue, x, w *float32, step, inverse, least, high float32)
+// SUMS sets Y6 to Y9 to 0.
+#define SUMS \
+	VXORPS Y6, Y6, Y6 \
+	VXORPS Y7, Y7, Y7 \
+	VXORPS Y8, Y8, Y8 \
+	VXORPS Y9, Y9, Y9
+
+// func residueAVX2(r *residue, x, w *float32, n int, step, inverse, least, low, high float32)
 //
-// The frame keeps the sums of lanes 0 to 7 of 16.
-TEXT ·residueAVX2(SB), NOSPLIT, $128-40
+// n is a multiple of 16. The frame keeps the sums of lanes 0 to 7 of 16, while those of the others are made. AX: how many weights are done.
+TEXT ·residueAVX2(SB), NOSPLIT, $128-52
 	MOVQ         r+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         w+16(FP), DX
-	VBROADCASTSS step+24(FP), Y0
-	VBROADCASTSS inverse+28(FP), Y1
-	VBROADCASTSS least+32(FP), Y2
-	VXORPS       Y3, Y3, Y3
-	VBROADCASTSS high+36(FP), Y4
-	RESTS(0)
-	VMOVUPS      Y6, 0(SP)
-	VMOVUPS      Y7, 32(SP)
-	VMOVUPS      Y8, 64(SP)
-	VMOVUPS      Y9, 96(SP)
-	RESTS(32)
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS step+32(FP), Y0
+	VBROADCASTSS inverse+36(FP), Y1
+	VBROADCASTSS least+40(FP), Y2
+	VBROADCASTSS low+44(FP), Y3
+	VBROADCASTSS high+48(FP), Y4
+	SUMS
+	XORQ         AX, AX
+
+low:
+	REST((SI)(AX*4), (DX)(AX*4))
+	ADDQ    $16, AX
+	CMPQ    AX, CX
+	JLT     low
+	VMOVUPS Y6, 0(SP)
+	VMOVUPS Y7, 32(SP)
+	VMOVUPS Y8, 64(SP)
+	VMOVUPS Y9, 96(SP)
+	SUMS
+	XORQ    AX, AX
+
+high:
+	REST(32(SI)(AX*4), 32(DX)(AX*4))
+	ADDQ   $16, AX
+	CMPQ   AX, CX
+	JLT    high
 	TOTAL(0, Y6, X6)
 	TOTAL(32, Y7, X7)
 	TOTAL(64, Y8, X8)
 	TOTAL(96, Y9, X9)
-	VMOVSS       X6, residue_codes(DI)
-	VMOVSS       X7, residue_squares(DI)
-	VMOVSS       X8, residue_rest(DI)
-	VMOVSS       X9, residue_products(DI)
+	VMOVSS X6, residue_codes(DI)
+	VMOVSS X7, residue_squares(DI)
+	VMOVSS X8, residue_rest(DI)
+	VMOVSS X9, residue_products(DI)
 	VZEROUPPER
 	RET
 

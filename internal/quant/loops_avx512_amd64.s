@@ -101,15 +101,19 @@ DATA cell<>+4(SB)/4, $16.0
 DATA cell<>+8(SB)/4, $31.0
 GLOBL cell<>(SB), RODATA, $12
 
-// TRYVALUE is TRY for the values of IQ4. Z22 to Z25 are those below borders and those above them, I is scratch too.
+// VALUE sets C to the values of IQ4 nearest to it. Z22 to Z25 are those below borders and those above them, I and S are scratch.
+#define VALUE(C, I, S) \
+	CELL(C, I)            \
+	ABOVE(C, I, S)        \
+	VMOVAPS   I, C        \
+	VPERMI2PS Z23, Z22, C \
+	VPERMI2PS Z25, Z24, I \
+	VMOVAPS   I, K1, C
+
+// TRYVALUE is TRY for the values of IQ4. I is scratch too.
 #define TRYVALUE(INVERSE, X, W, C, I, S, SQUARES, PRODUCTS) \
 	VMULPS    INVERSE, X, C          \
-	CELL(C, I)                       \
-	ABOVE(C, I, S)                   \
-	VMOVAPS   I, C                   \
-	VPERMI2PS Z23, Z22, C            \
-	VPERMI2PS Z25, Z24, I            \
-	VMOVAPS   I, K1, C               \
+	VALUE(C, I, S)                   \
 	VMULPS    W, C, S                \
 	VMULPS    S, C, C                \
 	VMULPS    S, X, S                \
@@ -323,20 +327,24 @@ done:
 	VZEROUPPER
 	RET
 
-// REST makes of 16 weights at X with what they count at W their parts of the four sums. Z0: the step. Z1: its reciprocal. Z2: the least
-// value. Z3: 0. Z4: the largest code. Z5 is scratch.
-#define REST(X, W, CODES, SQUARES, LEFT, PRODUCTS) \
-	VADDPS     X, Z2, LEFT               \
-	VMULPS     Z1, LEFT, Z5              \
-	VMAXPS     Z3, Z5, Z5                \
-	VMINPS     Z4, Z5, Z5                \
-	VRNDSCALEPS $0, Z5, Z5               \
-	VMULPS     W, Z5, CODES              \
-	VMULPS     Z5, CODES, SQUARES        \
-	VMULPS     Z0, Z5, Z5                \
-	VSUBPS     Z5, LEFT, LEFT            \
-	VMULPS     LEFT, CODES, PRODUCTS     \
-	VMULPS     W, LEFT, LEFT
+// REST adds what 16 weights in Z10, that count Z11, make of the four sums in Z6 to Z9. Z0: the step. Z1: its reciprocal. Z2: the least
+// value. Z3, Z4: the least and the largest code. Z12 and Z13 are scratch.
+#define REST \
+	VADDPS      Z10, Z2, Z10     \
+	VMULPS      Z1, Z10, Z12     \
+	VMAXPS      Z3, Z12, Z12     \
+	VMINPS      Z4, Z12, Z12     \
+	VRNDSCALEPS $0, Z12, Z12     \
+	VMULPS      Z11, Z12, Z13    \
+	VADDPS      Z13, Z6, Z6      \
+	VMULPS      Z0, Z12, Z5      \
+	VSUBPS      Z5, Z10, Z10     \
+	VMULPS      Z13, Z12, Z12    \
+	VADDPS      Z12, Z7, Z7      \
+	VMULPS      Z10, Z11, Z11    \
+	VADDPS      Z11, Z8, Z8      \
+	VMULPS      Z10, Z13, Z13    \
+	VADDPS      Z13, Z9, Z9
 
 // TOTAL adds up the lanes of Z, halves to halves, into X, which is its low lanes. Y and X are its parts; Y5 is scratch.
 #define TOTAL(Z, Y, X) \
@@ -349,30 +357,90 @@ done:
 	VPSHUFD       $0xB1, X, X5 \
 	VADDSS        X5, X, X
 
-// func residueAVX512(r *residue, x, w *float32, step, inverse, least, high float32)
-TEXT ·residueAVX512(SB), NOSPLIT, $0-40
+// func residueAVX512(r *residue, x, w *float32, n int, step, inverse, least, low, high float32)
+//
+// n is a multiple of 16. Z6 to Z9: the sums in lanes.
+TEXT ·residueAVX512(SB), NOSPLIT, $0-52
 	MOVQ         r+0(FP), DI
 	MOVQ         x+8(FP), SI
 	MOVQ         w+16(FP), DX
-	VBROADCASTSS step+24(FP), Z0
-	VBROADCASTSS inverse+28(FP), Z1
-	VBROADCASTSS least+32(FP), Z2
-	VPXORD       Z3, Z3, Z3
-	VBROADCASTSS high+36(FP), Z4
-	REST((SI), (DX), Z6, Z7, Z8, Z9)
-	REST(64(SI), 64(DX), Z10, Z11, Z12, Z13)
-	VADDPS       Z10, Z6, Z6
-	VADDPS       Z11, Z7, Z7
-	VADDPS       Z12, Z8, Z8
-	VADDPS       Z13, Z9, Z9
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS step+32(FP), Z0
+	VBROADCASTSS inverse+36(FP), Z1
+	VBROADCASTSS least+40(FP), Z2
+	VBROADCASTSS low+44(FP), Z3
+	VBROADCASTSS high+48(FP), Z4
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+
+loop:
+	SUBQ    $16, CX
+	JLT     done
+	VMOVUPS (SI), Z10
+	VMOVUPS (DX), Z11
+	REST
+	ADDQ    $64, SI
+	ADDQ    $64, DX
+	JMP     loop
+
+done:
 	TOTAL(Z6, Y6, X6)
 	TOTAL(Z7, Y7, X7)
 	TOTAL(Z8, Y8, X8)
 	TOTAL(Z9, Y9, X9)
-	VMOVSS       X6, residue_codes(DI)
-	VMOVSS       X7, residue_squares(DI)
-	VMOVSS       X8, residue_rest(DI)
-	VMOVSS       X9, residue_products(DI)
+	VMOVSS X6, residue_codes(DI)
+	VMOVSS X7, residue_squares(DI)
+	VMOVSS X8, residue_rest(DI)
+	VMOVSS X9, residue_products(DI)
+	VZEROUPPER
+	RET
+
+// func tableResidueAVX512(r *residue, tables, x, w *float32, n int, step, inverse float32)
+//
+// n is a multiple of 16. Z7, Z9: the sums in lanes. Z0: the step. Z1: its reciprocal. Z10, Z11: weights and what they count.
+TEXT ·tableResidueAVX512(SB), NOSPLIT, $0-48
+	MOVQ         r+0(FP), DI
+	MOVQ         tables+8(FP), BX
+	MOVQ         x+16(FP), SI
+	MOVQ         w+24(FP), DX
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS step+40(FP), Z0
+	VBROADCASTSS inverse+44(FP), Z1
+	VMOVUPS      (BX), Z20
+	VMOVUPS      64(BX), Z21
+	VMOVUPS      128(BX), Z22
+	VMOVUPS      192(BX), Z23
+	VMOVUPS      256(BX), Z24
+	VMOVUPS      320(BX), Z25
+	CELLS
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z9, Z9, Z9
+
+loop:
+	SUBQ      $16, CX
+	JLT       done
+	VMOVUPS   (SI), Z10
+	VMOVUPS   (DX), Z11
+	VMULPS    Z1, Z10, Z12
+	VALUE(Z12, Z13, Z14)
+	VMULPS    Z11, Z12, Z13
+	VMULPS    Z0, Z12, Z14
+	VSUBPS    Z14, Z10, Z10
+	VMULPS    Z13, Z12, Z12
+	VADDPS    Z12, Z7, Z7
+	VMULPS    Z10, Z13, Z13
+	VADDPS    Z13, Z9, Z9
+	ADDQ      $64, SI
+	ADDQ      $64, DX
+	JMP       loop
+
+done:
+	TOTAL(Z7, Y7, X7)
+	TOTAL(Z9, Y9, X9)
+	VMOVSS X7, residue_squares(DI)
+	VMOVSS X9, residue_products(DI)
 	VZEROUPPER
 	RET
 

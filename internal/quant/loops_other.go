@@ -21,8 +21,13 @@ func (l level) codes(q []uint8, x []float32, inverse, least, low, high float32) 
 
 func (l level) tableCodes(q []uint8, x []float32, inverse float32) { tableCodesPortable(q, x, inverse) }
 
-func (l level) residue(x, w []float32, step, inverse, least, high float32) (r residue) {
-	r.setPortable(x, w, step, inverse, least, high)
+func (l level) residue(x, w []float32, step, inverse, least, low, high float32) (r residue) {
+	r.setPortable(x, w, step, inverse, least, low, high)
+	return r
+}
+
+func (l level) tableResidue(x, w []float32, step, inverse float32) (r residue) {
+	r.setTablePortable(x, w, step, inverse)
 	return r
 }
 

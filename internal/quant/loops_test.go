@@ -107,12 +107,17 @@ func TestLoopsGiveTheSameBits(t *testing.T) {
 					t.Fatalf("%s: %d, want %d", what("table codes"), q, wantQ)
 				}
 
-				if n == 32 {
+				for _, low := range []float32{0, -8} {
 					var want residue
-					want.setPortable(x, w, 0.2, 5, 1.5, 15)
-					if got := l.residue(x, w, 0.2, 5, 1.5, 15); got != want {
+					want.setPortable(x, w, 0.2, 5, 1.5, low, 15)
+					if got := l.residue(x, w, 0.2, 5, 1.5, low, 15); got != want {
 						t.Fatalf("%s: %v, want %v", what("residue"), got, want)
 					}
+				}
+				var wantResidue residue
+				wantResidue.setTablePortable(x, w, 0.01, 100)
+				if got := l.tableResidue(x, w, 0.01, 100); got != wantResidue {
+					t.Fatalf("%s: %v, want %v", what("table residue"), got, wantResidue)
 				}
 			}
 		}

@@ -31,7 +31,7 @@ func searchK(l level, dst []byte, src []float32, columns importance, bits int) {
 			x, w := x[32*g:32*g+32], w[32*g:32*g+32]
 			s, m := round(float32(d[g]*inverseD), 0, 63), round(float32(m[g]*inverseM), 0, 63)
 			step, from := unitD*float32(s), unitM*float32(m)
-			s, m = l.residue(x, w, step, reciprocal(step), from, top).settle(weights[g], unitD, unitM, s, m)
+			s, m = l.residue(x, w, step, reciprocal(step), from, 0, top).settle(weights[g], unitD, unitM, s, m)
 			l.codes(q[32*g:32*g+32], x, reciprocal(unitD*float32(s)), unitM*float32(m), 0, top)
 			scale[g], least[g] = uint8(s), uint8(m)
 		}
@@ -84,22 +84,27 @@ func packPairs(dst []byte, scale, least *[8]uint8) {
 
 // searchQ6_K encodes a row as Q6_K: blocks of 16 groups of 16, each with a scale of eight bits in units of the block's.
 func searchQ6_K(l level, dst []byte, src []float32, columns importance) {
-	t := newSymmetric(l, 32)
+	t, units := newSymmetric(l, 32), newSymmetric(l, 128)
 	var w [256]float32
 	var q [256]uint8
 	for at := 0; at < len(src); at, dst = at+256, dst[210:] {
 		x := src[at : at+256]
 		columns.weigh(l, w[:], x, at, meanSquare(x))
-		var d [16]float32
+		var d, weights [16]float32
 		for g := range 16 {
 			d[g] = t.symmetric(x[16*g:16*g+16], w[16*g:16*g+16])
+			weights[g] = t.weights
 		}
-		unit := putHalf(dst[208:], peak(d[:])/-128)
+		unit := putHalf(dst[208:], units.symmetric(d[:], weights[:]))
 		inverse := reciprocal(unit)
 		for g := range 16 {
+			x, w := x[16*g:16*g+16], w[16*g:16*g+16]
 			s := round(float32(d[g]*inverse), -128, 127)
+			step := unit * float32(s)
+			more := l.residue(x, w, step, reciprocal(step), 0, -32, 31).scale()
+			s = min(max(s+round(float32(more*inverse), -1, 1), -128), 127)
 			dst[192+g] = byte(s)
-			l.codes(q[16*g:16*g+16], x[16*g:16*g+16], reciprocal(unit*float32(s)), 0, -32, 31)
+			l.codes(q[16*g:16*g+16], x, reciprocal(unit*float32(s)), 0, -32, 31)
 		}
 		for h := range 2 {
 			low, high, q := dst[64*h:64*h+64], dst[128+32*h:160+32*h], q[128*h:128*h+128]
@@ -114,25 +119,32 @@ func searchQ6_K(l level, dst []byte, src []float32, columns importance) {
 
 // searchIQ4_XS encodes a row as IQ4_XS: blocks of eight groups of 32, each with a scale of six bits in units of the block's.
 func searchIQ4_XS(l level, dst []byte, src []float32, columns importance) {
-	t := newTabled(l)
+	t, units := newTabled(l), newSymmetric(l, 32)
 	var w [256]float32
 	var q [32]uint8
 	for at := 0; at < len(src); at, dst = at+256, dst[136:] {
 		x := src[at : at+256]
 		columns.weigh(l, w[:], x, at, meanSquare(x))
-		var d [8]float32
+		var d, weights [8]float32
 		for g := range 8 {
 			d[g] = t.tabled(x[32*g:32*g+32], w[32*g:32*g+32])
+			for _, v := range w[32*g : 32*g+32] {
+				weights[g] += v
+			}
 		}
-		unit := putHalf(dst, peak(d[:])/-32)
+		unit := putHalf(dst, units.symmetric(d[:], weights[:]))
 		inverse := reciprocal(unit)
 		var high uint16
 		var low uint32
 		for g := range 8 {
+			x, w := x[32*g:32*g+32], w[32*g:32*g+32]
 			s := round(float32(d[g]*inverse), -32, 31)
+			step := unit * float32(s)
+			more := l.tableResidue(x, w, step, reciprocal(step)).scale()
+			s = min(max(s+round(float32(more*inverse), -1, 1), -32), 31)
 			low |= uint32(s+32) & 15 << (4 * g)
 			high |= uint16(s+32) >> 4 << (2 * g)
-			l.tableCodes(q[:], x[32*g:32*g+32], reciprocal(unit*float32(s)))
+			l.tableCodes(q[:], x, reciprocal(unit*float32(s)))
 			packNibbles(dst[8+16*g:], q[:])
 		}
 		binary.LittleEndian.PutUint16(dst[2:], high)

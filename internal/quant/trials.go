@@ -141,7 +141,7 @@ func codesPortable(q []uint8, x []float32, inverse, least, low, high float32) {
 	}
 }
 
-// A residue is what is left of 32 weights when step·code − least is taken from them.
+// A residue is what is left of weights when step·code − least is taken from them.
 type residue struct {
 	codes    float32 // Σ w·code
 	squares  float32 // Σ w·code²
@@ -149,11 +149,12 @@ type residue struct {
 	products float32 // Σ w·left·code
 }
 
-// setPortable sets r for codes that are (x + least)·inverse, rounded and kept within 0 and high. Sums have 16 lanes.
-func (r *residue) setPortable(x, w []float32, step, inverse, least, high float32) {
+// setPortable sets r for codes that are (x + least)·inverse, rounded and kept within low and high. Sums have 16 lanes, and so there are a
+// multiple of 16 weights.
+func (r *residue) setPortable(x, w []float32, step, inverse, least, low, high float32) {
 	var codes, squares, rest, products [16]float32
-	for i, v := range x[:32] {
-		code := float32(round(float32((v+least)*inverse), 0, high))
+	for i, v := range x {
+		code := float32(round(float32((v+least)*inverse), low, high))
 		share := float32(w[i] * code)
 		left := (v + least) - float32(step*code)
 		codes[i%16] += share
@@ -162,6 +163,18 @@ func (r *residue) setPortable(x, w []float32, step, inverse, least, high float32
 		products[i%16] += float32(share * left)
 	}
 	r.codes, r.squares, r.rest, r.products = total(&codes), total(&squares), total(&rest), total(&products)
+}
+
+// setTablePortable sets r for the values of IQ4 nearest to inverse·x in place of codes, without codes and rest.
+func (r *residue) setTablePortable(x, w []float32, step, inverse float32) {
+	var squares, products [16]float32
+	for i, v := range x {
+		value := values[nearest(float32(v*inverse))&15]
+		share := float32(w[i] * value)
+		squares[i%16] += float32(share * value)
+		products[i%16] += float32(share * (v - float32(step*value)))
+	}
+	*r = residue{squares: total(&squares), products: total(&products)}
 }
 
 // total adds up lanes, halves to halves.

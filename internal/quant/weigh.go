@@ -29,7 +29,7 @@ func (m importance) weigh(l level, w, x []float32, column int, mean float32) {
 		return
 	}
 	for i, v := range m.numbers[column : column+len(x)] {
-		w[i] *= float32(v*m.factor) + 1e-3 // more than 0: where nothing is important, all is the same
+		w[i] *= float32(v*m.factor) + 1e-6 // more than 0: where nothing is important, all is the same
 	}
 }
 

@@ -239,11 +239,15 @@ func TestErrorsOfRows(t *testing.T) {
 					}
 				}
 				got := make([]byte, f.RowBytes(len(m.x)))
-				begin := time.Now()
-				if err := quant.Encode(f, got, m.x, m.n, importance); err != nil {
-					t.Fatal(err)
+				fastest := time.Hour // of three: the machine may have other things to do
+				for range 3 {
+					begin := time.Now()
+					if err := quant.Encode(f, got, m.x, m.n, importance); err != nil {
+						t.Fatal(err)
+					}
+					fastest = min(fastest, time.Since(begin))
 				}
-				ours += float64(time.Since(begin).Nanoseconds())
+				ours += float64(fastest.Nanoseconds())
 				want, ns := q.rows(t, f, m.x, m.n, importance)
 				theirs += ns * float64(len(m.x))
 				weights += len(m.x)
