@@ -7,11 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/cause"
-	"github.com/gogemma/gemma4/internal/download"
 )
 
 // Find returns the model that a name means among those that are on this machine: a file, or what lies in the store or in the cache of
@@ -133,13 +131,7 @@ func (h *Hub) Remove(text string) error {
 	if err != nil {
 		return err
 	}
-	r := s.meant(n)
-	if r != nil {
-		if err := s.drop(r); err != nil {
-			return err
-		}
-	}
-	unfinished, err := s.discard(n)
+	found, err := s.drop(n)
 	if err != nil {
 		return err
 	}
@@ -149,7 +141,7 @@ func (h *Hub) Remove(text string) error {
 		}
 		folder = filepath.Dir(folder)
 	}
-	if r == nil && !unfinished {
+	if !found {
 		for _, c := range h.caches() {
 			if m, _ := c.find(n); m != nil {
 				return fmt.Errorf("hub: %s is not in the store: it lies in %s, which is %s's: %w", text, c.Dir, c.Program, ErrNotFound)
@@ -158,35 +150,6 @@ func (h *Hub) Remove(text string) error {
 		return fmt.Errorf("hub: %s is not in the store: %w", text, ErrNotFound)
 	}
 	return nil
-}
-
-// discard removes what unfinished fetches have left of a model, or of all if there is no record any more, and reports whether there was
-// something.
-func (s *shelf) discard(n name) (found bool, err error) {
-	entries, err := os.ReadDir(s.folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, fmt.Errorf("hub: %w", err)
-	}
-	for _, e := range entries {
-		path, part := strings.CutSuffix(e.Name(), ".part")
-		file, replaces := strings.CutSuffix(path, newEnd)
-		switch {
-		case !part && !replaces || !isFileName(file):
-			continue
-		case len(s.records) > 0 && !isNamed(file, n.tag) && (n.tag == "" || withWord([]entry{{path: file}}, n.tag) < 0):
-			continue
-		}
-		found = true
-		path = filepath.Join(s.folder, path)
-		err := download.Discard(path)
-		if err == nil && replaces && !part {
-			err = os.Remove(path)
-		}
-		if err != nil {
-			return found, fmt.Errorf("hub: %w", err)
-		}
-	}
-	return found, nil
 }
 
 // source returns the hub that a name is for, and the folder of the store for what it means there.

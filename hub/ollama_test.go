@@ -20,6 +20,7 @@ type aRegistry struct {
 	answers map[string]any // string or http.HandlerFunc
 	mu      sync.Mutex
 	asked   []*http.Request
+	each    func() // called for every request, if set
 }
 
 func newRegistry(t *testing.T, answers map[string]any) *aRegistry {
@@ -27,7 +28,10 @@ func newRegistry(t *testing.T, answers map[string]any) *aRegistry {
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		r.asked = append(r.asked, req.Clone(context.Background()))
-		answer := answers[req.URL.Path]
+		answer, each := answers[req.URL.Path], r.each
+		if each != nil {
+			each()
+		}
 		r.mu.Unlock()
 		switch a := answer.(type) {
 		case string:

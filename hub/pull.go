@@ -59,6 +59,9 @@ func (h *Hub) Pull(ctx context.Context, text string, with With) (*Model, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := s.begin(r, len(missing) > 0); err != nil {
+		return nil, err
+	}
 	if err := h.fetch(ctx, s, o, r, missing); err != nil {
 		return nil, err
 	}
@@ -143,7 +146,7 @@ func (h *Hub) fetch(ctx context.Context, s *shelf, o *offer, r *record, missing 
 	total := int64(0)
 	for _, i := range missing {
 		f, path := o.files[i], r.at(r.Files[i])
-		if s.claims(f.stored) {
+		if _, err := os.Lstat(path + newEnd); err == nil || s.claims(f.stored) { // the first of a pull that was killed as it renamed
 			replaced[path+newEnd] = path
 			path += newEnd
 		}

@@ -374,40 +374,57 @@ func TestAFetchThatWasInterruptedGoesOn(t *testing.T) {
 }
 
 func TestRemoveTakesWhatUnfinishedFetchesHaveLeftAndNothingElse(t *testing.T) {
-	_, h := serve(t, edge())
+	s, h := serve(t, edge())
 	m, err := h.Pull(t.Context(), "org/edge:Q8_0", With{})
 	check(t, m, err, "eight bits, so more")
 	folder := filepath.Dir(m.Files[0])
-	for _, name := range []string{"mine.txt", "edge-Q4_K_M.gguf", "mine-Q4_K_M.gguf"} { // a person's own
+	for _, name := range []string{"mine.txt", "mine-Q4_K_M.gguf"} { // a person's own
 		if err := os.WriteFile(filepath.Join(folder, name), []byte("mine"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"edge-Q4_K_M.gguf.part", "edge-Q8_0.gguf.new.part", "edge-Q8_0.gguf.new"} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte("left"), 0o600); err != nil {
-			t.Fatal(err)
+	s.repos["org/edge"].commits = append(s.repos["org/edge"].commits, map[string]string{"edge-Q4_K_M.gguf": "four bits",
+		"edge-Q8_0.gguf": "EIGHT BITS, SO MORE", "mtp-edge-Q8_0.gguf": "guesses"})
+	for _, name := range []string{"org/edge:Q4_K_M", "org/edge:Q8_0"} {
+		ctx, stop := context.WithCancel(t.Context())
+		s.store = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "mtp") {
+				stop()
+			}
+			return false
+		}
+		if _, err := h.Pull(ctx, name, With{Drafter: true}); err == nil {
+			t.Fatalf("%s: no error", name)
 		}
 	}
 	names := func() (list []string) {
 		entries, _ := os.ReadDir(folder)
 		for _, e := range entries {
-			list = append(list, e.Name())
+			if !strings.Contains(e.Name(), ".part") {
+				list = append(list, e.Name())
+			}
 		}
 		return list
+	}
+	want := []string{"edge-Q4_K_M.gguf", "edge-Q4_K_M.gguf.json.new", "edge-Q8_0.gguf", "edge-Q8_0.gguf.json", "edge-Q8_0.gguf.json.new",
+		"edge-Q8_0.gguf.new", "mine-Q4_K_M.gguf", "mine.txt"}
+	if got := names(); !slices.Equal(got, want) {
+		t.Errorf("before there are %q, want %q", got, want)
 	}
 	if err := h.Remove("org/edge:Q4_K_M"); err != nil {
 		t.Error(err)
 	}
-	want := []string{"edge-Q4_K_M.gguf", "edge-Q8_0.gguf", "edge-Q8_0.gguf.json", "edge-Q8_0.gguf.new", "edge-Q8_0.gguf.new.part",
-		"mine-Q4_K_M.gguf", "mine.txt"}
-	if got := names(); !slices.Equal(got, want) {
+	if got, want := names(), slices.Delete(want, 0, 2); !slices.Equal(got, want) {
 		t.Errorf("left %q, want %q", got, want)
 	}
+	m, err = h.Find(t.Context(), "org/edge:Q8_0")
+	check(t, m, err, "eight bits, so more")
 	if err := h.Remove("org/edge:Q8_0"); err != nil {
 		t.Error(err)
 	}
-	if got := names(); !slices.Equal(got, []string{"edge-Q4_K_M.gguf", "mine-Q4_K_M.gguf", "mine.txt"}) {
-		t.Errorf("left %q", got)
+	entries, _ := os.ReadDir(folder)
+	if got := names(); !slices.Equal(got, []string{"mine-Q4_K_M.gguf", "mine.txt"}) || len(entries) != 2 {
+		t.Errorf("left %q of %d", got, len(entries))
 	}
 	says(t, h.Remove("org/edge:Q8_0"), "not in the store")
 	says(t, h.Remove(filepath.Join(folder, "mine-Q4_K_M.gguf")), "is a file")

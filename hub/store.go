@@ -12,9 +12,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/gogemma/gemma4/internal/download"
 )
 
-// A record says what a model in the store is, in the file NAME.gguf.json beside its first part.
+// A record says what a model in the store is, in the file NAME.gguf.json beside its first part. In NAME.gguf.json.new one says what it is
+// going to be, from before anything of it is there until all is done, so that a call that is cut short leaves nothing nobody knows of.
 type record struct {
 	Name     string       `json:"name"`     // as in Model
 	Names    []string     `json:"names"`    // that meant this model when they were last asked for, Name among them
@@ -22,7 +25,10 @@ type record struct {
 	Revision string       `json:"revision"` // likewise
 	Files    []recordFile `json:"files"`    // the model's parts in their order, then the others
 
-	path string // of the record
+	// Left are files of the record before this one that this one does not have, in NAME.gguf.json.new only.
+	Left []recordFile `json:"left,omitempty"`
+
+	path string // of the record, when all is done
 }
 
 type recordFile struct {
@@ -35,10 +41,12 @@ type recordFile struct {
 	GitSHA1 string `json:"git_sha1,omitempty"`
 }
 
-// recordEnd is what the name of a record has behind that of the model's file, maxRecord the size that is read.
+// recordEnd is what the name of a record has behind that of the model's file, recordBegin what it begins with as it is written, maxRecord
+// the size that is read.
 const (
-	recordEnd = ".json"
-	maxRecord = 1 << 20
+	recordEnd   = ".json"
+	recordBegin = ".record-"
+	maxRecord   = 1 << 20
 )
 
 // Folder returns the folder of the store, which need not be there.
@@ -100,7 +108,7 @@ func readRecord(path string) (*record, error) {
 	if len(r.Files) == 0 || r.Files[0].Role != modelRole {
 		return nil, fmt.Errorf("hub: %s: no file of a model", path)
 	}
-	for _, f := range r.Files {
+	for _, f := range slices.Concat(r.Files, r.Left) {
 		if f.Size < 0 || f.own() && !isFileName(f.File) || !f.own() && !filepath.IsAbs(f.File) {
 			return nil, fmt.Errorf("hub: %s: %q of %d bytes is no file that the store has", path, f.File, f.Size)
 		}
@@ -119,8 +127,8 @@ func (r *record) at(f recordFile) string {
 	return f.File
 }
 
-// write writes the record, so that it is there whole or not at all.
-func (r *record) write() error {
+// write writes the record to its path, or what it is called until all is done, so that it is there whole or not at all.
+func (r *record) write(path string) error {
 	text, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
 		return err
@@ -128,14 +136,14 @@ func (r *record) write() error {
 	if err := os.MkdirAll(filepath.Dir(r.path), 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(r.path), ".record-*")
+	f, err := os.CreateTemp(filepath.Dir(r.path), recordBegin+"*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(append(text, '\n'))
 	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), r.path)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		os.Remove(f.Name())
@@ -202,6 +210,7 @@ func (m *Model) add(r role, path string, size int64) {
 type shelf struct {
 	folder  string
 	records []*record // in the order of their names
+	begun   []*record // of what is being fetched, or was when it was cut short
 }
 
 // openShelf reads the records in a folder, which need not be there. One that cannot be read is as none: what it told of is fetched again.
@@ -212,19 +221,30 @@ func openShelf(folder string) (*shelf, error) {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".gguf"+recordEnd) && isFileName(e.Name()) {
-			if r, err := readRecord(filepath.Join(folder, e.Name())); err == nil {
-				s.records = append(s.records, r)
-			}
+		name, begun := strings.CutSuffix(e.Name(), newEnd)
+		if !strings.HasSuffix(name, ".gguf"+recordEnd) || !isFileName(name) {
+			continue
+		}
+		r, err := readRecord(filepath.Join(folder, e.Name()))
+		if err != nil {
+			continue
+		}
+		if r.path = filepath.Join(folder, name); begun {
+			s.begun = append(s.begun, r)
+		} else {
+			s.records = append(s.records, r)
 		}
 	}
 	return s, nil
 }
 
-// meant returns the record that a name means, nil if none does: of the model that it meant when it was last asked for, or else of the one
-// that it would mean if there were no others in the repository.
-func (s *shelf) meant(n name) *record {
-	for _, r := range s.records {
+// meant returns the record that a name means, nil if none does.
+func (s *shelf) meant(n name) *record { return meant(s.records, n) }
+
+// meant returns the one of the records that a name means, nil if none does: of the model that it meant when it was last asked for, or else
+// of the one that it would mean if there were no others in the repository.
+func meant(all []*record, n name) *record {
+	for _, r := range all {
 		if slices.Contains(r.Names, n.String()) {
 			return r
 		}
@@ -233,7 +253,7 @@ func (s *shelf) meant(n name) *record {
 		return nil
 	}
 	var files []entry
-	for _, r := range s.records {
+	for _, r := range all {
 		for _, f := range r.Files {
 			if f.Role == modelRole {
 				files = append(files, entry{path: f.Path})
@@ -244,11 +264,11 @@ func (s *shelf) meant(n name) *record {
 	if err != nil {
 		return nil
 	}
-	i := slices.IndexFunc(s.records, func(r *record) bool { return r.Files[0].Path == c.model[0].path })
+	i := slices.IndexFunc(all, func(r *record) bool { return r.Files[0].Path == c.model[0].path })
 	if i < 0 {
 		return nil
 	}
-	return s.records[i]
+	return all[i]
 }
 
 // has returns where a file with the content of f is by one of the records, and whose it is there; "" if it is not there.
@@ -270,16 +290,38 @@ func (s *shelf) claims(file string) bool {
 	})
 }
 
-// put writes a record and brings the others in line with it: the names are its own from now on, and so are the facts of files that others
-// have too. Files that only the record before it had go.
-func (s *shelf) put(r *record) error {
-	if err := r.write(); err != nil {
+// begin writes down what a model is going to be, if anything has to change for that.
+func (s *shelf) begin(r *record, missing bool) error {
+	for _, before := range slices.Concat(s.records, s.begun) {
+		if before.path != r.path {
+			continue
+		}
+		for _, f := range slices.Concat(before.Files, before.Left) {
+			same := func(g recordFile) bool { return g.own() && strings.EqualFold(g.File, f.File) }
+			if f.own() && !slices.ContainsFunc(r.Files, same) && !slices.ContainsFunc(r.Left, same) {
+				r.Left = append(r.Left, f)
+			}
+		}
+	}
+	if !missing && len(r.Left) == 0 {
+		return nil
+	}
+	if err := r.write(r.path + newEnd); err != nil {
 		return fmt.Errorf("hub: %w", err)
 	}
-	var before []recordFile
-	for i, other := range s.records {
+	return nil
+}
+
+// put writes a record and brings the others in line with it: the names are its own from now on, and so are the facts of files that others
+// have too. What is left of the record before it goes.
+func (s *shelf) put(r *record) error {
+	left := r.Left
+	r.Left = nil
+	if err := r.write(r.path); err != nil {
+		return fmt.Errorf("hub: %w", err)
+	}
+	for _, other := range s.records {
 		if other.path == r.path {
-			before, s.records[i] = other.Files, r
 			continue
 		}
 		changed := false
@@ -295,34 +337,73 @@ func (s *shelf) put(r *record) error {
 			}
 		}
 		if changed {
-			if err := other.write(); err != nil {
+			if err := other.write(other.path); err != nil {
 				return fmt.Errorf("hub: %w", err)
 			}
 		}
 	}
-	return s.remove(r, before)
-}
-
-// remove removes those of a record's files that are the store's and that no record claims.
-func (s *shelf) remove(r *record, files []recordFile) error {
-	for _, f := range files {
-		if f.own() && !s.claims(f.File) {
-			if err := os.Remove(r.at(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("hub: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
-// drop removes a record and those of its files that are the store's and no other record's.
-func (s *shelf) drop(r *record) error {
-	s.records = slices.DeleteFunc(s.records, func(other *record) bool { return other == r })
-	if err := s.remove(r, r.Files); err != nil {
+	s.records = append(slices.DeleteFunc(s.records, func(other *record) bool { return other.path == r.path }), r)
+	if err := s.end(r, slices.Concat(r.Files, left)); !errors.Is(err, download.ErrBusy) {
 		return err
 	}
-	if err := os.Remove(r.path); err != nil { // the last, so that a call that was cut short can be made again
+	return nil // somebody else fetches what is newer
+}
+
+// end removes what is called otherwise than a record says of some of its files, those among them that no record claims, and the record of
+// what was begun.
+func (s *shelf) end(r *record, files []recordFile) error {
+	for _, f := range files {
+		if !f.own() {
+			continue
+		}
+		path := r.at(f)
+		unclaimed := []string{path + newEnd}
+		if !s.claims(f.File) && isThere(path, f.Size) == nil { // not what a person has put there
+			unclaimed = append(unclaimed, path)
+		}
+		err := errors.Join(download.Discard(path), download.Discard(path+newEnd))
+		for _, path := range unclaimed {
+			if e := os.Remove(path); !errors.Is(e, fs.ErrNotExist) {
+				err = errors.Join(err, e)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("hub: %w", err)
+		}
+	}
+	if err := os.Remove(r.path + newEnd); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("hub: %w", err)
 	}
 	return nil
+}
+
+// drop removes what a name means: its record, those of its files that are the store's and no other record's, and what is left of a call
+// that was cut short. It reports whether there was anything.
+func (s *shelf) drop(n name) (found bool, err error) {
+	r := meant(s.records, n)
+	if r == nil {
+		if r = meant(s.begun, n); r == nil {
+			return false, nil
+		}
+	}
+	files := r.Files
+	for _, b := range s.begun {
+		if b.path == r.path {
+			files = slices.Concat(files, b.Files, b.Left)
+		}
+	}
+	s.records = slices.DeleteFunc(s.records, func(other *record) bool { return other.path == r.path })
+	if err := s.end(r, files); err != nil {
+		return true, err
+	}
+	if err := os.Remove(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) { // the last, so that this can be done again
+		return true, fmt.Errorf("hub: %w", err)
+	}
+	entries, _ := os.ReadDir(s.folder)
+	for _, e := range entries { // a record that somebody wrote when he was killed
+		if strings.HasPrefix(e.Name(), recordBegin) && len(s.records) == 0 {
+			os.Remove(filepath.Join(s.folder, e.Name()))
+		}
+	}
+	return true, nil
 }
