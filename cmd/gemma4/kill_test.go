@@ -56,8 +56,9 @@ func TestAPullThatIsKilledLeavesNoWrongFileAndTheNextOneFinishes(t *testing.T) {
 		return &killer{w, &left, func() {
 			starts.Lock()
 			defer starts.Unlock()
-			if pull.Process.Kill() == nil {
-				killed.Add(1)
+			killed.Add(1) // before it ends, which is waited for
+			if pull.Process.Kill() != nil {
+				killed.Add(-1)
 			}
 		}}
 	})
