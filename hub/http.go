@@ -49,7 +49,7 @@ func (h *Hub) ask(ctx context.Context, method, address string, header http.Heade
 		switch {
 		case err != nil:
 			if try == maxTries || !passes(err) {
-				return nil, err
+				return nil, unreachable(address, err)
 			}
 		case a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable:
 			if d, ok := a.pause(); ok {
@@ -92,12 +92,24 @@ func passes(err error) bool {
 	return e.Timeout() || e.Temporary() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
+// unreachable says which host gives no answer, and why.
+func unreachable(address string, err error) error {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		err = e.Err
+	}
+	host := address
+	if u, e := url.Parse(address); e == nil {
+		host = u.Host
+	}
+	return fmt.Errorf("hub: asking %s: %w", host, err)
+}
+
 func (h *Hub) try(ctx context.Context, method, address string, header http.Header) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
-		return nil, fmt.Errorf("hub: %w", err)
+		return nil, err
 	}
 	for key, values := range header {
 		req.Header[key] = values
@@ -108,15 +120,15 @@ func (h *Hub) try(ctx context.Context, method, address string, header http.Heade
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("hub: %w", err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return nil, fmt.Errorf("hub: %w", &url.Error{Op: method, URL: address, Err: err})
+		return nil, &url.Error{Op: method, URL: address, Err: err}
 	}
 	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("hub: %s answers with more than %d bytes", address, maxAnswer)
+		return nil, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
 	return &answer{resp.Request.URL, resp.StatusCode, resp.Header, body}, nil
 }

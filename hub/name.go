@@ -109,9 +109,11 @@ func (h *Hub) parse(text string) (name, error) {
 		if n, err = parseShort(long, rest); err != nil {
 			return name{}, fmt.Errorf("hub: %q: the short name stands for %s: %w", text, long, err)
 		}
-	} else if n, err = parseLong(text); err != nil {
-		return name{}, fmt.Errorf("hub: %q names no model: %w; names are FILE.gguf, %s, ollama:MODEL[:TAG], OWNER/REPO[:QUANTISATION]",
+	} else if n, err = parseLong(text); errors.Is(err, errNoName) {
+		return name{}, fmt.Errorf("hub: %q is %w: names are FILE.gguf, %s, ollama:MODEL[:TAG] and OWNER/REPO[:QUANTISATION]",
 			text, err, strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+	} else if err != nil {
+		return name{}, fmt.Errorf("hub: %q is no name: %w", text, err)
 	}
 	n.text = text
 	return n, nil
@@ -188,7 +190,7 @@ func parseLong(text string) (name, error) {
 	case !ok && n.tag != "":
 		return n, fmt.Errorf("did you mean ollama:%s?", text)
 	case !ok:
-		return n, errors.New("it is no short name, and no file")
+		return n, errNoName
 	case strings.Contains(repo, "/"):
 		path := strings.SplitN(repo, "/", 2)
 		return n, fmt.Errorf("did you mean %s/%s:%s?", owner, path[0], path[1])
@@ -196,6 +198,8 @@ func parseLong(text string) (name, error) {
 	n.owner, n.repo = owner, repo
 	return n, n.check()
 }
+
+var errNoName = errors.New("neither a file nor a short name")
 
 // cutRevision takes @REVISION from the end of a name.
 func cutRevision(text string) (rest, revision string) {

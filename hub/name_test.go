@@ -69,7 +69,7 @@ func TestANameIsTheFirstThatFits(t *testing.T) {
 		`C:\models\x.gguf`:     "no file",
 		"e3b":                  "at, bad, e2b, e4b, lost, mine, o",
 		"gemma4:e2b":           "did you mean ollama:gemma4:e2b?",
-		"":                     "names no model",
+		"":                     "neither a file nor a short name",
 		"a/":                   "no OWNER/REPO",
 		"/":                    "is a folder",
 		"a/b:":                 "Q",

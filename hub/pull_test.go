@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -530,6 +533,63 @@ func TestOfflineNothingIsAsked(t *testing.T) {
 	if len(s.asked) != n {
 		t.Errorf("asked %q", s.asked[n:])
 	}
+}
+
+func TestTheNetworksFaultsAreTriedAgainWhereThatHelps(t *testing.T) {
+	s, h := serve(t, edge())
+	cut := 2
+	s.hook = func(w http.ResponseWriter, r *http.Request) bool { // before the answer, then within it
+		if cut--; cut < 0 {
+			return false
+		}
+		w.Header().Set("Content-Length", "100")
+		if cut == 0 {
+			w.Write([]byte("[{"))
+			w.(http.Flusher).Flush()
+		}
+		panic(http.ErrAbortHandler)
+	}
+	m, err := h.Pull(t.Context(), "org/edge", With{})
+	check(t, m, err, "four bits")
+
+	asked := 0
+	h.Token = "secret"
+	s.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		asked++
+		http.Redirect(w, r, s.cdn.URL+r.URL.Path, http.StatusFound) // which would tell if it saw the token
+		return true
+	}
+	_, err = h.Pull(t.Context(), "org/edge:Q8_0", With{})
+	says(t, err, "redirect to another host")
+	s.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		asked++
+		http.Redirect(w, r, r.URL.String()+"&x", http.StatusFound)
+		return true
+	}
+	_, err = h.Pull(t.Context(), "org/edge:Q8_0", With{})
+	says(t, err, "10 redirects")
+	if asked > 20 {
+		t.Errorf("asked %d times", asked)
+	}
+
+	asked = 0
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	h.Endpoint = secure.URL
+	tries := 0
+	h.sleep = func(context.Context, time.Duration) error { tries++; return nil }
+	_, err = h.Pull(t.Context(), "org/edge:Q8_0", With{})
+	says(t, err, "asking "+strings.TrimPrefix(secure.URL, "https://"), "certificate")
+	if asked+tries > 0 {
+		t.Errorf("a certificate that nobody vouches for: %d requests, %d tries", asked, tries)
+	}
+	nobody := httptest.NewServer(nil)
+	nobody.Close()
+	h.Endpoint = nobody.URL
+	_, err = h.Pull(t.Context(), "org/edge:Q8_0", With{})
+	says(t, err, "asking 127.0.0.1")
 }
 
 func TestAnAddressThatIsNoneIsRefused(t *testing.T) {

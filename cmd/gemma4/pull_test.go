@@ -93,7 +93,7 @@ func TestAModelIsFetchedByItsNameWhereItIsNeeded(t *testing.T) {
 		t.Errorf("inspect prints %s", out)
 	}
 	command("inspect").Fails(t, 1, "gemma4 pull org/nano:Q4_0 fetches it", "", "org/nano:Q4_0")
-	command("run").Fails(t, 1, "names are FILE.gguf, 12b, 26b", "", "-m", "e3b", "x")
+	command("run").Fails(t, 1, "neither a file nor a short name: names are FILE.gguf, 12b, 26b", "", "-m", "e3b", "x")
 
 	paths := strings.Fields(command("pull").Good(t, "", "-with", "draft", "e2b"))
 	if len(paths) != 2 || filepath.Base(paths[0]) != "nano-Q8_0.gguf" || filepath.Base(paths[1]) != "mtp-nano-Q8_0.gguf" ||
