@@ -86,6 +86,17 @@ func memoryLeft(root fs.FS, most int64) int64 {
 	return most
 }
 
+// memoryLimit returns the least limit of the control groups on the process's memory, 0 if there is none.
+func memoryLimit(root fs.FS) (least int64) {
+	for _, g := range groups(root, "memory") {
+		limit := max(number(root, g+"/memory.max"), number(root, g+"/memory.limit_in_bytes")) // one of the two exists
+		if limit > 0 && (least == 0 || limit < least) {
+			least = limit
+		}
+	}
+	return least
+}
+
 // unescape replaces the octal codes that stand for blanks in a list of mounts.
 func unescape(text string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(text)

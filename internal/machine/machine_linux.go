@@ -45,3 +45,15 @@ func Available() int64 { return available(system) }
 func available(root fs.FS) int64 {
 	return memoryLeft(root, field(root, "proc/meminfo", "MemAvailable:")<<10)
 }
+
+// Memory returns the bytes of memory that the machine has for programs, and the least limit on this process's share of it, which a control
+// group sets; 0 stands for what the system does not tell, and for no limit.
+func Memory() (total, limit int64) { return memory(system) }
+
+func memory(root fs.FS) (total, limit int64) {
+	total = field(root, "proc/meminfo", "MemTotal:") << 10
+	if limit = memoryLimit(root); limit >= total && total > 0 { // as older hierarchies write that there is none
+		limit = 0
+	}
+	return total, limit
+}

@@ -154,6 +154,34 @@ func TestAvailableMemoryKeepsToTheControlGroups(t *testing.T) {
 	}
 }
 
+func TestTheLeastLimitUpTheTreeIsThatOnMemory(t *testing.T) {
+	meminfo := map[string]string{"proc/meminfo": "MemTotal:       2048 kB\nMemAvailable:    1 kB\n"}
+	app, slice, job := "sys/fs/cgroup/user.slice/app/memory.max", "sys/fs/cgroup/user.slice/memory.max",
+		"sys/fs/cgroup/memory/jobs/a/memory.limit_in_bytes"
+	for name, test := range map[string]struct {
+		layout, limits map[string]string
+		total, limit   int64
+	}{
+		"no group":      {meminfo, nil, 2 << 20, 0},
+		"no limit":      {unified, map[string]string{app: "max\n"}, 2 << 20, 0},
+		"own":           {unified, map[string]string{app: "1048576\n"}, 2 << 20, 1 << 20},
+		"of the parent": {unified, map[string]string{app: "1048576\n", slice: "1000\n"}, 2 << 20, 1000},
+		"larger":        {unified, map[string]string{app: "4194304\n"}, 2 << 20, 0},
+		"older":         {older, map[string]string{job: "1048576\n"}, 2 << 20, 1 << 20},
+		"older, none":   {older, map[string]string{job: "9223372036854771712\n"}, 2 << 20, 0},
+	} {
+		if total, limit := memory(files(meminfo, test.layout, test.limits)); total != test.total || limit != test.limit {
+			t.Errorf("%s: %d bytes, at most %d of them; expected %d and %d", name, total, limit, test.total, test.limit)
+		}
+	}
+	if total, limit := memory(files(unified, map[string]string{app: "1048576\n"})); total != 0 || limit != 1<<20 {
+		t.Errorf("without a total: %d bytes, at most %d", total, limit)
+	}
+	if total, _ := Memory(); total <= 0 {
+		t.Error("this machine has no memory")
+	}
+}
+
 func TestThisMachinesGroupsAreFound(t *testing.T) {
 	found := groups(system, "cpu")
 	if len(found) == 0 {

@@ -21,3 +21,6 @@ func quota() float64 { return 0 }
 
 // Available returns 0: not known.
 func Available() int64 { return 0 }
+
+// Memory returns the bytes of memory that the machine has for programs, 0 if that is not known, and no limit.
+func Memory() (total, limit int64) { return installed(), 0 }
