@@ -63,6 +63,10 @@ type Memory struct {
 	Cache   int64 // keys and values of one session whose context is full
 	// what a session keeps beside that, of positions that its windows have left behind, unless SessionOptions.History says otherwise
 	History int64
+	// of Weights, those that each token needs: where there is not as much memory left, they are read from disk for each. Of the table of
+	// per-layer embeddings, which is nearly half of E2B's file, a token reads one row.
+	Resident int64
+	Working  int64 // buffers for reading a prompt
 }
 
 // Memory returns what the model and one session of the given context length take, before any of it is spent. The cache
@@ -76,7 +80,15 @@ func (m *Model) Memory(context int, c CacheFormat) (Memory, error) {
 	if context < 1 || context > m.graph.Context {
 		return Memory{}, fmt.Errorf("gemma4: a context of %d positions, the model's is %d", context, m.graph.Context)
 	}
-	return Memory{m.file.Size(), m.graph.CacheBytes(context, f, 0), historyWindows * m.graph.WindowBytes(f)}, nil
+	need := Memory{
+		Weights: m.file.Size(), Cache: m.graph.CacheBytes(context, f, 0), History: historyWindows * m.graph.WindowBytes(f),
+		Working: m.graph.PassBytes(min(model.DefaultBatch, context), 1),
+	}
+	need.Resident = need.Weights
+	if t := m.file.Tensor(model.PerLayerTable); t != nil {
+		need.Resident -= t.Size
+	}
+	return need, nil
 }
 
 // shares sums up tensors by format.

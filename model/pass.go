@@ -390,10 +390,15 @@ func (p *Pass) end() {
 
 // checkScratch returns an error if this machine cannot address the buffers of that many positions and the logits of those wanted.
 func (c *Config) checkScratch(positions, wanted int) error {
-	if need := int64(positions)*c.positionBytes() + 4*int64(wanted)*int64(c.Vocabulary); need > machine.Addressable() {
+	if need := c.PassBytes(positions, wanted); need > machine.Addressable() {
 		return fmt.Errorf("model: a step of %d positions takes %d bytes, more than this machine can address", positions, need)
 	}
 	return nil
+}
+
+// PassBytes returns about how many bytes the buffers of a pass take for so many positions, of some of which logits are wanted.
+func (c *Config) PassBytes(positions, wanted int) int64 {
+	return int64(positions)*c.positionBytes() + 4*int64(wanted)*int64(c.Vocabulary)
 }
 
 // positionBytes returns about how many bytes the buffers of the graph take for one position.

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -27,15 +28,22 @@ func (m *Model) MeasureRoofline() (Roofline, error) {
 			m.rooflineMemory[i] = byte(i)
 		}
 	})
-	r := &roofline{k: m.kernels, memory: m.rooflineMemory, sums: make([]uint64, m.Workers()), ops: make([]int64, m.Workers())}
+	return MeasureRoofline(m.pool, m.kernels, m.rooflineMemory)
+}
+
+// MeasureRoofline measures without a model. The memory that is read should be much larger than the caches, and has been written to before,
+// since the system may give what was not one page for all.
+func MeasureRoofline(pool *tensor.Pool, k *tensor.Kernels, memory []byte) (Roofline, error) {
+	r := &roofline{k: k, memory: memory, sums: make([]uint64, pool.Workers()), ops: make([]int64, pool.Workers())}
 	began := time.Now()
-	if err := m.pool.Run(rooflineReads, r); err != nil {
+	reads := len(memory) / rooflineBytes
+	if err := pool.Run(reads, r); err != nil {
 		return Roofline{}, err
 	}
-	read := float64(len(r.memory)) / time.Since(began).Seconds()
+	read := float64(reads*rooflineBytes) / time.Since(began).Seconds()
 	r.multiply = true
 	began = time.Now()
-	if err := m.pool.Run(rooflineJobs, r); err != nil {
+	if err := pool.Run(rooflineJobs, r); err != nil {
 		return Roofline{}, err
 	}
 	seconds := time.Since(began).Seconds()
@@ -102,4 +110,42 @@ func (m *Model) WriteBytes(tokens, depth int, cache tensor.Format) int64 {
 	}
 	add(m.head)
 	return sum
+}
+
+// Attending returns a function that does the attention of one layer, in the arithmetic of a role: of n positions that follow upon those
+// whose keys and values fill memory, in the given format; and how many multiply-adds that takes. It is to be measured: what comes out is
+// of no use.
+func Attending(pool *tensor.Pool, k *tensor.Kernels, l LayerConfig, f tensor.Format, role tensor.Arithmetic, memory []byte, n int) (
+	do func() error, ops int64, err error) {
+	l.Sliding, l.Source = false, 0
+	size := newKV(&l, f, false).pageBytes()
+	pages := len(memory) / size
+	if pages*pageLen <= n {
+		return nil, 0, fmt.Errorf("model: %d bytes hold %d pages of keys and values, expected room for more than %d positions", len(memory),
+			pages, n)
+	}
+	m := &Model{
+		Config:  Config{Context: pages * pageLen, Owners: 1, Layers: []LayerConfig{l}},
+		weights: weights{layers: []layer{{LayerConfig: l, owns: true}}}, kernels: k, pool: pool,
+	}
+	s, err := m.NewSequence(SequenceOptions{Cache: f})
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range pages {
+		s.cache[0].pages = append(s.cache[0].pages, s.cache[0].page(memory[i*size:(i+1)*size]).hold())
+	}
+	p := m.NewPass()
+	p.role = role
+	chunk := &Chunk{Sequence: s}
+	for pos := pages*pageLen - n; pos < pages*pageLen; pos++ {
+		p.positions = append(p.positions, position{chunk: chunk, pos: pos, end: pos + 1})
+		ops += 2 * int64(pos+1) * int64(l.Heads*l.HeadDim)
+	}
+	grow(&p.q, n*l.Heads*l.HeadDim)
+	grow(&p.att, n*l.Heads*l.HeadDim)
+	return func() error {
+		p.attend(&m.layers[0])
+		return p.err
+	}, ops, nil
 }
