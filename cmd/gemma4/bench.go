@@ -43,6 +43,9 @@ two products of attention and its softmax take of the time, and how near each is
 a run of its own, over loops with a clock in them. Scratch is what one picture or sound held at a time, of what was announced. Seconds of
 all processors are those of this process: what other programs take is not in them.
 
+With -fit stands beside prefill and decode in steps of one what "gemma4 fit" foretells of them from the rates of products and attention,
+which are measured between the repetitions, too.
+
 With -draft, a text is generated with guesses ahead and without, in turn: the ratio is the median of such pairs. The text must be the same.
 With -accept guesses are simulated, each right with that probability, at the cost of the drafter that -draft names. What a step of one to
 eight positions takes is measured beside it, and "by cost" is the ratio that follows from that. With -edit the model returns a file in its
@@ -78,6 +81,7 @@ type plan struct {
 	draftPlan
 	loader gemma4.Loader
 	huge   bool
+	fit    bool // tell what fit foretells, too
 }
 
 // positions returns how many the longest test needs.
@@ -128,6 +132,7 @@ func defineBench(p *cli.Program) func() error {
 		&plan.streams)
 	p.IntVar(&plan.arriving, "arriving", plan.arriving, "`tokens` of the prompt that arrives, 0: none does")
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
+	p.BoolVar(&plan.fit, "fit", false, "measure beside what gemma4 fit foretells, from rates that are measured between the repetitions")
 	questions := plan.draftFlags(p)
 	p.Group("tests of projectors")
 	numbers(p, "image", "`tokens` of a picture, separated by commas: 70, 140, 280, 560, 1120, or 0: none (default 280)", 0, &plan.images)
@@ -312,7 +317,7 @@ func (s *source) measure(ctx context.Context, p *plan) ([]row, error) {
 	if need := p.positions(); need > session.Context() {
 		return nil, &gemma4.ContextError{Need: need, Limit: session.Context()}
 	}
-	b := &bench{ctx: ctx, plan: p, m: m, s: session, ids: anyIDs(m, max(1<<14, p.written+slices.Max(p.steps)))}
+	b := &bench{ctx: ctx, plan: p, m: m, s: session, source: s, ids: anyIDs(m, max(1<<14, p.written+slices.Max(p.steps)))}
 	if b.first, err = b.firstToken(); err != nil {
 		return nil, err
 	}
@@ -378,12 +383,13 @@ func anyIDs(m *gemma4.Model, n int) []int32 {
 
 // bench measures one model.
 type bench struct {
-	ctx   context.Context
-	plan  *plan
-	m     *gemma4.Model
-	s     *gemma4.Session
-	ids   []int32
-	first float64 // seconds to the first token of a prompt of 20
+	ctx    context.Context
+	plan   *plan
+	m      *gemma4.Model
+	s      *gemma4.Session
+	ids    []int32
+	source *source
+	first  float64 // seconds to the first token of a prompt of 20
 }
 
 // since returns seconds, never 0: where the clock goes by steps, as Windows' does, less than one is taken for a millisecond.
@@ -446,8 +452,16 @@ func (b *bench) repeat(r *row) error {
 	if _, _, _, err := b.once(r); err != nil { // pages and buffers come in
 		return err
 	}
+	f, err := b.foreteller(r)
+	if err != nil {
+		return err
+	}
+	defer f.close()
 	var speed, readShare, multiplyShare, bandwidth, peak []float64
 	for range b.plan.repetitions {
+		if err := f.round(b.ctx); err != nil {
+			return err
+		}
 		roof, err := b.m.Roofline()
 		if err != nil {
 			return err
@@ -475,6 +489,7 @@ func (b *bench) repeat(r *row) error {
 	r.ReadGBps, r.RooflineGBps, r.ReadShare = r.TokensPerSecond*r.BytesPerToken/1e9, median(bandwidth)/1e9, possible(median(readShare))
 	r.TFLOPS, r.PeakTFLOPS, r.MultiplyShare = r.TokensPerSecond*r.FlopsPerToken/1e12, median(peak)/1e12, median(multiplyShare)
 	r.PeakRSSBytes = peakRSS()
+	r.Foretold = f.speed(r, b.plan)
 	return nil
 }
 

@@ -26,6 +26,7 @@ type row struct {
 	TokensPerSecond   float64 `json:"tokens_per_second"` // of all streams together
 	ArrivingPerSecond float64 `json:"arriving_tokens_per_second,omitzero"`
 	BetweenP99Seconds float64 `json:"between_tokens_p99_seconds,omitzero"`
+	Foretold          float64 `json:"foretold_tokens_per_second,omitzero"`
 	Spread            float64 `json:"spread"` // (fastest − slowest) / median
 	BytesPerToken     float64 `json:"bytes_per_token"`
 	ReadGBps          float64 `json:"read_gbps"`
@@ -110,6 +111,14 @@ var columns = []column{
 	{"load", func(r *row) string { return fmt.Sprintf("%.2f s", r.LoadSeconds) }},
 	{"first token", func(r *row) string { return fmt.Sprintf("%.2f s", r.FirstTokenSeconds) }},
 }
+
+// foretold is the column of what fit says, where it does: with how far it is off.
+var foretold = column{"foretold", func(r *row) string {
+	if r.Foretold == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f, %+.0f%%", r.Foretold, 100*(r.Foretold/r.TokensPerSecond-1))
+}}
 
 // senseColumns are those of projectors.
 var senseColumns = []column{
@@ -254,6 +263,9 @@ func printTables(w io.Writer, rows []row, begin, between, end string) error {
 			kind = 2
 		}
 		tables[kind].rows = append(tables[kind].rows, r)
+	}
+	if slices.ContainsFunc(rows, func(r row) bool { return r.Foretold > 0 }) {
+		tables[0].columns = slices.Insert(slices.Clone(columns), 6, foretold)
 	}
 	printed := false
 	for _, t := range tables {

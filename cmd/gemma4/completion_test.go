@@ -24,8 +24,8 @@ var completions = []struct {
 	line string
 	want []string
 }{
-	{"gemma4 ", []string{"batch", "bench", "completion", "help", "inspect", "list", "listen", "perplexity", "pull", "quantize",
-		"rm", "run", "see", "serve", "show", "tokenize", "version"}},
+	{"gemma4 ", []string{"batch", "bench", "completion", "fit", "help", "inspect", "list", "listen", "perplexity", "pull",
+		"quantize", "rm", "run", "see", "serve", "show", "tokenize", "version"}},
 	{"gemma4 pull ", []string{"12b", "26b", "31b", "e2b", "e4b"}},
 	{"gemma4 pull -with mm", []string{"mmproj", "mmproj,draft"}},
 	{"gemma4 run -m e", []string{"e2b", "e4b"}},
@@ -54,6 +54,7 @@ var completions = []struct {
 	{"gemma4 run -cache q", []string{"q4_0", "q8_0"}},
 	{"gemma4 perplexity -cache=q", []string{"-cache=q4_0", "-cache=q8_0"}},
 	{"gemma4 run -think=", []string{"-think=false", "-think=true"}},
+	{"gemma4 fit 12", []string{"12b"}},
 	{"gemma4 bench -synth e2b:q8", []string{"e2b:q8_0"}},
 	{"gemma4 bench -synth 31b-mmproj:b", []string{"31b-mmproj:bf16"}},
 	{"gemma4 run -m my", []string{"my model.gguf"}},

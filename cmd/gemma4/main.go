@@ -30,6 +30,7 @@ func tool() *cli.Tool {
 			inspectCommand(),
 			quantizeCommand(),
 			tokenizeCommand(),
+			fitCommand(),
 			benchCommand(),
 			perplexityCommand(),
 			versionCommand(),

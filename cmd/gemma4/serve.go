@@ -17,7 +17,7 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
-	"github.com/gogemma/gemma4/internal/machine"
+	"github.com/gogemma/gemma4/internal/fit"
 	"github.com/gogemma/gemma4/server"
 	"github.com/gogemma/gemma4/server/page"
 )
@@ -166,11 +166,12 @@ func (v *service) run() error {
 		return err
 	}
 	defer l.Close()
+	room := machineRoom() // before the weights are read, if they are to be
 	if v.m, err = v.model.Open(); err != nil {
 		return err
 	}
 	defer v.m.Close()
-	if err := v.memory(machine.Available()); err != nil {
+	if err := v.memory(room); err != nil {
 		return err
 	}
 	s, err := server.New(v.m, v.options)
@@ -238,11 +239,11 @@ func (v *service) keys() error {
 	return nil
 }
 
-// memory divides the machine's memory: unless the flags say otherwise, keys and values of the answers take up to half of what is free, and
-// the beginnings of texts a quarter of that. Where the system does not tell what is free (0), they take what they may come to, and the
-// beginnings 1 GB.
-func (v *service) memory(free int64) error {
-	q := &v.options.Queue
+// memory divides the machine's memory: unless the flags say otherwise, keys and values of the answers take up to half of what is free
+// beside the model, and the beginnings of texts a quarter of that. Where the system does not tell what is free, they take what they may
+// come to, and the beginnings 1 GB. If it is too much all the same, it says so.
+func (v *service) memory(room fit.Room) error {
+	q, free := &v.options.Queue, room.Available
 	if q.Slots == 0 {
 		q.Slots = 8
 		if runtime.NumCPU() <= 4 && free > 0 && free < 8<<30 {
@@ -250,13 +251,14 @@ func (v *service) memory(free int64) error {
 		}
 	}
 	q.Memory, q.Context, v.options.Cache = v.session.Memory, v.session.Context, v.session.Cache
+	full, err := v.m.Memory(cmp.Or(q.Context, v.m.Info().Context), v.session.Cache)
+	if err != nil {
+		return err
+	}
+	demands := modelDemands(full, v.m.Info())
 	if q.Memory == 0 {
-		full, err := v.m.Memory(cmp.Or(q.Context, v.m.Info().Context), v.session.Cache)
-		if err != nil {
-			return err
-		}
 		if q.Memory = int64(q.Slots) * full.Cache; free > 0 {
-			q.Memory = min(free/2, q.Memory) // no more than they can take
+			q.Memory = min(max(free-sum(demands), free/8)/2, q.Memory) // no more than they can take
 		}
 	}
 	if v.prefixes < 0 {
@@ -266,6 +268,15 @@ func (v *service) memory(free int64) error {
 	}
 	if v.prefixes > 0 {
 		q.Prefixes = gemma4.NewPrefixCache(v.prefixes)
+	}
+	texts := []demand{{"keys and values", q.Memory}, {"beginnings of texts", v.prefixes}}
+	if text := tooMuch(room, append(demands, texts...)); text != "" {
+		help := tooLarge
+		if left := room.Now() - sum(demands); left > room.Now()/16 {
+			help = fmt.Sprintf("the machine will swap when they are full; -memory %dMB -prefix-memory %dMB fit", left/5*4>>20,
+				left/5>>20)
+		}
+		v.Note(text + ": " + help)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/internal/fit"
 	"github.com/gogemma/gemma4/nano"
 )
 
@@ -178,7 +179,7 @@ func TestServeKnowsWhatToTakeWhereTheSystemTellsNothing(t *testing.T) {
 	}
 	defer m.Close()
 	v := &service{m: m, session: &gemma4.SessionOptions{}, prefixes: -1}
-	if err := v.memory(0); err != nil || v.options.Queue.Memory == 0 || v.options.Queue.Prefixes == nil || v.prefixes > 1<<30 {
+	if err := v.memory(fit.Room{}); err != nil || v.options.Queue.Memory == 0 || v.options.Queue.Prefixes == nil || v.prefixes > 1<<30 {
 		t.Errorf("%+v, %d bytes of beginnings, %v", v.options.Queue, v.prefixes, err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/line"
 	"github.com/gogemma/gemma4/grammar"
+	"github.com/gogemma/gemma4/internal/fit"
 )
 
 // talk is what happens between a user and a model.
@@ -62,10 +63,14 @@ type lines interface {
 
 // open opens the model for body, and closes what it leaves.
 func (t *talk) open(body func() error) (err error) {
+	room := machineRoom() // before the weights are read, if they are to be
 	if t.m, err = t.model.Open(); err != nil {
 		return err
 	}
 	defer t.m.Close()
+	if err := t.warn(room); err != nil {
+		return err
+	}
 	t.files.of(t.m, t.model.Path == "")
 	t.files.note = t.note
 	if t.grammar, err = t.form.compile(t.m); err != nil {
@@ -80,6 +85,19 @@ func (t *talk) open(body func() error) (err error) {
 		}
 	}()
 	return body()
+}
+
+// warn tells somebody whose conversation would swap. A single answer is taken to be short, unless a context is asked for.
+func (t *talk) warn(room fit.Room) error {
+	context := cmp.Or(t.options.Context, t.m.Info().Context)
+	if t.options.Context == 0 && t.NArg() > 0 {
+		context = min(context, shortAnswer)
+	}
+	text, err := swapping(t.m, t.options.SessionOptions, context, room)
+	if text != "" {
+		t.Note(text)
+	}
+	return err
 }
 
 // begin goes on with the conversation in the file, or begins a new one.

@@ -110,11 +110,16 @@ func (p *Program) DraftFlag(f *ModelFlags) {
 // LoaderFlags defines -exact, -threads and -allow-unknown.
 func (p *Program) LoaderFlags(l *gemma4.Loader) {
 	p.BoolVar(&l.Exact, "exact", false, "exact arithmetic: float32 activations at every kernel level")
-	p.Func("threads", "`number` of computing threads (default: one per core, fewer under a CPU quota)", func(text string) error {
-		return setCount(&l.Threads, text)
-	})
+	p.ThreadsFlag(&l.Threads)
 	p.BoolVar(&l.AllowUnknown, "allow-unknown", false,
 		"open files with keys or tensors that are not understood and may change the answer, at your own risk")
+}
+
+// ThreadsFlag defines -threads.
+func (p *Program) ThreadsFlag(n *int) {
+	p.Func("threads", "`number` of computing threads (default: one per core, fewer under a CPU quota)", func(text string) error {
+		return setCount(n, text)
+	})
 }
 
 // Open opens the model, with the projector that belongs to it. One that is not on this machine is fetched.
