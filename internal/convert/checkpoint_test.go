@@ -3,12 +3,14 @@ package convert
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gogemma/gemma4/gguf"
@@ -432,6 +434,42 @@ func TestAllFullSizesAreMapped(t *testing.T) {
 	}
 }
 
+// The tables of published checkpoints: those of E-models hold keys and values that nobody reads, and some drafters two tensors of clusters.
+func TestPublishedCheckpointsHaveAsManyTensors(t *testing.T) {
+	for _, c := range []struct {
+		preset                string
+		all, towers, drafters int
+	}{{"e2b", 2011, 1411, 50 - 2}, {"12b", 677, 11, 48}} {
+		m, d := parse(t, c.preset, tensor.BF16), parseDrafter(t, c.preset, tensor.BF16)
+		m.model.IdleKV = true
+		m.Model = m.model
+		f := table(t, m.Checkpoint)
+		towers := 0
+		for _, x := range f.Tensors {
+			if !strings.HasPrefix(x.Name, "model.language_model.") {
+				towers++
+			}
+		}
+		if n := len(f.Tensors); n != c.all || towers != c.towers {
+			t.Errorf("%s has %d tensors, %d of them in towers, want %d and %d", c.preset, n, towers, c.all, c.towers)
+		}
+		if n := len(table(t, d.Checkpoint).Tensors); n != c.drafters {
+			t.Errorf("%s's drafter has %d tensors, want %d", c.preset, n, c.drafters)
+		}
+		data, err := m.Config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		top, err := parseObject(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newConfig(top).part(f, "name", Text); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // checkTable checks that a part of a checkpoint has these keys, names and shapes, without reading its tokens.
 func checkTable(t *testing.T, c synth.Checkpoint, p Part, m *gguf.Metadata, sources []gguf.Source) {
 	t.Helper()
@@ -513,6 +551,31 @@ func TestRowsComeInAnyPieces(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+func TestRowsAreReadByManyAtOnce(t *testing.T) {
+	w := opened(t, write(t, parse(t, "micro-e", tensor.BF16).Checkpoint), Projector)
+	for i := range w.Tensors {
+		x := &w.Tensors[i]
+		rows, size := x.Rows(), x.RowBytes()
+		alone, together := make([]byte, x.Bytes()), make([]byte, x.Bytes())
+		if err := x.Read(alone, 0, rows); err != nil {
+			t.Fatal(err)
+		}
+		const workers = 4
+		var wait sync.WaitGroup
+		var errs [workers]error
+		for w := range workers {
+			wait.Go(func() {
+				from, to := rows*w/workers, rows*(w+1)/workers
+				errs[w] = x.Read(together[from*size:to*size], from, to)
+			})
+		}
+		wait.Wait()
+		if err := errors.Join(errs[:]...); err != nil || !bytes.Equal(alone, together) {
+			t.Errorf("%s differs, %v", x.Name, err)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func TestKeysThatAskForAnotherGraphAreErrors(t *testing.T) {
 		{e, Text, "text_config.hidden_size", nil, "text_config.hidden_size is missing"},
 		{e, Text, "text_config.hidden_size", "64", `hidden_size is "64", expected a number from 1 to 262144`},
 		{e, Text, "text_config.hidden_size", 64.5, "hidden_size is 64.5"},
-		{e, Text, "text_config.hidden_size", 1 << 40, "hidden_size is 1099511627776"},
+		{e, Text, "text_config.hidden_size", int64(1 << 40), "hidden_size is 1099511627776"},
 		{e, Text, "text_config.hidden_size", 128, "has the shape [512 64], expected [512 128]"},
 		{e, Text, "text_config.num_hidden_layers", 1 << 30, "expected a number from 1 to 1024"},
 		{e, Text, "text_config.num_hidden_layers", 9, "layer_types has 10 entries, expected 9"},
