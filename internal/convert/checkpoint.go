@@ -102,7 +102,7 @@ func nameOf(dir string) string {
 		path = dir
 	}
 	if repository := filepath.Dir(filepath.Dir(path)); filepath.Base(filepath.Dir(path)) == "snapshots" {
-		if parts := strings.Split(filepath.Base(repository), "--"); len(parts) > 2 && parts[0] == "models" {
+		if parts := strings.Split(filepath.Base(repository), "--"); parts[0] == "models" {
 			return parts[len(parts)-1]
 		}
 	}

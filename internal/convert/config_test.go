@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,8 @@ func TestKeysThatAskForAnotherGraphAreErrors(t *testing.T) {
 		{moe, Text, "text_config.top_k_experts", 9, "top_k_experts is 9, expected a number from 1 to 8"},
 		{moe, Text, "text_config.enable_moe_block", false, "router"},
 		{e, Text, "text_config.per_layer_config", layers("3", "head_dim"), "head_dim is 8 in layer 3, expected 16"},
+		{e, Text, "text_config.per_layer_config", map[string]any{"4": map[string]any{"head_dim": 32}},
+			"head_dim is 16 in layer 9, expected 32"},
 		{e, Text, "text_config.per_layer_config", layers("3", "intermediate_size"), "per_layer_config.3.intermediate_size (8)"},
 		{e, Text, "text_config.per_layer_config", layers("10", "head_dim"), "per_layer_config.10"},
 		{e, Projector, "vision_config.standardize", true, "tensor model.vision_tower.std_bias is missing"},
@@ -147,7 +150,12 @@ func TestKeysThatSayNothingAreNoErrors(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := edited(t, drafter.Checkpoint, Text, nothing); err != nil {
+	err := edited(t, drafter.Checkpoint, Text, func(top map[string]any) {
+		nothing(top)
+		put(top, "use_ordered_embeddings", true)
+		put(top, "text_config.num_kv_shared_layers", 0) // all layers of a drafter
+	})
+	if err != nil {
 		t.Error(err)
 	}
 }
@@ -155,7 +163,7 @@ func TestKeysThatSayNothingAreNoErrors(t *testing.T) {
 // retable returns a checkpoint's table of tensors with a change.
 func retable(t *testing.T, c synth.Checkpoint, edit func(table map[string]map[string]any)) *safetensors.File {
 	t.Helper()
-	header, size, err := c.Header()
+	header, _, err := c.Header()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +176,12 @@ func retable(t *testing.T, c synth.Checkpoint, edit func(table map[string]map[st
 	if err != nil {
 		t.Fatal(err)
 	}
-	size += int64(8 + len(text) - len(header))
+	size := int64(8 + len(text))
+	for _, x := range table {
+		if at, ok := x["data_offsets"].([]any); ok {
+			size = max(size, int64(8+len(text))+int64(at[1].(float64)))
+		}
+	}
 	f, err := safetensors.New(weightsFile, blank(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)), size)
 	if err != nil {
 		t.Fatal(err)
@@ -222,6 +235,45 @@ func TestUnknownAndMissingTensorsAreErrors(t *testing.T) {
 		}
 		if errors.Is(err, model.ErrUnknown) != c.unknown {
 			t.Errorf("%s instead of %s: %v is an error of what is unknown: %v", c.new, c.old, err, !c.unknown)
+		}
+	}
+}
+
+// The head of a drafter is lm_head where it has one, and the clusters of a head are of no use beside it.
+func TestDraftersComeWithHeadsAndClusters(t *testing.T) {
+	m := parseDrafter(t, "micro-e", tensor.BF16)
+	data, err := m.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, head := range []string{"model.embed_tokens.weight", "lm_head.weight"} {
+		size := 0
+		f := retable(t, m.Checkpoint, func(table map[string]map[string]any) {
+			add := func(name, kind string, bytes int, shape ...int) {
+				for _, x := range table {
+					if at, ok := x["data_offsets"].([]any); ok {
+						size = max(size, int(at[1].(float64)))
+					}
+				}
+				table[name] = map[string]any{"dtype": kind, "shape": shape, "data_offsets": []any{float64(size), float64(size + bytes)}}
+			}
+			add("masked_embedding.centroids.weight", "BF16", 2*8*32, 8, 32)
+			add("masked_embedding.token_ordering", "I64", 8*512, 512)
+			if head == "lm_head.weight" {
+				add(head, "BF16", 2*512*32, 512, 32)
+			}
+		})
+		values, err := parseObject(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := newConfig(values).part(f, "name", Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(w.Tensors, func(x Tensor) bool { return x.Name == "token_embd.weight" })
+		if i < 0 || w.Tensors[i].Source != weightsFile+": "+head {
+			t.Errorf("token_embd.weight is not %s", head)
 		}
 	}
 }

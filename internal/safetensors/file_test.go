@@ -193,6 +193,7 @@ func TestHostileIndexesAreErrors(t *testing.T) {
 		{`{"weight_map": {"a": "1.safetensors", "a": "1.safetensors"}}`, "key a appears twice"},
 		{`{"weight_map": {"c": "1.safetensors"}}`, "tensor c is not in 1.safetensors"},
 		{`{"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}`, "tensor a: is in"},
+		{`{"weight_map": {"a": "4.safetensors", "c": "4.safetensors", "b": "1.safetensors"}}`, "tensor a is not in 4.safetensors"},
 		{`{"weight_map": {"a": "folder"}}`, "no regular file"},
 		{`{"weight_map": {}}`, "no weight_map, or an empty one"},
 		{`{}`, "no weight_map"},
@@ -200,7 +201,8 @@ func TestHostileIndexesAreErrors(t *testing.T) {
 		{`{"weight_map": {"a": "1.safetensors"}`, "breaks off"},
 		{"\xff", "UTF-8"},
 	} {
-		dir := folder(t, map[string][]byte{"1.safetensors": file(two, 16), "2.safetensors": file(two, 16), "x.index.json": []byte(c.index)})
+		dir := folder(t, map[string][]byte{"1.safetensors": file(two, 16), "2.safetensors": file(two, 16),
+			"4.safetensors": file(`{"c": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}`, 1), "x.index.json": []byte(c.index)})
 		if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
 			t.Fatal(err)
 		}
