@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -79,9 +80,19 @@ func (h *Hub) registry(n name) (*registry, error) {
 	host, err := hostOf(base)
 	if err == nil && n.host != "" && n.host != host {
 		base = "https://" + n.host
+		if isLoopback(n.host) {
+			base = "http://" + n.host
+		}
 		host, err = hostOf(base)
 	}
 	return &registry{h, base, host}, err
+}
+
+// isLoopback reports whether a host is this machine, whose registries have no certificate.
+func isLoopback(host string) bool {
+	name, _, _ := strings.Cut(host, ":")
+	address, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && address.IsLoopback()
 }
 
 // resolve reads the manifest of a model.

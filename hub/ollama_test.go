@@ -216,6 +216,10 @@ func TestRegistriesAreThoseThatNamesSay(t *testing.T) {
 		{"http://localhost:5000", "localhost:5000/a/b", "http://localhost:5000"},
 		{"http://localhost:5000", "example.org/a/b", "https://example.org"},
 		{"", "registry.ollama.ai/a/b", publicRegistry},
+		{"", "localhost:5000/a/b", "http://localhost:5000"},
+		{"", "127.1.2.3/a/b", "http://127.1.2.3"},
+		{"", "localhost.example.org/a/b", "https://localhost.example.org"},
+		{"", "10.0.0.1:5000/a/b", "https://10.0.0.1:5000"},
 	} {
 		n, err := parseOllama(tt.name)
 		if err != nil {
