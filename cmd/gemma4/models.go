@@ -3,6 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -82,7 +86,11 @@ func showCommand() cli.Command {
 		Args:  "[flags] name",
 		About: `
 Shows a model on this machine: its files and their hashes, where it was fetched from and which commit it is of, and what it says of
-itself. For all that is in its files see inspect.`,
+itself. For all that is in its files see inspect.
+
+A model of ollama's registry may come with texts: an instruction (system), parameters of sampling (params), a licence. They are shown,
+and not used unless you say so: run -system and its flags for sampling do that. Its template is not used at all: a model is asked in
+the format that its own file has.`,
 		Examples: `
 gemma4 show e2b
 gemma4 show -json ollama:gemma4 | jq -r '.files[].path'`,
@@ -124,6 +132,12 @@ func show(p *cli.Program, name string, asJSON bool) error {
 		line(f.Role, f.Path)
 		line("", f.Hash)
 	}
+	for _, note := range slices.Sorted(maps.Keys(m.Notes)) {
+		line(note, m.Notes[note])
+		if note == "system" || note == "params" {
+			line("", beginning(m.Notes[note]))
+		}
+	}
 	if f, err := cli.OpenFiles(m); err != nil {
 		line("broken", err.Error())
 	} else {
@@ -139,6 +153,24 @@ func show(p *cli.Program, name string, asJSON bool) error {
 		line("licence", license)
 	}
 	return t.Flush()
+}
+
+// beginning returns what a text begins with.
+func beginning(path string) string {
+	const most = 400
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return err.Error()
+	}
+	if len(text) > most {
+		return strings.ToValidUTF8(string(text[:most]), "") + "…"
+	}
+	return strings.ToValidUTF8(string(text), "")
 }
 
 func rmCommand() cli.Command {

@@ -87,16 +87,18 @@ type card struct {
 	Revision string     `json:"revision,omitempty"`
 	Bytes    int64      `json:"bytes"`
 	Files    []cardFile `json:"files"`
+
+	Notes map[string]string `json:"notes,omitempty"` // paths of texts that it came with
 }
 
 type cardFile struct {
-	Role string `json:"role"` // model, projector or drafter
+	Role string `json:"role"` // model, projector, drafter or adapter
 	Path string `json:"path"`
 	Hash string `json:"hash,omitempty"`
 }
 
 func newCard(m *hub.Model) card {
-	c := card{Name: m.Name, Place: m.Place, Source: m.Source, Revision: m.Revision, Bytes: m.Bytes}
+	c := card{Name: m.Name, Place: m.Place, Source: m.Source, Revision: m.Revision, Bytes: m.Bytes, Notes: m.Notes}
 	add := func(role, path string) {
 		if path != "" {
 			c.Files = append(c.Files, cardFile{role, path, m.Hashes[path]})
@@ -107,5 +109,8 @@ func newCard(m *hub.Model) card {
 	}
 	add("projector", m.Projector)
 	add("drafter", m.Drafter)
+	for _, path := range m.Adapters {
+		add("adapter", path)
+	}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -131,4 +132,45 @@ func TestAModelIsFetchedByItsNameWhereItIsNeeded(t *testing.T) {
 	command("pull").Fails(t, 2, "expected the name", "")
 	t.Setenv("HF_HUB_OFFLINE", "1")
 	command("run").Fails(t, 1, "the network is not to be used", "", "-m", "e2b", "x")
+}
+
+func TestTextsThatAModelOfOllamasComesWithAreShown(t *testing.T) {
+	serveModels(t)
+	dir := os.Getenv("OLLAMA_MODELS")
+	write := func(name string, content []byte) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var layers []any
+	for _, layer := range []struct {
+		kind    string
+		content []byte
+	}{{"model", nano.GGUF()}, {"system", []byte("Be\x1b[2J brief.\nAlways.")}, {"params", []byte(`{"top_k":64}`)}} {
+		hash := fmt.Sprintf("%x", sha256.Sum256(layer.content))
+		write("blobs/sha256-"+hash, layer.content)
+		layers = append(layers, map[string]any{
+			"mediaType": "application/vnd.ollama.image." + layer.kind, "digest": "sha256:" + hash, "size": len(layer.content),
+		})
+	}
+	manifest, err := json.Marshal(map[string]any{"layers": layers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("manifests/registry.ollama.ai/me/short/latest", manifest)
+	out := command("show").Good(t, "", "ollama:me/short")
+	for _, text := range []string{"ollama:me/short:latest", "  ollama\n", "brief. Always.", `{"top_k":64}`, "weights"} {
+		if !strings.Contains(out, text) {
+			t.Errorf("show prints %q, without %q", out, text)
+		}
+	}
+	if strings.Contains(out, "\x1b") {
+		t.Errorf("show prints %q, which steers the terminal", out)
+	}
+	if out := command("list").Good(t, ""); !strings.Contains(out, "ollama:me/short:latest") {
+		t.Errorf("list prints %q", out)
+	}
+	command("run").Good(t, "", "-m", "ollama:me/short", "-temp", "0", "-n", "1", "x")
+	command("rm").Fails(t, 1, "not in the store", "", "ollama:me/short")
 }
