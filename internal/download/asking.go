@@ -220,22 +220,26 @@ func retryAfter(h http.Header) time.Duration {
 	return max(0, until.Sub(now))
 }
 
-// again reports whether something is to be tried again after so many tries, and when.
-func (d *fetching) again(err error, tries int) (wait time.Duration, ok bool) {
-	var none *net.DNSError
-	_, isFinal := errors.AsType[*final](err)
-	_, isAnew := errors.AsType[*anew](err)
-	_, isWrong := errors.AsType[*wrongAnswer](err)
-	switch {
-	case isFinal, isAnew, tries >= d.Retries, isWrong && tries >= 2:
-		return 0, false
-	case errors.As(err, &none) && none.IsNotFound && d.part.tally.have.Load() == 0:
-		return 0, false
-	}
+// patience returns how often what has failed so is tried again at most, and how long to wait after that many tries.
+func (d *fetching) patience(err error, tries int) (wait time.Duration, most int) {
 	wait = min(time.Second<<min(tries, 10), 30*time.Second)
-	status, ok := errors.AsType[*StatusError](err)
-	if !ok {
-		return wait, true
+	var none *net.DNSError
+	var status *StatusError
+	if _, ok := errors.AsType[*final](err); ok {
+		return 0, 0
+	} else if restart, ok := errors.AsType[*anew](err); ok {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if restart.plain && d.ranges { // others of the same server do better
+			return wait, min(d.Retries, 2)
+		}
+		return 0, 0
+	} else if _, ok := errors.AsType[*wrongAnswer](err); ok {
+		return wait, min(d.Retries, 2)
+	} else if errors.As(err, &none) && none.IsNotFound && d.part.tally.have.Load() == 0 {
+		return 0, 0
+	} else if !errors.As(err, &status) {
+		return wait, d.Retries
 	}
 	switch s := status.Status; {
 	case s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable:
@@ -243,11 +247,13 @@ func (d *fetching) again(err error, tries int) (wait time.Duration, ok bool) {
 		if asked == 0 {
 			asked = retryAfter(status.Header)
 		}
-		return max(wait, asked), asked <= longest
+		if asked <= longest {
+			return max(wait, asked), d.Retries
+		}
 	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s >= 500 && s != http.StatusNotImplemented:
-		return wait, true
+		return wait, d.Retries
 	}
-	return 0, false
+	return 0, 0
 }
 
 // hold keeps a host from being asked for a while.

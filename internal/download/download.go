@@ -143,13 +143,10 @@ func (r *run) fetch(ctx context.Context, f *File, t *tally) error {
 	if err != nil {
 		return describe(err)
 	}
-	if f.whole() {
-		info, err := os.Stat(f.Path)
-		if err == nil {
-			t.set(info.Size(), info.Size())
-		}
+	if f.whole(ctx, t) {
 		return p.discard()
 	}
+	t.set(p.state.have.bytes(), p.state.size)
 	if err := room([]File{*f}); err != nil {
 		return errors.Join(err, p.close())
 	}

@@ -31,6 +31,9 @@ type fetching struct {
 	more func() // starts the other workers
 }
 
+// bufferBytes is how much is read at once. A claim that is split leaves its worker more than that.
+const bufferBytes = 128 << 10
+
 // A claim is what a worker fetches: bytes that nobody else does. Its end is below 0 where the file's is unknown.
 type claim struct{ span }
 
@@ -41,7 +44,7 @@ func (d *fetching) fill(ctx context.Context) error {
 	d.claims, d.active, d.ranges = nil, 1, false
 	d.part.begin()
 	sums := make(chan error, 1)
-	go func() { sums <- d.part.sums(d.part.file.sums()) }()
+	go func() { sums <- d.part.sums(ctx) }()
 	var workers sync.WaitGroup
 	work := func() {
 		if err := d.work(ctx); err != nil {
@@ -68,19 +71,16 @@ func (d *fetching) fill(ctx context.Context) error {
 
 // work fetches claims until there are none.
 func (d *fetching) work(ctx context.Context) error {
-	for {
-		c := d.claim()
-		if c == nil {
-			return nil
-		}
+	for c := d.claim(); c != nil; c = d.claim() {
 		leave, err := d.finish(ctx, c)
-		d.mu.Lock()
-		d.claims = slices.DeleteFunc(d.claims, func(other *claim) bool { return other == c })
-		d.mu.Unlock()
 		if leave || err != nil {
 			return err
 		}
+		d.mu.Lock()
+		d.release(c)
+		d.mu.Unlock()
 	}
+	return nil
 }
 
 // claim returns what the worker that asks shall fetch. If there is nothing, nil, that has ended.
@@ -90,33 +90,82 @@ func (d *fetching) claim() *claim {
 	d.part.mu.Lock()
 	defer d.part.mu.Unlock()
 	s := &d.part.state
-	if s.size < 0 {
-		c := &claim{span{s.have.prefix(), -1}}
-		d.claims = append(d.claims, c)
-		return c
+	x := span{s.have.prefix(), -1}
+	if s.size >= 0 {
+		taken := slices.Clone(s.have)
+		for _, c := range d.claims {
+			taken = taken.add(c.span)
+		}
+		x = taken.gap(s.size)
+		if d.Streams > 1 && !d.plain { // smaller towards the end, where all should end at once
+			const most = 128 << 20
+			left := s.size - taken.bytes()
+			x.to = min(x.to, x.from+max(d.piece, min(most, left/int64(4*d.Streams))))
+			if x.from >= x.to {
+				x = d.split()
+			}
+		}
+		if x.from >= x.to {
+			d.active--
+			return nil
+		}
 	}
-	taken := slices.Clone(s.have)
-	for _, c := range d.claims {
-		taken = taken.add(c.span)
-	}
-	gap := taken.gap(s.size)
-	if gap.from >= gap.to {
-		d.active--
-		return nil
-	}
-	if d.Streams > 1 && !d.plain { // smaller towards the end, where all should end at once
-		const most = 128 << 20
-		left := s.size - taken.bytes()
-		gap.to = min(gap.to, gap.from+max(d.piece, min(most, left/int64(4*d.Streams))))
-	}
-	c := &claim{gap}
+	c := &claim{x}
 	d.claims = append(d.claims, c)
 	return c
 }
 
-// finish fetches all of a claim. leave tells the worker to end, because the server finds that there are too many.
+// split takes half of the largest claim from its worker, for one that has nothing to do: some connections are slow. It is empty if none is
+// large.
+func (d *fetching) split() (x span) {
+	var largest *claim
+	for _, c := range d.claims {
+		if largest == nil || c.to-c.from > largest.to-largest.from {
+			largest = c
+		}
+	}
+	if largest == nil || !d.ranges || largest.to-largest.from < max(d.piece/4, 4*bufferBytes) {
+		return span{}
+	}
+	x = span{(largest.from + largest.to) / 2, largest.to}
+	largest.to = x.from
+	return x
+}
+
+// release lets others claim what has not come of c.
+func (d *fetching) release(c *claim) {
+	d.claims = slices.DeleteFunc(d.claims, func(other *claim) bool { return other == c })
+}
+
+// leave lets a worker end before c has come, if there are others.
+func (d *fetching) leave(c *claim) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.active == 1 {
+		return false
+	}
+	d.active--
+	d.release(c)
+	return true
+}
+
+// rest returns what c still is: its end may have been given to another worker.
+func (d *fetching) rest(c *claim) span {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return c.span
+}
+
+// finish fetches all of a claim. leave tells the worker to end: what it does not get others may, or the server finds that there are too
+// many.
 func (d *fetching) finish(ctx context.Context, c *claim) (leave bool, err error) {
-	mark := c.from // bytes behind it are progress
+	enough := int64(1 << 20) // bytes that are progress
+	if size := d.part.file.Size; size >= 0 {
+		enough = min(enough, max(1, size/64))
+	}
+	d.mu.Lock()
+	mark, alone := c.from, d.active == 1
+	d.mu.Unlock()
 	for tries := 0; ; tries++ {
 		err := d.try(ctx, c)
 		if err == nil {
@@ -125,31 +174,26 @@ func (d *fetching) finish(ctx context.Context, c *claim) (leave bool, err error)
 		if ended := cause.Of(ctx); ended != nil {
 			return false, ended
 		}
-		if enough := min(1<<20, max(1, d.part.file.Size/64)); c.from >= mark+enough {
+		if c.from >= mark+enough {
 			mark, tries = c.from, 0
 		}
-		wait, again := d.again(err, tries)
-		if !again {
-			return false, err
-		}
-		if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusTooManyRequests && d.leave() {
+		wait, most := d.patience(err, tries)
+		status, ok := errors.AsType[*StatusError](err)
+		many := ok && status.Status == http.StatusTooManyRequests
+		_, restart := errors.AsType[*anew](err)
+		if most > 0 && (many || tries >= most) && !restart && d.leave(c) {
 			return true, nil
+		}
+		if tries >= most {
+			if most <= 0 || restart || alone {
+				return false, err
+			}
+			alone, tries = true, 0 // others may have been in the way
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return false, err
 		}
 	}
-}
-
-// leave reports whether a worker may end because there are others.
-func (d *fetching) leave() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.active == 1 {
-		return false
-	}
-	d.active--
-	return true
 }
 
 // try asks for a claim, once, and takes what comes. The claim is then what has not come.
@@ -167,31 +211,32 @@ func (d *fetching) try(ctx context.Context, c *claim) error {
 	if d.plain {
 		c.to = s.size
 	}
-	whole := c.from == 0 && c.to == s.size
-	resp, err := d.ask(ctx, c.span, whole)
+	asked := d.rest(c)
+	if asked.to >= 0 && asked.from >= asked.to {
+		return nil
+	}
+	whole := asked == span{0, s.size}
+	resp, err := d.ask(ctx, asked, whole)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
-		err = d.part206(c, resp, &s, whole)
+		err = d.part206(c, &asked, resp, &s, whole)
 	case http.StatusRequestedRangeNotSatisfiable:
-		var done bool
-		if done, err = d.part416(c, resp, &s); done {
-			return nil
-		}
+		return d.part416(c, resp, &s)
 	default:
-		err = d.whole200(c, resp, &s, whole)
+		err = d.whole200(c, &asked, resp, &s, whole)
 	}
 	if err != nil {
 		return err
 	}
-	return d.receive(c, resp)
+	return d.receive(c, asked, resp)
 }
 
-// part206 checks an answer that has a range.
-func (d *fetching) part206(c *claim, resp *http.Response, s *state, whole bool) error {
+// part206 checks an answer that has a range. What was asked for is then what comes, also where the end of the file was not known.
+func (d *fetching) part206(c *claim, asked *span, resp *http.Response, s *state, whole bool) error {
 	at := resp.Request.URL
 	if whole {
 		return wrong("%s answers with a range that nobody has asked for", public(at))
@@ -206,7 +251,7 @@ func (d *fetching) part206(c *claim, resp *http.Response, s *state, whole bool) 
 		return wrong("%s has %d bytes, expected %d", public(at), size, s.size)
 	case ok && s.size >= 0 && size != s.size:
 		return &anew{why: public(at) + " has become another file"}
-	case !ok || size < 0 || from != c.from || c.to >= 0 && to != c.to || c.to < 0 && to != size || to > size ||
+	case !ok || size < 0 || from != asked.from || asked.to >= 0 && to != asked.to || asked.to < 0 && to != size || to > size ||
 		resp.ContentLength >= 0 && resp.ContentLength != to-from:
 		return &anew{why: strconv.Quote(text) + " is not the range that was asked for: " + public(at), plain: true}
 	}
@@ -226,7 +271,9 @@ func (d *fetching) part206(c *claim, resp *http.Response, s *state, whole bool) 
 		d.part.learn(size, tag)
 	}
 	d.mu.Lock()
-	c.to = to
+	if c.to < 0 {
+		c.to, asked.to = to, to
+	}
 	first := !d.ranges
 	d.ranges = true
 	d.mu.Unlock()
@@ -236,8 +283,8 @@ func (d *fetching) part206(c *claim, resp *http.Response, s *state, whole bool) 
 	return nil
 }
 
-// whole200 checks an answer that has the whole file.
-func (d *fetching) whole200(c *claim, resp *http.Response, s *state, whole bool) error {
+// whole200 checks an answer that has the whole file. What was asked for is then all of it.
+func (d *fetching) whole200(c *claim, asked *span, resp *http.Response, s *state, whole bool) error {
 	at := resp.Request.URL
 	if err := d.suits(resp); err != nil {
 		return err
@@ -263,21 +310,22 @@ func (d *fetching) whole200(c *claim, resp *http.Response, s *state, whole bool)
 	d.mu.Lock()
 	c.span = span{0, size}
 	if size < 0 {
-		c.to = d.part.file.Size
+		c.to = max(d.part.file.Size, -1)
 	}
+	*asked = c.span
 	d.mu.Unlock()
 	return nil
 }
 
 // part416 checks an answer that says that there is nothing where c begins. That is where a file ends whose size was not known.
-func (d *fetching) part416(c *claim, resp *http.Response, s *state) (done bool, err error) {
+func (d *fetching) part416(c *claim, resp *http.Response, s *state) error {
 	size, ok := strings.CutPrefix(resp.Header.Get("Content-Range"), "bytes */")
 	n, err := strconv.ParseInt(size, 10, 64)
 	if ok && err == nil && s.size < 0 && n == c.from {
 		d.part.learn(n, "")
-		return true, nil
+		return nil
 	}
-	return false, &anew{why: public(resp.Request.URL) + " does not give the range that was asked for", plain: true}
+	return &anew{why: public(resp.Request.URL) + " does not give the range that was asked for", plain: true}
 }
 
 // suits returns an error if an answer is no file's bytes.
@@ -292,43 +340,44 @@ func (d *fetching) suits(resp *http.Response) error {
 	return nil
 }
 
-// receive takes what comes for c.
-func (d *fetching) receive(c *claim, resp *http.Response) error {
-	at, from, begin := public(resp.Request.URL), resp.Body, c.from
-	buffer := make([]byte, 128<<10)
-	for c.to < 0 || c.from < c.to {
+// receive takes what comes for c, which are the bytes that were asked for.
+func (d *fetching) receive(c *claim, asked span, resp *http.Response) error {
+	at, body := public(resp.Request.URL), resp.Body
+	buffer := make([]byte, bufferBytes)
+	now := d.rest(c)
+	for ended := false; !ended && (now.to < 0 || now.from < now.to); now = d.rest(c) {
 		most := int64(len(buffer))
-		if c.to >= 0 {
-			most = min(most, c.to-c.from)
+		if now.to >= 0 {
+			most = min(most, now.to-now.from)
 		}
-		n, err := from.Read(buffer[:most])
+		n, err := body.Read(buffer[:most])
 		if err := d.part.write(c, buffer[:n]); err != nil {
 			return &final{err}
 		}
-		if err == io.EOF {
-			break
-		} else if err != nil {
+		ended = err == io.EOF
+		switch {
+		case err != nil && !ended:
 			return &cut{at, err}
-		}
-		if c.from > largest {
+		case c.from > largest:
 			return wrong("%s does not end", at)
 		}
 	}
-	switch n, _ := io.ReadFull(from, buffer[:1]); {
-	case c.to < 0 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && len(d.part.file.sums()) == 0 && resp.ProtoMajor == 1:
+	if now.to < asked.to {
+		return nil // somebody else takes the rest
+	}
+	switch n, _ := io.ReadFull(body, buffer[:1]); {
+	case now.to < 0 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && len(d.part.file.sums()) == 0 && resp.ProtoMajor == 1:
 		return &final{wrong("%s tells neither how long the file is nor where it ends", at)}
-	case c.to < 0:
-		d.part.learn(c.from, "")
+	case now.to < 0:
+		d.part.learn(now.from, "")
 	case n > 0:
-		to := c.to
-		d.part.drop(c, begin)
-		return wrong("%s gives more than the bytes from %d to %d", at, begin, to)
-	case c.from < c.to:
-		from := c.from
+		d.part.drop(c, asked.from)
+		return wrong("%s gives more than the bytes from %d to %d", at, asked.from, asked.to)
+	case now.from < now.to:
 		if resp.StatusCode == http.StatusOK { // these were bytes of something else
-			d.part.drop(c, begin)
+			d.part.drop(c, asked.from)
 		}
-		return wrong("%s ends at byte %d, expected %d", at, from, c.to)
+		return wrong("%s ends at byte %d, expected %d", at, now.from, now.to)
 	}
 	return nil
 }

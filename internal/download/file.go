@@ -1,6 +1,7 @@
 package download
 
 import (
+	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
@@ -87,8 +88,8 @@ func (f *File) identity() string {
 	return fmt.Sprintf("URL %x", sha256.Sum256([]byte(u)))
 }
 
-// whole reports whether the file at path is what f asks for. Without a hash nobody can tell.
-func (f *File) whole() bool {
+// whole reports whether the file at Path is what f asks for, which takes as long as reading it. Without a hash nobody can tell.
+func (f *File) whole(ctx context.Context, t *tally) bool {
 	sums := f.sums()
 	file, err := os.Open(f.Path)
 	if err != nil {
@@ -100,8 +101,18 @@ func (f *File) whole() bool {
 		return false
 	}
 	hashes, to := open(sums, info.Size())
-	n, err := io.Copy(to, file)
-	return err == nil && n == info.Size() && compare(f.Path, sums, hashes) == nil
+	for n := int64(0); ctx.Err() == nil; {
+		read, err := io.CopyN(to, file, 1<<20)
+		n += read
+		if err == io.EOF && n == info.Size() && compare(f.Path, sums, hashes) == nil {
+			t.set(n, n)
+			return true
+		} else if err != nil {
+			break
+		}
+		t.set(n, f.Size)
+	}
+	return false
 }
 
 // open returns new hashes, and what writes to all of them.

@@ -67,13 +67,13 @@ func TestDiskFillsUp(t *testing.T) {
 	if err := os.Remove(other); err != nil {
 		t.Fatal(err)
 	}
-	r := &receiver{n.transport, -1, 0}
+	r := &receiver{RoundTripper: n.transport, limit: -1}
 	options.Client = &http.Client{Transport: r}
 	if err := Fetch(t.Context(), []File{f}, options); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, f.Path, o.content)
-	if r.bytes != f.Size-there {
-		t.Errorf("%d bytes were fetched again, expected the missing %d", r.bytes, f.Size-there)
+	if r.bytes.Load() != f.Size-there {
+		t.Errorf("%d bytes were fetched again, expected the missing %d", r.bytes.Load(), f.Size-there)
 	}
 }

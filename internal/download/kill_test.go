@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	}
 	o := Options{piece: 128 << 10, every: 64 << 10}
 	if c.Kill >= 0 {
-		o.Client = &http.Client{Transport: &receiver{http.DefaultTransport, c.Kill, 0}}
+		o.Client = &http.Client{Transport: &receiver{RoundTripper: http.DefaultTransport, limit: c.Kill}}
 	}
 	if err := Fetch(context.Background(), []File{c.File}, o); err != nil {
 		fmt.Println(err)
@@ -72,7 +72,8 @@ func (c child) start(t *testing.T, environment ...string) *exec.Cmd {
 // receiver is a transport that counts what comes, and kills this process when it is to receive more than limit; below 0: never.
 type receiver struct {
 	http.RoundTripper
-	limit, bytes int64
+	limit int64
+	bytes atomic.Int64
 }
 
 func (r *receiver) RoundTrip(q *http.Request) (*http.Response, error) {
@@ -90,7 +91,7 @@ type received struct {
 
 func (r *received) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	if all := atomic.AddInt64(&r.bytes, int64(n)); r.limit >= 0 && all > r.limit {
+	if all := r.bytes.Add(int64(n)); r.limit >= 0 && all > r.limit {
 		me, _ := os.FindProcess(os.Getpid())
 		me.Kill()
 		select {}
@@ -118,7 +119,7 @@ func TestKilledFetchesGoOn(t *testing.T) {
 		if _, err := os.Stat(f.Path); err == nil {
 			t.Fatalf("after %d bytes there is a file", limit)
 		}
-		r := &receiver{http.DefaultTransport, -1, 0}
+		r := &receiver{RoundTripper: http.DefaultTransport, limit: -1}
 		o := Options{Client: &http.Client{Transport: r}, piece: 128 << 10, every: 64 << 10}
 		if err := Fetch(t.Context(), []File{f}, o); err != nil {
 			t.Fatalf("after %d bytes: %v", limit, err)
@@ -126,8 +127,8 @@ func TestKilledFetchesGoOn(t *testing.T) {
 		expect(t, f.Path, want)
 		// What each stream had in its hands is lost, and what had come since the state was written, or was being written.
 		const lost = 4*128<<10 + 2*64<<10
-		if most := min(size, size-limit+lost); r.bytes > most {
-			t.Errorf("killed after %d bytes: %d were fetched, expected %d at most", limit, r.bytes, most)
+		if most := min(size, size-limit+lost); r.bytes.Load() > most {
+			t.Errorf("killed after %d bytes: %d were fetched, expected %d at most", limit, r.bytes.Load(), most)
 		}
 	}
 }

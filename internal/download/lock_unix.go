@@ -17,22 +17,24 @@ func lock(path string) (f *os.File, release func(), err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		for {
-			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EINTR) {
-				break
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			mine, err := f.Stat()
+			if there, e := os.Stat(path); err == nil && e == nil && os.SameFile(mine, there) {
+				return f, func() { f.Close() }, nil
 			}
+			f.Close() // whoever had it has finished, and has removed it, since it was opened
+			continue
 		}
-		if err != nil {
-			f.Close()
-			if errors.Is(err, unix.EWOULDBLOCK) {
-				return nil, nil, ErrBusy
-			}
+		f.Close()
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return nil, nil, ErrBusy
+		case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.EOPNOTSUPP):
+			return lockByFile(path) // some disks of networks
+		default:
 			return nil, nil, &os.PathError{Op: "lock", Path: path, Err: err}
 		}
-		mine, err := f.Stat()
-		if there, e := os.Stat(path); err == nil && e == nil && os.SameFile(mine, there) {
-			return f, func() { f.Close() }, nil
-		}
-		f.Close() // whoever had it has finished, and has removed it, since it was opened
 	}
 }

@@ -62,7 +62,12 @@ func (n *network) serve(address string, h http.Handler, names ...string) {
 	n.mu.Lock()
 	n.hosts[address] = l.conns
 	n.mu.Unlock()
-	server := &http.Server{Handler: h, ErrorLog: quiet}
+	var answering sync.WaitGroup
+	server := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		answering.Add(1)
+		defer answering.Done()
+		h.ServeHTTP(w, q)
+	})}
 	if names != nil {
 		c := certificate(n.t, names)
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{c}}
@@ -77,6 +82,7 @@ func (n *network) serve(address string, h http.Handler, names ...string) {
 	n.t.Cleanup(func() {
 		n.transport.CloseIdleConnections()
 		server.Close()
+		answering.Wait()
 	})
 }
 

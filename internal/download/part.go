@@ -2,6 +2,7 @@ package download
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -181,8 +182,9 @@ func (p *part) save() error {
 
 // sums follows the beginning that is without gaps, and returns nil when the file is complete and has the hashes, a HashError when it has
 // not, and errEnded when nothing comes any more before it is complete.
-func (p *part) sums(sums []sum) error {
+func (p *part) sums(ctx context.Context) error {
 	const most = 1 << 20
+	sums := p.file.sums()
 	buffer := make([]byte, most)
 	for {
 		p.mu.Lock()
@@ -208,7 +210,7 @@ func (p *part) sums(sums []sum) error {
 			if at == size && ended {
 				return compare(p.file.Path, sums, hashes)
 			}
-			if end <= at && ended {
+			if end <= at && ended || ctx.Err() != nil {
 				return errEnded
 			}
 			n := min(most, end-at)
@@ -245,11 +247,13 @@ func (p *part) end() {
 
 // keep gives the file its name. The part must be complete and right.
 func (p *part) keep() error {
-	if err := cmp.Or(p.bytes.Truncate(p.state.size), flush(p.bytes), p.bytes.Close()); err != nil {
-		p.release()
-		return err
+	err := p.bytes.Truncate(p.state.size)
+	err = cmp.Or(err, p.save())
+	err = cmp.Or(err, p.bytes.Close())
+	if err == nil {
+		err = os.Rename(partPath(p.file.Path), p.file.Path)
 	}
-	if err := os.Rename(partPath(p.file.Path), p.file.Path); err != nil {
+	if err != nil {
 		p.release()
 		return err
 	}

@@ -1,6 +1,7 @@
 package download
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -342,6 +343,89 @@ func TestProgress(t *testing.T) {
 			if now.done < all[i].done || now.total != 5*large && now.total != -1 || now.done > 5*large {
 				t.Errorf("%v after %v", now, all[i])
 			}
+		}
+	})
+}
+
+// A connection that is slow is helped by those that have nothing more to do.
+func TestSlowConnectionsAreHelped(t *testing.T) {
+	const size, step = 16 << 20, 64 << 10
+	dir := folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		o := &origin{content: content(size)}
+		o.evil = func(i int, w http.ResponseWriter, q *http.Request) bool {
+			if i == 2 {
+				w = &slow{w}
+			}
+			o.good(w, q)
+			return true
+		}
+		n.serve("hub.test:80", o)
+		f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: size, SHA256: sumOf(o.content)}
+		begin := time.Now()
+		if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), piece: 4 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, f.Path, o.content)
+		alone := 4 << 20 / (32 << 10) * time.Second // the claim, by what is written each second
+		if took := time.Since(begin); took > alone/3 || took < 5*time.Second || o.sent() > size+1<<20 {
+			t.Errorf("it took %v, and would have taken %v without help; %d bytes were sent", took, alone, o.sent())
+		}
+	})
+}
+
+// slow takes a second for each write.
+type slow struct{ http.ResponseWriter }
+
+func (s *slow) Write(p []byte) (int, error) {
+	time.Sleep(time.Second)
+	return s.ResponseWriter.Write(p)
+}
+
+// A server that takes one connection, and refuses others in whatever way, gives the file by that one.
+func TestOneConnectionIsEnough(t *testing.T) {
+	for name, refuse := range map[string]fault{"429": status(429), "503": status(503), "cut": says(""), "stalled": stalled(-1)} {
+		dir := folder(t)
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t)
+			o := &origin{content: content(large)}
+			var busy sync.Mutex
+			o.evil = func(i int, w http.ResponseWriter, q *http.Request) bool {
+				if !busy.TryLock() {
+					refuse(o, w, q)
+					return true
+				}
+				defer busy.Unlock()
+				o.good(&slow{w}, q)
+				return true
+			}
+			n.serve("hub.test:80", o)
+			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
+			if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), Stall: 3 * time.Second, piece: piece / 4}); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			expect(t, f.Path, o.content)
+		})
+	}
+}
+
+// A context that has ended already ends the check of what is there, too.
+func TestEndedContextsAskForNothing(t *testing.T) {
+	dir := folder(t)
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		o := &origin{content: content(large)}
+		n.serve("hub.test:80", o)
+		f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
+		leave(t, f.Path, o.content, &state{f.identity(), large, "", spans{{0, large}}})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 2 {
+			if err := Fetch(ctx, []File{f}, Options{Client: n.client()}); !errors.Is(err, context.Canceled) || o.requests.Load() > 0 {
+				t.Errorf("error %v, %d requests", err, o.requests.Load())
+			}
+			os.WriteFile(f.Path, o.content, 0o666)
 		}
 	})
 }
