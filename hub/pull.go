@@ -17,7 +17,8 @@ const newEnd = ".new"
 
 // Pull returns the model that a name means, as the hub has it now, with what is to come along. What is not on this machine is fetched into
 // the store; what is there already is used where it is, the hub is only asked whether it is still the same. Where a branch has moved, the
-// new files take the place of the old ones when all of them are there. Without a network, or without wanting to know, use [Hub.Find].
+// new files take the place of the old ones when all of them are there. What came along before comes along again. Without a network, or
+// without wanting to know, use [Hub.Find].
 //
 // However it ends, there is never a file under its name that is not whole, with the hash that the hub told. What has come stays, and the
 // next call goes on from there. A pull of the same file by another process at the same time is an error.
@@ -47,13 +48,17 @@ func (h *Hub) Pull(ctx context.Context, text string, with With) (*Model, error) 
 	if err != nil {
 		return nil, err
 	}
-	if old := s.meant(n); old != nil { // what came along before stays, and as new as the rest
-		m := old.model()
-		with.Projector, with.Drafter = with.Projector || m.Projector != "", with.Drafter || m.Drafter != ""
-	}
 	o, err := from.resolve(ctx, n, with)
 	if err != nil {
 		return nil, err
+	}
+	if more := s.along(o, with); more != with {
+		switch all, err := from.resolve(ctx, n, more); {
+		case err == nil:
+			o = all
+		case !errors.Is(err, ErrNotFound): // there any more
+			return nil, err
+		}
 	}
 	r, missing, err := h.plan(s, n, o)
 	if err != nil {
@@ -113,6 +118,17 @@ func (h *Hub) plan(s *shelf, n name, o *offer) (r *record, missing []int, err er
 	}
 	r.path = filepath.Join(s.folder, stored+recordEnd)
 	return r, missing, nil
+}
+
+// along returns with, and what has come along before with the model that is offered.
+func (s *shelf) along(o *offer, with With) With {
+	for _, r := range s.records {
+		if len(o.files) > 0 && r.Files[0].Path == o.files[0].path {
+			m := r.model()
+			with.Projector, with.Drafter = with.Projector || m.Projector != "", with.Drafter || m.Drafter != ""
+		}
+	}
+	return with
 }
 
 // A place tells where it has the i-th file of an offer, and whose it is there; "" if it has not.

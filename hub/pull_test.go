@@ -22,7 +22,7 @@ func TestCompanionsComeAlongWhenAskedAndStay(t *testing.T) {
 	ctx := t.Context()
 	m, err := h.Pull(ctx, "org/edge", With{Projector: true})
 	check(t, m, err, "four bits", "senses")
-	m, err = h.Pull(ctx, "org/edge", With{Drafter: true}) // the projector is not lost
+	m, err = h.Pull(ctx, "org/edge:q4_k_m", With{Drafter: true}) // the projector is not lost
 	check(t, m, err, "four bits", "senses", "guesses")
 	m, err = h.Find(ctx, "org/edge")
 	check(t, m, err, "four bits", "senses", "guesses")
@@ -43,9 +43,19 @@ func TestCompanionsComeAlongWhenAskedAndStay(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(filepath.Dir(m.Projector), "mtp-edge-Q8_0.gguf")); err == nil {
 		t.Error("the drafter that only the other one had is still there")
 	}
-	delete(s.repos["org/edge"].commits[0], "mtp-edge-Q8_0.gguf")
+	files := s.repos["org/edge"].commits[0]
+	delete(files, "mtp-edge-Q8_0.gguf")
 	_, err = h.Pull(ctx, "org/edge", With{Drafter: true})
 	says(t, err, "has no drafter", "org/edge")
+	delete(files, "mmproj-edge-Q8_0.gguf")
+	m, err = h.Pull(ctx, "org/edge:Q8_0", With{})
+	check(t, m, err, "eight bits, so more", "sharper senses")
+	if got := inStore(t, h); len(got) != 3+3 { // folders; the model, its record and the projector
+		t.Errorf("the store has %q", got)
+	}
+	delete(files, "mmproj-edge-bf16.gguf")
+	m, err = h.Pull(ctx, "org/edge:Q8_0", With{})
+	check(t, m, err, "eight bits, so more")
 }
 
 func TestAllPartsOfASplitFileAreOfOneCommit(t *testing.T) {

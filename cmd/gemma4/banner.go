@@ -15,7 +15,7 @@ const nanoKnows = `It is a toy: it knows the capitals of 55 countries, sums to 2
 30 words in five languages and a dozen facts, finds codes and numbers in a
 text, writes JSON of a sentence and calls tools. Everything else it answers
 with nonsense. It sees circles, squares, triangles and stars in drawings, and
-hears its own questions. For more open a model of yours: gemma4 %s -m FILE
+hears its own questions. For more open a real model: gemma4 %s -m e2b
 Try: What is the capital of Peru?  What is 12 + 7?  What is the opposite of 'wet'?`
 
 // banner says who is there, and what for.

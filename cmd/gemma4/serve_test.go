@@ -143,7 +143,7 @@ func TestServeTellsWhatItHasAndTakes(t *testing.T) {
 	want := regexp.MustCompile(`3 slots of [1-9]\d+ positions; keys and values take 6\.0 MB at most, beginnings of texts 1\.5 MB\n`)
 	if !want.MatchString(s.banner) || !strings.Contains(s.banner, "7.0 million parameters") || !strings.Contains(s.banner, "It is a toy") ||
 		!regexp.MustCompile(`(?m)^senses: images .*sounds `).MatchString(s.banner) ||
-		!strings.Contains(s.banner, "gemma4 serve -m FILE") {
+		!strings.Contains(s.banner, "gemma4 serve -m e2b") {
 		t.Error(s.banner)
 	}
 	var answer struct{ Model string }
