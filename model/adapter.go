@@ -47,11 +47,18 @@ type thin struct {
 	rank  int
 	scale float32
 	down  *tensor.Tensor // [rank, cols]
-	up    *tensor.Tensor // [rows, rank], in a format that the kernels multiply with floats; nil: it lies in values
-	// What is looked up, and what no kernel multiplies, lies decoded.
-	values  []float32 // [rows, rank]
-	columns []float32 // [rank, cols], of tables
+
+	// up [rows, rank] lies in F16 or F32, turned, so that a row of weights is added to results side by side: in blocks of thinBlock rows,
+	// [blocks, rank, rows of a block].
+	rows   int
+	format tensor.Format
+	up     []byte
+
+	columns []float32 // down, decoded, beside a table whose rows are looked up
 }
+
+// thinBlock is how many rows of up lie side by side: with the ranks that there are, a block and the next one stay in the first cache.
+const thinBlock = 128
 
 // OpenAdapter reads an adapter for the model m; the file is not needed any more afterwards. What is no adapter of low rank, goes beside
 // tensors that the model does not have, or have another shape, and numbers that are none, are errors that name the key or tensor and what
@@ -127,91 +134,84 @@ func (m *Model) named() map[string][]*tensor.Tensor {
 }
 
 // thin returns what a pair puts beside the matrix w, which begins with a row of the pair's tensor.
-func (m *Model) thin(p *lora.Pair, f *lora.Factors, row int, w *tensor.Tensor) (t *thin, err error) {
+func (m *Model) thin(p *lora.Pair, f *lora.Factors, row int, w *tensor.Tensor) (*thin, error) {
 	first := row / f.Rows * f.Rank * f.Cols
-	a, b := f.A[first:first+f.Rank*f.Cols], f.B[row*f.Rank:(row+w.Rows())*f.Rank]
-	t = &thin{rank: f.Rank, scale: p.Scale}
-	if t.down, err = m.encode(p.A.Name, f.FormatA, a, f.Rank, f.Cols); err != nil {
+	t := &thin{rank: f.Rank, scale: p.Scale, rows: w.Rows(), format: tensor.F32}
+	a := f.A[first : first+f.Rank*f.Cols]
+	down := make([]byte, f.FormatA.RowBytes(len(a)))
+	if err := f.FormatA.Encode(down, a); err != nil {
 		return nil, err
+	}
+	var err error
+	if t.down, err = tensor.New(p.A.Name, f.FormatA, down, f.Rank, f.Cols); err != nil {
+		return nil, err
+	}
+	if f.FormatB == tensor.F16 {
+		t.format = tensor.F16
 	}
 	if p.Table() {
-		t.columns = a
+		t.columns = slices.Clone(a)
 	}
-	if m.kernels.FloatRows[f.FormatB] == nil || p.Table() {
-		t.values = slices.Clone(b)
-		return t, nil
-	}
-	t.up, err = m.encode(p.B.Name, f.FormatB, b, w.Rows(), f.Rank)
-	return t, err
+	return t, t.turn(f.B[row*f.Rank : (row+t.rows)*f.Rank])
 }
 
-// encode returns a matrix in memory of its own, in a format that holds its values.
-func (m *Model) encode(name string, f tensor.Format, x []float32, rows, cols int) (*tensor.Tensor, error) {
-	data := make([]byte, f.RowBytes(len(x)))
-	if err := f.Encode(data, x); err != nil {
-		return nil, err
+// turn sets up to b [rows, rank].
+func (t *thin) turn(b []float32) error {
+	turned := make([]float32, 0, len(b))
+	for from := 0; from < t.rows; from += thinBlock {
+		for k := range t.rank {
+			for r := from; r < min(from+thinBlock, t.rows); r++ {
+				turned = append(turned, b[r*t.rank+k])
+			}
+		}
 	}
-	return tensor.New(name, f, data, rows, cols)
+	t.up = make([]byte, t.format.RowBytes(len(b)))
+	return t.format.Encode(t.up, turned)
 }
 
-// rows returns the height of the matrix.
-func (t *thin) rows() int {
-	if t.up != nil {
-		return t.up.Rows()
-	}
-	return len(t.values) / t.rank
+// block returns the block of up that begins with row from, and its rows.
+func (t *thin) block(from int) (up []byte, rows int) {
+	rows = min(thinBlock, t.rows-from)
+	return t.up[t.format.RowBytes(from*t.rank):t.format.RowBytes((from+rows)*t.rank)], rows
 }
 
 // bytes returns what it takes.
-func (t *thin) bytes() int64 {
-	n := t.down.Bytes() + 4*int64(len(t.values)+len(t.columns))
-	if t.up != nil {
-		n += t.up.Bytes()
+func (t *thin) bytes() int64 { return t.down.Bytes() + int64(len(t.up)) + 4*int64(len(t.columns)) }
+
+// add adds up · low to a row of results, the blocks of up from row from to to-1; low [rank] is scaled.
+func (t *thin) add(k *tensor.Kernels, dst, low []float32, from, to int) {
+	for up, rows := t.block(from); from < to; from += thinBlock {
+		next, more := t.block(min(from+thinBlock, t.rows))
+		k.Weigh[t.format](dst[from:from+rows], 1, low, t.rank, up, t.rank, next)
+		up, rows = next, more
 	}
-	return n
 }
 
-// add adds s · up · low to dst [n, rows from to to-1], Stride floats apart, for low [n, rank]. ids, unless it is nil, are the rows that
-// from and to count. buf has room for a tile of results.
-func (t *thin) add(k *tensor.Kernels, dst []float32, stride int, low []float32, n int, s float32, ids []int32, from, to int,
-	buf []float32) {
-	for i := 0; i < n; i += thinTile {
-		m := min(thinTile, n-i)
-		x, rows := low[i*t.rank:(i+m)*t.rank], to-from
-		switch {
-		case ids == nil:
-			t.multiply(k, buf, rows, x, m, from, to)
-		default:
-			for j, id := range ids[from:to] {
-				t.multiply(k, buf[j:], rows, x, m, int(id), int(id)+1)
-			}
+// addSome is add for some rows, ascending, which dst has side by side. A result has the bits that add gives it. room is that of a block.
+func (t *thin) addSome(k *tensor.Kernels, dst, low []float32, ids []int32, room []float32) {
+	for i := 0; i < len(ids); {
+		from := int(ids[i]) / thinBlock * thinBlock
+		up, rows := t.block(from)
+		n := i
+		for ; n < len(ids) && int(ids[n]) < from+rows; n++ {
+			room[int(ids[n])-from] = dst[n]
 		}
-		for j := range m {
-			k.AddScaled(dst[(i+j)*stride+from:(i+j)*stride+to], buf[j*rows:(j+1)*rows], s)
+		k.Weigh[t.format](room[:rows], 1, low, t.rank, up, t.rank, nil)
+		for ; i < n; i++ {
+			dst[i] = room[int(ids[i])-from]
 		}
 	}
 }
 
-// multiply sets dst, stride floats apart, to rows from to to-1 of up times x [n, rank].
-func (t *thin) multiply(k *tensor.Kernels, dst []float32, stride int, x []float32, n, from, to int) {
-	if t.up != nil {
-		size := t.up.Format.RowBytes(t.rank)
-		k.FloatRows[t.up.Format](dst, stride, t.up.Data[from*size:to*size], size, to-from, x, t.rank, n)
-		return
-	}
-	for i := range n {
-		low := x[i*t.rank : (i+1)*t.rank]
-		for r := from; r < to; r++ {
-			dst[i*stride+r-from] = k.Dot(t.values[r*t.rank:(r+1)*t.rank], low)
-		}
-	}
-}
-
-// addRow adds a part of a row of a table, the columns from the given one on, to x, times s.
+// addRow adds columns of a row of a table, from the given one on, to x, times s.
 func (t *thin) addRow(k *tensor.Kernels, x []float32, row, from int, s float32) {
+	up, rows := t.block(row / thinBlock * thinBlock)
 	cols := t.down.Cols()
-	for j, v := range t.values[row*t.rank : (row+1)*t.rank] {
-		k.AddScaled(x, t.columns[j*cols+from:j*cols+from+len(x)], s*v)
+	var v [1]float32
+	for j := range t.rank {
+		at := t.format.RowBytes(j*rows + row%thinBlock)
+		t.format.Decode(v[:], up[at:])
+		k.AddScaled(x, t.columns[j*cols+from:j*cols+from+len(x)], s*v[0])
 	}
 }
 

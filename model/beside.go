@@ -7,18 +7,25 @@ import "github.com/gogemma/gemma4/tensor"
 // goes up from there is added in another. A position gets what it would get alone, in the order of its sequence's adapters.
 type beside struct {
 	on       bool             // a sequence of the pass has adapters
-	products []tensor.Product // the graph's, and those down
+	products []tensor.Product // those down, then the graph's
 	adds     []addition
-	low      []float32   // what all of them go down to
-	chunks   int         // of adds
-	rows     [][]float32 // per worker: a tile of results
+	low      []float32 // what all of them go down to
+	chunks   int       // of adds
+	whole    bool      // one worker does all of them
+	rooms    []room    // per worker
 	kernels  *tensor.Kernels
 
 	first int         // position of the first row of the head's product
 	asked []*Sequence // of each product with some rows of the head
 }
 
-// addition is what one adapter adds to a product, for the rows of one sequence after the other that have it in common.
+// room is a worker's.
+type room struct {
+	low   []float32 // [rank] of one position, scaled
+	block []float32 // results
+}
+
+// addition is what one adapter adds to a product, for rows of one sequence, or of several with the same adapters.
 type addition struct {
 	*thin
 	by     float32
@@ -32,8 +39,8 @@ type addition struct {
 }
 
 const (
-	thinTile = 8    // rows of a product that are added to at a time
-	thinRows = 1024 // columns of it, of a chunk
+	leastThin = 1 << 16 // multiply-adds of a chunk at least
+	mostWhole = 1 << 17 // and up to which one worker is sooner done alone than others are told
 )
 
 // ofPosition, ofSlot and ofAsked return whose a row is, of products of positions, of the experts' slots and of some rows of the head.
@@ -50,8 +57,8 @@ func (p *Pass) ofAsked(product, _ int) *Sequence { return p.beside.asked[product
 // multiplyBeside is multiplyOf where a sequence has adapters.
 func (p *Pass) multiplyBeside(whose func(p *Pass, product, row int) *Sequence, products ...tensor.Product) {
 	b := &p.beside
-	b.products, b.adds, b.chunks = append(b.products[:0], products...), b.adds[:0], 0
-	low := 0
+	b.products, b.adds, b.chunks = b.products[:0], b.adds[:0], 0
+	low, ops := 0, 0
 	for i := range products {
 		x := &products[i]
 		for from, to := 0, 0; from < x.N; from = to {
@@ -64,18 +71,36 @@ func (p *Pass) multiplyBeside(whose func(p *Pass, product, row int) *Sequence, p
 	grow(&b.low, low)
 	for i := range b.adds {
 		a := &b.adds[i]
-		b.products[len(products)+i].Dst = b.low[a.low:]
+		b.products[i].Dst = b.low[a.low:]
+		ops += a.n * a.rank * a.height()
 	}
+	b.products = append(b.products, products...)
 	p.regions.multiply(b.products...)
 	clear(b.products)
 	if b.chunks > 0 {
-		b.kernels = p.kernels
-		for len(b.rows) < p.pool.Workers() {
-			b.rows = append(b.rows, make([]float32, thinTile*thinRows))
+		b.prepare(p.kernels, p.pool.Workers())
+		if b.whole = ops <= mostWhole; b.whole {
+			p.run(1, b)
+		} else {
+			p.run(b.chunks, b)
 		}
-		p.run(b.chunks, b)
 	}
 	clear(b.adds)
+}
+
+// prepare makes room for what adds take.
+func (b *beside) prepare(k *tensor.Kernels, workers int) {
+	b.kernels = k
+	rank := 0
+	for i := range b.adds {
+		rank = max(rank, b.adds[i].rank)
+	}
+	for len(b.rooms) < workers {
+		b.rooms = append(b.rooms, room{block: make([]float32, thinBlock)})
+	}
+	for i := range b.rooms {
+		grow(&b.rooms[i].low, rank)
+	}
 }
 
 // lookedUp adds to x what adapters have beside the columns of a table from the given one on, in the row that a position stands for.
@@ -89,49 +114,87 @@ func (p *Pass) lookedUp(x []float32, table *tensor.Tensor, r *position, from int
 
 // add lists what the adapters of a sequence add to rows from to to-1 of a product. low counts what is used of b.low.
 func (b *beside) add(x *tensor.Product, from, to int, s *Sequence, low int) int {
-	height, cols := x.W.Rows(), x.W.Cols()
-	if x.Only != nil {
-		height = len(x.Only)
-	}
-	stride, first := x.Stride, len(b.adds)
-	if stride == 0 {
-		stride = height
-	}
-	if height == 0 {
-		return low
-	}
+	first, chunks, cols := len(b.adds), 0, x.W.Cols()
 	for _, a := range s.adapted.list {
 		t := a.beside[x.W]
 		if t == nil {
 			continue
 		}
-		b.adds = append(b.adds, addition{
-			thin: t, by: a.Scale * t.scale, dst: x.Dst[from*stride:], stride: stride, n: to - from, ids: x.Only, low: low,
-			chunk: b.chunks, more: len(b.adds) > first,
-		})
+		add := addition{
+			thin: t, by: a.Scale * t.scale, stride: x.Stride, n: to - from, ids: x.Only, low: low, chunk: b.chunks,
+			more: len(b.adds) > first,
+		}
+		if add.stride == 0 {
+			add.stride = add.height()
+		}
+		add.dst = x.Dst[from*add.stride:]
+		if chunks == 0 {
+			chunks = add.chunks()
+		}
+		b.adds = append(b.adds, add)
 		b.products = append(b.products, tensor.Product{X: x.X[from*cols:], N: to - from, W: t.down})
 		low += (to - from) * t.rank
 	}
-	if len(b.adds) > first {
-		b.chunks += (height + thinRows - 1) / thinRows
-	}
+	b.chunks += chunks
 	return low
 }
 
-// Do is called by the pool. It adds to a chunk of the columns of a product what all adapters of its rows have.
+// height returns the columns of dst that are added to.
+func (a *addition) height() int {
+	if a.ids != nil {
+		return len(a.ids)
+	}
+	return a.rows
+}
+
+// blocks returns how many blocks of results make a chunk, for all adapters of the rows: the first one's rank decides.
+func (a *addition) blocks() int { return max(1, leastThin/(thinBlock*a.rank*a.n)) }
+
+// chunks returns how many there are. Some rows are one.
+func (a *addition) chunks() int {
+	if a.ids != nil {
+		return 1
+	}
+	rows := thinBlock * a.blocks()
+	return (a.rows + rows - 1) / rows
+}
+
+// Do is called by the pool.
 func (b *beside) Do(worker, chunk int) {
+	if !b.whole {
+		b.do(worker, chunk)
+		return
+	}
+	for chunk := range b.chunks {
+		b.do(worker, chunk)
+	}
+}
+
+// do adds to a chunk of the columns of a product what all adapters of its rows have.
+func (b *beside) do(worker, chunk int) {
 	i := len(b.adds) - 1
 	for b.adds[i].chunk > chunk || b.adds[i].more {
 		i--
 	}
-	for first := true; first || i < len(b.adds) && b.adds[i].more; i++ {
-		a := &b.adds[i]
-		from := (chunk - a.chunk) * thinRows
-		rows := len(a.ids)
-		if a.ids == nil {
-			rows = a.rows()
+	first := &b.adds[i]
+	size := thinBlock * first.blocks()
+	from := (chunk - first.chunk) * size
+	for more := true; more; i++ {
+		b.adds[i].do(b.kernels, b.low, &b.rooms[worker], from, min(from+size, first.rows))
+		more = i+1 < len(b.adds) && b.adds[i+1].more
+	}
+}
+
+// do adds to the columns from to to-1 of all rows, or to some.
+func (a *addition) do(k *tensor.Kernels, low []float32, r *room, from, to int) {
+	for i := range a.n {
+		w := r.low[:a.rank]
+		k.Scale(w, low[a.low+i*a.rank:][:a.rank], a.by)
+		dst := a.dst[i*a.stride : i*a.stride+a.height()]
+		if a.ids != nil {
+			a.addSome(k, dst, w, a.ids, r.block)
+		} else {
+			a.add(k, dst, w, from, to)
 		}
-		a.thin.add(b.kernels, a.dst, a.stride, b.low[a.low:], a.n, a.by, a.ids, from, min(from+thinRows, rows), b.rows[worker])
-		first = false
 	}
 }
