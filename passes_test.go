@@ -94,6 +94,7 @@ func newCrowd(t *testing.T, spec string, k *tensor.Kernels, r *rand.Rand) *crowd
 	}
 	w.together, w.alone = open([]int{1, 2, 7}[r.IntN(3)]), open(1)
 	w.pass, w.single = w.together.NewPass(), w.alone.NewPass()
+	adapters := newAdapters(t, c, w.together, w.alone)
 	for range 1 + r.IntN(8) {
 		o := model.SequenceOptions{
 			Cache:   []tensor.Format{tensor.F16, tensor.F32, tensor.Q8_0, tensor.Q4_0}[r.IntN(4)],
@@ -102,6 +103,8 @@ func newCrowd(t *testing.T, spec string, k *tensor.Kernels, r *rand.Rand) *crowd
 		if r.IntN(4) == 0 {
 			o.Context = 100 + r.IntN(400)
 		}
+		with := adapters.some(r)
+		o.Adapters = with[0]
 		p := &pair{}
 		if p.s, err = w.together.NewSequence(o); err != nil {
 			o.Cache = tensor.F16
@@ -109,6 +112,7 @@ func newCrowd(t *testing.T, spec string, k *tensor.Kernels, r *rand.Rand) *crowd
 				t.Fatal(err)
 			}
 		}
+		o.Adapters = with[1]
 		if p.alone, err = w.alone.NewSequence(o); err != nil {
 			t.Fatal(err)
 		}
