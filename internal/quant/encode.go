@@ -43,7 +43,7 @@ func Encode(f tensor.Format, dst []byte, src []float32, n int, importance []floa
 
 // encode is Encode with the loops of a level.
 func encode(l level, f tensor.Format, dst []byte, src []float32, n int, importance []float32) error {
-	most, err := check(f, dst, src, n, importance)
+	most, err := check(l, f, dst, src, n, importance)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func largest(f tensor.Format) float32 {
 }
 
 // check returns what is wrong with the arguments of Encode, or else the largest magnitude in src.
-func check(f tensor.Format, dst []byte, src []float32, n int, importance []float32) (most float32, err error) {
+func check(l level, f tensor.Format, dst []byte, src []float32, n int, importance []float32) (most float32, err error) {
 	switch block := f.BlockLen(); {
 	case largest(f) == 0:
 		return 0, fmt.Errorf("quant: cannot encode %v, want one of %v", f, Formats())
@@ -127,10 +127,7 @@ func check(f tensor.Format, dst []byte, src []float32, n int, importance []float
 		}
 	}
 	const infinity = 0xFF << 23
-	var bits uint32 // without the sign, the bits of floats are in the order of their magnitudes
-	for _, v := range src {
-		bits = max(bits, math.Float32bits(v)&^(1<<31))
-	}
+	bits := l.peak(src)
 	if bits >= infinity {
 		for i, v := range src {
 			if math.Float32bits(v)&infinity == infinity {
@@ -179,7 +176,7 @@ func encodeRow(l level, f tensor.Format, dst []byte, src []float32, columns impo
 		}
 		fallthrough
 	default:
-		return f.Encode(dst, src)
+		return l.round(f, dst, src)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package quant
 
-import "github.com/gogemma/gemma4/internal/machine"
+import (
+	"github.com/gogemma/gemma4/internal/machine"
+	"github.com/gogemma/gemma4/tensor"
+)
 
 // best returns the best level that the machine runs.
 func best() level {
@@ -112,6 +115,40 @@ func (l level) weigh(w, x []float32, twice float32) {
 	}
 }
 
+// peak returns the largest magnitude of x, as bits.
+func (l level) peak(x []float32) uint32 {
+	n := len(x) &^ 15
+	if l < avx512 || n == 0 {
+		return peakPortable(x)
+	}
+	return max(peakAVX512(&x[0], n), peakPortable(x[n:]))
+}
+
+// round encodes x in a format that has no search: what Format.Encode does.
+func (l level) round(f tensor.Format, dst []byte, x []float32) error {
+	n := len(x) &^ 15
+	if l < avx512 || n == 0 {
+		return f.Encode(dst, x)
+	}
+	dst = dst[:f.RowBytes(len(x))]
+	switch f {
+	case tensor.F16:
+		encodeF16AVX512(&dst[0], &x[0], n)
+	case tensor.BF16:
+		encodeBF16AVX512(&dst[0], &x[0], n)
+	case tensor.Q8_0:
+		encodeQ8_0AVX512(&dst[0], &x[0], n/32)
+	case tensor.Q4_0:
+		encodeQ4_0AVX512(&dst[0], &x[0], n/32)
+	default:
+		n = 0
+	}
+	if n == len(x) {
+		return nil
+	}
+	return f.Encode(dst[f.RowBytes(n):], x[n:])
+}
+
 //go:noescape
 func linearAVX2(t *trials, x, w *float32, n int, inverse, least float32)
 
@@ -156,3 +193,18 @@ func tableResidueAVX512(r *residue, tables, x, w *float32, n int, step, inverse 
 
 //go:noescape
 func weighAVX512(w, x *float32, n int, twice float32)
+
+//go:noescape
+func peakAVX512(x *float32, n int) uint32
+
+//go:noescape
+func encodeF16AVX512(dst *byte, x *float32, n int)
+
+//go:noescape
+func encodeBF16AVX512(dst *byte, x *float32, n int)
+
+//go:noescape
+func encodeQ8_0AVX512(dst *byte, x *float32, blocks int)
+
+//go:noescape
+func encodeQ4_0AVX512(dst *byte, x *float32, blocks int)

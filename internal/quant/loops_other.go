@@ -2,6 +2,8 @@
 
 package quant
 
+import "github.com/gogemma/gemma4/tensor"
+
 // best returns the best level that the machine runs.
 func best() level { return portable }
 
@@ -32,3 +34,7 @@ func (l level) tableResidue(x, w []float32, step, inverse float32) (r residue) {
 }
 
 func (l level) weigh(w, x []float32, twice float32) { weighPortable(w, x, twice) }
+
+func (l level) peak(x []float32) uint32 { return peakPortable(x) }
+
+func (l level) round(f tensor.Format, dst []byte, x []float32) error { return f.Encode(dst, x) }

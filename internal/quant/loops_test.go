@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gogemma/gemma4/internal/kernels/kerneltest"
+	"github.com/gogemma/gemma4/tensor"
 )
 
 // TestLevelsGiveTheSameBlocks encodes weights of all kinds at each level that the machine runs.
@@ -118,6 +119,65 @@ func TestLoopsGiveTheSameBits(t *testing.T) {
 				wantResidue.setTablePortable(x, w, 0.01, 100)
 				if got := l.tableResidue(x, w, 0.01, 100); got != wantResidue {
 					t.Fatalf("%s: %v, want %v", what("table residue"), got, wantResidue)
+				}
+			}
+		}
+	})
+}
+
+// TestRoundingGivesTheSameBytes compares what is not searched with package tensor, on memory with a fence behind it or in front of it.
+func TestRoundingGivesTheSameBytes(t *testing.T) {
+	kerneltest.Fences(t, func(fence kerneltest.Fence) {
+		r := rand.New(rand.NewPCG(4, 4))
+		for l := portable; l <= best(); l++ {
+			for round := range 300 {
+				x := kerneltest.Gaussian(r, 96)
+				for i := range x {
+					switch round % 10 {
+					case 1: // halves between codes, and ties between extremes
+						x[i] = float32(r.IntN(509)-254) / 2
+					case 2:
+						x[i] = float32(r.IntN(2)*2 - 1)
+					case 3:
+						x[i] = float32(math.Copysign(0, float64(r.IntN(2)*2-1)))
+					case 4: // subnormal numbers
+						x[i] = math.Float32frombits(r.Uint32() &^ (0xFF << 23))
+					case 5: // subnormal halves
+						x[i] *= 1e-6
+					case 6: // any below the largest that Q4_0 holds
+						for x[i] = 1e9; !(math.Abs(float64(x[i])) <= 8*largestHalf); {
+							x[i] = math.Float32frombits(r.Uint32())
+						}
+					case 7: // ties of BF16
+						x[i] = math.Float32frombits(r.Uint32()&0xBFFF0000 | 0x8000)
+					case 8: // just below and above halves between codes
+						x[i] = math.Float32frombits(math.Float32bits(float32(r.IntN(509)-254)/2) + uint32(r.IntN(3)) - 1)
+						if !(math.Abs(float64(x[i])) <= 200) {
+							x[i] = 127
+						}
+					case 9:
+						x[i] = min(max(x[i], -3), 3) * 20000
+					}
+				}
+				for _, f := range []tensor.Format{tensor.F32, tensor.F16, tensor.BF16, tensor.Q8_0, tensor.Q4_0} {
+					n := len(x)
+					if f.BlockLen() == 1 {
+						n -= r.IntN(50)
+					}
+					x := fence.Floats(x[:n])
+					got, want := fence.Bytes(f.RowBytes(n)), make([]byte, f.RowBytes(n))
+					if err := l.round(f, got, x); err != nil {
+						t.Fatal(err)
+					}
+					if err := f.Encode(want, x); err != nil {
+						t.Fatal(err)
+					}
+					if !bytes.Equal(got, want) {
+						t.Fatalf("%v, level %d, round %d: %x, want %x, of %v", f, l, round, got, want, x)
+					}
+					if got, want := l.peak(x), peakPortable(x); got != want {
+						t.Fatalf("level %d, round %d: the largest magnitude is %#x, want %#x", l, round, got, want)
+					}
 				}
 			}
 		}

@@ -78,6 +78,14 @@ func roundQ5_0(dst []byte, src []float32) {
 	}
 }
 
+// peakPortable returns the largest magnitude of x, as bits: without the sign, those of floats are in the order of their magnitudes.
+func peakPortable(x []float32) (most uint32) {
+	for _, v := range x {
+		most = max(most, math.Float32bits(v)&^(1<<31))
+	}
+	return most
+}
+
 // peak returns the first weight of largest magnitude.
 func peak(x []float32) float32 {
 	var most, at uint32 // without the sign, the bits of floats are in the order of their magnitudes
