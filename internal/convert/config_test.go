@@ -348,3 +348,41 @@ func TestConfigurationsThatAreNoJSONAreErrors(t *testing.T) {
 		}
 	}
 }
+
+// FuzzConfig checks that whatever config.json says is an error, or a list of tensors of the checkpoint's size.
+func FuzzConfig(f *testing.F) {
+	var files []*safetensors.File
+	for _, m := range []made{parse(f, "micro-e", tensor.BF16), parse(f, "micro-dense", tensor.BF16),
+		parseDrafter(f, "micro-e", tensor.BF16)} {
+		c := m.Checkpoint
+		files = append(files, table(f, c))
+		for _, c.Layers = range []bool{false, true} {
+			data, err := c.Config()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, file := range files {
+			for _, part := range []Part{Text, Projector} {
+				top, err := parseObject(data)
+				if err != nil {
+					return
+				}
+				w, err := newConfig(top).part(file, "name", part)
+				if err != nil {
+					continue
+				}
+				for i := range w.Tensors {
+					x := &w.Tensors[i]
+					b, last := make([]byte, x.RowBytes()), x.Rows()-1
+					if err := errors.Join(x.Read(b, 0, 1), x.Read(b, last, last+1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	})
+}

@@ -254,3 +254,19 @@ func TestFilesBesideTheVocabularyAreChecked(t *testing.T) {
 		t.Errorf("without a vocabulary: %v", err)
 	}
 }
+
+// FuzzTokenizer checks that any tokenizer.json is an error, or a vocabulary of the size asked for.
+func FuzzTokenizer(f *testing.F) {
+	f.Add(small)
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := tokens(t, 9, map[string]string{vocabularyFile: text})
+		if err != nil {
+			return
+		}
+		list, err := m.Strings("tokenizer.ggml.tokens")
+		kinds, errKinds := m.Ints("tokenizer.ggml.token_type")
+		if err != nil || errKinds != nil || len(list) != 9 || len(kinds) != 9 {
+			t.Fatalf("%d tokens, %d types, %v %v", len(list), len(kinds), err, errKinds)
+		}
+	})
+}

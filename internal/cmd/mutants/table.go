@@ -532,6 +532,24 @@ var table = []mutant{
 	{"history: a result stands where it came", "server/history.go", "slices.Insert(h.messages, i, m)", "append(h.messages, m)",
 		"server:Conversations"},
 
+	// What others' files become.
+	{"convert: pixels stay in the maker's order", "internal/convert/projector.go", "out[i%channels*area+i/channels] = v",
+		"out[i+0*area] = v", ""},
+	{"convert: places stay in the maker's order", "internal/convert/projector.go", "return i%places*2 + i/places", "return i", ""},
+	{"convert: the scale of queries is without softplus", "internal/convert/projector.go", "form{floats: true, change: softplus}",
+		"form{floats: true}", ""},
+	{"convert: one pair more rotates", "internal/convert/text.go", "i >= c.rotated", "i > c.rotated", ""},
+	{"convert: MLPs are not doubled", "internal/convert/config.go", "n *= 2", "n *= 1", ""},
+	{"convert: rows begin with those before", "internal/convert/loader.go", "first := from % per", "first := from % 1", ""},
+	{"convert: unknown tensors are left out", "internal/convert/loader.go", "if !l.taken[t.Name] && !other {", "if false && !other {", ""},
+	{"convert: all markup is hidden", "internal/convert/vocabulary.go", "case slices.Contains(visible, a.text), ",
+		"case a.text == visible[0] && a.id < 0, ", ""},
+	{"safetensors: files of an index lie anywhere", "internal/safetensors/index.go", "|| strings.ContainsAny(file, `/\\:`)",
+		"|| strings.ContainsAny(file, `|`)", ""},
+	{"safetensors: holes are none", "internal/safetensors/header.go", "case t.offset > next:", "case t.offset < 0:", ""},
+	{"safetensors: shapes overflow", "internal/safetensors/header.go", "hi != 0 || lo > math.MaxInt64", "hi > math.MaxInt64", ""},
+	{"jsonstream: the last of two keys counts", "internal/jsonstream/reader.go", "if seen[key] {", "if seen[\"\"] {", ""},
+
 	// The command, and nano.
 	{"command: a wrong flag has status 1", "cmd/gemma4/internal/cli/program.go", "wrongUsage  = 2", "wrongUsage  = 1", ""},
 	{"command: an interrupt has status 1", "cmd/gemma4/internal/cli/program.go", "interrupted = 128 + 2", "interrupted = 1", ""},
