@@ -178,7 +178,9 @@ func parseLong(text string) (name, error) {
 	n := name{text: text}
 	rest := text
 	for _, begin := range endpointNames {
-		rest = strings.TrimPrefix(rest, begin)
+		if r, ok := strings.CutPrefix(rest, begin); ok {
+			rest = fromBrowser(r)
+		}
 	}
 	if strings.Contains(rest, "://") {
 		return n, fmt.Errorf("only addresses at %s are understood, as far as the repository's name", strings.Join(endpointNames, ", "))
@@ -191,12 +193,30 @@ func parseLong(text string) (name, error) {
 		return n, fmt.Errorf("did you mean ollama:%s?", text)
 	case !ok:
 		return n, errNoName
-	case strings.Contains(repo, "/"):
-		path := strings.SplitN(repo, "/", 2)
+	case strings.Contains(strings.Trim(repo, "/"), "/"):
+		path := strings.SplitN(strings.Trim(repo, "/"), "/", 2)
 		return n, fmt.Errorf("did you mean %s/%s:%s?", owner, path[0], path[1])
 	}
 	n.owner, n.repo = owner, repo
 	return n, n.check()
+}
+
+// fromBrowser returns the name of what a browser shows at a path of the hub: OWNER/REPO/tree/REVISION or OWNER/REPO/blob/REVISION/FILE, and
+// resolve in place of blob.
+func fromBrowser(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	parts := strings.SplitN(strings.TrimSuffix(path, "/"), "/", 5)
+	if len(parts) < 4 || len(parts) == 5 && parts[2] != "blob" && parts[2] != "resolve" || len(parts) == 4 && parts[2] != "tree" {
+		return strings.Join(parts, "/")
+	}
+	name := parts[0] + "/" + parts[1]
+	if len(parts) == 5 {
+		name += ":" + parts[4]
+	}
+	if parts[3] != "main" {
+		name += "@" + parts[3]
+	}
+	return name
 }
 
 var errNoName = errors.New("neither a file nor a short name")

@@ -261,3 +261,30 @@ func TestNamesThatComeWithThePackageAreReadWhole(t *testing.T) {
 		t.Errorf("got %q", keys)
 	}
 }
+
+func TestAddressesFromABrowserAreNames(t *testing.T) {
+	for path, want := range map[string]string{
+		"":                       "o/r",
+		"/":                      "o/r",
+		"?library=gguf":          "o/r",
+		"/tree/main":             "o/r",
+		"/tree/v1":               "o/r@v1",
+		"/blob/main/a-Q8_0.gguf": "o/r:a-Q8_0.gguf",
+		"/blob/v1/BF16/a.gguf":   "o/r:BF16/a.gguf@v1",
+		"/resolve/main/a-Q8_0.gguf?download=true": "o/r:a-Q8_0.gguf",
+		"/discussions/1":       "",
+		"/blob/main/../a.gguf": "",
+	} {
+		for _, begin := range endpointNames {
+			n, err := parseLong(begin + "o/r" + path)
+			if err == nil && n.String() != want || err != nil && want != "" {
+				t.Errorf("%s is %s, %v, expected %q", begin+"o/r"+path, n, err, want)
+			}
+		}
+	}
+	for _, text := range []string{"a//b", "a/b//", "/a/b"} {
+		if n, err := parseLong(text); err == nil || strings.Contains(err.Error(), "/:") {
+			t.Errorf("%q is %s, %v", text, n, err)
+		}
+	}
+}
