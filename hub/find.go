@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/cause"
@@ -26,15 +27,7 @@ func (h *Hub) Find(ctx context.Context, text string) (*Model, error) {
 	if err := cause.Of(ctx); err != nil {
 		return nil, err
 	}
-	_, folder, err := h.source(n)
-	if err != nil {
-		return nil, err
-	}
-	s, err := openShelf(folder)
-	if err != nil {
-		return nil, err
-	}
-	var why error
+	s, _, why := h.shelf(n)
 	if r := s.meant(n); r != nil {
 		if why = r.whole(); why == nil {
 			return r.model(), nil
@@ -48,7 +41,8 @@ func (h *Hub) Find(ctx context.Context, text string) (*Model, error) {
 		why = errors.Join(why, err)
 	}
 	if why != nil {
-		return nil, fmt.Errorf("hub: %s is not on this machine: %w (%w)", text, ErrNotFound, why)
+		says := strings.ReplaceAll(strings.ReplaceAll(why.Error(), "hub: ", ""), "\n", "; ")
+		return nil, fmt.Errorf("hub: %s is not on this machine: %w (%s)", text, ErrNotFound, says)
 	}
 	return nil, fmt.Errorf("hub: %s is not on this machine: %w", text, ErrNotFound)
 }
@@ -80,8 +74,10 @@ func fileModel(file string) (*Model, error) {
 // programs. The error tells what could not be looked at; the others are there all the same.
 func (h *Hub) List() (all []Model, err error) {
 	home, err := h.Folder()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		if _, err = readDir(home); err != nil {
+			err = fmt.Errorf("hub: %w", err)
+		}
 	}
 	seen := map[string]bool{} // paths
 	add := func(m *Model) {
@@ -90,7 +86,10 @@ func (h *Hub) List() (all []Model, err error) {
 			all = append(all, *m)
 		}
 	}
-	found, err := fs.Glob(os.DirFS(home), "*/*/*/*.gguf"+recordEnd)
+	var found []string
+	if err == nil {
+		found, err = fs.Glob(os.DirFS(home), "*/*/*/*.gguf"+recordEnd)
+	}
 	for _, file := range found {
 		r, e := readRecord(filepath.Join(home, filepath.FromSlash(file)))
 		if e == nil {
@@ -123,11 +122,7 @@ func (h *Hub) Remove(text string) error {
 	if n.file != "" {
 		return fmt.Errorf("hub: %s is a file; models in the store are removed by the names that they have there", text)
 	}
-	_, folder, err := h.source(n)
-	if err != nil {
-		return err
-	}
-	s, err := openShelf(folder)
+	s, _, err := h.shelf(n)
 	if err != nil {
 		return err
 	}
@@ -135,6 +130,7 @@ func (h *Hub) Remove(text string) error {
 	if err != nil {
 		return err
 	}
+	folder := s.folder
 	for range 3 { // REPO, OWNER and HOST, of which the last that is not empty stays
 		if os.Remove(folder) != nil {
 			break
@@ -150,6 +146,19 @@ func (h *Hub) Remove(text string) error {
 		return fmt.Errorf("hub: %s is not in the store: %w", text, ErrNotFound)
 	}
 	return nil
+}
+
+// shelf returns the folder of the store for what a name means, and the hub that it is for. After an error the shelf is empty.
+func (h *Hub) shelf(n name) (*shelf, source, error) {
+	from, folder, err := h.source(n)
+	if err != nil {
+		return new(shelf), nil, err
+	}
+	s, err := openShelf(folder)
+	if err != nil {
+		return new(shelf), nil, err
+	}
+	return s, from, nil
 }
 
 // source returns the hub that a name is for, and the folder of the store for what it means there.

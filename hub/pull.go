@@ -40,11 +40,7 @@ func (h *Hub) Pull(ctx context.Context, text string, with With) (*Model, error) 
 		}
 		return m, nil
 	}
-	from, folder, err := h.source(n)
-	if err != nil {
-		return nil, err
-	}
-	s, err := openShelf(folder)
+	s, from, err := h.shelf(n)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +59,9 @@ func (h *Hub) Pull(ctx context.Context, text string, with With) (*Model, error) 
 	r, missing, err := h.plan(s, n, o)
 	if err != nil {
 		return nil, err
+	}
+	if len(missing) == 0 && s.tells(r) {
+		return r.model(), r.whole()
 	}
 	if err := s.begin(r, len(missing) > 0); err != nil {
 		return nil, err

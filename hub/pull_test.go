@@ -613,3 +613,50 @@ func TestAnAddressThatIsNoneIsRefused(t *testing.T) {
 	_, err := h.Pull(t.Context(), "org/edge", With{})
 	says(t, err, "no folder in the store")
 }
+
+func TestNothingIsWrittenWhereNothingHasChanged(t *testing.T) {
+	_, h := serve(t, edge())
+	m, err := h.Pull(t.Context(), "org/edge", With{Projector: true})
+	check(t, m, err, "four bits", "senses")
+	record := m.Files[0] + recordEnd
+	was := must(os.Stat(record))
+	m, err = h.Pull(t.Context(), "org/edge", With{})
+	check(t, m, err, "four bits", "senses")
+	if !os.SameFile(was, must(os.Stat(record))) {
+		t.Error("the record was written again: a store that is for reading only could not be used")
+	}
+	m, err = h.Pull(t.Context(), "org/edge", With{Drafter: true})
+	check(t, m, err, "four bits", "senses", "guesses")
+	if os.SameFile(was, must(os.Stat(record))) {
+		t.Error("the record does not tell of the drafter")
+	}
+}
+
+func TestWithoutAStoreThereAreStillTheCaches(t *testing.T) {
+	_, h := serve(t, nil)
+	model := aModel(t, "cached")
+	h.Caches = []Cache{{studioProgram, plant(t, map[string]string{"o/r/a-Q8_0.gguf": model})}}
+	for _, home := range []string{"", filepath.Join(h.Caches[0].Dir, "o", "r", "a-Q8_0.gguf")} { // none, and a file
+		h.Home = home
+		for _, name := range []string{"HOME", "USERPROFILE", "home", "XDG_DATA_HOME", "LocalAppData"} {
+			t.Setenv(name, "")
+		}
+		h.Names = map[string]string{}
+		m, err := h.Find(t.Context(), "o/r")
+		check(t, m, err, model)
+		all, err := h.List()
+		want := "GEMMA4_HOME"
+		if home != "" {
+			want = "a-Q8_0.gguf"
+		}
+		says(t, err, want)
+		if len(all) != 1 || all[0].Name != "o/r:a-Q8_0.gguf" {
+			t.Errorf("listed %+v", all)
+		}
+		_, err = h.Find(t.Context(), "o/other")
+		says(t, err, "is not on this machine")
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("the error is %v", err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -290,6 +291,18 @@ func (s *shelf) claims(file string) bool {
 	})
 }
 
+// tells reports whether there is nothing to be written for a record, so that a store that cannot be written to can be used.
+func (s *shelf) tells(r *record) bool {
+	if slices.ContainsFunc(s.begun, func(b *record) bool { return b.path == r.path }) {
+		return false
+	}
+	return slices.ContainsFunc(s.records, func(old *record) bool {
+		same := *r
+		same.Names = old.Names
+		return reflect.DeepEqual(*old, same) && !slices.ContainsFunc(r.Names, func(n string) bool { return !slices.Contains(old.Names, n) })
+	})
+}
+
 // begin writes down what a model is going to be, if anything has to change for that.
 func (s *shelf) begin(r *record, missing bool) error {
 	for _, before := range slices.Concat(s.records, s.begun) {
@@ -357,18 +370,19 @@ func (s *shelf) end(r *record, files []recordFile) error {
 			continue
 		}
 		path := r.at(f)
+		for _, path := range []string{path, path + newEnd} {
+			if err := download.Discard(path); err != nil {
+				return fmt.Errorf("hub: %s: %w", f.File, err)
+			}
+		}
 		unclaimed := []string{path + newEnd}
 		if !s.claims(f.File) && isThere(path, f.Size) == nil { // not what a person has put there
 			unclaimed = append(unclaimed, path)
 		}
-		err := errors.Join(download.Discard(path), download.Discard(path+newEnd))
 		for _, path := range unclaimed {
-			if e := os.Remove(path); !errors.Is(e, fs.ErrNotExist) {
-				err = errors.Join(err, e)
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("hub: %w", err)
 			}
-		}
-		if err != nil {
-			return fmt.Errorf("hub: %w", err)
 		}
 	}
 	if err := os.Remove(r.path + newEnd); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -68,8 +68,7 @@ func list(p *cli.Program, asJSON bool) error {
 	}
 	folder, err := h.Folder()
 	switch {
-	case err != nil:
-		return err
+	case err != nil: // said above
 	case len(cards) == 0:
 		p.Note("no model is here yet; gemma4 pull e2b fetches one to " + folder)
 	default:
