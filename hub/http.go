@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -100,6 +101,9 @@ func unreachable(address string, err error) error {
 	host := address
 	if u, e := url.Parse(address); e == nil {
 		host = u.Host
+	}
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) { // in a container there may be none
+		return fmt.Errorf("hub: asking %s: %w (the system's authorities are trusted; on Unix SSL_CERT_FILE names others)", host, err)
 	}
 	return fmt.Errorf("hub: asking %s: %w", host, err)
 }

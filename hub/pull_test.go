@@ -591,7 +591,7 @@ func TestTheNetworksFaultsAreTriedAgainWhereThatHelps(t *testing.T) {
 	tries := 0
 	h.sleep = func(context.Context, time.Duration) error { tries++; return nil }
 	_, err = h.Pull(t.Context(), "org/edge:Q8_0", With{})
-	says(t, err, "asking "+strings.TrimPrefix(secure.URL, "https://"), "certificate")
+	says(t, err, "asking "+strings.TrimPrefix(secure.URL, "https://"), "certificate", "SSL_CERT_FILE")
 	if asked+tries > 0 {
 		t.Errorf("a certificate that nobody vouches for: %d requests, %d tries", asked, tries)
 	}
