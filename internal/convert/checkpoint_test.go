@@ -598,6 +598,30 @@ func TestEveryWayToNameACheckpointOpensIt(t *testing.T) {
 	opened(t, filepath.Join(dir, "sha256-12ab"), Text)
 }
 
+// The hub's cache has links to files elsewhere.
+func TestFoldersOfLinksAreCheckpoints(t *testing.T) {
+	m := parse(t, "micro-moe", tensor.BF16)
+	m.Shards = 2
+	blobs := write(t, m.Checkpoint)
+	dir := filepath.Join(t.TempDir(), "models--someone--gemma-micro", "snapshots", "12ab")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(blobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := os.Symlink(filepath.Join(blobs, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+			t.Skipf("no links: %v", err)
+		}
+	}
+	w := opened(t, dir, Text)
+	if name, _ := w.Metadata.Text("general.name"); name != "gemma-micro" || len(w.Tensors) != len(opened(t, blobs, Text).Tensors) {
+		t.Errorf("%d tensors of %q", len(w.Tensors), name)
+	}
+}
+
 func TestModelsInTheHubsCacheAreNamedAfterTheirRepository(t *testing.T) {
 	for dir, want := range map[string]string{
 		"/x/gemma-4-E2B-it": "gemma-4-E2B-it",

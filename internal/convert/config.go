@@ -133,10 +133,13 @@ func (c *config) readShape() {
 	if s.on("enable_moe_block") {
 		h.experts = s.size("num_experts", 1, maxExperts)
 		h.expertsUsed = s.size("top_k_experts", 1, h.experts)
-		h.expertWidth = s.size("moe_intermediate_size", 1, maxWidth)
-	} else {
-		s.ignore("num_experts", "top_k_experts", "moe_intermediate_size")
+		width := "moe_intermediate_size"
+		if !s.has(width) { // as the first files have it
+			width = "expert_intermediate_size"
+		}
+		h.expertWidth = s.size(width, 1, maxWidth)
 	}
+	s.ignore("num_experts", "top_k_experts", "moe_intermediate_size", "expert_intermediate_size")
 	s.must("hidden_activation", "gelu_pytorch_tanh")
 	s.must("hidden_act", "gelu_pytorch_tanh")
 	s.must("attention_bias", "false")
