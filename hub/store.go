@@ -82,8 +82,13 @@ func (h *Hub) Folder() (string, error) {
 	return filepath.Join(data, "gemma4"), nil
 }
 
-// readSmall reads a file of at most limit bytes.
+// readSmall reads a file of at most limit bytes. What is no file is not opened: a pipe would be waited for.
 func readSmall(path string, limit int64) ([]byte, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
