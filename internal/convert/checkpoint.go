@@ -142,7 +142,14 @@ func (c *config) part(file *safetensors.File, name string, p Part) (*Weights, er
 	if err := cmp.Or(c.err, l.err, k.err); err != nil {
 		return nil, err
 	}
-	if err := unknown(append(c.unknown(), l.unknown(c.others(p))...)); err != nil {
+	var strange []string
+	if !c.drafter { // what a drafter does not understand can cost drafts, never the answer
+		strange = c.unknown()
+	}
+	if err := unknown(append(strange, l.unknown(c.others(p))...)); err != nil {
+		if len(strange) > 0 {
+			err = fmt.Errorf("%w; a key that changes nothing can be taken out of the file", err)
+		}
 		return nil, err
 	}
 	return &Weights{Metadata: k.m, Tensors: l.tensors}, nil

@@ -115,7 +115,7 @@ func TestKeysThatAskForAnotherGraphAreErrors(t *testing.T) {
 		{e, Projector, "vision_config.patch_size", 14, "has the shape [64 768], expected [64 588]"},
 		{e, Projector, "audio_config.attention_context_left", 12, "attention_context_left is 12, expected 13"},
 		{e, Projector, "audio_config.subsampling_conv_channels", []int{16}, "subsampling_conv_channels is [16], expected 2 numbers"},
-		{e, Projector, "audio_config.something_new", "x", `audio_config.something_new ("x")`},
+		{e, Projector, "audio_config.something_new", "x", `audio_config.something_new ("x"); a key that changes nothing`},
 		{e, Projector, "audio_config", nil, "tensor model.audio_tower."},
 		{dense, Projector, "vision_config.model_patch_size", 32, "model_patch_size is 32, expected 48"},
 		{dense, Projector, "audio_config.hidden_size", 641, "hidden_size is 641, expected 640"},
@@ -153,6 +153,7 @@ func TestKeysThatSayNothingAreNoErrors(t *testing.T) {
 	err := edited(t, drafter.Checkpoint, Text, func(top map[string]any) {
 		nothing(top)
 		put(top, "use_ordered_embeddings", true)
+		put(top, "text_config.something_new", 5)        // may cost drafts
 		put(top, "text_config.num_kv_shared_layers", 0) // all layers of a drafter
 	})
 	if err != nil {

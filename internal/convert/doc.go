@@ -24,8 +24,8 @@
 //
 // Names and shapes of all tensors follow from config.json. What a checkpoint lacks, has in another shape, or has beside these is an error
 // that names it, [model.ErrUnknown] for the last: what is left out in silence could change every answer. So are keys of config.json that
-// ask for another graph, and those that nobody here knows unless they say nothing: null, false, 0, or empty. Layers that use the keys and
-// values of another may have some of their own, which no one reads; they are left out.
+// ask for another graph, and those that nobody here knows unless they say nothing: null, false, 0, or empty; of drafters the latter pass.
+// Layers that use the keys and values of another may have some of their own, which no one reads; they are left out.
 //
 // Values are those of the checkpoint. What GGUF keeps as F32 (vectors, norms, the router, convolutions, embeddings of patches and places)
 // comes as F32, everything else in the checkpoint's own type: F32, F16 or BF16. Only these tensors are not as they were: patches and, in
