@@ -63,15 +63,15 @@ func Count(src []float32) (Exactness, error) {
 // count counts a block and, if it is on a grid, writes it.
 func (e *Exactness) count(b *[18]byte, x *[32]float32) {
 	e.Blocks++
-	g, ok := findGrid(x)
-	if !ok {
+	var g grid
+	if !g.find(x) {
 		return
 	}
 	e.OnGrid++
 	if g.level == 0 {
 		e.Zero++
 	}
-	d, identical := g.scale(x)
+	d, identical := g.scale()
 	if identical {
 		e.Identical++
 	}
@@ -83,6 +83,7 @@ func (e *Exactness) count(b *[18]byte, x *[32]float32) {
 
 // A grid is what 32 weights are multiples of.
 type grid struct {
+	place     [32]uint16 // magnitudes in BF16
 	code      [32]int8
 	level     int     // the magnitude of the largest code, 0 if all are 0
 	low, high float64 // the step lies between them
@@ -90,62 +91,81 @@ type grid struct {
 	turned    bool    // the codes have the signs that go with a negative step
 }
 
-// findGrid returns the coarsest grid that x lies on.
-func findGrid(x *[32]float32) (g grid, ok bool) {
-	place := tensor.ToBF16(peak(x[:])) &^ (1 << 15)
-	if place == 0 {
-		return g, true
-	}
-	if place >= 0x7F80 { // infinite, or a NaN
-		return g, false
-	}
-	most := float64(tensor.FromBF16(place))
-	for g.level = 1; g.level <= 8; g.level++ {
-		if g.fits(x, float64(g.level)/most) {
-			return g, true
-		}
-	}
-	return g, false
-}
-
-// fits reports whether the weights are multiples of one step, whose reciprocal is known as well as BF16 tells it, and sets the grid to
-// it.
-func (g *grid) fits(x *[32]float32, inverse float64) bool {
-	g.low, g.high = 0, math.Inf(1)
-	const slack = 0.5 + 1./16 // of what BF16 can tell apart; F16 is eight times as fine
-	plus8, minus8 := false, false
-	var products, squares float64
+// find sets g, which is new, to the coarsest grid that x lies on, and reports whether there is one.
+func (g *grid) find(x *[32]float32) bool {
+	var top uint16
 	for i, v := range x {
 		place := tensor.ToBF16(v) &^ (1 << 15)
-		value := float64(tensor.FromBF16(place))
-		k := int(value*inverse + 0.5)
-		if k == 0 {
-			if place != 0 {
-				return false
-			}
-			g.code[i] = 0
-			continue
-		}
-		less, more := value-float64(tensor.FromBF16(place-1)), float64(tensor.FromBF16(place+1))-value
-		g.low, g.high = max(g.low, (value-slack*less)*shares[k]), min(g.high, (value+slack*more)*shares[k])
-		if g.low > g.high {
-			return false
-		}
-		products += value * float64(k)
-		squares += float64(k * k)
-		g.code[i] = int8(k)
-		if v < 0 {
-			g.code[i] = int8(-k)
-			minus8 = minus8 || k == 8
-		} else {
-			plus8 = plus8 || k == 8
-		}
+		top = max(top, place)
+		g.place[i] = place
 	}
-	if plus8 && minus8 { // there is one code of that magnitude
+	if top == 0 {
+		return true
+	}
+	if top >= 0x7F80 { // infinite, or a NaN
 		return false
 	}
-	g.step = products / squares
-	if g.turned = plus8; g.turned {
+	largest := float64(tensor.FromBF16(top))
+	for g.level = 1; g.level <= 8; g.level++ {
+		if g.fits(float64(g.level) / largest) {
+			return g.sign(x)
+		}
+	}
+	return false
+}
+
+// fits reports whether the weights are multiples of one step, whose reciprocal is known as well as BF16 tells it, and sets codes without
+// signs and the bounds of the step.
+func (g *grid) fits(inverse float64) bool {
+	// What a weight may have been before it was rounded to BF16, as bits of float32: a half of what BF16 tells apart, and a sixteenth, as
+	// it may have been rounded to F16 on the way.
+	const slack = 1<<15 + 1<<12
+	low, high := 0.0, math.Inf(1)
+	for i, place := range &g.place {
+		bits := uint32(place) << 16
+		k := int(float64(float64(math.Float32frombits(bits))*inverse)+0.5) & 15
+		g.code[i] = int8(k)
+		if least := float64(math.Float32frombits(bits-slack)) * atLeast[k]; least > low { // a NaN, which 0 makes, is not
+			low = least
+		}
+		if most := float64(math.Float32frombits(bits+slack)) * atMost[k]; most < high {
+			high = most
+		}
+		// The second: code 0, but the weight is not. Both are rarely so, and branches that are guessed right cost nothing.
+		if low > high || (k-1)>>31&int(place) != 0 {
+			return false
+		}
+	}
+	g.low, g.high = low, high
+	return true
+}
+
+// atLeast and atMost are what a weight of a code is multiplied with for bounds of the step. Code 0 bounds nothing; 9 is one that no weight
+// has, but rounding might.
+var (
+	atLeast = [16]float64{0, 1, 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7, 1. / 8, 1. / 9}
+	atMost  = [16]float64{math.MaxFloat64, 1, 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7, 1. / 8, 1. / 9}
+)
+
+// sign gives the codes their signs, and reports whether it can: there is one code of magnitude 8, and if it is positive all are turned. It
+// also finds the step that fits best.
+func (g *grid) sign(x *[32]float32) bool {
+	var products, squares float64
+	var least, most int8
+	for i, code := range &g.code {
+		k := float64(code)
+		products += float64(float64(tensor.FromBF16(g.place[i])) * k)
+		squares += float64(k * k)
+		minus := int8(int32(math.Float32bits(x[i])) >> 31)
+		code = (code ^ minus) - minus
+		g.code[i] = code
+		least, most = min(least, code), max(most, code)
+	}
+	g.step, g.turned = products/squares, most == 8
+	if g.turned {
+		if least == -8 {
+			return false
+		}
 		for i := range g.code {
 			g.code[i] = -g.code[i]
 		}
@@ -153,38 +173,36 @@ func (g *grid) fits(x *[32]float32, inverse float64) bool {
 	return true
 }
 
-// shares are the reciprocals of codes. 9 is one that no weight has, but rounding might.
-var shares = [...]float64{0, 1, 1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6, 1. / 7, 1. / 8, 1. / 9}
-
-// scale returns the half to write for the step, and whether it gives back x.
-func (g *grid) scale(x *[32]float32) (d uint16, identical bool) {
+// scale returns the half to write for the step, and whether it gives back the weights.
+func (g *grid) scale() (d uint16, identical bool) {
 	nearest := toHalf(g.step)
 	// If a half lies between low and high, the one nearest to their middle does. At their ends, a neighbour may be better.
 	middle := toHalf((g.low + g.high) / 2)
-	for _, d := range [...]uint16{nearest, middle, middle + 1, max(middle, 1) - 1} {
-		if d = g.signed(d); g.gives(x, d) {
-			return d, true
+	d = nearest
+	for _, half := range [...]uint16{nearest, middle, middle + 1, max(middle, 1) - 1} {
+		if g.gives(half) {
+			d, identical = half, true
+			break
 		}
 	}
-	return g.signed(nearest), false
+	if g.turned {
+		d |= 1 << 15
+	}
+	return d, identical
 }
 
 // toHalf returns the half nearest to a step, the largest one for those beyond it.
 func toHalf(step float64) uint16 { return min(tensor.ToF16(float32(step)), 0x7BFF) }
 
-func (g *grid) signed(d uint16) uint16 {
-	if g.turned {
-		return d | 1<<15
+// gives reports whether the codes times a half are the weights when they are rounded to BF16.
+func (g *grid) gives(half uint16) bool {
+	var places [16]uint16
+	step := tensor.FromF16(half)
+	for k := range places[:9] {
+		places[k] = tensor.ToBF16(step * float32(k))
 	}
-	return d
-}
-
-// gives reports whether the codes times d are x when rounded to BF16.
-func (g *grid) gives(x *[32]float32, d uint16) bool {
-	step := tensor.FromF16(d)
-	for i, v := range x {
-		got, want := tensor.ToBF16(step*float32(g.code[i])), tensor.ToBF16(v)
-		if got != want && (got|want)&^(1<<15) != 0 {
+	for i, code := range &g.code {
+		if places[max(code, -code)&15] != g.place[i] {
 			return false
 		}
 	}
