@@ -147,7 +147,8 @@ func TestTextsThatAModelOfOllamasComesWithAreShown(t *testing.T) {
 	for _, layer := range []struct {
 		kind    string
 		content []byte
-	}{{"model", nano.GGUF()}, {"system", []byte("Be\x1b[2J brief.\nAlways.")}, {"params", []byte(`{"top_k":64}`)}} {
+	}{{"model", nano.GGUF()}, {"system", []byte("Be\x1b[2J brief.\nAlways.")}, {"params", []byte(`{"top_k":64}`)},
+		{"adapter", []byte("GGUF, in some way")}} {
 		hash := fmt.Sprintf("%x", sha256.Sum256(layer.content))
 		write("blobs/sha256-"+hash, layer.content)
 		layers = append(layers, map[string]any{
@@ -171,6 +172,10 @@ func TestTextsThatAModelOfOllamasComesWithAreShown(t *testing.T) {
 	if out := command("list").Good(t, ""); !strings.Contains(out, "ollama:me/short:latest") {
 		t.Errorf("list prints %q", out)
 	}
-	command("run").Good(t, "", "-m", "ollama:me/short", "-temp", "0", "-n", "1", "x")
+	adapter := filepath.Join(dir, "blobs", fmt.Sprintf("sha256-%x", sha256.Sum256([]byte("GGUF, in some way"))))
+	if o := command("run").Call("", "-m", "ollama:me/short", "-temp", "0", "-n", "1", "x"); o.Status != 0 ||
+		!strings.Contains(o.Errors, "-lora "+adapter) || !strings.Contains(out, adapter) {
+		t.Errorf("run: %+v", o)
+	}
 	command("rm").Fails(t, 1, "not in the store", "", "ollama:me/short")
 }

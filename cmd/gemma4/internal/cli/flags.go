@@ -132,6 +132,9 @@ func (f *ModelFlags) Open() (*gemma4.Model, error) {
 		return nil, err
 	}
 	f.companions(found)
+	for _, path := range found.Adapters {
+		f.program.Note(fmt.Sprintf("%s comes with an adapter, which counts with -lora %s", found.Name, path))
+	}
 	m, err := f.Loader.Open(found.Files...)
 	if err != nil || !f.prefault && !f.huge {
 		return m, err
