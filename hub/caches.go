@@ -133,12 +133,18 @@ func (c Cache) list() (all []Model, err error) {
 			if kindOf(f.path) != modelRole || !isFirst(f.path) {
 				continue
 			}
-			m, e := r.model(c, name{owner: owner, repo: repo, tag: f.path})
-			if m != nil && !seen[m.Name] { // of an older revision
-				all = append(all, *m)
-				seen[m.Name] = true
-			}
+			whole := name{owner: owner, repo: repo, tag: f.path}
+			m, e := r.model(c, whole)
 			err = errors.Join(err, e)
+			if m == nil || seen[whole.String()] { // of an older revision
+				continue
+			}
+			seen[whole.String()] = true
+			if short := shortest(whole, r.entries(), f.path).String(); !seen[short] {
+				seen[short] = true
+				m.Name = short
+			}
+			all = append(all, *m)
 		}
 	}
 	return all, err

@@ -157,7 +157,7 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 			".locks/models--ggml-org--gemma-4-E2B-it-GGUF/x":          "",
 			"models--ggml-org--empty/snapshots/" + commit + "/a.json": "{}",
 		}, "ggml-org/gemma-4-E2B-it-GGUF", []string{now + "gemma-E2B-Q8_0.gguf"},
-			now + "mmproj-E2B-Q8_0.gguf", "", []string{"ggml-org/gemma-4-E2B-it-GGUF:gemma-E2B-Q8_0.gguf"}, ""},
+			now + "mmproj-E2B-Q8_0.gguf", "", []string{"ggml-org/gemma-4-E2B-it-GGUF:Q8_0"}, ""},
 		{"files without links, an older revision, a split file in a folder, a drafter", "huggingface", map[string]string{
 			repo + "refs/main":                          commit + "\n",
 			repo + "refs/v1":                            older,
@@ -167,22 +167,28 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 			now + "mtp-gemma-E2B.gguf":                  ahead,
 		}, "GGML-org/gemma-4-E2B-it-gguf:bf16", []string{now + "BF16/gemma-BF16-00001-of-00002.gguf",
 			now + "BF16/gemma-BF16-00002-of-00002.gguf"}, "", now + "mtp-gemma-E2B.gguf",
-			[]string{"ggml-org/gemma-4-E2B-it-GGUF:BF16/gemma-BF16-00001-of-00002.gguf",
-				"ggml-org/gemma-4-E2B-it-GGUF:gemma-E2B-Q8_0.gguf"}, ""},
+			[]string{"ggml-org/gemma-4-E2B-it-GGUF:BF16",
+				"ggml-org/gemma-4-E2B-it-GGUF:Q8_0"}, ""},
 		{"at a tag", "huggingface", map[string]string{
 			repo + "refs/main":             commit,
 			repo + "refs/v1":               older,
 			before + "gemma-E2B-Q8_0.gguf": big,
 			now + "gemma-E2B-Q8_0.gguf":    small,
 		}, "ggml-org/gemma-4-E2B-it-GGUF@v1", []string{before + "gemma-E2B-Q8_0.gguf"}, "", "",
-			[]string{"ggml-org/gemma-4-E2B-it-GGUF:gemma-E2B-Q8_0.gguf"}, ""},
+			[]string{"ggml-org/gemma-4-E2B-it-GGUF:Q8_0"}, ""},
+		{"two files of a quantisation at two revisions", "huggingface", map[string]string{
+			repo + "refs/main":       commit,
+			before + "old-Q8_0.gguf": big,
+			now + "new-Q8_0.gguf":    small,
+		}, "ggml-org/gemma-4-E2B-it-GGUF", []string{now + "new-Q8_0.gguf"}, "", "",
+			[]string{"ggml-org/gemma-4-E2B-it-GGUF:Q8_0", "ggml-org/gemma-4-E2B-it-GGUF:old-Q8_0.gguf"}, ""},
 		{"a part that lacks", "huggingface", map[string]string{
 			repo + "refs/main":                     commit,
 			now + "gemma-BF16-00001-of-00002.gguf": part1,
 		}, "ggml-org/gemma-4-E2B-it-GGUF", nil, "", "", nil, ""},
 		{"a file that was cut", "huggingface", map[string]string{
 			now + "gemma-Q8_0.gguf": big[:len(big)-8],
-		}, "ggml-org/gemma-4-E2B-it-GGUF", nil, "", "", []string{"ggml-org/gemma-4-E2B-it-GGUF:gemma-Q8_0.gguf"}, "gemma-Q8_0.gguf"},
+		}, "ggml-org/gemma-4-E2B-it-GGUF", nil, "", "", []string{"ggml-org/gemma-4-E2B-it-GGUF:Q8_0"}, "gemma-Q8_0.gguf"},
 		{"links that go in a circle, and to nowhere", "huggingface", map[string]string{
 			repo + "refs/main":  commit,
 			now + "a-Q8_0.gguf": "->b-Q8_0.gguf",
@@ -191,12 +197,12 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 			now + "d":           "->../..",
 			now + "e-Q8_0.gguf": small,
 		}, "ggml-org/gemma-4-E2B-it-GGUF", []string{now + "e-Q8_0.gguf"}, "", "",
-			[]string{"ggml-org/gemma-4-E2B-it-GGUF:e-Q8_0.gguf"}, ""},
+			[]string{"ggml-org/gemma-4-E2B-it-GGUF:Q8_0"}, ""},
 		{"the hub's layout", "llama.cpp", map[string]string{
 			repo + "refs/main":          commit,
 			now + "gemma-E2B-Q8_0.gguf": small,
 		}, "ggml-org/gemma-4-E2B-it-GGUF", []string{now + "gemma-E2B-Q8_0.gguf"}, "", "",
-			[]string{"ggml-org/gemma-4-E2B-it-GGUF:gemma-E2B-Q8_0.gguf"}, ""},
+			[]string{"ggml-org/gemma-4-E2B-it-GGUF:Q8_0"}, ""},
 		{"flat files", "llama.cpp", map[string]string{
 			"ggml-org_gemma-4-E2B-it-GGUF_gemma-E2B-Q8_0.gguf":                      small,
 			"ggml-org_gemma-4-E2B-it-GGUF_gemma-E2B-Q8_0.gguf.json":                 `{"etag":"x"}`,
@@ -208,13 +214,13 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 			"some_thing_else.gguf":                                                  big,
 		}, "ggml-org/gemma-4-E2B-it-GGUF", []string{"ggml-org_gemma-4-E2B-it-GGUF_gemma-E2B-Q8_0.gguf"},
 			"ggml-org_gemma-4-E2B-it-GGUF_mmproj-E2B-Q8_0.gguf", "",
-			[]string{"bartowski/a_b:E4B-Q8_0.gguf", "ggml-org/gemma-4-E2B-it-GGUF:gemma-E2B-Q8_0.gguf"}, ""},
+			[]string{"bartowski/a_b:Q8_0", "ggml-org/gemma-4-E2B-it-GGUF:Q8_0"}, ""},
 		{"flat parts", "llama.cpp", map[string]string{
 			"unsloth_gemma-GGUF_BF16_gemma-BF16-00001-of-00002.gguf": part1,
 			"unsloth_gemma-GGUF_BF16_gemma-BF16-00002-of-00002.gguf": part2,
 		}, "unsloth/gemma-GGUF:BF16/gemma-BF16-00001-of-00002.gguf", []string{"unsloth_gemma-GGUF_BF16_gemma-BF16-00001-of-00002.gguf",
 			"unsloth_gemma-GGUF_BF16_gemma-BF16-00002-of-00002.gguf"}, "", "",
-			[]string{"unsloth/gemma-GGUF:BF16_gemma-BF16-00001-of-00002.gguf"}, ""},
+			[]string{"unsloth/gemma-GGUF:BF16"}, ""},
 		{"a folder for each repository", "lmstudio", map[string]string{
 			"lmstudio-community/gemma-4-E2B-it-GGUF/gemma-4-E2B-it-Q4_K_M.gguf":      small,
 			"lmstudio-community/gemma-4-E2B-it-GGUF/mmproj-gemma-4-E2B-it-BF16.gguf": eyes,
@@ -223,7 +229,7 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 			".hidden/a/b.gguf": small,
 		}, "lmstudio-community/gemma-4-E2B-it-GGUF", []string{"lmstudio-community/gemma-4-E2B-it-GGUF/gemma-4-E2B-it-Q4_K_M.gguf"},
 			"lmstudio-community/gemma-4-E2B-it-GGUF/mmproj-gemma-4-E2B-it-BF16.gguf", "",
-			[]string{"lmstudio-community/gemma-4-E2B-it-GGUF:gemma-4-E2B-it-Q4_K_M.gguf"}, ""},
+			[]string{"lmstudio-community/gemma-4-E2B-it-GGUF:Q4_K_M"}, ""},
 		{"manifests and blobs", "ollama", map[string]string{
 			"manifests/registry.ollama.ai/library/gemma4/12b": aManifest(t, "model", small, "projector", eyes, "draft", ahead, "license",
 				"do"),

@@ -650,7 +650,7 @@ func TestWithoutAStoreThereAreStillTheCaches(t *testing.T) {
 			want = "a-Q8_0.gguf"
 		}
 		says(t, err, want)
-		if len(all) != 1 || all[0].Name != "o/r:a-Q8_0.gguf" {
+		if len(all) != 1 || all[0].Name != "o/r:Q8_0" {
 			t.Errorf("listed %+v", all)
 		}
 		_, err = h.Find(t.Context(), "o/other")

@@ -32,16 +32,15 @@ type cached struct {
 
 // model returns the model that a name means here, nil if it means none.
 func (r *repository) model(c Cache, n name) (*Model, error) {
-	entries := make([]entry, len(r.files))
 	here := map[string]string{} // by path
-	for i, f := range r.files {
-		entries[i], here[f.path] = f.entry, f.here
+	for _, f := range r.files {
+		here[f.path] = f.here
 	}
 	tag := n.tag
 	if r.flat {
 		tag = strings.ReplaceAll(tag, "/", "_")
 	}
-	chosen, err := choose(entries, tag)
+	chosen, err := choose(r.entries(), tag)
 	if err != nil {
 		return nil, nil // nothing of what is here
 	}
@@ -66,6 +65,15 @@ func (r *repository) model(c Cache, n name) (*Model, error) {
 		}
 	}
 	return m, nil
+}
+
+// entries returns its files as a listing has them.
+func (r *repository) entries() []entry {
+	all := make([]entry, len(r.files))
+	for i, f := range r.files {
+		all[i] = f.entry
+	}
+	return all
 }
 
 // has reports whether a file of the same size has the content of e. It does if it is that of the same commit, or if its hash is the same:
