@@ -149,10 +149,10 @@ func ModelNames() Values {
 }
 
 // companions gives the loader those that are known for a model, unless others are given. Those that lie beside a model of another program
-// the loader finds itself, and leaves them if they do not fit.
+// the loader finds itself by their names, and leaves them if they do not fit; ollama's have none.
 func (f *ModelFlags) companions(m *hub.Model) {
 	known := func(path string) bool {
-		return path != "" && (m.Place == "store" || filepath.Dir(path) != filepath.Dir(m.Files[0]))
+		return path != "" && (m.Place == "store" || filepath.Ext(path) != ".gguf" || filepath.Dir(path) != filepath.Dir(m.Files[0]))
 	}
 	if p := &f.Loader.Projector; p.Path == "" && known(m.Projector) {
 		p.Path = m.Projector

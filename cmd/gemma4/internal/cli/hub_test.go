@@ -53,3 +53,28 @@ func TestWithoutATerminalAFetchIsALineForEachTenth(t *testing.T) {
 		t.Errorf("got %q", lines)
 	}
 }
+
+func TestCompanionsThatHaveNoNameAreGiven(t *testing.T) {
+	for _, test := range []struct {
+		place, model, projector string
+		given                   bool
+	}{
+		{"store", "/s/o/r/a.gguf", "/s/o/r/mmproj-a.gguf", true},
+		{"ollama", "/b/sha256-01", "/b/sha256-02", true},
+		{"huggingface", "/h/a.gguf", "/h/mtp/mmproj-a.gguf", true},
+		{"huggingface", "/h/a.gguf", "/h/mmproj-a.gguf", false}, // found beside it, and left if it does not fit
+		{"lmstudio", "/l/a.gguf", "", false},
+	} {
+		var f ModelFlags
+		f.companions(&hub.Model{Place: test.place, Files: []string{test.model}, Projector: test.projector})
+		if got := f.Loader.Projector.Path; (got == test.projector) != (test.given || test.projector == "") || !test.given && got != "" {
+			t.Errorf("%+v: given %q", test, got)
+		}
+		f = ModelFlags{}
+		f.Loader.Projector.Path = "mine.gguf"
+		f.companions(&hub.Model{Place: test.place, Files: []string{test.model}, Projector: test.projector})
+		if got := f.Loader.Projector.Path; got != "mine.gguf" {
+			t.Errorf("%+v: given %q in place of mine", test, got)
+		}
+	}
+}
