@@ -57,33 +57,33 @@ func (s *Session) Adapter(a ...Scaled) error {
 		return err
 	}
 	defer s.end()
-	text := s.ids
-	if s.again != nil {
-		return s.adapt(a, s.again)
-	}
-	if i := slices.IndexFunc(text, func(id identity) bool { return idOf(id) == embedded }); i >= 0 {
-		return fmt.Errorf("gemma4: position %d of the text is an embedding, which cannot be read again with other adapters", i)
-	}
-	return s.adapt(a, appendTokens(nil, text))
+	return s.adapt(a, true)
 }
 
-// adapt has the session's text read with other adapters, and the tokens of again read again.
-func (s *Session) adapt(a []Scaled, again []int32) error {
+// adapt has the text read with other adapters, if they are other ones. It is kept to be read again, or forgotten.
+func (s *Session) adapt(a []Scaled, keep bool) error {
 	key, err := s.m.graph.Adapted(a...)
 	if err != nil {
 		return wrap(err)
 	}
 	if key != s.seq.Adapted() {
+		again := s.again
+		if i := slices.IndexFunc(s.ids, func(id identity) bool { return idOf(id) == embedded }); keep && i >= 0 {
+			return fmt.Errorf("gemma4: position %d of the text is an embedding, which cannot be read again with other adapters", i)
+		}
+		if again == nil {
+			again = appendTokens(nil, s.ids)
+		}
 		s.rewind(0)
 		if err := s.seq.Adapt(a...); err != nil {
 			return wrap(err)
 		}
-		s.mu.Lock()
-		s.again, s.saved = nil, nil
-		if len(again) > 0 {
+		s.saved = nil
+		if keep && len(again) > 0 {
+			s.mu.Lock()
 			s.again = again
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
 	}
 	s.options.Adapters = slices.Clone(a)
 	return nil

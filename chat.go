@@ -198,7 +198,7 @@ func (c *Chat) check() error {
 	if err := c.Options.check(c.m); err != nil || slices.Equal(was.Adapters, now.Adapters) {
 		return err
 	}
-	return c.s.adapt(now.Adapters, nil)
+	return c.s.adapt(now.Adapters, false)
 }
 
 // template returns the template to render with.
