@@ -18,8 +18,8 @@ func TestTheProgramOfTheReadmeCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := regexp.MustCompile("(?s)```go\n(.*?)```\n").FindAllStringSubmatch(string(text), -1)
-	if len(shown) != 3 {
-		t.Fatalf("README.md shows %d pieces of Go, expected a program and two uses of a chat", len(shown))
+	if len(shown) != 4 {
+		t.Fatalf("README.md shows %d pieces of Go, expected a program, two uses of a chat and one of a hub", len(shown))
 	}
 	goTool, err := exec.LookPath("go")
 	if err != nil {
@@ -35,6 +35,7 @@ import (
 
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/hub"
 	"github.com/gogemma/gemma4/media"
 )
 
@@ -49,7 +50,12 @@ func use2(ctx context.Context, c *gemma4.Chat) {
 	fmt.Println(person, err)
 }
 
-func main() { use(nil, nil, nil); use2(nil, nil) }
+func use3(ctx context.Context, check func(error)) {
+` + shown[3][1] + `
+	fmt.Println(m, err)
+}
+
+func main() { use(nil, nil, nil); use2(nil, nil); use3(nil, nil) }
 `,
 	} {
 		path := filepath.Join(t.TempDir(), "main.go")
