@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -151,7 +152,7 @@ func (c Cache) list() (all []Model, err error) {
 }
 
 // file returns the path of a file that has the content of e, "" if there is none. n and revision, a commit, say where it is from.
-func (c Cache) file(n name, revision string, e entry) string {
+func (c Cache) file(ctx context.Context, n name, revision string, e entry) string {
 	if c.Program == ollamaProgram {
 		path, err := c.blob(e.sha256, e.size)
 		if err != nil || e.sha256 == "" {
@@ -165,7 +166,7 @@ func (c Cache) file(n name, revision string, e entry) string {
 	repos, _ := c.repositories(n.owner + "/" + n.repo)
 	for _, r := range repos {
 		for _, f := range r.files {
-			if f.size == e.size && r.has(f, revision, e) {
+			if f.size == e.size && r.has(ctx, f, revision, e) {
 				return f.here
 			}
 		}

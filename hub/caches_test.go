@@ -358,7 +358,7 @@ func TestFilesInOtherCachesAreUsedByTheirContent(t *testing.T) {
 	} {
 		dir := plant(t, tt.files)
 		e := entry{path: "m-Q8_0.gguf", size: int64(len(is)), sha256: digestOf(is)}
-		got := Cache{tt.program, dir}.file(tt.name, commit, e)
+		got := Cache{tt.program, dir}.file(t.Context(), tt.name, commit, e)
 		if got = relative(dir, got)[0]; got != tt.want {
 			t.Errorf("%s, %s: %q, expected %q", tt.program, tt.what, got, tt.want)
 		}

@@ -56,7 +56,7 @@ func (h *Hub) Pull(ctx context.Context, text string, with With) (*Model, error) 
 			return nil, err
 		}
 	}
-	r, missing, err := h.plan(s, n, o)
+	r, missing, err := h.plan(ctx, s, n, o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (h *Hub) Pull(ctx context.Context, text string, with With) (*Model, error) 
 
 // plan returns the record that an offer leads to, and the indices of the files that are nowhere yet: their names are those that they will
 // have in the store.
-func (h *Hub) plan(s *shelf, n name, o *offer) (r *record, missing []int, err error) {
+func (h *Hub) plan(ctx context.Context, s *shelf, n name, o *offer) (r *record, missing []int, err error) {
 	r = &record{Name: o.name.String(), Names: []string{o.name.String()}, Source: o.source, Revision: o.revision}
 	if asked := n.String(); asked != r.Name {
 		r.Names = append(r.Names, asked)
@@ -98,7 +98,7 @@ func (h *Hub) plan(s *shelf, n name, o *offer) (r *record, missing []int, err er
 	stored := r.Files[0].File
 	places := []place{func(i int) (file, program string) { return s.has(r.Files[i]) }}
 	for _, c := range h.caches() {
-		places = append(places, func(i int) (file, program string) { return c.file(n, o.revision, o.files[i].entry), c.Program })
+		places = append(places, func(i int) (file, program string) { return c.file(ctx, n, o.revision, o.files[i].entry), c.Program })
 	}
 	for from, to := 0, parts; from < len(r.Files); from, to = to, to+1 {
 		if locate(r.Files, from, to, places) {

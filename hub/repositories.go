@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -78,7 +79,7 @@ func (r *repository) entries() []entry {
 
 // has reports whether a file of the same size has the content of e. It does if it is that of the same commit, or if its hash is the same:
 // the hub's client names what its links lead to by it, otherwise it is computed.
-func (r *repository) has(f cached, commit string, e entry) bool {
+func (r *repository) has(ctx context.Context, f cached, commit string, e entry) bool {
 	if commit != "" && f.path == e.path && slices.Contains(r.revisions, commit) {
 		return true
 	}
@@ -94,8 +95,21 @@ func (r *repository) has(f cached, commit string, e entry) bool {
 	}
 	defer in.Close()
 	h := sha256.New()
-	_, err = io.Copy(h, in)
+	_, err = io.Copy(h, untilDone{ctx, in})
 	return err == nil && hex.EncodeToString(h.Sum(nil)) == e.sha256
+}
+
+// untilDone reads until a context ends: a large file takes a while.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 // Bounds of what is looked at in a folder that somebody else fills.
