@@ -3,7 +3,7 @@ package quant
 // An importance is that of a row's columns: numbers of any unit, and what makes their mean 1. Without numbers all count the same.
 type importance struct {
 	numbers []float32
-	factor  float32
+	factor  float64
 }
 
 // newImportance returns the importance that numbers stand for, which are finite and not negative.
@@ -15,7 +15,7 @@ func newImportance(numbers []float32) importance {
 	if sum == 0 {
 		return importance{}
 	}
-	return importance{numbers, float32(float64(len(numbers)) / sum)}
+	return importance{numbers, float64(len(numbers)) / sum}
 }
 
 // known reports whether columns differ in importance.
@@ -29,7 +29,7 @@ func (m importance) weigh(l level, w, x []float32, column int, mean float32) {
 		return
 	}
 	for i, v := range m.numbers[column : column+len(x)] {
-		w[i] *= float32(v*m.factor) + 1e-6 // more than 0: where nothing is important, all is the same
+		w[i] *= float32(float64(v)*m.factor) + 1e-6 // more than 0: where nothing is important, all is the same
 	}
 }
 
