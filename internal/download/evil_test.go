@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogemma/gemma4/internal/memnet"
 )
 
 // An evil is what a server does in place of what it should to its n-th request, from 0. It reports whether that was an answer.
@@ -282,10 +284,10 @@ func TestEvilServers(t *testing.T) {
 
 // meet fetches from an evil server, and again when it has become good.
 func meet(t *testing.T, c evilCase, want []byte, path string) {
-	n := newNetwork(t)
+	n := memnet.New(t)
 	o := &origin{content: want, etag: c.etag}
 	o.evil = func(n int, w http.ResponseWriter, q *http.Request) bool { return c.evil(o, n, w, q) }
-	n.serve("hub.test:80", o)
+	n.Serve("hub.test:80", o)
 	f := File{URL: "http://hub.test/file?signature=secret", Path: path, Size: int64(len(want))}
 	switch c.sums {
 	case "":
@@ -295,7 +297,7 @@ func meet(t *testing.T, c evilCase, want []byte, path string) {
 	case "nothing":
 		f.Size = -1
 	}
-	options := Options{Client: n.client(), piece: piece, every: 16 << 10}
+	options := Options{Client: n.Client(), piece: piece, every: 16 << 10}
 	begin := time.Now()
 	err := Fetch(t.Context(), []File{f}, options)
 	if took := time.Since(begin); took < c.least || c.most > 0 && took > c.most {
@@ -331,7 +333,7 @@ func TestCancelledFetchesGoOn(t *testing.T) {
 	for _, sums := range []bool{true, false} {
 		dir := folder(t)
 		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t)
+			n := memnet.New(t)
 			o := &origin{content: content(large), etag: `"one"`}
 			ctx, cancel := context.WithCancelCause(t.Context())
 			o.evil = func(n int, w http.ResponseWriter, q *http.Request) bool {
@@ -342,12 +344,12 @@ func TestCancelledFetchesGoOn(t *testing.T) {
 				}
 				return false
 			}
-			n.serve("hub.test:80", o)
+			n.Serve("hub.test:80", o)
 			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large}
 			if sums {
 				f.SHA256 = sumOf(o.content)
 			}
-			options := Options{Client: n.client(), piece: piece}
+			options := Options{Client: n.Client(), piece: piece}
 			if err := Fetch(ctx, []File{f}, options); !errors.Is(err, reason) || !errors.Is(err, context.Canceled) {
 				t.Errorf("error %v", err)
 			}

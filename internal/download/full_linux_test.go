@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gogemma/gemma4/internal/memnet"
 )
 
 // A disk that becomes full is named, what has come stays, and the next call goes on when there is room.
@@ -19,7 +21,7 @@ func TestDiskFillsUp(t *testing.T) {
 		t.Skip("needs to mount a small disk: ", err)
 	}
 	defer unix.Unmount(disk, unix.MNT_DETACH)
-	n := newNetwork(t)
+	n := memnet.New(t)
 	o := &origin{content: content(1 << 20)}
 	other := filepath.Join(disk, "other")
 	var fill sync.Once
@@ -35,9 +37,9 @@ func TestDiskFillsUp(t *testing.T) {
 		}
 		return false
 	}
-	n.serve("hub.test:80", o)
+	n.Serve("hub.test:80", o)
 	f := File{URL: "http://hub.test/file", Path: filepath.Join(disk, "file"), Size: 1 << 20, SHA256: sumOf(o.content)}
-	options := Options{Client: n.client(), piece: piece}
+	options := Options{Client: n.Client(), piece: piece}
 
 	twice := f
 	twice.Path += "2"
@@ -67,7 +69,7 @@ func TestDiskFillsUp(t *testing.T) {
 	if err := os.Remove(other); err != nil {
 		t.Fatal(err)
 	}
-	r := &receiver{RoundTripper: n.transport, limit: -1}
+	r := &receiver{RoundTripper: n.Transport, limit: -1}
 	options.Client = &http.Client{Transport: r}
 	if err := Fetch(t.Context(), []File{f}, options); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogemma/gemma4/internal/memnet"
 )
 
 const token = "Bearer secret"
@@ -39,7 +41,7 @@ func TestHeadersStayAtTheirHost(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := folder(t)
 			synctest.Test(t, func(t *testing.T) {
-				n := newNetwork(t)
+				n := memnet.New(t)
 				want := content(small)
 				var step, others atomic.Int64
 				answer := func(w http.ResponseWriter, q *http.Request) {
@@ -61,15 +63,15 @@ func TestHeadersStayAtTheirHost(t *testing.T) {
 				}
 				names := []string{"hub.test", "cdn.test", "cdn.hub.test"}
 				for _, at := range []string{"hub.test:443", "hub.test:8443", "cdn.test:443", "cdn.hub.test:443", "HUB.test:443"} {
-					n.serve(at, http.HandlerFunc(answer), names...)
+					n.Serve(at, http.HandlerFunc(answer), names...)
 				}
-				n.serve("hub.test:80", http.HandlerFunc(answer))
+				n.Serve("hub.test:80", http.HandlerFunc(answer))
 				if c.name == "from https to http at its port" {
-					n.serve("hub.test:443", http.HandlerFunc(answer), names...)
+					n.Serve("hub.test:443", http.HandlerFunc(answer), names...)
 				}
 				f := File{URL: c.url, Path: filepath.Join(dir, "file"), Size: small, SHA256: sumOf(want),
 					Header: http.Header{"Authorization": {token}, "x-key": {"secret"}}}
-				err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), Retries: -1})
+				err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), Retries: -1})
 				if c.name == "from https to http at its port" {
 					if err == nil {
 						t.Error("http at a port of https gives a file")
@@ -89,21 +91,21 @@ func TestHeadersStayAtTheirHost(t *testing.T) {
 func TestPasswordsInURLs(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
-		n.serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		n := memnet.New(t)
+		n.Serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			if name, word, _ := q.BasicAuth(); name != "me" || word != "secret" {
 				t.Errorf("%q, %q", name, word)
 			}
 			http.Redirect(w, q, "http://cdn.test/file", http.StatusFound)
 		}))
-		n.serve("cdn.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		n.Serve("cdn.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			if h := q.Header.Get("Authorization"); h != "" {
 				t.Errorf("the other host gets %q", h)
 			}
 			w.WriteHeader(404)
 		}))
 		f := File{URL: "http://me:secret@hub.test/file", Path: filepath.Join(dir, "file"), Size: -1}
-		err := Fetch(t.Context(), []File{f}, Options{Client: n.client()})
+		err := Fetch(t.Context(), []File{f}, Options{Client: n.Client()})
 		var status *StatusError
 		if !errors.As(err, &status) || status.Status != 404 || status.URL != "http://cdn.test/file" ||
 			strings.Contains(err.Error(), "secret") {
@@ -126,14 +128,14 @@ func TestRedirectsEnd(t *testing.T) {
 	} {
 		dir := folder(t)
 		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t)
-			n.serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			n := memnet.New(t)
+			n.Serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 				w.Header().Set("Location", c.location)
 				w.WriteHeader(http.StatusFound)
 			}))
 			begin := time.Now()
 			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: small}
-			err := Fetch(t.Context(), []File{f}, Options{Client: n.client()})
+			err := Fetch(t.Context(), []File{f}, Options{Client: n.Client()})
 			if err == nil || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "secret") || time.Since(begin) > 0 {
 				t.Errorf("%q: error %v after %v", c.location, err, time.Since(begin))
 			}
@@ -148,18 +150,18 @@ func TestCertificatesMustFit(t *testing.T) {
 	} {
 		dir := folder(t)
 		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t)
+			n := memnet.New(t)
 			o := &origin{content: content(small)}
-			n.serve("hub.test:443", o, c.names)
+			n.Serve("hub.test:443", o, c.names)
 			if c.trusted == "" {
-				n.transport.TLSClientConfig = nil
+				n.Transport.TLSClientConfig = nil
 			}
 			f := File{URL: "https://hub.test/file", Path: filepath.Join(dir, "file"), Size: small,
 				Header: http.Header{"Authorization": {token}}}
-			err := Fetch(t.Context(), []File{f}, Options{Client: n.client()})
-			if err == nil || !strings.Contains(err.Error(), "the certificate of hub.test does not fit") || n.dials != 1 ||
+			err := Fetch(t.Context(), []File{f}, Options{Client: n.Client()})
+			if err == nil || !strings.Contains(err.Error(), "the certificate of hub.test does not fit") || n.Dials() != 1 ||
 				o.requests.Load() > 0 {
-				t.Errorf("%s: error %v, %d connections, %d requests", c.name, err, n.dials, o.requests.Load())
+				t.Errorf("%s: error %v, %d connections, %d requests", c.name, err, n.Dials(), o.requests.Load())
 			}
 		})
 	}
@@ -170,10 +172,10 @@ func TestSignedURLsExpire(t *testing.T) {
 	for _, code := range []int{400, 401, 403, 404, 410} {
 		dir := folder(t)
 		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t)
+			n := memnet.New(t)
 			o := &origin{content: content(large)}
 			var signatures atomic.Int64
-			n.serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			n.Serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 				http.Redirect(w, q, fmt.Sprintf("http://cdn.test/signed?signature=%d", signatures.Add(1)), http.StatusFound)
 			}))
 			o.evil = func(n int, w http.ResponseWriter, q *http.Request) bool {
@@ -183,10 +185,10 @@ func TestSignedURLsExpire(t *testing.T) {
 				}
 				return false
 			}
-			n.serve("cdn.test:80", o)
+			n.Serve("cdn.test:80", o)
 			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
 			begin := time.Now()
-			if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), Streams: 1, piece: piece}); err != nil {
+			if err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), Streams: 1, piece: piece}); err != nil {
 				t.Fatal(err)
 			}
 			expect(t, f.Path, o.content)
@@ -197,7 +199,7 @@ func TestSignedURLsExpire(t *testing.T) {
 			// One that has expired as soon as it was given is an error.
 			o.evil = func(_ int, w http.ResponseWriter, q *http.Request) bool { w.WriteHeader(code); return true }
 			f.Path += "2"
-			err := Fetch(t.Context(), []File{f}, Options{Client: n.client()})
+			err := Fetch(t.Context(), []File{f}, Options{Client: n.Client()})
 			var status *StatusError
 			if !errors.As(err, &status) || status.Status != code || status.URL != "http://cdn.test/signed" {
 				t.Errorf("error %v", err)
@@ -210,22 +212,22 @@ func TestSignedURLsExpire(t *testing.T) {
 func TestRateLimitsAreKept(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := memnet.New(t)
 		o := &origin{content: content(large)}
 		begin := time.Now()
 		var asked []time.Duration
-		n.serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		n.Serve("hub.test:80", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			asked = append(asked, time.Since(begin))
 			w.Header().Set("RateLimit", `"resolvers";r=0;t=40`)
 			http.Redirect(w, q, "http://cdn.test/signed", http.StatusFound)
 		}))
-		n.serve("cdn.test:80", o)
+		n.Serve("cdn.test:80", o)
 		var files []File
 		for i := range 3 {
 			files = append(files, File{URL: "http://hub.test/file", Path: filepath.Join(dir, fmt.Sprint(i)), Size: large,
 				SHA256: sumOf(o.content)})
 		}
-		if err := Fetch(t.Context(), files, Options{Client: n.client(), piece: piece}); err != nil {
+		if err := Fetch(t.Context(), files, Options{Client: n.Client(), piece: piece}); err != nil {
 			t.Fatal(err)
 		}
 		if fmt.Sprint(asked) != "[0s 40s 1m20s]" {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogemma/gemma4/internal/memnet"
 )
 
 // leave makes what a call that was killed may have left: a part, and a state that tells of it. A nil state is none.
@@ -90,7 +92,7 @@ func TestLeftoversAreUsedOrDropped(t *testing.T) {
 					os.WriteFile(path, c.file, 0o666)
 				}
 				synctest.Test(t, func(t *testing.T) {
-					n := newNetwork(t)
+					n := memnet.New(t)
 					o := &origin{content: want, etag: `"one"`}
 					served := c.served
 					if !ranges {
@@ -100,12 +102,12 @@ func TestLeftoversAreUsedOrDropped(t *testing.T) {
 						}
 						served = min(served+large, 2*large)
 					}
-					n.serve("hub.test:80", o)
+					n.Serve("hub.test:80", o)
 					f := File{URL: "http://hub.test/file?signature=secret", Path: path, Size: large, SHA256: sumOf(want)}
 					if c.nothing {
 						f.Size, f.SHA256 = -1, ""
 					}
-					if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), piece: piece}); err != nil {
+					if err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), piece: piece}); err != nil {
 						t.Fatal(err)
 					}
 					expect(t, path, want)
@@ -124,9 +126,9 @@ func TestWrongHashesAreErrors(t *testing.T) {
 		for _, kind := range []string{"SHA-256", "git's SHA-1"} {
 			dir := folder(t)
 			synctest.Test(t, func(t *testing.T) {
-				n := newNetwork(t)
+				n := memnet.New(t)
 				o := &origin{content: content(size)}
-				n.serve("hub.test:80", o)
+				n.Serve("hub.test:80", o)
 				f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: int64(size),
 					SHA256: strings.ToUpper(sumOf(o.content)), GitSHA1: gitSum(o.content)}
 				want := sumOf([]byte("other"))
@@ -137,7 +139,7 @@ func TestWrongHashesAreErrors(t *testing.T) {
 					want, got = gitSum([]byte("other")), gitSum(o.content)
 					f.GitSHA1 = want
 				}
-				err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), piece: piece})
+				err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), piece: piece})
 				var mismatch *HashError
 				if !errors.As(err, &mismatch) || *mismatch != (HashError{f.Path, kind, got, want}) || !strings.Contains(err.Error(), got) ||
 					!strings.Contains(err.Error(), want) {
@@ -155,9 +157,9 @@ func TestWrongHashesAreErrors(t *testing.T) {
 func TestNothingIsAskedForInVain(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := memnet.New(t)
 		o := &origin{content: content(small)}
-		n.serve("hub.test:80", o)
+		n.Serve("hub.test:80", o)
 		good := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: small}
 		for _, c := range []struct {
 			change func(f *File)
@@ -178,7 +180,7 @@ func TestNothingIsAskedForInVain(t *testing.T) {
 			f := good
 			f.Path = filepath.Join(dir, "new", "file")
 			c.change(&f)
-			err := Fetch(t.Context(), []File{good, f}, Options{Client: n.client()})
+			err := Fetch(t.Context(), []File{good, f}, Options{Client: n.Client()})
 			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.HasPrefix(err.Error(), "download: ") {
 				t.Errorf("error %v, expected %q", err, c.err)
 			}
@@ -196,11 +198,11 @@ func TestNothingIsAskedForInVain(t *testing.T) {
 func TestOneFetchesAFile(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := memnet.New(t)
 		o := &origin{content: content(large)}
-		n.serve("hub.test:80", o)
+		n.Serve("hub.test:80", o)
 		f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
-		options := Options{Client: n.client(), piece: piece}
+		options := Options{Client: n.Client(), piece: piece}
 		var once sync.Once
 		o.evil = func(int, http.ResponseWriter, *http.Request) bool {
 			once.Do(func() {
@@ -227,15 +229,15 @@ func TestOneFetchesAFile(t *testing.T) {
 func TestManyFetchAFile(t *testing.T) {
 	want := content(small)
 	o := &origin{content: want}
-	n := newNetwork(t)
-	n.serve("hub.test:80", o)
+	n := memnet.New(t)
+	n.Serve("hub.test:80", o)
 	f := File{URL: "http://hub.test/file", Path: filepath.Join(folder(t), "file"), Size: small, SHA256: sumOf(want)}
 	var all sync.WaitGroup
 	var got atomic.Int64
 	for range 8 {
 		all.Go(func() {
 			for range 8 {
-				err := Fetch(t.Context(), []File{f}, Options{Client: n.client()})
+				err := Fetch(t.Context(), []File{f}, Options{Client: n.Client()})
 				if err == nil {
 					got.Add(1)
 					expect := func() error {
@@ -279,7 +281,7 @@ func TestRangesAtOnce(t *testing.T) {
 	for _, streams := range []int{1, 2, 4, 16} {
 		dir := folder(t)
 		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t)
+			n := memnet.New(t)
 			o := &origin{content: content(large)}
 			var now, most atomic.Int64
 			o.evil = func(_ int, w http.ResponseWriter, q *http.Request) bool {
@@ -289,9 +291,9 @@ func TestRangesAtOnce(t *testing.T) {
 				o.good(w, q)
 				return true
 			}
-			n.serve("hub.test:80", o)
+			n.Serve("hub.test:80", o)
 			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
-			if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), Streams: streams, piece: piece / 2}); err != nil {
+			if err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), Streams: streams, piece: piece / 2}); err != nil {
 				t.Fatal(err)
 			}
 			expect(t, f.Path, o.content)
@@ -309,10 +311,10 @@ func TestRangesAtOnce(t *testing.T) {
 func TestProgress(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := memnet.New(t)
 		o := &origin{content: content(large)}
 		o.evil = func(int, http.ResponseWriter, *http.Request) bool { time.Sleep(time.Second / 10); return false }
-		n.serve("hub.test:80", o)
+		n.Serve("hub.test:80", o)
 		var files []File
 		for i := range 5 {
 			files = append(files, File{URL: "http://hub.test/file", Path: filepath.Join(dir, fmt.Sprint(i)), Size: large,
@@ -325,7 +327,7 @@ func TestProgress(t *testing.T) {
 			done, total int64
 		}
 		var all []told
-		options := Options{Client: n.client(), piece: piece, Progress: func(done, total int64) {
+		options := Options{Client: n.Client(), piece: piece, Progress: func(done, total int64) {
 			all = append(all, told{time.Now(), done, total}) // the race detector sees more than one goroutine
 		}}
 		begin := time.Now()
@@ -352,7 +354,7 @@ func TestSlowConnectionsAreHelped(t *testing.T) {
 	const size, step = 16 << 20, 64 << 10
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := memnet.New(t)
 		o := &origin{content: content(size)}
 		o.evil = func(i int, w http.ResponseWriter, q *http.Request) bool {
 			if i == 2 {
@@ -361,10 +363,10 @@ func TestSlowConnectionsAreHelped(t *testing.T) {
 			o.good(w, q)
 			return true
 		}
-		n.serve("hub.test:80", o)
+		n.Serve("hub.test:80", o)
 		f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: size, SHA256: sumOf(o.content)}
 		begin := time.Now()
-		if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), piece: 4 << 20}); err != nil {
+		if err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), piece: 4 << 20}); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, f.Path, o.content)
@@ -388,7 +390,7 @@ func TestOneConnectionIsEnough(t *testing.T) {
 	for name, refuse := range map[string]fault{"429": status(429), "503": status(503), "cut": says(""), "stalled": stalled(-1)} {
 		dir := folder(t)
 		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t)
+			n := memnet.New(t)
 			o := &origin{content: content(large)}
 			var busy sync.Mutex
 			o.evil = func(i int, w http.ResponseWriter, q *http.Request) bool {
@@ -400,9 +402,9 @@ func TestOneConnectionIsEnough(t *testing.T) {
 				o.good(&slow{w}, q)
 				return true
 			}
-			n.serve("hub.test:80", o)
+			n.Serve("hub.test:80", o)
 			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
-			if err := Fetch(t.Context(), []File{f}, Options{Client: n.client(), Stall: 3 * time.Second, piece: piece / 4}); err != nil {
+			if err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), Stall: 3 * time.Second, piece: piece / 4}); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			expect(t, f.Path, o.content)
@@ -414,15 +416,15 @@ func TestOneConnectionIsEnough(t *testing.T) {
 func TestEndedContextsAskForNothing(t *testing.T) {
 	dir := folder(t)
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(t)
+		n := memnet.New(t)
 		o := &origin{content: content(large)}
-		n.serve("hub.test:80", o)
+		n.Serve("hub.test:80", o)
 		f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
 		leave(t, f.Path, o.content, &state{f.identity(), large, "", spans{{0, large}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range 2 {
-			if err := Fetch(ctx, []File{f}, Options{Client: n.client()}); !errors.Is(err, context.Canceled) || o.requests.Load() > 0 {
+			if err := Fetch(ctx, []File{f}, Options{Client: n.Client()}); !errors.Is(err, context.Canceled) || o.requests.Load() > 0 {
 				t.Errorf("error %v, %d requests", err, o.requests.Load())
 			}
 			os.WriteFile(f.Path, o.content, 0o666)
