@@ -17,6 +17,7 @@ import (
 	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/imatrix"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/internal/testdata"
 	"github.com/gogemma/gemma4/quantize"
@@ -565,5 +566,30 @@ func TestProgressTellsOfEachByte(t *testing.T) {
 	}})
 	if last != int64(len(data)) || calls < 20 {
 		t.Errorf("%d bytes in %d calls, the file has %d", last, calls, len(data))
+	}
+}
+
+func TestAFileThatTheDiskHasNoRoomForIsRefusedAtOnce(t *testing.T) {
+	const name, cols, rows = "blk.0.ffn_up.weight", 4096, 1 << 26 // a terabyte of floats
+	dir := t.TempDir()
+	if free, _, ok := machine.Disk(dir); !ok || free > cols*rows*4 {
+		t.Skipf("the disk has room for %d bytes, or does not tell", free)
+	}
+	m := new(gguf.Metadata)
+	if err := m.Set("general.architecture", "gemma4"); err != nil {
+		t.Fatal(err)
+	}
+	data := testdata.Bytes(t, m, []gguf.Source{testdata.Zeros(name, cols, 1)})
+	binary.LittleEndian.PutUint64(data[bytes.Index(data, []byte(name))+len(name)+4+8:], rows)
+	in := save(t, dir, "in.gguf", data)
+	if err := os.Truncate(in, int64(len(data))+cols*(rows-1)*4); err != nil {
+		t.Skipf("the disk has no files of a terabyte, even of holes: %v", err)
+	}
+	_, err := quantize.File(t.Context(), in, filepath.Join(dir, "out.gguf"), quantize.Options{Type: quantize.Q8_0})
+	if err == nil || !strings.Contains(err.Error(), "the disk has room for") {
+		t.Errorf("error %v", err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("left over: %v", left)
 	}
 }

@@ -72,7 +72,7 @@ func TestMemoryDoesNotGrowWithAModel(t *testing.T) {
 		if err := c.Wait(); err != nil || line != "done\n" {
 			t.Fatalf("the child says %q, %v", line, err)
 		}
-		peak[megabytes] = c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+		peak[megabytes] = int64(c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) << 10
 		info, err := os.Stat(out)
 		if want := int64(megabytes) << 20 / 4 / 32 * 18; err != nil || info.Size() < want || info.Size() > want+4096 {
 			t.Errorf("the file: %v, %v; want %d bytes and some", info, err, want)
