@@ -46,6 +46,13 @@ func (m *Model) OpenAdapter(path string) (*Adapter, error) {
 	return a, nil
 }
 
+// Adapted returns a short text that tells some adapters, with their scales and in any order, from others: the same in every program; "" if
+// there are none. One of another model is an error.
+func (m *Model) Adapted(a ...Scaled) (string, error) {
+	key, err := m.graph.Adapted(a...)
+	return key, wrap(err)
+}
+
 // Adapter has the model read and write with these adapters from now on, with none if there are none, without being opened again. They add,
 // in any order. The text stays, but what was read with other adapters has to be read again, by the next call that needs it: until then
 // Logits are unknown. It is an error, and changes nothing, if the text has embeddings, which only the caller still has: rewind it before

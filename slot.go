@@ -33,6 +33,7 @@ type Slot struct {
 	Prompt    int       // positions of the prompt; in [Queue.Do] 0 until one is read
 	Read      int       // of these, that are held already, because they were read or need not be
 	Generated int       // tokens of the answer
+	Adapted   string    // what Model.Adapted says of its request's adapters
 }
 
 // place is a slot of a queue, and who has it.
@@ -51,6 +52,7 @@ func (q *Queue) Slots() []Slot {
 		slot := Slot{ID: i, Context: q.options.Context}
 		if p.t != nil {
 			slot.State, slot.Since, slot.Context, slot.Prompt = SlotPrefill, p.since, p.t.Context, p.t.length
+			slot.Adapted, _ = q.m.graph.Adapted(p.t.Adapters...) // Submit has looked
 		}
 		if p.s != nil {
 			p.s.look(&slot)
