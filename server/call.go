@@ -38,6 +38,7 @@ type call struct {
 	id       string // of the request, in logs and the header X-Request-Id
 	group    string // for whom it is: requests of those who bring different keys take turns
 	began    time.Time
+	adapter  *Adapter // that it asks for; nil: the model alone
 
 	fetcher *fetch.Fetcher // of what parts of the request only name; nil: none has
 	large   bool           // it has a place among the large bodies
@@ -328,7 +329,7 @@ func (c *call) answers(r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error)
 
 // answersWithin is answers with a context of its own, and the error as the queue has it.
 func (c *call) answersWithin(ctx context.Context, r gemma4.Request) (iter.Seq2[gemma4.Piece, error], error) {
-	r.Group, r.Cache, r.Trace = c.group, c.s.o.Cache, c.s.metrics.traced(r.Trace)
+	r.Group, r.Cache, r.Adapters, r.Trace = c.group, c.s.o.Cache, c.adapters(), c.s.metrics.traced(r.Trace)
 	predicted := r.Draft.Texts
 	r.Draft = c.s.o.Draft
 	r.Draft.Texts = append(slices.Clip(r.Draft.Texts), predicted...)
@@ -355,7 +356,7 @@ func (c *call) answersWithin(ctx context.Context, r gemma4.Request) (iter.Seq2[g
 // do has f use the model in a slot of the queue, for what is no answer, on the terms that answers have.
 func (c *call) do(o gemma4.ChatOptions, f func(context.Context, *gemma4.Chat) error) error {
 	c.small()
-	o.Group, o.Cache = c.group, c.s.o.Cache
+	o.Group, o.Cache, o.Adapters = c.group, c.s.o.Cache, c.adapters()
 	asked := time.Now()
 	return c.s.q.Do(c.ctx, o, func(ctx context.Context, chat *gemma4.Chat) error {
 		c.s.metrics.queue.Observe(time.Since(asked).Seconds())
@@ -388,15 +389,6 @@ func (c *call) count(p gemma4.Piece, w *stopwatch) {
 	default:
 		c.outcome = "stop"
 	}
-}
-
-// known reports an error if a request is for a model of another name, and these count.
-func (c *call) known(model string) error {
-	if !c.s.o.Strict || model == "" || slices.Contains(c.s.o.Names, model) {
-		return nil
-	}
-	return &failure{status: http.StatusNotFound, param: "model", code: "model_not_found",
-		message: fmt.Sprintf("there is no model %q here, but %q", model, c.s.name())}
 }
 
 // newID returns a name that nothing else has.

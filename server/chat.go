@@ -79,8 +79,8 @@ type head struct {
 	Fingerprint string `json:"system_fingerprint"`
 }
 
-func (s *Server) head(prefix, object string) head {
-	return head{newID(prefix), object, time.Now().Unix(), s.name(), s.fingerprint}
+func (c *call) head(prefix, object string) head {
+	return head{newID(prefix), object, time.Now().Unix(), c.name(), c.fingerprint()}
 }
 
 // chatMessage is an answer as a message.
@@ -137,7 +137,7 @@ func (c *call) chatWhole(b *chatRequest, deltas iter.Seq2[delta, error]) error {
 		Choices []choice `json:"choices"`
 		Usage   *usage   `json:"usage"`
 		Timings *timings `json:"timings"`
-	}{head: c.s.head("chatcmpl-", "chat.completion")}
+	}{head: c.head("chatcmpl-", "chat.completion")}
 	answers, tokens, err := collect(deltas)
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ type functionDelta struct {
 
 // chatStream writes the answers as they come.
 func (c *call) chatStream(b *chatRequest, n int, f *follower, deltas iter.Seq2[delta, error]) error {
-	st, head := c.events(), c.s.head("chatcmpl-", "chat.completion.chunk")
+	st, head := c.events(), c.head("chatcmpl-", "chat.completion.chunk")
 	for i := range n {
 		if err := st.send("", chatChunk{head: head, Choices: []chunkChoice{{Index: i, Delta: chatDelta{Role: "assistant"}}}}); err != nil {
 			return err

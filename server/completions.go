@@ -102,7 +102,7 @@ func (c *call) completions() error {
 		all[i] = c.deltas(pieces, "")
 	}
 	w := &completionWriter{c: c, b: &b, n: r.N, prompts: prompts, f: f, answers: make([][]*answer, len(prompts))}
-	w.head = c.s.head("cmpl-", "text_completion")
+	w.head = c.head("cmpl-", "text_completion")
 	if b.Stream {
 		w.st = c.events()
 	}
@@ -422,7 +422,7 @@ func (c *call) echo(b *completionRequest, prompts []*completed) error {
 	if b.Stream {
 		return unsupported("stream", "a stream of the prompt alone: max_tokens is 0")
 	}
-	w := &completionWriter{c: c, b: b, n: 1, prompts: prompts, head: c.s.head("cmpl-", "text_completion")}
+	w := &completionWriter{c: c, b: b, n: 1, prompts: prompts, head: c.head("cmpl-", "text_completion")}
 	if b.N.or(1) != 1 {
 		return bad("n", "n is %d, expected 1: with max_tokens 0 all are the same", *b.N)
 	}

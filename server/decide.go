@@ -163,8 +163,8 @@ func (c *call) decision(b decideRequest, likelihoods []gemma4.Likelihood) any {
 		}
 	}
 	return map[string]any{
-		"id": newID("decision-"), "object": "decision", "created": time.Now().Unix(), "model": c.s.name(),
-		"system_fingerprint": c.s.fingerprint, "choice": list[best].Label, "options": list,
+		"id": newID("decision-"), "object": "decision", "created": time.Now().Unix(), "model": c.name(),
+		"system_fingerprint": c.fingerprint(), "choice": list[best].Label, "options": list,
 		"usage": map[string]any{"prompt_tokens": c.prompt, "completion_tokens": 0, "total_tokens": c.prompt,
 			"prompt_tokens_details": map[string]int{"cached_tokens": c.reused}},
 	}

@@ -34,6 +34,12 @@
 // as its prediction: the text is looked up in while the answer is guessed ahead (gemma4.Draft). The answer is none the less the model's,
 // to the byte; usage tells how many guesses came true.
 //
+// # Adapters
+//
+// With Options.Adapters the model has other voices (LoRA), which requests of all protocols ask for by its name: nano:poems is the model
+// nano with the adapter poems. It is one of the models that /v1/models and ollama's /api/tags list, and has embeddings and a fingerprint
+// of its own; one that is not there is a model that is not found. Requests with different adapters are answered in the same passes.
+//
 // # How it is made
 //
 // A request comes through the guard (guard.go): hosts, origins, keys, limits. What passes is a call of an endpoint (call.go), each of which

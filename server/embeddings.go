@@ -62,7 +62,7 @@ func (c *call) embeddings() error {
 		Data   []embedding `json:"data"`
 		Model  string      `json:"model"`
 		Usage  usage       `json:"usage"`
-	}{"list", data, c.s.name(), usage{c.prompt, c.prompt}})
+	}{"list", data, c.name(), usage{c.prompt, c.prompt}})
 }
 
 // embed returns a vector for each text, of length 1 and of so many dimensions; nil: all. It holds a slot of the queue for as long as nobody

@@ -73,10 +73,12 @@ func (c *call) slots() error {
 		Read       int     `json:"n_prompt_tokens_processed"`
 		Decoded    int     `json:"n_decoded"`
 		Age        float64 `json:"age_seconds"`
+		Adapter    string  `json:"adapter,omitempty"`
 	}
 	list, idle := []slot{}, 0
 	for _, s := range c.s.q.Slots() {
-		one := slot{s.ID, s.State.String(), s.State != gemma4.SlotIdle, s.Context, s.Prompt, s.Read, s.Generated, 0}
+		one := slot{s.ID, s.State.String(), s.State != gemma4.SlotIdle, s.Context, s.Prompt, s.Read, s.Generated, 0,
+			c.s.adapterOf(s.Adapted)}
 		if one.Processing {
 			one.Age = time.Since(s.Since).Seconds()
 		} else {
@@ -94,6 +96,10 @@ func (c *call) slots() error {
 func (c *call) props() error {
 	s := c.s
 	o := s.m.Sampling()
+	adapters := []string{}
+	for _, a := range s.o.Adapters {
+		adapters = append(adapters, a.Name)
+	}
 	return c.json(http.StatusOK, map[string]any{
 		"default_generation_settings": map[string]any{
 			"n_ctx":       s.context,
@@ -108,6 +114,7 @@ func (c *call) props() error {
 		"model":         s.name(),
 		"model_alias":   s.name(),
 		"model_path":    s.name(), // where the file lies is nobody's business
+		"adapters":      adapters,
 		"chat_template": s.template(),
 		"modalities":    map[string]bool{"vision": s.blind == nil, "audio": s.deaf == nil},
 		"build_info":    build() + " " + s.info.Level,

@@ -75,7 +75,7 @@ type messageWriter struct {
 }
 
 func newMessageWriter(c *call) *messageWriter {
-	return &messageWriter{answerMessage: answerMessage{ID: newID("msg_"), Type: "message", Role: "assistant", Model: c.s.name(),
+	return &messageWriter{answerMessage: answerMessage{ID: newID("msg_"), Type: "message", Role: "assistant", Model: c.name(),
 		Content: []answerBlock{}}}
 }
 

@@ -18,7 +18,7 @@ import (
 // which are asked for when they are wanted. Neither waits for the engine.
 type metrics struct {
 	handler  http.Handler
-	requests *prometheus.CounterVec // endpoint, reason
+	requests *prometheus.CounterVec // endpoint, model, reason
 	grammars *prometheus.CounterVec // result
 
 	first, between, queue, prompt, request, mask prometheus.Observer // seconds
@@ -46,9 +46,7 @@ func newMetrics(s *Server) *metrics {
 		return c
 	}
 	m := &metrics{
-		handler: promhttp.HandlerFor(all, promhttp.HandlerOpts{}),
-		requests: counter("requests_total", "Requests that have ended, by endpoint and why: stop, length, tool_calls, done (those that "+
-			"generate nothing), cancelled, error, rejected.", "endpoint", "reason"),
+		handler:  promhttp.HandlerFor(all, promhttp.HandlerOpts{}),
 		grammars: counter("grammar_compiles_total", "Grammars of the forms that requests have asked for: ok, or refused.", "result"),
 		first:    histogram("time_to_first_token_seconds", "From a request's arrival to its first token.", seconds),
 		between: histogram("inter_token_seconds", "From one token of an answer to the next.",
@@ -61,6 +59,11 @@ func newMetrics(s *Server) *metrics {
 		promptTokens: histogram("prompt_tokens", "Tokens of a prompt.", lengths),
 		generated:    histogram("generation_tokens", "Tokens of an answer.", lengths),
 	}
+	// A request's model may have an adapter, which the model's name tells in this place alone.
+	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gemma4_requests_total", Help: "Requests that have ended, by " +
+		"endpoint and why: stop, length, tool_calls, done (those that generate nothing), cancelled, error, rejected."},
+		[]string{"endpoint", "model", "reason"})
+	all.MustRegister(m.requests)
 	r.MustRegister(&engine{s: s})
 	all.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if s.o.VLLMMetrics {
@@ -79,7 +82,7 @@ func (c *call) metrics() error {
 // count counts a request that has ended.
 func (m *metrics) count(c *call, reason string) {
 	_, path, _ := strings.Cut(c.endpoint, " ")
-	m.requests.WithLabelValues(path, reason).Inc()
+	m.requests.WithLabelValues(path, c.name(), reason).Inc()
 	if c.prompt+c.generated > 0 { // the model has worked for it
 		m.request.Observe(time.Since(c.began).Seconds())
 	}

@@ -186,7 +186,7 @@ type ollamaEnd struct {
 
 // ollamaLine returns a line that says m, in the shape of the call's endpoint.
 func (c *call) ollamaLine(m ollamaMessage) ollamaLine {
-	line := ollamaLine{Model: c.s.name(), Created: time.Now().UTC()}
+	line := ollamaLine{Model: c.name(), Created: time.Now().UTC()}
 	if strings.HasSuffix(c.endpoint, "/chat") {
 		m.Role = "assistant"
 		line.Message = &m

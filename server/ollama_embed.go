@@ -50,7 +50,7 @@ func (c *call) ollamaEmbed() error {
 		Total      time.Duration `json:"total_duration"`
 		Load       time.Duration `json:"load_duration"`
 		Prompt     int           `json:"prompt_eval_count"`
-	}{c.s.name(), vectors, time.Since(c.began), 0, c.prompt})
+	}{c.name(), vectors, time.Since(c.began), 0, c.prompt})
 }
 
 // ollamaEmbedding is ollamaEmbed as it once was, for one text.

@@ -50,9 +50,16 @@ func size(n int64) string {
 
 // ollamaModels returns the model under each of its names.
 func (s *Server) ollamaModels() (list []ollamaModel) {
-	sum := sha256.Sum256([]byte(s.fingerprint))
-	for _, name := range s.o.Names {
-		list = append(list, ollamaModel{name, name, s.began.UTC(), s.info.Bytes, hex.EncodeToString(sum[:]), s.ollamaDetails()})
+	for _, name := range s.names() {
+		m := ollamaModel{name, name, s.began.UTC(), s.info.Bytes, "", s.ollamaDetails()}
+		of := s.fingerprint
+		if a, _ := s.named(name); a != nil {
+			of, m.Details.Parent = a.fingerprint, strings.TrimSuffix(name, ":"+a.Name)
+			m.Size += a.Scaled.Bytes
+		}
+		sum := sha256.Sum256([]byte(of))
+		m.Digest = hex.EncodeToString(sum[:])
+		list = append(list, m)
 	}
 	return list
 }
@@ -123,9 +130,12 @@ func (c *call) show() error {
 	info["general.architecture"], info["gemma4.context_length"] = "gemma4", c.s.context
 	info["general.parameter_count"] = c.s.info.Parameters
 	license, _ := file.Text("general.license")
-	o := c.s.m.Sampling()
+	o, details := c.s.m.Sampling(), c.s.ollamaDetails()
+	if c.adapter != nil {
+		details.Parent = c.s.name()
+	}
 	return c.json(http.StatusOK, map[string]any{
-		"license": license, "modelfile": "", "template": c.s.template(), "modified_at": c.s.began.UTC(), "details": c.s.ollamaDetails(),
+		"license": license, "modelfile": "", "template": c.s.template(), "modified_at": c.s.began.UTC(), "details": details,
 		"parameters":   fmt.Sprintf("temperature %v\ntop_k %v\ntop_p %v\n", o.Temperature, o.TopK, o.TopP),
 		"model_info":   info,
 		"capabilities": c.s.can,

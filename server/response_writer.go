@@ -117,7 +117,7 @@ func newResponseWriter(c *call, b *responsesRequest, r gemma4.Request) *response
 	w := &responseWriter{wrap: slices.Contains(b.Include, "reasoning.encrypted_content")}
 	w.response = response{
 		ID: newID("resp_"), Object: "response", CreatedAt: time.Now().Unix(), Status: "in_progress", Instructions: b.Instructions,
-		MaxOutputTokens: b.MaxOutputTokens, Metadata: or(b.Metadata, "{}"), Model: c.s.name(), Output: []*outputItem{},
+		MaxOutputTokens: b.MaxOutputTokens, Metadata: or(b.Metadata, "{}"), Model: c.name(), Output: []*outputItem{},
 		ParallelToolCalls: !r.Calls.Single, Reasoning: or(b.Reasoning, `{"effort":null,"summary":null}`), Temperature: chosen.Temperature,
 		Text: responseText{or(b.Text.Format, `{"type":"text"}`)}, ToolChoice: or(b.Choice, `"auto"`), Tools: b.Tools, TopP: chosen.TopP,
 		Truncation: cmp.Or(b.Truncation, "disabled"),

@@ -24,8 +24,11 @@ type Options struct {
 	Draft gemma4.Draft
 	// Names are what clients may call the model; the first is the one that answers tell. Empty: the name in its file.
 	Names []string
-	// Strict refuses requests for a model of any other name. Otherwise they are served: clients have names of their own.
+	// Strict refuses requests for a model of any other name. Otherwise they are served, unless they ask for one of Names with an adapter
+	// that there is not: clients have names of their own.
 	Strict bool
+	// Adapters are changes to the model that requests can ask for by its name, NAME:ADAPTER with one of Names.
+	Adapters []Adapter
 	// Keys are API keys, one of which a request has to bring (Authorization: Bearer KEY, or X-Api-Key). Empty: none is needed.
 	Keys []string
 	// Hosts are the names that clients may reach the server by (header Host, without the port), beside localhost and addresses in digits:
@@ -100,6 +103,9 @@ func New(m *gemma4.Model, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.fingerprint = systemFingerprint(of, s.info.Level)
+	if err := s.adapt(of); err != nil {
+		return nil, err
+	}
 	if s.q, err = m.NewQueue(o.Queue); err != nil {
 		return nil, err
 	}
