@@ -46,6 +46,9 @@ all processors are those of this process: what other programs take is not in the
 With -fit stands beside prefill and decode in steps of one what "gemma4 fit" foretells of them from the rates of products and attention,
 which are measured between the repetitions, too.
 
+With -lora, decode is measured with an adapter and without, in turn: the ratio is the median of such pairs, and "its bytes" are the
+adapter's beside those that a token reads of the model.
+
 With -draft, a text is generated with guesses ahead and without, in turn: the ratio is the median of such pairs. The text must be the same.
 With -accept guesses are simulated, each right with that probability, at the cost of the drafter that -draft names. What a step of one to
 eight positions takes is measured beside it, and "by cost" is the ratio that follows from that. With -edit the model returns a file in its
@@ -58,6 +61,7 @@ gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64
 gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md
 gemma4 bench -m model.gguf -p 0 -streams 1,8
+gemma4 bench -m model.gguf -p 0 -lora poems.gguf -r 9
 gemma4 bench -synth e2b:q4_0 -p 0 -draft e2b-draft:q4_0 -accept 0.5,0.7,0.9
 gemma4 bench -m model.gguf -p 0 -draft lookup -edit 2000 -r 3
 gemma4 bench -synth e2b-mmproj:q8_0 -image 280,1120 -sound 30 -video 60
@@ -82,6 +86,8 @@ type plan struct {
 	loader gemma4.Loader
 	huge   bool
 	fit    bool // tell what fit foretells, too
+
+	adapters []adapter
 }
 
 // positions returns how many the longest test needs.
@@ -132,6 +138,7 @@ func defineBench(p *cli.Program) func() error {
 		&plan.streams)
 	p.IntVar(&plan.arriving, "arriving", plan.arriving, "`tokens` of the prompt that arrives, 0: none does")
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
+	adapterFlag(p, &plan.adapters, "with which decode is measured, and without, in turn")
 	p.BoolVar(&plan.fit, "fit", false, "measure beside what gemma4 fit foretells, from rates that are measured between the repetitions")
 	questions := plan.draftFlags(p)
 	p.Group("tests of projectors")
@@ -344,6 +351,11 @@ func (s *source) measure(ctx context.Context, p *plan) ([]row, error) {
 		}
 		for _, step := range p.steps {
 			if err := run(row{Test: "decode", Tokens: step, Depth: depth}, b.repeat); err != nil {
+				return nil, err
+			}
+		}
+		for _, a := range p.adapters {
+			if err := run(row{Test: "adapter", Depth: depth}, b.measureAdapter(a)); err != nil {
 				return nil, err
 			}
 		}

@@ -53,6 +53,10 @@ type row struct {
 	DraftSeconds   float64   `json:"draft_seconds,omitzero"`         // that guessing took
 	StepSeconds    []float64 `json:"step_seconds,omitempty"`         // of 1, 2 … positions
 
+	// Of adapters; the plain rate and the ratio are those of drafts.
+	Adapter      string `json:"adapter,omitempty"`
+	AdapterBytes int64  `json:"adapter_bytes,omitzero"` // read for each token, beside the model's
+
 	// Of projectors, and of speech.
 	Spoken       int     `json:"spoken_seconds,omitzero"`
 	Seconds      float64 `json:"seconds,omitzero"`
@@ -253,10 +257,12 @@ func printTables(w io.Writer, rows []row, begin, between, end string) error {
 	tables := []struct {
 		columns []column
 		rows    []row
-	}{{columns: columns}, {columns: draftColumns}, {columns: senseColumns}}
+	}{{columns: columns}, {columns: draftColumns}, {columns: senseColumns}, {columns: adapterColumns}}
 	for _, r := range rows {
 		kind := 0
 		switch {
+		case r.Adapter != "":
+			kind = 3
 		case r.Ratio > 0:
 			kind = 1
 		case r.Seconds > 0:

@@ -55,6 +55,7 @@ cat notes.txt | gemma4 run -m model.gguf -temp 0 "Summarise this."
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf -image photo.jpg -budget high "What does the sign say?"
 gemma4 run -m gemma-4-E2B-it-Q4_K_M.gguf -mmproj mmproj-F16.gguf -audio question.wav
 gemma4 run -m model.gguf -session talk.gguf -memory 2GB -think
+gemma4 run -m model.gguf -lora poems.gguf:0.8
 gemma4 run -schema person.json "Make JSON: Olga is 44 years old and lives in Rome."
 gemma4 run -tools tools.json -tool-choice required "What is 12 times 34?" | jq .arguments
 gemma4 run -m model.gguf -raw -n 100 "Once upon a time"`,
@@ -67,6 +68,7 @@ func defineRun(p *cli.Program) func() error {
 	t.model = p.ModelFlags()
 	p.ProjectorFlag(t.model)
 	p.DraftFlag(t.model)
+	adapterFlag(p, &t.adapters, "with which the model answers, all of them together")
 	p.Group("pictures and sounds")
 	for _, kind := range []struct{ name, kind, what string }{
 		{"image", picture, "picture: JPEG, PNG, GIF, WebP, BMP or TIFF"},

@@ -42,6 +42,9 @@ pages may not, but for its own and those of -origin. A name that is not localhos
 A projector (-mmproj, or beside the model) lets messages show pictures and videos and say sounds, and /v1/audio/transcriptions write down
 speech. They come in the request; those that are somewhere else are fetched with -fetch alone, from public addresses.
 
+Adapters (-lora) are other voices of the model: with -alias nano -lora poems.gguf, requests for the model nano:poems are answered with that
+one, those for nano without, all of them at once and each as if it were alone. /v1/models lists them.
+
 So many answers as there are -slots are written at once, each as if it were alone, the others wait in line. Keys and values of all of
 them fit into -memory, which also says how long a text each slot holds, unless -ctx does. A Raspberry Pi has little memory and reads slowly:
 -slots 2 -ctx 8192 leaves room for the weights, and -prefix-dir spares it reading a long instruction again after each start.`,
@@ -51,6 +54,7 @@ gemma4 serve -m gemma-4-E2B-it-Q4_K_M.gguf -alias gemma4 -ctx 32768
 gemma4 serve -m gemma-4-E2B-it-Q4_0.gguf -slots 2 -ctx 8192 -prefix-dir prefixes
 gemma4 serve -m model.gguf -addr 0.0.0.0:8080 -key-file keys.txt -tls-cert cert.pem -tls-key key.pem
 gemma4 serve -m model.gguf -mmproj mmproj-F16.gguf
+gemma4 serve -m model.gguf -alias gemma4 -lora poems.gguf -lora law=adapter-7.gguf:0.8
 gemma4 serve -m model.gguf -prefix-dir prefixes -warm agent.json
 gemma4 serve -m model.gguf -origin app://obsidian.md -origin chrome-extension://abcdef`,
 		Define: defineServe,
@@ -61,6 +65,7 @@ gemma4 serve -m model.gguf -origin app://obsidian.md -origin chrome-extension://
 type service struct {
 	*cli.Program
 	model    *cli.ModelFlags
+	adapters []adapter
 	session  *gemma4.SessionOptions
 	options  server.Options
 	addr     string
@@ -84,6 +89,7 @@ func defineServe(p *cli.Program) func() error {
 	v.model = p.ModelFlags()
 	p.ProjectorFlag(v.model)
 	p.DraftFlag(v.model)
+	adapterFlag(p, &v.adapters, "that requests ask for as model NAME:ADAPTER")
 	v.session = p.SessionFlags("the model's, or what -memory holds in each slot")
 	v.keepFlags()
 	p.Group("server")
@@ -173,6 +179,13 @@ func (v *service) run() error {
 	defer v.m.Close()
 	if err := v.memory(room); err != nil {
 		return err
+	}
+	open, err := openAdapters(v.m, v.adapters)
+	if err != nil {
+		return err
+	}
+	for i, a := range v.adapters {
+		v.options.Adapters = append(v.options.Adapters, server.Adapter{Name: a.name, Scaled: open[i]})
 	}
 	s, err := server.New(v.m, v.options)
 	if err != nil {
@@ -296,6 +309,9 @@ func (v *service) banner(l net.Listener, q gemma4.QueueStats) {
 	}
 	if v.model.Path == "" {
 		fmt.Fprintf(v.Err, nanoKnows+"\n", "serve")
+	}
+	for _, a := range v.options.Adapters {
+		fmt.Fprintf(v.Err, "adapter %s: rank %d, %s\n", a.Name, a.Scaled.Rank, cli.Bytes(a.Scaled.Bytes))
 	}
 	for _, a := range addresses(l, scheme) {
 		fmt.Fprintf(v.Err, "listening at %s\n", a)

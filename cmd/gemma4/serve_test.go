@@ -184,6 +184,26 @@ func TestServeKnowsWhatToTakeWhereTheSystemTellsNothing(t *testing.T) {
 	}
 }
 
+func TestServeHasAdaptersByName(t *testing.T) {
+	poems := nanoAdapter(t, "poems.gguf", 1)
+	s := serveProcess(t, "-lora", poems, "-lora", "law="+poems+":0.5", "-alias", "nano", "-log", "none")
+	resp, err := http.Get(s.url + "/v1/models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	for _, name := range []string{"nano", "nano:poems", "nano:law"} {
+		if err != nil || !strings.Contains(string(text), `"id":"`+name+`"`) {
+			t.Errorf("no model %s: %s, %v", name, text, err)
+		}
+	}
+	if resp := s.ask(t, http.DefaultClient, "/v1/chat/completions", `{"model":"nano:prose","messages":[]}`); resp.StatusCode !=
+		http.StatusNotFound {
+		t.Errorf("an adapter that is not there: %s", resp.Status)
+	}
+}
+
 func TestServeSpeaksTLSAndAsksForKeys(t *testing.T) {
 	dir := t.TempDir()
 	cert, key, keys := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "keys")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 )
@@ -34,6 +35,7 @@ func slashes() []slash {
 		{"think", "[on|off]", "thinking before answers", (*talk).think},
 		{"system", "[TEXT]", "the instruction before the conversation, or none", (*talk).system},
 		{"set", "[NAME VALUE]", "change a flag (temp, seed, n, budget …), or list them", (*talk).set},
+		{"lora", "[NAME …|off]", "answer with these adapters of -lora, or list them", (*talk).lora},
 		{"show", "[WHAT]", "model, session, system, tools, messages or template", (*talk).show},
 		{"image", "FILE", "a picture for the next message; so is a file that is dropped here", (*talk).image},
 		{"audio", "FILE", "a sound for it", (*talk).audio},
@@ -133,6 +135,37 @@ func (t *talk) think(_ context.Context, arg string) error {
 		return err
 	}
 	t.note("thinking: %v", t.options.Thinking)
+	return nil
+}
+
+// lora lists the adapters, or has the model answer with some of them from now on.
+func (t *talk) lora(_ context.Context, arg string) error {
+	if len(t.adapters) == 0 {
+		return errors.New("there is no adapter: -lora FILE opens one when the program starts")
+	}
+	if arg == "" {
+		for i, a := range t.adapters {
+			use := ""
+			if slices.Contains(t.options.Adapters, t.opened[i]) {
+				use = ", in use"
+			}
+			t.note("%s: %s, scale %g, rank %d%s", a.name, a.Path, a.Scale, t.opened[i].Rank, use)
+		}
+		return nil
+	}
+	var use []gemma4.Scaled
+	for name := range strings.FieldsSeq(arg) {
+		if arg == "off" {
+			break
+		}
+		i := slices.IndexFunc(t.adapters, func(a adapter) bool { return a.name == name })
+		if i < 0 {
+			return fmt.Errorf("there is no adapter %s; /lora lists them", name)
+		}
+		use = append(use, t.opened[i])
+	}
+	t.options.Adapters = use
+	t.apply()
 	return nil
 }
 

@@ -25,6 +25,8 @@ import (
 type talk struct {
 	*cli.Program
 	model       *cli.ModelFlags
+	adapters    []adapter       // of the flags
+	opened      []gemma4.Scaled // likewise
 	sampling    *cli.SamplingFlags
 	options     gemma4.ChatOptions // as the user wants them
 	most        *int               // tokens of an answer
@@ -71,6 +73,10 @@ func (t *talk) open(body func() error) (err error) {
 	if err := t.warn(room); err != nil {
 		return err
 	}
+	if t.opened, err = openAdapters(t.m, t.adapters); err != nil {
+		return err
+	}
+	t.options.Adapters = t.opened
 	t.files.of(t.m, t.model.Path == "")
 	t.files.note = t.note
 	if t.grammar, err = t.form.compile(t.m); err != nil {
@@ -118,6 +124,8 @@ func (t *talk) begin() (err error) {
 			})
 			t.apply()
 			return nil
+		} else if errors.Is(err, gemma4.ErrOtherAdapters) {
+			return fmt.Errorf("%w; name those with -lora, or begin anew with another -session file", err)
 		} else if errors.Is(err, gemma4.ErrOtherModel) {
 			return fmt.Errorf("%w; open that one with -m, or begin anew with another -session file", err)
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -163,7 +171,7 @@ func (t *talk) apply() {
 	o := &t.chat.Options
 	o.GenerateOptions = t.generation()
 	o.System, o.Thinking, o.Tools, o.Full = t.options.System, t.options.Thinking, t.options.Tools, t.options.Full
-	o.Calls, o.FreeCalls = t.options.Calls, t.options.FreeCalls
+	o.Calls, o.FreeCalls, o.Adapters = t.options.Calls, t.options.FreeCalls, t.options.Adapters
 }
 
 func (t *talk) generation() gemma4.GenerateOptions {
