@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -376,6 +378,67 @@ func TestARegistryThatMisbehavesLeavesNoWrongFile(t *testing.T) {
 			cdn.set(blob, good)
 			m, err = h.Pull(ctx, "ollama:gemma4:e2b", With{})
 			check(t, m, err, weights)
+		})
+	}
+}
+
+func TestARegistryThatFailsForAWhileIsAskedAgain(t *testing.T) {
+	weights := strings.Repeat("weights ", 10000)
+	const manifest, token = "/v2/library/gemma4/manifests/e2b", "/token"
+	status := func(code int, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			w.WriteHeader(code)
+		}
+	}
+	cut := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "80000")
+		io.WriteString(w, weights[:30000])
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	hangUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	blob, file := "/v2/library/gemma4/blobs/sha256:"+digestOf(weights), "/"+digestOf(weights)
+	for _, tt := range []struct {
+		what, path string
+		answer     http.HandlerFunc
+	}{
+		{"no manifest now", manifest, status(http.StatusTooManyRequests, "Retry-After", "1")},
+		{"no manifest for a while", manifest, status(http.StatusServiceUnavailable)},
+		{"half a manifest", manifest, cut},
+		{"no token now", token, status(http.StatusTooManyRequests, "RateLimit", `"api";r=0;t=1`)},
+		{"half a token", token, cut},
+		{"a blob that is not given now", blob, status(http.StatusTooManyRequests, "Retry-After", "1")},
+		{"a blob that is hung up on", blob, hangUp},
+		{"a file that is not given now", file, status(http.StatusServiceUnavailable, "Retry-After", "1")},
+		{"half a file", file, cut},
+		{"no ranges", file, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, weights) }},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel() // most of the time is spent waiting between tries
+			r, cdn, h := shop(t, "model", weights)
+			at := r
+			if tt.path == file {
+				at = cdn
+			}
+			good := at.answers[tt.path]
+			var once atomic.Bool
+			at.set(tt.path, func(w http.ResponseWriter, req *http.Request) {
+				if once.CompareAndSwap(false, true) {
+					tt.answer(w, req)
+				} else if text, ok := good.(string); ok {
+					io.WriteString(w, text)
+				} else {
+					good.(func(http.ResponseWriter, *http.Request))(w, req)
+				}
+			})
+			m, err := h.Pull(t.Context(), "ollama:gemma4:e2b", With{})
+			check(t, m, err, weights)
+			if !once.Load() {
+				t.Error("it was never asked")
+			}
 		})
 	}
 }
