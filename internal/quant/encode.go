@@ -66,7 +66,7 @@ func encode(l level, f tensor.Format, dst []byte, src []float32, n int, importan
 
 // Work returns how many multiplications Encode does for a weight to try scales, with or without importance: 0 where none is searched. They
 // are four for each of 32 scales: for the code, for what it counts, and for the two sums that this goes into. Additions, bounds and
-// rounding are seven more operations, none of them fused with a multiplication.
+// rounding are five more operations, none of them fused with a multiplication.
 func Work(f tensor.Format, importance bool) float64 {
 	switch f {
 	case tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.IQ4_NL, tensor.IQ4_XS:

@@ -1,11 +1,10 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// TRY adds what a weight in all lanes of Y10, that counts Y11, makes of 8 scales: Y8 and Y9 are scratch, CODES, SQUARES and PRODUCTS are
-// sums. Y13 and Y14 are the least and the largest code.
+// TRY adds what a weight in all lanes of Y10, that counts Y11, makes of 8 scales, none of whose codes is below 0: Y8 and Y9 are scratch,
+// CODES, SQUARES and PRODUCTS are sums. Y14 is the largest code.
 #define TRY(INVERSE, CODES, SQUARES, PRODUCTS) \
 	VMULPS INVERSE, Y10, Y8        \
-	VMAXPS Y13, Y8, Y8             \
 	VMINPS Y14, Y8, Y8             \
 	VADDPS magic<>(SB), Y8, Y8     \
 	VSUBPS magic<>(SB), Y8, Y8     \
@@ -15,6 +14,32 @@
 	VMULPS Y9, Y10, Y9             \
 	VADDPS Y8, SQUARES, SQUARES    \
 	VADDPS Y9, PRODUCTS, PRODUCTS
+
+// TRYSIGNED does so for codes of both signs, the least of which is Y13, without their sum.
+#define TRYSIGNED(INVERSE, SQUARES, PRODUCTS) \
+	VMULPS INVERSE, Y10, Y8        \
+	VMAXPS Y13, Y8, Y8             \
+	VMINPS Y14, Y8, Y8             \
+	VADDPS magic<>(SB), Y8, Y8     \
+	VSUBPS magic<>(SB), Y8, Y8     \
+	VMULPS Y11, Y8, Y9             \
+	VMULPS Y9, Y8, Y8              \
+	VMULPS Y9, Y10, Y9             \
+	VADDPS Y8, SQUARES, SQUARES    \
+	VADDPS Y9, PRODUCTS, PRODUCTS
+
+// WEIGHT sets Y10 and Y11 to the weight at SI and to what it counts, at DX, and adds to X12 and X15.
+#define WEIGHT \
+	VMOVSS       (SI), X10              \
+	VMOVSS       (DX), X11              \
+	VSUBSS       least+36(FP), X10, X10 \
+	VADDSS       X11, X12, X12          \
+	VMULSS       X11, X10, X8           \
+	VADDSS       X8, X15, X15           \
+	VBROADCASTSS X10, Y10               \
+	VBROADCASTSS X11, Y11               \
+	ADDQ         $4, SI                 \
+	ADDQ         $4, DX
 
 // 3·2²²
 DATA magic<>+0(SB)/8, $0x4B4000004B400000
@@ -50,22 +75,23 @@ scales:
 	VXORPS       Y15, Y15, Y15
 	TESTQ        CX, CX
 	JLE          done
+	VUCOMISS     X12, X13
+	JCS          signed
 
 loop:
-	VMOVSS       (SI), X10
-	VMOVSS       (DX), X11
-	VSUBSS       least+36(FP), X10, X10
-	VADDSS       X11, X12, X12
-	VMULSS       X11, X10, X8
-	VADDSS       X8, X15, X15
-	VBROADCASTSS X10, Y10
-	VBROADCASTSS X11, Y11
+	WEIGHT
 	TRY(Y0, Y2, Y4, Y6)
 	TRY(Y1, Y3, Y5, Y7)
-	ADDQ         $4, SI
-	ADDQ         $4, DX
-	DECQ         CX
-	JNZ          loop
+	DECQ CX
+	JNZ  loop
+	JMP  done
+
+signed:
+	WEIGHT
+	TRYSIGNED(Y0, Y4, Y6)
+	TRYSIGNED(Y1, Y5, Y7)
+	DECQ CX
+	JNZ  signed
 
 done:
 	VMOVUPS Y2, trials_codes+0(R8)(DI*1)

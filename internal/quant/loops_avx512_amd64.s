@@ -1,20 +1,43 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// TRY adds what a weight in all lanes of X, that counts W, makes of 16 scales: C and S are scratch, CODES, SQUARES and PRODUCTS are sums.
-// Z24 and Z25 are the least and the largest code, Z26 is magic.
+// TRY adds what a weight in all lanes of X, that counts W, makes of 16 scales, none of whose codes is below 0: C and S are scratch, CODES,
+// SQUARES and PRODUCTS are sums. Z25 is the largest code.
 #define TRY(INVERSE, X, W, C, S, CODES, SQUARES, PRODUCTS) \
-	VMULPS INVERSE, X, C         \
-	VMAXPS Z24, C, C             \
-	VMINPS Z25, C, C             \
-	VADDPS Z26, C, C             \
-	VSUBPS Z26, C, C             \
-	VMULPS W, C, S               \
-	VADDPS S, CODES, CODES       \
-	VMULPS S, C, C               \
-	VMULPS S, X, S               \
-	VADDPS C, SQUARES, SQUARES   \
-	VADDPS S, PRODUCTS, PRODUCTS
+	VMULPS      INVERSE, X, C       \
+	VMINPS      Z25, C, C           \
+	VRNDSCALEPS $0, C, C            \
+	VMULPS      W, C, S             \
+	VADDPS      S, CODES, CODES     \
+	VMULPS      S, C, C             \
+	VMULPS      S, X, S             \
+	VADDPS      C, SQUARES, SQUARES \
+	VADDPS      S, PRODUCTS, PRODUCTS
+
+// TRYSIGNED does so for codes of both signs, the least of which is Z24, without their sum.
+#define TRYSIGNED(INVERSE, X, W, C, S, SQUARES, PRODUCTS) \
+	VMULPS      INVERSE, X, C       \
+	VMAXPS      Z24, C, C           \
+	VMINPS      Z25, C, C           \
+	VRNDSCALEPS $0, C, C            \
+	VMULPS      W, C, S             \
+	VMULPS      S, C, C             \
+	VMULPS      S, X, S             \
+	VADDPS      C, SQUARES, SQUARES \
+	VADDPS      S, PRODUCTS, PRODUCTS
+
+// WEIGHT sets Z16 and Z17 to the weight at SI and to what it counts, at DX, and adds to X8 and X9.
+#define WEIGHT \
+	VMOVSS       (SI), X11     \
+	VMOVSS       (DX), X12     \
+	VSUBSS       X10, X11, X11 \
+	VBROADCASTSS X11, Z16      \
+	VBROADCASTSS X12, Z17      \
+	VADDSS       X12, X8, X8   \
+	VMULSS       X12, X11, X11 \
+	VADDSS       X11, X9, X9   \
+	ADDQ         $4, SI        \
+	ADDQ         $4, DX
 
 // func linearAVX512(t *trials, x, w *float32, n int, inverse, least float32)
 //
@@ -29,7 +52,6 @@ TEXT ·linearAVX512(SB), NOSPLIT, $0-40
 	VMOVSS       least+36(FP), X10
 	VBROADCASTSS trials_low(DI), Z24
 	VBROADCASTSS trials_high(DI), Z25
-	VBROADCASTSS magic<>(SB), Z26
 	VMULPS       trials_ratio+0(DI), Z1, Z0
 	VMULPS       trials_ratio+64(DI), Z1, Z1
 	VPXORD       Z2, Z2, Z2
@@ -42,22 +64,23 @@ TEXT ·linearAVX512(SB), NOSPLIT, $0-40
 	VPXORD       Z9, Z9, Z9
 	TESTQ        CX, CX
 	JLE          done
+	VUCOMISS     X8, X24
+	JCS          signed
 
 loop:
-	VMOVSS       (SI), X11
-	VMOVSS       (DX), X12
-	VSUBSS       X10, X11, X11
-	VBROADCASTSS X11, Z16
-	VBROADCASTSS X12, Z17
-	VADDSS       X12, X8, X8
-	VMULSS       X12, X11, X11
-	VADDSS       X11, X9, X9
+	WEIGHT
 	TRY(Z0, Z16, Z17, Z18, Z19, Z2, Z4, Z6)
 	TRY(Z1, Z16, Z17, Z20, Z21, Z3, Z5, Z7)
-	ADDQ         $4, SI
-	ADDQ         $4, DX
-	DECQ         CX
-	JNZ          loop
+	DECQ CX
+	JNZ  loop
+	JMP  done
+
+signed:
+	WEIGHT
+	TRYSIGNED(Z0, Z16, Z17, Z18, Z19, Z4, Z6)
+	TRYSIGNED(Z1, Z16, Z17, Z20, Z21, Z5, Z7)
+	DECQ CX
+	JNZ  signed
 
 done:
 	VMOVUPS Z2, trials_codes+0(DI)
@@ -70,10 +93,6 @@ done:
 	VMOVSS  X9, trials_sum(DI)
 	VZEROUPPER
 	RET
-
-// 3·2²²
-DATA magic<>+0(SB)/4, $0x4B400000
-GLOBL magic<>(SB), RODATA, $4
 
 // CELL sets I to the cell that V lies in: V/8 + 16, cut off, within 0 and 31. Z26 is 1/8, Z27 is 16, Z28 and Z29 are 0 and 31.
 #define CELL(V, I) \

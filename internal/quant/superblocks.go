@@ -20,7 +20,7 @@ func searchK(l level, dst []byte, src []float32, columns importance, bits int) {
 		var d, m, weights [8]float32
 		for g := range 8 {
 			d[g], m[g] = t.affine(x[32*g:32*g+32], w[32*g:32*g+32], 0)
-			m[g] = -m[g]
+			d[g], m[g] = max(d[g], 0), -m[g]
 			weights[g] = t.weights
 		}
 		unitD := putHalf(dst[0:], units.unsigned(d[:], weights[:]))

@@ -34,7 +34,7 @@ const (
 const magic = 3 << 22
 
 // linearPortable sets the sums for x − least and codes that are ratio·inverse·x, rounded and kept within low and high. There are as many w
-// as x.
+// as x. Where low is 0, least is no larger than any of x and inverse is positive; where it is not, sums of codes are 0: they are of no use.
 func (t *trials) linearPortable(x, w []float32, inverse, least float32) {
 	w = w[:len(x)]
 	t.weights, t.sum = 0, 0
@@ -60,6 +60,9 @@ func (t *trials) linearPortable(x, w []float32, inverse, least float32) {
 			codes += share
 			squares += float32(share * code)
 			products += float32(share * v)
+		}
+		if low < 0 {
+			codes = 0
 		}
 		t.codes[c], t.squares[c], t.products[c] = codes, squares, products
 	}
