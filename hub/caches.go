@@ -141,7 +141,11 @@ func (c Cache) list() (all []Model, err error) {
 				continue
 			}
 			seen[whole.String()] = true
-			if short := shortest(whole, r.entries(), f.path).String(); !seen[short] {
+			short := shortest(whole, r.entries(), f.path).String()
+			switch {
+			case whole.check() != nil: // folders that are no repository's; their files are names
+				m.Name = m.Files[0]
+			case !seen[short]:
 				seen[short] = true
 				m.Name = short
 			}

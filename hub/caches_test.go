@@ -314,6 +314,20 @@ func TestModelsInOtherCachesAreFound(t *testing.T) {
 	}
 }
 
+func TestModelsInFoldersThatAreNoRepositorysHaveTheirPathsAsNames(t *testing.T) {
+	dir := plant(t, map[string]string{"模型/my own/gemma Q8_0.gguf": aModel(t, "own"), "a--b/r/x.gguf": aModel(t, "x")})
+	all, err := Cache{studioProgram, dir}.list()
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	for _, m := range all {
+		again, err := (&Hub{Names: map[string]string{}}).Find(t.Context(), m.Name)
+		if err != nil || !slices.Equal(again.Files, m.Files) || m.Place != studioProgram {
+			t.Errorf("%s finds %+v, %v", m.Name, again, err)
+		}
+	}
+}
+
 func TestFilesInOtherCachesAreUsedByTheirContent(t *testing.T) {
 	const commit, older = "0123456789abcdef0123456789abcdef01234567", "f123456789abcdef0123456789abcdef01234567"
 	const repo = "models--o--r/"

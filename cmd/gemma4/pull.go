@@ -28,8 +28,9 @@ All commands that take a model with -m take such names as well; those that answe
 much it is.
 
 What was interrupted, by Ctrl-C or otherwise, goes on where it stopped. A file has its name when it is complete and its bytes are those
-that the hub told; it is refused before it begins if the disk is too small. What the hub's own client, llama.cpp or ollama has fetched
-before is used where it lies. A model that is there is asked for again: where its branch has moved, the new one takes its place.
+that the hub told; it is refused before it begins if the disk is too small. What the hub's own client, llama.cpp, LM Studio or ollama
+has fetched before is used where it lies. A model that is there is asked for again: where its branch or tag has moved, the new one takes
+its place. Of ollama's registry, models that only you may read are fetched by ollama, and then used from its folder.
 
 The store is the folder of GEMMA4_HOME, else gemma4 in XDG_DATA_HOME, else ~/.local/share/gemma4 (Application Support on macOS,
 %LocalAppData% on Windows). HF_TOKEN, or what the hub's client keeps, opens repositories that are private or whose licence you have
