@@ -118,8 +118,11 @@ func (l level) weigh(w, x []float32, twice float32) {
 // peak returns the largest magnitude of x, as bits.
 func (l level) peak(x []float32) uint32 {
 	n := len(x) &^ 15
-	if l < avx512 || n == 0 {
+	switch {
+	case l == portable || n == 0:
 		return peakPortable(x)
+	case l == avx2:
+		return max(peakAVX2(&x[0], n), peakPortable(x[n:]))
 	}
 	return max(peakAVX512(&x[0], n), peakPortable(x[n:]))
 }
@@ -127,19 +130,28 @@ func (l level) peak(x []float32) uint32 {
 // round encodes x in a format that has no search: what Format.Encode does.
 func (l level) round(f tensor.Format, dst []byte, x []float32) error {
 	n := len(x) &^ 15
-	if l < avx512 || n == 0 {
+	if l == portable || n == 0 {
 		return f.Encode(dst, x)
 	}
 	dst = dst[:f.RowBytes(len(x))]
-	switch f {
-	case tensor.F16:
+	wide := l >= avx512
+	switch {
+	case f == tensor.F16 && wide:
 		encodeF16AVX512(&dst[0], &x[0], n)
-	case tensor.BF16:
+	case f == tensor.F16:
+		encodeF16AVX2(&dst[0], &x[0], n)
+	case f == tensor.BF16 && wide:
 		encodeBF16AVX512(&dst[0], &x[0], n)
-	case tensor.Q8_0:
+	case f == tensor.BF16:
+		encodeBF16AVX2(&dst[0], &x[0], n)
+	case f == tensor.Q8_0 && wide:
 		encodeQ8_0AVX512(&dst[0], &x[0], n/32)
-	case tensor.Q4_0:
+	case f == tensor.Q8_0:
+		encodeQ8_0AVX2(&dst[0], &x[0], n/32)
+	case f == tensor.Q4_0 && wide:
 		encodeQ4_0AVX512(&dst[0], &x[0], n/32)
+	case f == tensor.Q4_0:
+		encodeQ4_0AVX2(&dst[0], &x[0], n/32)
 	default:
 		n = 0
 	}
@@ -148,6 +160,21 @@ func (l level) round(f tensor.Format, dst []byte, x []float32) error {
 	}
 	return f.Encode(dst[f.RowBytes(n):], x[n:])
 }
+
+//go:noescape
+func peakAVX2(x *float32, n int) uint32
+
+//go:noescape
+func encodeF16AVX2(dst *byte, x *float32, n int)
+
+//go:noescape
+func encodeBF16AVX2(dst *byte, x *float32, n int)
+
+//go:noescape
+func encodeQ8_0AVX2(dst *byte, x *float32, blocks int)
+
+//go:noescape
+func encodeQ4_0AVX2(dst *byte, x *float32, blocks int)
 
 //go:noescape
 func linearAVX2(t *trials, x, w *float32, n int, inverse, least float32)

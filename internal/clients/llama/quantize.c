@@ -1,6 +1,6 @@
 // quantize writes weights as llama.cpp does, by the libraries in a folder.
 //
-//     quantize FOLDER rows TYPE COLUMNS ROWS IMPORTANCE   floats from stdin, before them COLUMNS of importance if that is 1; blocks to stdout
+//     quantize FOLDER rows TYPE COLUMNS ROWS IMPORTANCE   floats on stdin, after COLUMNS of importance if that is 1; blocks on stdout
 //     quantize FOLDER model IN OUT FTYPE                  a GGUF file to another
 //
 // The libraries come without headers: what is declared here is what they have had for long.
