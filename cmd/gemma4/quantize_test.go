@@ -74,6 +74,17 @@ func TestAQuantisedModelAnswers(t *testing.T) {
 	}
 }
 
+func TestAModelIsQuantisedByItsName(t *testing.T) {
+	serveModels(t)
+	out := filepath.Join(t.TempDir(), "out.gguf")
+	quantizeModel.Fails(t, 1, "gemma4 pull e2b fetches it", "", "e2b", out, "Q8_0")
+	command("pull").Good(t, "", "e2b")
+	if o := quantizeModel.Call("", "e2b", out, "Q8_0"); o.Status != 0 {
+		t.Fatalf("%+v", o)
+	}
+	has(t, inspect.Good(t, "", out), `general\.file_type uint32 7`)
+}
+
 func TestWhatCannotBeQuantisedIsOneSentence(t *testing.T) {
 	in, dir := smallModel(t, "micro-e"), t.TempDir()
 	out := filepath.Join(dir, "out.gguf")
