@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	probeMemory = 256 << 20            // bytes that products go through: more than caches hold
-	probeTime   = 4 * time.Millisecond // that a measurement takes at least
+	probeMemory  = 256 << 20            // bytes that products go through: more than caches hold
+	probeTime    = 4 * time.Millisecond // that a measurement takes at least
+	probeSettled = 8 * probeTime        // a product of a prompt that takes so long is large enough
 
 	// Of prompts, products with all matrices of a format are taken to be as fast as with one of this size.
 	probeRows, probeCols = 2048, 2048
@@ -72,7 +74,7 @@ func NewProbe(k *tensor.Kernels, threads int, caches []tensor.Format, shapes ...
 		}
 	}
 	for key := range all.products {
-		p.add(func() float64 { return p.product(key) }, func(r *Rates, x float64) { r.Products[key] = x })
+		p.add(p.product(key), func(r *Rates, x float64) { r.Products[key] = x })
 	}
 	for key := range all.attention {
 		once, err := p.attention(key)
@@ -150,49 +152,59 @@ func grow(buf *[]float32, n int) []float32 {
 	return (*buf)[:n]
 }
 
-// product returns the multiply-adds per second of a kind of product.
-func (p *Probe) product(key Product) float64 {
+// product returns a function that returns the multiply-adds per second of a kind of products.
+func (p *Probe) product(key Product) (once func() float64) {
+	if !key.Prompt {
+		return func() float64 { return rate(func() float64 { return p.multiply(key, 0) }) }
+	}
+	rows := 64
+	return func() float64 {
+		// So many that packing the tokens is no more of the work than it is in a model, unless the level is slow.
+		for ; rows < probeRows; rows *= 2 {
+			if began := time.Now(); p.multiply(key, rows) == 0 || time.Since(began) > probeSettled {
+				break
+			}
+		}
+		return rate(func() float64 { return p.multiply(key, rows) })
+	}
+}
+
+// multiply computes products once and returns how many multiply-adds that took. If rows is not 0, matrices have as many.
+func (p *Probe) multiply(key Product, rows int) (done float64) {
 	arithmetic := tensor.Rows
 	if key.Prompt {
 		arithmetic = tensor.Panels
 	}
-	rows := 64 // of a prompt's
-	return rate(func() float64 {
-		done, dst, cols := 0.0, 0, 0
-		products := p.products[:0]
-		for _, m := range key.Matrices {
-			if m.Count == 0 {
-				continue
-			}
-			if key.Prompt {
-				m.Rows = rows
-			}
-			rowBytes := m.Format.RowBytes(m.Cols)
-			m.Rows = min(m.Rows, max(1, probeMemory/2/rowBytes))
-			for range m.Count {
-				w, err := tensor.New("probe", m.Format, p.take(m.Rows*rowBytes), m.Rows, m.Cols)
-				if err != nil {
-					p.err = err
-					return 1
-				}
-				products = append(products, tensor.Product{N: key.Tokens, W: w})
-				dst += key.Tokens * m.Rows
-				cols = max(cols, m.Cols)
-				done += float64(key.Tokens) * float64(m.Rows) * float64(m.Cols)
-			}
+	dst, cols := 0, 0
+	products := p.products[:0]
+	for _, m := range key.Matrices {
+		if m.Count == 0 {
+			continue
 		}
-		x, to := grow(&p.x, key.Tokens*cols), grow(&p.dst, dst)
-		for i := range products {
-			products[i].X, products[i].Dst = x, to
-			to = to[key.Tokens*products[i].W.Rows():]
+		rowBytes := m.Format.RowBytes(m.Cols)
+		m.Rows = min(cmp.Or(rows, m.Rows), max(1, probeMemory/2/rowBytes))
+		for range m.Count {
+			w, err := tensor.New("probe", m.Format, p.take(m.Rows*rowBytes), m.Rows, m.Cols)
+			if err != nil {
+				p.err = err
+				return 0
+			}
+			products = append(products, tensor.Product{N: key.Tokens, W: w})
+			dst += key.Tokens * m.Rows
+			cols = max(cols, m.Cols)
+			done += float64(key.Tokens) * float64(m.Rows) * float64(m.Cols)
 		}
-		p.products = products
-		if err := p.mm.Run(arithmetic, products...); err != nil {
-			p.err = err
-		}
-		rows = min(2*rows, probeRows)
-		return done
-	})
+	}
+	x, to := grow(&p.x, key.Tokens*cols), grow(&p.dst, dst)
+	for i := range products {
+		products[i].X, products[i].Dst = x, to
+		to = to[key.Tokens*products[i].W.Rows():]
+	}
+	p.products = products
+	if err := p.mm.Run(arithmetic, products...); err != nil {
+		p.err = err
+	}
+	return done
 }
 
 // attention returns a function that returns the multiply-adds per second of a kind of attention.
