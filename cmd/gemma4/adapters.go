@@ -49,6 +49,18 @@ func parseNamed(text string) (a adapter, err error) {
 	return a, nil
 }
 
+// ownAdapters are those that a model comes with: own, own2 and so on.
+func ownAdapters(paths []string) (list []adapter) {
+	for i, path := range paths {
+		name := "own"
+		if i > 0 {
+			name = fmt.Sprintf("own%d", i+1)
+		}
+		list = append(list, adapter{name, quantize.Adapter{Path: path, Scale: 1}})
+	}
+	return list
+}
+
 // openAdapters opens adapters for a model.
 func openAdapters(m *gemma4.Model, list []adapter) (open []gemma4.Scaled, err error) {
 	for _, a := range list {

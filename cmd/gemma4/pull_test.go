@@ -134,7 +134,7 @@ func TestAModelIsFetchedByItsNameWhereItIsNeeded(t *testing.T) {
 	command("run").Fails(t, 1, "the network is not to be used", "", "-m", "e2b", "x")
 }
 
-func TestTextsThatAModelOfOllamasComesWithAreShown(t *testing.T) {
+func TestAModelOfOllamasIsUsedWithWhatItComesWith(t *testing.T) {
 	serveModels(t)
 	dir := os.Getenv("OLLAMA_MODELS")
 	write := func(name string, content []byte) {
@@ -143,12 +143,16 @@ func TestTextsThatAModelOfOllamasComesWithAreShown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	lora, err := os.ReadFile(nanoAdapter(t, "lora.gguf", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var layers []any
 	for _, layer := range []struct {
 		kind    string
 		content []byte
 	}{{"model", nano.GGUF()}, {"system", []byte("Be\x1b[2J brief.\nAlways.")}, {"params", []byte(`{"top_k":64}`)},
-		{"adapter", []byte("GGUF, in some way")}} {
+		{"adapter", lora}} {
 		hash := fmt.Sprintf("%x", sha256.Sum256(layer.content))
 		write("blobs/sha256-"+hash, layer.content)
 		layers = append(layers, map[string]any{
@@ -172,10 +176,15 @@ func TestTextsThatAModelOfOllamasComesWithAreShown(t *testing.T) {
 	if out := command("list").Good(t, ""); !strings.Contains(out, "ollama:me/short:latest") {
 		t.Errorf("list prints %q", out)
 	}
-	adapter := filepath.Join(dir, "blobs", fmt.Sprintf("sha256-%x", sha256.Sum256([]byte("GGUF, in some way"))))
-	if o := command("run").Call("", "-m", "ollama:me/short", "-temp", "0", "-n", "1", "x"); o.Status != 0 ||
-		!strings.Contains(o.Errors, "-lora "+adapter) || !strings.Contains(out, adapter) {
-		t.Errorf("run: %+v", o)
+	adapter := filepath.Join(dir, "blobs", fmt.Sprintf("sha256-%x", sha256.Sum256(lora)))
+	if !strings.Contains(out, adapter) {
+		t.Errorf("show prints %q, without %q", out, adapter)
+	}
+	ask := func(args ...string) string {
+		return command("run").Good(t, "", append(args, "-temp", "0", "-n", "12", "What is the capital of France?")...)
+	}
+	if got, with, without := ask("-m", "ollama:me/short"), ask("-lora", adapter), ask(); got != with || got == without {
+		t.Errorf("it answers %q, with its adapter %q, without %q", got, with, without)
 	}
 	command("rm").Fails(t, 1, "not in the store", "", "ollama:me/short")
 }

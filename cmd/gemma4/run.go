@@ -68,7 +68,7 @@ func defineRun(p *cli.Program) func() error {
 	t.model = p.ModelFlags()
 	p.ProjectorFlag(t.model)
 	p.DraftFlag(t.model)
-	adapterFlag(p, &t.adapters, "with which the model answers, all of them together")
+	adapterFlag(p, &t.adapters, "with which the model answers, all of them together (default: those that it comes with)")
 	p.Group("pictures and sounds")
 	for _, kind := range []struct{ name, kind, what string }{
 		{"image", picture, "picture: JPEG, PNG, GIF, WebP, BMP or TIFF"},

@@ -89,7 +89,7 @@ func defineServe(p *cli.Program) func() error {
 	v.model = p.ModelFlags()
 	p.ProjectorFlag(v.model)
 	p.DraftFlag(v.model)
-	adapterFlag(p, &v.adapters, "that requests ask for as model NAME:ADAPTER")
+	adapterFlag(p, &v.adapters, "that requests ask for as model NAME:ADAPTER (those that the model comes with are called own, own2 …)")
 	v.session = p.SessionFlags("the model's, or what -memory holds in each slot")
 	v.keepFlags()
 	p.Group("server")
@@ -180,6 +180,7 @@ func (v *service) run() error {
 	if err := v.memory(room); err != nil {
 		return err
 	}
+	v.adapters = append(v.adapters, ownAdapters(v.model.Adapters)...)
 	open, err := openAdapters(v.m, v.adapters)
 	if err != nil {
 		return err

@@ -73,6 +73,9 @@ func (t *talk) open(body func() error) (err error) {
 	if err := t.warn(room); err != nil {
 		return err
 	}
+	if len(t.adapters) == 0 {
+		t.adapters = ownAdapters(t.model.Adapters)
+	}
 	if t.opened, err = openAdapters(t.m, t.adapters); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type ModelFlags struct {
 	Loader         gemma4.Loader
 	Draft          gemma4.Draft
 	prefault, huge bool
+	Adapters       []string // paths of those that the model comes with, once it is open
 	progress       func(done, total int64)
 	program        *Program
 }
@@ -132,9 +133,7 @@ func (f *ModelFlags) Open() (*gemma4.Model, error) {
 		return nil, err
 	}
 	f.companions(found)
-	for _, path := range found.Adapters {
-		f.program.Note(fmt.Sprintf("%s comes with an adapter, which counts with -lora %s", found.Name, path))
-	}
+	f.Adapters = found.Adapters
 	m, err := f.Loader.Open(found.Files...)
 	if err != nil || !f.prefault && !f.huge {
 		return m, err
