@@ -31,16 +31,11 @@ func (d *fetching) ask(ctx context.Context, x span, whole bool) (*http.Response,
 		if !ok {
 			return resp, err
 		}
-		switch status.Status {
+		switch status.Status { // of a target that has expired
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone, http.StatusBadRequest:
 		default:
 			return resp, err
 		}
-		d.mu.Lock()
-		if d.target == target {
-			d.target = nil // it has expired
-		}
-		d.mu.Unlock()
 	}
 	first, err := url.Parse(d.part.file.URL)
 	if err != nil {

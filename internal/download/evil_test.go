@@ -154,8 +154,26 @@ func evilCases(size int) []evilCase {
 			least: 31 * second, most: 31 * second},
 		{name: "no ranges", evil: always(plain)},
 		{name: "no ranges, always cut", evil: always(plainCutAt(size / 2)), err: "was lost", more: 20 * size},
-		{name: "short, once", evil: once(gives(c[:size-1])), sums: "git", more: size},
+		{name: "short, once", evil: once(gives(content(size - 1))), sums: "git", more: size},
 		{name: "short", evil: always(gives(c[:size-1])), err: "expected", more: 3 * size},
+		{name: "no ranges, and other bytes until it was cut", more: size,
+			evil: func(o *origin, n int, w http.ResponseWriter, q *http.Request) bool {
+				other := &origin{content: c}
+				if n == 0 {
+					other.content = content(size + 1)[1:]
+					w = &cutAfter{w, size / 2}
+				}
+				plain(other, w, q)
+				return true
+			}},
+		{name: "a version only after a cut", sums: "none", more: size,
+			evil: func(o *origin, n int, w http.ResponseWriter, q *http.Request) bool {
+				if n == 0 {
+					defer o.become(content(size + 1)[1:], `"two"`)
+					plainCutAt(size/2)(o, w, q)
+				}
+				return false
+			}},
 		{name: "short, with its length", evil: always(gives(c[:size-1], "Content-Length", fmt.Sprint(size-1))),
 			err: fmt.Sprintf("answers with %d bytes, expected %d", size-1, size), more: 2 * size},
 		{name: "long, once", evil: once(gives(content(size + 1))), more: size + 1},
@@ -238,7 +256,7 @@ func largeCases() []evilCase {
 				o2.good(w, q)
 				return true
 			}},
-		{name: "429 to more than two", more: 200, evil: func(o *origin, n int, w http.ResponseWriter, q *http.Request) bool {
+		{name: "429 to more than two", more: 200, most: 1, evil: func(o *origin, n int, w http.ResponseWriter, q *http.Request) bool {
 			if n < 2 || n > 3 {
 				return false
 			}
@@ -251,6 +269,7 @@ func largeCases() []evilCase {
 		from, to   int
 	}{
 		{"another range", fmt.Sprintf("bytes 1-%d/%d", piece, large), 1, piece + 1},
+		{"a range that begins later", fmt.Sprintf("bytes 1-%d/%d", piece-1, large), 1, piece},
 		{"a shorter range", fmt.Sprintf("bytes 0-%d/%d", piece-2, large), 0, piece - 1},
 		{"a longer range", fmt.Sprintf("bytes 0-%d/%d", piece, large), 0, piece + 1},
 		{"less than its range", told, 0, piece - 1},

@@ -251,8 +251,7 @@ func (d *fetching) part206(c *claim, asked *span, resp *http.Response, s *state,
 		return wrong("%s has %d bytes, expected %d", public(at), size, s.size)
 	case ok && s.size >= 0 && size != s.size:
 		return &anew{why: public(at) + " has become another file"}
-	case !ok || size < 0 || from != asked.from || asked.to >= 0 && to != asked.to || asked.to < 0 && to != size || to > size ||
-		resp.ContentLength >= 0 && resp.ContentLength != to-from:
+	case !ok || size < 0 || from != asked.from || asked.to >= 0 && to != asked.to || asked.to < 0 && to != size || to > size:
 		return &anew{why: strconv.Quote(text) + " is not the range that was asked for: " + public(at), plain: true}
 	}
 	if err := d.suits(resp); err != nil {

@@ -404,7 +404,7 @@ func TestOneConnectionIsEnough(t *testing.T) {
 			}
 			n.Serve("hub.test:80", o)
 			f := File{URL: "http://hub.test/file", Path: filepath.Join(dir, "file"), Size: large, SHA256: sumOf(o.content)}
-			if err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), Stall: 3 * time.Second, piece: piece / 4}); err != nil {
+			if err := Fetch(t.Context(), []File{f}, Options{Client: n.Client(), Stall: 3 * time.Second, piece: 2000}); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			expect(t, f.Path, o.content)

@@ -32,6 +32,22 @@ func TestTornStates(t *testing.T) {
 	}
 }
 
+// A state with a bit that is another is none.
+func TestFlippedStates(t *testing.T) {
+	s := state{"x", 100, `"a"`, spans{{0, 10}}}
+	page := s.encode(7)
+	for i := range bytes.IndexByte(page, '\n') {
+		for bit := range 8 {
+			b := bytes.Clone(page)
+			b[i] ^= 1 << bit
+			letter := i < 8 && bit == 5 && page[i] >= 'a' // of the checksum, large in place of small
+			if got, _, ok := decodeSlot(b); ok && !letter {
+				t.Errorf("bit %d of byte %d: state %v", bit, i, got)
+			}
+		}
+	}
+}
+
 // More ranges than a slot takes are left out at the end.
 func TestStatesFitTheirSlot(t *testing.T) {
 	s := state{identity: "x", size: largest}
