@@ -37,6 +37,8 @@ func odd(kind string) synth.Config {
 		c.SplitExperts, c.Scales, c.Head = true, true, true
 	case "dense":
 		c.KeysAsValues = true
+	case "quantised":
+		c.Mix = synth.All(tensor.Q4_0)
 	}
 	return c
 }
@@ -74,7 +76,7 @@ func openAdapter(t testing.TB, m *Model, a synth.Adapter) *Adapter {
 	return x
 }
 
-// merge adds an adapter to a model of F32, in float64.
+// merge adds an adapter to a model, in float64; what it changes becomes F32.
 func (d *draft) merge(t testing.TB, f *gguf.File, strength float64) {
 	t.Helper()
 	a, err := lora.Read(f)
@@ -86,7 +88,9 @@ func (d *draft) merge(t testing.TB, f *gguf.File, strength float64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := floats(d.data(t, p.Name))
+		format := tensor.Format(d.tensors[d.index(p.Name)].Type)
+		w := make([]float32, v.Stack*v.Rows*v.Cols)
+		format.Decode(w, d.data(t, p.Name))
 		scales := []float32{1}
 		if name := strings.TrimSuffix(p.Name, ".weight") + ".scale"; slices.ContainsFunc(d.tensors, func(s gguf.Source) bool {
 			return s.Name == name && s.Dims[0] <= v.Stack // the router has one of another kind
@@ -147,7 +151,8 @@ func TestAdaptedLogitsAreThoseOfTheMergedModel(t *testing.T) {
 			{4, tensor.F32, only("per_layer_model_proj"), 3}, {3, tensor.F16, only("inp_gate", ".proj"), 1}},
 		"dense": {{16, tensor.F16, everyMatrix, 1}, {8, tensor.F32, synth.QV, 1}, {5, tensor.Q8_0, nil, 1},
 			{2, tensor.BF16, only("attn_k"), 3}},
-		"moe": {{16, tensor.F16, nil, 1}, {8, tensor.F32, only("_exps"), 1}, {2, tensor.F32, only("ffn_gate_inp"), 0.2}},
+		"quantised": {{16, tensor.F16, nil, 1}, {8, tensor.F32, everyMatrix, 1}},
+		"moe":       {{16, tensor.F16, nil, 1}, {8, tensor.F32, only("_exps"), 1}, {2, tensor.F32, only("ffn_gate_inp"), 0.2}},
 		"moe-apart": {{4, tensor.F32, everyMatrix, 0.5}, {16, tensor.F16, only("_exps"), 1}, {8, tensor.F32, only("output"), 1},
 			{8, tensor.F32, only("token_embd"), 1}},
 	} {
@@ -382,4 +387,40 @@ func TestAdaptersAllocateNothing(t *testing.T) {
 			t.Errorf("%s: %g allocations a token", kind, n)
 		}
 	}
+}
+
+// FuzzAdapter opens whatever there is as an adapter, and reads a text with it.
+func FuzzAdapter(f *testing.F) {
+	c := odd("e")
+	c.Layers, c.Sliding, c.KVHeads, c.SharedKV, c.IdleKV = 2, c.Sliding[:2], c.KVHeads[:2], 0, false
+	m, err := build(f, c).open(f)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, a := range []synth.Adapter{{Rank: 1, Format: tensor.F32}, {Rank: 2, Format: tensor.F16, Beside: exactly("token_embd")},
+		{Rank: 32, Format: tensor.Q8_0, Beside: synth.QV}} {
+		a.Seed, a.Model = uint64(i), c
+		f.Add(synth.Bytes(a))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := gguf.OpenBytes(data)
+		if err != nil {
+			return
+		}
+		defer file.Close()
+		a, err := OpenAdapter(file, m)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "model: ") {
+				t.Errorf("the error does not name the package: %v", err)
+			}
+			return
+		}
+		s, err := m.NewSequence(SequenceOptions{Adapters: []Scaled{a.At(1)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		// Numbers may be large enough for NaN, which is an error of the text.
+		m.NewPass().Write(ctx, s, 2, 5)
+	})
 }
