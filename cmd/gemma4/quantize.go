@@ -66,7 +66,7 @@ func defineQuantize(p *cli.Program) func() error {
 		return nil
 	})
 	p.Values("part", cli.Values{List: []string{"projector", "text"}})
-	threads := p.Count("threads", "`number` of computing threads (default: one per core, fewer under a CPU quota)")
+	p.ThreadsFlag(&o.Threads)
 	p.Group("output")
 	p.BoolVar(&o.Overwrite, "f", false, "replace out if it is there")
 	asJSON := p.Bool("json", false, "print one JSON object")
@@ -85,7 +85,7 @@ func defineQuantize(p *cli.Program) func() error {
 		if err != nil {
 			return err
 		}
-		o.Threads, o.Progress = *threads, pace(p)
+		o.Progress = pace(p)
 		ctx, stop := cli.Interruptible()
 		defer stop()
 		before := busy()
