@@ -43,6 +43,13 @@ const (
 
 // Open reads the file at path: GGUF, or the older form without a name (.dat).
 func Open(path string) (*Matrix, error) {
+	info, err := os.Stat(path) // before opening: opening a pipe would wait for its writer
+	if err != nil {
+		return nil, fmt.Errorf("imatrix: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("imatrix: %s is not a regular file (%s)", path, info.Mode().Type())
+	}
 	magic := make([]byte, 4)
 	file, err := os.Open(path)
 	if err != nil {

@@ -179,6 +179,9 @@ func TestWhatIsNoMatrixIsRefused(t *testing.T) {
 	if _, err := imatrix.Open(filepath.Join(dir, "missing")); err == nil {
 		t.Error("a missing file is read")
 	}
+	if _, err := imatrix.Open(dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a folder: %v", err)
+	}
 }
 
 func TestSumsAreExactAndPerExpert(t *testing.T) {
