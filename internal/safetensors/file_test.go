@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,7 @@ func TestTensorsAreWhatTheHeaderSays(t *testing.T) {
 }
 
 func TestTensorsMayBeEmpty(t *testing.T) {
-	f := opened(t, file(`{"a": {"dtype": "I64", "shape": [0, 9223372036854775807, 4], "data_offsets": [2, 2]},
+	f := opened(t, file(`{"a": {"dtype": "I64", "shape": [0, `+fmt.Sprint(math.MaxInt)+`, 4], "data_offsets": [2, 2]},
 		"b": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}`, 2))
 	if a := f.Tensor("a"); a.Size != 0 || a.Values() != 0 {
 		t.Errorf("a is %+v", a)
@@ -106,9 +107,9 @@ func TestHostileFilesAreErrors(t *testing.T) {
 		{"a negative dimension", "-1, expected a whole number", file(shape("[-1]", "[0, 4]"), 4)},
 		{"a broken dimension", "1.5, expected a whole number", file(shape("[1.5]", "[0, 4]"), 4)},
 		{"too many dimensions", "shape: more than 8", file(shape("[1,1,1,1,1,1,1,1,1]", "[0, 4]"), 4)},
-		{"a shape that overflows", "takes more than a file can have",
+		{"a shape that overflows", "more than",
 			file(shape("[4294967296, 4294967296]", "[0, 0]"), 0)},
-		{"a shape that overflows to 4 bytes", "takes more than a file can have",
+		{"a shape that overflows to 4 bytes", "more than",
 			file(shape("[9223372036854775807, 3]", "[0, 4]"), 4)},
 		{"a shape of another size", "8 bytes, but the shape [3] of F32 takes 12", file(shape("[3]", "[0, 8]"), 8)},
 		{"one offset", "data_offsets [0]", file(shape("[1]", "[0]"), 4)},
