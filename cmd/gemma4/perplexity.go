@@ -72,10 +72,8 @@ func definePerplexity(p *cli.Program) func() error {
 				return err
 			}
 		}
-		if *matrix != "" { // not found out at the end
-			if _, err := os.Stat(filepath.Dir(*matrix)); err != nil {
-				return err
-			}
+		if err := checkOutputs(*matrix, *out, model.Path, p.Arg(0)); err != nil {
+			return err
 		}
 		m, err := model.Open()
 		if err != nil {
@@ -123,6 +121,35 @@ func definePerplexity(p *cli.Program) func() error {
 		fmt.Fprintf(p.Out, "%v, windows of %d\n", result, s.Context())
 		return nil
 	}
+}
+
+// checkOutputs refuses at once what would go wrong at the end: places where nothing can be written, and files that are read.
+func checkOutputs(matrix, logits string, inputs ...string) error {
+	if matrix != "" {
+		if _, err := os.Stat(filepath.Dir(matrix)); err != nil {
+			return err
+		}
+		if info, err := os.Stat(matrix); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("-imatrix: %s is not a regular file", matrix)
+		}
+	}
+	for _, out := range []string{matrix, logits} {
+		if out == "" {
+			continue
+		}
+		for _, path := range []string{out, out + ".part"} {
+			info, err := os.Stat(path)
+			if err != nil {
+				continue
+			}
+			for _, in := range inputs {
+				if other, err := os.Stat(in); err == nil && os.SameFile(info, other) {
+					return fmt.Errorf("%s is read: the file to be written must be another one", path)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // measured is what -json prints.

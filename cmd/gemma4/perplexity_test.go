@@ -137,7 +137,10 @@ func TestADeviceIsWrittenToAndNotReplaced(t *testing.T) {
 
 func TestWhatCannotBeMeasuredIsOneSentence(t *testing.T) {
 	dir := t.TempDir()
-	out := filepath.Join(dir, "out.f32")
+	out, text := filepath.Join(dir, "out.f32"), filepath.Join(t.TempDir(), "text.part")
+	if err := os.WriteFile(text, []byte("precious"), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		status int
 		want   string
@@ -154,6 +157,11 @@ func TestWhatCannotBeMeasuredIsOneSentence(t *testing.T) {
 		{1, "nowhere", []string{"-ids", "2", "-logits", filepath.Join(dir, "nowhere", "out.f32")}},
 		{1, dir, []string{"-ids", "2", "-logits", dir}},
 		{1, "nowhere", []string{"-imatrix", filepath.Join(dir, "nowhere", "out.gguf")}},
+		{1, "not a regular file", []string{"-imatrix", dir}},
+		{1, "is read: the file", []string{"-imatrix", text, text}},
+		{1, "is read: the file", []string{"-m", text, "-imatrix", text}},
+		{1, "is read: the file", []string{"-m", text, "-imatrix", strings.TrimSuffix(text, ".part")}},
+		{1, "is read: the file", []string{"-m", text, "-ids", "2", "-logits", text}},
 		{2, "not with -ids", []string{"-ids", "2", "-logits", out, "-imatrix", out}},
 		{2, "go together", []string{"-ids", "2"}},
 		{2, "go together", []string{"-logits", out}},
