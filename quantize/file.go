@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -92,23 +93,30 @@ func File(ctx context.Context, in, out string, o Options) (*Report, error) {
 	return r, nil
 }
 
-// checkOut returns why nothing may be written to out.
+// checkOut returns why nothing may be written to out, or, until it is complete, beside it.
 func checkOut(in, out string, o Options) error {
-	info, err := os.Stat(out)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("quantize: %w", err)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("quantize: %s is not a regular file", out)
+	if out == "" {
+		return errors.New("quantize: the file to be written has no name")
 	}
-	for _, path := range sources(in, o) {
-		if other, err := os.Stat(path); err == nil && os.SameFile(info, other) {
-			return fmt.Errorf("quantize: %s is read for it: the file to be written must be another one", out)
+	there := false
+	for _, path := range []string{out + ".part", out} {
+		info, err := os.Stat(path)
+		there = err == nil
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return fmt.Errorf("quantize: %w", err)
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("quantize: %s is not a regular file", path)
+		}
+		for _, read := range sources(in, o) {
+			if other, err := os.Stat(read); err == nil && os.SameFile(info, other) {
+				return fmt.Errorf("quantize: %s is read for it: the file to be written must be another one", path)
+			}
 		}
 	}
-	if !o.Overwrite {
+	if there && !o.Overwrite {
 		return fmt.Errorf("quantize: %s: %w, and is kept unless Overwrite is set", out, fs.ErrExist)
 	}
 	return nil
@@ -127,12 +135,17 @@ func sources(in string, o Options) []string {
 			return paths
 		}
 	}
-	files, _ := os.ReadDir(folder) // parts of a split file, or of a checkpoint
+	files, _ := os.ReadDir(folder)
 	for _, f := range files {
-		paths = append(paths, filepath.Join(folder, f.Name()))
+		if partName.MatchString(f.Name()) {
+			paths = append(paths, filepath.Join(folder, f.Name()))
+		}
 	}
 	return paths
 }
+
+// partName matches the names of parts of a split file, or of a checkpoint.
+var partName = regexp.MustCompile(`(?i)(-of-\d+\.gguf|\.safetensors|\.json|\.jinja)$`)
 
 // partBytes returns the size of what an earlier run has left of out, which makes room.
 func partBytes(out string) int64 {

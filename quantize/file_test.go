@@ -181,7 +181,7 @@ func TestFilesHaveTheSameBytesWithAnyNumberOfThreads(t *testing.T) {
 	importance := matrixFor(t, in, 1)
 	for _, kind := range []quantize.Type{quantize.Q4_K_M, quantize.Q8_0} {
 		var first []byte
-		for _, threads := range []int{1, 2, 5} {
+		for _, threads := range []int{1, 2, 5, 1 << 30} {
 			data, _ := file(t, in, quantize.Options{Type: kind, Importance: importance, Threads: threads})
 			if first == nil {
 				first = data
@@ -442,6 +442,10 @@ func TestCheckpointsGiveTheFileOfTheSameWeights(t *testing.T) {
 				t.Errorf("%s is overwritten: %v", part, err)
 			}
 		}
+		beside := save(t, dir, "beside.gguf", []byte("an older one"))
+		if _, err := quantize.File(t.Context(), dir, beside, quantize.Options{Overwrite: true}); err != nil {
+			t.Errorf("a file beside the checkpoint, and no part of it: %v", err)
+		}
 	}
 }
 
@@ -486,6 +490,13 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 		}
 		return save(t, dir, "nan.gguf", testdata.Bytes(t, f.Metadata, sources))
 	}()
+	if err := os.MkdirAll(filepath.Join(dir, "grows.gguf.part"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	grows := filepath.Join(t.TempDir(), "whole.gguf")
+	if err := os.Rename(model(t, "micro-e"), grows+".part"); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name, in, out, want string
 		o                   quantize.Options
@@ -495,6 +506,9 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 		{"no such type", in, "x.gguf", "unknown type 99", quantize.Options{Type: 99}},
 		{"a file that is there", in, "there.gguf", "is kept unless Overwrite is set", quantize.Options{}},
 		{"the model itself", in, in, "is read for it", quantize.Options{Overwrite: true}},
+		{"no name", in, "", "has no name", quantize.Options{}},
+		{"a folder where the file would grow", in, "grows.gguf", "grows.gguf.part is not a regular file", quantize.Options{}},
+		{"a model where the file would grow", grows + ".part", grows, "is read for it", quantize.Options{}},
 		{"a folder", in, ".", "not a regular file", quantize.Options{Overwrite: true}},
 		{"nowhere", in, filepath.Join("nowhere", "x.gguf"), "nowhere", quantize.Options{}},
 		{"no such matrix", in, "x.gguf", "missing", quantize.Options{Importance: filepath.Join(dir, "missing")}},
@@ -507,7 +521,7 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 		{"a projector of a model", in, "x.gguf", "projector", quantize.Options{Projector: true}},
 	} {
 		out := test.out
-		if !filepath.IsAbs(out) {
+		if out != "" && !filepath.IsAbs(out) {
 			out = filepath.Join(dir, out)
 		}
 		_, err := quantize.File(t.Context(), test.in, out, test.o)
@@ -521,8 +535,11 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 	if b, _ := os.ReadFile(there); string(b) != "precious" {
 		t.Error("the file that was there is gone")
 	}
-	if left, _ := os.ReadDir(dir); len(left) != 2 {
+	if left, _ := os.ReadDir(dir); len(left) != 3 {
 		t.Errorf("left over: %v", left)
+	}
+	if _, err := os.Stat(grows + ".part"); err != nil {
+		t.Errorf("the model is gone: %v", err)
 	}
 	if _, err := quantize.File(t.Context(), in, there, quantize.Options{Type: quantize.Q8_0, Overwrite: true}); err != nil {
 		t.Error(err)

@@ -20,7 +20,8 @@ const (
 	pieceValues = 1 << 18 // of a piece, unless a row has more: a megabyte of floats
 	maxRow      = 1 << 20 // values; no model has a twentieth of it
 	gridFormat  = tensor.Q4_0
-	gridRows    = 8 // that are looked at to tell whether a matrix is on a grid
+	maxThreads  = 1 << 7 // whose pieces take half a GB; a disk does not keep up with as many
+	gridRows    = 8      // that are looked at to tell whether a matrix is on a grid
 )
 
 // job is what becomes of a tensor.
@@ -194,7 +195,7 @@ func newStream(ctx context.Context, jobs []*job, threads int) *stream {
 	if threads < 1 {
 		threads, _ = machine.Threads()
 	}
-	s := &stream{jobs: jobs, threads: threads}
+	s := &stream{jobs: jobs, threads: min(threads, maxThreads)}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	return s
 }
