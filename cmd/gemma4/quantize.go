@@ -90,6 +90,7 @@ func defineQuantize(p *cli.Program) func() error {
 		defer stop()
 		before := busy()
 		r, err := quantize.File(ctx, in, out, o)
+		p.EndStatus()
 		if err != nil {
 			return err
 		}

@@ -176,6 +176,17 @@ func TestATerminalThatMovesNoCursorGetsPlainLines(t *testing.T) {
 	}
 }
 
+func TestASummaryIsNotPrintedBehindTheProgress(t *testing.T) {
+	in := smallModel(t, "micro-e")
+	s := clitest.NewTerminal(t)
+	wait := s.Start(quantizeModel, in, filepath.Join(t.TempDir(), "out.gguf"), "q8_0")
+	s.Shows("gemma4 quantize: ")
+	shown := s.Shows("format ")
+	if line := shown[strings.LastIndex(shown, "\r")+1:]; strings.TrimLeft(line, " ") != "format " || wait() != 0 {
+		t.Errorf("the table begins with %q", line)
+	}
+}
+
 func TestTheTerminalIsAsItWasInTheEnd(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	s := clitest.NewTerminal(t)

@@ -19,7 +19,7 @@ const dim, plain = "\x1b[2m", "\x1b[0m"
 func (p *Program) Answer(answer iter.Seq2[gemma4.Token, error], thoughts bool) (calls []chat.Call, err error) {
 	a := printer{p: p, styled: styled(p.stdout), start: true}
 	defer func() {
-		p.endProgress()
+		p.EndStatus()
 		a.end()
 		if e := p.Out.Flush(); err == nil {
 			err = e

@@ -67,7 +67,7 @@ func (p *Program) fetching() func(m *hub.Model, done, total int64) {
 		case IsTerminal(p.Err) && done < total:
 			p.Status(text)
 		case IsTerminal(p.Err):
-			p.endProgress()
+			p.EndStatus()
 		case total > 0 && 10*done/total > tenth:
 			tenth = 10 * done / total
 			p.Note(text)

@@ -87,7 +87,7 @@ func (p *Program) Run(args []string, body func() error) int {
 	if e := p.Out.Flush(); err == nil {
 		err = e
 	}
-	p.endProgress()
+	p.EndStatus()
 	var wrong FlagError
 	switch {
 	case err == nil:
@@ -240,6 +240,6 @@ func (p *Program) Complain(err error) {
 
 // Note prints a line on standard error.
 func (p *Program) Note(text string) {
-	p.endProgress()
+	p.EndStatus()
 	fmt.Fprintf(p.Err, "%s: %s\n", p.Name(), Printable(strings.ReplaceAll(text, "\n", " ")))
 }

@@ -70,7 +70,7 @@ func progress[T int | int64](p *Program, verb string, text func(done, total T) s
 	var shown time.Time
 	return func(done, total T) {
 		if done >= total {
-			p.endProgress()
+			p.EndStatus()
 		} else if now := time.Now(); now.Sub(shown) > 100*time.Millisecond {
 			shown = now
 			p.Status(fmt.Sprintf("%s %s (%d%%)", verb, text(done, total), 100*int64(done)/int64(total)))
@@ -117,8 +117,8 @@ func (p *Program) Partial(text, tentative string, done bool) {
 	p.Out.Flush()
 }
 
-// endProgress takes the line of progress away, if there is one.
-func (p *Program) endProgress() {
+// EndStatus takes the line of Status away, if there is one: before something is printed on standard output, which may be the same terminal.
+func (p *Program) EndStatus() {
 	if p.progress > 0 {
 		fmt.Fprintf(p.Err, "\r%*s\r", p.progress, "")
 	}
