@@ -60,7 +60,7 @@ func (p *Program) fetching() func(m *hub.Model, done, total int64) {
 		}
 		speed := rate.at(now, done)
 		text := fmt.Sprintf("%s of %s (%d%%)", Bytes(done), Bytes(total), 100*done/max(total, 1))
-		if speed > 0 {
+		if speed > 0 && done < total {
 			text += fmt.Sprintf(", %s/s, %s left", Bytes(int64(speed)), left(time.Duration(float64(total-done)/speed*float64(time.Second))))
 		}
 		switch {

@@ -49,7 +49,7 @@ func TestWithoutATerminalAFetchIsALineForEachTenth(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(errors.String()), "\n")
 	if len(lines) != 11 || lines[0] != "x test: fetching org/x:Q4_0, 1.0 kB, from https://example.com/org/x" ||
-		!strings.HasPrefix(lines[10], "x test: 1.0 kB of 1.0 kB (100%)") {
+		!strings.HasPrefix(lines[9], "x test: 900 B of 1.0 kB (90%), ") || lines[10] != "x test: 1.0 kB of 1.0 kB (100%)" {
 		t.Errorf("got %q", lines)
 	}
 }
