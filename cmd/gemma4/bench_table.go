@@ -227,8 +227,8 @@ func (r *row) rest() float64 {
 	return max(0, share)
 }
 
-// possible returns a share of the read loop's rate, or 0 for one above it: the weights came from the processor's cache, or the machine has
-// drifted.
+// possible returns a share of a limit that was measured, or 0 for more than that: the weights came from the processor's cache, or the
+// machine has drifted.
 func possible(share float64) float64 {
 	if share > 1 {
 		return 0

@@ -242,7 +242,7 @@ func (r *fitReport) add(m *fitModel) {
 	if r.rates != nil {
 		m.Prompt, m.Decode = r.rates.Prompt(s, model.DefaultBatch, 0, tensor.F16), r.rates.Decode(s, 0, tensor.F16)
 		m.DecodeRead = possible(m.Decode * float64(s.DecodeBytes(0, tensor.F16)) / r.rates.ReadBytes)
-		m.PromptPeak = m.Prompt * s.PromptOps(model.DefaultBatch) / r.rates.MultiplyAdds
+		m.PromptPeak = possible(m.Prompt * s.PromptOps(model.DefaultBatch) / r.rates.MultiplyAdds)
 	}
 	for _, c := range fitCaches {
 		f := fitFormat(c)

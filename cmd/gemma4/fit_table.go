@@ -22,9 +22,9 @@ func (r *fitReport) print(w io.Writer, all bool) {
 		fmt.Fprintf(w, "\n%s: %s parameters, %s; a file of %s, weights %s, buffers %s\n", printable(m.Model), count(m.Parameters),
 			m.Formats, cli.Bytes(m.File), cli.Bytes(m.Weights), cli.Bytes(m.Working))
 		if r.rates != nil {
-			fmt.Fprintf(w, "a prompt of %d is read at %s tokens/s (%s of the multiply peak), an answer written at %s (%s of "+
-				"the read loop)\n",
-				model.DefaultBatch, perSecond(m.Prompt), percent(m.PromptPeak), perSecond(m.Decode), percent(m.DecodeRead))
+			fmt.Fprintf(w, "a prompt of %d is read at %s tokens/s%s, an answer written at %s%s\n",
+				model.DefaultBatch, perSecond(m.Prompt), shareOf(m.PromptPeak, "the multiply peak"),
+				perSecond(m.Decode), shareOf(m.DecodeRead, "the read loop"))
 		}
 		t := &fitTable{rates: r.rates != nil}
 		t.add([]string{"context", "cache", "keys and values", "in all", "fits"}, "prompt", "decode")
@@ -133,18 +133,18 @@ func positions(n int) string {
 	return fmt.Sprint(n)
 }
 
+// shareOf writes which share of a limit something is, nothing where that is not known.
+func shareOf(of float64, limit string) string {
+	if of == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.0f%% of %s)", 100*of, limit)
+}
+
 // perSecond writes a rate to three places.
 func perSecond(x float64) string {
 	if x >= 100 {
 		return fmt.Sprintf("%.0f", x)
 	}
 	return fmt.Sprintf("%.3g", x)
-}
-
-// percent writes a share, "-" for 0.
-func percent(share float64) string {
-	if share == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.0f%%", 100*share)
 }

@@ -70,10 +70,18 @@ func TestFitShowsTables(t *testing.T) {
 	}
 }
 
+func TestASharePastItsLimitIsNotTold(t *testing.T) {
+	for of, want := range map[float64]string{0.25: " (25% of the read loop)", 1.02: "", 0: ""} {
+		if got := shareOf(possible(of), "the read loop"); got != want {
+			t.Errorf("%v: %q, want %q", of, got, want)
+		}
+	}
+}
+
 func TestFitForetellsRatesOfAFile(t *testing.T) {
 	path := filepathOf(t, "tiny-moe:q4_k_m")
 	r := fitted(t, "-threads", "1", path)
-	if m := r.Models[0]; m.Model != path || !(m.Prompt > 0 && m.Decode > 0 && m.PromptPeak > 0) || r.Machine.Threads != 1 ||
+	if m := r.Models[0]; m.Model != path || !(m.Prompt > 0 && m.Decode > 0 && m.PromptPeak >= 0) || r.Machine.Threads != 1 ||
 		!(r.Machine.ReadGBps > 0 && r.Machine.PeakTFLOPS > 0) || len(m.Needs) != 2 { // its context is 4096
 		t.Errorf("%+v of %+v", m, r.Machine)
 	} else {
