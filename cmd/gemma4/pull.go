@@ -66,6 +66,9 @@ func definePull(p *cli.Program) func() error {
 			if err != nil {
 				return err
 			}
+			for _, missing := range missing(m, with) {
+				p.Note(fmt.Sprintf("%s comes without %s", m.Name, missing))
+			}
 			if *asJSON {
 				if err := json.NewEncoder(p.Out).Encode(newCard(m)); err != nil {
 					return err
@@ -78,6 +81,17 @@ func definePull(p *cli.Program) func() error {
 		}
 		return nil
 	}
+}
+
+// missing names what was to come along with a model and has not: ollama's models bring what they have.
+func missing(m *hub.Model, with hub.With) (list []string) {
+	if with.Projector && m.Projector == "" {
+		list = append(list, "a projector (mmproj)")
+	}
+	if with.Drafter && m.Drafter == "" {
+		list = append(list, "a drafter (draft)")
+	}
+	return list
 }
 
 // card is what is known of a model without looking into its files.

@@ -173,6 +173,11 @@ func TestAModelOfOllamasIsUsedWithWhatItComesWith(t *testing.T) {
 	if strings.Contains(out, "\x1b") {
 		t.Errorf("show prints %q, which steers the terminal", out)
 	}
+	file := filepath.Join(dir, "blobs", fmt.Sprintf("sha256-%x", sha256.Sum256(nano.GGUF())))
+	o := command("pull").Call("", "-with", "mmproj,draft", file)
+	if o.Status != 0 || !strings.Contains(o.Errors, "comes without a projector") || !strings.Contains(o.Errors, "comes without a drafter") {
+		t.Errorf("pull does not say what is missing: %+v", o)
+	}
 	if out := command("list").Good(t, ""); !strings.Contains(out, "ollama:me/short:latest") {
 		t.Errorf("list prints %q", out)
 	}
