@@ -129,6 +129,9 @@ func defineRun(p *cli.Program) func() error {
 		if words := p.Args(); len(words) > 1 && len(t.given) == 0 && namesMedia(words[0]) {
 			return cli.Wrong("%s is a file: name it with -image, -audio or -video, before the prompt", words[0])
 		}
+		if words := p.Args(); t.model.Path == "" && len(words) > 0 && namesModel(words[0]) {
+			return cli.Wrong("%s is the name of a model: gemma4 run -m %[1]s runs it", words[0])
+		}
 		prompt, err := t.question(says)
 		if err != nil {
 			return err
@@ -154,6 +157,17 @@ func defineRun(p *cli.Program) func() error {
 			return cmp.Or(t.line(ctx, prompt, true), t.formed(t.chat.Result()))
 		})
 	}
+}
+
+// namesModel reports whether the first word behind the command is meant as other programs have it there: as the name of a model.
+func namesModel(word string) bool {
+	if strings.ContainsAny(word, " \t\n") {
+		return false
+	}
+	short, _, _ := strings.Cut(word, ":")
+	_, repository, _ := strings.Cut(strings.ToLower(short), "/")
+	return slices.Contains(cli.ShortNames(), strings.ToLower(short)) || strings.HasPrefix(word, "ollama:") ||
+		strings.HasSuffix(strings.ToLower(word), ".gguf") || strings.HasSuffix(repository, "-gguf")
 }
 
 // noTurns refuses flags that are about turns.

@@ -58,6 +58,20 @@ func TestThePromptComesFromArgumentsAndStandardInput(t *testing.T) {
 	}
 }
 
+func TestANameInThePlaceOfThePromptIsNotAnsweredByTheEmbeddedModel(t *testing.T) {
+	t.Setenv("GEMMA4_HOME", t.TempDir())
+	for _, name := range []string{"e2b", "E2B", "12b:Q8_0", "ollama:gemma4", "org/gemma-GGUF", "org/gemma-GGUF:Q8_0", "gemma.gguf"} {
+		want := name + " is the name of a model: gemma4 run -m " + name + " runs it"
+		run.Fails(t, 2, want, "", name)
+		run.Fails(t, 2, want, "", name, "What is 2 + 3?")
+	}
+	for _, prompt := range []string{"e2b is small", "yes/no", "12", "what is .gguf"} {
+		if o := run.Call("", "-n", "1", prompt); o.Status != 0 {
+			t.Errorf("%q is no prompt: %+v", prompt, o)
+		}
+	}
+}
+
 func TestATemplateAndItsVariablesCanBeGiven(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
