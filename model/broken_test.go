@@ -190,7 +190,8 @@ func TestBrokenModelsSayWhatIsWrong(t *testing.T) {
 		{"dense", changes{set(".general.architecture", "controlvector")},
 			"(this is a control vector, which goes beside a model; open the model)"},
 		{"dense", changes{set(".general.type", "adapter")},
-			`general.type is "adapter": changes to the weights of a model (a LoRA); merge them into that model`},
+			`general.type is "adapter": changes to the weights of a model (a LoRA); open that model, and the adapter ` +
+				`beside it (OpenAdapter, -lora)`},
 		{"dense", changes{set(".general.type", "imatrix"), func(d *draft) { d.Delete("general.architecture") }},
 			`general.type is "imatrix": statistics for quantising a model; open the model`},
 		{"dense", changes{set(".general.architecture", "")}, `general.architecture is "", this package runs "gemma4"`},

@@ -170,8 +170,8 @@ func rotating(freqs []float64, context int) int {
 func isModel(m *gguf.Metadata) error {
 	switch kind, _ := m.Text("general.type"); kind { // an adapter has its model's architecture, an imatrix may have none
 	case "adapter":
-		return errors.New("general.type is \"adapter\": changes to the weights of a model (a LoRA); merge them into that model with the " +
-			"program that made them and open the result")
+		return errors.New("general.type is \"adapter\": changes to the weights of a model (a LoRA); open that model, and the " +
+			"adapter beside it (OpenAdapter, -lora), or the model that gemma4 quantize -lora merges them into")
 	case "imatrix":
 		return errors.New("general.type is \"imatrix\": statistics for quantising a model; open the model")
 	}
