@@ -34,7 +34,8 @@ func (e Exactness) Trained() bool { return 2*(e.OnGrid-e.Zero) > e.Blocks-e.Zero
 //
 // A block is on a grid if the multiples of one step, rounded to BF16, are its weights; they may have been rounded to F16 on the way. Of the
 // halves near the step the block gets one that gives back exactly its weights, rounded to BF16, if there is one, else the nearest to the
-// step that fits best. Any other block is written as [Encode] does it. Errors are those of Encode.
+// step that fits best; with a step that no half is near, too large or too small, it is on no grid. Any other block is written as [Encode]
+// does it. Errors are those of Encode.
 func Grid(dst []byte, src []float32, n int) (Exactness, error) {
 	if err := Encode(tensor.Q4_0, dst, src, n, nil); err != nil {
 		return Exactness{}, err
@@ -67,11 +68,14 @@ func (e *Exactness) count(b *[18]byte, x *[32]float32) {
 	if !g.find(x) {
 		return
 	}
+	d, identical := g.scale()
+	if half := float64(tensor.FromF16(d &^ (1 << 15))); !identical && math.Abs(half-g.step) > g.step/16 {
+		return // no half is near a step as large, or as small
+	}
 	e.OnGrid++
 	if g.level == 0 {
 		e.Zero++
 	}
-	d, identical := g.scale()
 	if identical {
 		e.Identical++
 	}

@@ -288,3 +288,17 @@ func BenchmarkGrid(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(x)), "ns/weight")
 }
+
+func TestStepsThatNoHalfIsNearAreOnNoGrid(t *testing.T) {
+	for _, step := range []float64{1e-30, 1e-8, 1e5, 4e37} {
+		src := checkpoint(step, 1, -3, 5, 7, -8)
+		got, want := make([]byte, 18), make([]byte, 18)
+		e, err := Grid(got, src, 32)
+		if err != nil || e != (Exactness{Blocks: 1}) {
+			t.Errorf("%g: %+v, %v", step, e, err)
+		}
+		if err := Encode(tensor.Q4_0, want, src, 32, nil); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%g: written as %x, want %x: %v", step, got, want, err)
+		}
+	}
+}
