@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
+	"github.com/gogemma/gemma4/hub"
 )
 
 func listCommand() cli.Command {
@@ -21,7 +24,8 @@ func listCommand() cli.Command {
 		Args:  "[flags]",
 		About: `
 Lists the models that have a name on this machine, with their size, what came along, and whose folder they lie in: the store that pull
-fills, or the caches of Hugging Face's client, llama.cpp, LM Studio or ollama. Where the store is goes to standard error.`,
+fills, or the caches of Hugging Face's client, llama.cpp, LM Studio or ollama. What was fetched from another hub
+is found only with the HF_ENDPOINT that is shown beside it. Where the store is goes to standard error.`,
 		Examples: `
 gemma4 list
 gemma4 list -json | jq -r '.[].name'`,
@@ -62,7 +66,7 @@ func list(p *cli.Program, asJSON bool) error {
 			if all[i].Drafter != "" {
 				with = append(with, "draft")
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", printable(c.Name), cli.Bytes(c.Bytes), strings.Join(with, ","), c.Place)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", printable(c.Name), cli.Bytes(c.Bytes), strings.Join(with, ","), whose(h, &all[i]))
 		}
 		t.Flush()
 	}
@@ -76,6 +80,18 @@ func list(p *cli.Program, asJSON bool) error {
 	}
 	return nil
 }
+
+// whose returns whose folder a model lies in, and of another hub than the one that names are for now, what makes it that.
+func whose(h *hub.Hub, m *hub.Model) string {
+	address, ofHub := strings.CutSuffix(m.Source, "/"+repository(m.Name))
+	if _, err := h.Find(context.Background(), m.Name); !ofHub || !errors.Is(err, hub.ErrNotFound) {
+		return m.Place
+	}
+	return fmt.Sprintf("%s (HF_ENDPOINT=%s)", m.Place, printable(address))
+}
+
+// repository returns OWNER/REPO of a model's name.
+func repository(name string) string { return name[:strings.IndexAny(name+":", ":@")] }
 
 func showCommand() cli.Command {
 	return cli.Command{

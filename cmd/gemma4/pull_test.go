@@ -116,6 +116,12 @@ func TestAModelIsFetchedByItsNameWhereItIsNeeded(t *testing.T) {
 			t.Errorf("show prints %q, without %q", out, text)
 		}
 	}
+	endpoint := os.Getenv("HF_ENDPOINT")
+	t.Setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+	if out := command("list").Good(t, ""); !strings.Contains(out, "  draft  store (HF_ENDPOINT="+endpoint+")\n") {
+		t.Errorf("with another hub list prints %q", out)
+	}
+	t.Setenv("HF_ENDPOINT", endpoint)
 	if out := gemma4Command.Good(t, "", "completion", "fish", "rm", ""); out != "org/nano:Q8_0\n" {
 		t.Errorf("rm is completed by %q", out)
 	}
