@@ -189,6 +189,8 @@ func parseLong(text string) (name, error) {
 	rest, n.tag, _ = strings.Cut(rest, ":")
 	owner, repo, ok := strings.Cut(rest, "/")
 	switch {
+	case !ok && strings.Contains(n.tag, "/"): // hf:OWNER/REPO
+		return n, fmt.Errorf("did you mean %s?", n.tag)
 	case !ok && n.tag != "":
 		return n, fmt.Errorf("did you mean ollama:%s?", text)
 	case !ok:

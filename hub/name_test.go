@@ -68,6 +68,7 @@ func TestANameIsTheFirstThatFits(t *testing.T) {
 		"./folder":             "is a folder",
 		`C:\models\x.gguf`:     "no file",
 		"e3b":                  "at, bad, e2b, e4b, lost, mine, o",
+		"hf:a/b:Q8_0":          "did you mean a/b:Q8_0?",
 		"gemma4:e2b":           "did you mean ollama:gemma4:e2b?",
 		"":                     "neither a file nor a short name",
 		"a/":                   "no OWNER/REPO",
