@@ -40,8 +40,8 @@ type Adapter struct {
 // File writes the model at in, a GGUF file, any part of a split one, a safetensors file, its index or its folder, to the GGUF file out.
 //
 // out appears when it is complete; until then it grows under the name out + ".part", of which nothing is left after an error or at the end
-// of ctx. It is an error if out exists, unless o.Overwrite replaces it, if it is a file that is read, or if the disk has not the room. A
-// weight that is infinite or NaN is an error that names the tensor.
+// of ctx. It is an error if out exists, unless o.Overwrite replaces it, if one of the two is a file that is read, or if the disk has not
+// the room. A weight that is infinite or NaN is an error that names the tensor, unless that is copied as it is.
 func File(ctx context.Context, in, out string, o Options) (*Report, error) {
 	began := time.Now()
 	if o.Type.index() < 0 {
