@@ -32,7 +32,7 @@ a file, the name of a model that is on this machine, or a size with a format or 
 Memory is what is available now, within the limits of control groups ("yes"), or what the machine has if other programs end ("without
 others"). Weights beyond that are read from disk again for each token; keys and values beyond it are swapped.
 
-Rates follow from what the machine does in the next second or two: its kernels multiply weights of the same formats and shapes that are
+Rates follow from what the machine does in the next seconds: its kernels multiply weights of the same formats and shapes that are
 nobody's, and attend to keys and values. Other programs that run slow the measurement as they would slow the model. They are tokens per
 second, of a prompt that fills the context and of an answer behind it. GEMMA4_CPU caps the level of the kernels; "gemma4 bench -fit"
 measures a model beside what is foretold of it.`,
@@ -74,15 +74,19 @@ func defineFit(p *cli.Program) func() error {
 			room = machineRoom()
 		}
 		r := &fitReport{Machine: fitMachine{Room: room}}
-		if *rates {
+		if why := cannotMeasure(machine.Available()); *rates && why != "" {
+			p.Note(why)
+		} else if *rates {
 			ctx, stop := cli.Interruptible()
 			defer stop()
+			p.Status("measuring")
 			if r.rates, err = measureFit(ctx, threads, models); err != nil {
 				return err
 			}
 			r.Machine.Level, r.Machine.Threads = r.rates.Level, r.rates.Threads
 			r.Machine.ReadGBps, r.Machine.PeakTFLOPS = r.rates.ReadBytes/1e9, 2*r.rates.MultiplyAdds/1e12
 		}
+		p.EndStatus()
 		for _, m := range models {
 			r.add(m)
 		}
@@ -92,6 +96,18 @@ func defineFit(p *cli.Program) func() error {
 		r.print(p.Out, p.NArg() == 1)
 		return nil
 	}
+}
+
+// measuring is more memory than measurements take: hundreds of megabytes of made-up weights, which caches must not hold.
+const measuring = 1 << 30
+
+// cannotMeasure says why rates cannot be measured with so much memory available, where that is known.
+func cannotMeasure(available int64) string {
+	if available <= 0 || available >= measuring {
+		return ""
+	}
+	return fmt.Sprintf("rates are not measured: that takes up to %s of memory, and %s are available",
+		cli.Bytes(measuring), cli.Bytes(available))
 }
 
 // machineRoom returns this machine's memory.

@@ -202,3 +202,11 @@ func TestServeDividesWhatIsLeftBesideTheModel(t *testing.T) {
 		}
 	}
 }
+
+func TestRatesAreMeasuredWhereThereIsMemoryForThat(t *testing.T) {
+	for available, measured := range map[int64]bool{0: true, measuring: true, 8 << 30: true, measuring - 1: false, 64 << 20: false} {
+		if why := cannotMeasure(available); (why == "") != measured {
+			t.Errorf("%d bytes: %q", available, why)
+		}
+	}
+}
