@@ -314,11 +314,12 @@ func (g *generation) admit(most int) {
 // conclude tells who drafted what the last step checked how that went.
 func (g *generation) conclude() {
 	d, c := g.drafts, &g.s.drafted
-	x := d.asked
-	if x == nil {
+	if d == nil || d.asked == nil {
 		return
 	}
+	x := d.asked
 	d.asked = nil
+	g.s.compare() // the text may have come to its end since
 	right := min(c.right, d.offered)
 	compared := right
 	if c.refused {
@@ -332,8 +333,8 @@ func (g *generation) conclude() {
 // endDrafts ends a generation's drafts: the graph holds nothing beyond the text.
 func (g *generation) endDrafts() {
 	s, d := g.s, g.drafts
+	g.conclude()
 	if d != nil {
-		g.conclude()
 		for _, x := range d.sources {
 			x.vain = false // perhaps it knew that the text ends
 		}

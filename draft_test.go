@@ -361,6 +361,41 @@ func TestGuessesCanBeChanged(t *testing.T) {
 	}
 }
 
+func TestWhateverEndsATextItsLastDraftIsCounted(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	in, o := prompt(m, question), forTokens(m, 40, 3)
+	o.Draft.Off = true
+	text, first := write(t, newSession(t, m, gemma4.SessionOptions{}), in, o).tokens, len(in[0].Tokens)
+	for n := 1; n <= 20; n++ {
+		for _, left := range []bool{false, true} { // by MaxTokens, or by a caller who has enough
+			o := o
+			o.Draft = gemma4.Draft{Always: true, Match: -1, Alone: true, Guess: func(ids []int32, n int) (guess []int32) {
+				for _, tok := range text[len(ids)-first:][:n] {
+					guess = append(guess, tok.ID)
+				}
+				return guess
+			}}
+			if !left {
+				o.MaxTokens = n
+			}
+			s, tokens := newSession(t, m, gemma4.SessionOptions{}), 0
+			for _, err := range s.Generate(ctx, in, o) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tokens++; tokens == n {
+					break
+				}
+			}
+			for _, d := range s.Result().Drafts {
+				if right := int64(n) - d.Passes; d.Accepted < right-1 || d.Accepted > right+1 || !left && d.Accepted != d.Drafted {
+					t.Errorf("%d tokens, left by the caller %v: %d of %d accepted in %d passes", n, left, d.Accepted, d.Drafted, d.Passes)
+				}
+			}
+		}
+	}
+}
+
 // TestDraftsFitEveryGeneration: thoughts that are bounded, loops that are guarded, processors, a full context that drops turns.
 func TestDraftsFitEveryGeneration(t *testing.T) {
 	m := openNano(t, gemma4.Loader{})

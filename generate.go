@@ -270,6 +270,7 @@ func (g *generation) step(ctx context.Context) (tok Token, more bool, err error)
 	}
 	over := g.over()
 	if over != ReasonNone {
+		g.conclude() // before another step takes the place of the one that checked
 		err = s.flush(ctx)
 	} else {
 		err = g.catchUp(ctx)
