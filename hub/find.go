@@ -42,9 +42,9 @@ func (h *Hub) Find(ctx context.Context, text string) (*Model, error) {
 	}
 	if why != nil {
 		says := strings.ReplaceAll(strings.ReplaceAll(why.Error(), "hub: ", ""), "\n", "; ")
-		return nil, fmt.Errorf("hub: %s is not on this machine: %w (%s)", text, ErrNotFound, says)
+		return nil, missingf("hub: %s is not on this machine (%s)", text, says)
 	}
-	return nil, fmt.Errorf("hub: %s is not on this machine: %w", text, ErrNotFound)
+	return nil, missingf("hub: %s is not on this machine", text)
 }
 
 // fileModel returns the model in a file, with all parts of a split one. If some are missing, whoever opens the file says so.
@@ -71,7 +71,7 @@ func fileModel(file string) (*Model, error) {
 }
 
 // List returns the models that are on this machine: those in the store, in the order of their folders, then those in the caches of other
-// programs. The error tells what could not be looked at; the others are there all the same.
+// programs. The error tells what could not be looked at, and what is not all here; the others are returned all the same.
 func (h *Hub) List() (all []Model, err error) {
 	home, err := h.Folder()
 	if err == nil {
@@ -101,6 +101,7 @@ func (h *Hub) List() (all []Model, err error) {
 		}
 		add(r.model())
 	}
+	err = errors.Join(err, unfinished(home))
 	for _, c := range h.caches() {
 		models, e := c.list()
 		err = errors.Join(err, e)
@@ -109,6 +110,23 @@ func (h *Hub) List() (all []Model, err error) {
 		}
 	}
 	return all, err
+}
+
+// unfinished returns an error that tells which models of the store are not all here: being fetched now, or left by a fetch that was cut
+// short.
+func unfinished(home string) error {
+	found, _ := fs.Glob(os.DirFS(home), "*/*/*/*.gguf"+recordEnd+newEnd)
+	var names []string
+	for _, file := range found {
+		if r, err := readRecord(filepath.Join(home, filepath.FromSlash(file))); err == nil {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("hub: not all here: %s; fetched by another call, or cut short and gone on with when pulled again",
+		strings.Join(names, ", "))
 }
 
 // Remove removes the model that a name means from the store: its parts, its companions unless another model has them too, its record, and
@@ -140,10 +158,10 @@ func (h *Hub) Remove(text string) error {
 	if !found {
 		for _, c := range h.caches() {
 			if m, _ := c.find(n); m != nil {
-				return fmt.Errorf("hub: %s is not in the store: it lies in %s, which is %s's: %w", text, c.Dir, c.Program, ErrNotFound)
+				return missingf("hub: %s is not in the store: it lies in %s, which is %s's", text, c.Dir, c.Program)
 			}
 		}
-		return fmt.Errorf("hub: %s is not in the store: %w", text, ErrNotFound)
+		return missingf("hub: %s is not in the store", text)
 	}
 	return nil
 }

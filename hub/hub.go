@@ -3,12 +3,21 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
 
 // ErrNotFound is wrapped by errors for names of models that are not on this machine, or not at the hub that they name.
 var ErrNotFound = errors.New("not found")
+
+// missing is an error that says in its own words what is not found.
+type missing string
+
+func (m missing) Error() string        { return string(m) }
+func (m missing) Is(target error) bool { return target == ErrNotFound }
+
+func missingf(format string, args ...any) error { return missing(fmt.Sprintf(format, args...)) }
 
 // Hub is a way to find models. The zero value is that of the environment; fields that are set come before it.
 type Hub struct {

@@ -142,7 +142,7 @@ func (f *huggingface) resolve(ctx context.Context, n name, with With) (*offer, e
 		switch {
 		case !x.asked:
 		case x.entry == nil:
-			return nil, fmt.Errorf("hub: %s has no %s (%s): %w", f.repository(n), x.role, x.named, ErrNotFound)
+			return nil, missingf("hub: %s has no %s (%s)", f.repository(n), x.role, x.named)
 		default:
 			if err := add(x.role, *x.entry); err != nil {
 				return nil, err
@@ -324,15 +324,14 @@ func (f *huggingface) refused(a *answer, n name, file string) error {
 		return fmt.Errorf("hub: %s is gated: accept its licence there in a browser; then %s may fetch it (%s)",
 			repository, account, a.said())
 	case code == "RevisionNotFound":
-		return fmt.Errorf("hub: %s has no revision %s: %w", repository, cmp.Or(n.revision, "main"), ErrNotFound)
+		return missingf("hub: %s has no revision %s", repository, cmp.Or(n.revision, "main"))
 	case code == "EntryNotFound" || code == "" && a.status == http.StatusNotFound && file != "":
-		return fmt.Errorf("hub: %s has no file %s: %w", repository, file, ErrNotFound)
+		return missingf("hub: %s has no file %s", repository, file)
 	case code == "RepoNotFound" || code == "" && (a.status == http.StatusUnauthorized || a.status == http.StatusNotFound):
 		if a.status == http.StatusUnauthorized && f.token != "" {
-			return fmt.Errorf("hub: there is no repository %s that your token may read: is its name right, and the token valid? %w",
-				repository, ErrNotFound)
+			return missingf("hub: there is no repository %s that your token may read: is its name right, and the token valid?", repository)
 		}
-		return fmt.Errorf("hub: there is no repository %s, or it is private and %s may read it: %w", repository, account, ErrNotFound)
+		return missingf("hub: there is no repository %s, or it is private and %s may read it", repository, account)
 	case a.status >= 300 && a.status < 400:
 		return fmt.Errorf("hub: %s answers for %s with a redirect to another host", a.url.Host, repository)
 	}

@@ -106,10 +106,10 @@ func (r *registry) resolve(ctx context.Context, n name, with With) (*offer, erro
 	m, err := parseManifest(a.body)
 	switch {
 	case a.status == http.StatusNotFound:
-		err = fmt.Errorf("there is no such model or tag: %w", ErrNotFound)
+		err = missing("there is no such model or tag")
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		err = fmt.Errorf("nobody may read it without an account there, if it is there at all: %w; ollama pull fetches what is yours, and "+
-			"it is then used from ollama's folder", ErrNotFound) // to sign with a user's key is left to ollama
+		err = missing("nobody may read it without an account there, if it is there at all; ollama pull fetches what is yours, and " +
+			"it is then used from ollama's folder") // to sign with a user's key is left to ollama
 	case a.status != http.StatusOK:
 		err = fmt.Errorf("status %d: %s", a.status, a.said())
 	case errors.Is(err, errSafetensors):

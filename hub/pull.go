@@ -33,7 +33,7 @@ func (h *Hub) Pull(ctx context.Context, text string, with With) (*Model, error) 
 	if h.isOffline() {
 		m, err := h.Find(ctx, text)
 		if err == nil && (with.Projector && m.Projector == "" || with.Drafter && m.Drafter == "") {
-			err = fmt.Errorf("hub: not all that is to come along with %s is on this machine: %w", text, ErrNotFound)
+			err = missingf("hub: not all that is to come along with %s is on this machine", text)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w, and the network is not to be used (HF_HUB_OFFLINE)", err)

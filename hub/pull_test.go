@@ -167,7 +167,7 @@ func TestARepositoryThatRefusesSaysWhatToDo(t *testing.T) {
 	}{
 		{"org/gated", []string{"accept its licence", s.URL + "/org/gated", "HF_TOKEN"}},
 		{"org/private", []string{"no repository", s.URL + "/org/private", "HF_TOKEN"}},
-		{"org/none", []string{"no repository", "not found"}},
+		{"org/none", []string{"no repository"}},
 		{"org/edge@v7", []string{"no revision v7"}},
 		{"org/edge:Q5_K_M", []string{"no file has Q5_K_M", "there are BF16, Q4_K_M, Q8_0"}},
 		{"org/edge:edge-Q4.gguf", []string{"no file has edge-Q4.gguf", "edge-Q4_K_M.gguf, edge-Q8_0.gguf"}},
@@ -424,6 +424,8 @@ func TestRemoveTakesWhatUnfinishedFetchesHaveLeftAndNothingElse(t *testing.T) {
 	if got := names(); !slices.Equal(got, want) {
 		t.Errorf("before there are %q, want %q", got, want)
 	}
+	_, err = h.List()
+	says(t, err, "not all here: org/edge:Q4_K_M, org/edge:Q8_0;")
 	if err := h.Remove("org/edge:Q4_K_M"); err != nil {
 		t.Error(err)
 	}
@@ -438,6 +440,9 @@ func TestRemoveTakesWhatUnfinishedFetchesHaveLeftAndNothingElse(t *testing.T) {
 	entries, _ := os.ReadDir(folder)
 	if got := names(); !slices.Equal(got, []string{"mine-Q4_K_M.gguf", "mine.txt"}) || len(entries) != 2 {
 		t.Errorf("left %q of %d", got, len(entries))
+	}
+	if _, err := h.List(); err != nil {
+		t.Error(err)
 	}
 	says(t, h.Remove("org/edge:Q8_0"), "not in the store")
 	says(t, h.Remove(filepath.Join(folder, "mine-Q4_K_M.gguf")), "is a file")
