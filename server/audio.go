@@ -265,7 +265,7 @@ func (t *transcript) stream(speeches []gemma4.Speech) error {
 		st = t.c.events()
 	}
 	text, usage := t.text(), t.usage()
-	return st.send("", event{Type: "transcript.text.done", Text: &text, Usage: &usage})
+	return st.last("", event{Type: "transcript.text.done", Text: &text, Usage: &usage})
 }
 
 // text writes a whole answer that is no JSON.

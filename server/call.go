@@ -139,7 +139,7 @@ func (c *call) fail(err error) {
 		c.failed(f)
 		return
 	case c.stream != nil:
-		c.stream.send(c.protocol.event, body)
+		c.stream.last(c.protocol.event, body)
 		return
 	}
 	if f.retry > 0 {

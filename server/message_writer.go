@@ -204,5 +204,8 @@ func (w *messageWriter) end(a *answer) error {
 	}{w.StopReason, w.StopSequence}}); err != nil {
 		return err
 	}
-	return w.tell(messageEvent{Type: "message_stop"})
+	if w.st == nil {
+		return nil
+	}
+	return w.st.last("message_stop", messageEvent{Type: "message_stop"})
 }

@@ -251,7 +251,7 @@ func (c *call) ollamaStream(deltas iter.Seq2[delta, error]) error {
 		case d.ended:
 			line := c.ollamaLine(m)
 			line.Done, line.ollamaEnd = true, c.ollamaEnd(d.answer)
-			if err := st.send("", line); err != nil {
+			if err := st.last("", line); err != nil {
 				return err
 			}
 			continue

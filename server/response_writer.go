@@ -146,13 +146,15 @@ func (w *responseWriter) begin(st *stream) error {
 }
 
 // tell sends an event, where there is a stream.
-func (w *responseWriter) tell(e responseEvent) error {
+func (w *responseWriter) tell(e responseEvent) error { return w.tellBy((*stream).send, e) }
+
+func (w *responseWriter) tellBy(send func(st *stream, event string, v any) error, e responseEvent) error {
 	if w.st == nil {
 		return nil
 	}
 	e.Sequence = w.next
 	w.next++
-	return w.st.send(e.Type, e)
+	return send(w.st, e.Type, e)
 }
 
 // add adds what a piece of the answer says.
@@ -292,11 +294,11 @@ func (w *responseWriter) end(a *answer) error {
 	if err := w.endItem(w.Status); err != nil {
 		return err
 	}
-	return w.tell(responseEvent{Type: "response." + w.Status, Response: &w.response})
+	return w.tellBy((*stream).last, responseEvent{Type: "response." + w.Status, Response: &w.response})
 }
 
 // fail tells at the end of a stream what went wrong.
 func (w *responseWriter) fail(f *failure) error {
 	w.Status, w.Error = "failed", &responseError{cmp.Or(f.code, "server_error"), f.message}
-	return w.tell(responseEvent{Type: "response.failed", Response: &w.response})
+	return w.tellBy((*stream).last, responseEvent{Type: "response.failed", Response: &w.response})
 }

@@ -20,12 +20,13 @@ type stream struct {
 	lines   bool // of JSON, instead of events
 
 	mu    sync.Mutex
-	timer *time.Timer
+	timer *time.Timer // until the next ping; nil: the first event comes before any
 	ended bool
 	err   error // of the first write that failed: the client has gone
 }
 
-// events begins a stream of server-sent events. Between them, and from now on, it pings.
+// events begins a stream of server-sent events. Between them it pings, and from now on where pings are comments; where they are events, the
+// first is the protocol's own.
 func (c *call) events() *stream {
 	return c.begin("text/event-stream", []byte(cmp.Or(c.protocol.ping, ":\n\n")), false)
 }
@@ -45,22 +46,31 @@ func (c *call) begin(contentType string, ping []byte, lines bool) *stream {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.write(nil)
-	st.timer = time.AfterFunc(st.every, st.beat)
+	if lines || c.protocol.ping == "" {
+		st.timer = time.AfterFunc(st.every, st.beat)
+	}
 	return st
 }
 
 // send writes an event with JSON as its data. Its name may be empty, and means nothing where lines are written. The error is that of the
 // connection, also if an earlier write has failed.
 func (st *stream) send(event string, v any) error {
+	return st.marshal(event, v, false)
+}
+
+// last is send for what ends the stream: behind it comes nothing more, and no ping.
+func (st *stream) last(event string, v any) error { return st.marshal(event, v, true) }
+
+func (st *stream) marshal(event string, v any, last bool) error {
 	text, err := marshal(v) // ends in a line break, and has no other
 	if err != nil {
 		return err
 	}
-	return st.raw(event, text)
+	return st.raw(event, text, last)
 }
 
 // raw writes an event with a line of data as it stands.
-func (st *stream) raw(event string, line []byte) error {
+func (st *stream) raw(event string, line []byte, last bool) error {
 	var b bytes.Buffer
 	if !st.lines {
 		if event != "" {
@@ -75,11 +85,16 @@ func (st *stream) raw(event string, line []byte) error {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.write(b.Bytes())
+	err := st.write(b.Bytes())
+	if st.timer == nil {
+		st.timer = time.AfterFunc(st.every, st.beat)
+	}
+	st.ended = st.ended || last
+	return err
 }
 
 // done writes the line by which OpenAI's streams end.
-func (st *stream) done() error { return st.raw("", []byte("[DONE]")) }
+func (st *stream) done() error { return st.raw("", []byte("[DONE]"), true) }
 
 // write writes bytes and has them sent.
 func (st *stream) write(b []byte) error {
@@ -113,7 +128,9 @@ func (st *stream) end() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.ended = true
-	st.timer.Stop()
+	if st.timer != nil {
+		st.timer.Stop()
+	}
 	st.control.SetWriteDeadline(time.Time{})
 }
 
