@@ -35,7 +35,7 @@ func broker(t *testing.T) string {
 	}
 	go s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(90 * time.Second) {
 		t.Fatal("the broker does not start")
 	}
 	return s.ClientURL()
@@ -133,7 +133,7 @@ func wait[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(30 * time.Second):
+	case <-time.After(90 * time.Second):
 		t.Fatal(what + " does not come")
 	}
 	return v
@@ -163,7 +163,7 @@ func queued(t *testing.T, url, stream string) uint64 {
 // emptied waits until nothing lies in the queue.
 func emptied(t *testing.T, url string) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); queued(t, url, workStream) > 0; {
+	for end := time.Now().Add(90 * time.Second); queued(t, url, workStream) > 0; {
 		if time.Now().After(end) {
 			t.Fatalf("%d requests stay in the queue", queued(t, url, workStream))
 		}
@@ -425,7 +425,7 @@ func TestSlowReadersKeepNoSlot(t *testing.T) {
 		}
 		written <- true
 	})
-	gateway := front(t, url, &Gateway{Stall: time.Second})
+	gateway := front(t, url, &Gateway{Stall: 4 * time.Second})
 	slow := func() (*bufio.Reader, net.Conn) {
 		c, err := net.Dial("tcp", gateway.Listener.Addr().String())
 		if err != nil {
@@ -456,7 +456,7 @@ func TestSlowReadersKeepNoSlot(t *testing.T) {
 	_, dead := slow()
 	wait(t, "all of an answer nobody reads", written)
 	dead.SetReadDeadline(time.Now().Add(time.Minute))
-	time.Sleep(2 * time.Second) // longer than Stall: that is what is tested
+	time.Sleep(6 * time.Second) // longer than Stall: that is what is tested
 	n, err := io.Copy(io.Discard, dead)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() || n >= int64(events*len(event)) {
 		t.Errorf("a reader that took nothing got %d bytes and %v, want the connection's end before all %d", n, err, events*len(event))
