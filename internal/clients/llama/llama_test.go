@@ -40,7 +40,8 @@ func newQuantizer(t *testing.T) quantizer {
 		t.Fatal(err)
 	}
 	program := filepath.Join(t.TempDir(), "quantize")
-	if out, err := exec.Command(compiler, "-O2", "-Wall", "-Werror", "-o", program, "quantize.c", "-ldl").CombinedOutput(); err != nil {
+	build := exec.Command(compiler, "-O2", "-Wall", "-Werror", "-o", program, "testdata/quantize.c", "-ldl")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return quantizer{program, libraries}
