@@ -11,13 +11,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gogemma/gemma4/gguf"
+	"github.com/gogemma/gemma4/internal/machine"
 )
 
 // replaceFile puts a saved session at path atomically, when all of it is on the disk. Until then it grows beside that, as PATH.NUMBER.part,
@@ -50,7 +49,7 @@ func replaceFile(path string, write func(w io.Writer, number uint64) error) (fs.
 		os.Remove(f.Name())
 		return nil, err
 	}
-	return info, syncFolder(dir)
+	return info, machine.SyncFolder(dir)
 }
 
 // createPart creates the file that is to become the one at path.
@@ -102,20 +101,4 @@ func begins(path string, number uint64) bool {
 	got := make([]byte, len(want))
 	_, err = io.ReadFull(f, got)
 	return err == nil && string(got[:4]) == "GGUF" && bytes.Equal(got[counts:], want[counts:])
-}
-
-// syncFolder makes new names in a folder survive a power cut, where the system lets folders be synced.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil // not ours to read
-	}
-	defer f.Close()
-	if err := f.Sync(); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
 }

@@ -10,8 +10,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/gogemma/gemma4/internal/machine"
 )
 
 // part is a file that grows. It is held by one call, with a lock, from openPart to close, keep or discard.
@@ -169,7 +170,7 @@ func (p *part) save() error {
 	s := p.state.clone()
 	p.unsaved = 0
 	p.mu.Unlock()
-	if err := flush(p.bytes); err != nil {
+	if err := machine.Sync(p.bytes); err != nil {
 		return err
 	}
 	number := p.number + 1
@@ -258,7 +259,7 @@ func (p *part) keep() error {
 		return err
 	}
 	p.forget()
-	return flushFolder(filepath.Dir(p.file.Path))
+	return machine.SyncFolder(filepath.Dir(p.file.Path))
 }
 
 // discard removes the part.
@@ -286,27 +287,6 @@ func (p *part) close() error {
 	err = cmp.Or(err, p.bytes.Close())
 	p.release()
 	return err
-}
-
-// flush puts a file onto the disk, where the system does that.
-func flush(f *os.File) error {
-	if err := f.Sync(); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
-}
-
-// flushFolder makes new names in a folder survive a power cut, where the system lets folders be synced.
-func flushFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil // not ours to read
-	}
-	defer f.Close()
-	return flush(f)
 }
 
 // Discard removes what an unfinished fetch has left beside path. The error is ErrBusy while one is at it.
