@@ -70,6 +70,41 @@ func serveModels(t *testing.T, through ...func(http.ResponseWriter) http.Respons
 	return store, fetched
 }
 
+// refusing answers for files with a status that is final.
+type refusing struct{ http.ResponseWriter }
+
+func (w refusing) WriteHeader(int) { w.ResponseWriter.WriteHeader(http.StatusForbidden) }
+
+// mistaken sends other bytes than the listing told of.
+type mistaken struct{ http.ResponseWriter }
+
+func (w mistaken) Write(b []byte) (int, error) { return w.ResponseWriter.Write(make([]byte, len(b))) }
+
+func TestAFetchThatFailsSaysHowItGoesOn(t *testing.T) {
+	asked := atomic.Int32{}
+	for name, test := range map[string]struct {
+		through func(http.ResponseWriter) http.ResponseWriter
+		stays   bool
+	}{
+		"refused": {func(w http.ResponseWriter) http.ResponseWriter {
+			if asked.Add(1) == 1 { // what it is
+				return w
+			}
+			return refusing{w}
+		}, true},
+		"other bytes": {func(w http.ResponseWriter) http.ResponseWriter { return mistaken{w} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			serveModels(t, test.through)
+			o := command("pull").Call("", "e2b")
+			const says = "what has come stays: gemma4 pull e2b goes on, gemma4 rm e2b removes it\n"
+			if o.Status != 1 || strings.Contains(o.Errors, says) != test.stays {
+				t.Errorf("status %d, %q", o.Status, o.Errors)
+			}
+		})
+	}
+}
+
 func TestAModelIsFetchedByItsNameWhereItIsNeeded(t *testing.T) {
 	store, fetched := serveModels(t)
 	o := command("run").Call("", "-m", "e2b", "-temp", "0", "What is the capital of France?")

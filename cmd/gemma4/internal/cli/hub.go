@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4/hub"
+	"github.com/gogemma/gemma4/internal/download"
 )
 
 // Hub returns the way to models by name, which tells on standard error what it fetches.
@@ -34,14 +35,27 @@ func (p *Program) Model(name string, with hub.With) (*hub.Model, error) {
 	return p.Pull(name, with)
 }
 
-// Pull fetches what a name means and is not on this machine. Ctrl-C leaves what has come.
+// Pull fetches what a name means and is not on this machine. Ctrl-C leaves what has come, and so does whatever else ends a fetch, unless
+// the bytes were wrong.
 func (p *Program) Pull(name string, with hub.With) (*hub.Model, error) {
 	ctx, stop := Interruptible()
 	defer stop()
-	m, err := p.Hub().Pull(ctx, name, with)
-	if err != nil && ctx.Err() != nil {
-		p.Note("interrupted; what has come stays: gemma4 pull " + name + " goes on, gemma4 rm " + name + " removes it")
+	h := p.Hub()
+	begun, show := false, h.Progress
+	h.Progress = func(m *hub.Model, done, total int64) {
+		begun = true
+		show(m, done, total)
+	}
+	m, err := h.Pull(ctx, name, with)
+	const stays = "what has come stays: gemma4 pull %s goes on, gemma4 rm %[1]s removes it"
+	var wrong *download.HashError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		p.Note(fmt.Sprintf("interrupted; "+stays, name))
 		err = ctx.Err()
+	case begun && !errors.As(err, &wrong):
+		p.Note(fmt.Sprintf(stays, name))
 	}
 	return m, err
 }
