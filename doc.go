@@ -31,6 +31,12 @@
 //
 //	c.Options.Sampling = sampler.Overrides{Temperature: new(0.7), Seed: new(uint64(42))}
 //
+// Package hub fetches such files by their names, and finds those that other programs have fetched; package quantize makes them of other
+// files and of the maker's checkpoints:
+//
+//	found, err := new(hub.Hub).Pull(ctx, "e2b", hub.With{})
+//	m, err := gemma4.Open(found.Files...)
+//
 // To try it without a file, package nano embeds a small trained model: nano.Open() instead of gemma4.Open. The program cmd/gemma4 does all
 // of this at a terminal; the folder examples holds one-screen programs to copy: a chat, a server, tools, a struct to fill, classification
 // and more.
