@@ -558,4 +558,5 @@ var table = []mutant{
 	{"run: text of a pipe goes behind the prompt", "cmd/gemma4/run.go", "text + \"\\n\\n\" + prompt", "prompt + \"\\n\\n\" + text", ""},
 	{"run: an empty prompt is answered", "cmd/gemma4/run.go", "strings.TrimSpace(prompt) == \"\"", "prompt == \"\"", ""},
 	{"nano: opens itself whatever is named", "nano/nano.go", "if path == \"\" {", "if path == \"\" || path != \"\" {", ""},
+	{"pairs: slower once is slower", "internal/cmd/pairs/main.go", "first.ratio() < least && again.ratio() < least", "true", ""},
 }
