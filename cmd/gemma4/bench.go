@@ -17,6 +17,7 @@ import (
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/hub"
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/synth"
 	"github.com/gogemma/gemma4/model"
 	"github.com/gogemma/gemma4/nano"
@@ -46,6 +47,11 @@ all processors are those of this process: what other programs take is not in the
 With -fit stands beside prefill and decode in steps of one what "gemma4 fit" foretells of them from the rates of products and attention,
 which are measured between the repetitions, too.
 
+With -power stands beside prefill and decode how many tokens a joule gives, and the power that was taken meanwhile, by the counters (RAPL)
+of Intel's and AMD's processors, which Linux shows: all that the processors' packages take is in it, other programs and idle cores as
+well, and the memory beside them is not. They count by the millisecond: tests should take seconds. Where they cannot be read, as in most
+virtual machines, the column holds "-", and standard error says why.
+
 With -lora, decode is measured with an adapter and without, in turn: the ratio is the median of such pairs, and "its bytes" are the
 adapter's beside those that a token reads of the model.
 
@@ -60,6 +66,7 @@ and how long two seconds of speech take with a caption, which reads 100 tokens a
 gemma4 bench -m model.gguf
 gemma4 bench -synth e2b:q4_0 -p 512 -n 64
 gemma4 bench -synth e2b:q4_0 -d 0,4096 -b 1,4 -md
+gemma4 bench -m model.gguf -p 2048 -n 256 -power
 gemma4 bench -m model.gguf -p 0 -streams 1,8
 gemma4 bench -m model.gguf -p 0 -lora poems.gguf -r 9
 gemma4 bench -synth e2b:q4_0 -p 0 -draft e2b-draft:q4_0 -accept 0.5,0.7,0.9
@@ -86,6 +93,9 @@ type plan struct {
 	loader gemma4.Loader
 	huge   bool
 	fit    bool // tell what fit foretells, too
+
+	// joules returns what the processors have taken since some moment; nil: nobody asks, or the machine does not tell.
+	joules func() (float64, error)
 
 	adapters []adapter
 }
@@ -140,6 +150,7 @@ func defineBench(p *cli.Program) func() error {
 	p.IntVar(&plan.repetitions, "r", plan.repetitions, "`repetitions`")
 	adapterFlag(p, &plan.adapters, "with which decode is measured, and without, in turn")
 	p.BoolVar(&plan.fit, "fit", false, "measure beside what gemma4 fit foretells, from rates that are measured between the repetitions")
+	inJoules := p.Bool("power", false, "measure the tokens per joule of prefill and decode, too (Linux, where the processor counts it)")
 	questions := plan.draftFlags(p)
 	p.Group("tests of projectors")
 	numbers(p, "image", "`tokens` of a picture, separated by commas: 70, 140, 280, 560, 1120, or 0: none (default 280)", 0, &plan.images)
@@ -173,6 +184,13 @@ func defineBench(p *cli.Program) func() error {
 		}
 		if err := plan.readQuestions(*questions); err != nil {
 			return err
+		}
+		if *inJoules {
+			if e, err := machine.OpenEnergy(); err != nil {
+				fmt.Fprintf(p.Err, "gemma4 bench: no tokens per joule: %v\n", err)
+			} else {
+				plan.joules = e.Joules
+			}
 		}
 		ctx, stop := cli.Interruptible()
 		defer stop()
@@ -210,13 +228,20 @@ func defineBench(p *cli.Program) func() error {
 			}
 			rows = append(rows, found...)
 		}
+		var asked []column
+		if plan.fit {
+			asked = append(asked, foretold)
+		}
+		if *inJoules {
+			asked = append(asked, power)
+		}
 		switch {
 		case *asJSON:
 			return printJSON(p.Out, rows)
 		case *markdown:
-			return printTables(p.Out, rows, "| ", " | ", " |")
+			return printTables(p.Out, rows, "| ", " | ", " |", asked...)
 		}
-		return printTables(p.Out, rows, "", "  ", "")
+		return printTables(p.Out, rows, "", "  ", "", asked...)
 	}
 }
 
@@ -434,34 +459,55 @@ func (b *bench) read(s *gemma4.Session, tokens int) error {
 	return nil
 }
 
-// once runs a test and returns its seconds, tokens and multiply-adds. The session holds r.Depth tokens before and after.
-func (b *bench) once(r *row) (seconds float64, tokens int, ops int64, err error) {
+// taken is what a test took.
+type taken struct {
+	seconds, joules float64
+	tokens          int
+	ops             int64 // multiply-adds
+}
+
+// once runs a test. The session holds r.Depth tokens before and after.
+func (b *bench) once(r *row) (t taken, err error) {
 	left, err := b.s.Rewind(r.Depth)
 	if err != nil {
-		return 0, 0, 0, err
+		return t, err
 	}
 	if left != r.Depth { // too far back for the sliding layers
 		if err := b.fill(b.s, r.Depth); err != nil {
-			return 0, 0, 0, err
+			return t, err
 		}
 	}
-	before := b.s.Ops()
+	joules := b.plan.joules
+	if joules == nil {
+		joules = func() (float64, error) { return 0, nil }
+	}
+	before, err := joules()
+	if err != nil {
+		return t, err
+	}
+	ops := b.s.Ops()
 	began := time.Now()
 	if r.Test == "prefill" {
-		tokens = r.Tokens
-		err = b.read(b.s, tokens)
+		t.tokens = r.Tokens
+		err = b.read(b.s, t.tokens)
 	} else {
-		for tokens < b.plan.written && err == nil {
-			_, err = b.s.Write(b.ctx, b.ids[tokens:tokens+r.Tokens]...)
-			tokens += r.Tokens
+		for t.tokens < b.plan.written && err == nil {
+			_, err = b.s.Write(b.ctx, b.ids[t.tokens:t.tokens+r.Tokens]...)
+			t.tokens += r.Tokens
 		}
 	}
-	return since(began), tokens, b.s.Ops() - before, err
+	t.seconds, t.ops = since(began), b.s.Ops()-ops
+	if err != nil {
+		return t, err
+	}
+	t.joules, err = joules()
+	t.joules -= before
+	return t, err
 }
 
 // repeat fills the row with the medians of the repetitions, each beside a roofline of its own.
 func (b *bench) repeat(r *row) error {
-	if _, _, _, err := b.once(r); err != nil { // pages and buffers come in
+	if _, err := b.once(r); err != nil { // pages and buffers come in
 		return err
 	}
 	f, err := b.foreteller(r)
@@ -469,7 +515,7 @@ func (b *bench) repeat(r *row) error {
 		return err
 	}
 	defer f.close()
-	var speed, readShare, multiplyShare, bandwidth, peak []float64
+	var speed, readShare, multiplyShare, bandwidth, peak, joules, watts []float64
 	for range b.plan.repetitions {
 		if err := f.round(b.ctx); err != nil {
 			return err
@@ -478,11 +524,11 @@ func (b *bench) repeat(r *row) error {
 		if err != nil {
 			return err
 		}
-		seconds, tokens, ops, err := b.once(r)
+		t, err := b.once(r)
 		if err != nil {
 			return err
 		}
-		r.FlopsPerToken = 2 * float64(ops) / float64(tokens)
+		r.FlopsPerToken = 2 * float64(t.ops) / float64(t.tokens)
 		if r.Test == "decode" {
 			bytes, err := b.m.WriteBytes(r.Tokens, r.Depth+b.plan.written/2, b.plan.cache)
 			if err != nil {
@@ -490,16 +536,20 @@ func (b *bench) repeat(r *row) error {
 			}
 			r.BytesPerToken = float64(bytes) / float64(r.Tokens)
 		}
-		v := float64(tokens) / seconds
+		v := float64(t.tokens) / t.seconds
 		speed = append(speed, v)
 		bandwidth, peak = append(bandwidth, roof.ReadBytes), append(peak, 2*roof.MultiplyAdds)
 		readShare = append(readShare, v*r.BytesPerToken/roof.ReadBytes)
 		multiplyShare = append(multiplyShare, v*r.FlopsPerToken/(2*roof.MultiplyAdds))
+		joules, watts = append(joules, t.joules/float64(t.tokens)), append(watts, t.joules/t.seconds)
 	}
 	r.TokensPerSecond = median(speed)
 	r.Spread = (slices.Max(speed) - slices.Min(speed)) / r.TokensPerSecond
 	r.ReadGBps, r.RooflineGBps, r.ReadShare = r.TokensPerSecond*r.BytesPerToken/1e9, median(bandwidth)/1e9, possible(median(readShare))
 	r.TFLOPS, r.PeakTFLOPS, r.MultiplyShare = r.TokensPerSecond*r.FlopsPerToken/1e12, median(peak)/1e12, median(multiplyShare)
+	if j := median(joules); j > 0 {
+		r.TokensPerJoule, r.Watts = 1/j, median(watts)
+	}
 	r.PeakRSSBytes = peakRSS()
 	r.Foretold = f.speed(r, b.plan)
 	return nil

@@ -29,11 +29,11 @@ func (b *bench) measureAdapter(a adapter) func(r *row) error {
 		for i := range b.plan.repetitions + 1 {
 			var seconds [2]float64
 			for j, one := range []*bench{b, &with} {
-				var tokens int
-				if seconds[j], tokens, _, err = one.once(&row{Test: "decode", Tokens: 1, Depth: r.Depth}); err != nil {
+				t, err := one.once(&row{Test: "decode", Tokens: 1, Depth: r.Depth})
+				if err != nil {
 					return err
 				}
-				seconds[j] /= float64(tokens)
+				seconds[j] = t.seconds / float64(t.tokens)
 			}
 			if i == 0 {
 				continue // pages and buffers come in

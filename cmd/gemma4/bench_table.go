@@ -36,6 +36,8 @@ type row struct {
 	TFLOPS            float64 `json:"tflops"`
 	PeakTFLOPS        float64 `json:"peak_tflops"`
 	MultiplyShare     float64 `json:"multiply_share"`
+	TokensPerJoule    float64 `json:"tokens_per_joule,omitzero"` // of all that the processors take; 0: nobody asks, or it is not known
+	Watts             float64 `json:"watts,omitzero"`
 	PeakRSSBytes      int64   `json:"peak_rss_bytes"`
 	LoadSeconds       float64 `json:"load_seconds"`
 	FirstTokenSeconds float64 `json:"first_token_seconds"`
@@ -116,12 +118,20 @@ var columns = []column{
 	{"first token", func(r *row) string { return fmt.Sprintf("%.2f s", r.FirstTokenSeconds) }},
 }
 
-// foretold is the column of what fit says, where it does: with how far it is off.
+// foretold is the column of -fit: what it says, with how far it is off.
 var foretold = column{"foretold", func(r *row) string {
 	if r.Foretold == 0 {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f, %+.0f%%", r.Foretold, 100*(r.Foretold/r.TokensPerSecond-1))
+}}
+
+// power is the column of -power.
+var power = column{"tokens/J", func(r *row) string {
+	if r.TokensPerJoule == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3g at %.3g W", r.TokensPerJoule, r.Watts)
 }}
 
 // senseColumns are those of projectors.
@@ -249,15 +259,19 @@ func of(rate, roof, share float64) string {
 	return fmt.Sprintf("%.3g of %.3g, %.0f%%", rate, roof, 100*share)
 }
 
-// printTables prints a table of models, one of guesses ahead and one of projectors, as far as there are any.
-func printTables(w io.Writer, rows []row, begin, between, end string) error {
+// printTables prints a table of models, with what else was asked beside their speed, one of guesses ahead and one of projectors, as far as
+// there are any.
+func printTables(w io.Writer, rows []row, begin, between, end string, asked ...column) error {
 	if len(rows) == 0 {
 		return errNoRows
 	}
 	tables := []struct {
 		columns []column
 		rows    []row
-	}{{columns: columns}, {columns: draftColumns}, {columns: senseColumns}, {columns: adapterColumns}}
+	}{
+		{columns: slices.Insert(slices.Clone(columns), 6, asked...)}, {columns: draftColumns}, {columns: senseColumns},
+		{columns: adapterColumns},
+	}
 	for _, r := range rows {
 		kind := 0
 		switch {
@@ -269,9 +283,6 @@ func printTables(w io.Writer, rows []row, begin, between, end string) error {
 			kind = 2
 		}
 		tables[kind].rows = append(tables[kind].rows, r)
-	}
-	if slices.ContainsFunc(rows, func(r row) bool { return r.Foretold > 0 }) {
-		tables[0].columns = slices.Insert(slices.Clone(columns), 6, foretold)
 	}
 	printed := false
 	for _, t := range tables {

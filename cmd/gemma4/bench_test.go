@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/synth"
 )
 
@@ -81,6 +82,53 @@ func TestBenchShowsNoShareAboveTheReadLoop(t *testing.T) {
 		if s := list.String(); !strings.Contains(s, test.field) || strings.Contains(s, "read_share") != (test.field != "") {
 			t.Errorf("want %s:\n%s", test.field, s)
 		}
+	}
+}
+
+func TestBenchTellsTokensPerJoule(t *testing.T) {
+	calls := 0
+	p := plan{prompt: 16, written: 4, depths: []int{0}, steps: []int{1, 2}, repetitions: 3, joules: func() (float64, error) {
+		calls++ // at a test's beginning and end, between which half a joule is taken, and a hundred before the next
+		return 0.5*float64(calls) + 100*float64((calls-1)/2), nil
+	}}
+	s := source{name: "nano"}
+	rows, err := s.measure(t.Context(), &p)
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for i, want := range []float64{16 / 0.5, 4 / 0.5, 4 / 0.5} {
+		if r := rows[i]; r.TokensPerJoule != want || !(r.Watts > 0) {
+			t.Errorf("%s: %g tokens per joule at %g W, want %g", r.Test, r.TokensPerJoule, r.Watts, want)
+		}
+	}
+	rows = append(rows, row{Test: "streams", TokensPerSecond: 1})
+	var table, list bytes.Buffer
+	if err := errors.Join(printTables(&table, rows, "| ", " | ", " |", power), printJSON(&list, rows)); err != nil {
+		t.Fatal(err)
+	}
+	has(t, table.String(), `\| model .* \| tokens/s \| tokens/J \| p99 .*`, `.* prefill 16 .* \| 32 at \S+ W \| .*`,
+		`.* decode 2 .* \| 8 at \S+ W \| .*`, `.* streams .* \| 1\.00 \| - \| .*`)
+	if s := list.String(); strings.Count(s, `"tokens_per_joule": `) != 3 || strings.Count(s, `"watts": `) != 3 {
+		t.Error(s)
+	}
+
+	failure := errors.New("the counter is gone")
+	p.joules = func() (float64, error) { return 0, failure }
+	if _, err := s.measure(t.Context(), &p); !errors.Is(err, failure) {
+		t.Errorf("%v, want %v", err, failure)
+	}
+}
+
+func TestBenchSaysWhyNoJoulesAreKnown(t *testing.T) {
+	var out, errs bytes.Buffer
+	if status := measure(strings.Fields("-power -p 8 -n 4 -r 1"), nil, &out, &errs); status != 0 {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	if !strings.Contains(out.String(), "  tokens/J") {
+		t.Errorf("no column of tokens per joule:\n%s", &out)
+	}
+	if _, err := machine.OpenEnergy(); err != nil && errs.String() != "gemma4 bench: no tokens per joule: "+err.Error()+"\n" {
+		t.Errorf("%v: standard error says %q", err, errs.String())
 	}
 }
 

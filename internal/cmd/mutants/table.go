@@ -2,6 +2,13 @@ package main
 
 // table is what can be wrong in one place. What changes nothing that anybody can see has no place in it.
 var table = []mutant{
+	// The machine.
+	{"energy: a counter that began anew counts from 0", "internal/machine/energy_linux.go",
+		"p.sum += p.limit", "p.sum += p.last", "internal/machine:Joules"},
+	{"energy: the whole machine is a package", "internal/machine/energy_linux.go",
+		`!strings.HasPrefix(string(name), "package-")`, `string(name) == ""`, "internal/machine:Joules|Counters"},
+	{"bench: joules of what was before the test", "cmd/gemma4/bench.go", "t.joules -= before", "_ = before", "cmd/gemma4:TokensPerJoule"},
+
 	// The graph.
 	{"window: one too wide", "model/attention.go", "r.pos-a.p.m.Window+1", "r.pos-a.p.m.Window", "model:F32Models"},
 	{"window: one too narrow", "model/attention.go", "r.pos-a.p.m.Window+1", "r.pos-a.p.m.Window+2", "model:F32Models"},
