@@ -270,8 +270,8 @@ const page = {
 	async remove(c) {
 		c.removed = true;
 		runs.get(c.id)?.stop();
-		const messages = c.messages ? [...c.messages.values()] : await store.messages(c.id);
-		await store.remove(c.id);
+		const removed = await store.remove(c.id);
+		const messages = c.messages ? [...c.messages.values()] : removed;
 		page.all.delete(c.id);
 		if (c === page.open) page.newChat();
 		else list.show();

@@ -5,6 +5,7 @@
 const store = {
 	base: location.pathname.replace(/\/*$/, '/'), // pages of several servers behind one proxy have conversations of their own
 	db: null,
+	waiting: 0, // transactions that have not ended
 
 	open() {
 		return new Promise((resolve, reject) => {
@@ -23,14 +24,18 @@ const store = {
 		});
 	},
 
-	// transact runs use(conversations, messages), and resolves when all of it is kept: with the result of the request that use returns.
+	// transact runs use(conversations, messages), and resolves when all of it is kept: with the result of the request that use returns. What it
+	// has asked for is done even if the page is closed the next moment.
 	transact(mode, use) {
 		if (!store.db) return Promise.resolve();
 		return new Promise((resolve, reject) => {
 			const t = store.db.transaction(['conversations', 'messages'], mode);
+			const end = then => { store.waiting--; then(); };
+			store.waiting++;
+			t.oncomplete = () => end(() => resolve(r?.result));
+			t.onabort = () => end(() => reject(t.error));
 			const r = use(t.objectStore('conversations'), t.objectStore('messages'));
-			t.oncomplete = () => resolve(r?.result);
-			t.onabort = t.onerror = () => reject(t.error);
+			t.commit();
 		});
 	},
 
@@ -48,8 +53,12 @@ const store = {
 		}).catch(e => note('fault', words.notKept(e?.message ?? e)));
 	},
 
-	remove: id => store.transact('readwrite', (c, m) => {
+	// remove returns the messages that it removes.
+	remove: async id => (await store.transact('readwrite', (c, m) => {
+		const all = IDBKeyRange.bound([id], [id, []]);
+		const removed = m.getAll(all);
 		c.delete(id);
-		m.delete(IDBKeyRange.bound([id], [id, []]));
-	}),
+		m.delete(all);
+		return removed;
+	})) ?? [],
 };
