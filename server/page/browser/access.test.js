@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import axe from 'axe-core';
 import {Fake} from './fake.js';
-import {gate, visit} from './visit.js';
+import {gate, is, visit} from './visit.js';
 
 const answer = '# Title\n\nSee [it](https://example.org/) and `code`.\n\n```go\nx := 1\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quote\n\n- item\n';
 
@@ -63,16 +63,16 @@ test('on 320 px nothing is cut off, and conversations come over the page', async
 	await v.button('Send').click();
 	await v.see('.code', 'xxx');
 	await v.ended();
-	assert.ok(await v.page.evaluate(() => document.scrollingElement.scrollWidth <= 320 && document.querySelector('#talk').scrollWidth <= 320));
+	await is(() => v.page.evaluate(() => document.scrollingElement.scrollWidth <= 320 && document.querySelector('#talk').scrollWidth <= 320), true);
 	const {x, width} = await v.button('Send').boundingBox();
 	assert.ok(x >= 0 && x + width <= 320);
-	assert.equal(await v.page.locator('#side').isVisible(), false);
+	await is(() => v.page.locator('#side').isVisible(), false);
 	await v.button('Show conversations').click();
 	await v.page.getByRole('link', {name: /^xxx/}).waitFor();
-	assert.equal(await v.page.evaluate(() => document.querySelector('#room').inert), true, 'what is covered cannot be reached');
+	await is(() => v.page.evaluate(() => document.querySelector('#room').inert), true, 'what is covered cannot be reached');
 	await v.page.keyboard.press('Escape');
 	await v.page.locator('#side').waitFor({state: 'hidden'});
-	assert.equal(await v.page.evaluate(() => document.querySelector('#room').inert), false);
+	await is(() => v.page.evaluate(() => document.querySelector('#room').inert), false);
 	await v.button('Show conversations').click();
 	await v.page.locator('#scrim').click({position: {x: 310, y: 300}});
 	await v.page.locator('#side').waitFor({state: 'hidden'});
@@ -83,7 +83,7 @@ test('Enter sends; with Shift, and on a touch screen, it is a new line', async t
 	await v.box.fill('One');
 	await v.box.press('Shift+Enter');
 	await v.page.keyboard.type('two');
-	assert.equal(await v.box.inputValue(), 'One\ntwo');
+	await is(() => v.box.inputValue(), 'One\ntwo');
 	await v.box.dispatchEvent('keydown', {key: 'Enter', isComposing: true});
 	assert.equal(v.fake.bodies.length, 0, 'Enter ends what an input method composes');
 	await v.box.press('Enter');
@@ -94,7 +94,7 @@ test('Enter sends; with Shift, and on a touch screen, it is a new line', async t
 	await w.box.fill('One');
 	await w.box.press('Enter');
 	await w.page.keyboard.type('two');
-	assert.equal(await w.box.inputValue(), 'One\ntwo');
+	await is(() => w.box.inputValue(), 'One\ntwo');
 	await w.box.press('Control+Enter');
 	await w.see('.said', 'Paris.');
 	await w.ended();
@@ -104,7 +104,7 @@ test('Enter sends; with Shift, and on a touch screen, it is a new line', async t
 test('all is done by keys', async t => {
 	const v = await visit(t);
 	const focus = () => v.page.evaluate(() => document.activeElement.id);
-	assert.equal(await focus(), 'box', 'one writes at once');
+	await is(() => focus(), 'box', 'one writes at once');
 	await v.page.keyboard.type('First');
 	await v.page.keyboard.press('Enter');
 	await v.see('.said', 'Paris.');
@@ -114,19 +114,19 @@ test('all is done by keys', async t => {
 	await v.page.keyboard.press('Enter');
 	await v.see('.user .said', 'First, really');
 	await v.ended();
-	assert.equal(await focus(), 'box');
+	await is(() => focus(), 'box');
 	await v.page.keyboard.press('Control+Shift+O');
-	assert.equal(await v.page.locator('.turn').count(), 0);
+	await is(() => v.page.locator('.turn').count(), 0);
 	await v.page.keyboard.press('Control+k');
-	assert.equal(await focus(), 'find');
+	await is(() => focus(), 'find');
 	await v.page.keyboard.press('Control+b');
-	assert.equal(await v.page.locator('#side').isVisible(), false);
-	assert.equal(await focus(), 'show');
+	await is(() => v.page.locator('#side').isVisible(), false);
+	await is(() => focus(), 'show');
 	await v.page.keyboard.press('?');
 	await v.page.getByRole('dialog', {name: 'Keyboard'}).waitFor();
 	await v.page.keyboard.press('Escape');
 	await v.page.keyboard.press('Control+k');
-	assert.equal(await focus(), 'find');
+	await is(() => focus(), 'find');
 
 	await v.reload();
 	await v.page.evaluate(() => document.activeElement.blur());
@@ -141,7 +141,7 @@ test('all is done by keys', async t => {
 		'think', 'tools']);
 	await v.button('To the message').focus();
 	await v.page.keyboard.press('Enter');
-	assert.equal(await focus(), 'box');
+	await is(() => focus(), 'box');
 });
 
 test('an answer is spoken by sentences, and once', async t => {
@@ -153,40 +153,40 @@ test('an answer is spoken by sentences, and once', async t => {
 	}));
 	await v.say('Speak');
 	await v.see('#spoken p', 'The first sentence is 3.5 words.');
-	assert.equal(await v.page.locator('#spoken').getAttribute('aria-live'), 'polite');
-	assert.equal(await v.page.locator('#spoken p').count(), 1);
+	await is(() => v.page.locator('#spoken').getAttribute('aria-live'), 'polite');
+	await is(() => v.page.locator('#spoken p').count(), 1);
 	open();
 	await v.ended();
 	await v.see('#spoken p', 'A third');
-	assert.equal((await v.page.locator('#spoken p').allTextContents()).join(' ').replace(/\s+/g, ' '), 'The first sentence is 3.5 words. The second is cut in two. A third');
+	await is(async () => (await v.page.locator('#spoken p').allTextContents()).join(' ').replace(/\s+/g, ' '), 'The first sentence is 3.5 words. The second is cut in two. A third');
 	await v.reload();
 	await v.see('.said', 'A third');
-	assert.equal(await v.page.locator('#spoken p').count(), 0, 'what is old is not spoken');
+	await is(() => v.page.locator('#spoken p').count(), 0, 'what is old is not spoken');
 });
 
 test('the dark comes with the system, or by a switch that stays', async t => {
 	const v = await visit(t, new Fake(), {colorScheme: 'dark'});
 	const dark = () => v.page.evaluate(() => getComputedStyle(document.body).backgroundColor === 'rgb(25, 24, 22)');
-	assert.equal(await dark(), true);
+	await is(() => dark(), true);
 	await v.page.emulateMedia({colorScheme: 'light'});
-	assert.equal(await dark(), false);
+	await is(() => dark(), false);
 	await v.button('Settings').click();
 	await v.page.getByText('Dark', {exact: true}).click();
-	assert.equal(await dark(), true, 'it shows at once');
+	await is(() => dark(), true, 'it shows at once');
 	await v.button('Cancel', v.page.locator('#settingsDialog')).click();
 	await v.page.waitForFunction(() => getComputedStyle(document.body).backgroundColor !== 'rgb(25, 24, 22)');
 	await v.button('Settings').click();
 	await v.page.getByText('Dark', {exact: true}).click();
 	await v.button('Save').click();
 	await v.reload();
-	assert.equal(await dark(), true);
+	await is(() => dark(), true);
 	await v.button('Settings').click();
-	assert.equal(await v.page.getByRole('radio', {name: 'Dark'}).isChecked(), true);
+	await is(() => v.page.getByRole('radio', {name: 'Dark'}).isChecked(), true);
 });
 
 test('nothing moves for those who want no motion', async t => {
 	const v = await visit(t, new Fake(r => r.raw(': ping\n\n')), {reducedMotion: 'reduce'});
 	await v.say('Wait');
 	await v.page.locator('.dots').waitFor();
-	assert.deepEqual(await v.page.evaluate(() => document.getAnimations().length), 0);
+	await is(() => v.page.evaluate(() => document.getAnimations().length), 0);
 });

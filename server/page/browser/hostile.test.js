@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 import {Fake} from './fake.js';
-import {visit} from './visit.js';
+import {is, visit} from './visit.js';
 
 const elsewhere = 'http://elsewhere.invalid';
 const payloads = [
@@ -143,9 +143,9 @@ test('payloads in thoughts, names and arguments of tools, and results', async t 
 	await v.see('.thought .prose', 'alert(1)');
 	await inert(v);
 	await touch(v);
-	assert.equal(await v.page.locator('details.call').count(), 42);
-	assert.equal(await v.page.locator('details.call summary').first().textContent(), 'Called ' + payloads[0]);
-	assert.equal(await v.page.evaluate(() => ({}).x), undefined);
+	await is(() => v.page.locator('details.call').count(), 42);
+	await is(() => v.page.locator('details.call summary').first().textContent(), 'Called ' + payloads[0]);
+	await is(() => v.page.evaluate(() => ({}).x), undefined);
 });
 
 test('payloads in errors, in models, and in what is no answer', async t => {
@@ -158,7 +158,7 @@ test('payloads in errors, in models, and in what is no answer', async t => {
 	await v.say('Attack');
 	for (let n = 2; n <= 6; n++) {
 		await v.page.locator('.turn .fault button').waitFor();
-		assert.equal(await v.page.locator('.turn .fault span').textContent(), payloads[(n - 2) % 3]);
+		await is(() => v.page.locator('.turn .fault span').textContent(), payloads[(n - 2) % 3]);
 		await v.button('Try again', v.page.locator('.turn .fault')).click();
 		await v.see('.versions', `${n}/${n}`);
 		await v.ended();
@@ -199,7 +199,7 @@ test('payloads in what the user says, in titles, in searches, and in files', asy
 	await inert(v);
 	await v.button('Settings').click();
 	await inert(v);
-	assert.equal(await v.page.evaluate(() => ({}).polluted), undefined);
+	await is(() => v.page.evaluate(() => ({}).polluted), undefined);
 });
 
 test('what would take a parser forever takes no time', async t => {

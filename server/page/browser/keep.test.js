@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {readFile} from 'node:fs/promises';
 import {test} from 'node:test';
 import {Fake} from './fake.js';
-import {visit} from './visit.js';
+import {is, visit} from './visit.js';
 
 const rows = v => v.page.locator('#list .title');
 
@@ -29,15 +29,15 @@ test('conversations stay, are found by what was said, renamed, deleted and broug
 	await v.ended();
 	await v.reload();
 	await v.see('.said', 'Granite.');
-	assert.deepEqual(await rows(v).allTextContents(), ['What is a stone?', 'What does a bird eat?']);
+	await is(() => rows(v).allTextContents(), ['What is a stone?', 'What does a bird eat?']);
 
 	await v.page.getByRole('searchbox').fill('HERON');
 	await v.see('#list .found', 'The heron eats fish.');
-	assert.deepEqual(await rows(v).allTextContents(), ['What does a bird eat?']);
+	await is(() => rows(v).allTextContents(), ['What does a bird eat?']);
 	await v.page.getByRole('searchbox').fill('whale');
 	await v.see('#list', 'Nothing found.');
 	await v.page.getByRole('searchbox').press('Escape');
-	assert.equal(await rows(v).count(), 2);
+	await is(() => rows(v).count(), 2);
 
 	await v.button('Rename: What is a stone?').click();
 	await v.page.getByLabel('Rename', {exact: true}).fill('Stones');
@@ -46,19 +46,20 @@ test('conversations stay, are found by what was said, renamed, deleted and broug
 	await v.button('Rename: Stones').click();
 	await v.page.getByLabel('Rename', {exact: true}).fill('Pebbles');
 	await v.page.keyboard.press('Escape');
-	assert.deepEqual(await rows(v).allTextContents(), ['Stones', 'What does a bird eat?']);
+	await is(() => rows(v).allTextContents(), ['Stones', 'What does a bird eat?']);
 
 	await v.button('Delete: Stones').click();
 	await v.see('.note', '“Stones” was deleted.');
-	assert.equal(await v.page.locator('.turn').count(), 0);
+	await is(() => v.page.locator('.turn').count(), 0);
 	await v.button('Undo').click();
 	await v.page.getByRole('link', {name: 'Stones'}).click();
 	await v.see('.said', 'Granite.');
 	await v.button('Delete: Stones').click();
+	await v.see('.note', '“Stones” was deleted.');
 	await v.reload();
 	await v.page.getByRole('link', {name: 'What does a bird eat?'}).click();
 	await v.see('.said', 'The heron eats fish.');
-	assert.equal(await rows(v).count(), 1);
+	await is(() => rows(v).count(), 1);
 });
 
 test('a conversation that is deleted while it is answered stays deleted', async t => {
@@ -71,6 +72,22 @@ test('a conversation that is deleted while it is answered stays deleted', async 
 	await v.ended();
 	await v.reload();
 	await v.see('#list', 'What you talk about will be listed here.');
+});
+
+test('what is deleted stays deleted if the page is left the next moment', async t => {
+	const v = await visit(t);
+	for (let n = 0; n < 10; n++) {
+		await v.say('Begin');
+		await v.ended();
+		const loaded = v.page.waitForEvent('load');
+		await v.page.evaluate(() => {
+			page.remove(page.open);
+			setTimeout(() => location.reload());
+		});
+		await loaded;
+		await v.begun();
+		await is(() => rows(v).count(), 0);
+	}
 });
 
 test('all conversations are exported with their whole trees, and imported elsewhere', async t => {
@@ -95,7 +112,7 @@ test('all conversations are exported with their whole trees, and imported elsewh
 	const w = await visit(t, fake());
 	await imports(w, all);
 	await w.see('.note', 'Imported 2 conversations, 5 new messages.');
-	assert.deepEqual(await exports(w), all);
+	await is(() => exports(w), all);
 	await w.page.getByRole('link', {name: 'Question'}).click();
 	await w.see('.versions', '2/2');
 	await imports(w, all);
@@ -103,7 +120,7 @@ test('all conversations are exported with their whole trees, and imported elsewh
 	all.conversations[0].messages.push({id: 'more', parent: all.conversations[0].messages[0].id, role: 'assistant', content: 'Answer 9', created: 1});
 	await imports(w, all);
 	await w.see('.versions', '2/3');
-	assert.equal(await rows(w).count(), 2);
+	await is(() => rows(w).count(), 2);
 });
 
 test('files that are wrong are refused, and say where', async t => {
@@ -130,7 +147,7 @@ test('files that are wrong are refused, and say where', async t => {
 		await v.see('.note', want);
 		await v.button('Dismiss').click();
 	}
-	assert.equal(await rows(v).count(), 0);
+	await is(() => rows(v).count(), 0);
 });
 
 test('where nothing can be kept, one chats until the page is closed', async t => {
@@ -144,7 +161,7 @@ test('where nothing can be kept, one chats until the page is closed', async t =>
 	await v.button('New chat').click();
 	await v.page.getByRole('searchbox').fill('paris');
 	await v.see('#list .found', 'Paris.');
-	assert.equal((await exports(v)).conversations[0].messages.length, 2);
+	await is(async () => (await exports(v)).conversations[0].messages.length, 2);
 	await v.page.getByRole('link', {name: 'Here?'}).click();
 	await v.see('.said', 'Paris.');
 });

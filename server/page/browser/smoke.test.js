@@ -1,7 +1,6 @@
 // The page on a server that runs: SERVER=http://127.0.0.1:8080/ node --test smoke.test.js, after gemma4 serve with the embedded model.
-import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {visit} from './visit.js';
+import {is, visit} from './visit.js';
 
 test('the page chats with gemma4 serve', {skip: !process.env.SERVER && 'SERVER names no server'}, async t => {
 	const v = await visit(t, {address: process.env.SERVER, reports: [], start() {}, stop() {}});
@@ -25,7 +24,7 @@ test('the page chats with gemma4 serve', {skip: !process.env.SERVER && 'SERVER n
 	await v.button('Tools').click();
 	await v.say('And of Italy?');
 	await v.ended();
-	assert.equal(await v.page.locator('.turn .fault').allTextContents().then(all => all.join('')), '');
+	await is(() => v.page.locator('.turn .fault').allTextContents().then(all => all.join('')), '');
 
 	await v.button('Tools').click();
 	await v.button('Settings').click();

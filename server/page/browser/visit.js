@@ -2,6 +2,7 @@
 // place, a message in the console, a dialog of the browser, a report about the policy.
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
+import {isDeepStrictEqual} from 'node:util';
 import {chromium} from 'playwright-core';
 import {Fake} from './fake.js';
 
@@ -41,13 +42,14 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 	// begun waits until the page shows what it has kept, and listens to keys; what comes later could take the focus from a test.
 	const begun = () => page.locator('#talk:not([aria-busy])').waitFor();
 	const v = {
-		page, fake, context, wrong,
+		page, fake, context, wrong, begun,
 		box: page.locator('#box'),
 		turn: n => page.locator('.turn').nth(n),
 		answers: page.locator('.turn.assistant'),
 		note: page.locator('.note'),
 		button: (name, within = page) => within.getByRole('button', {name, exact: true}),
 		async reload() {
+			await v.until(() => !store.waiting); // a reload is quicker than a user: what was done just before would be lost
 			await page.reload();
 			await begun();
 		},
@@ -69,6 +71,16 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 	};
 	await begun();
 	return v;
+}
+
+// is waits until what is asked, a value or a promise of one, is what is wanted: what a page shows comes a little after what was done.
+export async function is(ask, wanted, message) {
+	for (const end = Date.now() + 90_000;;) {
+		const got = await ask();
+		if (isDeepStrictEqual(got, wanted)) return;
+		if (Date.now() > end) assert.deepEqual(got, wanted, message);
+		await new Promise(resolve => setTimeout(resolve, 20));
+	}
 }
 
 // gate returns a promise and what resolves it: a reply waits for what the test does.
