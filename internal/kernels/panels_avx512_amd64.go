@@ -13,7 +13,7 @@ func panelsAVX512(k *tensor.Kernels) {
 		XTile:      1,
 		XBytes:     func(n, cols int) int { return int8Layout.tokens(n, ceilDiv(cols, 32)) },
 		PackX:      packTokensInt8,
-		WBytes:     func(cols int) int { return panelHeader + ceilDiv(cols, 32)*int8OffsetBlock },
+		WBytes:     func(cols int) int { return int8Sums + panelHeader + ceilDiv(cols, 32)*int8OffsetBlock },
 		PackFloats: packFloatsInt8,
 		Multiply:   multiplyInt8,
 	}
@@ -31,7 +31,10 @@ func panelsAVX512(k *tensor.Kernels) {
 const (
 	int8Block       = 1152 // bytes of 32 rows × 32 columns
 	int8OffsetBlock = 1280
-	int8Token       = 704 // bytes of a token's slab of 512 columns
+	int8Token       = 704              // bytes of a token's slab
+	int8Slab        = 16               // blocks of a slab
+	int8Tokens      = 512              // tokens that take turns over the slabs of a panel
+	int8Sums        = int8Tokens * 128 // bytes in front of a panel
 )
 
 // The first byte of a panel's header tells whether it has offsets.
@@ -40,10 +43,7 @@ const (
 	int8sOffset
 )
 
-var (
-	int8Layout       = panelLayout{slab: 16, block: int8Block, token: int8Token}
-	int8OffsetLayout = panelLayout{slab: 16, block: int8OffsetBlock, token: int8Token}
-)
+var int8Layout = panelLayout{slab: int8Slab, block: int8Block, token: int8Token}
 
 // packInt8 returns the packer of a format that has one in assembly.
 func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
@@ -52,6 +52,7 @@ func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
 		kind, block = int8sOffset, int8OffsetBlock
 	}
 	return func(dst, w []byte, rowBytes, rows, cols int) {
+		dst = dst[int8Sums:]
 		dst[0] = kind
 		blocks := cols / f.BlockLen()
 		if rows == 0 || blocks == 0 {
@@ -88,6 +89,7 @@ func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
 }
 
 func packFloatsInt8(dst []byte, w []float32, rows, cols int) {
+	dst = dst[int8Sums:]
 	dst[0] = int8s
 	blocks := ceilDiv(cols, 32)
 	if rows == 0 || blocks == 0 {
@@ -116,19 +118,41 @@ func packTokensInt8(dst []byte, x []float32, n, cols, from, to int) {
 	}
 }
 
+// multiplyInt8 multiplies slab by slab. Sums that are not the last ones yet stand in front of the panel, those of a token beside those of
+// the next: in dst they lie so far apart that they fall into a few sets of the caches.
 func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
-	if w[0] == int8sOffset {
-		int8OffsetLayout.multiply(panelInt8OffsetAVX512, dst, stride, w[panelHeader:], rows, x, n, ceilDiv(cols, 32))
-	} else {
-		int8Layout.multiply(panelInt8AVX512, dst, stride, w[panelHeader:], rows, x, n, ceilDiv(cols, 32))
+	if n == 0 || rows == 0 {
+		return
+	}
+	_ = dst[(n-1)*stride+rows-1]
+	sums := &floatsOf(w, int8Sums/4)[0]
+	loop, block := panelInt8AVX512, int8Block
+	if w[int8Sums] == int8sOffset {
+		loop, block = panelInt8OffsetAVX512, int8OffsetBlock
+	}
+	w = w[int8Sums+panelHeader:]
+	blocks, exist := ceilDiv(cols, 32), uint32(1<<rows-1)
+	for t := 0; t < n; t += int8Tokens {
+		some, add := min(int8Tokens, n-t), uint32(0)
+		for b := 0; b < blocks; b += int8Slab {
+			to, step := sums, 32
+			if b+int8Slab >= blocks {
+				to, step = &dst[t*stride], stride
+			}
+			loop(to, step, sums, &w[b*block], &x[(b/int8Slab*n+t)*int8Token], some, min(int8Slab, blocks-b), exist, add)
+			add = exist
+		}
 	}
 }
 
+// panelInt8AVX512 multiplies a slab of a panel with n tokens. dst is set to the products or, where a bit of add is set, to those and sums,
+// [n][32]. Rows are bits of exist.
+//
 //go:noescape
-func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+func panelInt8AVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
 
 //go:noescape
-func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+func panelInt8OffsetAVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
 
 // packTokenInt8AVX512 rounds slabs of 512 activations; they are step bytes apart in dst.
 //

@@ -45,20 +45,20 @@
 
 // AHEAD fetches what OUT will need of dst.
 #define AHEAD \
-	LEAQ       (DX)(SI*2), R12 \
-	ADDQ       SI, R12         \
+	LEAQ       (DX)(SI*2), R14 \
+	ADDQ       SI, R14         \
 	PREFETCHT0 (DX)            \
 	PREFETCHT0 64(DX)          \
 	PREFETCHT0 (DX)(SI*1)      \
 	PREFETCHT0 64(DX)(SI*1)    \
 	PREFETCHT0 (DX)(SI*2)      \
 	PREFETCHT0 64(DX)(SI*2)    \
-	PREFETCHT0 (R12)           \
-	PREFETCHT0 64(R12)         \
-	PREFETCHT0 (R12)(SI*1)     \
-	PREFETCHT0 64(R12)(SI*1)   \
-	PREFETCHT0 (R12)(SI*2)     \
-	PREFETCHT0 64(R12)(SI*2)
+	PREFETCHT0 (R14)           \
+	PREFETCHT0 64(R14)         \
+	PREFETCHT0 (R14)(SI*1)     \
+	PREFETCHT0 64(R14)(SI*1)   \
+	PREFETCHT0 (R14)(SI*2)     \
+	PREFETCHT0 64(R14)(SI*2)
 
 // DONE ends a tile of T tokens of XB bytes each.
 #define DONE(T, TOKENS, XB) \

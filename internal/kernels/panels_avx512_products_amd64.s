@@ -27,6 +27,25 @@
 
 #define XTOKEN 704
 
+// The arguments, before the first function: vet takes them for arguments of the function above.
+#define INT8ARGS \
+	MOVQ  dst+0(FP), DX      \
+	MOVQ  stride+8(FP), SI   \
+	MOVQ  sums+16(FP), R12   \
+	MOVQ  w+24(FP), R8       \
+	MOVQ  x+32(FP), R9       \
+	MOVQ  n+40(FP), R10      \
+	MOVQ  blocks+48(FP), R11 \
+	MOVL  exist+56(FP), AX   \
+	MOVL  add+60(FP), BX     \
+	SHLQ  $2, SI             \
+	KMOVW AX, K1             \
+	SHRL  $16, AX            \
+	KMOVW AX, K2             \
+	KMOVW BX, K3             \
+	SHRL  $16, BX            \
+	KMOVW BX, K4
+
 // The steps for one token: start of a block, 4 columns, end of a block, end of the tile.
 #define START(d, t, I, J, F, G, f, g) \
 	VPBROADCASTD (XTOKEN*t+64)(R13), I \
@@ -52,6 +71,16 @@
 	VBROADCASTSS (XTOKEN*t+128)(R13), Z26 \
 	VFMADD231PS  1152(AX), Z26, F         \
 	VFMADD231PS  1216(AX), Z26, G
+
+// ADDSUMS stores what F and G have, and the sums so far where K3 and K4 say so. K1 and K2 are the rows that exist.
+#define ADDSUMS(d, t, I, J, F, G, f, g) \
+	VMOVUPS.Z (128*t)(R12), K3, Z26    \
+	VMOVUPS.Z (128*t+64)(R12), K4, Z27 \
+	VADDPS    Z26, F, F                \
+	VADDPS    Z27, G, G                \
+	VMOVUPS   F, K1, (DX)              \
+	VMOVUPS   G, K2, 64(DX)            \
+	ADDQ      SI, DX
 
 #define WEIGHTS(d) \
 	VMOVDQU64 (128*d)(AX), Z24    \
@@ -94,19 +123,23 @@ loop:                  \
 	ADDQ $4, R13       \
 	DECQ CX            \
 	JNZ  loop          \
-	DONE(T, TOKENS, XTOKEN)
+	TOKENS(ADDSUMS, 0) \
+	ADDQ $(128*T), R12  \
+	ADDQ $(XTOKEN*T), R9 \
+	SUBQ $T, R10        \
+	JMP  next
 
 #define INT8TILE(T, TOKENS, loop, rest, out, part) TILE(T, TOKENS, WBLOCK, FINISH, loop)
 #define OFFSETTILE(T, TOKENS, loop, rest, out, part) TILE(T, TOKENS, OBLOCK, FINISHOFFSET, loop)
 
-// func panelInt8AVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-TEXT ·panelInt8AVX512(SB), NOSPLIT, $0-56
-	PANELARGS
+// func panelInt8AVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
+TEXT ·panelInt8AVX512(SB), NOSPLIT, $0-64
+	INT8ARGS
 	TILES(INT8TILE)
 
-// func panelInt8OffsetAVX512(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-TEXT ·panelInt8OffsetAVX512(SB), NOSPLIT, $0-56
-	PANELARGS
+// func panelInt8OffsetAVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
+TEXT ·panelInt8OffsetAVX512(SB), NOSPLIT, $0-64
+	INT8ARGS
 	TILES(OFFSETTILE)
 
 // func burnAVX512(rounds int)
