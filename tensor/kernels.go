@@ -140,6 +140,11 @@ type PanelKernels struct {
 	// Multiply computes dst[t·stride + r] for the rows of one panel and n packed tokens. A product has the same bits
 	// whatever rows and n are.
 	Multiply func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int)
+	// MultiplyW, of formats that have it, is PackW and Multiply to the same bits, where tokens are so few that a panel is not worth its
+	// packing. panel is scratch, as large as one.
+	MultiplyW PerFormat[func(dst []float32, stride int, panel, w []byte, rowBytes, rows int, x []byte, n, cols int)]
+	// Few is how many tokens that are at most.
+	Few int
 	// Burn is Kernels.Burn of the multiply-add of these panels. Nil: that of the table.
 	Burn func(rounds int) int64
 }

@@ -303,7 +303,12 @@ func (m *MatMul) Do(worker, chunk int) {
 	case byFloatRows:
 		m.kernels.FloatRows[p.W.Format](p.Dst[from:], p.Stride, raw, size, to-from, p.X[:p.N*cols], cols, p.N)
 	case byPanels, byHalfPanels, byFloatPanels:
-		for h := m.panelKernels(p.way).Height; from < to; from += h {
+		k := m.panelKernels(p.way)
+		if multiply := k.MultiplyW[p.W.Format]; multiply != nil && p.N <= k.Few {
+			multiply(p.Dst[from:], p.Stride, m.panels[worker][:k.WBytes(cols)], raw, size, to-from, m.inputs[p.input].packed, p.N, cols)
+			break
+		}
+		for h := k.Height; from < to; from += h {
 			n := min(h, to-from)
 			m.multiplyPanel(p, worker, from, from+n, raw[:n*size])
 			raw = raw[n*size:]

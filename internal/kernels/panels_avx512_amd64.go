@@ -16,9 +16,10 @@ func panelsAVX512(k *tensor.Kernels) {
 		WBytes:     func(cols int) int { return int8Sums + panelHeader + ceilDiv(cols, 32)*int8OffsetBlock },
 		PackFloats: packFloatsInt8,
 		Multiply:   multiplyInt8,
+		Few:        2,
 	}
 	for _, f := range panelFormats {
-		k.Panels.PackW[f] = packInt8(f)
+		k.Panels.PackW[f], k.Panels.MultiplyW[f] = packInt8(f), multiplyDigests(f)
 	}
 	k.BurnFloats = func(rounds int) int64 {
 		burnFloatsAVX512(rounds)
@@ -45,10 +46,13 @@ const (
 
 var int8Layout = panelLayout{slab: int8Slab, block: int8Block, token: int8Token}
 
+// hasOffset reports whether weights of a format are scale · integer + offset.
+func hasOffset(f tensor.Format) bool { return f == tensor.Q4_K || f == tensor.Q5_K }
+
 // packInt8 returns the packer of a format that has one in assembly.
 func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
 	kind, block := int8s, int8Block
-	if f == tensor.Q4_K || f == tensor.Q5_K {
+	if hasOffset(f) {
 		kind, block = int8sOffset, int8OffsetBlock
 	}
 	return func(dst, w []byte, rowBytes, rows, cols int) {
@@ -66,23 +70,23 @@ func packInt8(f tensor.Format) func(dst, w []byte, rowBytes, rows, cols int) {
 			to := &dst[64*v]
 			switch f {
 			case tensor.Q4_0:
-				packNibblesAVX512(to, &table, blocks, rowBytes, exist, &q4Table)
+				packNibblesAVX512(to, &table, blocks, rowBytes, exist, &q4Table, nil)
 			case tensor.IQ4_NL:
-				packNibblesAVX512(to, &table, blocks, rowBytes, exist, &iq4Table)
+				packNibblesAVX512(to, &table, blocks, rowBytes, exist, &iq4Table, nil)
 			case tensor.IQ4_XS:
-				packIQ4_XSAVX512(to, &table, blocks, rowBytes, exist, &iq4Table)
+				packIQ4_XSAVX512(to, &table, blocks, rowBytes, exist, &iq4Table, nil)
 			case tensor.MXFP4:
-				packMXFP4AVX512(to, &table, blocks, rowBytes, exist, &fp4Table)
+				packMXFP4AVX512(to, &table, blocks, rowBytes, exist, &fp4Table, nil)
 			case tensor.Q5_0:
-				packQ5_0AVX512(to, &table, blocks, rowBytes, exist)
+				packQ5_0AVX512(to, &table, blocks, rowBytes, exist, nil, nil)
 			case tensor.Q8_0:
-				packQ8_0AVX512(to, &table, blocks, rowBytes, exist)
+				packQ8_0AVX512(to, &table, blocks, rowBytes, exist, nil, nil)
 			case tensor.Q4_K:
-				packQ4_KAVX512(to, &table, blocks, rowBytes, exist, &q4Table)
+				packQ4_KAVX512(to, &table, blocks, rowBytes, exist, &q4Table, nil)
 			case tensor.Q5_K:
-				packQ5_KAVX512(to, &table, blocks, rowBytes, exist)
+				packQ5_KAVX512(to, &table, blocks, rowBytes, exist, nil, nil)
 			case tensor.Q6_K:
-				packQ6_KAVX512(to, &table, blocks, rowBytes, exist)
+				packQ6_KAVX512(to, &table, blocks, rowBytes, exist, nil, nil)
 			}
 		}
 	}
@@ -160,28 +164,52 @@ func panelInt8OffsetAVX512(dst *float32, stride int, sums *float32, w, x *byte, 
 func packTokenInt8AVX512(dst *byte, step int, x *float32, slabs int)
 
 //go:noescape
-func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+func packNibblesAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
-func packMXFP4AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+func packMXFP4AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
-func packIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+func packIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
-func packQ5_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+func packQ5_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
-func packQ8_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+func packQ8_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
-func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)
+func packQ4_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
-func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+func packQ5_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
-func packQ6_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32)
+func packQ6_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestNibblesAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestMXFP4AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestIQ4_XSAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestQ5_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestQ8_0AVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestQ4_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestQ5_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
+
+//go:noescape
+func digestQ6_KAVX512(dst *byte, rows *[16]*byte, blocks, rowBytes int, exist uint32, table *[16]int8, x *byte)
 
 //go:noescape
 func packFloatsInt8AVX512(dst *byte, rows *[16]*float32, blocks int, exist, last uint32)

@@ -140,21 +140,3 @@ GLOBL sign<>(SB), RODATA, $4
 
 DATA nibble<>+0(SB)/4, $0x0F0F0F0F
 GLOBL nibble<>(SB), RODATA, $4
-
-#define NIBBLETABLE \
-	MOVQ            table+40(FP), AX      \
-	VBROADCASTI32X4 (AX), Z31             \
-	VPXORD.BCST     sign<>(SB), Z31, Z31  \
-	VPBROADCASTD    nibble<>(SB), Z30
-
-// LOW and HIGH look up the low or high nibbles of quad A in the table Z31 and store them as quad k; Z30 is 15.
-#define LOW(A, k) \
-	VPANDD    Z30, A, Z8     \
-	VPSHUFB   Z8, Z31, Z8    \
-	VMOVDQU64 Z8, (128*k)(DI)
-
-#define HIGH(A, k) \
-	VPSRLD    $4, A, Z9      \
-	VPANDD    Z30, Z9, Z9    \
-	VPSHUFB   Z9, Z31, Z9    \
-	VMOVDQU64 Z9, (128*k)(DI)

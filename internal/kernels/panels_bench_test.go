@@ -36,7 +36,7 @@ func BenchmarkPanels(b *testing.B) {
 			for _, s := range shapes {
 				rows, cols := s[0], s[1]
 				w := bytes.Repeat(kerneltest.Blocks(r, f, 64, cols), rows/64)
-				for _, n := range []int{512, 64, 16, 8, 4, 1} {
+				for _, n := range []int{512, 64, 16, 8, 4, 3, 2, 1} {
 					b.Run(fmt.Sprintf("%s/%v/%dx%d/n=%d", k.Name, f, rows, cols, n), func(b *testing.B) {
 						benchmarkPanels(b, k, p, f, w, rows, cols, kerneltest.Gaussian(r, n*cols), n)
 					})
@@ -101,7 +101,11 @@ func benchmarkPanels(b *testing.B, k *tensor.Kernels, p *tensor.PanelKernels, f 
 		begin = threadTime()
 		p.PackX(packed, x, n, cols, 0, n)
 		pack := time.Duration(0)
-		for from := 0; from < rows; from += p.Height {
+		few := n <= p.Few && p.MultiplyW[f] != nil
+		if few {
+			p.MultiplyW[f](dst, rows, panel, w, size, rows, packed, n, cols)
+		}
+		for from := 0; from < rows && !few; from += p.Height {
 			to := min(from+p.Height, rows)
 			t := threadTime()
 			if p.PackW[f] != nil {

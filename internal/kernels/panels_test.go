@@ -269,10 +269,24 @@ func multiplyPanels(t *testing.T, k *tensor.PanelKernels, f tensor.Format, w []b
 		}
 		k.Multiply(dst[from:], stride, panel, to-from, packed, n, cols)
 	}
-	for i, v := range dst {
-		if i%stride >= rows && v != 12345 {
-			t.Fatalf("%v, %d rows of %d, %d tokens: wrote behind the rows", f, rows, cols, n)
+	check := func(dst []float32) {
+		t.Helper()
+		for i, v := range dst {
+			if i%stride >= rows && v != 12345 {
+				t.Fatalf("%v, %d rows of %d, %d tokens: wrote behind the rows", f, rows, cols, n)
+			}
 		}
+	}
+	check(dst)
+	if multiply := k.MultiplyW[f]; w != nil && multiply != nil {
+		raw = alloc(len(raw))
+		unpacked := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(raw))), len(raw)/4)
+		for i := range unpacked {
+			unpacked[i] = 12345
+		}
+		multiply(unpacked, stride, alloc(k.WBytes(cols)), w, size, rows, packed, n, cols)
+		check(unpacked)
+		kerneltest.Equal(t, unpacked, dst, "%v, %d rows of %d, %d tokens, without a panel", f, rows, cols, n)
 	}
 	return dst
 }

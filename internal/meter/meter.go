@@ -122,6 +122,14 @@ func (m *Meter) panels(kind Kind, p *tensor.PanelKernels, burn func(int) int64) 
 			}
 		}
 	}
+	for f, multiply := range p.MultiplyW {
+		if multiply != nil {
+			c.MultiplyW[f] = func(dst []float32, stride int, panel, w []byte, rowBytes, rows int, x []byte, n, cols int) {
+				defer calls.begin(multiplying, rows*n*cols).end()
+				multiply(dst, stride, panel, w, rowBytes, rows, x, n, cols)
+			}
+		}
+	}
 	c.PackFloats = func(dst []byte, w []float32, rows, cols int) {
 		defer calls.begin(second, rows*cols).end()
 		p.PackFloats(dst, w, rows, cols)
