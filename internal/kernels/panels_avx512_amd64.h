@@ -100,12 +100,31 @@
 	MOVL  EXIST, AX \
 	KMOVW AX, K1
 
-// FETCH has two lines of each row brought into the cache, 512 bytes further than the block at hand, or, past the end of a row, as much
-// further in the row 16 below: the one that its lane packs next.
+// FETCH has some lines of the 16 rows below brought into the cache, those that are packed next, as many as 72 bytes of each row come to:
+// one after another, as memory likes it best.
 #define FETCH \
-	FURTHER(15)  \
-	FETCHROWS(0) \
-	FETCHROWS(8)
+	MOVQ       rowBytes+24(FP), R8 \
+	ADDQ       R13, R8             \
+	SHLQ       $4, R8              \
+	ADDQ       (R12), R8           \
+	PREFETCHT1 (R8)                \
+	PREFETCHT1 64(R8)              \
+	PREFETCHT1 128(R8)             \
+	PREFETCHT1 192(R8)             \
+	PREFETCHT1 256(R8)             \
+	PREFETCHT1 320(R8)             \
+	PREFETCHT1 384(R8)             \
+	PREFETCHT1 448(R8)             \
+	PREFETCHT1 512(R8)             \
+	PREFETCHT1 576(R8)             \
+	PREFETCHT1 640(R8)             \
+	PREFETCHT1 704(R8)             \
+	PREFETCHT1 768(R8)             \
+	PREFETCHT1 832(R8)             \
+	PREFETCHT1 896(R8)             \
+	PREFETCHT1 960(R8)             \
+	PREFETCHT1 1024(R8)            \
+	PREFETCHT1 1088(R8)
 
 // FOUR loads 16 bytes at offset o of rows r, r+4, r+8, r+12.
 #define FOUR(r, o, X, Z) \

@@ -239,7 +239,7 @@ TEXT ROWS_Q5_0(SB), NOSPLIT, $0-56
 	JLE             done
 
 loop:
-	FETCHSOMETIMES(3, CX, near)
+	FETCHSOMETIMES(1, CX, near)
 	FIRST(0)
 	SECOND
 	VPSRLD    $16, Z0, Z15
