@@ -13,11 +13,11 @@
 //	R6      units left
 //	V16     −1.5·2²³
 //	V17     all bits but two
-#define INTERLEAVE(size) \
+#define INTERLEAVE(at, size) \
 	MOVD  dst+0(FP), R0    \
-	MOVD  src+8(FP), R1    \
-	MOVD  next+16(FP), R7  \
-	MOVD  units+24(FP), R6 \
+	MOVD  src+(8+at)(FP), R1    \
+	MOVD  next+(16+at)(FP), R7 \
+	MOVD  units+(24+at)(FP), R6 \
 	MOVD  $size, R5        \
 	ADD   R7, R1, R2       \
 	ADD   R7, R2, R3       \
@@ -76,12 +76,7 @@
 	SCVTF(1, 1)               \
 	FMUL(1, 1, 0)
 
-// EACH_TWICE writes each float of V twice, BOTH_TWICE the first two twice and then the last two.
-#define EACH_TWICE(V, to) \
-	VZIP1 V.S4, V.S4, V2.S4 \
-	VZIP2 V.S4, V.S4, V3.S4 \
-	FSTPQ (F2, F3), to(R0)
-
+// BOTH_TWICE writes the first two floats of V twice and then the last two.
 #define BOTH_TWICE(V, to) \
 	VZIP1 V.D2, V.D2, V2.D2 \
 	VZIP2 V.D2, V.D2, V3.D2 \
@@ -96,86 +91,164 @@
 	SUBS $1, R6    \
 	BNE  unit
 
-// Rows for SMMLA: V18 is the shift, V19 what is subtracted then, V20 the inverse of the shift's power and V21 the sum of the scales.
-#define ROWS8(from, to) \
-	FMOVQ from(R1), F0           \
-	FMOVQ from(R2), F1           \
-	FMOVQ from(R3), F2           \
-	FMOVQ from(R4), F3           \
-	SSHL(0, 0, 18)               \
-	SSHL(1, 1, 18)               \
-	SSHL(2, 2, 18)               \
-	SSHL(3, 3, 18)               \
-	VSUB V19.B16, V0.B16, V0.B16 \
-	VSUB V19.B16, V1.B16, V1.B16 \
-	VSUB V19.B16, V2.B16, V2.B16 \
-	VSUB V19.B16, V3.B16, V3.B16 \
-	ZIP8(to)
-
-#define ROW_SCALES(from, to) \
-	GATHER(from)    \
-	FMUL(0, 0, 20)  \
-	FADD(21, 21, 0) \
-	EACH_TWICE(V0, to)
+// Rows for SMMLA, with what their midranges are multiplied with: the sum of a span's weights, in two numbers of BF16. SMMLA with eight
+// ones and eight zeros sums weights, 16 in a lane, in the strip's order: both halves of 32 weights of row 0, of row 1; of rows 2 and 3.
+//
+//	R8       what the sums start with          V20       inverse of the shift's power
+//	R9       running column                    V21, V22  sums of the scales
+//	V0, V1   scales, as the sums               V23       sums of the weights, of a row in a lane
+//	V18      shift                             V24, V25  those of both spans, as two numbers of BF16 in turn
+//	V19      128                               V26, V27  sums of the weights of a block
+//	V28      16                                V30, V31  ones and zeros, zeros and ones
+//	V29      zeros
+//
+// The scales are loaded two at a time: both are that of 32 weights, or each of 16.
+DATA ones<>+0(SB)/8, $0x0101010101010101
+DATA ones<>+8(SB)/8, $0
+DATA ones<>+16(SB)/8, $0x0101010101010101
+DATA ones<>+24(SB)/8, $0x4B4000004B400000 // 1.5·2²³, whose last place is 1
+DATA ones<>+32(SB)/8, $0x4B4000004B400000
+DATA ones<>+40(SB)/8, $0x4B4000004B400000
+DATA ones<>+48(SB)/8, $0x4B4000004B400000
+DATA ones<>+56(SB)/8, $0x4B4008004B400800 // 16·128 more, where 128 was subtracted
+DATA ones<>+64(SB)/8, $0x4B4008004B400800
+DATA ones<>+72(SB)/8, $0x4B4008004B400800
+DATA ones<>+80(SB)/8, $0x4B4008004B400800
+GLOBL ones<>(SB), (NOPTR|RODATA), $88
 
 #define ROW_STEPS \
-	MOVD  shift+32(FP), R7  \
-	MOVD  centre+40(FP), R8 \
-	VDUP  R7, V18.B16       \
-	LSL   R7, R8            \
-	VDUP  R8, V19.B16       \
-	MOVD  $127, R8          \
-	SUB   R7, R8            \
-	LSL   $23, R8           \
-	VDUP  R8, V20.S4
+	MOVD  columns+8(FP), R9         \
+	MOVD  shift+40(FP), R7          \
+	MOVD  $ones<>(SB), R8           \
+	VDUP  R7, V18.B16               \
+	FMOVQ (R8), F30                 \
+	FMOVQ 8(R8), F31                \
+	ADD   $24, R8                   \
+	VMOVI $0, V29.B16               \
+	MOVD  $127, R10                 \
+	SUB   R7, R10                   \
+	LSL   $23, R10                  \
+	VDUP  R10, V20.S4               \
+	VMOVS $0x41800000, V28          \
+	VDUP  V28.S[0], V28.S4
 
-#define ROW_VALUES(a, b, c) \
-	ROWS8(a, 0)      \
-	ROWS8(a+16, 64)  \
-	ROWS8(b, 128)    \
-	ROWS8(b+16, 192) \
-	ROWS8(c, 256)    \
-	ROWS8(c+16, 320) \
-	VMOVI $0, V21.B16
+#define AS_THEY_ARE
+#define SHIFTED \
+	SSHL(0, 0, 18) \
+	SSHL(1, 1, 18) \
+	SSHL(2, 2, 18) \
+	SSHL(3, 3, 18)
 
-#define ROW_BIAS(to) \
-	FMUL(21, 21, 16) \
-	EACH_TWICE(V21, to)
+#define SHIFTED_LESS \
+	SHIFTED                      \
+	VEOR V19.B16, V0.B16, V0.B16 \
+	VEOR V19.B16, V1.B16, V1.B16 \
+	VEOR V19.B16, V2.B16, V2.B16 \
+	VEOR V19.B16, V3.B16, V3.B16
 
-// SPAN has its three scales at a, b and c, HALF_SPAN its six there and behind.
-#define SPAN(a, b, c) \
-	ROW_SCALES(a, 384) \
-	ROW_SCALES(b, 416) \
-	ROW_SCALES(c, 448) \
-	ROW_BIAS(480)
+#define ROWS8(FINER, from, to, ones) \
+	FMOVQ from(R1), F0 \
+	FMOVQ from(R2), F1 \
+	FMOVQ from(R3), F2 \
+	FMOVQ from(R4), F3 \
+	FINER              \
+	ZIP8(to)           \
+	SMMLA(26, 4, ones) \
+	SMMLA(27, 5, ones) \
+	SMMLA(26, 6, ones) \
+	SMMLA(27, 7, ones)
 
-#define HALF_SPAN(a, b, c) \
-	ROW_SCALES(a, 384)   \
-	ROW_SCALES(a+4, 416) \
-	ROW_SCALES(b, 448)   \
-	ROW_SCALES(b+4, 480) \
-	ROW_SCALES(c, 512)   \
-	ROW_SCALES(c+4, 544) \
-	ROW_BIAS(576)
+// PAIRS sets V and W to two floats of each row.
+#define PAIRS(from, F, V, G, W) \
+	FMOVD from(R1), F       \
+	FMOVD from(R2), F2      \
+	FMOVD from(R3), G       \
+	FMOVD from(R4), F3      \
+	VZIP1 V2.D2, V.D2, V.D2 \
+	VZIP1 V3.D2, W.D2, W.D2
+
+#define ONE_SCALE(to) \
+	FADD(21, 21, 0) \
+	FADD(22, 22, 1) \
+	FSTPQ (F0, F1), to(R0)
+
+#define TWO_SCALES(to) \
+	VTRN1 V0.S4, V0.S4, V2.S4 \
+	VTRN1 V1.S4, V1.S4, V3.S4 \
+	FADD(21, 21, 2)           \
+	FADD(22, 22, 3)           \
+	FSTPQ (F2, F3), to(R0)    \
+	VTRN2 V0.S4, V0.S4, V2.S4 \
+	VTRN2 V1.S4, V1.S4, V3.S4 \
+	FADD(21, 21, 2)           \
+	FADD(22, 22, 3)           \
+	FSTPQ (F2, F3), (to+32)(R0)
+
+#define NO_MINS(from)
+#define LESS_MINS(from) \
+	PAIRS(from+16, F4, V4, F5, V5) \
+	VFMLS V28.S4, V4.S4, V26.S4    \
+	VFMLS V28.S4, V5.S4, V27.S4
+
+#define ROW_BLOCK(FINER, SCALES, MINS, from, to, scales, at) \
+	FLDPQ (R8), (F26, F27)          \
+	ROWS8(FINER, from, to, 30)      \
+	ROWS8(FINER, from+16, to+64, 31) \
+	PAIRS(scales, F0, V0, F1, V1)   \
+	FMUL(0, 0, 20)                  \
+	FMUL(1, 1, 20)                  \
+	FADD(26, 26, 16)                \
+	FADD(27, 27, 16)                \
+	FMUL(26, 26, 0)                 \
+	FMUL(27, 27, 1)                 \
+	MINS(scales)                    \
+	FADDP(26, 26, 27)               \
+	FADD(23, 23, 26)                \
+	SCALES(at)
+
+// ROW_SPAN takes the places of three blocks and of their scales, and sets V to the sums.
+#define ROW_SPAN(FINER, SCALES, MINS, each, a, b, c, sa, sb, sc, sums, V) \
+	VMOVI $0, V21.B16                                         \
+	VMOVI $0, V22.B16                                         \
+	VMOVI $0, V23.B16                                         \
+	ROW_BLOCK(FINER, SCALES, MINS, a, 0, sa, 384)             \
+	ROW_BLOCK(FINER, SCALES, MINS, b, 128, sb, (384+each))    \
+	ROW_BLOCK(FINER, SCALES, MINS, c, 256, sc, (384+2*each))  \
+	FMUL(21, 21, 16)                                          \
+	FMUL(22, 22, 16)                                          \
+	FSTPQ (F21, F22), (384+3*each)(R0)                        \
+	BFCVTN(sums, 23)                                          \
+	VZIP1 V.H8, V29.H8, V2.H8                                 \
+	FSUB(23, 23, 2)                                           \
+	BFCVTN(23, 23)                                            \
+	VZIP1 V23.H8, V.H8, V.H8
+
+// ROW_COLUMN writes the sums of two spans, four numbers of each row.
+#define ROW_COLUMN \
+	VZIP1 V25.S4, V24.S4, V2.S4 \
+	VZIP2 V25.S4, V24.S4, V3.S4 \
+	FSTPQ (F2, F3), (R9)        \
+	ADD   $64, R9
 
 // Three units are two spans.
-#define INTERLEAVE_ROWS(size, SPAN, spans, done) \
-	INTERLEAVE(288)           \
-	ROW_STEPS                 \
-spans:                      \
-	ROW_VALUES(0, 32, 96)     \
-	SPAN(64, 72, 160)         \
-	ADD   $size, R0           \
-	SUBS  $1, R6              \
-	BEQ   done                \
-	ROW_VALUES(128, 192, 224) \
-	SPAN(168, 256, 264)       \
-	NEXT_UNIT(size, spans)    \
-done:
+#define INTERLEAVE_ROWS(FINER, SCALES, MINS, each, spans, odd) \
+spans:                                                                              \
+	ROW_SPAN(FINER, SCALES, MINS, each, 0, 32, 96, 64, 72, 160, 24, V24)        \
+	ADD   $(416+3*each), R0                                                     \
+	SUBS  $1, R6                                                                \
+	BEQ   odd                                                                   \
+	ROW_SPAN(FINER, SCALES, MINS, each, 128, 192, 224, 168, 256, 264, 25, V25)  \
+	ROW_COLUMN                                                                  \
+	NEXT_UNIT((416+3*each), spans)                                              \
+	RET                                                                         \
+odd:                                                                                \
+	VMOVI $0, V25.B16                                                           \
+	ROW_COLUMN                                                                  \
+	RET
 
 // func interleaveTokens4(dst *byte, src *tensor.Q8, next, units int)
 TEXT ·interleaveTokens4(SB), NOSPLIT, $0-32
-	INTERLEAVE(192)
+	INTERLEAVE(0, 192)
 
 unit:
 	HALF4(0, 0)
@@ -191,7 +264,7 @@ unit:
 
 // func interleaveRows4(dst *byte, src *unit, next, units int)
 TEXT ·interleaveRows4(SB), NOSPLIT, $0-32
-	INTERLEAVE(96)
+	INTERLEAVE(0, 96)
 
 unit:
 	HALF4(0, 0)
@@ -207,7 +280,7 @@ unit:
 
 // func interleaveMinRows4(dst *byte, src *unit, next, units int)
 TEXT ·interleaveMinRows4(SB), NOSPLIT, $0-32
-	INTERLEAVE(96)
+	INTERLEAVE(0, 96)
 
 unit:
 	HALF4(0, 0)
@@ -227,7 +300,7 @@ unit:
 
 // func interleaveGroupRows4(dst *byte, src *unit, next, units int)
 TEXT ·interleaveGroupRows4(SB), NOSPLIT, $0-32
-	INTERLEAVE(96)
+	INTERLEAVE(0, 96)
 
 unit:
 	HALF4(0, 0)
@@ -254,7 +327,7 @@ unit:
 	ZIP8(64*i)
 
 TEXT ·interleaveTokenSpans(SB), NOSPLIT, $0-32
-	INTERLEAVE(116)
+	INTERLEAVE(0, 100)
 
 span:
 	TOKENS8(0)
@@ -263,17 +336,40 @@ span:
 	TOKENS8(3)
 	TOKENS8(4)
 	TOKENS8(5)
-	GATHER(108)
+	GATHER(96)
 	BOTH_TWICE(V0, 384)
 	NEXT_UNIT(416, span)
 	RET
 
-// func interleaveRowSpans(dst *byte, src *unit, next, spans, shift, centre int)
+// func interleaveRowSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveRowSpans(SB), NOSPLIT, $0-48
-	INTERLEAVE_ROWS(512, SPAN, spans, done)
-	RET
+	INTERLEAVE(8, 288)
+	ROW_STEPS
+	INTERLEAVE_ROWS(AS_THEY_ARE, ONE_SCALE, NO_MINS, 32, spans, odd)
 
-// func interleaveHalfSpans(dst *byte, src *unit, next, spans, shift, centre int)
+// func interleaveFinerSpans(dst, columns *byte, src *unit, next, spans, shift int)
+TEXT ·interleaveFinerSpans(SB), NOSPLIT, $0-48
+	INTERLEAVE(8, 288)
+	ROW_STEPS
+	INTERLEAVE_ROWS(SHIFTED, ONE_SCALE, NO_MINS, 32, spans, odd)
+
+// func interleaveHalfSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveHalfSpans(SB), NOSPLIT, $0-48
-	INTERLEAVE_ROWS(608, HALF_SPAN, spans, done)
-	RET
+	INTERLEAVE(8, 288)
+	ROW_STEPS
+	INTERLEAVE_ROWS(SHIFTED, TWO_SCALES, NO_MINS, 64, spans, odd)
+
+// func interleaveMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
+TEXT ·interleaveMinSpans(SB), NOSPLIT, $0-48
+	INTERLEAVE(8, 288)
+	ROW_STEPS
+	ADD $32, R8
+	INTERLEAVE_ROWS(AS_THEY_ARE, ONE_SCALE, LESS_MINS, 32, spans, odd)
+
+// func interleaveFinerMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
+TEXT ·interleaveFinerMinSpans(SB), NOSPLIT, $0-48
+	INTERLEAVE(8, 288)
+	ROW_STEPS
+	ADD   $32, R8
+	VMOVI $0x80, V19.B16
+	INTERLEAVE_ROWS(SHIFTED_LESS, ONE_SCALE, LESS_MINS, 32, spans, odd)

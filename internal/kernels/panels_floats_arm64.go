@@ -134,7 +134,7 @@ func packTokensBF16(dst []byte, x []float32, cols int) {
 	for t := range tokens {
 		token := x[t*cols:][:cols]
 		if whole > 0 {
-			spreadBF16(&dst[8*t], &token[0], whole)
+			spreadBF16(&dst[8*t], 64, &token[0], whole)
 		}
 		for i, v := range token[4*whole:] {
 			binary.LittleEndian.PutUint16(dst[64*whole+8*t+2*i:], tensor.ToBF16(v))
@@ -186,7 +186,7 @@ func multiplyBF16(dst *float32, stride int, w, x *byte, columns, strips int)
 //go:noescape
 func spreadWords(dst, src *byte, words int)
 
-// spreadBF16 does the same with words of four floats, which it rounds.
+// spreadBF16 does the same with words of four floats, which it rounds, one to every so many bytes.
 //
 //go:noescape
-func spreadBF16(dst *byte, src *float32, words int)
+func spreadBF16(dst *byte, pitch int, src *float32, words int)

@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"encoding/binary"
 	"unsafe"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -18,9 +17,7 @@ import (
 // span is 96 activations, mid + scale·q; behind the end they are zeros.
 type span struct {
 	q     [spanLen]int8 // −127 … 127
-	sum   [3]int32      // of 32 of q each
 	scale float32       // 0 if all is mid, but for less than 2⁻¹⁰⁰; NaN if something is not finite
-	mid   float32       // half the least plus half the largest, in BF16
 }
 
 const (
@@ -28,6 +25,13 @@ const (
 	spanSize  = int(unsafe.Sizeof(span{}))
 	packSpans = 64 * packUnits / spanLen
 )
+
+// spanColumns are what columns hold of a token's spans: mid, half the least plus half the largest number, in BF16, twice; and the sums of
+// 32 of q each, times the scale.
+type spanColumns struct {
+	mids [2 * packSpans]float32
+	sums [3 * packSpans]float32
+}
 
 func spansLen(n int) int { return (n + spanLen - 1) / spanLen }
 
@@ -55,7 +59,7 @@ func rowColumns(k kind, spans int) int {
 }
 
 // finer returns by how many bits the weights of a format can be shifted to use eight, and what is subtracted first where they have a
-// minimum. The kernel rounds to about an integer: with these bits that is nothing.
+// minimum, to make 128 after the shift. The kernel rounds to about an integer: with these bits that is nothing.
 func finer(f tensor.Format) (shift, centre int) {
 	switch f {
 	case tensor.TQ1_0, tensor.TQ2_0, tensor.Q3_K:
@@ -74,6 +78,24 @@ func finer(f tensor.Format) (shift, centre int) {
 		return 1, 0
 	}
 	return 0, 0
+}
+
+// unpackFiner sets the units of a row to (q − centre) << shift, as finer has them, or returns false: that is left for the interleaving.
+func unpackFiner(f tensor.Format, dst []unit, row []byte) bool {
+	_ = dst[tensor.Q8Len(len(row)/f.BlockBytes()*f.BlockLen())-1]
+	switch f {
+	case tensor.Q4_0:
+		unpackFinerQ40(&row[0], len(row), &dst[0])
+	case tensor.Q4_1:
+		unpackFinerQ41(&row[0], len(row), &dst[0])
+	case tensor.Q4_K:
+		unpackFinerQ4K(&row[0], len(row), &dst[0])
+	default:
+		shift, _ := finer(f)
+		unpack(f, dst, row)
+		return shift == 0
+	}
+	return true
 }
 
 // spanPanels: a strip of tokens begins with its columns, a panel with those of its pairs of strips; midranges come first.
@@ -107,35 +129,26 @@ func spanPanels(quantize quantizer) *tensor.PanelKernels {
 	return k
 }
 
-// putBF16 sets number i of vector v in columns of so many vectors.
-func putBF16(columns []byte, vectors, v, i int, x float32) {
-	binary.LittleEndian.PutUint16(columns[8*(i/4*vectors+v)+2*(i%4):], tensor.ToBF16(x))
-}
-
 // packTokenSpans makes a strip of up to four tokens.
 func packTokenSpans(dst []byte, x []float32, tokens, cols int) {
 	n := spansLen(cols)
 	mids, sums := dst[:32*midColumns(n)], dst[32*midColumns(n):][:32*offsetColumns(n)]
 	dst = dst[len(mids)+len(sums):]
-	clear(mids)
-	clear(sums)
+	if tokens < 4 {
+		clear(mids)
+		clear(sums)
+	}
 	var q [4][packSpans]span
 	for from := 0; from < n; from += packSpans {
 		m := min(packSpans, n-from)
-		for t := range q {
-			if t < tokens {
-				token := x[t*cols : (t+1)*cols]
-				quantizeSpans(q[t][:m], token[from*spanLen:min((from+m)*spanLen, cols)])
-			}
-			for i := range m {
-				g := &q[t][i]
-				putBF16(mids, 4, t, 2*(from+i), g.mid)
-				putBF16(mids, 4, t, 2*(from+i)+1, g.mid)
-				for j, s := range g.sum {
-					putBF16(sums, 4, t, 3*(from+i)+j, g.scale*float32(s))
-				}
-			}
+		for t := range tokens {
+			token := x[t*cols : (t+1)*cols]
+			var c spanColumns
+			quantizeSpans(q[t][:m], &c, token[from*spanLen:min((from+m)*spanLen, cols)])
+			spreadBF16(&mids[8*t], 32, &c.mids[0], midColumns(m))
+			spreadBF16(&sums[8*t], 32, &c.sums[0], offsetColumns(m))
 		}
+		mids, sums = mids[32*midColumns(m):], sums[32*offsetColumns(m):]
 		size := m * tokenSpan
 		interleaveTokenSpans(&dst[:size][0], &q[0][0], packSpans*spanSize, m)
 		dst = dst[size:]
@@ -150,50 +163,50 @@ func packRowSpans(quantize quantizer, dst []byte, f tensor.Format, w []byte, row
 	pair := 64 * rowColumns(k, n)
 	columns := dst[panelHeader:][:stripsHeight/8*pair]
 	dst = dst[panelHeader+len(columns):]
-	clear(columns)
 	var q [4][packUnits]unit
-	var sums [packUnits][4]float32
+	isFiner := false
 	for r := 0; r < stripsHeight; r += 4 {
 		if r+4 > rows {
 			clear(q[max(0, rows-r):])
 		}
+		at := r/8*pair + r%8*8 // of the first row in the columns
 		for from := 0; from < cols; from += 64 * packUnits {
 			to := min(from+64*packUnits, cols)
 			units, m := tensor.Q8Len(to-from), spansLen(to-from)
 			for i := range max(0, min(4, rows-r)) {
-				u := q[i][:(3*m+1)/2]
-				clear(u[units:])
+				u := q[i][:]
 				if floats != nil {
+					isFiner = true
 					quantize.round(u, floats[(r+i)*cols+from:(r+i)*cols+to])
 				} else {
-					unpack(f, u, w[(r+i)*rowBytes:][f.RowBytes(from):f.RowBytes(to)])
+					isFiner = unpackFiner(f, u, w[(r+i)*rowBytes:][f.RowBytes(from):f.RowBytes(to)])
 					if end := &u[units-1]; (to-from)%64 != 0 { // activations end with zeros, which are no zeros next to a midrange
 						clear(end.q[32:])
 						clear(end.scale[2:])
 						clear(end.min[2:])
 					}
 				}
-				sumUnits(&sums[0][0], &u[0], len(u))
-				c, v := columns[r/8*pair:][:pair], (r+i)%8
-				for g := range m {
-					var sum float32
-					for b := 3 * g; b < 3*g+3; b++ {
-						unit, lane := b/2, 2*(b%2)
-						sum += sums[unit][lane] + sums[unit][lane+1]
-						if k == mins {
-							offset := float32(centre)*u[unit].scale[lane] - u[unit].min[lane]
-							putBF16(c, 8, v, 4*midColumns(n)+3*(from/spanLen)+b, offset)
-						}
-					}
-					putBF16(c, 8, v, 2*(from/spanLen+g), sum)
-					putBF16(c, 8, v, 2*(from/spanLen+g)+1, sum-tensor.FromBF16(tensor.ToBF16(sum)))
-				}
+				clear(u[units:])
 			}
 			size := m * rowSpan(k)
-			if out := &dst[:size][0]; k == groups {
-				interleaveHalfSpans(out, &q[0][0], packUnits*unitSize, m, shift, centre)
-			} else {
-				interleaveRowSpans(out, &q[0][0], packUnits*unitSize, m, shift, centre)
+			out, mids := &dst[:size][0], &columns[at+64*midColumns(from/spanLen)]
+			switch {
+			case k == groups:
+				interleaveHalfSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
+			case k == plain && isFiner:
+				interleaveRowSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
+			case k == plain:
+				interleaveFinerSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
+			case isFiner:
+				interleaveMinSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
+			default:
+				interleaveFinerMinSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
+			}
+			if k == mins {
+				offsets := columns[at+64*(midColumns(n)+offsetColumns(from/spanLen)):]
+				for i := range q {
+					putOffsets(&offsets[8*i], &q[i][0], offsetColumns(m), float32(centre))
+				}
 			}
 			dst = dst[size:]
 		}
@@ -213,59 +226,95 @@ func multiplyPanelOfSpans(dst []float32, stride int, w []byte, rows int, x []byt
 	for t := 0; t < n; t += 4 {
 		xc := x[t/4*(tokenColumns+spans*tokenSpan):][:tokenColumns+spans*tokenSpan]
 		x, d := xc[tokenColumns:], dst[t*stride:]
-		to, step := rest.place(d, stride, rows, 4, n-t)
-		if k == groups {
+		tokens := 4
+		if n-t <= 2 {
+			tokens = 2
+		}
+		to, step := rest.place(d, stride, rows, tokens, n-t)
+		switch {
+		case k == groups && tokens == 2:
+			multiplyHalfSpans2(to, step, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
+		case k == groups:
 			multiplyHalfSpans(to, step, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
-		} else {
+		case tokens == 2:
+			multiplySpans2(to, step, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
+		default:
 			multiplySpans(to, step, &w[0], &x[0], spans, pairs, &wc[0], &xc[0], columns)
 		}
-		rest.copyTo(d, stride, rows, 4, n-t)
+		rest.copyTo(d, stride, rows, tokens, n-t)
 	}
 }
 
-// quantizeSpans sets dst to x, filled up with zeros.
-func quantizeSpans(dst []span, x []float32) {
-	dst = dst[:spansLen(len(x))]
-	if n := len(x) / spanLen; n > 0 {
-		quantizeSpansI8MM(&dst[0], &x[0], n)
-		dst, x = dst[n:], x[n*spanLen:]
+// quantizeSpans sets dst to x, filled up with zeros, and the columns' numbers of as many spans.
+func quantizeSpans(dst []span, c *spanColumns, x []float32) {
+	n := len(x) / spanLen
+	if n > 0 {
+		quantizeSpansI8MM(&dst[0], &c.mids[0], &c.sums[0], &x[0], n)
+		x = x[n*spanLen:]
 	}
 	if len(x) > 0 {
 		var pad [spanLen]float32
 		copy(pad[:], x)
-		quantizeSpansI8MM(&dst[0], &pad[0], 1)
+		quantizeSpansI8MM(&dst[n], &c.mids[2*n], &c.sums[3*n], &pad[0], 1)
 	}
 }
 
-// quantizeSpansI8MM sets at least one span to 96 numbers each.
+// quantizeSpansI8MM sets at least one span to 96 numbers each, and two mids and three sums of each.
 //
 //go:noescape
-func quantizeSpansI8MM(dst *span, x *float32, spans int)
+func quantizeSpansI8MM(dst *span, mids, sums, x *float32, spans int)
 
-// sumUnits sets dst, four for each unit, of which there is at least one, to the sums of 16 weights.
+// putOffsets sets words of four offsets in BF16, every 64th byte one, of two units each. There is at least one.
 //
 //go:noescape
-func sumUnits(dst *float32, src *unit, units int)
+func putOffsets(dst *byte, src *unit, words int, centre float32)
 
 // interleaveTokenSpans makes a strip of four tokens, next bytes apart, at least one span long.
 //
 //go:noescape
 func interleaveTokenSpans(dst *byte, src *span, next, spans int)
 
-// interleaveRowSpans makes a strip of four rows, next bytes apart, at least one span long, interleaveHalfSpans one with a scale for
-// each 16 weights: these become (q − centre) << shift.
+// interleaveRowSpans makes a strip of four rows, next bytes apart, at least one span long, of weights that are as fine as they can be, and
+// their part of the columns of a pair of strips. interleaveFinerSpans shifts them first. interleaveHalfSpans does that to weights with a
+// scale for each 16; interleaveMinSpans and interleaveFinerMinSpans are for weights with minimums.
 //
 //go:noescape
-func interleaveRowSpans(dst *byte, src *unit, next, spans, shift, centre int)
+func interleaveRowSpans(dst, columns *byte, src *unit, next, spans, shift int)
 
 //go:noescape
-func interleaveHalfSpans(dst *byte, src *unit, next, spans, shift, centre int)
+func interleaveFinerSpans(dst, columns *byte, src *unit, next, spans, shift int)
+
+//go:noescape
+func interleaveHalfSpans(dst, columns *byte, src *unit, next, spans, shift int)
+
+//go:noescape
+func interleaveMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
+
+//go:noescape
+func interleaveFinerMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
+
+// The unpackers of units that are finer, see units_finer_arm64.s.
+
+//go:noescape
+func unpackFinerQ40(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackFinerQ41(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackFinerQ4K(w *byte, rowBytes int, dst *unit)
 
 // multiplySpans and multiplyHalfSpans multiply pairs of strips of rows with a strip of four tokens, and their columns wc and xc. There
-// is at least one of each.
+// is at least one of each. multiplySpans2 and multiplyHalfSpans2 take two of the tokens.
 //
 //go:noescape
 func multiplySpans(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
 
 //go:noescape
 func multiplyHalfSpans(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
+
+//go:noescape
+func multiplySpans2(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
+
+//go:noescape
+func multiplyHalfSpans2(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)

@@ -30,156 +30,175 @@ DATA start<>+16(SB)/8, $0x4B4000004B400000
 DATA start<>+24(SB)/8, $0x4B4000004B400000
 GLOBL start<>(SB), (NOPTR|RODATA), $32
 
-#define START \
-	FLDPQ (R6), (F8, F9)   \
-	FLDPQ (R6), (F10, F11) \
-	FLDPQ (R6), (F12, F13) \
-	FLDPQ (R6), (F14, F15)
+// What belongs to the second pair of tokens stands in SECOND, which is BOTH, or ONE where there is no such pair.
+#define BOTH(x) x
+#define ONE(x)
+
+#define LOAD(at, R, F, G) FLDPQ (at)(R), (F, G)
+
+#define START(SECOND) \
+	FLDPQ (R6), (F8, F10)         \
+	FLDPQ (R6), (F12, F14)        \
+	SECOND(LOAD(0, R6, F9, F11))  \
+	SECOND(LOAD(0, R6, F13, F15))
 
 // EIGHT multiplies eight values of all rows and tokens.
-#define EIGHT(at) \
+#define EIGHT(SECOND, at) \
+	FLDPQ at(R7), (F24, F25)   \
+	FLDPQ at(R8), (F26, F27)   \
+	FLDPQ at(R9), (F28, F29)   \
+	SMMLA(8, 24, 28)           \
+	SECOND(SMMLA(9, 24, 29))   \
+	SMMLA(10, 25, 28)          \
+	SECOND(SMMLA(11, 25, 29))  \
+	SMMLA(12, 26, 28)          \
+	SECOND(SMMLA(13, 26, 29))  \
+	SMMLA(14, 27, 28)          \
+	SECOND(SMMLA(15, 27, 29))
+
+#define SIXTEEN(SECOND, at) \
+	EIGHT(SECOND, at) \
+	EIGHT(SECOND, at+32)
+
+#define SCALE(SECOND, at) \
 	FLDPQ at(R7), (F24, F25) \
 	FLDPQ at(R8), (F26, F27) \
-	FLDPQ at(R9), (F28, F29) \
-	SMMLA(8, 24, 28)         \
-	SMMLA(9, 24, 29)         \
-	SMMLA(10, 25, 28)        \
-	SMMLA(11, 25, 29)        \
-	SMMLA(12, 26, 28)        \
-	SMMLA(13, 26, 29)        \
-	SMMLA(14, 27, 28)        \
-	SMMLA(15, 27, 29)
-
-#define SIXTEEN(at) \
-	EIGHT(at) \
-	EIGHT(at+32)
-
-#define SCALE(at) \
-	FLDPQ at(R7), (F24, F25)     \
-	FLDPQ at(R8), (F26, F27)     \
-	VFMLA V24.S4, V8.S4, V16.S4  \
-	VFMLA V24.S4, V9.S4, V17.S4  \
-	VFMLA V25.S4, V10.S4, V18.S4 \
-	VFMLA V25.S4, V11.S4, V19.S4 \
-	VFMLA V26.S4, V12.S4, V20.S4 \
-	VFMLA V26.S4, V13.S4, V21.S4 \
-	VFMLA V27.S4, V14.S4, V22.S4 \
-	VFMLA V27.S4, V15.S4, V23.S4
+	FMLA(16, 8, 24)          \
+	SECOND(FMLA(17, 9, 24))  \
+	FMLA(18, 10, 25)         \
+	SECOND(FMLA(19, 11, 25)) \
+	FMLA(20, 12, 26)         \
+	SECOND(FMLA(21, 13, 26)) \
+	FMLA(22, 14, 27)         \
+	SECOND(FMLA(23, 15, 27))
 
 // BLOCK is 32 weights with a scale, HALVES are twice 16.
-#define BLOCK(i) \
-	START               \
-	SIXTEEN(128*(i))    \
-	SIXTEEN(128*(i)+64) \
-	SCALE(384+32*(i))
+#define BLOCK(SECOND, i) \
+	START(SECOND)               \
+	SIXTEEN(SECOND, 128*(i))    \
+	SIXTEEN(SECOND, 128*(i)+64) \
+	SCALE(SECOND, 384+32*(i))
 
-#define HALVES(i) \
-	START               \
-	SIXTEEN(128*(i))    \
-	SCALE(384+64*(i))   \
-	START               \
-	SIXTEEN(128*(i)+64) \
-	SCALE(416+64*(i))
+#define HALVES(SECOND, i) \
+	START(SECOND)               \
+	SIXTEEN(SECOND, 128*(i))    \
+	SCALE(SECOND, 384+64*(i))   \
+	START(SECOND)               \
+	SIXTEEN(SECOND, 128*(i)+64) \
+	SCALE(SECOND, 416+64*(i))
 
-#define MULTIPLY(size, BLOCK, pair, column, span) \
-	MOVD  dst+0(FP), R0             \
-	MOVD  stride+8(FP), R1          \
-	MOVD  w+16(FP), R2              \
-	MOVD  x+24(FP), R3              \
-	MOVD  spans+32(FP), R4          \
-	MOVD  pairs+40(FP), R5          \
-	MOVD  $start<>(SB), R6          \
-	MOVD  wc+48(FP), R12            \
-	MOVD  xc+56(FP), R13            \
-	MOVD  columns+64(FP), R15       \
-	LSL   $2, R1                    \
-	MOVD  $(2*size), R10            \
-	MUL   R4, R10                   \
-pair:                             \
-	MOVD  R2, R7                    \
-	ADD   R10>>1, R2, R8            \
-	MOVD  R3, R9                    \
-	VMOVI $0, V0.B16                \
-	VMOVI $0, V1.B16                \
-	VMOVI $0, V2.B16                \
-	VMOVI $0, V3.B16                \
-	VMOVI $0, V4.B16                \
-	VMOVI $0, V5.B16                \
-	VMOVI $0, V6.B16                \
-	VMOVI $0, V7.B16                \
-	MOVD  R13, R14                  \
-	MOVD  R15, R11                  \
-column:                           \
-	FLDPQ (R12), (F24, F25)         \
-	FLDPQ 32(R12), (F26, F27)       \
-	FLDPQ (R14), (F28, F29)         \
-	ADD   $64, R12                  \
-	ADD   $32, R14                  \
-	BFMMLA(0, 24, 28)               \
-	BFMMLA(1, 24, 29)               \
-	BFMMLA(2, 25, 28)               \
-	BFMMLA(3, 25, 29)               \
-	BFMMLA(4, 26, 28)               \
-	BFMMLA(5, 26, 29)               \
-	BFMMLA(6, 27, 28)               \
-	BFMMLA(7, 27, 29)               \
-	SUBS  $1, R11                   \
-	BNE   column                    \
-	MOVD  R4, R11                   \
-span:                             \
-	FLDPQ (size-32)(R7), (F16, F18) \
-	FLDPQ (size-32)(R7), (F17, F19) \
-	FLDPQ (size-32)(R8), (F20, F22) \
-	FLDPQ (size-32)(R8), (F21, F23) \
-	FLDPQ 384(R9), (F30, F31)       \
-	BLOCK(0)                        \
-	BLOCK(1)                        \
-	BLOCK(2)                        \
-	VFMLA V30.S4, V16.S4, V0.S4     \
-	VFMLA V31.S4, V17.S4, V1.S4     \
-	VFMLA V30.S4, V18.S4, V2.S4     \
-	VFMLA V31.S4, V19.S4, V3.S4     \
-	VFMLA V30.S4, V20.S4, V4.S4     \
-	VFMLA V31.S4, V21.S4, V5.S4     \
-	VFMLA V30.S4, V22.S4, V6.S4     \
-	VFMLA V31.S4, V23.S4, V7.S4     \
-	ADD   $size, R7                 \
-	ADD   $size, R8                 \
-	ADD   $416, R9                  \
-	SUBS  $1, R11                   \
-	BNE   span                      \
-	VUZP1 V2.S4, V0.S4, V16.S4      \
-	VUZP1 V6.S4, V4.S4, V17.S4      \
-	VUZP2 V2.S4, V0.S4, V18.S4      \
-	VUZP2 V6.S4, V4.S4, V19.S4      \
-	VUZP1 V3.S4, V1.S4, V20.S4      \
-	VUZP1 V7.S4, V5.S4, V21.S4      \
-	VUZP2 V3.S4, V1.S4, V22.S4      \
-	VUZP2 V7.S4, V5.S4, V23.S4      \
-	FSTPQ (F16, F17), (R0)          \
-	ADD   R1, R0, R16               \
-	FSTPQ (F18, F19), (R16)         \
-	ADD   R1, R16                   \
-	FSTPQ (F20, F21), (R16)         \
-	ADD   R1, R16                   \
-	FSTPQ (F22, F23), (R16)         \
-	ADD   $32, R0                   \
-	ADD   R10, R2                   \
-	SUBS  $1, R5                    \
+// STORE writes the products of a pair of tokens, s0 … s3 with the rows, to R16.
+#define STORE(s0, s1, s2, s3) \
+	VUZP1 s1.S4, s0.S4, V16.S4 \
+	VUZP1 s3.S4, s2.S4, V17.S4 \
+	VUZP2 s1.S4, s0.S4, V18.S4 \
+	VUZP2 s3.S4, s2.S4, V19.S4 \
+	FSTPQ (F16, F17), (R16)    \
+	ADD   R1, R16              \
+	FSTPQ (F18, F19), (R16)    \
+	ADD   R1, R16
+
+#define MULTIPLY(size, SECOND, BLOCK, pair, column, span) \
+	MOVD  dst+0(FP), R0                     \
+	MOVD  stride+8(FP), R1                  \
+	MOVD  w+16(FP), R2                      \
+	MOVD  x+24(FP), R3                      \
+	MOVD  spans+32(FP), R4                  \
+	MOVD  pairs+40(FP), R5                  \
+	MOVD  $start<>(SB), R6                  \
+	MOVD  wc+48(FP), R12                    \
+	MOVD  xc+56(FP), R13                    \
+	MOVD  columns+64(FP), R15               \
+	LSL   $2, R1                            \
+	MOVD  $(2*size), R10                    \
+	MUL   R4, R10                           \
+pair:                                     \
+	MOVD  R2, R7                            \
+	ADD   R10>>1, R2, R8                    \
+	MOVD  R3, R9                            \
+	VMOVI $0, V0.B16                        \
+	VMOVI $0, V1.B16                        \
+	VMOVI $0, V2.B16                        \
+	VMOVI $0, V3.B16                        \
+	VMOVI $0, V4.B16                        \
+	VMOVI $0, V5.B16                        \
+	VMOVI $0, V6.B16                        \
+	VMOVI $0, V7.B16                        \
+	MOVD  R13, R14                          \
+	MOVD  R15, R11                          \
+column:                                   \
+	FLDPQ (R12), (F24, F25)                 \
+	FLDPQ 32(R12), (F26, F27)               \
+	FLDPQ (R14), (F28, F29)                 \
+	ADD   $64, R12                          \
+	ADD   $32, R14                          \
+	BFMMLA(0, 24, 28)                       \
+	SECOND(BFMMLA(1, 24, 29))               \
+	BFMMLA(2, 25, 28)                       \
+	SECOND(BFMMLA(3, 25, 29))               \
+	BFMMLA(4, 26, 28)                       \
+	SECOND(BFMMLA(5, 26, 29))               \
+	BFMMLA(6, 27, 28)                       \
+	SECOND(BFMMLA(7, 27, 29))               \
+	SUBS  $1, R11                           \
+	BNE   column                            \
+	MOVD  R4, R11                           \
+span:                                     \
+	FLDPQ (size-32)(R7), (F16, F18)         \
+	FLDPQ (size-32)(R8), (F20, F22)         \
+	SECOND(LOAD(size-32, R7, F17, F19))     \
+	SECOND(LOAD(size-32, R8, F21, F23))     \
+	FLDPQ 384(R9), (F30, F31)               \
+	BLOCK(SECOND, 0)                        \
+	BLOCK(SECOND, 1)                        \
+	BLOCK(SECOND, 2)                        \
+	FMLA(0, 16, 30)                         \
+	SECOND(FMLA(1, 17, 31))                 \
+	FMLA(2, 18, 30)                         \
+	SECOND(FMLA(3, 19, 31))                 \
+	FMLA(4, 20, 30)                         \
+	SECOND(FMLA(5, 21, 31))                 \
+	FMLA(6, 22, 30)                         \
+	SECOND(FMLA(7, 23, 31))                 \
+	ADD   $size, R7                         \
+	ADD   $size, R8                         \
+	ADD   $416, R9                          \
+	SUBS  $1, R11                           \
+	BNE   span                              \
+	MOVD  R0, R16                           \
+	STORE(V0, V2, V4, V6)                   \
+	SECOND(STORE(V1, V3, V5, V7))           \
+	ADD   $32, R0                           \
+	ADD   R10, R2                           \
+	SUBS  $1, R5                            \
 	BNE   pair
 
 // func multiplySpans(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
 TEXT ·multiplySpans(SB), NOSPLIT, $0-72
-	MULTIPLY(512, BLOCK, pair, column, span)
+	MULTIPLY(512, BOTH, BLOCK, pair, column, span)
 	RET
 
 // func multiplyHalfSpans(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
 TEXT ·multiplyHalfSpans(SB), NOSPLIT, $0-72
-	MULTIPLY(608, HALVES, pair, column, span)
+	MULTIPLY(608, BOTH, HALVES, pair, column, span)
 	RET
 
-// func quantizeSpansI8MM(dst *span, x *float32, spans int)
+// func multiplySpans2(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
+TEXT ·multiplySpans2(SB), NOSPLIT, $0-72
+	MULTIPLY(512, ONE, BLOCK, pair, column, span)
+	RET
+
+// func multiplyHalfSpans2(dst *float32, stride int, w, x *byte, spans, pairs int, wc, xc *byte, columns int)
+TEXT ·multiplyHalfSpans2(SB), NOSPLIT, $0-72
+	MULTIPLY(608, ONE, HALVES, pair, column, span)
+	RET
+
+// func quantizeSpansI8MM(dst *span, mids, sums, x *float32, spans int)
 //
+//	R0       dst
+//	R1       x
+//	R2       spans left
+//	R8, R9   running mids and sums
 //	V16–V19  the least and the largest    V22  the scale
 //	V20      the midrange                 V23  its inverse
 //	V29      ones
@@ -219,12 +238,16 @@ TEXT ·multiplyHalfSpans(SB), NOSPLIT, $0-72
 	SDOT(24, 4, 29)                \
 	VADDV V24.S4, V24              \
 	FSTPQ (F0, F4), (32*i)(R0)     \
-	FMOVS F24, (96+4*i)(R0)
+	SCVTF(24, 24)                  \
+	FMULS F22, F24, F24            \
+	FMOVS F24, (4*i)(R9)
 
-TEXT ·quantizeSpansI8MM(SB), NOSPLIT, $0-24
+TEXT ·quantizeSpansI8MM(SB), NOSPLIT, $0-40
 	MOVD  dst+0(FP), R0
-	MOVD  x+8(FP), R1
-	MOVD  spans+16(FP), R2
+	MOVD  mids+8(FP), R8
+	MOVD  sums+16(FP), R9
+	MOVD  x+24(FP), R1
+	MOVD  spans+32(FP), R2
 	MOVD  $0x42FE0000, R3 // 127
 	FMOVS R3, F30
 	MOVD  $0x3F000000, R3 // 1/2
@@ -277,47 +300,37 @@ set:
 	ROUND_32(0)
 	ROUND_32(1)
 	ROUND_32(2)
-	FMOVS F22, 108(R0)
-	FMOVS F20, 112(R0)
-	ADD  $116, R0
+	FMOVS F22, 96(R0)
+	FMOVD F20, (R8)
+	ADD  $8, R8
+	ADD  $12, R9
+	ADD  $100, R0
 	ADD  $384, R1
 	SUBS $1, R2
 	BNE  span
 	RET
 
-// func sumUnits(dst *float32, src *unit, units int)
-TEXT ·sumUnits(SB), NOSPLIT, $0-24
+// func putOffsets(dst *byte, src *unit, words int, centre float32)
+// Two units are four offsets, centre·scale − min.
+TEXT ·putOffsets(SB), NOSPLIT, $0-28
 	MOVD  dst+0(FP), R0
 	MOVD  src+8(FP), R1
-	MOVD  units+16(FP), R2
-	VMOVI $1, V29.B16
-	MOVD  $0x41800000, R3 // 16
-	FMOVS R3, F30
-	VDUP  V30.S[0], V30.S4
+	MOVD  words+16(FP), R2
+	FMOVS centre+24(FP), F31
 
-unit:
-	FLDPQ (R1), (F0, F1)
-	FLDPQ 32(R1), (F2, F3)
-	FLDPQ 64(R1), (F16, F17)
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	SDOT(4, 0, 29)
-	SDOT(5, 1, 29)
-	SDOT(6, 2, 29)
-	SDOT(7, 3, 29)
-	VADDP V5.S4, V4.S4, V4.S4
-	VADDP V7.S4, V6.S4, V6.S4
-	VADDP V6.S4, V4.S4, V4.S4
-	SCVTF(4, 4)
-	FMUL(4, 4, 16)
-	VFMLS V17.S4, V30.S4, V4.S4
-	FMOVQ F4, (R0)
-	ADD   $16, R0
-	ADD   $96, R1
+word:
+	FLDPQ 64(R1), (F0, F1)
+	FLDPQ 160(R1), (F2, F3)
+	ADD   $192, R1
+	VUZP1 V2.S4, V0.S4, V0.S4
+	VUZP1 V3.S4, V1.S4, V1.S4
+	FMULI(0, 0, 31, 0)
+	FSUB(0, 0, 1)
+	BFCVTN(0, 0)
+	FMOVD F0, (R0)
+	ADD   $64, R0
 	SUBS  $1, R2
-	BNE   unit
+	BNE   word
 	RET
 
 // func burnI8MM(rounds int)
@@ -418,16 +431,18 @@ word:
 	BNE    word
 	RET
 
-// func spreadBF16(dst *byte, src *float32, words int)
-TEXT ·spreadBF16(SB), NOSPLIT, $0-24
+// func spreadBF16(dst *byte, pitch int, src *float32, words int)
+TEXT ·spreadBF16(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
-	MOVD src+8(FP), R1
-	MOVD words+16(FP), R2
+	MOVD pitch+8(FP), R3
+	MOVD src+16(FP), R1
+	MOVD words+24(FP), R2
 
 word:
 	FMOVQ.P 16(R1), F0
 	BFCVTN(0, 0)
-	FMOVD.P F0, 64(R0)
+	FMOVD   F0, (R0)
+	ADD     R3, R0
 	SUBS    $1, R2
 	BNE     word
 	RET

@@ -287,13 +287,20 @@ func multiplyPanels(t *testing.T, guards *[6][]byte, p *tensor.PanelKernels, f t
 	return dst
 }
 
+// goSpan is a span with what columns hold of it.
+type goSpan struct {
+	span
+	sums [3]float32
+	mid  float32
+}
+
 // spans does in plain Go what quantizeSpans does.
-func spans(dst []span, x []float32) {
+func spans(dst []goSpan, x []float32) {
 	for i := range dst {
 		var v [spanLen]float32
 		copy(v[:], x[i*spanLen:])
 		least, most := slices.Min(v[:]), slices.Max(v[:]) // or NaN
-		s := span{mid: tensor.FromBF16(tensor.ToBF16(least/2 + most/2))}
+		s := goSpan{mid: tensor.FromBF16(tensor.ToBF16(least/2 + most/2))}
 		top, inv := max(most-s.mid, s.mid-least), float32(0)
 		switch {
 		case math.IsInf(float64(top), 0) || top != top:
@@ -301,11 +308,15 @@ func spans(dst []span, x []float32) {
 		case top >= 0x1p-100:
 			s.scale, inv = top/127, 127/top
 		}
+		var sums [3]int
 		for j, a := range v {
 			if inv != 0 {
 				s.q[j] = int8(math.RoundToEven(float64((a - s.mid) * inv)))
 			}
-			s.sum[j/32] += int32(s.q[j])
+			sums[j/32] += int(s.q[j])
+		}
+		for j, sum := range sums {
+			s.sums[j] = s.scale * float32(sum)
 		}
 		dst[i] = s
 	}
@@ -337,8 +348,16 @@ func TestSpansOfActivations(t *testing.T) {
 			if try >= 5 && try < 9 {
 				x[r.IntN(n)] = []float32{nan, inf, -inf, 3e38}[try-5]
 			}
-			got, want := make([]span, spansLen(n)), make([]span, spansLen(n))
-			quantizeSpans(got, x)
+			got, want := make([]goSpan, spansLen(n)), make([]goSpan, spansLen(n))
+			var q [packSpans]span
+			var c spanColumns
+			quantizeSpans(q[:], &c, x)
+			for i := range got {
+				got[i] = goSpan{q[i], [3]float32(c.sums[3*i:]), c.mids[2*i]}
+				if a, b := c.mids[2*i], c.mids[2*i+1]; a != b && a == a {
+					t.Fatalf("%d numbers, span %d: midranges %v", n, i, c.mids)
+				}
+			}
 			spans(want, x)
 			for i := range want {
 				g, w := got[i], want[i]
@@ -356,7 +375,7 @@ func TestSpansOfActivations(t *testing.T) {
 
 // spanProduct multiplies a row, which the units stand for, with a token as spanPanels do, but for their roundings, and returns how far
 // these may lead.
-func spanProduct(f tensor.Format, row []float32, units []unit, x []span) (product, bound float64) {
+func spanProduct(f tensor.Format, row []float32, units []unit, x []goSpan) (product, bound float64) {
 	shift, centre := finer(f)
 	k, magnitude := kindOf(f), 0.0
 	for i := range x {
@@ -373,7 +392,7 @@ func spanProduct(f tensor.Format, row []float32, units []unit, x []span) (produc
 			}
 			if k == mins && j%32 == 0 {
 				offset := float64(centre)*float64(u.scale[lane]) - float64(u.min[lane])
-				p := math.Abs(offset * float64(s.scale) * float64(s.sum[j%spanLen/32]))
+				p := math.Abs(offset * float64(s.sums[j%spanLen/32]))
 				bound += 0x1p-7 * 1.01 * p // two numbers in BF16
 				magnitude += 2 * p
 			}
@@ -420,7 +439,7 @@ func TestPanelKernelsOfARM(t *testing.T) {
 				}
 				got := slices.Clone(multiplyPanels(t, &guards, k.Panels, f, w, c.rows, cols, x, c.n))
 
-				xs, uw := make([]span, spansLen(cols)), make([]unit, units)
+				xs, uw := make([]goSpan, spansLen(cols)), make([]unit, units)
 				q, qw, row, act := make([]tensor.Q8, units), make([]tensor.Q8, units), make([]float32, cols), make([]float32, cols)
 				for rr := range c.rows {
 					f.Decode(row, w[rr*size:(rr+1)*size])

@@ -23,7 +23,8 @@
 //
 //	func(w *byte, rowBytes int, dst *unit)
 //
-// and store the units of one row: the weights, V16, and V17 where there are minimums. With SEVERAL defined it makes the functions
+// and store the units of one row: the weights, V16, and V17 where there are minimums. units_finer_arm64.s defines FINER besides, for the
+// formats whose weights are four bits: these become the upper half of bytes, less 128. With SEVERAL defined it makes the functions
 // of rows_several_arm64.h.
 //
 //	R0      dst of the row           R8–R11   activations of token 0 to 3, the running unit
@@ -231,11 +232,32 @@ next:
 	FMOVD R15, F16          \
 	FCVTL(16, 16)
 
-// NIBBLES sets low and high to the low and high four bits of q, which may be low. V24 is 15 in all bytes.
+// NIBBLES sets low and high to the low and high four bits of q, which may be low.
+#ifndef FINER
+
+#define NIBBLE_BITS \
+	VMOVI $15, V24.B16
+
 #define NIBBLES(q, low, high) \
 	VUSHR $4, q.B16, high.B16 \
 	VAND  V24.B16, q.B16, low.B16
 
+#else
+
+#define NIBBLE_BITS \
+	VMOVI $0xF0, V24.B16 \
+	VMOVI $0x80, V25.B16
+
+#define NIBBLES(q, low, high) \
+	VAND V24.B16, q.B16, high.B16    \
+	VSHL $4, q.B16, low.B16          \
+	VEOR V25.B16, high.B16, high.B16 \
+	VEOR V25.B16, low.B16, low.B16
+
+#endif
+
 #include "rows_blocks_arm64.h"
 #include "rows_k_arm64.h"
+#ifndef FINER
 #include "rows_iq_arm64.h"
+#endif

@@ -3,8 +3,10 @@
 // Rows of Q4_0, the format that is read most, go four blocks at a time, and by units in the end.
 TEXT ROWS_Q4_0(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
-	VMOVI $15, V24.B16
+	NIBBLE_BITS
+#ifndef FINER
 	VMOVI $8, V25.B16
+#endif
 #ifndef UNPACK
 	Q4_CONSTANTS
 #endif
@@ -55,10 +57,12 @@ pair:
 	ADD   $36, R12
 	NIBBLES(V4, V4, V5)
 	NIBBLES(V6, V6, V7)
+#ifndef FINER
 	VSUB  V25.B16, V4.B16, V4.B16
 	VSUB  V25.B16, V5.B16, V5.B16
 	VSUB  V25.B16, V6.B16, V6.B16
 	VSUB  V25.B16, V7.B16, V7.B16
+#endif
 	HALF_SCALES
 	TOKENS(BLOCKS, next)
 	CMP   R2, R12
@@ -82,7 +86,7 @@ single:
 
 TEXT ROWS_Q4_1(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
-	VMOVI $15, V24.B16
+	NIBBLE_BITS
 
 row:
 	ROW_BEGIN
@@ -107,6 +111,8 @@ pair:
 
 single:
 	SINGLE(pair)
+
+#ifndef FINER
 
 TEXT ROWS_Q8_0(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
@@ -366,3 +372,5 @@ unit:
 	BLO    unit
 	ROW_END(row, stored)
 	RET
+
+#endif

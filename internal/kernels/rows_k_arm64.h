@@ -26,6 +26,8 @@
 	MOVD $mask, tmp             \
 	AND tmp, word, word
 
+#ifndef FINER
+
 // V26 are the 16 values, V25 is 32. The six bits of scales less 32 are four in a word and two in a half.
 TEXT ROWS_IQ4_XS(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
@@ -76,6 +78,8 @@ unit:
 	ROW_END(row, stored)
 	RET
 
+#endif
+
 // UNIT_MINS sets V17 to the minimums in V19 times V21's second lane.
 #define UNIT_MINS \
 	VTBL V20.B16, [V19.B16], V17.B16 \
@@ -110,7 +114,7 @@ unit:
 
 TEXT ROWS_Q4_K(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
-	VMOVI $15, V24.B16
+	NIBBLE_BITS
 	BLOCK_INDICES
 
 row:
@@ -137,6 +141,8 @@ unit:
 	BLO   block
 	ROW_END(row, stored)
 	RET
+
+#ifndef FINER
 
 // V22 and V23 are the fifth bits of the super-block, those of the unit's two blocks lowest.
 TEXT ROWS_Q5_K(SB), NOSPLIT, $0-ARGS
@@ -474,3 +480,5 @@ block:
 	BLO   block
 	ROW_END(row, stored)
 	RET
+
+#endif
