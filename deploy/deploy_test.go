@@ -195,7 +195,6 @@ const capital = `{"messages":[{"role":"user","content":"What is the capital of F
 // flight is a number of requests at once.
 type flight struct {
 	url     string
-	got     atomic.Int64 // bytes of streams
 	running sync.WaitGroup
 	mu      sync.Mutex
 	whole   int      // answers with the text that they are to have
@@ -207,12 +206,13 @@ type flight struct {
 func launch(t *testing.T, url, want string, streams, pieces int) *flight {
 	t.Helper()
 	f := &flight{url: url}
+	begun := make([]atomic.Int64, streams) // bytes of each
 	for i := range streams + pieces {
 		f.running.Go(func() {
 			stream := i < streams
 			var got *atomic.Int64
 			if stream {
-				got = &f.got
+				got = &begun[i]
 			}
 			a := post(url+"/v1/chat/completions", long(stream), got)
 			said, whole := content(a.text)
@@ -228,9 +228,12 @@ func launch(t *testing.T, url, want string, streams, pieces int) *flight {
 			}
 		})
 	}
-	for end := time.Now().Add(time.Minute); f.got.Load() < int64(streams)*2000; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("streams do not begin")
+	end := time.Now().Add(time.Minute)
+	for i := range begun {
+		for ; begun[i].Load() < 2000; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("streams do not begin")
+			}
 		}
 	}
 	return f

@@ -401,10 +401,12 @@ func TestRemoveTakesWhatUnfinishedFetchesHaveLeftAndNothingElse(t *testing.T) {
 	for _, name := range []string{"org/edge:Q4_K_M", "org/edge:Q8_0"} {
 		ctx, stop := context.WithCancel(t.Context())
 		s.store = func(w http.ResponseWriter, r *http.Request) bool {
-			if strings.Contains(r.URL.Path, "mtp") {
-				stop()
+			if !strings.Contains(r.URL.Path, "mtp") {
+				return false
 			}
-			return false
+			stop()
+			<-r.Context().Done() // an answer could be there before the end is noticed
+			return true
 		}
 		if _, err := h.Pull(ctx, name, With{Drafter: true}); err == nil {
 			t.Fatalf("%s: no error", name)
