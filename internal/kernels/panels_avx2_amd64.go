@@ -6,9 +6,7 @@ import "github.com/gogemma/gemma4/tensor"
 type panelKind byte
 
 const (
-	bytes4       panelKind = iota // bytes from −8 to 7
-	bytes4Offset                  // the same with offsets
-	bytes5                        // bytes from −16 to 15
+	bytes5       panelKind = iota // bytes from −16 to 15
 	bytes5Offset                  // the same with offsets
 	words13                       // from −4096 to 4095
 )
@@ -38,8 +36,8 @@ func panelsAVX2(k *tensor.Kernels, vnni bool) {
 		},
 	}
 	for f, kind := range map[tensor.Format]panelKind{
-		tensor.Q4_0:   bytes4,
-		tensor.Q4_K:   bytes4Offset,
+		tensor.Q4_0:   bytes5,
+		tensor.Q4_K:   bytes5Offset,
 		tensor.Q5_0:   bytes5,
 		tensor.MXFP4:  bytes5,
 		tensor.Q5_K:   bytes5Offset,
@@ -158,20 +156,16 @@ func loopAVX2(kind panelKind, vnni bool) panelLoop {
 	switch {
 	case vnni && kind == words13:
 		return panelWordsVNNI
-	case vnni && (kind == bytes4Offset || kind == bytes5Offset):
+	case vnni && kind == bytes5Offset:
 		return panelBytesOffsetVNNI
 	case vnni:
 		return panelBytesVNNI
-	case kind == bytes4:
-		return panelFourBitsAVX2
-	case kind == bytes4Offset:
-		return panelFourBitsOffsetAVX2
-	case kind == bytes5:
-		return panelFiveBitsAVX2
+	case kind == words13:
+		return panelWordsAVX2
 	case kind == bytes5Offset:
-		return panelFiveBitsOffsetAVX2
+		return panelBytesOffsetAVX2
 	}
-	return panelWordsAVX2
+	return panelBytesAVX2
 }
 
 func multiplyBytesOrWords(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, vnni bool) {
@@ -185,16 +179,10 @@ func multiplyBytesOrWords(dst []float32, stride int, w []byte, rows int, x []byt
 // The loops over panels, see panelLoop.
 
 //go:noescape
-func panelFourBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+func panelBytesAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
 //go:noescape
-func panelFourBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-//go:noescape
-func panelFiveBitsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
-
-//go:noescape
-func panelFiveBitsOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
+func panelBytesOffsetAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
 //go:noescape
 func panelWordsAVX2(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)

@@ -31,6 +31,8 @@ GLOBL rowMasks<>(SB), RODATA, $256
 
 #define BBLOCK 1408
 #define WBLOCK 2176
+#define BTOKEN 640
+#define WTOKEN 544
 
 // PACKARGS also has DX point to a mask of the rows that exist.
 #define PACKARGS(EXIST) \

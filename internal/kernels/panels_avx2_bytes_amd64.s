@@ -4,8 +4,6 @@
 
 // Packing panels of bytes at avx2: weights of up to 5 bits, in the layout of panels_avx2_products_amd64.s.
 
-REPEAT(wordOnes, 0x0001000100010001)
-
 // LOW and HIGH look up nibbles of quad A in the table Y14, store them as quad k and add them to Y12, two in 16 bits. Y13 is ones, Y15 15.
 #define LOW(A, k) \
 	VPAND      Y15, A, Y8    \
@@ -22,14 +20,11 @@ REPEAT(wordOnes, 0x0001000100010001)
 	VPMADDUBSW Y8, Y13, Y8   \
 	VPADDW     Y8, Y12, Y12
 
-// CORRECTION stores −128 times the sums of Y12 and clears them.
+// CORRECTION stores 128 times the sums of Y12, −32768 to 30720, and clears them.
 #define CORRECTION \
-	VPMADDWD wordOnes<>(SB), Y12, Y12 \
-	VPSLLD   $7, Y12, Y12     \
-	VPXOR    Y8, Y8, Y8       \
-	VPSUBD   Y12, Y8, Y8      \
-	VMOVDQU  Y8, 1024(DI)     \
-	VPXOR    Y12, Y12, Y12
+	VPSLLW  $7, Y12, Y12     \
+	VMOVDQU Y12, 1024(DI)    \
+	VPXOR   Y12, Y12, Y12
 
 #define NIBBLES \
 	LOW(Y4, 0)  \
