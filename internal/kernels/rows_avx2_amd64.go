@@ -18,10 +18,10 @@ func rowsAVX2(k *tensor.Kernels, vnni bool) {
 		k.Rows[f.format] = rowKernelAVX2(f, kind+i, wide[f.format])
 	}
 	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		floatRowKernelAVX2(rowsF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+		floatRowKernelAVX2(false, dst, stride, w, rowBytes, rows, x, cols, n)
 	}
 	k.FloatRows[tensor.BF16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		floatRowKernelAVX2(rowsBF16AVX2, dst, stride, w, rowBytes, rows, x, cols, n)
+		floatRowKernelAVX2(true, dst, stride, w, rowBytes, rows, x, cols, n)
 	}
 }
 
@@ -29,7 +29,12 @@ const (
 	rowSupers    = 96       // super-blocks of 256 columns that the frame of rowsOneAVX2 holds
 	rowCallBytes = 1 << 20  // bytes of weights, times tokens of floats, that a call goes through: far less than a millisecond
 	rowPassBytes = 64 << 10 // bytes of weights that three tokens pass over after three others: they stay in the second cache
-	rowPassCols  = 2048     // columns up to which that is of use: three tokens stay in the first
+	rowPassCols  = 2048     // columns up to which that is of use: three tokens stay in the first; longer rows take turns
+	rowAhead     = 7 << 10  // bytes from the weights of F16 and BF16 that are read to those that are prefetched
+	turnTokens   = 4        // of a row that takes turns
+	turnCols     = 4 << 10  // columns of a turn, times tokens: half of the first cache
+	turnLanes    = 128      // rows that take several turns together, times tokens
+	turnAhead    = 4        // rows from the weights that are read to those that are prefetched
 )
 
 // rowKernelAVX2 returns the row kernel of a format: it checks the arguments and cuts the work to what the assembly takes at once. Rows
@@ -137,9 +142,38 @@ func (c rowsSeveral) turns(dst []float32, w []byte, rows int, x []tensor.Q8, uni
 //go:noescape
 func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
 
+// floatRows is a call of rowsF16AVX2 or rowsBF16AVX2: a turn of some rows.
+type floatRows struct {
+	dst            *float32
+	stride         int // floats from one token's results to the next
+	w              *byte
+	rowBytes, rows int
+	x              *float32
+	xBytes, n      int      // from one token's activations to the next; tokens
+	cols, ahead    int      // columns of the turn; bytes from the weights that are read to those that are prefetched
+	lanes          *float32 // [rows, tokens, 32], where they rest; nil: there is one turn
+	first, last    bool     // turn
+}
+
+// rowsF16AVX2 and rowsBF16AVX2 are for rows, cols and n of at least 1.
+//
+//go:noescape
+func rowsF16AVX2(c *floatRows)
+
+//go:noescape
+func rowsBF16AVX2(c *floatRows)
+
+// multiply makes the call.
+func (c *floatRows) multiply(bf16 bool) {
+	if bf16 {
+		rowsBF16AVX2(c)
+	} else {
+		rowsF16AVX2(c)
+	}
+}
+
 // floatRowKernelAVX2 checks the arguments of a float row kernel and cuts the work to calls of well under a millisecond.
-func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int),
-	dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
+func floatRowKernelAVX2(bf16 bool, dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
 	if rows <= 0 || n <= 0 {
 		return
 	}
@@ -149,21 +183,41 @@ func floatRowKernelAVX2(rowsOf func(dst *float32, stride int, w *byte, rowBytes,
 		return
 	}
 	w, x = w[:rows*rowBytes], x[:n*cols]
+	_ = w[2*cols-1]
+	c := floatRows{stride: stride, rowBytes: rowBytes, xBytes: 4 * cols}
+	if n > 1 && cols > rowPassCols {
+		for t := 0; t < n; t += c.n {
+			c.n = ceilDiv(n-t, ceilDiv(n-t, turnTokens)) // groups are as large as each other
+			c.turns(bf16, dst[t*stride:], w, rows, x[t*cols:], cols)
+		}
+		return
+	}
 	step, few := max(4, rowCallBytes/(rowBytes*n)&^3), n
-	if n > 4 && cols <= rowPassCols {
+	if n > 4 {
 		step, few = max(4, rowPassBytes/rowBytes&^3), 3
 	}
+	c.cols, c.ahead, c.first, c.last = cols, rowAhead, true, true
 	for r := 0; r < rows; r += step {
 		for t := 0; t < n; t += few {
-			rowsOf(&dst[t*stride+r], stride, &w[r*rowBytes], rowBytes, min(step, rows-r), &x[t*cols], cols, min(few, n-t))
+			c.dst, c.w, c.x, c.rows, c.n = &dst[t*stride+r], &w[r*rowBytes], &x[t*cols], min(step, rows-r), min(few, n-t)
+			c.multiply(bf16)
 		}
 	}
 }
 
-// rowsF16AVX2 and rowsBF16AVX2 are float row kernels for rows, cols and n of at least 1.
-//
-//go:noescape
-func rowsF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
-
-//go:noescape
-func rowsBF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
+// turns computes the products of long rows with a few tokens: of all rows so many columns that the activations stay in the first cache.
+func (c floatRows) turns(bf16 bool, dst []float32, w []byte, rows int, x []float32, cols int) {
+	var lanes [turnLanes * 32]float32
+	c.lanes = &lanes[0]
+	turn := turnCols / c.n &^ 31
+	step := ceilDiv(rows, ceilDiv(rows, turnLanes/c.n)) // calls are as long as each other
+	c.ahead = turnAhead * c.rowBytes
+	for r := 0; r < rows; r += step {
+		c.dst, c.rows = &dst[r], min(step, rows-r)
+		for from := 0; from < cols; from += turn {
+			c.w, c.x, c.cols = &w[r*c.rowBytes+2*from], &x[from], min(turn, cols-from)
+			c.first, c.last = from == 0, from+turn >= cols
+			c.multiply(bf16)
+		}
+	}
+}

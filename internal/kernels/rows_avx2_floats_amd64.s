@@ -1,14 +1,17 @@
+#include "go_asm.h"
 #include "funcdata.h"
 #include "textflag.h"
 
 // Rows of F16 or BF16 times float32 activations, a row and up to three tokens at a time. Each product has 32 accumulators, for
-// columns 0 … 31 modulo 32; what a row has beyond a multiple of 32 is copied to a buffer of zeros and taken with zeros.
+// columns 0 … 31 modulo 32, which rest in memory if the row takes several turns; what a row has beyond a multiple of 32 is copied to a
+// buffer of zeros and taken with zeros.
 //
 //	SI           the row                        R12  rows to go
 //	BX, DX, R8   the tokens                     CX   tokens to go
 //	DI           their products                 R10  bytes from one to the next
+//	R11          their accumulators at rest     R15  the call
 //	AX           bytes into the row, of R13 in whole steps
-//	R9           masks of the columns that are left
+//	R14          what is prefetched             R9   masks of the columns that are left
 //	Y0 … Y3, Y4 … Y7, Y8 … Y11  accumulators of the tokens
 //	Y12 … Y15    32 weights
 
@@ -29,8 +32,6 @@ DATA masks<>+104(SB)/8, $-1
 DATA masks<>+112(SB)/8, $-1
 DATA masks<>+120(SB)/8, $-1
 GLOBL masks<>(SB), RODATA|NOPTR, $256
-
-#define AHEAD 8192
 
 // WIDEN_… makes floats of eight weights.
 #define WIDEN_F16(weights, Y) \
@@ -102,14 +103,35 @@ GLOBL masks<>(SB), RODATA|NOPTR, $256
 #define SUM2 SUM1; SUM(Y4, Y5, Y6, Y7, X4)
 #define SUM3 SUM2; SUM(Y8, Y9, Y10, Y11, X8)
 
+// LOAD and KEEP move a token's accumulators.
+#define LOAD(at, a, b, c, d) \
+	VMOVUPS (at)(R11), a; \
+	VMOVUPS (at+32)(R11), b; \
+	VMOVUPS (at+64)(R11), c; \
+	VMOVUPS (at+96)(R11), d
+
+#define KEEP(at, a, b, c, d) \
+	VMOVUPS a, (at)(R11); \
+	VMOVUPS b, (at+32)(R11); \
+	VMOVUPS c, (at+64)(R11); \
+	VMOVUPS d, (at+96)(R11)
+
+#define EACH1(DO) DO(0, Y0, Y1, Y2, Y3)
+#define EACH2(DO) EACH1(DO); DO(128, Y4, Y5, Y6, Y7)
+#define EACH3(DO) EACH2(DO); DO(256, Y8, Y9, Y10, Y11)
+
 // TOKENS computes the products of a row with one to three tokens. The labels are its own.
-#define TOKENS(WIDEN, CLEARS, MULTIPLIES, RESTN, SUMS, loop, rest, sum) \
+#define TOKENS(WIDEN, CLEARS, EACH, MULTIPLIES, RESTN, SUMS, steps, loop, end, rest, sum, added) \
 	CLEARS; \
+	CMPB floatRows_first(R15), $0; \
+	JNE  steps; \
+	EACH(LOAD); \
+steps: \
 	XORL  AX, AX; \
 	TESTQ R13, R13; \
-	JZ    rest; \
+	JZ    end; \
 loop: \
-	PREFETCHT1 AHEAD(SI)(AX*1); \
+	PREFETCHT1 (R14)(AX*1); \
 	WIDEN((SI)(AX*1), Y12); \
 	WIDEN(16(SI)(AX*1), Y13); \
 	WIDEN(32(SI)(AX*1), Y14); \
@@ -118,19 +140,26 @@ loop: \
 	ADDQ $64, AX; \
 	CMPQ AX, R13; \
 	JLT  loop; \
+end: \
+	CMPB floatRows_last(R15), $0; \
+	JNE  rest; \
+	EACH(KEEP); \
+	JMP  added; \
 rest: \
-	TESTQ $31, cols+48(FP); \
+	TESTQ $31, floatRows_cols(R15); \
 	JZ    sum; \
 	RESTS(WIDEN, RESTN); \
 sum: \
 	SUMS
 
 #define FLOAT_ROWS(WIDEN) \
-	MOVQ    w+16(FP), SI; \
-	MOVQ    rows+32(FP), R12; \
-	MOVQ    stride+8(FP), R10; \
+	MOVQ    c+0(FP), R15; \
+	MOVQ    floatRows_w(R15), SI; \
+	MOVQ    floatRows_rows(R15), R12; \
+	MOVQ    floatRows_lanes(R15), R11; \
+	MOVQ    floatRows_stride(R15), R10; \
 	SHLQ    $2, R10; \
-	MOVQ    cols+48(FP), R13; \
+	MOVQ    floatRows_cols(R15), R13; \
 	MOVQ    R13, R9; \
 	ANDQ    $~31, R13; \
 	SHLQ    $1, R13; \
@@ -142,7 +171,7 @@ sum: \
 	VMOVDQU Y12, 0(SP); \
 	VMOVDQU Y12, 32(SP); \
 row: \
-	MOVQ    cols+48(FP), CX; \
+	MOVQ    floatRows_cols(R15), CX; \
 	ANDQ    $31, CX; \
 	JZ      whole; \
 	LEAQ    (SI)(R13*1), DX; \
@@ -152,43 +181,51 @@ copy: \
 	MOVW    AX, 0(SP)(CX*2); \
 	JNZ     copy; \
 whole: \
-	MOVQ    x+40(FP), BX; \
-	MOVQ    n+56(FP), CX; \
-	MOVQ    rows+32(FP), AX; \
+	MOVQ    floatRows_ahead(R15), R14; \
+	ADDQ    SI, R14; \
+	MOVQ    floatRows_x(R15), BX; \
+	MOVQ    floatRows_n(R15), CX; \
+	MOVQ    floatRows_rows(R15), AX; \
 	SUBQ    R12, AX; \
-	MOVQ    dst+0(FP), DI; \
+	MOVQ    floatRows_dst(R15), DI; \
 	LEAQ    (DI)(AX*4), DI; \
 tokens: \
-	MOVQ    cols+48(FP), AX; \
-	LEAQ    (BX)(AX*4), DX; \
-	LEAQ    (DX)(AX*4), R8; \
+	MOVQ    floatRows_xBytes(R15), AX; \
+	LEAQ    (BX)(AX*1), DX; \
+	LEAQ    (BX)(AX*2), R8; \
 	CMPQ    CX, $2; \
 	JLT     one; \
 	JEQ     two; \
-	TOKENS(WIDEN, CLEAR3, MULTIPLY3, REST3, SUM3, loop3, rest3, sum3); \
-	MOVQ    cols+48(FP), AX; \
-	LEAQ    (R8)(AX*4), BX; \
+	TOKENS(WIDEN, CLEAR3, EACH3, MULTIPLY3, REST3, SUM3, steps3, loop3, end3, rest3, sum3, added3); \
+added3: \
+	ADDQ    $384, R11; \
+	ADDQ    floatRows_xBytes(R15), R8; \
+	MOVQ    R8, BX; \
 	SUBQ    $3, CX; \
 	JNZ     tokens; \
 	JMP     next; \
 two: \
-	TOKENS(WIDEN, CLEAR2, MULTIPLY2, REST2, SUM2, loop2, rest2, sum2); \
+	TOKENS(WIDEN, CLEAR2, EACH2, MULTIPLY2, REST2, SUM2, steps2, loop2, end2, rest2, sum2, added2); \
+added2: \
+	ADDQ    $256, R11; \
 	JMP     next; \
 one: \
-	TOKENS(WIDEN, CLEAR1, MULTIPLY1, REST1, SUM1, loop1, rest1, sum1); \
+	TOKENS(WIDEN, CLEAR1, EACH1, MULTIPLY1, REST1, SUM1, steps1, loop1, end1, rest1, sum1, added1); \
+added1: \
+	ADDQ    $128, R11; \
 next: \
-	ADDQ    rowBytes+24(FP), SI; \
+	ADDQ    floatRows_rowBytes(R15), SI; \
 	DECQ    R12; \
 	JNZ     row; \
 	VZEROUPPER; \
 	RET
 
-// func rowsF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
-TEXT ·rowsF16AVX2(SB), NOSPLIT, $64-64
+// func rowsF16AVX2(c *floatRows)
+TEXT ·rowsF16AVX2(SB), NOSPLIT, $64-8
 	NO_LOCAL_POINTERS
 	FLOAT_ROWS(WIDEN_F16)
 
-// func rowsBF16AVX2(dst *float32, stride int, w *byte, rowBytes, rows int, x *float32, cols, n int)
-TEXT ·rowsBF16AVX2(SB), NOSPLIT, $64-64
+// func rowsBF16AVX2(c *floatRows)
+TEXT ·rowsBF16AVX2(SB), NOSPLIT, $64-8
 	NO_LOCAL_POINTERS
 	FLOAT_ROWS(WIDEN_BF16)
