@@ -157,7 +157,7 @@ func TestWorkIsThatOfTheModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := 0.0
-		for _, ops := range s.decode(n, tensor.F16).products {
+		for _, ops := range s.DecodeWork(n, tensor.F16).Products {
 			sum += ops
 		}
 		if got := float64(p.Ops() - before); got != sum {
@@ -188,11 +188,11 @@ func TestShapesThatNoModelHasDoNoHarm(t *testing.T) {
 // even are rates at which all kinds of work go, by number.
 func even(s *Shape, products, attention float64) *Rates {
 	r := &Rates{Products: map[Product]float64{}, Attention: map[Attention]float64{}, GELU: math.Inf(1), Norm: math.Inf(1)}
-	for _, w := range []*work{s.decode(0, tensor.F16), s.prompt(512, 0, tensor.F16)} {
-		for key := range w.products {
+	for _, w := range []*Work{s.DecodeWork(0, tensor.F16), s.PromptWork(512, 0, tensor.F16)} {
+		for key := range w.Products {
 			r.Products[key] = products
 		}
-		for key := range w.attention {
+		for key := range w.Attention {
 			r.Attention[key] = attention
 		}
 	}

@@ -67,16 +67,16 @@ func NewProbe(k *tensor.Kernels, threads int, caches []tensor.Format, shapes ...
 			if !s.Keeps(c) {
 				continue
 			}
-			for _, w := range []*work{s.decode(0, c), s.prompt(model.DefaultBatch, 0, c)} {
-				maps.Copy(all.products, w.products)
-				maps.Copy(all.attention, w.attention)
+			for _, w := range []*Work{s.DecodeWork(0, c), s.PromptWork(model.DefaultBatch, 0, c)} {
+				maps.Copy(all.Products, w.Products)
+				maps.Copy(all.Attention, w.Attention)
 			}
 		}
 	}
-	for key := range all.products {
+	for key := range all.Products {
 		p.add(p.product(key), func(r *Rates, x float64) { r.Products[key] = x })
 	}
-	for key := range all.attention {
+	for key := range all.Attention {
 		once, err := p.attention(key)
 		if err != nil {
 			p.Close()

@@ -50,39 +50,39 @@ type Attention struct {
 	Prompt                  bool // of positions of a prompt
 }
 
-// work is what a step of some tokens takes.
-type work struct {
-	products  map[Product]float64   // multiply-adds
-	attention map[Attention]float64 // multiply-adds
-	gelu      float64               // values
-	norm      float64               // values
-	regions   float64
+// Work is what a step of some tokens takes.
+type Work struct {
+	Products  map[Product]float64   // multiply-adds
+	Attention map[Attention]float64 // multiply-adds
+	GELU      float64               // values
+	Norm      float64               // values of vectors that are normed and added
+	Regions   float64               // of the graph, that all threads share
 }
 
 // seconds returns what the work takes.
-func (r *Rates) seconds(w *work) float64 {
-	sum := w.regions * r.Region
-	for p, n := range w.products {
+func (r *Rates) seconds(w *Work) float64 {
+	sum := w.Regions * r.Region
+	for p, n := range w.Products {
 		sum += n / r.Products[p]
 	}
-	for a, n := range w.attention {
+	for a, n := range w.Attention {
 		sum += n / r.Attention[a]
 	}
-	return sum + w.gelu/r.GELU + w.norm/r.Norm
+	return sum + w.GELU/r.GELU + w.Norm/r.Norm
 }
 
 // Decode returns how many tokens per second are written behind that many positions.
 func (r *Rates) Decode(s *Shape, depth int, cache tensor.Format) float64 {
-	return 1 / r.seconds(s.decode(depth, cache))
+	return 1 / r.seconds(s.DecodeWork(depth, cache))
 }
 
 // Prompt returns how many tokens per second are read of a prompt of that length, behind so many positions.
 func (r *Rates) Prompt(s *Shape, tokens, depth int, cache tensor.Format) float64 {
-	return float64(tokens) / r.seconds(s.prompt(tokens, depth, cache))
+	return float64(tokens) / r.seconds(s.PromptWork(tokens, depth, cache))
 }
 
-func newWork() *work {
-	return &work{products: map[Product]float64{}, attention: map[Attention]float64{}}
+func newWork() *Work {
+	return &Work{Products: map[Product]float64{}, Attention: map[Attention]float64{}}
 }
 
 // Regions of the graph of a layer, and more of one with experts and with per-layer embeddings, of those that all threads share.
@@ -92,8 +92,8 @@ const (
 	perLayerRegions = 5
 )
 
-// decode returns what a token takes behind so many positions.
-func (s *Shape) decode(depth int, cache tensor.Format) *work {
+// DecodeWork returns what a token takes behind so many positions.
+func (s *Shape) DecodeWork(depth int, cache tensor.Format) *Work {
 	w := newWork()
 	for i := range s.Layers {
 		s.layer(w, i, 1)
@@ -101,14 +101,14 @@ func (s *Shape) decode(depth int, cache tensor.Format) *work {
 	}
 	for _, r := range s.regions() {
 		if p := (Product{r.matrices, 1, false}); p.weights() > 0 {
-			w.products[p] += p.weights()
+			w.Products[p] += p.weights()
 		}
 	}
 	return w
 }
 
-// prompt returns what a prompt takes behind so many positions. After the last layer that keeps keys and values only its last token goes on.
-func (s *Shape) prompt(tokens, depth int, cache tensor.Format) *work {
+// PromptWork returns what a prompt takes behind so many positions. After the last layer that keeps keys and values only its last token goes on.
+func (s *Shape) PromptWork(tokens, depth int, cache tensor.Format) *Work {
 	w := newWork()
 	last := s.Owners - 1
 	regions := s.regions()
@@ -141,7 +141,7 @@ func (s *Shape) prompt(tokens, depth int, cache tensor.Format) *work {
 }
 
 // read adds what n tokens of a prompt take with some matrices. Of experts each takes its tokens' share.
-func (s *Shape) read(w *work, m Matrix, n int) {
+func (s *Shape) read(w *Work, m Matrix, n int) {
 	if m.Count == 0 {
 		return
 	}
@@ -152,32 +152,32 @@ func (s *Shape) read(w *work, m Matrix, n int) {
 			n = max(1, n*m.Count/s.Experts)
 		}
 	}
-	w.products[Product{[3]Matrix{{m.Format, probeRows, probeCols, 1}}, n, true}] += done
+	w.Products[Product{[3]Matrix{{m.Format, probeRows, probeCols, 1}}, n, true}] += done
 }
 
 // layer adds what n tokens take in a layer beside products and attention.
-func (s *Shape) layer(w *work, i int, n float64) {
+func (s *Shape) layer(w *Work, i int, n float64) {
 	l := &s.Layers[i]
-	w.regions += layerRegions
-	w.gelu += n * float64(l.MLPWidth)
-	w.norm += n * float64(4*s.Width+2*(l.Heads+2*l.KVHeads)*l.HeadDim)
+	w.Regions += layerRegions
+	w.GELU += n * float64(l.MLPWidth)
+	w.Norm += n * float64(4*s.Width+2*(l.Heads+2*l.KVHeads)*l.HeadDim)
 	if s.Experts > 0 {
-		w.regions += expertRegions
-		w.gelu += n * float64(s.ExpertsUsed*s.ExpertWidth)
-		w.norm += n * float64((4+s.ExpertsUsed)*s.Width)
+		w.Regions += expertRegions
+		w.GELU += n * float64(s.ExpertsUsed*s.ExpertWidth)
+		w.Norm += n * float64((4+s.ExpertsUsed)*s.Width)
 	}
 	if s.PerLayer > 0 {
-		w.regions += perLayerRegions
-		w.gelu += n * float64(s.PerLayer)
-		w.norm += n * float64(s.Width+2*s.PerLayer)
+		w.Regions += perLayerRegions
+		w.GELU += n * float64(s.PerLayer)
+		w.Norm += n * float64(s.Width+2*s.PerLayer)
 	}
 }
 
 // attend adds what attention takes whose queries see so many positions in all.
-func (s *Shape) attend(w *work, i int, cache tensor.Format, prompt bool, seen float64) {
+func (s *Shape) attend(w *Work, i int, cache tensor.Format, prompt bool, seen float64) {
 	l := &s.Layers[i]
 	a := Attention{cache, l.HeadDim, l.Heads, l.KVHeads, l.Turned > 0, prompt}
-	w.attention[a] += 2 * seen * float64(l.Heads*l.HeadDim)
+	w.Attention[a] += 2 * seen * float64(l.Heads*l.HeadDim)
 }
 
 // seen returns how many positions the one at pos sees in a layer.
@@ -265,7 +265,7 @@ func (s *Shape) regions() (list []region) {
 
 // PromptOps returns how many multiply-adds with weights a token of a prompt of that length takes, on average.
 func (s *Shape) PromptOps(tokens int) (sum float64) {
-	for _, n := range s.prompt(tokens, 0, tensor.F16).products {
+	for _, n := range s.PromptWork(tokens, 0, tensor.F16).Products {
 		sum += n
 	}
 	return sum / float64(tokens)
