@@ -107,7 +107,8 @@ func (s *Shape) DecodeWork(depth int, cache tensor.Format) *Work {
 	return w
 }
 
-// PromptWork returns what a prompt takes behind so many positions. After the last layer that keeps keys and values only its last token goes on.
+// PromptWork returns what a prompt takes behind so many positions. After the last layer that keeps keys and values only its last token goes
+// on.
 func (s *Shape) PromptWork(tokens, depth int, cache tensor.Format) *Work {
 	w := newWork()
 	last := s.Owners - 1

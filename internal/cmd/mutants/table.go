@@ -567,5 +567,7 @@ var table = []mutant{
 	{"run: text of a pipe goes behind the prompt", "cmd/gemma4/run.go", "text + \"\\n\\n\" + prompt", "prompt + \"\\n\\n\" + text", ""},
 	{"run: an empty prompt is answered", "cmd/gemma4/run.go", "strings.TrimSpace(prompt) == \"\"", "prompt == \"\"", ""},
 	{"nano: opens itself whatever is named", "nano/nano.go", "if path == \"\" {", "if path == \"\" || path != \"\" {", ""},
+	{"mca: two tokens left over take the tile of four", "internal/cmd/mca/costs.go", "case 1, 2:", "case 1:", ""},
+	{"mca: a loop with another in it is an inner one", "internal/cmd/mca/counter.go", "start >= last &&", "(start >= last || true) &&", ""},
 	{"pairs: slower once is slower", "internal/cmd/pairs/main.go", "first.ratio() < least && again.ratio() < least", "true", ""},
 }
