@@ -35,6 +35,7 @@ type rows512 struct {
 	tail   int   // bytes of a row behind them
 	xtail  int   // blocks of 32 activations for that
 	depth  int   // supers that are taken at a time
+	group  int   // rows whose supers, 64 at most, follow each other
 	ahead  int   // bytes from the weights that are read to those that are prefetched
 	burst  int   // bytes prefetched at the start
 }
@@ -88,10 +89,12 @@ func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
 			table: book(), kernel: kernel, offset: format.offset512, size: size, full: full, tail: tail, xtail: xtail,
 		}
 		for t := 0; t < n; t += c.n {
-			c.n, c.depth, c.ahead = min(n-t, 8), rows512Depth/min(n-t, 8), rows512Ahead
+			c.n, c.depth, c.group, c.ahead = min(n-t, 8), rows512Depth/min(n-t, 8), 1, rows512Ahead
 			step := max(1, rows512ByCall/rowBytes)
 			if full+min(tail, 1) > c.depth { // rows take turns
 				c.depth, c.ahead, step = rows512Turn/c.n, rows512Rows*rowBytes, min(step, rows512Sums/c.n)
+			} else if tail == 0 {
+				c.group = rows512Depth / full
 			}
 			for r := 0; r < rows; r += step {
 				c.dst, c.w, c.x = &dst[t*stride+r], &w[r*rowBytes], &x[t*units]
@@ -119,16 +122,7 @@ func table512(f tensor.Format) []byte {
 	if grid == nil {
 		return nil
 	}
-	if f == tensor.IQ1_S || f == tensor.IQ1_M {
-		table := make([]byte, 0, 8*len(grid))
-		for _, codes := range grid {
-			for j := range 8 {
-				table = append(table, byte(9+8*(codes>>(2*j)&3)))
-			}
-		}
-		return table
-	}
-	table := make([]byte, 2*len(grid))
+	table := make([]byte, 2*len(grid)+2)
 	for i, codes := range grid {
 		var planes [3]byte
 		switch f {
@@ -142,11 +136,11 @@ func table512(f tensor.Format) []byte {
 		for j := range 16 {
 			planes[j%2] |= byte(codes>>j&1) << (j / 2)
 		}
-		if f == tensor.IQ2_XXS { // plane 0 of all entries, then plane 1
-			table[i], table[len(grid)+i] = planes[0], planes[1]
-		} else {
-			table[2*i], table[2*i+1] = planes[0], planes[1]
+		if f == tensor.IQ1_S || f == tensor.IQ1_M {
+			table[2*i], table[2*i+1] = planes[1], planes[0]
+			continue
 		}
+		table[i], table[len(grid)+i] = planes[0], planes[1] // plane 0 of all entries, then plane 1
 	}
 	return table
 }

@@ -49,11 +49,17 @@
 #define RESUMES  92032 // not the last turn
 #define KERNEL   92040 // function of the format
 #define TABLE    92048 // see rows512.table
-#define SAVED_CX 92056 // CX meanwhile
-#define INDICES  92096 // 32 words per super, 64 at most
+#define SAVED_CX   92056 // CX meanwhile
+#define SAVED_R10  92064 // and R10
+#define GROUP      92072 // see rows512.group
+#define FOUND_ROWS 92080 // rows for which something is found that are still to come
+#define FOUND_AT   92088 // of the next of them
+#define FOUND      92096 // what is found for supers before they are unpacked: 64 bytes of each, 64 at most
 
-#define VECTOR(name, a, b, c, d, e, f, g, h) \
-	DATA name<>+0(SB)/8, $a; DATA name<>+8(SB)/8, $b; DATA name<>+16(SB)/8, $c; DATA name<>+24(SB)/8, $d; \
+#define VECTOR(name, a, b, c, d, e, f, g, h) VECTOR_LOW(name, a, b, c, d); VECTOR_HIGH(name, e, f, g, h)
+#define VECTOR_LOW(name, a, b, c, d) \
+	DATA name<>+0(SB)/8, $a; DATA name<>+8(SB)/8, $b; DATA name<>+16(SB)/8, $c; DATA name<>+24(SB)/8, $d
+#define VECTOR_HIGH(name, e, f, g, h) \
 	DATA name<>+32(SB)/8, $e; DATA name<>+40(SB)/8, $f; DATA name<>+48(SB)/8, $g; DATA name<>+56(SB)/8, $h; \
 	GLOBL name<>(SB), RODATA|NOPTR, $64
 #define VECTOR2(name, a, b) VECTOR(name, a, b, a, b, a, b, a, b)

@@ -120,6 +120,9 @@ burst:
 
 	MOVQ rows512_table(DI), AX
 	MOVQ AX, TABLE(DX)
+	MOVQ rows512_group(DI), AX
+	MOVQ AX, GROUP(DX)
+	MOVQ $0, FOUND_ROWS(DX)
 	MOVQ $0, TAKEN(DX)
 	MOVQ $0, SHORT(DX)
 	CMPQ rows512_full(DI), $0

@@ -1,113 +1,86 @@
 // Formats with codebooks for rows_avx512_amd64.s. LOOKUP_… are those of rows_avx512_wide_amd64.h.
 
+// ADD_FOUND is ADD_SUPERS for formats of which something is found first, 64 bytes for each super, that UNPACK takes at CX: so long before
+// that no load waits for its store. FIND does it for a row, or for as many as there is room for if their supers follow each other:
+// FIND_ROWS sets R10 to the number of supers at R14, and CX to where what is found goes.
+#define ADD_FOUND(FIND, supers) \
+	MOVQ CX, SAVED_CX(DX); \
+	CMPQ FOUND_ROWS(DX), $0; \
+	JNE  found; \
+	MOVQ R10, SAVED_R10(DX); \
+	FIND; \
+	MOVQ SAVED_R10(DX), R10; \
+found: \
+	DECQ FOUND_ROWS(DX); \
+	MOVQ FOUND_AT(DX), CX; \
+	CALL supers<>(SB); \
+	MOVQ CX, FOUND_AT(DX); \
+	MOVQ SAVED_CX(DX), CX; \
+	RET
+
+#define FIND_ROWS \
+	MOVQ    GROUP(DX), AX; \
+	CMPQ    R8, AX; \
+	CMOVQLT R8, AX; \
+	MOVQ    AX, FOUND_ROWS(DX); \
+	IMULQ   AX, R10; \
+	MOVQ    SI, R14; \
+	LEAQ    FOUND(DX), CX; \
+	MOVQ    CX, FOUND_AT(DX)
+
+#define NEXT_FOUND ADDQ $64, CX
+
 // The formats with codebooks. Eight values, an octet, are eight numbers of levels, whose bits come in planes: a byte of all lowest bits,
 // one of the next, and one of the signs. Such bytes are the rows of a matrix that VGF2P8AFFINEQB multiplies with the eight vectors of one
-// bit: that yields the columns, which are the numbers of signed levels. The lowest bits are byte 7 of a matrix.
+// bit: that yields the columns, which are numbers of signed levels, of two octets X and Y. The lowest bits are byte 7 of a matrix.
 //
-//	Z24–Z27 which bytes of Z16 and Z17 are the matrices   Z28 vectors of one bit   Z29 the levels and their negatives, plus the offset
-//
-// Z25–Z27 are so many bytes behind Z24.
-#define CODEBOOK_CONSTANTS(matrices, a, b, c) \
+//	Z24, Z25 which bytes of Z16 and Z17 are the matrices of X and Y, and of two octets more   Z28 vectors of one bit
+//	Z26, Z27 the levels of X, and of Y, and their negatives, plus the offset
+#define MATRICES(matrices, step) \
 	VMOVDQU64    matrices<>(SB), Z24; \
-	BYTES(a, Z25); \
-	BYTES(b, Z26); \
-	BYTES(c, Z27); \
+	MOVQ         $step, AX; \
+	VPBROADCASTQ AX, Z25; \
 	VPADDB       Z24, Z25, Z25; \
-	VPADDB       Z24, Z26, Z26; \
-	VPADDB       Z24, Z27, Z27; \
+	UNIT_VECTORS
+
+#define UNIT_VECTORS \
 	MOVQ         $0x8040201008040201, AX; \
 	VPBROADCASTQ AX, Z28
 
-#define OCTETS(matrices, w) \
-	VMOVDQA64      matrices, w; \
-	VPERMI2B       Z17, Z16, w; \
-	VGF2P8AFFINEQB $0, w, Z28, w; \
-	VPERMB         Z29, w, w
-
-#define OCTETS_BLOCKS \
-	OCTETS(Z24, Z10); \
-	OCTETS(Z25, Z11); \
-	OCTETS(Z26, Z12); \
-	OCTETS(Z27, Z13)
-
-// OCTETS_GROUPS takes the first octets of groups 0 … 7, of 8 … 15, then the second ones.
-#define OCTETS_GROUPS \
-	OCTETS(Z24, Z18); \
-	OCTETS(Z25, Z19); \
-	VSHUFPS $0x88, Z19, Z18, Z10; \
-	VSHUFPS $0xdd, Z19, Z18, Z11; \
-	OCTETS(Z26, Z18); \
-	OCTETS(Z27, Z19); \
-	VSHUFPS $0x88, Z19, Z18, Z12; \
-	VSHUFPS $0xdd, Z19, Z18, Z13
+#define COLUMNS(matrices, x) \
+	VMOVDQA64      matrices, x; \
+	VPERMI2B       Z17, Z16, x; \
+	VGF2P8AFFINEQB $0, x, Z28, x
 
 // SIGNS completes seven signs to eight of which an even number is 1: a linear map.
 #define SIGNS_CONSTANT(z) \
 	MOVQ         $0x010204081020407f, AX; \
 	VPBROADCASTQ AX, z
 
-// SCALES multiplies the odd numbers 2s + 1 by the half at d(SI), which stands for a multiple: Z14 holds 2s in the bits of a mask, and
-// others.
-#define SCALES(half, mask, multiple) \
+// SCALES multiplies the half at d(SI) by an odd multiple: the lowest four bits of the lanes of Z14 say which of 16.
+#define SCALES(half, multiples) \
 	VPBROADCASTW half, Y15; \
-	SCALES_OF(mask, multiple)
+	SCALES_OF(multiples)
 
-#define SCALES_OF(mask, multiple) \
-	VPANDD.BCST mask<>(SB), Z14, Z14; \
-	VCVTPH2PS   Y15, Z15; \
-	VPORD.BCST  one<>(SB), Z14, Z14; \
-	VMULPS.BCST multiple<>(SB), Z15, Z15; \
-	VCVTDQ2PS   Z14, Z14; \
-	VMULPS      Z15, Z14, Z14
+#define SCALES_OF(multiples) \
+	VPERMPS   multiples<>(SB), Z14, Z14; \
+	VCVTPH2PS Y15, Z15; \
+	VMULPS    Z15, Z14, Z14
 
-DATA one<>+0(SB)/4, $1
-GLOBL one<>(SB), RODATA|NOPTR, $4
-DATA three2s<>+0(SB)/4, $0x0e
-GLOBL three2s<>(SB), RODATA|NOPTR, $4
-DATA four2s<>+0(SB)/4, $0x1e
-GLOBL four2s<>(SB), RODATA|NOPTR, $4
-DATA whole<>+0(SB)/4, $0x3f800000
-GLOBL whole<>(SB), RODATA|NOPTR, $4
-DATA quarter<>+0(SB)/4, $0x3e800000
-GLOBL quarter<>(SB), RODATA|NOPTR, $4
-DATA eighth<>+0(SB)/4, $0x3e000000
-GLOBL eighth<>(SB), RODATA|NOPTR, $4
+// Odd numbers, a quarter of them, an eighth, and an eighth of those up to 15, twice.
+VECTOR_LOW(odds, 0x404000003f800000, 0x40e0000040a00000, 0x4130000041100000, 0x4170000041500000)
+VECTOR_HIGH(odds, 0x4198000041880000, 0x41b8000041a80000, 0x41d8000041c80000, 0x41f8000041e80000)
+VECTOR_LOW(quarters, 0x3f4000003e800000, 0x3fe000003fa00000, 0x4030000040100000, 0x4070000040500000)
+VECTOR_HIGH(quarters, 0x4098000040880000, 0x40b8000040a80000, 0x40d8000040c80000, 0x40f8000040e80000)
+VECTOR_LOW(eighths, 0x3ec000003e000000, 0x3f6000003f200000, 0x3fb000003f900000, 0x3ff000003fd00000)
+VECTOR_HIGH(eighths, 0x4018000040080000, 0x4038000040280000, 0x4058000040480000, 0x4078000040680000)
+VECTOR4(eighths8, 0x3ec000003e000000, 0x3f6000003f200000, 0x3fb000003f900000, 0x3ff000003fd00000)
 
-// IQ2_XXS: d, then for each block four indices, four times seven signs and four bits of scale. Z16 becomes the first plane and the signs,
-// Z17 the second.
-TEXT constantsIQ2_XXS<>(SB), NOSPLIT, $0
-	CODEBOOK_CONSTANTS(matricesXXS, 1, 2, 3)
-	MOVQ         $0x40152738406b5948, AX // 64 ± 8, 25, 43
-	VPBROADCASTQ AX, Z29
-	MOVQ         $0x352e272000000000, AX
-	VPBROADCASTQ AX, Z30
-	SIGNS_CONSTANT(Z31)
-	MOVQ         $0xf0f0f0f0f0f0f0f0, AX
-	KMOVQ        AX, K1
-	RET
-
-#define UNPACK_IQ2_XXS \
-	MOVQ           TABLE(DX), AX; \
-	VMOVDQU64      2(SI), Z16; \
-	VPMULTISHIFTQB Z16, Z30, Z19; \
-	VPERMQ         $0xd8, Z16, Z14; \
-	VPMOVB2M       Z16, K6; \
-	LOOKUP_256(256, Z17, Z10); \
-	LOOKUP_256(0, Z18, Z11); \
-	VGF2P8AFFINEQB $0, Z31, Z19, K1, Z18; \
-	VMOVDQA64      Z18, Z16; \
-	OCTETS_BLOCKS; \
-	VPSRLD         $27, Z14, Z14; \
-	VMOVSHDUP      Z14, Z14; \
-	SCALES(0(SI), four2s, eighth)
-
-VECTOR(matricesXXS, 0x0040040000000000, 0x1050140000000000, 0x08480c0000000000, 0x18581c0000000000, 0x2060240000000000, 0x3070340000000000, 0x28682c0000000000, 0x38783c0000000000)
-
-// IQ3: a matrix has three planes of two entries, four bits of each. ROWS3 makes them of entries, whose planes 0 and 1 are in Z10 and whose
-// plane 2 in Z11, and of the signs, words in Z18.
+// IQ3: an octet is two entries, four bits of each plane, and its number is half a byte. ROWS3 makes rows of entries, whose planes 0 and 1
+// are in Z10 and whose plane 2 in Z11, and of the signs, words in Z18.
 #define IQ3_CONSTANTS(levels) \
-	CODEBOOK_CONSTANTS(matrices3, 1, 2, 3); \
-	VMOVDQU64 levels<>(SB), Z29; \
+	MATRICES(matrices3, 0x0202020202020202); \
+	VMOVDQU64 levels<>(SB), Z26; \
 	VMOVDQU64 nibblePairs<>(SB), Z22; \
 	BYTES(15, Z21)
 
@@ -121,8 +94,19 @@ VECTOR(matricesXXS, 0x0040040000000000, 0x1050140000000000, 0x08480c0000000000, 
 	VPACKUSWB  Z18, Z11, Z17; \
 	VPACKUSWB  Z13, Z12, Z16
 
+#define FOUR_OCTETS3 \
+	TWO_OCTETS3(Z24, Z10, Z11); \
+	TWO_OCTETS3(Z25, Z12, Z13)
+
+#define TWO_OCTETS3(matrices, x, y) \
+	COLUMNS(matrices, x); \
+	VPSRLW $4, x, y; \
+	VPERMB Z26, x, x; \
+	VPERMB Z26, y, y
+
 VECTOR2(nibblePairs, 0x1001100110011001, 0x1001100110011001)
-VECTOR(matrices3, 0x0008404800000000, 0x1018505800000000, 0x040c444c00000000, 0x141c545c00000000, 0x2028606800000000, 0x3038707800000000, 0x242c646c00000000, 0x343c747c00000000)
+VECTOR_LOW(matrices3, 0x0008404801094149, 0x1018505811195159, 0x040c444c050d454d, 0x141c545c151d555d)
+VECTOR_HIGH(matrices3, 0x2028606821296169, 0x3038707831397179, 0x242c646c252d656d, 0x343c747c353d757d)
 
 // IQ3_XXS: d, eight indices of each block, then four times seven signs and four bits of scale of each.
 TEXT constantsIQ3_XXS<>(SB), NOSPLIT, $0
@@ -143,10 +127,10 @@ TEXT constantsIQ3_XXS<>(SB), NOSPLIT, $0
 	VGF2P8AFFINEQB $0, Z31, Z18, Z18; \
 	VPERMQ         $0xd8, Z19, Z14; \
 	ROWS3; \
-	OCTETS_BLOCKS; \
-	VPSRLD         $27, Z14, Z14; \
+	FOUR_OCTETS3; \
+	VPSRLD         $28, Z14, Z14; \
 	VMOVSLDUP      Z14, Z14; \
-	SCALES(0(SI), four2s, quarter)
+	SCALES(0(SI), quarters)
 
 VECTOR2(iq3xxsLevels, 0x7e746c645c544c44, 0x020c141c242c343c)
 
@@ -171,152 +155,264 @@ TEXT constantsIQ3_S<>(SB), NOSPLIT, $0
 	LOOKUP_512(0, Z10, Z12, Z13); \
 	LOOKUP_512(512, Z11, Z17, Z19); \
 	ROWS3; \
-	OCTETS_BLOCKS; \
+	FOUR_OCTETS3; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
-	SCALES(0(SI), four2s, whole)
+	SCALES(0(SI), odds)
 
 VECTOR2(iq3sLevels, 0x4f4d4b4947454341, 0x31333537393b3d3f)
-VECTOR(scales3, 0x0000003f0000003f, 0x0000000700000007, 0x0000000300000003, 0x0000000b0000000b, 0x0000000f0000000f, 0x0000001700000017, 0x0000001300000013, 0x0000001b0000001b)
+VECTOR_LOW(scales3, 0x0000000000000000, 0x0000000800000008, 0x0000000400000004, 0x0000000c0000000c)
+VECTOR_HIGH(scales3, 0x0000001000000010, 0x0000001800000018, 0x0000001400000014, 0x0000001c0000001c)
 
-// IQ2_XS, IQ2_S and IQ1 have 32 indices in the words of Z16, which become words of both planes. ENTRIES… look them up in parts of 64
-// entries, which takes less time than gathers. INDEX_BITS tells which: K1 … K5 are the bits from the seventh on.
-#define INDEX_CONSTANTS \
-	WORDS(64, Z21); \
-	WORDS(128, Z22); \
-	WORDS(256, Z23)
-
-#define INDEX_BITS \
-	MOVQ     TABLE(DX), AX; \
-	VPTESTMW Z21, Z16, K1; \
-	VPTESTMW Z22, Z16, K2; \
-	VPTESTMW Z23, Z16, K3
-
-#define PART(at, w) \
-	VMOVDQU64 at(AX), w; \
-	VPERMT2W  (at+64)(AX), Z16, w
-
-#define ENTRIES_256(at, w) \
-	PART(at, w); \
-	PART(at+128, Z10); \
-	PART(at+256, Z11); \
-	PART(at+384, Z12); \
-	VMOVDQU16 Z10, K1, w; \
-	VMOVDQU16 Z12, K1, Z11; \
-	VMOVDQU16 Z11, K2, w
-
-#define ENTRIES_512(at, w) \
-	ENTRIES_256(at, w); \
-	ENTRIES_256(at+512, Z13); \
-	VMOVDQU16 Z13, K3, w
-
-#define ENTRIES_1024(at, w) \
-	ENTRIES_512(at, w); \
-	ENTRIES_512(at+1024, Z18); \
-	VMOVDQU16 Z18, K4, w
-
-VECTOR2(bit9, 0x0200020002000200, 0x0200020002000200)
-
-// matricesOfGroups takes the signs from the words in Z17.
-VECTOR(matricesOfGroups, 0x0001400000000000, 0x1011500000000000, 0x0405440000000000, 0x1415540000000000, 0x0809480000000000, 0x1819580000000000, 0x0c0d4c0000000000, 0x1c1d5c0000000000)
-
-#define IQ2_CONSTANTS \
-	CODEBOOK_CONSTANTS(matricesOfGroups, 32, 2, 34); \
+// IQ2: the numbers of X are bits 0 to 2, those of Y 3 to 5. The planes of a super, 32 bytes each, are in Z16, the signs in Z17.
+#define IQ2_CONSTANTS(matrices, step) \
+	MATRICES(matrices, step); \
 	MOVQ         $0x40152738406b5948, AX; \
-	VPBROADCASTQ AX, Z29; \
-	VMOVDQU64    scales2<>(SB), Z30
+	VPBROADCASTQ AX, Z26; \
+	VMOVDQU64    eachLevel<>(SB), Z27
 
-VECTOR(scales2, 0x0000000f0000003f, 0x0000002f0000001f, 0x0000001300000003, 0x0000003300000023, 0x0000001700000007, 0x0000003700000027, 0x0000001b0000000b, 0x0000003b0000002b)
+VECTOR_LOW(eachLevel, 0x4848484848484848, 0x5959595959595959, 0x6b6b6b6b6b6b6b6b, 0x4040404040404040)
+VECTOR_HIGH(eachLevel, 0x3838383838383838, 0x2727272727272727, 0x1515151515151515, 0x4040404040404040)
+
+#define TWO_OCTETS(matrices, x, y) \
+	COLUMNS(matrices, x); \
+	VPERMB Z27, x, y; \
+	VPERMB Z26, x, x
+
+// TWO_OCTETS_GROUPS does so for X of groups 0 … 7 and Y of 8 … 15.
+#define TWO_OCTETS_GROUPS \
+	TWO_OCTETS(Z24, Z18, Z19); \
+	VSHUFPS $0x88, Z19, Z18, Z10; \
+	VSHUFPS $0xdd, Z19, Z18, Z11; \
+	TWO_OCTETS(Z25, Z18, Z19); \
+	VSHUFPS $0x88, Z19, Z18, Z12; \
+	VSHUFPS $0xdd, Z19, Z18, Z13
+
+// FIND_PAIRS looks planes up, those of two supers at a time: INDEX takes the lower eight bits of 64 indices of the supers at R14 and AX to
+// Z8, their eighth one also to K6, and what they have more to K7 and K5. The last of an odd number of supers is its own neighbour. Tables
+// stay in Z16 … Z31, as far as there is room: Zen 4 loads one vector in a cycle.
+#define FIND_PAIRS(TABLES, INDEX, PLANES, constants, size) \
+	FIND_ROWS; \
+	MOVQ TABLE(DX), AX; \
+	TABLES; \
+find: \
+	LEAQ         size(R14), AX; \
+	CMPQ         R10, $1; \
+	CMOVQEQ      R14, AX; \
+	INDEX; \
+	PLANES; \
+	VINSERTI64X4 $1, Y10, Z9, Z11; \
+	VSHUFI64X2   $0xee, Z10, Z9, Z12; \
+	VMOVDQA64    Z11, (CX); \
+	VMOVDQA64    Z12, 64(CX); \
+	ADDQ         $128, CX; \
+	ADDQ         $(2*size), R14; \
+	SUBQ         $2, R10; \
+	JGT          find; \
+	CALL         constants<>(SB)
+
+// TABLES_… load tables. PART looks Z8 up in 128 bytes, PARTS in 256, PARTS_512 in 512. PLANES_… leave plane 0 in Z9 and plane 1 in Z10.
+#define TABLES_8 \
+	VMOVDQU64 0(AX), Z16; \
+	VMOVDQU64 64(AX), Z17; \
+	VMOVDQU64 128(AX), Z18; \
+	VMOVDQU64 192(AX), Z19; \
+	VMOVDQU64 256(AX), Z20; \
+	VMOVDQU64 320(AX), Z21; \
+	VMOVDQU64 384(AX), Z22; \
+	VMOVDQU64 448(AX), Z23
+
+#define TABLES_16 \
+	TABLES_8; \
+	VMOVDQU64 512(AX), Z24; \
+	VMOVDQU64 576(AX), Z25; \
+	VMOVDQU64 640(AX), Z26; \
+	VMOVDQU64 704(AX), Z27; \
+	VMOVDQU64 768(AX), Z28; \
+	VMOVDQU64 832(AX), Z29; \
+	VMOVDQU64 896(AX), Z30; \
+	VMOVDQU64 960(AX), Z31
+
+#define PART(a, b, w) \
+	VMOVDQU64 a, w; \
+	VPERMT2B  b, Z8, w
+
+#define PARTS(a, b, c, d, w, scratch) \
+	PART(a, b, w); \
+	PART(c, d, scratch); \
+	VMOVDQU8 scratch, K6, w
+
+#define PLANES_256 \
+	PARTS(Z16, Z17, Z18, Z19, Z9, Z11); \
+	PARTS(Z20, Z21, Z22, Z23, Z10, Z12)
+
+#define PARTS_512(a, b, c, d, e, f, g, h, w) \
+	PARTS(a, b, c, d, w, Z11); \
+	PARTS(e, f, g, h, Z12, Z13); \
+	VMOVDQU8 Z12, K7, w
+
+#define PLANES_512 \
+	PARTS_512(Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z9); \
+	PARTS_512(Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31, Z10)
+
+#define PARTS_AT(a, w) \
+	PARTS_512(a(AX), (a+64)(AX), (a+128)(AX), (a+192)(AX), (a+256)(AX), (a+320)(AX), (a+384)(AX), (a+448)(AX), w)
+
+#define PLANES_1024 \
+	MOVQ TABLE(DX), AX; \
+	PARTS_512(Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z9); \
+	PARTS_512(Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31, Z14); \
+	VMOVDQU8 Z14, K5, Z9; \
+	PARTS_AT(1024, Z10); \
+	PARTS_AT(1536, Z14); \
+	VMOVDQU8 Z14, K5, Z10
+
+// IQ2_XXS: d, then for each block four indices, four times seven signs and four bits of scale.
+TEXT constantsIQ2_XXS<>(SB), NOSPLIT, $0
+	IQ2_CONSTANTS(matricesXXS, 0x0202020202020000)
+	MOVQ         $0x352e272000000000, AX
+	VPBROADCASTQ AX, Z30
+	SIGNS_CONSTANT(Z31)
+	VMOVDQU64    lastOfBlocks<>(SB), Z22
+	RET
+
+#define INDEX_IQ2_XXS \
+	VMOVDQU64 2(R14), Z9; \
+	VMOVDQU64 fourOfEight<>(SB), Z8; \
+	VPERMI2B  2(AX), Z9, Z8; \
+	VPMOVB2M  Z8, K6
+
+#define UNPACK_IQ2_XXS \
+	VMOVDQU64      2(SI), Z14; \
+	VMOVDQA64      (CX), Z16; \
+	VPMULTISHIFTQB Z14, Z30, Z17; \
+	VGF2P8AFFINEQB $0, Z31, Z17, Z17; \
+	VPSRLD         $28, Z14, Z14; \
+	VPERMD         Z14, Z22, Z14; \
+	TWO_OCTETS(Z24, Z10, Z11); \
+	TWO_OCTETS(Z25, Z12, Z13); \
+	SCALES(0(SI), eighths)
+
+VECTOR_LOW(matricesXXS, 0x0020440121450000, 0x0828540929550000, 0x04244c05254d0000, 0x0c2c5c0d2d5d0000)
+VECTOR_HIGH(matricesXXS, 0x1030641131650000, 0x1838741939750000, 0x14346c15356d0000, 0x1c3c7c1d3d7d0000)
+VECTOR_LOW(fourOfEight, 0x0b0a090803020100, 0x1b1a191813121110, 0x2b2a292823222120, 0x3b3a393833323130)
+VECTOR_HIGH(fourOfEight, 0x4b4a494843424140, 0x5b5a595853525150, 0x6b6a696863626160, 0x7b7a797873727170)
+VECTOR_LOW(lastOfBlocks, 0x0000000100000001, 0x0000000500000005, 0x0000000300000003, 0x0000000700000007)
+VECTOR_HIGH(lastOfBlocks, 0x0000000900000009, 0x0000000d0000000d, 0x0000000b0000000b, 0x0000000f0000000f)
 
 // IQ2_XS: d, 32 words of an index and seven signs, four bits of scale of each group.
 TEXT constantsIQ2_XS<>(SB), NOSPLIT, $0
-	IQ2_CONSTANTS
-	SIGNS_CONSTANT(Z31)
-	INDEX_CONSTANTS
+	IQ2_CONSTANTS(matricesXS, 0x0101020101020000)
+	VMOVDQU64    scales2<>(SB), Z30
+	MOVQ         $0x02040810204080fe, AX
+	VPBROADCASTQ AX, Z31
 	RET
+
+#define INDEX_IQ2_XS \
+	VMOVDQU64 2(R14), Z9; \
+	VMOVDQU64 2(AX), Z10; \
+	VMOVDQU64 lowerBytes<>(SB), Z8; \
+	VMOVDQU64 upperBytes<>(SB), Z11; \
+	VPERMI2B  Z10, Z9, Z8; \
+	VPERMI2B  Z10, Z9, Z11; \
+	VPMOVB2M  Z8, K6; \
+	VPTESTMB  bits0<>(SB), Z11, K7
 
 #define UNPACK_IQ2_XS \
 	VMOVDQU64      2(SI), Z17; \
 	VPBROADCASTQ   66(SI), Z14; \
-	VMOVDQA64      Z17, Z16; \
-	INDEX_BITS; \
-	VPSRLW         $9, Z17, Z17; \
+	VMOVDQA64      (CX), Z16; \
 	VGF2P8AFFINEQB $0, Z31, Z17, Z17; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
-	ENTRIES_512(0, Z19); \
-	VMOVDQA64      Z19, Z16; \
-	OCTETS_GROUPS; \
-	SCALES(0(SI), four2s, eighth)
+	TWO_OCTETS_GROUPS; \
+	SCALES(0(SI), eighths)
+
+VECTOR_LOW(matricesXS, 0x0020411030610000, 0x0828511838710000, 0x0222451232650000, 0x0a2a551a3a750000)
+VECTOR_HIGH(matricesXS, 0x0424491434690000, 0x0c2c591c3c790000, 0x06264d16366d0000, 0x0e2e5d1e3e7d0000)
+VECTOR2(bits0, 0x0101010101010101, 0x0101010101010101)
+VECTOR_LOW(lowerBytes, 0x0e0c0a0806040200, 0x1e1c1a1816141210, 0x2e2c2a2826242220, 0x3e3c3a3836343230)
+VECTOR_HIGH(lowerBytes, 0x4e4c4a4846444240, 0x5e5c5a5856545250, 0x6e6c6a6866646260, 0x7e7c7a7876747270)
+VECTOR_LOW(upperBytes, 0x0f0d0b0907050301, 0x1f1d1b1917151311, 0x2f2d2b2927252321, 0x3f3d3b3937353331)
+VECTOR_HIGH(upperBytes, 0x4f4d4b4947454341, 0x5f5d5b5957555351, 0x6f6d6b6967656361, 0x7f7d7b7977757371)
+VECTOR_LOW(scales2, 0x0000001000000000, 0x0000003000000020, 0x0000001400000004, 0x0000003400000024)
+VECTOR_HIGH(scales2, 0x0000001800000008, 0x0000003800000028, 0x0000001c0000000c, 0x0000003c0000002c)
 
 // IQ2_S: d, lower bytes of 32 indices, signs, upper two bits of the indices, four bits of scale of each group.
 TEXT constantsIQ2_S<>(SB), NOSPLIT, $0
-	IQ2_CONSTANTS
-	MOVQ         $0x0620042002200020, AX
-	VPBROADCASTQ AX, Z31
-	WORDS(0x300, Z20)
-	INDEX_CONSTANTS
+	IQ2_CONSTANTS(matricesS, 0x0101010101010000)
+	VMOVDQU64    scales2<>(SB), Z30
+	MOVL         $0xf0, AX
+	KMOVB        AX, K1
 	RET
 
-// UPPER adds the upper bits of indices, in Z18, by the shifts and the mask in Z31 and Z20, to the lower ones in Z16.
-#define UPPER \
-	VPMULTISHIFTQB Z18, Z31, Z18; \
-	VPTERNLOGD     $0xf8, Z20, Z18, Z16; \
-	INDEX_BITS
+#define INDEX_IQ2_S \
+	VMOVDQU      2(R14), Y8; \
+	VPBROADCASTQ 66(R14), Z9; \
+	VINSERTI64X4 $1, 2(AX), Z8, Z8; \
+	VPBROADCASTQ 66(AX), K1, Z9; \
+	VPMOVB2M     Z8, K6; \
+	VPSHUFB      fourTimes<>(SB), Z9, Z9; \
+	VPTESTMB     bits0246<>(SB), Z9, K7; \
+	VPTESTMB     bits1357<>(SB), Z9, K5
 
 #define UNPACK_IQ2_S \
-	VPMOVZXBW      2(SI), Z16; \
-	VPMOVZXBQ      66(SI), Z18; \
-	VPMOVZXBW      34(SI), Z17; \
+	VMOVDQU64      34(SI), Y17; \
 	VPBROADCASTQ   74(SI), Z14; \
-	UPPER; \
+	VMOVDQA64      (CX), Z16; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
-	VPTESTMW       bit9<>(SB), Z16, K4; \
-	ENTRIES_1024(0, Z19); \
-	VMOVDQA64      Z19, Z16; \
-	OCTETS_GROUPS; \
-	SCALES(0(SI), four2s, eighth)
+	TWO_OCTETS_GROUPS; \
+	SCALES(0(SI), eighths)
 
-// IQ1: entries are eight bytes, which become a qword of Wj each: 16 + 8 · (−1, 0, 1) + 1. Z17 holds −2 where an eighth is subtracted.
-// K1 … K7 tell a qword.
+VECTOR_LOW(matricesS, 0x0020401030500000, 0x0828481838580000, 0x0222421232520000, 0x0a2a4a1a3a5a0000)
+VECTOR_HIGH(matricesS, 0x0424441434540000, 0x0c2c4c1c3c5c0000, 0x0626461636560000, 0x0e2e4e1e3e5e0000)
+VECTOR2(bits0246, 0x4010040140100401, 0x4010040140100401)
+VECTOR2(bits1357, 0x8020080280200802, 0x8020080280200802)
+VECTOR4(fourTimes, 0x0101010100000000, 0x0303030302020202, 0x0505050504040404, 0x0707070706060606)
+
+// IQ1: an entry is a word of two planes, one byte each, and four of them are a matrix: its columns are four times two bits, each octet's
+// −1, 0 or 1. These become 16 + 8 · (−1, 0, 1) + 1, and Z17 holds −2 where an eighth is subtracted. ENTRIES looks the words at a … h, from
+// CX, up in the table at R14.
+#define ENTRY(at, i, x) \
+	MOVWLZX (2*(at))(CX), AX; \
+	VPINSRW $i, (R14)(AX*2), x, x
+
+#define ENTRIES(a, b, c, d, e, f, g, h, x) \
+	MOVWLZX (2*(a))(CX), AX; \
+	VMOVD   (R14)(AX*2), x; \
+	ENTRY(b, 1, x); \
+	ENTRY(c, 2, x); \
+	ENTRY(d, 3, x); \
+	ENTRY(e, 4, x); \
+	ENTRY(f, 5, x); \
+	ENTRY(g, 6, x); \
+	ENTRY(h, 7, x)
+
+// FOUR_OCTETS makes the values of octet 0 … 3 of each qword of four words in X8, X9, X10 and X11, two of them in each.
+#define FOUR_OCTETS(a, b, c, d) \
+	VINSERTI128    $1, X9, Y8, Y8; \
+	VINSERTI128    $1, X11, Y10, Y10; \
+	VINSERTI64X4   $1, Y10, Z8, Z8; \
+	VGF2P8AFFINEQB $0, Z8, Z28, Z8; \
+	VPERMB         Z21, Z8, d; \
+	VPERMB         Z22, Z8, c; \
+	VPERMB         Z23, Z8, b; \
+	VPSRLW         $2, Z8, Z8; \
+	VPERMB         Z23, Z8, a
+
 #define IQ1_CONSTANTS \
-	MOVL  $0x02, AX; \
-	KMOVB AX, K1; \
-	MOVL  $0x04, AX; \
-	KMOVB AX, K2; \
-	MOVL  $0x08, AX; \
-	KMOVB AX, K3; \
-	MOVL  $0x10, AX; \
-	KMOVB AX, K4; \
-	MOVL  $0x20, AX; \
-	KMOVB AX, K5; \
-	MOVL  $0x40, AX; \
-	KMOVB AX, K6; \
-	MOVL  $0x80, AX; \
-	KMOVB AX, K7; \
-	WORDS(0x700, Z20)
+	WORDS(0x700, Z20); \
+	MOVL         $0x00191109, AX; \
+	VPBROADCASTD AX, Z21; \
+	VMOVDQU64    numbers2_3<>(SB), Z22; \
+	VMOVDQU64    numbers4_5<>(SB), Z23; \
+	UNIT_VECTORS
 
-// ENTRIES8 takes octets o + a … o + h. The first goes to all qwords.
-#define ENTRIES8(o, a, b, c, d, e, f, g, h, w) \
-	MOVWLZX      (2*(o+a))(CX), AX; \
-	VPBROADCASTQ (R14)(AX*8), w; \
-	ENTRY(o+b, K1, w); \
-	ENTRY(o+c, K2, w); \
-	ENTRY(o+d, K3, w); \
-	ENTRY(o+e, K4, w); \
-	ENTRY(o+f, K5, w); \
-	ENTRY(o+g, K6, w); \
-	ENTRY(o+h, K7, w)
+VECTOR2(numbers2_3, 0x1111111109090909, 0x0000000019191919)
+VECTOR_LOW(numbers4_5, 0x0909090909090909, 0x0909090909090909, 0x1111111111111111, 0x1111111111111111)
+VECTOR_HIGH(numbers4_5, 0x1919191919191919, 0x1919191919191919, 0, 0)
 
-#define ENTRY(octet, mask, w) \
-	MOVWLZX      (2*(octet))(CX), AX; \
-	VPBROADCASTQ (R14)(AX*8), mask, w
-
-// FIND stores the indices of R10 supers, so long before they are loaded that no load waits for its store: lower bits at low(SI), upper
-// ones at high(SI), by the shifts and the mask in Z31 and Z20. Then R14 is the table, CX the indices.
-#define FIND(low, high, size) \
-	MOVQ           CX, SAVED_CX(DX); \
-	LEAQ           INDICES(DX), CX; \
-	MOVQ           SI, R14; \
-	MOVQ           R10, AX; \
+// FIND_INDICES makes words of indices: lower bits at low(R14), upper ones at high(R14), by the shifts and the mask in Z31 and Z20.
+#define FIND_INDICES(low, high, size) \
+	FIND_ROWS; \
 find: \
 	VPMOVZXBW      low(R14), Z16; \
 	VPMOVZXWQ      high(R14), Z18; \
@@ -325,12 +421,8 @@ find: \
 	VMOVDQA64      Z16, (CX); \
 	ADDQ           $64, CX; \
 	ADDQ           $size, R14; \
-	DECQ           AX; \
-	JNE            find; \
-	LEAQ           INDICES(DX), CX; \
-	MOVQ           TABLE(DX), R14
-
-#define NEXT_INDICES ADDQ $64, CX
+	DECQ           R10; \
+	JNE            find
 
 // IQ1_S: d, lower bytes of 32 indices, and for each block the upper three bits of four, three bits of scale, and whether values are
 // an eighth less or more.
@@ -341,22 +433,24 @@ TEXT constantsIQ1_S<>(SB), NOSPLIT, $0
 	VPBROADCASTQ AX, Z31
 	RET
 
-#define BLOCK_ENTRIES(j, w) \
-	ENTRIES8(j, 0, 8, 4, 12, 16, 24, 20, 28, w); \
-	VPADDB Z17, w, w
-
 #define UNPACK_IQ1_S \
 	VPMOVZXWQ 34(SI), Z18; \
 	VPSHUFB   Z30, Z18, Z17; \
 	VPERMQ    $0xd8, Z17, Z14; \
 	VPSRAW    $15, Z14, Z17; \
 	VPADDB    Z17, Z17, Z17; \
-	VPSRLD    $11, Z14, Z14; \
-	SCALES(0(SI), three2s, eighth); \
-	BLOCK_ENTRIES(0, Z10); \
-	BLOCK_ENTRIES(1, Z11); \
-	BLOCK_ENTRIES(2, Z12); \
-	BLOCK_ENTRIES(3, Z13)
+	VPSRLD    $12, Z14, Z14; \
+	SCALES(0(SI), eighths8); \
+	MOVQ      TABLE(DX), R14; \
+	ENTRIES(0, 1, 2, 3, 8, 9, 10, 11, X8); \
+	ENTRIES(4, 5, 6, 7, 12, 13, 14, 15, X9); \
+	ENTRIES(16, 17, 18, 19, 24, 25, 26, 27, X10); \
+	ENTRIES(20, 21, 22, 23, 28, 29, 30, 31, X11); \
+	FOUR_OCTETS(Z10, Z11, Z12, Z13); \
+	VPADDB    Z17, Z10, Z10; \
+	VPADDB    Z17, Z11, Z11; \
+	VPADDB    Z17, Z12, Z12; \
+	VPADDB    Z17, Z13, Z13
 
 VECTOR2(lowWords, 0x0100010001000100, 0x0908090809080908)
 
@@ -376,10 +470,9 @@ TEXT constantsIQ1_M<>(SB), NOSPLIT, $0
 	VPADDB       Z24, Z27, Z27
 	RET
 
-#define GROUP_ENTRIES(o, octets, w) \
-	ENTRIES8(o, 0, 8, 2, 10, 4, 12, 6, 14, w); \
-	VPERMB Z17, octets, Z16; \
-	VPADDB Z16, w, w
+#define SHIFTED(octets, w) \
+	VPERMB Z17, octets, Z9; \
+	VPADDB Z9, w, w
 
 #define UNPACK_IQ1_M \
 	VPMOVZXWQ      32(SI), Z18; \
@@ -390,19 +483,27 @@ TEXT constantsIQ1_M<>(SB), NOSPLIT, $0
 	VPADDB         Z17, Z17, Z17; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
 	MOVQ           48(SI), AX; \
-	PEXTQ          quarters<>(SB), AX, AX; \
+	PEXTQ          upperNibbles<>(SB), AX, AX; \
 	VPBROADCASTW   AX, Y15; \
-	SCALES_OF(three2s, eighth); \
-	GROUP_ENTRIES(0, Z24, Z18); \
-	GROUP_ENTRIES(16, Z25, Z19); \
-	VSHUFPS        $0x88, Z19, Z18, Z10; \
-	VSHUFPS        $0xdd, Z19, Z18, Z11; \
-	GROUP_ENTRIES(1, Z26, Z18); \
-	GROUP_ENTRIES(17, Z27, Z19); \
-	VSHUFPS        $0x88, Z19, Z18, Z12; \
-	VSHUFPS        $0xdd, Z19, Z18, Z13
+	SCALES_OF(eighths8); \
+	MOVQ           TABLE(DX), R14; \
+	ENTRIES(0, 1, 16, 17, 8, 9, 24, 25, X8); \
+	ENTRIES(2, 3, 18, 19, 10, 11, 26, 27, X9); \
+	ENTRIES(4, 5, 20, 21, 12, 13, 28, 29, X10); \
+	ENTRIES(6, 7, 22, 23, 14, 15, 30, 31, X11); \
+	FOUR_OCTETS(Z16, Z18, Z19, Z13); \
+	SHIFTED(Z24, Z16); \
+	SHIFTED(Z25, Z19); \
+	VSHUFPS        $0x88, Z19, Z16, Z10; \
+	VSHUFPS        $0xdd, Z19, Z16, Z11; \
+	SHIFTED(Z26, Z18); \
+	SHIFTED(Z27, Z13); \
+	VSHUFPS        $0x88, Z13, Z18, Z12; \
+	VSHUFPS        $0xdd, Z13, Z18, Z13
 
-VECTOR(octetsOfGroups, 0, 0x1010101010101010, 0x0404040404040404, 0x1414141414141414, 0x0808080808080808, 0x1818181818181818, 0x0c0c0c0c0c0c0c0c, 0x1c1c1c1c1c1c1c1c)
-VECTOR(scales1, 0x0000000f0000003f, 0x0000002f0000001f, 0x0000001200000002, 0x0000003200000022, 0x0000001500000005, 0x0000003500000025, 0x0000001800000008, 0x0000003800000028)
-DATA quarters<>+0(SB)/8, $0xf000f000f000f000
-GLOBL quarters<>(SB), RODATA|NOPTR, $8
+VECTOR_LOW(octetsOfGroups, 0, 0x1010101010101010, 0x0404040404040404, 0x1414141414141414)
+VECTOR_HIGH(octetsOfGroups, 0x0808080808080808, 0x1818181818181818, 0x0c0c0c0c0c0c0c0c, 0x1c1c1c1c1c1c1c1c)
+VECTOR_LOW(scales1, 0x0000001000000000, 0x0000003000000020, 0x0000001300000003, 0x0000003300000023)
+VECTOR_HIGH(scales1, 0x0000001600000006, 0x0000003600000026, 0x0000001900000009, 0x0000003900000029)
+DATA upperNibbles<>+0(SB)/8, $0xf000f000f000f000
+GLOBL upperNibbles<>(SB), RODATA|NOPTR, $8

@@ -37,7 +37,7 @@ type rowFormat struct {
 	// Wide formats are expanded first at avx2. Entries are the arguments of EACH_BLOCK, where there is a codebook.
 	Wide    bool
 	Entries string
-	// Find are the arguments of FIND at avx512, where indices are stored before they are used.
+	// Find is the macro that finds something for all super-blocks of avx512 before they are unpacked.
 	Find string
 }
 
@@ -59,12 +59,16 @@ var rowFormats = []rowFormat{
 	{Format: tensor.IQ4_XS, Values: "s8", Offset512: 128, Constants: "VMOVDQU iq4<>(SB), Y15", ConstantsVNNI: "VMOVDQU iq4Up<>(SB), Y15"},
 	{Format: tensor.MXFP4, Values: "u5", Offset: 12, Offset512: 16, Constants: "VMOVDQU fp4Up<>(SB), Y15", Nibbles: "1, 17",
 		Table: true},
-	{Format: tensor.IQ1_S, Values: "u5", Offset: 9, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8", Find: "2, 34"},
+	{Format: tensor.IQ1_S, Values: "u5", Offset: 9, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
+		Find: "FIND_INDICES(2, 34, 50)"},
 	{Format: tensor.IQ1_M, Values: "u5", Offset: 9, Groups: true, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
-		Find: "0, 32"},
-	{Format: tensor.IQ2_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "OCTETS, MOVBLZX, 2, SI, 1, 8"},
-	{Format: tensor.IQ2_XS, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8"},
-	{Format: tensor.IQ2_S, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8"},
+		Find: "FIND_INDICES(0, 32, 56)"},
+	{Format: tensor.IQ2_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "OCTETS, MOVBLZX, 2, SI, 1, 8",
+		Find: "FIND_PAIRS(TABLES_8, INDEX_IQ2_XXS, PLANES_256, constantsIQ2_XXS, 66)"},
+	{Format: tensor.IQ2_XS, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
+		Find: "FIND_PAIRS(TABLES_16, INDEX_IQ2_XS, PLANES_512, constantsIQ2_XS, 74)"},
+	{Format: tensor.IQ2_S, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
+		Find: "FIND_PAIRS(TABLES_16, INDEX_IQ2_S, PLANES_1024, constantsIQ2_S, 82)"},
 	{Format: tensor.IQ3_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "QUADS, MOVBLZX, 2, SI, 1, 8"},
 	{Format: tensor.IQ3_S, Values: "s8", Offset512: 64, Wide: true, Entries: "QUADS, MOVWLZX, 352, R14, 2, 16"},
 	{Format: tensor.TQ1_0, Values: "u5", Offset: 1, Offset512: 1, Wide: true},

@@ -170,6 +170,8 @@ var table = []mutant{
 	{"avx512: rows' offsets are not corrected", "internal/kernels/rows_avx512_amd64.s",
 		"PREPARES(ARRANGE_BLOCKS, SPREAD_BLOCKS, START, PAIR_BLOCKS)", "PREPARES(ARRANGE_BLOCKS, SPREAD_BLOCKS, LEAST, PAIR_BLOCKS)",
 		"internal/kernels:RowKernels"},
+	{"avx512: the last super of a row is looked up with one behind the row", "internal/kernels/rows_avx512_iq_amd64.h",
+		"CMOVQEQ      R14, AX", "CMOVQNE      AX, AX", "internal/kernels:RowKernels"},
 	{"avx512: columns behind a row's end count", "internal/kernels/rows_avx512_amd64.s",
 		"BZHIQ   AX, R9, R9", "NOTQ R9; NOTQ R9", "internal/kernels:RowKernels"},
 	{"avx512: panels' offsets of the second 16 rows", "internal/kernels/panels_avx512_products_amd64.s",
