@@ -44,10 +44,24 @@ GLOBL rowMasks<>(SB), RODATA, $256
 	LEAQ    (DX)(AX*4), DX
 
 // FETCH has two lines of each row brought into the cache, 512 bytes further than the block at hand, or, past the end of a row, as much
-// further in the row 8 below: the one that its lane packs next.
+// further in the row 8 below: the one that its lane packs next. Of the next panel's rows it has as many bytes brought into L2 as are packed
+// from one FETCH to the next, or fewer: memory takes longer to answer than a block to pack.
 #define FETCH \
 	FURTHER(7)   \
-	FETCHROWS(0)
+	FETCHROWS(0) \
+	MOVQ rowBytes+24(FP), R9 \
+	SHLQ $5, R9              \
+	ADDQ (R12), R9           \
+	LEAQ (R9)(R13*8), R9     \
+	PREFETCHT1 (R9)          \
+	PREFETCHT1 64(R9)        \
+	PREFETCHT1 128(R9)       \
+	PREFETCHT1 192(R9)       \
+	PREFETCHT1 256(R9)       \
+	PREFETCHT1 320(R9)       \
+	PREFETCHT1 384(R9)       \
+	PREFETCHT1 448(R9)       \
+	PREFETCHT1 512(R9)
 
 // TWO loads 16 bytes at offset o of rows r and r+4.
 #define TWO(r, o, X, Y) \
