@@ -59,9 +59,15 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 		m := rowsSeveral{stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(x[0])), kind: kind, table: book()}
 		if n == 1 {
 			full, tail := rowBytes/superBytes, rowBytes%superBytes
+			var end rowEnd
+			last := (*rowEnd)(nil)
+			if full > 0 && tail > 0 && f.BlockLen() == 32 {
+				end.set(x[4*full:units], tail/f.BlockBytes())
+				last, units = &end, 4*full
+			}
 			step := max(1, rowCallBytes/rowBytes)
 			for r := 0; r < rows; r += step {
-				rowsOneAVX2(kind, &dst[r], &w[r*rowBytes], rowBytes, min(step, rows-r), &x[0], units, full, tail, m.table)
+				rowsOneAVX2(kind, &dst[r], &w[r*rowBytes], rowBytes, min(step, rows-r), &x[0], units, full, tail, m.table, last)
 			}
 			return
 		}
@@ -137,10 +143,39 @@ func (c rowsSeveral) turns(dst []float32, w []byte, rows int, x []tensor.Q8, uni
 	}
 }
 
-// rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1.
+// rowEnd is what the end of a row of blocks of 32 is multiplied with, which is no whole super-block: the row's last 256 columns are read,
+// of which the first have been multiplied already.
+type rowEnd struct {
+	x     [4]tensor.Q8 // activations, zeros for what has been multiplied
+	turn  [8]int32     // the place in Y0 of what comes to each place meanwhile, so that each block finds its lane,
+	back  [8]int32     // and later
+	fresh [8]int32     // −1 in the places of blocks that have not been multiplied
+}
+
+// set fills e for the last blocks of a row, 1 to 7.
+func (e *rowEnd) set(x []tensor.Q8, blocks int) {
+	for b := range blocks {
+		from, at := &x[b/2], 8-blocks+b
+		to, i, j := &e.x[at/2], b%2, at%2
+		copy(to.Q[32*j:][:32], from.Q[32*i:])
+		copy(to.Scale[8*j:][:8], from.Scale[8*i:])
+		copy(to.NegSum[8*j:][:8], from.NegSum[8*i:])
+	}
+	place := func(lane int) int { return lane/2 + lane%2*4 } // 0 2 4 6 | 1 3 5 7
+	for lane := range 8 {
+		e.turn[place(lane)] = int32(place((lane + blocks) % 8))
+		e.back[place(lane)] = int32(place((lane + 8 - blocks) % 8))
+		if lane >= 8-blocks {
+			e.fresh[place(lane)] = -1
+		}
+	}
+}
+
+// rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1. With an
+// end, units are those of full super-blocks.
 //
 //go:noescape
-func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
+func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte, end *rowEnd)
 
 // floatRows is a call of rowsF16AVX2 or rowsBF16AVX2: a turn of some rows.
 type floatRows struct {

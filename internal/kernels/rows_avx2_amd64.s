@@ -73,12 +73,12 @@ loop: \
 	DECQ    CX; \
 	JNZ     loop
 
-// func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte)
+// func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte, end *rowEnd)
 //
-// One token. Frame: the digest, 96 super-blocks; a row's tail; eight super-blocks of a wide format.
+// One token. Frame: the digest, 96 super-blocks; a row's tail; eight super-blocks of a wide format; the lanes at a row's end.
 //
 //	R8  row   R10  its product   R11  row routine   DI  rows to go
-TEXT ·rowsOneAVX2(SB), 0, $41024-80
+TEXT ·rowsOneAVX2(SB), 0, $41056-88
 	NO_LOCAL_POINTERS
 	FRAME
 	ONES
@@ -87,6 +87,7 @@ TEXT ·rowsOneAVX2(SB), 0, $41024-80
 	MOVQ x+40(FP), DX
 	MOVQ units+48(FP), CX
 	MOVQ R13, DI
+	MOVQ end+80(FP), BX
 
 digest:
 	UNITS
@@ -105,6 +106,12 @@ scales:
 	ADDQ $384, DI
 	SUBQ $4, CX
 	JGT  digest
+
+	MOVQ    BX, DX // the end's activations come first in it
+	MOVQ    $4, CX
+	XORL    BX, BX
+	TESTQ   DX, DX
+	JNZ     digest
 
 	LEAQ 36864(R13), DI
 	CLEAR(3, clear)
@@ -126,11 +133,32 @@ tail:
 	MOVQ  tail+64(FP), CX
 	TESTQ CX, CX
 	JZ    sum
+	MOVQ  end+80(FP), R9
+	TESTQ R9, R9
+	JNZ   end
 	LEAQ  36864(R13), R9
 	COPY_TAIL(R9, copy)
 	LEAQ  36864(R13), SI
 	MOVQ  $1, CX
 	CALL  R11
+	JMP   sum
+
+end: // lanes that get nothing new get a zero all the same, as from a tail that zeros fill up
+	ADDQ      CX, SI
+	SUBQ      16(R12), SI
+	VMOVDQU   rowEnd_turn(R9), Y1
+	VPERMPS   Y0, Y1, Y0
+	VXORPS    Y1, Y1, Y1
+	VADDPS    Y1, Y0, Y1
+	VMOVUPS   Y1, 40992(R13)
+	MOVQ      $1, CX
+	CALL      R11
+	MOVQ      end+80(FP), R9
+	VMOVUPS   40992(R13), Y1
+	VMOVDQU   rowEnd_fresh(R9), Y2
+	VBLENDVPS Y2, Y0, Y1, Y0
+	VMOVDQU   rowEnd_back(R9), Y1
+	VPERMPS   Y0, Y1, Y0
 
 sum:
 	VEXTRACTF128 $1, Y0, X1

@@ -194,6 +194,8 @@ var table = []mutant{
 		"OP Y, Y7, Y7", "NOP", "internal/kernels:RowKernels"},
 	{"avx2: rows of halves take the wrong rest", "internal/kernels/rows_avx2_floats_amd64.s",
 		"VMOVDQU 96(R9), Y13", "VMOVDQU 64(R9), Y13", "internal/kernels:FloatRow"},
+	{"avx2: the lanes of a row's end are not turned back", "internal/kernels/rows_avx2_amd64.go",
+		"place((lane + 8 - blocks) % 8)", "place((lane + blocks) % 8)", "internal/kernels:RowKernels"},
 	{"avx2: each turn of a row of halves begins at zero", "internal/kernels/rows_avx2_floats_amd64.s",
 		"CMPB floatRows_first(R15), $0", "CMPB floatRows_first(R15), $2", "internal/kernels:FloatRow"},
 	{"avx2: the second half of Q4_0 begins a byte too early", "internal/kernels/decode_avx2_blocks_amd64.s",
