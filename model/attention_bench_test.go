@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -76,33 +77,60 @@ func BenchmarkAttention(b *testing.B) {
 	}
 }
 
-// step is one of those that a strip takes: what it does at a time and the time that takes, call by call.
+// step is one of those that a strip takes: how much each call of it does, and nanoseconds of one.
 type step struct {
 	ops  int
-	each []float64 // nanoseconds of one of ops
+	each []call
+}
+
+type call struct {
+	ops  int
+	cost float64
 }
 
 func (s *step) do(ops int, f func()) {
 	start := time.Now()
 	f()
 	s.ops += ops
-	s.each = append(s.each, float64(time.Since(start).Nanoseconds())/float64(ops))
+	s.each = append(s.each, call{ops, float64(time.Since(start).Nanoseconds()) / float64(ops)})
 }
 
-// typical returns the median time of one of ops: others may have the processor meanwhile.
+// typical returns what the median of all ops takes: others may have the processor meanwhile.
 func (s *step) typical() float64 {
-	slices.Sort(s.each)
-	return s.each[len(s.each)/2]
+	slices.SortFunc(s.each, func(a, b call) int { return cmp.Compare(a.cost, b.cost) })
+	below := 0
+	for _, c := range s.each {
+		if below += c.ops; 2*below >= s.ops {
+			return c.cost
+		}
+	}
+	return 0
 }
 
 func (s *step) total() float64 { return s.typical() * float64(s.ops) }
 
-// steps measure attention by products of bf16, each step apart.
+// steps measure attention in a prompt, each step apart. Of attention in floats these are the products alone: softmax takes less than a
+// clock would.
 type steps struct{ pack, scores, softmax, weigh step }
 
 // measured returns kernels that measure their steps.
 func (s *steps) measured(plain *tensor.Kernels) *tensor.Kernels {
-	kernels, a := *plain, *plain.Attention
+	kernels := *plain
+	for f, scores := range plain.Scores {
+		if scores == nil {
+			continue
+		}
+		kernels.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte) {
+			s.scores.do(len(q)*count, func() { scores(dst, stride, q, n, keys, rowBytes, count, next) })
+		}
+		kernels.Weigh[f] = func(dst []float32, n int, w []float32, stride int, values []byte, count int, next []byte) {
+			s.weigh.do(len(dst)*count, func() { plain.Weigh[f](dst, n, w, stride, values, count, next) })
+		}
+	}
+	if plain.Attention == nil {
+		return &kernels
+	}
+	a := *plain.Attention
 	for f, pack := range plain.Attention.PackKeys {
 		a.PackKeys[f] = func(dst []uint16, keys []byte, rowBytes, count, dim int) {
 			s.pack.do(count*dim, func() { pack(dst, keys, rowBytes, count, dim) })
@@ -126,68 +154,68 @@ func (s *steps) measured(plain *tensor.Kernels) *tensor.Kernels {
 	return &kernels
 }
 
-// report runs attention and reports each product as a share of the peak of its instruction in the same run, and what the other steps take
-// of the time of all.
-func (s *steps) report(b *testing.B, k *tensor.Kernels, attend func()) {
-	peak := 0.0
+// report runs attention and reports each product, and both with all that goes with them, as a share of the peak of their instruction in the
+// same run, and what the other steps take of the time of all.
+func (s *steps) report(b *testing.B, burn func(rounds int) int64, attend func()) {
+	peak, best := 0.0, math.Inf(1)
 	for b.Loop() {
 		for range 20 {
 			start := time.Now()
-			ops := burn(k)
+			ops := burn(2000)
 			peak = max(peak, float64(ops)/float64(time.Since(start).Nanoseconds()))
 		}
+		before, start := s.scores.ops+s.weigh.ops, time.Now()
 		attend()
+		best = min(best, float64(time.Since(start).Nanoseconds())/float64(s.scores.ops+s.weigh.ops-before))
 	}
-	all := (s.pack.total() + s.scores.total() + s.softmax.total() + s.weigh.total()) / 100
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(100/s.scores.typical()/peak, "scores-%peak")
 	b.ReportMetric(100/s.weigh.typical()/peak, "weigh-%peak")
-	b.ReportMetric(s.softmax.total()/all, "softmax-%time")
-	b.ReportMetric(s.pack.total()/all, "pack-%time")
+	b.ReportMetric(100/best/peak, "all-%peak")
+	if s.softmax.ops > 0 {
+		all := (s.pack.total() + s.scores.total() + s.softmax.total() + s.weigh.total()) / 100
+		b.ReportMetric(s.softmax.total()/all, "softmax-%time")
+		b.ReportMetric(s.pack.total()/all, "pack-%time")
+	}
 }
 
-// BenchmarkStepsOfAttention measures the steps of attention by products of bf16 apart, on one worker: in a prompt of E2B's shape, and where
-// the patches of a picture see each other, in heads of E2B's size and of 31B's.
+// BenchmarkStepsOfAttention measures the steps of attention apart, on one worker and at every level: in prompts behind 65536 positions, of
+// E2B's shape and 31B's, and where the patches of a picture see each other, in heads of E2B's size and of 31B's.
 func BenchmarkStepsOfAttention(b *testing.B) {
-	k, err := gemma4.BestKernels()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if k.Attention == nil {
-		b.Skip("no products of bf16 at this level")
-	}
-	const window = 512
-	for _, c := range []struct {
-		name  string
-		layer model.LayerConfig
-	}{
-		{"global", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}},
-		{"sliding", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}},
-	} {
-		for _, f := range []tensor.Format{tensor.F16, tensor.Q8_0, tensor.Q4_0} {
-			b.Run(fmt.Sprintf("prompt/%s/%v", c.name, f), func(b *testing.B) {
+	const window, depth = 512, 65536
+	for _, k := range gemma4.Levels()[1:] {
+		burn := k.BurnFloats
+		if k.Attention != nil {
+			if burn = k.Burn; k.HalfPanels != nil && k.HalfPanels.Burn != nil { // as the panels of F16 and BF16 multiply
+				burn = k.HalfPanels.Burn
+			}
+		}
+		for _, c := range []struct {
+			name  string
+			layer model.LayerConfig
+			n     int
+		}{
+			{"global", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}, 64},
+			{"sliding", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}, 512},
+			{"31B global", model.LayerConfig{Heads: 32, KVHeads: 4, HeadDim: 512, Turned: 128}, 16},
+			{"31B sliding", model.LayerConfig{Heads: 32, KVHeads: 16, HeadDim: 256, Sliding: true}, 128},
+		} {
+			for _, f := range []tensor.Format{tensor.F16, tensor.Q8_0, tensor.Q4_0} {
+				b.Run(fmt.Sprintf("prompt/%s/%v/%s", c.name, f, k.Name), func(b *testing.B) {
+					var s steps
+					m := model.NewAttentionModel(s.measured(k), 1, window)
+					defer m.Close()
+					s.report(b, burn, model.Attend(m, c.layer, f, false, depth, c.n))
+				})
+			}
+		}
+		for _, c := range [][3]int{{630, 12, 64}, {2520, 12, 64}, {10080, 12, 64}, {2520, 16, 72}} {
+			b.Run(fmt.Sprintf("picture/%d patches of %d/%s", c[0], c[2], k.Name), func(b *testing.B) {
 				var s steps
-				m := model.NewAttentionModel(s.measured(k), 1, window)
-				defer m.Close()
-				s.report(b, k, model.Attend(m, c.layer, f, false, 32768, 512))
+				gaze, end := model.Gaze(s.measured(k), 1, c[0], c[1], c[2])
+				defer end()
+				s.report(b, burn, gaze)
 			})
 		}
 	}
-	for _, c := range [][3]int{{630, 12, 64}, {2520, 12, 64}, {10080, 12, 64}, {2520, 16, 72}} {
-		b.Run(fmt.Sprintf("picture/%d patches of %d", c[0], c[2]), func(b *testing.B) {
-			var s steps
-			gaze, end := model.Gaze(s.measured(k), 1, c[0], c[1], c[2])
-			defer end()
-			s.report(b, k, gaze)
-		})
-	}
-}
-
-// burn multiplies as the panels of F16 and BF16 do, and returns how many multiply-adds these were.
-func burn(k *tensor.Kernels) int64 {
-	f := k.Burn
-	if k.HalfPanels != nil && k.HalfPanels.Burn != nil {
-		f = k.HalfPanels.Burn
-	}
-	return f(2000)
 }

@@ -25,9 +25,12 @@ func Attend(m *Model, l LayerConfig, f tensor.Format, wholeKeys bool, depth, n i
 	for bytes := 0; bytes < 128<<20; {
 		c := newKV(&l, f, wholeKeys)
 		c.reserve(0, depth+n)
-		for pos := range depth + n {
+		for pos := range min(depth+n, 4096) {
 			from := pos * 37 % 4096
 			c.put(m.kernels, pos, slices.Clone(sample[from:][:size]), slices.Clone(sample[from:][:size]))
+		}
+		for i := 4096 / pageLen; i < len(c.pages); i++ { // it goes on like that
+			c.pages[i-4096/pageLen].copyTo(c.pages[i])
 		}
 		caches = append(caches, c)
 		if l.Sliding {
