@@ -12,6 +12,8 @@ import (
 // scoresLoop is tensor.Kernels.Scores in assembly, for at least one query and an even number of keys of keyBytes bytes, rowBytes from one
 // to the next, and weighLoop is Weigh, for at least one query and one value; dim is a multiple of 32 above 0. They prefetch what lies ahead
 // bytes behind each key or value.
+//
+// weighMany, which a level may have besides, makes floats of each value once for all queries, of up to panelLen values.
 type (
 	scoresLoop func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 	weighLoop  func(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
@@ -21,7 +23,7 @@ type (
 var portable = sync.OnceValue(tensor.Portable)
 
 // attention puts loops for a format into the table.
-func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weighLoop) {
+func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh, weighMany weighLoop) {
 	portableScores, portableWeigh := portable().Scores[f], portable().Weigh[f]
 	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte) {
 		dim := len(q) / max(n, 1)
@@ -49,16 +51,30 @@ func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh weig
 		size := f.RowBytes(dim)
 		_ = values[:size*count]
 		ahead := distance(values, next)
-		for i := 0; i < n && dim > 0 && count > 0; i += queries {
-			m := min(queries, n-i)
-			u := w[i*stride : (i+m-1)*stride+count]
-			weigh(&dst[i*dim], m, dim, &u[0], stride, &values[0], size, count, ahead)
+		if n == 0 || dim == 0 || count == 0 {
+			return
+		}
+		_ = w[(n-1)*stride+count-1]
+		if n <= queries || weighMany == nil {
+			for i := 0; i < n; i += queries {
+				weigh(&dst[i*dim], min(queries, n-i), dim, &w[i*stride], stride, &values[0], size, count, ahead)
+			}
+			return
+		}
+		for j := 0; j < count; j += panelLen {
+			for i := 0; i < n; i += manyQueries {
+				weighMany(&dst[i*dim], min(manyQueries, n-i), dim, &w[i*stride+j], stride, &values[j*size], size, min(panelLen, count-j),
+					ahead)
+			}
 		}
 	}
 }
 
 // queries is how many queries go over a block at a time: they stay in the first cache.
 const queries = 8
+
+// panelLen is how many values are made floats at a time, and manyQueries how many queries go over them in one call.
+const panelLen, manyQueries = 64, 128
 
 // distance returns how many bytes behind a block the next one lies, or in front of it; 0 if there is none.
 func distance(block, next []byte) int {

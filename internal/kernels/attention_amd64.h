@@ -10,6 +10,20 @@
 //
 // A tile of eight, four, two queries or one does the same with each: the bits do not depend on how many there are.
 
+// FETCH_n fetches n lines at p. NEXT_n does so at R9, which goes on behind them, so that memory is read in order where values are not, and
+// moves what comes next in a value to the first cache: the values lie far apart.
+#define FETCH_1(p) PREFETCHT1 p
+#define FETCH_2(p) PREFETCHT1 p; PREFETCHT1 (64)p
+#define NEXT_1(STEP) \
+	PREFETCHT0 128(DX)(AX*1); \
+	FETCH_1((R9)); \
+	ADDQ $STEP, R9
+#define NEXT_2 \
+	PREFETCHT0 128(DX)(AX*1); \
+	FETCH_2((R9)); \
+	ADDQ $128, R9
+#define NO_NEXT
+
 // HALVE adds lanes i and i+2 of four of both a and b, which alternate in the result; HALVE2 does the same with pairs of lanes.
 #define HALVE(a, b, dst) \
 	VUNPCKLPS b, a, T0; \
@@ -64,26 +78,57 @@ done: \
 	VZEROUPPER; \
 	RET
 
-// WEIGHT: for 32 numbers at a time, all queries and for each all values, which lie far apart: what comes next in each is moved to the first
-// cache. R8 and R13 are the bytes from one query's weights to the next, one and three times.
+// WEIGHT: for 32 numbers at a time, all queries and for each all values. R8 and R13 are the bytes from one query's weights to the next, one
+// and three times.
 #define BEGIN_WEIGHT \
 	MOVQ dim+16(FP), R10; \
 	MOVQ stride+32(FP), R8; \
-	MOVQ rowBytes+48(FP), R11; \
-	MOVQ ahead+64(FP), R9; \
+	MOVQ values+40(FP), R9; \
+	ADDQ R9, ahead+64(FP); \
 	SHLQ $2, R10; \
 	SHLQ $2, R8; \
 	LEAQ (R10)(R10*2), R14; \
 	LEAQ (R8)(R8*2), R13; \
 	XORL AX, AX; \
 next: \
+	MOVQ rowBytes+48(FP), R11; \
 	MOVQ n+8(FP), CX
 
 #define END_WEIGHT(STEP) \
+	MOVQ count+56(FP), R9; \
+	IMULQ $STEP, R9; \
+	ADDQ R9, ahead+64(FP); \
 	ADDQ $128, dst+0(FP); \
-	ADDQ $STEP, R9; \
 	ADDQ $STEP, AX; \
-	CMPQ AX, R11; \
+	CMPQ AX, rowBytes+48(FP); \
 	JLT  next; \
 	VZEROUPPER; \
 	RET
+
+// Where there are many queries, 32 numbers of each value are made floats once, in a panel at the frame's bottom, on a cache line.
+// FROM_VALUES and FROM_PANEL point DX at the values less AX.
+#define FROM_VALUES \
+	MOVQ values+40(FP), DX; \
+	MOVQ ahead+64(FP), R9
+
+#define PANEL(p) \
+	LEAQ 63(SP), p; \
+	ANDQ $~63, p
+
+#define FROM_PANEL \
+	PANEL(DX); \
+	SUBQ AX, DX
+
+// BEGIN_PANEL and END_PANEL go before and behind what stores 32 numbers of the value at DX at DI.
+#define BEGIN_PANEL \
+	PANEL(DI); \
+	FROM_VALUES; \
+	MOVQ count+56(FP), R12; \
+unpack:
+
+#define END_PANEL \
+	ADDQ $128, DI; \
+	ADDQ R11, DX; \
+	DECQ R12; \
+	JNZ  unpack; \
+	MOVQ $128, R11

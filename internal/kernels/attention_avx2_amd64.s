@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "attention_amd64.h"
 
@@ -10,17 +11,11 @@
 
 // SCALE_… gets ready for the 32 numbers at p, PART_… sets y to the eight of them from 8·i on. In Q4_0 these are the low nibbles of eight
 // bytes or, from 16 on, the high ones, of which NIBBLE tells: LOW or HIGH.
-#define SCALE_F32(p, x, y) \
-	PREFETCHT1 (p)(R9*1); \
-	PREFETCHT1 64(p)(R9*1)
-
-#define SCALE_F16(p, x, y) \
-	PREFETCHT1 (p)(R9*1)
-
+#define SCALE_F32(p, x, y)
+#define SCALE_F16(p, x, y)
 #define SCALE_Q8_0(p, x, y) \
 	VPBROADCASTW (p)(AX*1), x; \
-	VCVTPH2PS x, y; \
-	PREFETCHT1 (p)(R9*1)
+	VCVTPH2PS x, y
 
 #define PART_F32(p, i, NIBBLE, scale, y) \
 	VMOVUPS (32*(i))(p)(AX*1), y
@@ -90,13 +85,15 @@ GLOBL fifteen<>(SB), (NOPTR|RODATA), $4
 	PART(BX, i, NIBBLE, Y13, Y9); \
 	QUERIES(MULTIPLY, i, SI, R10, R14)
 
-#define SCORE(SCALE, PART, STEP, QUERIES, STORES, loop) \
+#define SCORE(SCALE, PART, FETCH, STEP, QUERIES, STORES, loop) \
 	QUERIES(CLEAR, 0, SI, R10, R14); \
 	XORL AX, AX; \
 	MOVQ ahead+64(FP), R9; \
 loop: \
 	SCALE(DX, X12, Y12); \
 	SCALE(BX, X13, Y13); \
+	FETCH((DX)(R9*1)); \
+	FETCH((BX)(R9*1)); \
 	SCORE_PART(PART, 0, LOW, QUERIES); \
 	SCORE_PART(PART, 1, LOW, QUERIES); \
 	SCORE_PART(PART, 2, HIGH, QUERIES); \
@@ -108,23 +105,23 @@ loop: \
 	JLT  loop; \
 	STORES
 
-#define SCORES(SCALE, PART, STEP) \
+#define SCORES(SCALE, PART, FETCH, STEP) \
 	BEGIN_SCORES; \
 four: \
 	SUBQ $4, CX; \
 	JLT  two; \
-	SCORE(SCALE, PART, STEP, QUERIES_4, STORE_4, loop4); \
+	SCORE(SCALE, PART, FETCH, STEP, QUERIES_4, STORE_4, loop4); \
 	ADDQ R14, SI; \
 	JMP  four; \
 two: \
 	TESTQ $2, CX; \
 	JZ   one; \
-	SCORE(SCALE, PART, STEP, QUERIES_2, STORE_2, loop2); \
+	SCORE(SCALE, PART, FETCH, STEP, QUERIES_2, STORE_2, loop2); \
 	ADDQ R10, SI; \
 one: \
 	TESTQ $1, CX; \
 	JZ   end; \
-	SCORE(SCALE, PART, STEP, QUERIES_1, STORE_1, loop1); \
+	SCORE(SCALE, PART, FETCH, STEP, QUERIES_1, STORE_1, loop1); \
 end: \
 	END_SCORES
 
@@ -144,16 +141,16 @@ end: \
 	VFMADD231PS Y10, Y9, b
 
 // ADD_HALF adds 16 numbers of all values to the sums of queries, of which BX have gone before.
-#define ADD_HALF(SCALE, PART, part, NIBBLE, QUERIES, loop) \
+#define ADD_HALF(FROM, SCALE, PART, NEXT, part, NIBBLE, QUERIES, loop) \
 	MOVQ BX, SI; \
 	IMULQ R8, SI; \
 	ADDQ w+24(FP), SI; \
 	QUERIES(GET, 0, DI, R10, R14); \
-	MOVQ values+40(FP), DX; \
+	FROM; \
 	MOVQ count+56(FP), R12; \
 loop: \
 	SCALE(DX, X12, Y12); \
-	PREFETCHT0 128(DX)(AX*1); \
+	NEXT; \
 	PART(DX, part, NIBBLE, Y12, Y8); \
 	PART(DX, part+1, NIBBLE, Y12, Y9); \
 	QUERIES(WEIGH, 0, SI, R8, R13); \
@@ -163,66 +160,107 @@ loop: \
 	JNZ  loop; \
 	QUERIES(PUT, 0, DI, R10, R14)
 
-#define ADD_VALUES(SCALE, PART, QUERIES, low, high) \
+#define ADD_VALUES(FROM, SCALE, PART, NEXT, QUERIES, low, high) \
 	MOVQ n+8(FP), BX; \
 	SUBQ CX, BX; \
 	MOVQ BX, DI; \
 	IMULQ R10, DI; \
 	ADDQ dst+0(FP), DI; \
-	ADD_HALF(SCALE, PART, 0, LOW, QUERIES, low); \
+	ADD_HALF(FROM, SCALE, PART, NEXT, 0, LOW, QUERIES, low); \
 	ADDQ $64, DI; \
-	ADD_HALF(SCALE, PART, 2, HIGH, QUERIES, high)
+	ADD_HALF(FROM, SCALE, PART, NO_NEXT, 2, HIGH, QUERIES, high)
 
-#define WEIGHT(SCALE, PART, STEP) \
-	BEGIN_WEIGHT; \
+#define ADD_ALL(FROM, SCALE, PART, NEXT) \
 four: \
 	CMPQ CX, $4; \
 	JLT  two; \
-	ADD_VALUES(SCALE, PART, QUERIES_4, low4, high4); \
+	ADD_VALUES(FROM, SCALE, PART, NEXT, QUERIES_4, low4, high4); \
 	SUBQ $4, CX; \
 	JMP  four; \
 two: \
 	CMPQ CX, $2; \
 	JLT  one; \
-	ADD_VALUES(SCALE, PART, QUERIES_2, low2, high2); \
+	ADD_VALUES(FROM, SCALE, PART, NEXT, QUERIES_2, low2, high2); \
 	SUBQ $2, CX; \
 one: \
 	TESTQ CX, CX; \
 	JZ   end; \
-	ADD_VALUES(SCALE, PART, QUERIES_1, low1, high1); \
-end: \
+	ADD_VALUES(FROM, SCALE, PART, NEXT, QUERIES_1, low1, high1); \
+end:
+
+#define WEIGHT(SCALE, PART, NEXT, STEP) \
+	BEGIN_WEIGHT; \
+	ADD_ALL(FROM_VALUES, SCALE, PART, NEXT); \
+	END_WEIGHT(STEP)
+
+#define WEIGHT_MANY(SCALE, PART, NEXT, STEP) \
+	BEGIN_WEIGHT; \
+	BEGIN_PANEL; \
+	SCALE(DX, X12, Y12); \
+	NEXT; \
+	PART(DX, 0, LOW, Y12, Y0); \
+	PART(DX, 1, LOW, Y12, Y1); \
+	PART(DX, 2, HIGH, Y12, Y2); \
+	PART(DX, 3, HIGH, Y12, Y3); \
+	VMOVUPS Y0, (DI); \
+	VMOVUPS Y1, 32(DI); \
+	VMOVUPS Y2, 64(DI); \
+	VMOVUPS Y3, 96(DI); \
+	END_PANEL; \
+	ADD_ALL(FROM_PANEL, SCALE_F32, PART_F32, NO_NEXT); \
 	END_WEIGHT(STEP)
 
 // func scoresF32AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresF32AVX2(SB), NOSPLIT, $0-80
-	SCORES(SCALE_F32, PART_F32, 128)
+	SCORES(SCALE_F32, PART_F32, FETCH_2, 128)
 
 // func scoresF16AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresF16AVX2(SB), NOSPLIT, $0-80
-	SCORES(SCALE_F16, PART_F16, 64)
+	SCORES(SCALE_F16, PART_F16, FETCH_1, 64)
 
 // func scoresQ8_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresQ8_0AVX2(SB), NOSPLIT, $0-80
-	SCORES(SCALE_Q8_0, PART_Q8_0, 34)
+	SCORES(SCALE_Q8_0, PART_Q8_0, FETCH_1, 34)
 
 // func scoresQ4_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresQ4_0AVX2(SB), NOSPLIT, $0-80
 	NIBBLES
-	SCORES(SCALE_Q8_0, PART_Q4_0, 18)
+	SCORES(SCALE_Q8_0, PART_Q4_0, FETCH_1, 18)
 
 // func weighF32AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF32AVX2(SB), NOSPLIT, $0-72
-	WEIGHT(SCALE_F32, PART_F32, 128)
+	WEIGHT(SCALE_F32, PART_F32, NEXT_2, 128)
 
 // func weighF16AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF16AVX2(SB), NOSPLIT, $0-72
-	WEIGHT(SCALE_F16, PART_F16, 64)
+	WEIGHT(SCALE_F16, PART_F16, NEXT_1(64), 64)
 
 // func weighQ8_0AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighQ8_0AVX2(SB), NOSPLIT, $0-72
-	WEIGHT(SCALE_Q8_0, PART_Q8_0, 34)
+	WEIGHT(SCALE_Q8_0, PART_Q8_0, NEXT_1(34), 34)
 
 // func weighQ4_0AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighQ4_0AVX2(SB), NOSPLIT, $0-72
 	NIBBLES
-	WEIGHT(SCALE_Q8_0, PART_Q4_0, 18)
+	WEIGHT(SCALE_Q8_0, PART_Q4_0, NEXT_1(18), 18)
+
+// func weighManyF32AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyF32AVX2(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	WEIGHT_MANY(SCALE_F32, PART_F32, NEXT_2, 128)
+
+// func weighManyF16AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyF16AVX2(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	WEIGHT_MANY(SCALE_F16, PART_F16, NEXT_1(64), 64)
+
+// func weighManyQ8_0AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyQ8_0AVX2(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	WEIGHT_MANY(SCALE_Q8_0, PART_Q8_0, NEXT_1(34), 34)
+
+// func weighManyQ4_0AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyQ4_0AVX2(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	NIBBLES
+	WEIGHT_MANY(SCALE_Q8_0, PART_Q4_0, NEXT_1(18), 18)

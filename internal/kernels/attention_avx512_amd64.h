@@ -3,14 +3,11 @@
 // LOAD_… sets lo and hi to the 32 numbers of a key or value at p. ALL steps on to the next.
 #define LOAD_F32(p, lo, hi) \
 	VMOVUPS (p)(AX*1), lo; \
-	VMOVUPS 64(p)(AX*1), hi; \
-	PREFETCHT1 (p)(R9*1); \
-	PREFETCHT1 64(p)(R9*1)
+	VMOVUPS 64(p)(AX*1), hi
 
 #define LOAD_F16(p, lo, hi) \
 	VCVTPH2PS (p)(AX*1), lo; \
-	VCVTPH2PS 32(p)(AX*1), hi; \
-	PREFETCHT1 (p)(R9*1)
+	VCVTPH2PS 32(p)(AX*1), hi
 
 #define LOAD_Q8_0(p, lo, hi) \
 	VPBROADCASTW (p)(AX*1), Y31; \
@@ -20,8 +17,7 @@
 	VCVTDQ2PS lo, lo; \
 	VCVTDQ2PS hi, hi; \
 	VMULPS Z31, lo, lo; \
-	VMULPS Z31, hi, hi; \
-	PREFETCHT1 (p)(R9*1)
+	VMULPS Z31, hi, hi
 
 // LOAD_Q4_0: Z30 holds what nibbles stand for. Of an index the low four bits count.
 #define LOAD_Q4_0(p, lo, hi) \
@@ -31,8 +27,7 @@
 	VPSRLD $4, lo, hi; \
 	VMULPS Z30, Z31, Z31; \
 	VPERMPS Z31, lo, lo; \
-	VPERMPS Z31, hi, hi; \
-	PREFETCHT1 (p)(R9*1)
+	VPERMPS Z31, hi, hi
 
 DATA fours<>+0(SB)/8, $0xC0E00000C1000000 // −8, −7
 DATA fours<>+8(SB)/8, $0xC0A00000C0C00000

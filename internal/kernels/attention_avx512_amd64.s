@@ -1,3 +1,4 @@
+#include "funcdata.h"
 #include "textflag.h"
 #include "attention_amd64.h"
 #include "attention_avx512_amd64.h"
@@ -69,7 +70,7 @@
 #define STORE_4 STORE_2; QUARTER(1); ADD_2(X1)
 #define STORE_8 FOLD_8; ADD_2(X0); QUARTER(1); ADD_2(X1); QUARTER(2); ADD_2(X1); QUARTER(3); ADD_2(X1)
 
-#define SCORE(LOAD, STEP, QUERIES, STORES, loop) \
+#define SCORE(LOAD, FETCH, STEP, QUERIES, STORES, loop) \
 	QUERIES(CLEAR, SI, R15, R10, R14); \
 	LEAQ (SI)(R10*4), R15; \
 	XORL AX, AX; \
@@ -77,6 +78,8 @@
 loop: \
 	LOAD(DX, Z16, Z17); \
 	LOAD(BX, Z18, Z19); \
+	FETCH((DX)(R9*1)); \
+	FETCH((BX)(R9*1)); \
 	QUERIES(MULTIPLY, SI, R15, R10, R14); \
 	ADDQ $128, SI; \
 	ADDQ $128, R15; \
@@ -86,28 +89,28 @@ loop: \
 	JLT  loop; \
 	STORES
 
-#define SCORES(LOAD, STEP) \
+#define SCORES(LOAD, FETCH, STEP) \
 	BEGIN_SCORES; \
 eight: \
 	SUBQ $8, CX; \
 	JLT  four; \
-	SCORE(LOAD, STEP, QUERIES_8, STORE_8, loop8); \
+	SCORE(LOAD, FETCH, STEP, QUERIES_8, STORE_8, loop8); \
 	LEAQ (R15)(R14*1), SI; \
 	JMP  eight; \
 four: \
 	TESTQ $4, CX; \
 	JZ   two; \
-	SCORE(LOAD, STEP, QUERIES_4, STORE_4, loop4); \
+	SCORE(LOAD, FETCH, STEP, QUERIES_4, STORE_4, loop4); \
 	ADDQ R14, SI; \
 two: \
 	TESTQ $2, CX; \
 	JZ   one; \
-	SCORE(LOAD, STEP, QUERIES_2, STORE_2, loop2); \
+	SCORE(LOAD, FETCH, STEP, QUERIES_2, STORE_2, loop2); \
 	ADDQ R10, SI; \
 one: \
 	TESTQ $1, CX; \
 	JZ   end; \
-	SCORE(LOAD, STEP, QUERIES_1, STORE_1, loop1); \
+	SCORE(LOAD, FETCH, STEP, QUERIES_1, STORE_1, loop1); \
 end: \
 	END_SCORES
 
@@ -126,9 +129,8 @@ end: \
 	VFMADD231PS Z18, Z16, a; \
 	VFMADD231PS Z18, Z17, b
 
-// ADD_VALUES adds 32 numbers of all values to the sums of queries from n − CX on. The values lie far apart: what comes next in each
-// is moved to the first cache.
-#define ADD_VALUES(LOAD, QUERIES, loop) \
+// ADD_VALUES adds 32 numbers of all values to the sums of queries from n − CX on.
+#define ADD_VALUES(FROM, LOAD, NEXT, QUERIES, loop) \
 	MOVQ n+8(FP), DI; \
 	SUBQ CX, DI; \
 	MOVQ DI, SI; \
@@ -139,11 +141,11 @@ end: \
 	LEAQ (DI)(R10*4), R15; \
 	LEAQ (SI)(R8*4), BX; \
 	QUERIES(GET, DI, R15, R10, R14); \
-	MOVQ values+40(FP), DX; \
+	FROM; \
 	MOVQ count+56(FP), R12; \
 loop: \
 	LOAD(DX, Z16, Z17); \
-	PREFETCHT0 128(DX)(AX*1); \
+	NEXT; \
 	QUERIES(WEIGH, SI, BX, R8, R13); \
 	ADDQ $4, SI; \
 	ADDQ $4, BX; \
@@ -152,61 +154,96 @@ loop: \
 	JNZ  loop; \
 	QUERIES(PUT, DI, R15, R10, R14)
 
-#define WEIGHT(LOAD, STEP) \
-	BEGIN_WEIGHT; \
+#define ADD_ALL(FROM, LOAD, NEXT) \
 eight: \
 	CMPQ CX, $8; \
 	JLT  four; \
-	ADD_VALUES(LOAD, QUERIES_8, loop8); \
+	ADD_VALUES(FROM, LOAD, NEXT, QUERIES_8, loop8); \
 	SUBQ $8, CX; \
 	JMP  eight; \
 four: \
 	CMPQ CX, $4; \
 	JLT  two; \
-	ADD_VALUES(LOAD, QUERIES_4, loop4); \
+	ADD_VALUES(FROM, LOAD, NEXT, QUERIES_4, loop4); \
 	SUBQ $4, CX; \
 two: \
 	CMPQ CX, $2; \
 	JLT  one; \
-	ADD_VALUES(LOAD, QUERIES_2, loop2); \
+	ADD_VALUES(FROM, LOAD, NEXT, QUERIES_2, loop2); \
 	SUBQ $2, CX; \
 one: \
 	TESTQ CX, CX; \
 	JZ   end; \
-	ADD_VALUES(LOAD, QUERIES_1, loop1); \
-end: \
+	ADD_VALUES(FROM, LOAD, NEXT, QUERIES_1, loop1); \
+end:
+
+#define WEIGHT(LOAD, NEXT, STEP) \
+	BEGIN_WEIGHT; \
+	ADD_ALL(FROM_VALUES, LOAD, NEXT); \
+	END_WEIGHT(STEP)
+
+#define WEIGHT_MANY(LOAD, NEXT, STEP) \
+	BEGIN_WEIGHT; \
+	BEGIN_PANEL; \
+	LOAD(DX, Z16, Z17); \
+	NEXT; \
+	VMOVUPS Z16, (DI); \
+	VMOVUPS Z17, 64(DI); \
+	END_PANEL; \
+	ADD_ALL(FROM_PANEL, LOAD_F32, NO_NEXT); \
 	END_WEIGHT(STEP)
 
 // func scoresF32AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresF32AVX512(SB), NOSPLIT, $0-80
-	SCORES(LOAD_F32, 128)
+	SCORES(LOAD_F32, FETCH_2, 128)
 
 // func scoresF16AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresF16AVX512(SB), NOSPLIT, $0-80
-	SCORES(LOAD_F16, 64)
+	SCORES(LOAD_F16, FETCH_1, 64)
 
 // func scoresQ8_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresQ8_0AVX512(SB), NOSPLIT, $0-80
-	SCORES(LOAD_Q8_0, 34)
+	SCORES(LOAD_Q8_0, FETCH_1, 34)
 
 // func scoresQ4_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
 TEXT ·scoresQ4_0AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS fours<>(SB), Z30
-	SCORES(LOAD_Q4_0, 18)
+	SCORES(LOAD_Q4_0, FETCH_1, 18)
 
 // func weighF32AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF32AVX512(SB), NOSPLIT, $0-72
-	WEIGHT(LOAD_F32, 128)
+	WEIGHT(LOAD_F32, NEXT_2, 128)
 
 // func weighF16AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF16AVX512(SB), NOSPLIT, $0-72
-	WEIGHT(LOAD_F16, 64)
+	WEIGHT(LOAD_F16, NEXT_1(64), 64)
 
 // func weighQ8_0AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighQ8_0AVX512(SB), NOSPLIT, $0-72
-	WEIGHT(LOAD_Q8_0, 34)
+	WEIGHT(LOAD_Q8_0, NEXT_1(34), 34)
 
 // func weighQ4_0AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighQ4_0AVX512(SB), NOSPLIT, $0-72
 	VMOVUPS fours<>(SB), Z30
-	WEIGHT(LOAD_Q4_0, 18)
+	WEIGHT(LOAD_Q4_0, NEXT_1(18), 18)
+
+// func weighManyF32AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyF32AVX512(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	WEIGHT_MANY(LOAD_F32, NEXT_2, 128)
+
+// func weighManyF16AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyF16AVX512(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	WEIGHT_MANY(LOAD_F16, NEXT_1(64), 64)
+
+// func weighManyQ8_0AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyQ8_0AVX512(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	WEIGHT_MANY(LOAD_Q8_0, NEXT_1(34), 34)
+
+// func weighManyQ4_0AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+TEXT ·weighManyQ4_0AVX512(SB), 0, $8256-72
+	NO_LOCAL_POINTERS
+	VMOVUPS fours<>(SB), Z30
+	WEIGHT_MANY(LOAD_Q4_0, NEXT_1(18), 18)

@@ -16,9 +16,9 @@ import (
 // TestAttentionKernels compares every level, the portable one too, with sums in float64, and each result with what a call for it
 // alone gives.
 func TestAttentionKernels(t *testing.T) {
-	dims, counts := []int{8, 32, 40, 64, 96, 256, 512}, []int{0, 1, 2, 3, 4, 14, 64}
+	dims, counts := []int{8, 32, 40, 64, 96, 256, 512}, []int{0, 1, 2, 3, 4, 14, 64, 130}
 	if testing.Short() {
-		dims, counts = []int{8, 32, 96, 256}, []int{0, 1, 2, 5, 14}
+		dims, counts = []int{8, 32, 96, 256}, []int{0, 1, 2, 5, 14, 66}
 	}
 	for _, k := range levels() {
 		for _, format := range cacheFormats {
