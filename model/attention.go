@@ -258,25 +258,31 @@ func (a *attendRegion) strip(w *attentionScratch, p *partial, q []float32, t *ti
 	} else {
 		kern.Scores[cache.format](weights, stripLen, q, n, keys, size, count, values)
 	}
-	whole := true
+	from, to := 0, count // what all see
 	for i := range tiled {
 		lo, hi := a.seen(&tiled[i], pos, count)
-		whole = whole && lo == 0 && hi == count
+		from, to = max(from, lo), min(to, hi)
 		for j := i * group; j < (i+1)*group && lo < hi; j++ {
 			x := weights[j*stripLen+lo : j*stripLen+hi]
 			p.raise(kern, j, kern.Max(x))
 			p.sum[j] += kern.ExpSum(x, p.max[j])
 		}
 	}
-	if whole {
-		kern.Weigh[cache.format](p.out[:n*dim], n, weights, stripLen, values, count, nextKeys)
-		return
-	}
-	for i := range tiled {
-		if lo, hi := a.seen(&tiled[i], pos, count); lo < hi {
-			out := p.out[i*group*dim : (i+1)*group*dim]
-			kern.Weigh[cache.format](out, group, weights[i*group*stripLen+lo:], stripLen, values[lo*size:hi*size], hi-lo, nextKeys)
+	weigh := func(i, n, lo, hi int, next []byte) {
+		if lo < hi {
+			out := p.out[i*group*dim : (i+n)*group*dim]
+			kern.Weigh[cache.format](out, n*group, weights[i*group*stripLen+lo:], stripLen, values[lo*size:hi*size], hi-lo, next)
 		}
+	}
+	to = max(from, to)
+	for i := range tiled { // those before first: sums are taken in order
+		lo, hi := a.seen(&tiled[i], pos, count)
+		weigh(i, 1, lo, min(hi, from), nil)
+	}
+	weigh(0, len(tiled), from, to, nextKeys)
+	for i := range tiled {
+		lo, hi := a.seen(&tiled[i], pos, count)
+		weigh(i, 1, max(lo, to), hi, nil)
 	}
 }
 
