@@ -1,50 +1,5 @@
 // Formats of blocks of 32 columns for rows_avx512_amd64.s.
 
-// Blocks of 32. Eight blocks of at most 24 bytes lie in four windows of 64 bytes, two in each: Z14, Z16, Z17, Z18. The last window ends
-// where the super ends, and so its blocks lie 64 − 2·size bytes farther from its start. A byte or word of the first and the second of a
-// window's blocks goes to qwords 0, 2, 4, 6 by one permutation; the other window's are merged into qwords 1, 3, 5, 7.
-
-#define WINDOWS(size) \
-	VMOVDQU64 0(SI), Z14; \
-	VMOVDQU64 (2*size)(SI), Z16; \
-	VMOVDQU64 (4*size)(SI), Z17; \
-	VMOVDQU64 (8*size-64)(SI), Z18
-
-// Z22 and Z23 are the byte indices of a block's 16 bytes of nibbles, behind a header of that size, Z24 and Z25 the word indices of
-// its scale, for the first three windows and the last.
-#define BLOCK_CONSTANTS(size, header) \
-	MOVQ         $0xff00ff00ff00ff00, AX; \
-	KMOVQ        AX, K1; \
-	MOVL         $0x00cc, AX; \
-	KMOVD        AX, K2; \
-	MOVL         $0x3300, AX; \
-	KMOVD        AX, K3; \
-	MOVL         $0xcc00, AX; \
-	KMOVD        AX, K4; \
-	MOVL         $0x00aa, AX; \
-	KMOVD        AX, K5; \
-	BYTES(header, Z22); \
-	BYTES(size, Z23); \
-	VPADDB       eights<>(SB), Z22, Z22; \
-	VPADDQ       Z23, Z22, K2, Z22; \
-	BYTES(64-2*size, Z23); \
-	VPADDB       Z22, Z23, Z23; \
-	WORDS(size/2, Z24); \
-	VMOVDQA64.Z  Z24, K5, Z24; \
-	WORDS(32-size, Z25); \
-	VPADDW       Z24, Z25, Z25; \
-	BYTES(15, Z21)
-
-// NIBBLES sets W0 … W3 to nibbles: the low ones of a block's bytes are values 0 … 15.
-#define NIBBLES \
-	VPERMB     Z14, Z22, Z10; \
-	VPERMB     Z16, Z22, K1, Z10; \
-	VPERMB     Z17, Z22, Z11; \
-	VPERMB     Z18, Z23, K1, Z11; \
-	VSHUFI64X2 $0x44, Z11, Z10, Z12; \
-	VSHUFI64X2 $0xee, Z11, Z10, Z13; \
-	SPLIT
-
 // SPLIT splits the bytes in Z12 and Z13.
 #define SPLIT \
 	VPANDD Z21, Z12, Z10; \
@@ -53,14 +8,6 @@
 	VPSRLW $4, Z13, Z13; \
 	VPANDD Z21, Z12, Z12; \
 	VPANDD Z21, Z13, Z13
-
-// HALVES picks a half of each block, twice.
-#define HALVES(index, last, y, z) \
-	VPERMW    Z14, index, z; \
-	VPERMW    Z16, index, K2, z; \
-	VPERMW    Z17, index, K3, z; \
-	VPERMW    Z18, last, K4, z; \
-	VCVTPH2PS y, z
 
 // LOOKUP takes W0 … W3 as indices into the table in Z20.
 #define LOOKUP \
@@ -184,76 +131,107 @@ TEXT constantsQ4_1<>(SB), NOSPLIT, $0
 	HALVES3(Z26, Z15); \
 	HALVES3(Z24, Z14)
 
-// Z26 and Z27 are the word indices of the half behind the scale.
-#define LEAST_CONSTANTS \
-	WORDS(1, Z26); \
-	VPADDW Z25, Z26, Z27; \
-	VPADDW Z24, Z26, Z26
+// Blocks of 22 and 24 bytes, with fifth bits, fit three windows that lie apart: the first 128 bytes and the last 64. STARTS tells where
+// blocks 0, 2, 1, 3, 4, 6, 5, 7 begin.
+#define WINDOWS5(size) \
+	VMOVDQU64 0(SI), Z14; \
+	VMOVDQU64 64(SI), Z16; \
+	VMOVDQU64 (8*size-64)(SI), Z17
 
-// Z28 and Z29 are the word indices of the fifth bits, which are at a byte of the block.
-#define FIFTH_CONSTANTS(size, at) \
-	WORDS(at/2, Z28); \
-	VPADDW       evenOdd<>(SB), Z28, Z28; \
-	WORDS(size/2, Z29); \
-	VPADDQ       Z29, Z28, K2, Z28; \
-	WORDS(32-size, Z29); \
-	VPADDW       Z28, Z29, Z29; \
-	MOVL         $0xf0f0f0f0, AX; \
-	KMOVD        AX, K5; \
+#define STARTS(name, size) \
+	VECTOR(name, 0, EIGHT(2*size), EIGHT(size), EIGHT(3*size), EIGHT(4*size), EIGHT(6*size), EIGHT(5*size), EIGHT(7*size))
+
+STARTS(starts22, 22)
+STARTS(starts24, 24)
+VECTOR(qwords, 0, EIGHT(1), EIGHT(2), EIGHT(3), 0, 0, 0, 0)
+
+// INDEX makes indices of places in a super, 8·size bytes: k are those in the second window, which VPERMB takes modulo 64; what lies in the
+// last one is found 64 behind its beginning.
+#define INDEX(size, place, k) \
+	BYTES(64, Z26); \
+	BYTES(8*size-64, Z27); \
+	VPCMPUB $5, Z26, place, k; \
+	VPCMPUB $5, Z27, place, K7; \
+	KANDNQ  k, K7, k; \
+	BYTES(8*size-128, Z27); \
+	VPSUBB  Z27, place, K7, place
+
+// FIVE_CONSTANTS: Z22 and Z23 are the byte indices of both halves of a block's nibbles, Z25 those of its fifth bits, 8j … 8j+7 of all
+// blocks together, Z24 the word indices of the scale, twice.
+#define FIVE_CONSTANTS(starts, size, fifth, nibbles) \
+	VMOVDQU64    starts<>(SB), Z24; \
+	MOVQ         $0x0706050403020100, AX; \
+	VPBROADCASTQ AX, Z25; \
+	BYTES(nibbles, Z22); \
+	VPADDB       Z25, Z22, Z22; \
+	VPADDB       Z24, Z22, Z22; \
+	BYTES(8, Z23); \
+	VPADDB       Z22, Z23, Z23; \
+	MOVQ         $(7*size<<56|5*size<<48|6*size<<40|4*size<<32|3*size<<24|1*size<<16|2*size<<8), AX; \
+	VPBROADCASTQ AX, Z25; \
+	BYTES(fifth, Z26); \
+	VPADDB       Z26, Z25, Z25; \
+	VPADDB       qwords<>(SB), Z25, Z25; \
+	INDEX(size, Z22, K1); \
+	INDEX(size, Z23, K2); \
+	INDEX(size, Z25, K4); \
+	INDEX(size, Z24, K3); \
+	VPMOVM2B     K3, Z26; \
+	VPMOVQD      Z26, Y26; \
+	VPMOVW2M     Z26, K3; \
+	HALF_CONSTANTS3; \
+	BYTES(15, Z21); \
 	BYTES(16, Z30)
 
-// Q5_0: d, 32 fifth bits, 16 bytes of nibbles; offset 16. Z19 gets all fifth bits of a block, twice, into the block's qword; a shift puts
-// bit 8j + i in place for byte i of Wj.
+#define PICK5(index, k, w) \
+	VMOVDQA64 index, w; \
+	VPERMI2B  Z17, Z14, w; \
+	VPERMB    Z16, index, k, w
+
+#define HALVES5(index, z) \
+	VMOVDQA64 index, Z18; \
+	VPERMI2W  Z17, Z14, Z18; \
+	VPERMW    Z16, index, K3, Z18; \
+	VCVTPH2PS Y18, z
+
+// FIVE sets W0 … W3 to nibbles and fifth bits, which go through memory to become masks.
+#define FIVE \
+	PICK5(Z25, K4, Z18); \
+	VMOVDQU64 Y18, FOUND(DX); \
+	PICK5(Z22, K1, Z12); \
+	PICK5(Z23, K2, Z13); \
+	SPLIT; \
+	KMOVQ     (FOUND+0)(DX), K5; \
+	KMOVQ     (FOUND+8)(DX), K6; \
+	VPADDB    Z30, Z10, K5, Z10; \
+	KMOVQ     (FOUND+16)(DX), K7; \
+	VPADDB    Z30, Z11, K6, Z11; \
+	KMOVQ     (FOUND+24)(DX), K5; \
+	VPADDB    Z30, Z12, K7, Z12; \
+	VPADDB    Z30, Z13, K5, Z13
+
+// Q5_0: d, 32 fifth bits, 16 bytes of nibbles; offset 16.
 TEXT constantsQ5_0<>(SB), NOSPLIT, $0
-	BLOCK_CONSTANTS(22, 6)
-	FIFTH_CONSTANTS(22, 2)
+	FIVE_CONSTANTS(starts22, 22, 2, 6)
 	RET
 
-#define FIFTH_BITS \
-	VPERMW         Z14, Z28, Z15; \
-	VPERMW         Z16, Z28, K5, Z15; \
-	VPERMW         Z17, Z28, Z19; \
-	VPERMW         Z18, Z29, K5, Z19; \
-	VSHUFI64X2     $0x44, Z19, Z15, Z19
-
-#define FIFTH(shifts, w) \
-	VMOVDQU64      shifts<>(SB), Z15; \
-	VPMULTISHIFTQB Z19, Z15, Z15; \
-	VPTERNLOGD     $0xf8, Z30, Z15, w
-
 #define UNPACK_Q5_0 \
-	WINDOWS(22); \
-	NIBBLES; \
-	FIFTH_BITS; \
-	HALVES(Z24, Z25, Y14, Z14); \
-	FIFTH(fifth0, Z10); \
-	FIFTH(fifth1, Z11); \
-	FIFTH(fifth2, Z12); \
-	FIFTH(fifth3, Z13)
+	WINDOWS5(22); \
+	FIVE; \
+	HALVES5(Z24, Z14)
 
-VECTOR2(evenOdd, 0x0001000000010000, 0x0001000000010000)
-VECTOR2(fifth0, 0x030201003f3e3d3c, 0x030201003f3e3d3c)
-VECTOR2(fifth1, 0x0b0a090807060504, 0x0b0a090807060504)
-VECTOR2(fifth2, 0x131211100f0e0d0c, 0x131211100f0e0d0c)
-VECTOR2(fifth3, 0x1b1a191817161514, 0x1b1a191817161514)
-
-// Q5_1: d, m (halves), 32 fifth bits, 16 bytes of nibbles; m is added.
+// Q5_1: d, m (halves), 32 fifth bits, 16 bytes of nibbles; m is added. Z28 are the word indices of m.
 TEXT constantsQ5_1<>(SB), NOSPLIT, $0
-	BLOCK_CONSTANTS(24, 8)
-	LEAST_CONSTANTS
-	FIFTH_CONSTANTS(24, 4)
+	FIVE_CONSTANTS(starts24, 24, 4, 8)
+	WORDS(1, Z28)
+	VPADDW Z24, Z28, Z28
 	RET
 
 #define UNPACK_Q5_1 \
-	WINDOWS(24); \
-	NIBBLES; \
-	FIFTH_BITS; \
-	FIFTH(fifth0, Z10); \
-	FIFTH(fifth1, Z11); \
-	FIFTH(fifth2, Z12); \
-	FIFTH(fifth3, Z13); \
-	HALVES(Z26, Z27, Y15, Z15); \
-	HALVES(Z24, Z25, Y14, Z14)
+	WINDOWS5(24); \
+	FIVE; \
+	HALVES5(Z28, Z15); \
+	HALVES5(Z24, Z14)
 
 // Q8_0: d, 32 bytes; offset 128, as the weights are signed.
 TEXT constantsQ8_0<>(SB), NOSPLIT, $0
