@@ -31,6 +31,10 @@ type Task interface {
 	Do(worker, chunk int)
 }
 
+// shares is into how many parts per worker what is left of a region is cut when chunks are claimed. With fewer, one that the system stops
+// would keep the others waiting for longer.
+const shares = 2
+
 // Pool is a fixed set of workers that run one region at a time. Callers on several goroutines take turns by region. The
 // caller of Run is worker 0; the others are goroutines that spin for a moment when a region has ended, since the next one often
 // follows within microseconds, and then sleep.
@@ -171,23 +175,39 @@ func (p *Pool) serve(h *helper) {
 
 // work claims chunks until none is left.
 func (p *Pool) work(worker int) {
-	for p.next(worker) {
+	for {
+		from, to := p.take()
+		if from == to {
+			return
+		}
+		for ; from < to; from++ {
+			p.do(worker, from)
+		}
 	}
 }
 
-// next does one chunk, if there is one, and tells so; also of a chunk that panicked.
-func (p *Pool) next(worker int) (done bool) {
-	c := p.claim.Add(1) - 1
-	// The claim may be late and belong to a region that has ended; then its number differs, before or after chunks is
-	// read. A valid one keeps its region from ending.
-	chunk := uint32(c)
-	if uint32(c>>32) != p.region.Load() || chunk >= p.chunks.Load() || uint32(c>>32) != p.region.Load() {
-		return false
+// take claims chunks that follow each other, a share of those that are left: the memory that they go through lies together, and what a
+// worker fetched beyond one it needs for the next. At the end they come one by one, so that all workers end together.
+func (p *Pool) take() (from, to int) {
+	for {
+		// The claim may be late and belong to a region that has ended; then its number differs behind the read of chunks. A valid one,
+		// of a chunk that nobody else has claimed meanwhile, keeps its region from ending.
+		c := p.claim.Load()
+		from, all := uint32(c), p.chunks.Load()
+		if uint32(c>>32) != p.region.Load() || from >= all {
+			return 0, 0
+		}
+		n := max(1, (all-from)/uint32(shares*p.Workers()))
+		if p.claim.CompareAndSwap(c, c+uint64(n)) {
+			return int(from), int(from + n)
+		}
 	}
-	done = true
+}
+
+// do does a chunk and tells so, also of one that panicked.
+func (p *Pool) do(worker, chunk int) {
 	defer p.finish()
-	(*p.task.Load()).Do(worker, int(chunk))
-	return done
+	(*p.task.Load()).Do(worker, chunk)
 }
 
 // finish counts a chunk, also one that panicked, and wakes the caller after the last.

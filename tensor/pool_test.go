@@ -51,6 +51,37 @@ func TestPoolDoesEveryChunkOnce(t *testing.T) {
 	}
 }
 
+func TestChunksAreClaimedInARowAndAtTheEndOneByOne(t *testing.T) {
+	p := NewPool(1)
+	defer p.Close()
+	for range 3 {
+		p.helpers = append(p.helpers, &helper{}) // that do nothing
+	}
+	const region, chunks = 7, 100
+	p.region.Store(region)
+	p.chunks.Store(chunks)
+	p.claim.Store(region << 32)
+	end, last := 0, chunks
+	for from, to := p.take(); from < to; from, to = p.take() {
+		n := to - from
+		if from != end || n > last || n > max(1, (chunks-from)/p.Workers()) {
+			t.Errorf("chunks %d to %d are claimed behind %d, %d at a time before", from, to, end, last)
+		}
+		if from == 0 && n == 1 {
+			t.Error("the first claim is of one chunk alone")
+		}
+		end, last = to, n
+	}
+	if end != chunks || last != 1 {
+		t.Errorf("%d chunks are claimed, the last %d at a time, want %d and 1", end, last, chunks)
+	}
+	p.region.Store(region + 1)
+	p.chunks.Store(2 * chunks)
+	if from, to := p.take(); from != to {
+		t.Errorf("chunks %d to %d of the next region are claimed before it has begun", from, to)
+	}
+}
+
 func TestNewPoolTakesGOMAXPROCS(t *testing.T) {
 	p := NewPool(0)
 	defer p.Close()

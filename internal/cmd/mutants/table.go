@@ -144,6 +144,8 @@ var table = []mutant{
 	{"attention of bf16: the first of a pair goes first", "tensor/attention_bf16.go",
 		"sum = addProduct(sum, x[1], y[1])\n\t\tsum = addProduct(sum, x[0], y[0])",
 		"sum = addProduct(sum, x[0], y[0])\n\t\tsum = addProduct(sum, x[1], y[1])", "internal/kernels:TileAttention"},
+	{"pool: a late claim takes chunks of the next region", "tensor/pool.go", "if uint32(c>>32) != p.region.Load() || from >= all {",
+		"if from >= all {", ""},
 	{"pool: a panic of a worker is lost", "tensor/pool.go", "p.failed.CompareAndSwap(nil, &failure{v})", "_ = v", ""},
 
 	// Assembly.
