@@ -43,13 +43,21 @@ const (
 	mostWhole = 1 << 17 // and up to which one worker is sooner done alone than others are told
 )
 
-// ofPosition, ofSlot and ofAsked return whose a row is, of products of positions, of the experts' slots and of some rows of the head.
+// ofPosition, ofSlot, ofDenseOrSlot and ofAsked return whose a row is, of products of positions, of the experts' slots, of these behind one
+// of positions, and of some rows of the head.
 func (p *Pass) ofPosition(_, row int) *Sequence {
 	return p.positions[p.beside.first+row].chunk.Sequence
 }
 
 func (p *Pass) ofSlot(product, row int) *Sequence {
 	return p.positions[p.moe.of[p.moe.starts[product]+row]].chunk.Sequence
+}
+
+func (p *Pass) ofDenseOrSlot(product, row int) *Sequence {
+	if product == 0 {
+		return p.ofPosition(0, row)
+	}
+	return p.ofSlot(product-1, row)
 }
 
 func (p *Pass) ofAsked(product, _ int) *Sequence { return p.beside.asked[product] }

@@ -1,15 +1,12 @@
 package model
 
-import (
-	"math"
-
-	"github.com/gogemma/gemma4/tensor"
-)
+import "github.com/gogemma/gemma4/tensor"
 
 // mixture is the scratch of the experts. A slot is one (position, choice) pair; slots are sorted by expert, so that each expert's weights
 // are read once for all its positions.
 type mixture struct {
-	in       []float32 // [positions, width] the router's input, then the experts'
+	in       []float32 // [positions, width] the router's input
+	own      []float32 // [positions, width] the experts' input, then the sum of what they yield
 	prob     []float32 // [positions, experts]
 	expert   []int     // [positions, used] chosen experts, best first
 	weight   []float32 // [positions, used] their share
@@ -17,34 +14,48 @@ type mixture struct {
 	first    []int     // [experts + 1] first slot of each expert
 	of       []int     // [slots] the position
 	starts   []int     // of products: the first slot
-	x        []float32 // [slots, width] input, gathered
+	x        []float32 // [slots, width] input, gathered for experts with several
 	hidden   []float32 // [slots, 2 · expertWidth] gate and up
 	act      []float32 // [slots, expertWidth]
 	y        []float32 // [slots, width] output
 	products []tensor.Product
 }
 
-// addExperts: out = norm(out) + norm(sum of the chosen experts' MLPs). Their input is the residual, like that of the dense MLP.
-func (p *Pass) addExperts(l *layer) {
+// mix: x += norm(norm(mlp(norm(x))) + norm(Σ share · expert(norm(x)))), with a norm of x for the dense MLP, one for the router and one for
+// the experts. Products that do not depend on each other share a region: those that begin the dense MLP with the router's, and that which
+// ends it with those that begin the experts.
+func (p *Pass) mix(l *layer) {
 	m, x, n := &p.moe, l.experts, len(p.positions)
-	d, used := p.m.Width, p.m.ExpertsUsed
-	p.route(l)
-	p.norm(n, m.in, p.x, x.preNorm)
-	grow(&m.x, n*used*d)
-	p.each(n, l, (*Pass).gather)
+	d, e, used, f := p.m.Width, p.m.Experts, p.m.ExpertsUsed, p.m.ExpertWidth
+	grow(&m.in, n*d)
+	grow(&m.own, n*d)
+	p.each(n, l, (*Pass).normInputs)
+	grow(&p.gate, n*l.MLPWidth)
+	grow(&p.up, n*l.MLPWidth)
+	grow(&m.prob, n*e)
+	p.multiply(
+		tensor.Product{Dst: p.gate, X: p.h, N: n, W: l.gate},
+		tensor.Product{Dst: p.up, X: p.h, N: n, W: l.up},
+		tensor.Product{Dst: m.prob, X: m.in, N: n, W: x.router})
+	p.reserveSlots(n)
+	p.each(n, l, (*Pass).choose)
+	p.gelu(p.gate[:n*l.MLPWidth], p.up[:n*l.MLPWidth])
+	p.sortSlots()
+	if n > 1 {
+		p.each(n, l, (*Pass).gather)
+	}
 
-	f := p.m.ExpertWidth
-	grow(&m.hidden, n*used*2*f)
-	grow(&m.act, n*used*f)
-	grow(&m.y, n*used*d)
-	m.products, m.starts = m.products[:0], m.starts[:0]
+	m.products, m.starts = append(m.products[:0], tensor.Product{Dst: p.out, X: p.gate, N: n, W: l.down}), m.starts[:0]
 	for e := range p.m.Experts {
 		from, to := m.first[e], m.first[e+1]
 		if from == to {
 			continue
 		}
 		m.starts = append(m.starts, from)
-		gate := tensor.Product{Dst: m.hidden[from*2*f:], X: m.x[from*d:], N: to - from, Stride: 2 * f}
+		gate := tensor.Product{Dst: m.hidden[from*2*f:], X: m.own[m.of[from]*d:], N: to - from, Stride: 2 * f}
+		if to-from > 1 {
+			gate.X = m.x[from*d:]
+		}
 		if x.gateUp != nil {
 			gate.W = x.gateUp[e]
 			m.products = append(m.products, gate)
@@ -54,9 +65,10 @@ func (p *Pass) addExperts(l *layer) {
 		gate.W, up.W, up.Dst = x.gate[e], x.up[e], gate.Dst[f:]
 		m.products, m.starts = append(m.products, gate, up), append(m.starts, from)
 	}
-	p.multiplyOf((*Pass).ofSlot, m.products...)
+	p.multiplyOf((*Pass).ofDenseOrSlot, m.products...)
 	p.each(n*used, l, (*Pass).activateExpert)
 
+	clear(m.products)
 	m.products, m.starts = m.products[:0], m.starts[:0]
 	for e := range p.m.Experts {
 		if from, to := m.first[e], m.first[e+1]; from < to {
@@ -69,50 +81,53 @@ func (p *Pass) addExperts(l *layer) {
 	p.each(n, l, (*Pass).combine)
 }
 
-// route chooses each position's experts and sorts the slots by expert.
-func (p *Pass) route(l *layer) {
-	m, x, n := &p.moe, l.experts, len(p.positions)
-	d, e, used := p.m.Width, p.m.Experts, p.m.ExpertsUsed
-	grow(&m.in, n*d)
-	grow(&m.prob, n*e)
-	grow(&m.weight, n*used)
-	if len(m.expert) < n*used {
-		m.expert, m.slot, m.of = make([]int, n*used), make([]int, n*used), make([]int, n*used)
+// normInputs norms the residual of position i for the dense MLP, the router and the experts.
+func (p *Pass) normInputs(l *layer, i int) {
+	m, x, k, d, eps := &p.moe, l.experts, p.kernels, p.m.Width, p.m.Eps
+	from, to := i*d, (i+1)*d
+	k.RMSNorm(p.h[from:to], p.x[from:to], l.mlpNorm, eps)
+	k.RMSNorm(m.in[from:to], p.x[from:to], x.routerNorm, eps)
+	k.RMSNorm(m.own[from:to], p.x[from:to], x.preNorm, eps)
+}
+
+// reserveSlots makes room for the slots of n positions.
+func (p *Pass) reserveSlots(n int) {
+	m, d, f, slots := &p.moe, p.m.Width, p.m.ExpertWidth, n*p.m.ExpertsUsed
+	grow(&m.weight, slots)
+	if n > 1 {
+		grow(&m.x, slots*d)
 	}
-	if len(m.first) < e+1 {
-		m.first = make([]int, e+1)
+	grow(&m.hidden, slots*2*f)
+	grow(&m.act, slots*f)
+	grow(&m.y, slots*d)
+	if len(m.expert) < slots {
+		m.expert, m.slot, m.of = make([]int, slots), make([]int, slots), make([]int, slots)
 	}
-	p.norm(n, m.in, p.x, nil)
-	p.each(n, l, (*Pass).scaleRouter)
-	p.multiply(tensor.Product{Dst: m.prob, X: m.in, N: n, W: x.router})
-	p.each(n, l, (*Pass).choose)
+	if len(m.first) < p.m.Experts+1 {
+		m.first = make([]int, p.m.Experts+1)
+	}
+}
+
+// sortSlots sorts the slots of all positions by their experts.
+func (p *Pass) sortSlots() {
+	m, e, used := &p.moe, p.m.Experts, p.m.ExpertsUsed
+	clear(m.first)
 	if p.err != nil {
-		clear(m.first)
 		return
 	}
-	clear(m.first)
-	for _, c := range m.expert[:n*used] {
+	chosen := m.expert[:len(p.positions)*used]
+	for _, c := range chosen {
 		m.first[c+1]++
 	}
 	for c := range e {
 		m.first[c+1] += m.first[c]
 	}
-	for i, c := range m.expert[:n*used] {
+	for i, c := range chosen {
 		m.slot[i], m.of[m.first[c]] = m.first[c], i/used
 		m.first[c]++
 	}
 	copy(m.first[1:], m.first[:e]) // each had moved on to the next one's first
 	m.first[0] = 0
-}
-
-// scaleRouter: router's input = norm(x) / √width · scale.
-func (p *Pass) scaleRouter(l *layer, i int) {
-	d := p.m.Width
-	inv := float32(1 / math.Sqrt(float64(d)))
-	in := p.moe.in[i*d : (i+1)*d]
-	for j, scale := range l.experts.routerScale {
-		in[j] *= inv * scale
-	}
 }
 
 // choose makes position i's scores probabilities and keeps the best; of equal ones, the first.
@@ -146,11 +161,13 @@ func (p *Pass) choose(_ *layer, i int) {
 	}
 }
 
-// gather copies position i's input to its slots.
+// gather copies position i's input to its slots, but for those of experts that have no other: their product takes it from where it is.
 func (p *Pass) gather(_ *layer, i int) {
 	m, d, used := &p.moe, p.m.Width, p.m.ExpertsUsed
-	for _, slot := range m.slot[i*used : (i+1)*used] {
-		copy(m.x[slot*d:(slot+1)*d], m.in[i*d:(i+1)*d])
+	for j := i * used; j < (i+1)*used; j++ {
+		if e, slot := m.expert[j], m.slot[j]; m.first[e+1]-m.first[e] > 1 {
+			copy(m.x[slot*d:(slot+1)*d], m.own[i*d:(i+1)*d])
+		}
 	}
 }
 
@@ -162,11 +179,11 @@ func (p *Pass) activateExpert(_ *layer, slot int) {
 	copy(m.act[slot*f:(slot+1)*f], gate)
 }
 
-// combine: out = norm(out) + norm(Σ share · expert's output), for position i.
+// combine: x += norm(norm(out) + norm(Σ share · expert's output)), for position i.
 func (p *Pass) combine(l *layer, i int) {
 	m, x, k := &p.moe, l.experts, p.kernels
 	d, used := p.m.Width, p.m.ExpertsUsed
-	sum := m.in[i*d : (i+1)*d]
+	sum := m.own[i*d : (i+1)*d]
 	clear(sum)
 	for j := range used {
 		slot := m.slot[i*used+j]
@@ -176,4 +193,6 @@ func (p *Pass) combine(l *layer, i int) {
 	k.RMSNorm(out, out, x.denseNorm, p.m.Eps)
 	k.RMSNorm(sum, sum, x.postNorm, p.m.Eps)
 	k.AddScaled(out, sum, 1)
+	k.RMSNorm(out, out, l.postMLPNorm, p.m.Eps)
+	k.AddScaled(p.x[i*d:(i+1)*d], out, 1)
 }

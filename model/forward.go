@@ -294,6 +294,10 @@ func (p *Pass) keepWanted() {
 
 // feedForward: x += norm(mlp(norm(x))), in expert layers with the experts beside the dense MLP.
 func (p *Pass) feedForward(l *layer) {
+	if l.experts != nil {
+		p.mix(l)
+		return
+	}
 	n := len(p.positions)
 	p.norm(n, p.h, p.x, l.mlpNorm)
 	grow(&p.gate, n*l.MLPWidth)
@@ -303,9 +307,6 @@ func (p *Pass) feedForward(l *layer) {
 		tensor.Product{Dst: p.up, X: p.h, N: n, W: l.up})
 	p.gelu(p.gate[:n*l.MLPWidth], p.up[:n*l.MLPWidth])
 	p.multiply(tensor.Product{Dst: p.out, X: p.gate, N: n, W: l.down})
-	if l.experts != nil {
-		p.addExperts(l)
-	}
 	p.add(n, p.x, p.out, l.postMLPNorm)
 }
 

@@ -57,11 +57,11 @@ type layer struct {
 
 // experts are the MLPs of which each token goes through only a few.
 type experts struct {
-	router      *tensor.Tensor // [experts, width]
-	routerScale []float32      // [width]
-	preNorm     []float32
-	postNorm    []float32 // of the experts' sum
-	denseNorm   []float32 // of the dense MLP's output
+	router     *tensor.Tensor // [experts, width]
+	routerNorm []float32      // [width] its scale / √width
+	preNorm    []float32
+	postNorm   []float32 // of the experts' sum
+	denseNorm  []float32 // of the dense MLP's output
 	// Per expert: gateUp is [2 · expertWidth, width] with the gate's rows first, or nil where the file has gate and up apart.
 	gateUp, gate, up, down []*tensor.Tensor
 }
@@ -412,12 +412,15 @@ func (l *loader) experts(name func(string) string, c *Config) *experts {
 	}
 	d, n, f := c.Width, c.Experts, c.ExpertWidth
 	x := &experts{
-		router:      l.tensor(name("ffn_gate_inp"), n, d),
-		routerScale: l.vector(name("ffn_gate_inp.scale"), d),
-		preNorm:     l.norm(name("pre_ffw_norm_2"), d),
-		denseNorm:   l.norm(name("post_ffw_norm_1"), d),
-		postNorm:    l.norm(name("post_ffw_norm_2"), d),
-		down:        l.stack(name("ffn_down_exps"), n, d, f, name("ffn_gate_inp.per_expert_scale")),
+		router:     l.tensor(name("ffn_gate_inp"), n, d),
+		routerNorm: l.vector(name("ffn_gate_inp.scale"), d),
+		preNorm:    l.norm(name("pre_ffw_norm_2"), d),
+		denseNorm:  l.norm(name("post_ffw_norm_1"), d),
+		postNorm:   l.norm(name("post_ffw_norm_2"), d),
+		down:       l.stack(name("ffn_down_exps"), n, d, f, name("ffn_gate_inp.per_expert_scale")),
+	}
+	for i := range x.routerNorm {
+		x.routerNorm[i] *= float32(1 / math.Sqrt(float64(d)))
 	}
 	if l.has(name("ffn_gate_up_exps.weight")) {
 		x.gateUp = l.stack(name("ffn_gate_up_exps"), n, 2*f, d)

@@ -88,7 +88,7 @@ func newWork() *Work {
 // Regions of the graph of a layer, and more of one with experts and with per-layer embeddings, of those that all threads share.
 const (
 	layerRegions    = 12
-	expertRegions   = 9
+	expertRegions   = 4
 	perLayerRegions = 5
 )
 
