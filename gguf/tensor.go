@@ -111,7 +111,23 @@ const (
 
 // Advise tells the operating system how the bytes of a mapped tensor will be touched. It only affects speed, and does
 // nothing where the file is not mapped or the system takes no advice (Windows).
-func (t *Tensor) Advise(a Access) error {
+func (t *Tensor) Advise(a Access) error { return t.advise(0, t.Size, a) }
+
+// ReadAhead asks the operating system to begin reading bytes from to to-1, and does not wait for them; otherwise it is like Advise.
+func (t *Tensor) ReadAhead(from, to int64) error {
+	if from < 0 || to < from || to > t.Size {
+		return t.wrap(fmt.Errorf("bytes %d to %d to be read ahead of %d", from, to, t.Size))
+	}
+	if from == to {
+		return nil
+	}
+	return t.advise(from, to, WillNeed)
+}
+
+// IsPaged reports whether the bytes are mapped from a file: the system may give them up, and read them again when they are touched.
+func (t *Tensor) IsPaged() bool { return t.part != nil && t.part.unmap != nil }
+
+func (t *Tensor) advise(from, to int64, a Access) error {
 	if err := t.lock(); err != nil {
 		return err
 	}
@@ -119,7 +135,7 @@ func (t *Tensor) Advise(a Access) error {
 	if t.part.unmap == nil {
 		return nil
 	}
-	if err := advise(t.part.data, int(t.Offset), int(t.Offset+t.Size), a); err != nil {
+	if err := advise(t.part.data, int(t.Offset+from), int(t.Offset+to), a); err != nil {
 		return t.wrap(fmt.Errorf("advise: %w", err))
 	}
 	return nil

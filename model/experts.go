@@ -37,14 +37,19 @@ func (p *Pass) mix(l *layer) {
 		tensor.Product{Dst: p.gate, X: p.h, N: n, W: l.gate},
 		tensor.Product{Dst: p.up, X: p.h, N: n, W: l.up},
 		tensor.Product{Dst: m.prob, X: m.in, N: n, W: x.router})
-	p.reserveSlots(n)
+	m.reserve(n*used, e)
 	p.each(n, l, (*Pass).choose)
 	p.gelu(p.gate[:n*l.MLPWidth], p.up[:n*l.MLPWidth])
 	p.sortSlots()
+	p.fetchExperts(l)
 	if n > 1 {
+		grow(&m.x, n*used*d)
 		p.each(n, l, (*Pass).gather)
 	}
 
+	grow(&m.hidden, n*used*2*f)
+	grow(&m.act, n*used*f)
+	grow(&m.y, n*used*d)
 	m.products, m.starts = append(m.products[:0], tensor.Product{Dst: p.out, X: p.gate, N: n, W: l.down}), m.starts[:0]
 	for e := range p.m.Experts {
 		from, to := m.first[e], m.first[e+1]
@@ -90,21 +95,14 @@ func (p *Pass) normInputs(l *layer, i int) {
 	k.RMSNorm(m.own[from:to], p.x[from:to], x.preNorm, eps)
 }
 
-// reserveSlots makes room for the slots of n positions.
-func (p *Pass) reserveSlots(n int) {
-	m, d, f, slots := &p.moe, p.m.Width, p.m.ExpertWidth, n*p.m.ExpertsUsed
+// reserve makes room for so many slots of so many experts, but for what is computed of them.
+func (m *mixture) reserve(slots, experts int) {
 	grow(&m.weight, slots)
-	if n > 1 {
-		grow(&m.x, slots*d)
-	}
-	grow(&m.hidden, slots*2*f)
-	grow(&m.act, slots*f)
-	grow(&m.y, slots*d)
 	if len(m.expert) < slots {
 		m.expert, m.slot, m.of = make([]int, slots), make([]int, slots), make([]int, slots)
 	}
-	if len(m.first) < p.m.Experts+1 {
-		m.first = make([]int, p.m.Experts+1)
+	if len(m.first) < experts+1 {
+		m.first = make([]int, experts+1)
 	}
 }
 

@@ -34,6 +34,7 @@ type scratch struct {
 	tokens    entries   // of the embedding
 	perLayers entries   // of the per-layer table
 	moe       mixture
+	ahead     ahead
 	beside    beside
 
 	regions[Pass, layer]

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -21,7 +23,9 @@ type Model struct {
 	file         *gguf.File
 	fingerprints [fileVersion]fingerprint // by version of files
 
-	ahead atomic.Int32 // layers that have been read ahead
+	ahead atomic.Int32                               // layers that have been read ahead
+	room  int64                                      // bytes of memory for weights, if that is too little for all
+	fetch func(t *gguf.Tensor, from, to int64) error // begins to read a piece of the experts; nil: memory holds all
 
 	rooflineOnce   sync.Once
 	rooflineMemory []byte
@@ -36,7 +40,8 @@ type Options struct {
 	// there.
 	AllowUnknown bool
 	// Resident is how many bytes of weights may be kept in memory where the file is not mapped. The rest is read each time it is needed. 0:
-	// as many as the machine can spare; below 0: none.
+	// as many as the machine can spare; below 0: none. Where the file is mapped, what stays is the system's choice; if the weights are more
+	// than this, or than the machine has available where it is 0, experts are read ahead when they are chosen.
 	Resident int64
 }
 
@@ -48,8 +53,10 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	available := machine.Available()
+	room := cmp.Or(o.Resident, available)
 	if o.Resident == 0 {
-		o.Resident = spare(machine.Available())
+		o.Resident = spare(available)
 	}
 	w, err := load(f, c, o)
 	if err != nil {
@@ -69,10 +76,24 @@ func New(f *gguf.File, o Options) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Config: *c, weights: *w, kernels: o.Kernels, pool: pool, shared: o.Pool != nil, file: f}
+	if m.isTooLarge(room) {
+		m.room, m.fetch = room, (*gguf.Tensor).ReadAhead
+	}
 	for i := range m.fingerprints {
 		m.fingerprints[i].lock = make(chan struct{}, 1)
 	}
 	return m, nil
+}
+
+// isTooLarge reports whether experts are mapped from a file and memory, 0 if nobody knows how much there is, cannot hold all weights.
+func (m *Model) isTooLarge(room int64) bool {
+	need := m.file.Size()
+	if t := m.file.Tensor(PerLayerTable); t != nil {
+		need -= t.Size
+	}
+	return room != 0 && need > room && slices.ContainsFunc(m.layers, func(l layer) bool {
+		return l.experts != nil && l.experts.stacks[0].IsPaged()
+	})
 }
 
 // spare returns how many bytes of weights may be kept in memory when that many are free; free is 0 if nobody knows.

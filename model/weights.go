@@ -64,6 +64,8 @@ type experts struct {
 	denseNorm  []float32 // of the dense MLP's output
 	// Per expert: gateUp is [2 · expertWidth, width] with the gate's rows first, or nil where the file has gate and up apart.
 	gateUp, gate, up, down []*tensor.Tensor
+
+	stacks [3]*gguf.Tensor // that they are pieces of: down, then gateUp or gate and up
 }
 
 // loader takes tensors from a file by name and keeps the first error.
@@ -424,10 +426,13 @@ func (l *loader) experts(name func(string) string, c *Config) *experts {
 	}
 	if l.has(name("ffn_gate_up_exps.weight")) {
 		x.gateUp = l.stack(name("ffn_gate_up_exps"), n, 2*f, d)
+		x.stacks[1] = l.f.Tensor(name("ffn_gate_up_exps.weight"))
 	} else {
 		x.gate = l.stack(name("ffn_gate_exps"), n, f, d)
 		x.up = l.stack(name("ffn_up_exps"), n, f, d)
+		x.stacks[1], x.stacks[2] = l.f.Tensor(name("ffn_gate_exps.weight")), l.f.Tensor(name("ffn_up_exps.weight"))
 	}
+	x.stacks[0] = l.f.Tensor(name("ffn_down_exps.weight"))
 	return x
 }
 
