@@ -33,6 +33,7 @@
 #define SCVTF(d, n)         WORD $(0x4E21D800 | (n)<<5 | (d))           // scvtf v{d}.4s, v{n}.4s
 #define SCVTF4(d, n)        WORD $(0x4F3CE400 | (n)<<5 | (d))           // scvtf v{d}.4s, v{n}.4s, #4
 #define SCVTF24(d, n)       WORD $(0x4F28E400 | (n)<<5 | (d))           // scvtf v{d}.4s, v{n}.4s, #24
+#define SCVTF28(d, n)       WORD $(0x4F24E400 | (n)<<5 | (d))           // scvtf v{d}.4s, v{n}.4s, #28
 #define FCVTAS(d, n)        WORD $(0x4E21C800 | (n)<<5 | (d))           // fcvtas v{d}.4s, v{n}.4s
 #define FCVTZS(d, n)        WORD $(0x4EA1B800 | (n)<<5 | (d))           // fcvtzs v{d}.4s, v{n}.4s
 #define FCVTNS(d, n)        WORD $(0x4E21A800 | (n)<<5 | (d))           // fcvtns v{d}.4s, v{n}.4s

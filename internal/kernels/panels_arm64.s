@@ -133,6 +133,10 @@ GLOBL ones<>(SB), (NOPTR|RODATA), $88
 	VDUP  V28.S[0], V28.S4
 
 #define AS_THEY_ARE
+#define FINER_SCALES \
+	FMUL(0, 0, 20) \
+	FMUL(1, 1, 20)
+
 #define SHIFTED \
 	SSHL(0, 0, 18) \
 	SSHL(1, 1, 18) \
@@ -190,13 +194,12 @@ GLOBL ones<>(SB), (NOPTR|RODATA), $88
 	VFMLS V28.S4, V4.S4, V26.S4    \
 	VFMLS V28.S4, V5.S4, V27.S4
 
-#define ROW_BLOCK(FINER, SCALES, MINS, from, to, scales, at) \
+#define ROW_BLOCK(FINER, FINER_S, SCALES, MINS, from, to, scales, at) \
 	FLDPQ (R8), (F26, F27)          \
 	ROWS8(FINER, from, to, 30)      \
 	ROWS8(FINER, from+16, to+64, 31) \
 	PAIRS(scales, F0, V0, F1, V1)   \
-	FMUL(0, 0, 20)                  \
-	FMUL(1, 1, 20)                  \
+	FINER_S                         \
 	FADD(26, 26, 16)                \
 	FADD(27, 27, 16)                \
 	FMUL(26, 26, 0)                 \
@@ -207,13 +210,13 @@ GLOBL ones<>(SB), (NOPTR|RODATA), $88
 	SCALES(at)
 
 // ROW_SPAN takes the places of three blocks and of their scales, and sets V to the sums.
-#define ROW_SPAN(FINER, SCALES, MINS, each, a, b, c, sa, sb, sc, sums, V) \
+#define ROW_SPAN(FINER, FINER_S, SCALES, MINS, each, a, b, c, sa, sb, sc, sums, V) \
 	VMOVI $0, V21.B16                                         \
 	VMOVI $0, V22.B16                                         \
 	VMOVI $0, V23.B16                                         \
-	ROW_BLOCK(FINER, SCALES, MINS, a, 0, sa, 384)             \
-	ROW_BLOCK(FINER, SCALES, MINS, b, 128, sb, (384+each))    \
-	ROW_BLOCK(FINER, SCALES, MINS, c, 256, sc, (384+2*each))  \
+	ROW_BLOCK(FINER, FINER_S, SCALES, MINS, a, 0, sa, 384)             \
+	ROW_BLOCK(FINER, FINER_S, SCALES, MINS, b, 128, sb, (384+each))    \
+	ROW_BLOCK(FINER, FINER_S, SCALES, MINS, c, 256, sc, (384+2*each))  \
 	FMUL(21, 21, 16)                                          \
 	FMUL(22, 22, 16)                                          \
 	FSTPQ (F21, F22), (384+3*each)(R0)                        \
@@ -231,13 +234,13 @@ GLOBL ones<>(SB), (NOPTR|RODATA), $88
 	ADD   $64, R9
 
 // Three units are two spans.
-#define INTERLEAVE_ROWS(FINER, SCALES, MINS, each, spans, odd) \
+#define INTERLEAVE_ROWS(FINER, FINER_S, SCALES, MINS, each, spans, odd) \
 spans:                                                                              \
-	ROW_SPAN(FINER, SCALES, MINS, each, 0, 32, 96, 64, 72, 160, 24, V24)        \
+	ROW_SPAN(FINER, FINER_S, SCALES, MINS, each, 0, 32, 96, 64, 72, 160, 24, V24)        \
 	ADD   $(416+3*each), R0                                                     \
 	SUBS  $1, R6                                                                \
 	BEQ   odd                                                                   \
-	ROW_SPAN(FINER, SCALES, MINS, each, 128, 192, 224, 168, 256, 264, 25, V25)  \
+	ROW_SPAN(FINER, FINER_S, SCALES, MINS, each, 128, 192, 224, 168, 256, 264, 25, V25)  \
 	ROW_COLUMN                                                                  \
 	NEXT_UNIT((416+3*each), spans)                                              \
 	RET                                                                         \
@@ -345,26 +348,26 @@ span:
 TEXT ·interleaveRowSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
-	INTERLEAVE_ROWS(AS_THEY_ARE, ONE_SCALE, NO_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(AS_THEY_ARE, FINER_SCALES, ONE_SCALE, NO_MINS, 32, spans, odd)
 
 // func interleaveFinerSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveFinerSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
-	INTERLEAVE_ROWS(SHIFTED, ONE_SCALE, NO_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(SHIFTED, FINER_SCALES, ONE_SCALE, NO_MINS, 32, spans, odd)
 
 // func interleaveHalfSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveHalfSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
-	INTERLEAVE_ROWS(SHIFTED, TWO_SCALES, NO_MINS, 64, spans, odd)
+	INTERLEAVE_ROWS(SHIFTED, FINER_SCALES, TWO_SCALES, NO_MINS, 64, spans, odd)
 
 // func interleaveMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveMinSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
 	ADD $32, R8
-	INTERLEAVE_ROWS(AS_THEY_ARE, ONE_SCALE, LESS_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(AS_THEY_ARE, AS_THEY_ARE, ONE_SCALE, LESS_MINS, 32, spans, odd)
 
 // func interleaveFinerMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveFinerMinSpans(SB), NOSPLIT, $0-48
@@ -372,4 +375,4 @@ TEXT ·interleaveFinerMinSpans(SB), NOSPLIT, $0-48
 	ROW_STEPS
 	ADD   $32, R8
 	VMOVI $0x80, V19.B16
-	INTERLEAVE_ROWS(SHIFTED_LESS, ONE_SCALE, LESS_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(SHIFTED_LESS, FINER_SCALES, ONE_SCALE, LESS_MINS, 32, spans, odd)

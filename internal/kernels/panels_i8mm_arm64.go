@@ -26,8 +26,8 @@ const (
 	packSpans = 64 * packUnits / spanLen
 )
 
-// spanColumns are what columns hold of a token's spans: mid, half the least plus half the largest number, in BF16, twice; and the sums of
-// 32 of q each, times the scale.
+// spanColumns are what columns hold of a token's spans: mid, half the least plus half the largest number, in BF16, twice; and the negative
+// sums of 32 of q each, times the scale.
 type spanColumns struct {
 	mids [2 * packSpans]float32
 	sums [3 * packSpans]float32
@@ -80,7 +80,8 @@ func finer(f tensor.Format) (shift, centre int) {
 	return 0, 0
 }
 
-// unpackFiner sets the units of a row to (q − centre) << shift, as finer has them, or returns false: that is left for the interleaving.
+// unpackFiner sets the units of a row to (q − centre) << shift, as finer has them, where there are minimums with scales that are as much
+// smaller, or returns false: that is left for the interleaving.
 func unpackFiner(f tensor.Format, dst []unit, row []byte) bool {
 	_ = dst[tensor.Q8Len(len(row)/f.BlockBytes()*f.BlockLen())-1]
 	switch f {
@@ -203,9 +204,13 @@ func packRowSpans(quantize quantizer, dst []byte, f tensor.Format, w []byte, row
 				interleaveFinerMinSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
 			}
 			if k == mins {
+				scaledCentre := float32(centre) // of scales as they are
+				if isFiner {
+					scaledCentre = 128
+				}
 				offsets := columns[at+64*(midColumns(n)+offsetColumns(from/spanLen)):]
 				for i := range q {
-					putOffsets(&offsets[8*i], &q[i][0], offsetColumns(m), float32(centre))
+					putOffsets(&offsets[8*i], &q[i][0], offsetColumns(m), scaledCentre)
 				}
 			}
 			dst = dst[size:]
@@ -264,7 +269,7 @@ func quantizeSpans(dst []span, c *spanColumns, x []float32) {
 //go:noescape
 func quantizeSpansI8MM(dst *span, mids, sums, x *float32, spans int)
 
-// putOffsets sets words of four offsets in BF16, every 64th byte one, of two units each. There is at least one.
+// putOffsets sets words of four negative offsets in BF16, every 64th byte one, of two units each. There is at least one.
 //
 //go:noescape
 func putOffsets(dst *byte, src *unit, words int, centre float32)

@@ -35,6 +35,7 @@ GLOBL start<>(SB), (NOPTR|RODATA), $32
 #define ONE(x)
 
 #define LOAD(at, R, F, G) FLDPQ (at)(R), (F, G)
+#define LOAD1(at, R, F) FMOVQ (at)(R), F
 
 #define START(SECOND) \
 	FLDPQ (R6), (F8, F10)         \
@@ -46,7 +47,8 @@ GLOBL start<>(SB), (NOPTR|RODATA), $32
 #define EIGHT(SECOND, at) \
 	FLDPQ at(R7), (F24, F25)   \
 	FLDPQ at(R8), (F26, F27)   \
-	FLDPQ at(R9), (F28, F29)   \
+	FMOVQ at(R9), F28          \
+	SECOND(LOAD1(at+16, R9, F29)) \
 	SMMLA(8, 24, 28)           \
 	SECOND(SMMLA(9, 24, 29))   \
 	SMMLA(10, 25, 28)          \
@@ -239,7 +241,7 @@ TEXT ·multiplyHalfSpans2(SB), NOSPLIT, $0-72
 	VADDV V24.S4, V24              \
 	FSTPQ (F0, F4), (32*i)(R0)     \
 	SCVTF(24, 24)                  \
-	FMULS F22, F24, F24            \
+	FNMULS F22, F24, F24           \
 	FMOVS F24, (4*i)(R9)
 
 TEXT ·quantizeSpansI8MM(SB), NOSPLIT, $0-40
@@ -311,12 +313,13 @@ set:
 	RET
 
 // func putOffsets(dst *byte, src *unit, words int, centre float32)
-// Two units are four offsets, centre·scale − min.
+// Two units are four offsets, min − centre·scale.
 TEXT ·putOffsets(SB), NOSPLIT, $0-28
 	MOVD  dst+0(FP), R0
 	MOVD  src+8(FP), R1
 	MOVD  words+16(FP), R2
 	FMOVS centre+24(FP), F31
+	VDUP  V31.S[0], V31.S4
 
 word:
 	FLDPQ 64(R1), (F0, F1)
@@ -324,9 +327,8 @@ word:
 	ADD   $192, R1
 	VUZP1 V2.S4, V0.S4, V0.S4
 	VUZP1 V3.S4, V1.S4, V1.S4
-	FMULI(0, 0, 31, 0)
-	FSUB(0, 0, 1)
-	BFCVTN(0, 0)
+	VFMLS V31.S4, V0.S4, V1.S4
+	BFCVTN(0, 1)
 	FMOVD F0, (R0)
 	ADD   $64, R0
 	SUBS  $1, R2

@@ -81,7 +81,7 @@ func rowSpans(dst []byte, f tensor.Format, units [][]unit, cols int) {
 				sum += half[0] + half[1]
 				if k == mins {
 					u, _, lane := at(s*spanLen + j)
-					putBF16(c, 8, v, 4*midColumns(n)+3*s+j/32, float32(centre)*u.scale[lane]-u.min[lane])
+					putBF16(c, 8, v, 4*midColumns(n)+3*s+j/32, u.min[lane]-float32(centre)*u.scale[lane])
 				}
 			}
 			putBF16(c, 8, v, 2*s, sum)
@@ -120,7 +120,7 @@ func tokenSpans(dst []byte, x []float32, tokens, cols int) {
 			putBF16(mids, 4, t, 2*s, g.mid)
 			putBF16(mids, 4, t, 2*s+1, g.mid)
 			for j, sum := range g.sums {
-				putBF16(sums, 4, t, 3*s+j, sum)
+				putBF16(sums, 4, t, 3*s+j, -sum)
 			}
 		}
 	}

@@ -353,7 +353,7 @@ func TestSpansOfActivations(t *testing.T) {
 			var c spanColumns
 			quantizeSpans(q[:], &c, x)
 			for i := range got {
-				got[i] = goSpan{q[i], [3]float32(c.sums[3*i:]), c.mids[2*i]}
+				got[i] = goSpan{q[i], [3]float32{-c.sums[3*i], -c.sums[3*i+1], -c.sums[3*i+2]}, c.mids[2*i]}
 				if a, b := c.mids[2*i], c.mids[2*i+1]; a != b && a == a {
 					t.Fatalf("%d numbers, span %d: midranges %v", n, i, c.mids)
 				}

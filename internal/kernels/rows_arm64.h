@@ -24,8 +24,8 @@
 //	func(w *byte, rowBytes int, dst *unit)
 //
 // and store the units of one row: the weights, V16, and V17 where there are minimums. units_finer_arm64.s defines FINER besides, for the
-// formats whose weights are four bits: these become the upper half of bytes, less 128. With SEVERAL defined it makes the functions
-// of rows_several_arm64.h.
+// formats whose weights are four bits: these become the upper half of bytes, less 128, and where there are minimums, scales a 16th. With
+// SEVERAL defined it makes the functions of rows_several_arm64.h.
 //
 //	R0      dst of the row           R8–R11   activations of token 0 to 3, the running unit
 //	R1      stride of dst in bytes   R12      weights, the running block
@@ -242,17 +242,24 @@ next:
 	VUSHR $4, q.B16, high.B16 \
 	VAND  V24.B16, q.B16, low.B16
 
+#define FINER_SCALES
+
 #else
 
 #define NIBBLE_BITS \
-	VMOVI $0xF0, V24.B16 \
-	VMOVI $0x80, V25.B16
+	VMOVI $0xF0, V24.B16    \
+	VMOVI $0x80, V25.B16    \
+	VMOVS $0x3D800000, V27  \ // 1/16
+	VDUP  V27.S[0], V27.S4
 
 #define NIBBLES(q, low, high) \
 	VAND V24.B16, q.B16, high.B16    \
 	VSHL $4, q.B16, low.B16          \
 	VEOR V25.B16, high.B16, high.B16 \
 	VEOR V25.B16, low.B16, low.B16
+
+#define FINER_SCALES \
+	FMUL(16, 16, 27)
 
 #endif
 

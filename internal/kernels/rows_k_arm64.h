@@ -11,10 +11,16 @@
 	VMOVQ $0x0180808000808080, $0x0380808002808080, V30 \
 	VMOVI $4, V31.B16
 
-// UNIT_SCALES sets V16 to the scales in V18 times V21's first lane.
+// UNIT_SCALES sets V16 to the scales in V18 times V21's first lane; of finer weights they are a 16th.
+#ifndef FINER
+#define CONVERT_SCALES SCVTF24(16, 16)
+#else
+#define CONVERT_SCALES SCVTF28(16, 16)
+#endif
+
 #define UNIT_SCALES \
 	VTBL V20.B16, [V18.B16], V16.B16 \
-	SCVTF24(16, 16)                  \
+	CONVERT_SCALES                   \
 	FMULI(16, 16, 21, 0)
 
 #define NEXT_SCALES \

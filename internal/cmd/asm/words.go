@@ -48,6 +48,7 @@ var words = []struct {
 		{"SCVTF", 0x4E21D800, "scvtf v{d}.4s, v{n}.4s"},
 		{"SCVTF4", 0x4F3CE400, "scvtf v{d}.4s, v{n}.4s, #4"},
 		{"SCVTF24", 0x4F28E400, "scvtf v{d}.4s, v{n}.4s, #24"},
+		{"SCVTF28", 0x4F24E400, "scvtf v{d}.4s, v{n}.4s, #28"},
 		{"FCVTAS", 0x4E21C800, "fcvtas v{d}.4s, v{n}.4s"},
 		{"FCVTZS", 0x4EA1B800, "fcvtzs v{d}.4s, v{n}.4s"},
 		{"FCVTNS", 0x4E21A800, "fcvtns v{d}.4s, v{n}.4s"},
