@@ -87,7 +87,7 @@ const (
 	severalDigests = 64      // super-blocks of a row, a turn, times tokens: what its frame holds
 	severalLanes   = 512     // rows that take several turns together, times tokens
 	severalSupers  = 2048    // super-blocks of a call otherwise: a small part of a millisecond
-	severalAhead   = 8 << 10 // bytes from the weights that are read to those that are prefetched
+	severalAhead   = 6 << 10 // bytes from the weights that are read to those that are prefetched
 )
 
 // rowsSeveral is a call of rowsSeveralAVX2: a turn of some rows with several tokens.
