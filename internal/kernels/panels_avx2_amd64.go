@@ -139,14 +139,14 @@ func packTokens(dst []byte, x []float32, n, cols, from, to int) {
 		for p := 0; len(row) > 0; p++ {
 			b := asBytes[(p/2*n+t)*byteToken:][:byteToken]
 			w := asWords[(p*n+t)*wordToken:][:wordToken]
-			if len(row) >= 256 {
-				packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &row[0], 8)
-				row = row[256:]
-				continue
+			part := row
+			if len(row) < 256 {
+				var filled [256]float32
+				copy(filled[:], row)
+				part = filled[:]
 			}
-			var filled [256]float32
-			packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &filled[0], ceilDiv(copy(filled[:], row), 32))
-			break
+			packTokenAVX2(&b[p%2*256], &b[512+p%2*32], &w[0], &part[0])
+			row = row[min(256, len(row)):]
 		}
 	}
 }
@@ -196,10 +196,10 @@ func panelBytesOffsetVNNI(dst *float32, stride int, w, x *byte, n, blocks int, e
 //go:noescape
 func panelWordsVNNI(dst *float32, stride int, w, x *byte, n, blocks int, exist, add uint32)
 
-// packTokenAVX2 rounds up to 8 blocks of a token's activations to bytes and to words.
+// packTokenAVX2 rounds 256 activations of a token to bytes and to words.
 //
 //go:noescape
-func packTokenAVX2(bytes, scales, words *byte, x *float32, blocks int)
+func packTokenAVX2(bytes, scales, words *byte, x *float32)
 
 //go:noescape
 func packQ4_0AVX2(dst *byte, rows *[8]*byte, blocks, rowBytes int, exist uint32, table *[16]int8)

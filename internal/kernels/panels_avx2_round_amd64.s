@@ -22,8 +22,13 @@ REPEAT(wordOnes, 0x0001000100010001)
 	ADDQ R13, R8        \
 	PEAK(R8, 0, A)
 
-// MERGE leaves in A the peaks of four such vectors: in each half one of each, of half of the columns.
-#define MERGE(A, B, C, D) FOLD(VPMAXUD, A, B, C, D, Y8)
+// MERGE leaves in Y0 what OP makes of the lanes of Y0, of Y1 and so on to Y7, a lane each.
+#define MERGE(OP) \
+	FOLD(OP, Y0, Y1, Y2, Y3, Y8)  \
+	FOLD(OP, Y4, Y5, Y6, Y7, Y8)  \
+	VPERM2I128 $0x20, Y4, Y0, Y1 \
+	VPERM2I128 $0x31, Y4, Y0, Y2 \
+	OP         Y1, Y2, Y0
 
 // SCALE turns the magnitudes in Y0, as bits, into scales in Y2 and reciprocals in Y3, so that the largest becomes most. Magnitudes below
 // 2⁻¹⁰⁰ count as 0; one that is not finite makes the scale NaN. Y14 is all bits but the sign.
@@ -96,15 +101,11 @@ loop:
 	ROWPEAK(1, Y1)
 	ROWPEAK(2, Y2)
 	ROWPEAK(3, Y3)
-	MERGE(Y0, Y1, Y2, Y3)
-	ROWPEAK(4, Y1)
-	ROWPEAK(5, Y2)
-	ROWPEAK(6, Y3)
-	ROWPEAK(7, Y4)
-	MERGE(Y1, Y2, Y3, Y4)
-	VPERM2I128 $0x20, Y1, Y0, Y2
-	VPERM2I128 $0x31, Y1, Y0, Y3
-	VPMAXUD    Y2, Y3, Y0
+	ROWPEAK(4, Y4)
+	ROWPEAK(5, Y5)
+	ROWPEAK(6, Y6)
+	ROWPEAK(7, Y7)
+	MERGE(VPMAXUD)
 	SCALE(most12)
 	VANDPS     (DX), Y2, Y2
 	VMOVUPS    Y2, 2048(DI)
@@ -119,15 +120,6 @@ loop:
 done:
 	VZEROUPPER
 	RET
-
-// REDUCE leaves in the lanes of X0 the largest of Y0.
-#define REDUCE \
-	VEXTRACTI128 $1, Y0, X1   \
-	VPMAXUD      X1, X0, X0   \
-	VPSHUFD      $0x4E, X0, X1 \
-	VPMAXUD      X1, X0, X0   \
-	VPSHUFD      $0xB1, X0, X1 \
-	VPMAXUD      X1, X0, X0
 
 // TIMES multiplies the block by the lanes of Y and rounds it to words, in quarters: Y6 has columns 0–3, 8–11 | 4–7, 12–15, Y8 those 16
 // further.
@@ -152,38 +144,50 @@ GLOBL inOrder<>(SB), RODATA, $32
 
 REPEAT(bias, 0x8080808080808080)
 
-// func packTokenAVX2(bytes, scales, words *byte, x *float32, blocks int)
+// func packTokenAVX2(bytes, scales, words *byte, x *float32)
 //
-// Rounds up to 8 blocks of activations of one token both ways; scales are those of the bytes.
-TEXT ·packTokenAVX2(SB), NOSPLIT, $0-40
+// Rounds 8 blocks of activations of one token both ways; scales are those of the bytes. DI bytes, R8 their scales, DX words, SI floats, CX
+// blocks, from −8 on; Y10 the bytes' bias, Y11 their order, Y12 Y13 ones, Y14 all bits but the sign. Scratch: 0 reciprocals for words, 32
+// for bytes, 64 a block's sums of bytes in eight lanes, block after block.
+TEXT ·packTokenAVX2(SB), NOSPLIT, $320-32
+	NO_LOCAL_POINTERS
 	MOVQ     bytes+0(FP), DI
 	MOVQ     scales+8(FP), R8
 	MOVQ     words+16(FP), DX
 	MOVQ     x+24(FP), SI
-	MOVQ     blocks+32(FP), CX
-	LEAQ     512(DX), R9
+	MOVQ     SP, BX
 	VPCMPEQD Y14, Y14, Y14
 	VPSRLD   $1, Y14, Y14
 	VMOVDQU  byteOnes<>(SB), Y13
 	VMOVDQU  wordOnes<>(SB), Y12
 	VMOVDQU  inOrder<>(SB), Y11
 	VMOVDQU  bias<>(SB), Y10
-	TESTQ    CX, CX
-	JLE      done
+	PEAK(SI, 0, Y0)
+	PEAK(SI, 128, Y1)
+	PEAK(SI, 256, Y2)
+	PEAK(SI, 384, Y3)
+	PEAK(SI, 512, Y4)
+	PEAK(SI, 640, Y5)
+	PEAK(SI, 768, Y6)
+	PEAK(SI, 896, Y7)
+	MERGE(VPMAXUD)
+	SCALE(most14)
+	VMOVUPS  Y2, 512(DX)
+	VMOVUPS  Y3, (BX)
+	SCALE(most7)
+	VMOVUPS  Y2, (R8)
+	VMOVUPS  Y3, 32(BX)
+	MOVQ     $-8, CX
+	LEAQ     64(BX), R9
 
 loop:
-	PEAK(SI, 0, Y0)
-	REDUCE
-	VPBROADCASTD X0, Y0
-	SCALE(most14)
-	VMOVSS       X2, (R9)
+	VBROADCASTSS 32(BX)(CX*4), Y3
 	TIMES(Y3)
 	VPERMQ       $0xD8, Y6, Y6
 	VPERMQ       $0xD8, Y8, Y8
 	VMOVDQU      Y6, (DX)
 	VMOVDQU      Y8, 32(DX)
-	SCALE(most7)
-	VMOVSS       X2, (R8)
+	VBROADCASTSS 64(BX)(CX*4), Y3
 	TIMES(Y3)
 	VPACKSSWB    Y8, Y6, Y6
 	VPERMD       Y6, Y11, Y6
@@ -191,23 +195,25 @@ loop:
 	VPXOR        Y10, Y6, Y6
 	VMOVDQU      Y6, (DI)
 	VPMADDWD     Y12, Y7, Y7
-	VEXTRACTI128 $1, Y7, X8
-	VPADDD       X8, X7, X7
-	VPSHUFD      $0x4E, X7, X8
-	VPADDD       X8, X7, X7
-	VPSHUFD      $0xB1, X7, X8
-	VPADDD       X8, X7, X7
-	VCVTDQ2PS    X7, X7
-	VMULSS       X2, X7, X7
-	VMOVSS       X7, 64(R8)
+	VMOVDQU      Y7, (R9)
 	ADDQ         $32, DI
 	ADDQ         $64, DX
-	ADDQ         $4, R8
-	ADDQ         $4, R9
+	ADDQ         $32, R9
 	ADDQ         $128, SI
-	DECQ         CX
+	INCQ         CX
 	JNZ          loop
 
-done:
+	VMOVDQU   64(BX), Y0
+	VMOVDQU   96(BX), Y1
+	VMOVDQU   128(BX), Y2
+	VMOVDQU   160(BX), Y3
+	VMOVDQU   192(BX), Y4
+	VMOVDQU   224(BX), Y5
+	VMOVDQU   256(BX), Y6
+	VMOVDQU   288(BX), Y7
+	MERGE(VPADDD)
+	VCVTDQ2PS Y0, Y0
+	VMULPS    (R8), Y0, Y0
+	VMOVUPS   Y0, 64(R8)
 	VZEROUPPER
 	RET
