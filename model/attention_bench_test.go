@@ -15,7 +15,7 @@ import (
 
 // BenchmarkAttention measures attention alone, on layers of E2B's shape: decoding a token and prefilling part of a prompt, at several
 // depths. It reports the fastest run, multiply-adds (of queries with keys, of weights with values) and bytes of the cache per second, which
-// a prefill counts once.
+// a prefill counts once; of decoding these also as a share of what a loop that only reads reaches in the same run.
 func BenchmarkAttention(b *testing.B) {
 	kernels, err := gemma4.BestKernels()
 	if err != nil {
@@ -27,6 +27,12 @@ func BenchmarkAttention(b *testing.B) {
 	const window = 512
 	m := model.NewAttentionModel(kernels, 0, window)
 	defer m.Close()
+	pool := tensor.NewPool(0)
+	defer pool.Close()
+	reading := &reading{kernels, pool, make([]byte, 128<<20)}
+	for i := range reading.buf {
+		reading.buf[i] = byte(i)
+	}
 	for _, c := range []struct {
 		name     string
 		layer    model.LayerConfig
@@ -46,11 +52,14 @@ func BenchmarkAttention(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/depth=%d/n=%d/%v", c.name, c.depth, c.n, f), func(b *testing.B) {
 				attend := model.Attend(m, c.layer, f, c.whole, c.depth, c.n)
 				attend()
-				best := math.Inf(1)
-				for b.Loop() {
+				best, read := math.Inf(1), 0.0
+				for i := 0; b.Loop(); i++ {
 					start := time.Now()
 					attend()
 					best = min(best, time.Since(start).Seconds())
+					if c.n == 1 && i%4 == 0 {
+						read = max(read, reading.rate(b))
+					}
 				}
 				seen := 0 // pairs of positions
 				for i := range c.n {
@@ -71,10 +80,35 @@ func BenchmarkAttention(b *testing.B) {
 				if c.layer.Turned > 0 && !c.whole {
 					size = f.RowBytes(c.layer.HeadDim) + f.RowBytes(c.layer.Turned)
 				}
-				b.ReportMetric(float64(held*c.layer.KVHeads*size)/best*1e-9, "GB/s")
+				rate := float64(held*c.layer.KVHeads*size) / best * 1e-9
+				b.ReportMetric(rate, "GB/s")
+				if c.n == 1 {
+					b.ReportMetric(100*rate/read, "%read")
+				}
 			})
 		}
 	}
+}
+
+// reading is a region that only reads, more memory than the caches hold.
+type reading struct {
+	kernels *tensor.Kernels
+	pool    *tensor.Pool
+	buf     []byte
+}
+
+// readLen is how many bytes are read at a time.
+const readLen = 64 << 10
+
+func (r *reading) Do(_, i int) { r.kernels.Sum(r.buf[i*readLen:][:readLen]) }
+
+// rate returns gigabytes a second.
+func (r *reading) rate(b *testing.B) float64 {
+	start := time.Now()
+	if err := r.pool.Run(len(r.buf)/readLen, r); err != nil {
+		b.Fatal(err)
+	}
+	return float64(len(r.buf)) / float64(time.Since(start).Nanoseconds())
 }
 
 // step is one of those that a strip takes: how much each call of it does, and nanoseconds of one.
