@@ -84,8 +84,8 @@
 	VFMADD231PS (share)(BX), M, Y0
 
 // AHEAD is how far the weights are prefetched, in bytes: rows follow each other, so that the end of one is the start of the next.
-// Of 2 to 16 KB, 6 were best where they were measured (Zen 4), up to a sixth faster than 8 and half as fast again as 2. They go to the second
-// cache: on their way to the first each would hold one of the few buffers that the loads need, too.
+// Of 2 to 16 KB, 6 were best where they were measured (Zen 4), up to a sixth faster than 8 and half as fast again as 2. They go to the
+// second cache: on their way to the first each would hold one of the few buffers that the loads need, too.
 #define AHEAD 6144
 
 #define PREFETCH1 PREFETCHT1 AHEAD(SI)
