@@ -319,22 +319,36 @@ TEXT prepareIQ1_M<>(SB), NOSPLIT|NOFRAME, $0-0
 	IMUL3Q $bytes, R12, AX; \
 	SUBQ   AX, SI
 
-#define EXPAND(bytes, expand) \
-	REWIND(bytes); \
-	MOVQ   R12, R9; \
-expansion: \
-	CALL   expand<>(SB); \
-	ADDQ   $bytes, SI; \
-	ADDQ   $WIDE_BYTES, R14; \
-	DECQ   R9; \
-	JNZ    expansion; \
-	PASS; \
-	CALL   multiplyWide<>(SB)
+// MULTIPLY_ENTRIES multiplies entries as they are looked up: for a row alone, they need not be stored. PRODUCTS leaves the sums of a block,
+// END adds those of four blocks to the lanes.
+#define MULTIPLY_ENTRIES(size, ENTRIES, LOAD, o, r, step, bytes, PRODUCTS, END) \
+	REWIND(size); \
+	ONES; \
+	VMOVDQU spreadFour<>(SB), Y11; \
+	VMOVDQU eachBit<>(SB), Y12; \
+	VMOVDQU bytes1<>(SB), Y14; \
+product: \
+	VMOVUPS 256(R14), Y10; \
+	ENTRIES(LOAD, o, r, step); PRODUCTS(0, Y4); \
+	ENTRIES(LOAD, o+bytes, r, step); PRODUCTS(1, Y5); \
+	ENTRIES(LOAD, o+2*bytes, r, step); PRODUCTS(2, Y6); \
+	ENTRIES(LOAD, o+3*bytes, r, step); PRODUCTS(3, Y7); \
+	TREE_WORDS; \
+	END(256, 320, Y10, Y9); \
+	VMOVUPS 288(R14), Y10; \
+	ENTRIES(LOAD, o+4*bytes, r, step); PRODUCTS(4, Y4); \
+	ENTRIES(LOAD, o+5*bytes, r, step); PRODUCTS(5, Y5); \
+	ENTRIES(LOAD, o+6*bytes, r, step); PRODUCTS(6, Y6); \
+	ENTRIES(LOAD, o+7*bytes, r, step); PRODUCTS(7, Y7); \
+	TREE_WORDS; \
+	END(288, 352, Y10, Y9); \
+	ADDQ $size, SI; \
+	ADDQ $WIDE_BYTES, R14; \
+	ADDQ $384, BX; \
+	DECQ R12; \
+	JNZ  product
 
-// MULTIPLY_SIGNED multiplies magnitudes as they are looked up: for a row alone, they need not be stored. SIGNED_PRODUCTS leaves the sums
-// of block g.
-#define SIGNED_PRODUCTS(ENTRIES, LOAD, o, r, step, g, V) \
-	ENTRIES(LOAD, o, r, step); \
+#define SIGNED_PRODUCTS(g, V) \
 	VPBROADCASTD (320+4*g)(R14), Y2; \
 	VMOVDQU      (32*g)(BX), Y3; \
 	VPSHUFB      Y11, Y2, Y2; \
@@ -345,29 +359,9 @@ expansion: \
 	VPMADDUBSW   Y3, Y1, Y1; \
 	VPMADDWD     Y13, Y1, V
 
-#define MULTIPLY_SIGNED(size, ENTRIES, LOAD, o, r, step, bytes) \
-	REWIND(size); \
-	ONES; \
-	VMOVDQU spreadFour<>(SB), Y11; \
-	VMOVDQU eachBit<>(SB), Y12; \
-	VMOVDQU bytes1<>(SB), Y14; \
-product: \
-	VMOVUPS 256(R14), Y10; \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o, r, step, 0, Y4); \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o+bytes, r, step, 1, Y5); \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o+2*bytes, r, step, 2, Y6); \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o+3*bytes, r, step, 3, Y7); \
-	TREE_WORDS; \
-	END_SUM(256, Y10); \
-	VMOVUPS 288(R14), Y10; \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o+4*bytes, r, step, 4, Y4); \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o+5*bytes, r, step, 5, Y5); \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o+6*bytes, r, step, 6, Y6); \
-	SIGNED_PRODUCTS(ENTRIES, LOAD, o+7*bytes, r, step, 7, Y7); \
-	TREE_WORDS; \
-	END_SUM(288, Y10); \
-	ADDQ $size, SI; \
-	ADDQ $WIDE_BYTES, R14; \
-	ADDQ $384, BX; \
-	DECQ R12; \
-	JNZ  product
+#define SHIFTED_PRODUCTS(g, V) \
+	VPBROADCASTD (320+4*g)(R14), Y2; \
+	VPSHUFB      Y11, Y2, Y2; \
+	VPADDB       Y2, Y1, Y1; \
+	VPMADDUBSW   (32*g)(BX), Y1, Y1; \
+	VPMADDWD     Y13, Y1, V

@@ -148,8 +148,8 @@ TEXT prepareNVFP4<>(SB), NOSPLIT|NOFRAME, $0-0
 	SIXTYFOUR(112, 192)
 	RET
 
-// A row goes by eight super-blocks, which are prepared, then expanded where there is a codebook, then multiplied: one alone is a long
-// chain of loads and stores. MULTIPLY takes R12 of them at R14, which is what PASS sets it to.
+// A row goes by eight super-blocks, which are prepared, then multiplied, with entries of a codebook as they are looked up: one alone is a
+// long chain of loads and stores. MULTIPLY takes R12 of them at R14, which is what PASS sets it to.
 #define PASS LEAQ 37152(R13), R14
 
 #define ROW_WIDE(bytes, PREFETCH, prepare, MULTIPLY) \

@@ -200,6 +200,8 @@ var table = []mutant{
 		"VPADDW       Y1, Y8, Y8", "VPADDSW      Y1, Y8, Y8", "internal/kernels:PanelKernelsDoNotSaturate"},
 	{"avx2: the last of eight blocks has the sum of the one before it", "internal/kernels/panels_avx2_round_amd64.s",
 		"VMOVDQU   288(BX), Y7", "VMOVDQU   256(BX), Y7", "internal/kernels:PanelKernels"},
+	{"avx2: an eighth more or less is left out of one token's products", "internal/kernels/rows_avx2_iq_amd64.h",
+		"VPADDB       Y2, Y1, Y1; \\\n\tVPMADDUBSW", "VPMADDUBSW", "internal/kernels:RowKernels"},
 	{"avx2: with several tokens the last halves get the first ones' scales", "internal/kernels/rows_avx2_several_amd64.h",
 		"VMOVUPS (S_SCALES+32)(R13), Y13", "VMOVUPS S_SCALES(R13), Y13", "internal/kernels:RowKernels"},
 	{"avx2: each turn of a long row begins at zero", "internal/kernels/rows_avx2_amd64.s",
