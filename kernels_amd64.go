@@ -70,6 +70,7 @@ type vectors struct {
 	dot       func(a, b *float32, n int) float32
 	addScaled func(dst, x *float32, n int, s float32)
 	scale     func(dst, x, weight *float32, n int, r float32)
+	addNormed func(dst, x, weight *float32, n int, r float32)
 	max       func(x *float32, n int) float32
 	clamp     func(x *float32, n int, low, high float32)
 	gelu      func(gate, up *float32, n int)
@@ -87,6 +88,7 @@ func elementsAVX2(k *tensor.Kernels) {
 		dot:       dotAVX2,
 		addScaled: addScaledAVX2,
 		scale:     scaleAVX2,
+		addNormed: addNormedAVX2,
 		max:       maxAVX2,
 		clamp:     clampAVX2,
 		gelu:      geluAVX2,
@@ -110,6 +112,7 @@ func elementsAVX512(k *tensor.Kernels) {
 		dot:       dotAVX512,
 		addScaled: addScaledAVX512,
 		scale:     scaleAVX512,
+		addNormed: addNormedAVX512,
 		max:       maxAVX512,
 		clamp:     clampAVX512,
 		gelu:      geluAVX512,
@@ -142,13 +145,24 @@ func (v *vectors) install(k *tensor.Kernels) {
 	k.Clamp = func(x []float32, low, high float32) {
 		v.clamp(first(x), len(x), low, high)
 	}
-	k.RMSNorm = func(dst, x, weight []float32, eps float32) {
+	// factor is what RMSNorm multiplies x with.
+	factor := func(x []float32, eps float32) float32 {
 		sum := v.dot(first(x), first(x), len(x))
-		r := float32(1 / math.Sqrt(float64(sum)/float64(len(x))+float64(eps)))
+		return float32(1 / math.Sqrt(float64(sum)/float64(len(x))+float64(eps)))
+	}
+	k.RMSNorm = func(dst, x, weight []float32, eps float32) {
 		if weight != nil {
 			weight = weight[:len(x)]
 		}
-		v.scale(first(dst[:len(x)]), first(x), first(weight), len(x), r)
+		v.scale(first(dst[:len(x)]), first(x), first(weight), len(x), factor(x, eps))
+	}
+	k.AddNorm = func(dst, x, weight []float32, eps float32) {
+		if weight == nil {
+			k.RMSNorm(x, x, nil, eps)
+			k.AddScaled(dst[:len(x)], x, 1)
+			return
+		}
+		v.addNormed(first(dst[:len(x)]), first(x), first(weight[:len(x)]), len(x), factor(x, eps))
 	}
 	k.GELU = func(gate, up []float32) {
 		v.gelu(first(gate), first(up[:len(gate)]), len(gate))
@@ -222,6 +236,12 @@ func scaleAVX2(dst, x, weight *float32, n int, r float32)
 
 //go:noescape
 func scaleAVX512(dst, x, weight *float32, n int, r float32)
+
+//go:noescape
+func addNormedAVX2(dst, x, weight *float32, n int, r float32)
+
+//go:noescape
+func addNormedAVX512(dst, x, weight *float32, n int, r float32)
 
 //go:noescape
 func maxAVX2(x *float32, n int) float32

@@ -260,6 +260,58 @@ done:
 	VZEROUPPER
 	RET
 
+// func addNormedAVX2(dst, x, weight *float32, n int, r float32)
+//
+// dst += x·r·weight.
+TEXT ·addNormedAVX2(SB), NOSPLIT, $0-36
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ weight+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSS r+32(FP), Y15
+	SUBQ $16, CX
+	JLT  eights
+loop:
+	VMULPS (SI), Y15, Y0
+	VMULPS 32(SI), Y15, Y1
+	VMULPS (DX), Y0, Y0
+	VMULPS 32(DX), Y1, Y1
+	VADDPS (DI), Y0, Y0
+	VADDPS 32(DI), Y1, Y1
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $64, DI
+	SUBQ $16, CX
+	JGE  loop
+eights:
+	ADDQ $8, CX
+	JLT  rest
+	VMULPS (SI), Y15, Y0
+	VMULPS (DX), Y0, Y0
+	VADDPS (DI), Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DX
+	ADDQ $32, DI
+	SUBQ $8, CX
+rest:
+	ADDQ $8, CX
+	JEQ  done
+	COUNT(X8, Y8)
+	MASK(Y8, 0, Y9)
+	VMASKMOVPS (SI), Y9, Y0
+	VMASKMOVPS (DX), Y9, Y1
+	VMASKMOVPS (DI), Y9, Y2
+	VMULPS Y0, Y15, Y0
+	VMULPS Y1, Y0, Y0
+	VADDPS Y2, Y0, Y0
+	VMASKMOVPS Y0, Y9, (DI)
+done:
+	VZEROUPPER
+	RET
+
 // func maxAVX2(x *float32, n int) float32
 TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI

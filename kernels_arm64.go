@@ -34,6 +34,7 @@ var neon = level("neon", func() *tensor.Kernels {
 	k.Max = maximum
 	k.Clamp = clamp
 	k.RMSNorm = rmsNorm
+	k.AddNorm = addNorm
 	k.GELU = gelu
 	k.Rotate = rotate
 	k.SoftCap = softCap
@@ -120,6 +121,11 @@ func clamp(x []float32, low, high float32) {
 		clampNEON(&rest[0], 4, low, high)
 		copy(x, rest[:])
 	}
+}
+
+func addNorm(dst, x, weight []float32, eps float32) {
+	rmsNorm(x, x, weight, eps)
+	addScaled(dst, x, 1)
 }
 
 func rmsNorm(dst, x, weight []float32, eps float32) {

@@ -195,6 +195,57 @@ plainRest:
 	VMOVUPS Z0, K1, (DI)
 	JMP  done
 
+// func addNormedAVX512(dst, x, weight *float32, n int, r float32)
+//
+// dst += x·r·weight.
+TEXT ·addNormedAVX512(SB), NOSPLIT, $0-36
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ weight+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSS r+32(FP), Z16
+	SUBQ $32, CX
+	JLT  sixteens
+loop:
+	VMULPS (SI), Z16, Z0
+	VMULPS 64(SI), Z16, Z1
+	VMULPS (DX), Z0, Z0
+	VMULPS 64(DX), Z1, Z1
+	VADDPS (DI), Z0, Z0
+	VADDPS 64(DI), Z1, Z1
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ $128, SI
+	ADDQ $128, DX
+	ADDQ $128, DI
+	SUBQ $32, CX
+	JGE  loop
+sixteens:
+	ADDQ $16, CX
+	JLT  rest
+	VMULPS (SI), Z16, Z0
+	VMULPS (DX), Z0, Z0
+	VADDPS (DI), Z0, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $64, DI
+	SUBQ $16, CX
+rest:
+	ADDQ $16, CX
+	JEQ  done
+	TAIL
+	VMOVUPS.Z (SI), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (DI), K1, Z2
+	VMULPS Z0, Z16, Z0
+	VMULPS Z1, Z0, Z0
+	VADDPS Z2, Z0, Z0
+	VMOVUPS Z0, K1, (DI)
+done:
+	VZEROUPPER
+	RET
+
 // func clampAVX512(x *float32, n int, low, high float32)
 //
 // Z1 are the lower bounds, Z2 the upper ones, as in clampAVX2.

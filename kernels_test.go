@@ -247,6 +247,12 @@ func TestRMSNormKernels(t *testing.T) {
 					y := f.Floats(x)
 					k.RMSNorm(y, y, weight, eps)
 					kerneltest.Equal(t, y, got, "RMS norm of %d in place", n)
+					sum := f.Floats(kerneltest.Gaussian(r, n))
+					for i, v := range sum {
+						got[i] += v
+					}
+					k.AddNorm(sum, f.Floats(x), weight, eps)
+					kerneltest.Equal(t, sum, got, "RMS norm of %d, added", n)
 				}
 			}
 			zero := f.Floats(make([]float32, 33))

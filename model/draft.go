@@ -122,7 +122,6 @@ func (x *Draft) forward(ctx context.Context) error {
 		l := &p.m.layers[i]
 		p.attention(l, false)
 		p.feedForward(l)
-		p.scaleOutput(l)
 		if p.err != nil {
 			return p.err
 		}

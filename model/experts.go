@@ -177,7 +177,7 @@ func (p *Pass) activateExpert(_ *layer, slot int) {
 	copy(m.act[slot*f:(slot+1)*f], gate)
 }
 
-// combine: x += norm(norm(out) + norm(Σ share · expert's output)), for position i.
+// combine: x += norm(norm(out) + norm(Σ share · expert's output)), for position i. Where the layer ends here, its scale multiplies x.
 func (p *Pass) combine(l *layer, i int) {
 	m, x, k := &p.moe, l.experts, p.kernels
 	d, used := p.m.Width, p.m.ExpertsUsed
@@ -189,8 +189,10 @@ func (p *Pass) combine(l *layer, i int) {
 	}
 	out := p.out[i*d : (i+1)*d]
 	k.RMSNorm(out, out, x.denseNorm, p.m.Eps)
-	k.RMSNorm(sum, sum, x.postNorm, p.m.Eps)
-	k.AddScaled(out, sum, 1)
-	k.RMSNorm(out, out, l.postMLPNorm, p.m.Eps)
-	k.AddScaled(p.x[i*d:(i+1)*d], out, 1)
+	k.AddNorm(out, sum, x.postNorm, p.m.Eps)
+	residual := p.x[i*d : (i+1)*d]
+	k.AddNorm(residual, out, l.postMLPNorm, p.m.Eps)
+	if scale := p.scaleBehindMLP(l); scale != 1 {
+		k.Scale(residual, residual, scale)
+	}
 }

@@ -71,7 +71,6 @@ func (p *Pass) forward(ctx context.Context) error {
 		}
 		p.feedForward(l)
 		p.perLayer(l)
-		p.scaleOutput(l)
 		if p.err != nil {
 			return p.err
 		}
@@ -293,7 +292,8 @@ func (p *Pass) keepWanted() {
 	p.positions = p.positions[:n]
 }
 
-// feedForward: x += norm(mlp(norm(x))), in expert layers with the experts beside the dense MLP.
+// feedForward: x += norm(mlp(norm(x))), in expert layers with the experts beside the dense MLP. Where a layer ends here, its own scale
+// multiplies x.
 func (p *Pass) feedForward(l *layer) {
 	if l.experts != nil {
 		p.mix(l)
@@ -308,11 +308,19 @@ func (p *Pass) feedForward(l *layer) {
 		tensor.Product{Dst: p.up, X: p.h, N: n, W: l.up})
 	p.gelu(p.gate[:n*l.MLPWidth], p.up[:n*l.MLPWidth])
 	p.multiply(tensor.Product{Dst: p.out, X: p.gate, N: n, W: l.down})
-	p.add(n, p.x, p.out, l.postMLPNorm)
+	p.addScaled(n, p.x, p.out, l.postMLPNorm, p.scaleBehindMLP(l))
+}
+
+// scaleBehindMLP returns the layer's own scale where nothing of it follows the MLP, else 1.
+func (p *Pass) scaleBehindMLP(l *layer) float32 {
+	if p.m.PerLayer == 0 {
+		return l.scale
+	}
+	return 1
 }
 
 // perLayer: x += norm(proj(gelu(gate(x)) ⊙ e)), where e, the layer's own small embedding of the token, combines the table's entry and a
-// projection of the input.
+// projection of the input. Then the layer's own scale multiplies x.
 func (p *Pass) perLayer(l *layer) {
 	d, n := p.m.PerLayer, len(p.positions)
 	if d == 0 {
@@ -326,7 +334,7 @@ func (p *Pass) perLayer(l *layer) {
 	grow(&p.fetched, n*p.fetchedSize())
 	p.each(n, l, (*Pass).gatePerLayer)
 	p.multiply(tensor.Product{Dst: p.out, X: p.small, N: n, W: l.perLayerOut})
-	p.add(n, p.x, p.out, l.perLayerNorm)
+	p.addScaled(n, p.x, p.out, l.perLayerNorm, l.scale)
 }
 
 // fetchedSize is the room for one layer's values of the table, in whole blocks.
@@ -356,13 +364,4 @@ func (p *Pass) gatePerLayer(l *layer, i int) {
 	}
 	p.lookedUp(e, t, &p.positions[i], l.index*d, root*half)
 	p.kernels.GELU(p.small[i*d:(i+1)*d], e)
-}
-
-// scaleOutput: x *= the layer's own scale.
-func (p *Pass) scaleOutput(l *layer) {
-	if scale := l.scale; scale != 1 {
-		for i := range p.x[:len(p.positions)*p.m.Width] {
-			p.x[i] *= scale
-		}
-	}
 }

@@ -163,10 +163,13 @@ func (r *regions[G, L]) norm(n int, dst, x, weight []float32) {
 	r.run(n, v)
 }
 
-// add: dst += RMS norm of x, both [n, width]. x becomes what is added.
-func (r *regions[G, L]) add(n int, dst, x, weight []float32) {
+// add: dst += RMS norm of x, both [n, width]. x may hold anything afterwards.
+func (r *regions[G, L]) add(n int, dst, x, weight []float32) { r.addScaled(n, dst, x, weight, 1) }
+
+// addScaled: dst = (dst + RMS norm of x) · scale.
+func (r *regions[G, L]) addScaled(n int, dst, x, weight []float32, scale float32) {
 	v := &r.vectors
-	v.do, v.dst, v.x, v.weight = (*vectors).add, dst, x, weight
+	v.do, v.dst, v.x, v.weight, v.scale = (*vectors).add, dst, x, weight, scale
 	r.run(n, v)
 }
 
@@ -203,6 +206,7 @@ type vectors struct {
 	eps            float32
 	do             func(v *vectors, i int)
 	dst, x, weight []float32
+	scale          float32 // of what add has added to
 	bounds         bounds
 }
 
@@ -216,9 +220,11 @@ func (v *vectors) norm(i int) {
 
 func (v *vectors) add(i int) {
 	from, to := i*v.width, (i+1)*v.width
-	x := v.x[from:to]
-	v.kernels.RMSNorm(x, x, v.weight, v.eps)
-	v.kernels.AddScaled(v.dst[from:to], x, 1)
+	dst := v.dst[from:to]
+	v.kernels.AddNorm(dst, v.x[from:to], v.weight, v.eps)
+	if v.scale != 1 {
+		v.kernels.Scale(dst, dst, v.scale)
+	}
 }
 
 func (v *vectors) gelu(i int) {

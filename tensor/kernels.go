@@ -41,6 +41,8 @@ type Kernels struct {
 	Clamp func(x []float32, low, high float32)
 	// RMSNorm sets dst to x / sqrt(mean(x²) + eps) · weight. A nil weight stands for ones; dst may be x.
 	RMSNorm func(dst, x, weight []float32, eps float32)
+	// AddNorm adds to dst what RMSNorm makes of x; it may overwrite x.
+	AddNorm func(dst, x, weight []float32, eps float32)
 	// GELU sets gate to gelu(gate) · up, in the tanh form; len(gate) == len(up).
 	GELU func(gate, up []float32)
 	// Rotate applies rotary position embedding to one head: x[i] and x[i+len(x)/2] turn by the angle whose
@@ -159,6 +161,7 @@ func Portable() *Kernels {
 		Max:        maximum,
 		Clamp:      clamp,
 		RMSNorm:    rmsNorm,
+		AddNorm:    addNorm,
 		GELU:       gelu,
 		Rotate:     rotate,
 		SoftCap:    softCap,

@@ -78,6 +78,11 @@ func rmsNorm(dst, x, weight []float32, eps float32) {
 	}
 }
 
+func addNorm(dst, x, weight []float32, eps float32) {
+	rmsNorm(x, x, weight, eps)
+	addScaled(dst, x, 1)
+}
+
 func gelu(gate, up []float32) {
 	const c = 0.7978845608028654 // sqrt(2/π)
 	up = up[:len(gate)]
