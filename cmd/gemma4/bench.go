@@ -44,6 +44,8 @@ two products of attention and its softmax take of the time, and how near each is
 a run of its own, over loops with a clock in them. Scratch is what one picture or sound held at a time, of what was announced. Seconds of
 all processors are those of this process: what other programs take is not in them.
 
+Where memory does not hold the weights, a column tells what was read from disk meanwhile, per token and per second (Linux).
+
 With -fit stands beside prefill and decode in steps of one what "gemma4 fit" foretells of them from the rates of products and attention,
 which are measured between the repetitions, too.
 
@@ -464,6 +466,7 @@ type taken struct {
 	seconds, joules float64
 	tokens          int
 	ops             int64 // multiply-adds
+	disk            int64 // bytes read from it
 }
 
 // once runs a test. The session holds r.Depth tokens before and after.
@@ -485,7 +488,7 @@ func (b *bench) once(r *row) (t taken, err error) {
 	if err != nil {
 		return t, err
 	}
-	ops := b.s.Ops()
+	ops, disk := b.s.Ops(), machine.DiskRead()
 	began := time.Now()
 	if r.Test == "prefill" {
 		t.tokens = r.Tokens
@@ -496,7 +499,7 @@ func (b *bench) once(r *row) (t taken, err error) {
 			t.tokens += r.Tokens
 		}
 	}
-	t.seconds, t.ops = since(began), b.s.Ops()-ops
+	t.seconds, t.ops, t.disk = since(began), b.s.Ops()-ops, machine.DiskRead()-disk
 	if err != nil {
 		return t, err
 	}
@@ -515,7 +518,7 @@ func (b *bench) repeat(r *row) error {
 		return err
 	}
 	defer f.close()
-	var speed, readShare, multiplyShare, bandwidth, peak, joules, watts []float64
+	var speed, readShare, multiplyShare, bandwidth, peak, joules, watts, disk []float64
 	for range b.plan.repetitions {
 		if err := f.round(b.ctx); err != nil {
 			return err
@@ -541,9 +544,10 @@ func (b *bench) repeat(r *row) error {
 		bandwidth, peak = append(bandwidth, roof.ReadBytes), append(peak, 2*roof.MultiplyAdds)
 		readShare = append(readShare, v*r.BytesPerToken/roof.ReadBytes)
 		multiplyShare = append(multiplyShare, v*r.FlopsPerToken/(2*roof.MultiplyAdds))
+		disk = append(disk, float64(t.disk)/float64(t.tokens))
 		joules, watts = append(joules, t.joules/float64(t.tokens)), append(watts, t.joules/t.seconds)
 	}
-	r.TokensPerSecond = median(speed)
+	r.TokensPerSecond, r.DiskBytes = median(speed), median(disk)
 	r.Spread = (slices.Max(speed) - slices.Min(speed)) / r.TokensPerSecond
 	r.ReadGBps, r.RooflineGBps, r.ReadShare = r.TokensPerSecond*r.BytesPerToken/1e9, median(bandwidth)/1e9, possible(median(readShare))
 	r.TFLOPS, r.PeakTFLOPS, r.MultiplyShare = r.TokensPerSecond*r.FlopsPerToken/1e12, median(peak)/1e12, median(multiplyShare)

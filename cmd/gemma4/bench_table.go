@@ -29,6 +29,7 @@ type row struct {
 	Foretold          float64 `json:"foretold_tokens_per_second,omitzero"`
 	Spread            float64 `json:"spread"` // (fastest − slowest) / median
 	BytesPerToken     float64 `json:"bytes_per_token"`
+	DiskBytes         float64 `json:"disk_bytes_per_token,omitzero"`
 	ReadGBps          float64 `json:"read_gbps"`
 	RooflineGBps      float64 `json:"roofline_gbps"`
 	ReadShare         float64 `json:"read_share,omitzero"` // 0: nothing is read, or none is possible
@@ -133,6 +134,14 @@ var power = column{"tokens/J", func(r *row) string {
 	}
 	return fmt.Sprintf("%.3g at %.3g W", r.TokensPerJoule, r.Watts)
 }}
+
+// fromDisk is the column of what disks have read, where it is more than a page here and there.
+var fromDisk = column{"from disk", func(r *row) string {
+	return fmt.Sprintf("%s per token, %s/s", cli.Bytes(int64(r.DiskBytes)), cli.Bytes(int64(r.DiskBytes*r.TokensPerSecond)))
+}}
+
+// leastFromDisk is how many bytes per token are worth to be told.
+const leastFromDisk = 1 << 20
 
 // senseColumns are those of projectors.
 var senseColumns = []column{
@@ -283,6 +292,9 @@ func printTables(w io.Writer, rows []row, begin, between, end string, asked ...c
 			kind = 2
 		}
 		tables[kind].rows = append(tables[kind].rows, r)
+	}
+	if slices.ContainsFunc(rows, func(r row) bool { return r.DiskBytes >= leastFromDisk }) {
+		tables[0].columns = append(slices.Clone(tables[0].columns), fromDisk)
 	}
 	printed := false
 	for _, t := range tables {

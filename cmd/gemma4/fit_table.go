@@ -26,6 +26,10 @@ func (r *fitReport) print(w io.Writer, all bool) {
 				model.DefaultBatch, perSecond(m.Prompt), shareOf(m.PromptPeak, "the multiply peak"),
 				perSecond(m.Decode), shareOf(m.DecodeRead, "the read loop"))
 		}
+		if all, chosen := m.shape.ExpertBytes(); all > 0 && r.Machine.Now() > 0 && m.Weights+m.Working > r.Machine.Now() {
+			fmt.Fprintf(w, "memory does not hold its experts, %s, of which a token goes through %s: those that are "+
+				"not there are read from disk as soon as they are chosen\n", cli.Bytes(all), cli.Bytes(chosen))
+		}
 		t := &fitTable{rates: r.rates != nil}
 		t.add([]string{"context", "cache", "keys and values", "in all", "fits"}, "prompt", "decode")
 		for _, n := range m.Needs {

@@ -210,3 +210,12 @@ func TestRatesAreMeasuredWhereThereIsMemoryForThat(t *testing.T) {
 		}
 	}
 }
+
+func TestExpertsThatMemoryDoesNotHoldAreTold(t *testing.T) {
+	for memory, told := range map[string]bool{"8GB": true, "64GB": false} {
+		out := fits.Good(t, "", "-memory", memory, "-rates=false", "26b:q4_0")
+		if strings.Contains(out, "12.85 GB, of which a token goes through 0.80 GB") != told {
+			t.Errorf("with %s the experts are told of: %v\n%s", memory, !told, out)
+		}
+	}
+}

@@ -125,3 +125,13 @@ func (t *Tensor) place() (layer int, name string) {
 	}
 	return layer, name
 }
+
+// ExpertBytes returns the bytes of all experts, and of those that a token goes through; both are 0 without experts.
+func (s *Shape) ExpertBytes() (all, chosen int64) {
+	for i := range s.Tensors {
+		if t := &s.Tensors[i]; strings.HasSuffix(t.Name, "_exps.weight") {
+			all += t.Bytes()
+		}
+	}
+	return all, all / int64(max(1, s.Experts)) * int64(s.ExpertsUsed)
+}

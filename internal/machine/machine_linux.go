@@ -57,3 +57,8 @@ func memory(root fs.FS) (total, limit int64) {
 	}
 	return total, limit
 }
+
+// DiskRead returns how many bytes this process has made disks read so far, pages of mapped files among them; 0 if the system does not tell.
+func DiskRead() int64 { return diskRead(system) }
+
+func diskRead(root fs.FS) int64 { return field(root, "proc/self/io", "read_bytes:") }

@@ -193,3 +193,13 @@ func TestThisMachinesGroupsAreFound(t *testing.T) {
 		}
 	}
 }
+
+func TestBytesReadFromDiskAreCounted(t *testing.T) {
+	io := map[string]string{"proc/self/io": "rchar: 77\nread_bytes: 4096\nwrite_bytes: 5\n"}
+	if n := diskRead(files(io)); n != 4096 {
+		t.Errorf("%d bytes are read, expected 4096", n)
+	}
+	if n := diskRead(files()); n != 0 {
+		t.Errorf("%d bytes are read where the system does not tell", n)
+	}
+}

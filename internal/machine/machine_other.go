@@ -24,3 +24,6 @@ func Available() int64 { return 0 }
 
 // Memory returns the bytes of memory that the machine has for programs, 0 if that is not known, and no limit.
 func Memory() (total, limit int64) { return installed(), 0 }
+
+// DiskRead returns 0: not known.
+func DiskRead() int64 { return 0 }
