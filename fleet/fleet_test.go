@@ -410,6 +410,30 @@ func TestWorkerStopsWhenItsGatewayIsDead(t *testing.T) {
 	emptied(t, url)
 }
 
+func TestWritesEndWithTheRequest(t *testing.T) {
+	url := broker(t)
+	began, ended := make(chan bool), make(chan error, 1)
+	hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-r.Context().Done()
+		_, err := w.Write(make([]byte, 5<<20)) // more than one message of NATS takes
+		ended <- err
+	})
+	gateway := front(t, url, &Gateway{})
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		r, _ := http.NewRequestWithContext(ctx, http.MethodPost, gateway.URL+"/v1/completions", nil)
+		if res, err := http.DefaultClient.Do(r); err == nil {
+			res.Body.Close()
+		}
+	}()
+	wait(t, "the handler", began)
+	leave()
+	if err := wait(t, "the end of a write", ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want %v", err, context.Canceled)
+	}
+}
+
 // A reader that is slower than its answer keeps no slot; one that takes nothing is cut off.
 func TestSlowReadersKeepNoSlot(t *testing.T) {
 	url := broker(t)

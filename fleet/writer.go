@@ -46,9 +46,11 @@ func (w *writer) Write(p []byte) (int, error) {
 
 // Flush sends what was written, unless the request has ended.
 func (w *writer) Flush() {
-	if w.err = w.ctx.Err(); w.err == nil {
-		w.err = w.conn.Publish(w.reply, encoded(w.next(part)))
+	if w.err = w.ctx.Err(); w.err != nil {
+		w.buf = w.buf[:0] // or a long Write would try for ever
+		return
 	}
+	w.err = w.conn.Publish(w.reply, encoded(w.next(part)))
 }
 
 // FlushError is Flush for [http.ResponseController].
