@@ -258,31 +258,25 @@ func (a *attendRegion) strip(w *attentionScratch, p *partial, q []float32, t *ti
 	} else {
 		kern.Scores[cache.format](weights, stripLen, q, n, keys, size, count, values)
 	}
-	from, to := 0, count // what all see
+	whole := true
 	for i := range tiled {
 		lo, hi := a.seen(&tiled[i], pos, count)
-		from, to = max(from, lo), min(to, hi)
+		whole = whole && lo == 0 && hi == count
 		for j := i * group; j < (i+1)*group && lo < hi; j++ {
 			x := weights[j*stripLen+lo : j*stripLen+hi]
 			p.raise(kern, j, kern.Max(x))
 			p.sum[j] += kern.ExpSum(x, p.max[j])
 		}
 	}
-	weigh := func(i, n, lo, hi int, next []byte) {
-		if lo < hi {
-			out := p.out[i*group*dim : (i+n)*group*dim]
-			kern.Weigh[cache.format](out, n*group, weights[i*group*stripLen+lo:], stripLen, values[lo*size:hi*size], hi-lo, next)
-		}
+	if whole {
+		kern.Weigh[cache.format](p.out[:n*dim], n, weights, stripLen, values, count, nextKeys)
+		return
 	}
-	to = max(from, to)
-	for i := range tiled { // those before first: sums are taken in order
-		lo, hi := a.seen(&tiled[i], pos, count)
-		weigh(i, 1, lo, min(hi, from), nil)
-	}
-	weigh(0, len(tiled), from, to, nextKeys)
 	for i := range tiled {
-		lo, hi := a.seen(&tiled[i], pos, count)
-		weigh(i, 1, max(lo, to), hi, nil)
+		if lo, hi := a.seen(&tiled[i], pos, count); lo < hi {
+			out := p.out[i*group*dim : (i+1)*group*dim]
+			kern.Weigh[cache.format](out, group, weights[i*group*stripLen+lo:], stripLen, values[lo*size:hi*size], hi-lo, nextKeys)
+		}
 	}
 }
 
