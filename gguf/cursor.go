@@ -85,6 +85,20 @@ func (c *cursor) skip(n uint64) error {
 	return nil
 }
 
+// hop goes over a string that lies in the window, and reports whether it does.
+func (c *cursor) hop() bool {
+	rest := c.window[min(c.at-c.from, int64(len(c.window))):]
+	if len(rest) < 8 {
+		return false
+	}
+	length := binary.LittleEndian.Uint64(rest)
+	if length > uint64(len(rest)-8) {
+		return false
+	}
+	c.at += 8 + int64(length)
+	return true
+}
+
 // since returns a copy of the bytes from the given offset to the cursor.
 func (c *cursor) since(start int64) ([]byte, error) {
 	if c.r == nil {
@@ -211,6 +225,9 @@ func (c *cursor) array(depth int) (elem ValueType, n int, err error) {
 	switch elem {
 	case ValueString:
 		for i := range n {
+			if c.hop() { // vocabularies are long
+				continue
+			}
 			length, err := c.uint64()
 			if err == nil {
 				err = c.skip(length)

@@ -268,10 +268,19 @@ func (a *Array) Strings() iter.Seq2[int, string] {
 		if a.elem != ValueString {
 			return
 		}
-		for i, b := range a.elements() {
-			if s, _ := text(ValueString, b); !yield(i, s) {
+		rest := a.raw // checked as in elements, which is slower: vocabularies are long
+		for i := range a.n {
+			if len(rest) < 8 {
 				return
 			}
+			length := binary.LittleEndian.Uint64(rest)
+			if rest = rest[8:]; length > uint64(len(rest)) {
+				return
+			}
+			if !yield(i, unsafe.String(unsafe.SliceData(rest), int(length))) {
+				return
+			}
+			rest = rest[length:]
 		}
 	}
 }

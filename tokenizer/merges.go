@@ -29,29 +29,26 @@ func (m *merges) hash(left, right int32) uint64 {
 
 // find returns the rank of the pair's merge, or none.
 func (m *merges) find(left, right int32) int32 {
-	rank, _ := m.probe(left, right, m.hash(left, right))
-	return rank
-}
-
-// probe returns the rank of the pair's merge, or none and the place where it belongs.
-func (m *merges) probe(left, right int32, hash uint64) (rank int32, place uint32) {
-	for place = m.first(hash); m.table[place] != 0; place = m.next(place) {
+	hash := m.hash(left, right)
+	for place := m.first(hash); m.table[place] != 0; place = m.next(place) {
 		if x := m.table[place]; x.may(hash) {
 			if y := &m.list[x.number()]; y.left == left && y.right == right {
-				return x.number(), place
+				return x.number()
 			}
 		}
 	}
-	return none, place
+	return none
 }
 
-// add enters the merge of a rank. If the pair has one already, find keeps returning that.
-func (m *merges) add(rank int32) {
-	x := m.list[rank]
-	hash := m.hash(x.left, x.right)
-	if known, place := m.probe(x.left, x.right, hash); known == none {
-		m.table[place] = newSlot(hash, rank)
-	}
+// enter fills the table with the merges of the list. Of those of one pair find returns the first.
+func (m *merges) enter() {
+	share(len(m.list), func(_, from, to int) {
+		hash := func(rank int32) uint64 { return m.hash(m.list[rank].left, m.list[rank].right) }
+		m.table.enter(from, to, hash, func(rank, other int32) bool {
+			x, y := &m.list[rank], &m.list[other]
+			return x.left == y.left && x.right == y.right
+		})
+	})
 }
 
 // joints is the set of pairs of characters that a merge may join: the last of a left side with the first of a right side. Where two

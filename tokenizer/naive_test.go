@@ -20,8 +20,9 @@ type naive struct {
 }
 
 func newNaive(v *vocabulary) *naive {
-	n := &naive{texts: v.tokens, kinds: slices.Clone(v.kinds), ids: map[string]int32{}, ranks: map[string]int{}, bytes: map[string]int32{}}
+	n := &naive{kinds: slices.Clone(v.kinds), ids: map[string]int32{}, ranks: map[string]int{}, bytes: map[string]int32{}}
 	for id, text := range v.tokens {
+		n.texts = append(n.texts, text)
 		if _, ok := n.ids[text]; !ok {
 			n.ids[text] = int32(id)
 		}

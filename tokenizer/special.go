@@ -17,8 +17,10 @@ type specials struct {
 func (t *Tokenizer) addSpecials() {
 	s := &t.specials
 	for id, kind := range t.kinds {
-		text := t.symbols.at(int32(id))
-		if special(int64(kind)) && text != "" && t.symbols.find(text) == int32(id) {
+		if !special(int64(kind)) {
+			continue
+		}
+		if text := t.symbols.at(int32(id)); text != "" && t.symbols.find(text) == int32(id) {
 			s.ids = append(s.ids, int32(id))
 		}
 	}

@@ -80,11 +80,13 @@ func (s *symbols) probe(text string, hash uint64) (symbol int32, place uint32) {
 	return none, place
 }
 
-// add gives the text the next number. If it has one already, find keeps returning that.
-func (s *symbols) add(text string) {
-	if n := int32(len(s.ends)); s.intern(text) != n {
-		s.texts.add(text)
-	}
+// enter fills the table with the texts that were added, as many as it has room for. Of those that are equal find returns the first.
+func (s *symbols) enter() {
+	s.used = len(s.ends)
+	share(len(s.ends), func(_, from, to int) {
+		hash := func(n int32) uint64 { return maphash.String(s.seed, s.at(n)) }
+		s.table.enter(from, to, hash, func(n, other int32) bool { return s.at(n) == s.at(other) })
+	})
 }
 
 // intern returns the number of the text, which gets the next one if it has none.
@@ -117,6 +119,50 @@ func (s *symbols) double() {
 		}
 		s.table[place] = x
 	}
+}
+
+// A search finds many texts. It looks for some at a time, so that the processor waits once for what it needs of the tables' memory, not
+// once for each.
+type search struct {
+	symbols *symbols
+	n       int
+	texts   [64]string
+	hashes  [64]uint64
+	found   [64]*int32
+	touched byte // keeps what is read from being left out
+}
+
+// add asks for the symbol with this text, or none, which is in found after flush.
+func (x *search) add(text string, found *int32) {
+	x.texts[x.n], x.hashes[x.n], x.found[x.n] = text, maphash.String(x.symbols.seed, text), found
+	if x.n++; x.n == len(x.texts) {
+		x.flush()
+	}
+}
+
+// flush answers what was asked.
+func (x *search) flush() {
+	s := x.symbols
+	var slots [len(x.texts)]slot
+	for i, hash := range x.hashes[:x.n] {
+		slots[i] = s.table[s.first(hash)]
+	}
+	var begin [len(x.texts)]uint32
+	for i := range slots[:x.n] {
+		if n := slots[i].number(); n > 0 {
+			begin[i] = s.ends[n-1]
+		}
+	}
+	arena := s.arena.String()
+	for _, at := range begin[:x.n] {
+		if int(at) < len(arena) {
+			x.touched ^= arena[at]
+		}
+	}
+	for i, text := range x.texts[:x.n] {
+		*x.found[i], _ = s.probe(text, x.hashes[i])
+	}
+	x.n = 0
 }
 
 // runes holds the symbols of single characters, in pages of 256.

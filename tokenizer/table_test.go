@@ -1,7 +1,9 @@
 package tokenizer
 
 import (
+	"hash/maphash"
 	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -14,7 +16,7 @@ func TestSymbolsKeepTheirNumbers(t *testing.T) {
 			t.Fatalf("symbol %d got the number %d", i, got)
 		}
 	}
-	s.add("7")
+	s.texts.add("7")
 	if s.at(n) != "7" {
 		t.Errorf("a text added twice is not in the list")
 	}
@@ -35,8 +37,8 @@ func TestMergesAreFoundByTheirPair(t *testing.T) {
 	m.grow(n * n)
 	for i := range int32(n * n) {
 		m.list[i] = merge{i / n, i % n, i}
-		m.add(i)
 	}
+	m.enter()
 	for left := range int32(n) {
 		for right := range int32(n) {
 			if got, want := m.find(left, right), left*n+right; got != want {
@@ -44,6 +46,34 @@ func TestMergesAreFoundByTheirPair(t *testing.T) {
 			}
 			if got := m.find(left, n+right); got != none {
 				t.Fatalf("find(%d, %d) = %d, want none", left, n+right, got)
+			}
+		}
+	}
+}
+
+// Goroutines enter the same texts under other numbers, the highest first, so that entries are replaced while others look for them.
+func TestEntriesOfManyGoroutinesKeepTheLowestNumber(t *testing.T) {
+	const texts, times, step = 500, 8, 10
+	for range 20 {
+		var s symbols
+		s.grow(texts*times, 0)
+		for i := range texts * times {
+			s.texts.add(strconv.Itoa(i % texts))
+		}
+		hash := func(n int32) uint64 { return maphash.String(s.seed, s.at(n)) }
+		equal := func(n, other int32) bool { return s.at(n) == s.at(other) }
+		var wait sync.WaitGroup
+		for i := range times {
+			wait.Go(func() {
+				for from := (i+1)*texts - step; from >= i*texts; from -= step {
+					s.table.enter(from, from+step, hash, equal)
+				}
+			})
+		}
+		wait.Wait()
+		for i := range int32(texts) {
+			if got := s.find(strconv.Itoa(int(i))); got != i {
+				t.Fatalf("find(%d) = %d", i, got)
 			}
 		}
 	}

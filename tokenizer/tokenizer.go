@@ -122,8 +122,8 @@ func (t *Tokenizer) Suppressed() []int32 { return slices.Clone(t.suppressed) }
 func (t *Tokenizer) Markup() []string {
 	var texts []string
 	for id := range t.kinds {
-		if text := t.symbols.at(int32(id)); text != "" && t.markup(int32(id)) {
-			texts = append(texts, text)
+		if t.markup(int32(id)) && t.symbols.at(int32(id)) != "" {
+			texts = append(texts, t.symbols.at(int32(id)))
 		}
 	}
 	return texts

@@ -284,15 +284,20 @@ func bytes256() []string {
 
 // small makes a vocabulary of byte tokens 0 … 255 and the tokens given, "text" or "text:kind".
 func small(merges []string, tokens ...string) *vocabulary {
-	v := &vocabulary{tokens: bytes256(), kinds: slices.Repeat([]int64{6}, 256), merges: merges, ids: map[string]int64{}}
+	all, kinds := bytes256(), slices.Repeat([]int64{6}, 256)
 	for _, text := range tokens {
 		kind := int64(Normal)
 		if n := len(text) - 2; n >= 0 && text[n] == ':' {
 			kind, text = int64(text[n+1]-'0'), text[:n]
 		}
-		v.tokens, v.kinds = append(v.tokens, text), append(v.kinds, kind)
+		all, kinds = append(all, text), append(kinds, kind)
 	}
-	return v
+	return listed(all, kinds, merges)
+}
+
+// listed makes a vocabulary of lists.
+func listed(tokens []string, kinds []int64, merges []string) *vocabulary {
+	return &vocabulary{tokens: slices.All(tokens), kinds: kinds, merges: slices.All(merges), ranks: len(merges), ids: map[string]int64{}}
 }
 
 func mustBuild(t testing.TB, v *vocabulary) sample {
@@ -310,25 +315,25 @@ func TestRandomVocabulariesAsTheRulesSay(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	letters := []string{"a", "b", "a", "b", "c", "▁", "\n", "<", "|", ">", "é", "0x41"}
 	for range 300 {
-		v := small(nil)
+		tokens, kinds, merges := bytes256(), slices.Repeat([]int64{6}, 256), []string(nil)
 		for range r.IntN(30) {
-			v.tokens = append(v.tokens, randomText(r, letters, 3))
-			v.kinds = append(v.kinds, []int64{1, 1, 1, 1, 1, 2, 3, 4, 4, 5}[r.IntN(10)])
+			tokens = append(tokens, randomText(r, letters, 3))
+			kinds = append(kinds, []int64{1, 1, 1, 1, 1, 2, 3, 4, 4, 5}[r.IntN(10)])
 		}
 		for range r.IntN(60) {
 			left, right := randomText(r, letters, 2), randomText(r, letters, 2)
-			if r.IntN(2) == 0 && len(v.merges) > 0 {
-				left = strings.ReplaceAll(v.merges[r.IntN(len(v.merges))], " ", "")
+			if r.IntN(2) == 0 && len(merges) > 0 {
+				left = strings.ReplaceAll(merges[r.IntN(len(merges))], " ", "")
 			}
-			if r.IntN(3) == 0 && len(v.merges) > 0 {
-				right = strings.ReplaceAll(v.merges[r.IntN(len(v.merges))], " ", "")
+			if r.IntN(3) == 0 && len(merges) > 0 {
+				right = strings.ReplaceAll(merges[r.IntN(len(merges))], " ", "")
 			}
 			if left != "" && right != "" && len(left+right) < 20 {
-				v.merges = append(v.merges, left+" "+right)
+				merges = append(merges, left+" "+right)
 			}
 		}
-		r.Shuffle(len(v.merges), func(i, j int) { v.merges[i], v.merges[j] = v.merges[j], v.merges[i] })
-		s := mustBuild(t, v)
+		r.Shuffle(len(merges), func(i, j int) { merges[i], merges[j] = merges[j], merges[i] })
+		s := mustBuild(t, listed(tokens, kinds, merges))
 		for range 30 {
 			text := randomText(r, append(letters, " ", "\xff"), 12)
 			compare(t, s, text, []int{0, 2, 3, 7, 100})

@@ -3,8 +3,8 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -61,11 +61,13 @@ func New(m *gguf.Metadata) (*Tokenizer, error) {
 	return t, nil
 }
 
-// A vocabulary is what the metadata says, before anything is checked or indexed. An id that is not given is none.
+// A vocabulary is what the metadata says, before anything is checked or indexed. An id that is not given is none. Texts are read where they
+// lie: lists of them would have a million pointers for the garbage collector to follow.
 type vocabulary struct {
-	tokens   []string
-	kinds    []int64
-	merges   []string
+	tokens   iter.Seq2[int, string]
+	kinds    []int64 // one for each token
+	merges   iter.Seq2[int, string]
+	ranks    int              // merges
 	ids      map[string]int64 // by key, for the keys with single ids
 	suppress []int64
 }
@@ -108,14 +110,15 @@ func (v *vocabulary) readLists(m *gguf.Metadata) error {
 			return fmt.Errorf("%s has %d entries, at most %d are supported", key, n, maxEntries)
 		}
 	}
-	var err error
-	if v.tokens, err = m.Strings(keyTokens); err != nil {
+	tokens, err := stringsOf(m, keyTokens)
+	if err != nil {
 		return err
 	}
+	v.tokens = tokens.Strings()
 	if v.kinds, err = m.Ints(keyKinds); err != nil {
 		return err
 	}
-	switch n := len(v.tokens); {
+	switch n := tokens.Len(); {
 	case n == 0:
 		return fmt.Errorf("%s is empty, expected at least one token", keyTokens)
 	case len(v.kinds) != n:
@@ -123,41 +126,47 @@ func (v *vocabulary) readLists(m *gguf.Metadata) error {
 	case m.Has(keyScores) && length(keyScores) != n:
 		return fmt.Errorf("%s has %d entries, expected %d, one for each token", keyScores, max(length(keyScores), 0), n)
 	}
-	if v.merges, err = m.Strings(keyMerges); err != nil {
+	merges, err := stringsOf(m, keyMerges)
+	if err != nil {
 		return err
 	}
+	v.merges, v.ranks = merges.Strings(), merges.Len()
 	if v.suppress, err = m.Ints(keySuppress); err != nil && !errors.Is(err, gguf.ErrMissing) {
 		return err
 	}
 	return nil
 }
 
-// check checks everything except the individual merges.
-func (v *vocabulary) check() error {
-	var size uint64
-	for id, text := range v.tokens {
-		size += uint64(len(text))
-		kind := v.kinds[id]
-		switch {
-		case !utf8.ValidString(text):
-			return fmt.Errorf("%s[%d]: %.40q is not valid UTF-8", keyTokens, id, text)
-		case kind < int64(Normal) || kind > int64(Byte):
-			return fmt.Errorf("%s[%d]: %d, expected 1 to 6", keyKinds, id, kind)
-		case kind == int64(Byte) && !isByte(text):
-			return fmt.Errorf("%s[%d]: %.40q is a byte token, expected <0x00> to <0xFF>", keyTokens, id, text)
-		case special(kind) && len(text) > maxSpecial:
-			return fmt.Errorf("%s[%d]: special token of %d bytes, at most %d are supported", keyTokens, id, len(text), maxSpecial)
-		}
+// stringsOf returns an array of strings.
+func stringsOf(m *gguf.Metadata, key string) (*gguf.Array, error) {
+	value, _ := m.Value(key)
+	if array, ok := value.(*gguf.Array); ok && array.Type() == gguf.ValueString {
+		return array, nil
 	}
-	for _, text := range v.merges {
-		size += uint64(len(text))
+	_, err := m.Strings(key) // says what it is instead, unless it is empty
+	return new(gguf.Array), err
+}
+
+// check returns an error unless this can be a token.
+func (v *vocabulary) check(id int, text string) error {
+	switch kind := v.kinds[id]; {
+	case !utf8.ValidString(text):
+		return fmt.Errorf("%s[%d]: %.40q is not valid UTF-8", keyTokens, id, text)
+	case kind < int64(Normal) || kind > int64(Byte):
+		return fmt.Errorf("%s[%d]: %d, expected 1 to 6", keyKinds, id, kind)
+	case kind == int64(Byte) && !isByte(text):
+		return fmt.Errorf("%s[%d]: %.40q is a byte token, expected <0x00> to <0xFF>", keyTokens, id, text)
+	case special(kind) && len(text) > maxSpecial:
+		return fmt.Errorf("%s[%d]: special token of %d bytes, at most %d are supported", keyTokens, id, len(text), maxSpecial)
 	}
-	if size > math.MaxUint32 {
-		return fmt.Errorf("%s and %s hold %d bytes, less than 4 GiB are supported", keyTokens, keyMerges, size)
-	}
+	return nil
+}
+
+// checkIDs checks the single ids.
+func (v *vocabulary) checkIDs() error {
 	for _, key := range idKeys {
-		if id := v.ids[key]; id < 0 || id >= int64(len(v.tokens)) {
-			return fmt.Errorf("%s is %d, expected an id below the vocabulary's size %d", key, id, len(v.tokens))
+		if id := v.ids[key]; id < 0 || id >= int64(len(v.kinds)) {
+			return fmt.Errorf("%s is %d, expected an id below the vocabulary's size %d", key, id, len(v.kinds))
 		}
 	}
 	return nil
@@ -165,12 +174,14 @@ func (v *vocabulary) check() error {
 
 // build checks the vocabulary and makes its tables.
 func build(v *vocabulary) (*Tokenizer, error) {
-	if err := v.check(); err != nil {
+	t := &Tokenizer{}
+	if err := t.addTokens(v); err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{}
-	t.addTokens(v)
-	if err := t.addMerges(v.merges); err != nil {
+	if err := v.checkIDs(); err != nil {
+		return nil, err
+	}
+	if err := t.addMerges(v); err != nil {
 		return nil, err
 	}
 	t.addSpecials()
@@ -204,109 +215,146 @@ func build(v *vocabulary) (*Tokenizer, error) {
 
 // addTokens enters the tokens: the symbols up to the vocabulary's size are its tokens. Byte tokens are known by their text: some files
 // call them normal.
-func (t *Tokenizer) addTokens(v *vocabulary) {
-	size := 0
-	for _, text := range v.tokens {
-		size += len(text)
-	}
-	t.kinds = make([]Kind, len(v.tokens))
-	t.symbols.grow(len(v.tokens), size)
-	t.spaced.grow(len(v.tokens), 0)
+func (t *Tokenizer) addTokens(v *vocabulary) error {
+	n := len(v.kinds)
+	t.kinds = make([]Kind, n)
+	t.symbols.grow(n, usualBytes*n)
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	wait.Go(func() {
+		t.spaced.grow(n, usualBytes*n/2)
+		for _, text := range v.tokens {
+			t.spaced.addSpaced(text)
+		}
+	})
 	for id, text := range v.tokens {
+		if err := v.check(id, text); err != nil {
+			return err
+		}
+		if int64(t.symbols.arena.Len()+len(text)) > math.MaxUint32 {
+			return errTooLong
+		}
 		if t.kinds[id] = Kind(v.kinds[id]); isByte(text) {
 			t.kinds[id] = Byte
 		}
-		t.symbols.add(text)
+		t.symbols.texts.add(text)
 		t.runes.add(text, int32(id))
-		t.spaced.addSpaced(text)
 	}
+	if got := len(t.symbols.ends); got != n { // somebody wrote into the file while it was read
+		return fmt.Errorf("%s has %d entries, expected %d", keyTokens, got, n)
+	}
+	t.symbols.enter()
+	return nil
 }
+
+// usualBytes are those of a token, on average, rounded up.
+const usualBytes = 8
+
+var errTooLong = fmt.Errorf("%s and %s hold more than 4 GiB", keyTokens, keyMerges)
 
 // addMerges enters the merges. A side that is not a token becomes a symbol beyond the vocabulary. A result that is neither a token nor a
 // side of another merge needs no number: nothing merges with it, and it is written as bytes.
-func (t *Tokenizer) addMerges(list []string) error {
-	t.merges.grow(len(list))
-	if err := t.findMerges(list); err != nil {
+func (t *Tokenizer) addMerges(v *vocabulary) error {
+	t.merges.grow(v.ranks)
+	if err := t.findMerges(v); err != nil {
 		return err
 	}
-	for rank := range t.merges.list {
-		if err := t.addSides(rank, list[rank]); err != nil {
-			return err
-		}
-	}
-	for symbol := t.Size(); symbol < len(t.symbols.ends); symbol++ {
-		t.runes.add(t.symbols.at(int32(symbol)), int32(symbol))
-	}
-	for rank := range t.merges.list {
-		m := &t.merges.list[rank]
-		if m.into == none && len(t.symbols.ends) > t.Size() {
-			m.into = t.symbols.find(t.symbols.at(m.left) + t.symbols.at(m.right))
-		}
-		t.merges.add(int32(rank))
-	}
-	return nil
-}
-
-// findMerges looks up the sides and results of all merges in the vocabulary. That is most of New's work and changes nothing in the
-// vocabulary, so a few processors share it.
-func (t *Tokenizer) findMerges(list []string) error {
-	workers := min(runtime.GOMAXPROCS(0), 8)
-	met := make([]joints, workers)
-	errs := make([]error, workers)
-	var wait sync.WaitGroup
-	for w := range workers {
-		wait.Go(func() {
-			// The ways to build one token are mostly listed one after the other, so the last result is often this one, too.
-			var results strings.Builder
-			joined, into := "", int32(none)
-			for rank := len(list) * w / workers; rank < len(list)*(w+1)/workers; rank++ {
-				left, right, _ := strings.Cut(list[rank], " ")
-				if left == "" || right == "" || strings.Contains(right, " ") {
-					errs[w] = fmt.Errorf("%s[%d]: %.40q, expected two symbols with one space between them",
-						keyMerges, rank, list[rank])
-					return
+	lacks := func(m merge) bool { return m.left == none || m.right == none }
+	if slices.ContainsFunc(t.merges.list, lacks) {
+		for rank, text := range v.merges {
+			if m := &t.merges.list[rank]; lacks(*m) {
+				if !utf8.ValidString(text) {
+					return fmt.Errorf("%s[%d]: %.40q is not valid UTF-8", keyMerges, rank, text)
 				}
-				if rest, ok := strings.CutPrefix(joined, left); !ok || rest != right {
-					if n := len(left) + len(right); results.Cap()-results.Len() < n {
-						results.Reset()
-						results.Grow(max(n, 1<<16))
-					}
-					start := results.Len()
-					results.WriteString(left)
-					results.WriteString(right)
-					joined = results.String()[start:]
-					into = t.symbols.find(joined)
+				if int64(t.symbols.arena.Len()+len(text)) > math.MaxUint32 {
+					return errTooLong
 				}
-				t.merges.list[rank] = merge{t.symbols.find(left), t.symbols.find(right), into}
-				last, _ := utf8.DecodeLastRuneInString(left)
-				first, _ := utf8.DecodeRuneInString(right)
-				met[w].add(last, first)
+				left, right, _ := strings.Cut(text, " ")
+				m.left, m.right = t.symbols.intern(left), t.symbols.intern(right)
 			}
-		})
-	}
-	wait.Wait()
-	for w := range workers {
-		if errs[w] != nil {
-			return errs[w]
 		}
-		t.joints.join(&met[w])
+		for symbol := t.Size(); symbol < len(t.symbols.ends); symbol++ {
+			t.runes.add(t.symbols.at(int32(symbol)), int32(symbol))
+		}
+		for rank := range t.merges.list {
+			if m := &t.merges.list[rank]; m.into == none {
+				m.into = t.symbols.find(t.symbols.at(m.left) + t.symbols.at(m.right))
+			}
+		}
+	}
+	t.merges.enter()
+	return nil
+}
+
+// findMerges looks up the sides and results of all merges in the vocabulary.
+func (t *Tokenizer) findMerges(v *vocabulary) error {
+	var met [mostShares]joints
+	var ranks [mostShares]int
+	var errs [mostShares]error
+	share(v.ranks, func(i, from, to int) { ranks[i], errs[i] = t.findSome(v.merges, from, to, &met[i]) })
+	sum := 0
+	for i := range errs {
+		if errs[i] != nil {
+			return errs[i]
+		}
+		t.joints.join(&met[i])
+		sum += ranks[i]
+	}
+	if sum != v.ranks { // somebody wrote into the file while it was read
+		return fmt.Errorf("%s has %d entries, expected %d", keyMerges, sum, v.ranks)
 	}
 	return nil
 }
 
-// addSides gives a number to those sides of a merge that are not tokens.
-func (t *Tokenizer) addSides(rank int, text string) error {
-	m := &t.merges.list[rank]
-	if m.left != none && m.right != none {
-		return nil
+// findSome looks up the merges of some ranks, and returns how many there were.
+func (t *Tokenizer) findSome(merges iter.Seq2[int, string], from, to int, met *joints) (n int, err error) {
+	list := t.merges.list
+	search := search{symbols: &t.symbols}
+	var results strings.Builder
+	joined := ""
+	for rank, text := range merges {
+		if rank < from {
+			continue
+		}
+		if rank >= to {
+			break
+		}
+		left, right, _ := strings.Cut(text, " ")
+		if left == "" || right == "" || strings.Contains(right, " ") {
+			return n, fmt.Errorf("%s[%d]: %.40q, expected two symbols with one space between them", keyMerges, rank, text)
+		}
+		// The ways to build one token are mostly listed one after the other, so the last result is often this one, too.
+		if rest, ok := strings.CutPrefix(joined, left); ok && rest == right {
+			list[rank].into = again
+		} else {
+			if n := len(left) + len(right); results.Cap()-results.Len() < n {
+				results.Reset()
+				results.Grow(max(n, 1<<16))
+			}
+			start := results.Len()
+			results.WriteString(left)
+			results.WriteString(right)
+			joined = results.String()[start:]
+			search.add(joined, &list[rank].into)
+		}
+		search.add(left, &list[rank].left)
+		search.add(right, &list[rank].right)
+		last, _ := utf8.DecodeLastRuneInString(left)
+		first, _ := utf8.DecodeRuneInString(right)
+		met.add(last, first)
+		n++
 	}
-	if !utf8.ValidString(text) {
-		return fmt.Errorf("%s[%d]: %.40q is not valid UTF-8", keyMerges, rank, text)
+	search.flush()
+	for rank := from; rank < from+n; rank++ {
+		if m := &list[rank]; m.into == again {
+			m.into = list[rank-1].into
+		}
 	}
-	left, right, _ := strings.Cut(text, " ")
-	m.left, m.right = t.symbols.intern(left), t.symbols.intern(right)
-	return nil
+	return n, nil
 }
+
+// again stands for the result of the merge before, until that is known.
+const again = -2
 
 // addEnd enters a token at which generation ends.
 func (t *Tokenizer) addEnd(id int32) {

@@ -223,8 +223,8 @@ var table = []mutant{
 		"NIBBLES(10(SI), Y2, Y4)", "NIBBLES(9(SI), Y2, Y4)", "internal/kernels:DecodeKernels"},
 
 	// Tokens.
-	{"tokenizer: of equal merges the last counts", "tokenizer/merges.go",
-		"known == none {\n\t\tm.table", "known >= none {\n\t\tm.table", ""},
+	{"tokenizer: of equal merges the last counts", "tokenizer/table.go", "if x.number() < number {", "if x.number() > number {", ""},
+	{"tokenizer: a result that comes again is none", "tokenizer/vocabulary.go", "m.into = list[rank-1].into", "m.into = none", ""},
 	{"tokenizer: a pair that is gone is merged", "tokenizer/encode.go", "if n.rank != rank {", "if n.rank == none {", ""},
 	{"tokenizer: a space in bytes is 0x20", "tokenizer/encode.go", "if text[i] != ' ' {", "if text[i] != 0 {", ""},
 	{"tokenizer: text can write control tokens", "tokenizer/special.go", "(c.special || t.kinds[id] == UserDefined)", "true", ""},
