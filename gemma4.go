@@ -168,16 +168,22 @@ func build(f *gguf.File, o model.Options) (*Model, error) {
 		}
 		return nil, err
 	}
+	// The vocabulary takes longest: the graph is built meanwhile. Of both errors the vocabulary's is told.
+	var graph *model.Model
+	var sampling sampler.Options
+	built := make(chan error)
+	go func() {
+		var err error
+		if sampling, err = advice(f.Metadata); err == nil {
+			graph, err = model.New(f, o)
+		}
+		built <- err
+	}()
 	tok, err := tokenizer.New(f.Metadata)
-	if err != nil {
-		return nil, err
-	}
-	sampling, err := advice(f.Metadata)
-	if err != nil {
-		return nil, err
-	}
-	graph, err := model.New(f, o)
-	if err != nil {
+	if err = cmp.Or(err, <-built); err != nil {
+		if graph != nil {
+			graph.Close()
+		}
 		return nil, err
 	}
 	if tok.Size() > graph.Vocabulary {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/gogemma/gemma4/gguf"
-	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/internal/mmap"
 	"github.com/gogemma/gemma4/tensor"
 )
@@ -103,9 +102,7 @@ func OpenDrafter(f *gguf.File, m *Model, o DrafterOptions) (*Drafter, error) {
 		return nil, fmt.Errorf("model: token_embd.weight is missing: the file has only the clusters of a head (%s), expected all of it",
 			d.clusters)
 	}
-	if l.resident = o.Resident; o.Resident == 0 {
-		l.resident = spare(machine.Available())
-	}
+	l.resident = residence(f, o.Resident)
 	if f.Tensor("nextn.pre_projection.weight") == nil && f.Tensor("mtp_pre_proj.weight") != nil {
 		l.alias = drafterName
 	}

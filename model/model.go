@@ -23,9 +23,10 @@ type Model struct {
 	file         *gguf.File
 	fingerprints [fileVersion]fingerprint // by version of files
 
-	ahead atomic.Int32                               // layers that have been read ahead
-	room  int64                                      // bytes of memory for weights, if that is too little for all
-	fetch func(t *gguf.Tensor, from, to int64) error // begins to read a piece of the experts; nil: memory holds all
+	ahead  atomic.Int32                               // layers that have been read ahead, or did not need it
+	faults int64                                      // of the process, when the model was opened
+	room   int64                                      // bytes of memory for weights, if that is too little for all
+	fetch  func(t *gguf.Tensor, from, to int64) error // begins to read a piece of the experts; nil: memory holds all
 
 	rooflineOnce   sync.Once
 	rooflineMemory []byte
@@ -69,7 +70,7 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	if pool == nil {
 		pool = tensor.NewPool(o.Workers)
 	}
-	if err := w.fit(c, pool.Workers(), machine.Available()); err != nil {
+	if err := w.fit(c, pool.Workers(), available); err != nil {
 		if o.Pool == nil {
 			pool.Close()
 		}
@@ -82,6 +83,7 @@ func New(f *gguf.File, o Options) (*Model, error) {
 	for i := range m.fingerprints {
 		m.fingerprints[i].lock = make(chan struct{}, 1)
 	}
+	m.faults = machine.MajorFaults()
 	return m, nil
 }
 
@@ -96,6 +98,15 @@ func (m *Model) isTooLarge(room int64) bool {
 	})
 }
 
+// residence returns how many bytes of weights may be kept in memory: where asked is 0, as many as the machine can spare. Those of a file
+// that is mapped do not count.
+func residence(f *gguf.File, asked int64) int64 {
+	if asked == 0 && slices.ContainsFunc(f.Tensors, func(t *gguf.Tensor) bool { return !t.Mapped() }) {
+		return spare(machine.Available())
+	}
+	return asked
+}
+
 // spare returns how many bytes of weights may be kept in memory when that many are free; free is 0 if nobody knows.
 func spare(free int64) int64 {
 	most := machine.Addressable() / 2 // the garbage collector lets memory grow to twice what is in use
@@ -106,9 +117,10 @@ func spare(free int64) int64 {
 }
 
 // readAhead asks the system to read the matrices of layer i from disk while the layer before it is computed. Only the first pass asks;
-// later ones find the file in memory, or too little memory to keep it. Where the advice is not taken, nothing is lost.
+// later ones find the file in memory, or too little memory to keep it. Nor does it ask as long as nothing had to be read: the system looks
+// at every page of what it is asked for. Where the advice is not taken, nothing is lost.
 func (m *Model) readAhead(i int) {
-	if i < len(m.layers) && m.ahead.CompareAndSwap(int32(i-1), int32(i)) {
+	if i < len(m.layers) && m.ahead.CompareAndSwap(int32(i-1), int32(i)) && machine.MajorFaults() > m.faults {
 		for _, t := range m.layers[i].matrices {
 			t.Advise(gguf.WillNeed)
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/gogemma/gemma4/gguf"
-	"github.com/gogemma/gemma4/internal/machine"
 	"github.com/gogemma/gemma4/tensor"
 )
 
@@ -130,9 +129,7 @@ func OpenProjector(f *gguf.File, c *Config, o Options) (*Projector, error) {
 		return nil, err
 	}
 	l := newTowers(f)
-	if l.resident = o.Resident; o.Resident == 0 {
-		l.resident = spare(machine.Available())
-	}
+	l.resident = residence(f, o.Resident)
 	p := &Projector{Senses: *senses, Width: c.Width, file: f, kernels: o.Kernels, pool: o.Pool, shared: o.Pool != nil}
 	switch senses.Image {
 	case "gemma4v":
