@@ -271,14 +271,13 @@ const page = {
 		c.removed = true;
 		runs.get(c.id)?.stop();
 		const removed = await store.remove(c.id);
-		const messages = c.messages ? [...c.messages.values()] : removed;
 		page.all.delete(c.id);
 		if (c === page.open) page.newChat();
 		else list.show();
 		note('news', words.removed(c.title), {action: words.undo, seconds: 10, act: async () => {
 			c.removed = false;
 			page.all.set(c.id, c);
-			await store.keep(c, messages);
+			await store.keep(c, c.messages?.values() ?? removed);
 			list.show();
 			list.focus(c);
 		}});

@@ -24,23 +24,23 @@ const store = {
 		});
 	},
 
-	// transact runs use(conversations, messages), and resolves when all of it is kept: with the result of the request that use returns. What it
-	// has asked for is done even if the page is closed the next moment.
+	// transact runs use(conversations, messages), and resolves when all of it is kept: with the result of the request that use returns. It is
+	// kept even if the page is closed at once.
 	transact(mode, use) {
 		if (!store.db) return Promise.resolve();
+		store.waiting++;
 		return new Promise((resolve, reject) => {
 			const t = store.db.transaction(['conversations', 'messages'], mode);
-			const end = then => { store.waiting--; then(); };
-			store.waiting++;
-			t.oncomplete = () => end(() => resolve(r?.result));
-			t.onabort = () => end(() => reject(t.error));
+			t.oncomplete = () => resolve(r?.result);
+			t.onabort = () => reject(t.error);
 			const r = use(t.objectStore('conversations'), t.objectStore('messages'));
 			t.commit();
-		});
+		}).finally(() => store.waiting--);
 	},
 
 	list: async () => (await store.transact('readonly', c => c.getAll())) ?? [],
-	messages: async id => (await store.transact('readonly', (_, m) => m.getAll(IDBKeyRange.bound([id], [id, []])))) ?? [],
+	within: id => IDBKeyRange.bound([id], [id, []]),
+	messages: async id => (await store.transact('readonly', (_, m) => m.getAll(store.within(id)))) ?? [],
 	allMessages: async () => (await store.transact('readonly', (_, m) => m.getAll())) ?? [],
 
 	// keep writes a conversation and some of its messages.
@@ -54,11 +54,10 @@ const store = {
 	},
 
 	// remove returns the messages that it removes.
-	remove: async id => (await store.transact('readwrite', (c, m) => {
-		const all = IDBKeyRange.bound([id], [id, []]);
-		const removed = m.getAll(all);
+	remove: id => store.transact('readwrite', (c, m) => {
+		const removed = m.getAll(store.within(id));
 		c.delete(id);
-		m.delete(all);
+		m.delete(store.within(id));
 		return removed;
-	})) ?? [],
+	}),
 };
