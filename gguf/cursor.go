@@ -1,7 +1,6 @@
 package gguf
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -101,12 +100,22 @@ func (c *cursor) hop() bool {
 
 // since returns a copy of the bytes from the given offset to the cursor.
 func (c *cursor) since(start int64) ([]byte, error) {
-	if c.r == nil {
-		return bytes.Clone(c.window[start:c.at]), nil
-	}
 	b := make([]byte, c.at-start)
-	return b, readFull(c.r, b, start)
+	if c.r != nil {
+		return b, readFull(c.r, b, start)
+	}
+	for n := 0; n < len(b); {
+		n += piece(b[n:], c.window[start+int64(n):c.at])
+	}
+	return b, nil
 }
+
+// piece copies no more than 64 KB. The memory for a vocabulary sets off the garbage collector, which wants to stop this goroutine. It can
+// between two pieces, in a call, but not within a copy, and sends signals every few microseconds until it can: they took longer than all
+// that is read here.
+//
+//go:noinline
+func piece(dst, src []byte) int { return copy(dst[:min(len(dst), windowSize)], src) }
 
 func (c *cursor) uint32() (uint32, error) {
 	b, err := c.take(4)

@@ -99,6 +99,23 @@ func TestEveryValueComesBackWithItsType(t *testing.T) {
 	}
 }
 
+// TestLongValuesComeBackWhole is about the pieces of 64 KB in which values are copied.
+func TestLongValuesComeBackWhole(t *testing.T) {
+	m := new(gguf.Metadata)
+	for _, n := range []int{65535, 65536, 65537, 131072, 200001} {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = 'a' + byte(i*31>>3)%26
+		}
+		if err := errors.Join(m.Set(fmt.Sprint("array.", n), b), m.Set(fmt.Sprint("text.", n), string(b))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range opened(t, encode(t, m, nil)) {
+		equalMetadata(t, f.Metadata, m)
+	}
+}
+
 func TestAccessorsAcceptEveryWidthThatHoldsTheValue(t *testing.T) {
 	m := new(gguf.Metadata)
 	for key, v := range map[string]any{

@@ -295,6 +295,7 @@ var table = []mutant{
 	{"gguf: a file that is a byte short", "gguf/head.go", "end > p.size {", "end > p.size+1 {", ""},
 	{"gguf: a key twice", "gguf/head.go", "if p.metadata.Has(key) {", "if p.metadata == nil {", ""},
 	{"gguf: arrays one level too deep", "gguf/cursor.go", "depth > maxDepth {", "depth > maxDepth+1 {", ""},
+	{"gguf: all pieces of a value are its first", "gguf/cursor.go", "c.window[start+int64(n):c.at]", "c.window[start:c.at]", ""},
 	{"gguf: a bool of 2", "gguf/cursor.go", "if v > 1 {", "if v > 2 {", ""},
 	{"gguf: the length of an array overflows", "gguf/cursor.go", "hi == 0 {", "hi < 2 {", ""},
 	{"gguf: int16 has four bytes", "gguf/value.go", "{\"int16\", 2}", "{\"int16\", 4}", ""},
