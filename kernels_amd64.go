@@ -75,6 +75,7 @@ type vectors struct {
 	clamp     func(x *float32, n int, low, high float32)
 	gelu      func(gate, up *float32, n int)
 	rotate    func(x, cos, sin *float32, half int)
+	angles    func(cos, sin *float32, freqs *float64, n int, position float64) bool
 	softCap   func(x *float32, n int, limit, high, low, most float32)
 	expSum    func(x *float32, n int, shift float32) float32
 	encodeF16 func(dst *byte, x *float32, n int)
@@ -93,6 +94,7 @@ func elementsAVX2(k *tensor.Kernels) {
 		clamp:     clampAVX2,
 		gelu:      geluAVX2,
 		rotate:    rotateAVX2,
+		angles:    anglesAVX2,
 		softCap:   softCapAVX2,
 		expSum:    expSumAVX2,
 		encodeF16: encodeF16AVX2,
@@ -117,6 +119,7 @@ func elementsAVX512(k *tensor.Kernels) {
 		clamp:     clampAVX512,
 		gelu:      geluAVX512,
 		rotate:    rotateAVX512,
+		angles:    anglesAVX512,
 		softCap:   softCapAVX512,
 		expSum:    expSumAVX512,
 		encodeF16: encodeF16AVX512,
@@ -172,6 +175,12 @@ func (v *vectors) install(k *tensor.Kernels) {
 		v.rotate(first(x), first(cos[:half]), first(sin[:half]), half)
 	}
 	portable := tensor.Portable()
+	k.Angles = func(cos, sin []float32, freqs []float64, position float64) {
+		n := len(freqs)
+		if !v.angles(first(cos[:n]), first(sin[:n]), first(freqs), n, position) {
+			portable.Angles(cos, sin, freqs, position)
+		}
+	}
 	k.SoftCap = func(x []float32, limit float32) {
 		if !(limit > 0x1p-60 && limit < 0x1p60) { // what follows would overflow
 			portable.SoftCap(x, limit)
@@ -266,6 +275,12 @@ func rotateAVX2(x, cos, sin *float32, half int)
 
 //go:noescape
 func rotateAVX512(x, cos, sin *float32, half int)
+
+//go:noescape
+func anglesAVX2(cos, sin *float32, freqs *float64, n int, position float64) bool
+
+//go:noescape
+func anglesAVX512(cos, sin *float32, freqs *float64, n int, position float64) bool
 
 //go:noescape
 func softCapAVX2(x *float32, n int, limit, high, low, most float32)

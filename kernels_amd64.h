@@ -1,4 +1,4 @@
-// Constants of the elementwise kernels, each repeated over eight lanes: the AVX2 code takes them as whole vectors, the
+// Constants of the elementwise kernels, each repeated over eight lanes, or four of 64 bits: the AVX2 code takes them as whole vectors, the
 // AVX-512 code broadcasts the first lane.
 
 #define LANES8(name, twice) \
@@ -42,3 +42,30 @@ LANES8(geluK1, 0xC0135761C0135761) // −2.3022082
 LANES8(geluK2, 0xBDD2D3E8BDD2D3E8) // −0.10294324
 LANES8(geluMin, 0xC120F5C3C120F5C3) // −10.06
 LANES8(geluMax, 0x41207AE141207AE1) // 10.03
+
+// Sines and cosines are those of math.Sincos, bit by bit: the arithmetic of Cephes in float64, in the same order, with nothing fused. Up
+// to 2²⁹, x is y·π/4 + z with an even y and |z| ≤ π/4; π/4 has three parts, so that y times the first two is exact. sin z is
+// z + z·z²·(s0·z¹⁰ + … + s5), cos z is 1 − z²/2 + z⁴·(c0·z¹⁰ + … + c5).
+LANES8(signs64, 0x8000000000000000)
+LANES8(abs64, 0x7FFFFFFFFFFFFFFF)
+LANES8(half64, 0x3FE0000000000000)
+LANES8(one64, 0x3FF0000000000000)
+LANES8(angleMax, 0x41C0000000000000)
+LANES8(eighths, 0x3FF45F306DC9C883) // 4/π
+LANES8(eighthA, 0x3FE921FB40000000)
+LANES8(eighthB, 0x3E64442D00000000)
+LANES8(eighthC, 0x3CE8469898CC5170)
+LANES8(sin0, 0x3DE5D8FD1FD19CCD)
+LANES8(sin1, 0xBE5AE5E5A9291F5D)
+LANES8(sin2, 0x3EC71DE3567D48A1)
+LANES8(sin3, 0xBF2A01A019BFDF03)
+LANES8(sin4, 0x3F8111111110F7D0)
+LANES8(sin5, 0xBFC5555555555548)
+LANES8(cos0, 0xBDA8FA49A0861A9B)
+LANES8(cos1, 0x3E21EE9D7B4E3F05)
+LANES8(cos2, 0xBE927E4F7EAC4BC6)
+LANES8(cos3, 0x3EFA01A019C844F5)
+LANES8(cos4, 0xBF56C16C16C14F91)
+LANES8(cos5, 0x3FA555555555554B)
+LANES8(ones32, 0x0000000100000001)
+LANES8(evens32, 0xFFFFFFFEFFFFFFFE)

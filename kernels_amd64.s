@@ -577,6 +577,102 @@ done:
 	VZEROUPPER
 	RET
 
+// HORNER takes both series a step further in z², Y4.
+#define HORNER(c, s) \
+	VADDPD c<>(SB), Y6, Y6 \
+	VADDPD s<>(SB), Y5, Y5 \
+	VMULPD Y4, Y6, Y6 \
+	VMULPD Y4, Y5, Y5
+
+// ANGLES sets X6 and X7 to the cosines and sines of the angles Y0·Y15, and lanes of Y14 to ones where an angle is not below 2²⁹. Y1 is
+// the angles' signs, Y2 what swaps sine and cosine, Y3 what turns both of them around, in the sign bits; Y0, Y4 and Y5 are scratch.
+#define ANGLES \
+	VMULPD Y15, Y0, Y1 \
+	VANDPD abs64<>(SB), Y1, Y0 \
+	VCMPPD $0x15, angleMax<>(SB), Y0, Y2 /* not below, or NaN */ \
+	VORPD Y2, Y14, Y14 \
+	VMULPD eighths<>(SB), Y0, Y2 \
+	VCVTTPD2DQY Y2, X2 \
+	VPADDD ones32<>(SB), X2, X2 \
+	VPAND evens32<>(SB), X2, X2 \
+	VCVTDQ2PD X2, Y3 /* y */ \
+	VMULPD eighthA<>(SB), Y3, Y4 \
+	VSUBPD Y4, Y0, Y0 \
+	VMULPD eighthB<>(SB), Y3, Y4 \
+	VSUBPD Y4, Y0, Y0 \
+	VMULPD eighthC<>(SB), Y3, Y4 \
+	VSUBPD Y4, Y0, Y0 /* z */ \
+	VMULPD Y0, Y0, Y4 /* z² */ \
+	VPMOVZXDQ X2, Y2 \
+	VPSLLQ $61, Y2, Y3 \
+	VPSLLQ $62, Y2, Y2 \
+	VMULPD cos0<>(SB), Y4, Y6 \
+	VMULPD sin0<>(SB), Y4, Y5 \
+	HORNER(cos1, sin1) \
+	HORNER(cos2, sin2) \
+	HORNER(cos3, sin3) \
+	HORNER(cos4, sin4) \
+	VADDPD cos5<>(SB), Y6, Y6 \
+	VADDPD sin5<>(SB), Y5, Y5 \
+	VMULPD Y4, Y0, Y7 \
+	VMULPD Y5, Y7, Y5 \
+	VADDPD Y5, Y0, Y5 /* sin z */ \
+	VMULPD Y4, Y4, Y7 \
+	VMULPD Y6, Y7, Y6 \
+	VMULPD half64<>(SB), Y4, Y7 \
+	VMOVUPD one64<>(SB), Y4 \
+	VSUBPD Y7, Y4, Y7 \
+	VADDPD Y6, Y7, Y6 /* cos z */ \
+	VBLENDVPD Y2, Y6, Y5, Y7 \
+	VBLENDVPD Y2, Y5, Y6, Y6 \
+	VXORPD Y3, Y2, Y2 \
+	VXORPD Y3, Y1, Y1 \
+	VANDPD signs64<>(SB), Y2, Y2 \
+	VANDPD signs64<>(SB), Y1, Y1 \
+	VXORPD Y2, Y6, Y6 \
+	VXORPD Y1, Y7, Y7 \
+	VCVTPD2PSY Y6, X6 \
+	VCVTPD2PSY Y7, X7
+
+// func anglesAVX2(cos, sin *float32, freqs *float64, n int, position float64) bool
+//
+// False: some angle is too large, not finite or NaN, and the results are of no use.
+TEXT ·anglesAVX2(SB), NOSPLIT, $0-41
+	MOVQ cos+0(FP), DI
+	MOVQ sin+8(FP), SI
+	MOVQ freqs+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSD position+32(FP), Y15
+	VXORPD Y14, Y14, Y14
+	SUBQ $4, CX
+	JLT  rest
+loop:
+	VMOVUPD (DX), Y0
+	ANGLES
+	VMOVUPS X6, (DI)
+	VMOVUPS X7, (SI)
+	ADDQ $32, DX
+	ADDQ $16, DI
+	ADDQ $16, SI
+	SUBQ $4, CX
+	JGE  loop
+rest:
+	ADDQ $4, CX
+	JEQ  done
+	COUNT(X8, Y8)
+	MASK(Y8, 0, Y9)
+	VPMOVSXDQ X9, Y10
+	VMASKMOVPD (DX), Y10, Y0
+	ANGLES
+	VMASKMOVPS X6, X9, (DI)
+	VMASKMOVPS X7, X9, (SI)
+done:
+	VMOVMSKPD Y14, AX
+	VZEROUPPER
+	TESTL AX, AX
+	SETEQ ret+40(FP)
+	RET
+
 // func encodeF16AVX2(dst *byte, x *float32, n int)
 TEXT ·encodeF16AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI

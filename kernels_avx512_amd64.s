@@ -521,6 +521,101 @@ done:
 	VZEROUPPER
 	RET
 
+// HORNER takes both series a step further in z², Z4.
+#define HORNER(c, s) \
+	VADDPD.BCST c<>(SB), Z6, Z6 \
+	VADDPD.BCST s<>(SB), Z5, Z5 \
+	VMULPD Z4, Z6, Z6 \
+	VMULPD Z4, Z5, Z5
+
+// ANGLES is that for AVX2, eight a time: Y6 and Y7 become the cosines and sines of Z0·Z16, and K2 ones where an angle is not below 2²⁹.
+// Z17 … Z20 hold abs64, angleMax, one64, signs64. Z1 is the angles' signs, Z2 and K3 what swaps sine and cosine, Z3 what turns both of them
+// around, in the sign bits; Z4 and Z5 are scratch.
+#define ANGLES \
+	VMULPD Z16, Z0, Z1 \
+	VPANDQ Z17, Z1, Z0 \
+	VCMPPD $0x15, Z18, Z0, K3 /* not below, or NaN */ \
+	KORB K3, K2, K2 \
+	VMULPD.BCST eighths<>(SB), Z0, Z2 \
+	VCVTTPD2DQ Z2, Y2 \
+	VPADDD ones32<>(SB), Y2, Y2 \
+	VPAND evens32<>(SB), Y2, Y2 \
+	VCVTDQ2PD Y2, Z3 /* y */ \
+	VMULPD.BCST eighthA<>(SB), Z3, Z4 \
+	VSUBPD Z4, Z0, Z0 \
+	VMULPD.BCST eighthB<>(SB), Z3, Z4 \
+	VSUBPD Z4, Z0, Z0 \
+	VMULPD.BCST eighthC<>(SB), Z3, Z4 \
+	VSUBPD Z4, Z0, Z0 /* z */ \
+	VMULPD Z0, Z0, Z4 /* z² */ \
+	VPMOVZXDQ Y2, Z2 \
+	VPSLLQ $61, Z2, Z3 \
+	VPSLLQ $62, Z2, Z2 \
+	VPMOVQ2M Z2, K3 \
+	VMULPD.BCST cos0<>(SB), Z4, Z6 \
+	VMULPD.BCST sin0<>(SB), Z4, Z5 \
+	HORNER(cos1, sin1) \
+	HORNER(cos2, sin2) \
+	HORNER(cos3, sin3) \
+	HORNER(cos4, sin4) \
+	VADDPD.BCST cos5<>(SB), Z6, Z6 \
+	VADDPD.BCST sin5<>(SB), Z5, Z5 \
+	VMULPD Z4, Z0, Z7 \
+	VMULPD Z5, Z7, Z5 \
+	VADDPD Z5, Z0, Z5 /* sin z */ \
+	VMULPD Z4, Z4, Z7 \
+	VMULPD Z6, Z7, Z6 \
+	VMULPD.BCST half64<>(SB), Z4, Z7 \
+	VSUBPD Z7, Z19, Z7 \
+	VADDPD Z6, Z7, Z6 /* cos z */ \
+	VBLENDMPD Z6, Z5, K3, Z7 \
+	VBLENDMPD Z5, Z6, K3, Z6 \
+	VPTERNLOGQ $0x48, Z3, Z20, Z2 \
+	VPTERNLOGQ $0x48, Z3, Z20, Z1 \
+	VPXORQ Z2, Z6, Z6 \
+	VPXORQ Z1, Z7, Z7 \
+	VCVTPD2PS Z6, Y6 \
+	VCVTPD2PS Z7, Y7
+
+// func anglesAVX512(cos, sin *float32, freqs *float64, n int, position float64) bool
+TEXT ·anglesAVX512(SB), NOSPLIT, $0-41
+	MOVQ cos+0(FP), DI
+	MOVQ sin+8(FP), SI
+	MOVQ freqs+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSD position+32(FP), Z16
+	VBROADCASTSD abs64<>(SB), Z17
+	VBROADCASTSD angleMax<>(SB), Z18
+	VBROADCASTSD one64<>(SB), Z19
+	VBROADCASTSD signs64<>(SB), Z20
+	KXORB K2, K2, K2
+	SUBQ $8, CX
+	JLT  rest
+loop:
+	VMOVUPD (DX), Z0
+	ANGLES
+	VMOVUPS Y6, (DI)
+	VMOVUPS Y7, (SI)
+	ADDQ $64, DX
+	ADDQ $32, DI
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JGE  loop
+rest:
+	ADDQ $8, CX
+	JEQ  done
+	TAIL
+	VMOVUPD.Z (DX), K1, Z0
+	ANGLES
+	VMOVUPS Y6, K1, (DI)
+	VMOVUPS Y7, K1, (SI)
+done:
+	VZEROUPPER
+	KMOVB K2, AX
+	TESTL AX, AX
+	SETEQ ret+40(FP)
+	RET
+
 // func encodeF16AVX512(dst *byte, x *float32, n int)
 TEXT ·encodeF16AVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI

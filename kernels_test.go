@@ -287,6 +287,58 @@ func TestRotateKernels(t *testing.T) {
 	})
 }
 
+// TestAnglesKernels: to the last bit, on angles of all magnitudes, next to those where a sine or a cosine is 0, and on both sides of what
+// is left to the portable function.
+func TestAnglesKernels(t *testing.T) {
+	ref := tensor.Portable()
+	const limit = 1 << 29
+	inf := math.Inf(1)
+	edges := []float64{0, math.Copysign(0, -1), math.SmallestNonzeroFloat64, 0x1p-1022, math.Nextafter(limit, 0), -math.Nextafter(limit, 0),
+		limit, -limit, math.Nextafter(limit, inf), 0x1p31, 0x1p63, math.MaxFloat64, inf, -inf, math.NaN()}
+	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
+		r := rand.New(rand.NewPCG(14, 21))
+		kinds := []func() float64{
+			func() float64 { return math.Exp(-9 * r.Float64()) },
+			func() float64 { return math.Ldexp(2*r.Float64()-1, r.IntN(1074+29)-1074) },
+			func() float64 { // a quarter of a turn, some times, rounded to a float
+				x := float64(r.IntN(1<<r.IntN(28))) * (math.Pi / 2)
+				return math.Nextafter(x, x+float64(r.IntN(3)-1))
+			},
+		}
+		kerneltest.Fences(t, func(f kerneltest.Fence) {
+			for _, n := range allLengths {
+				freqs := unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(f.Bytes(8*n)))), n)
+				cos, sin := f.Floats(make([]float32, n)), f.Floats(make([]float32, n))
+				wantCos, wantSin := make([]float32, n), make([]float32, n)
+				check := func(position float64) {
+					t.Helper()
+					k.Angles(cos, sin, freqs, position)
+					ref.Angles(wantCos, wantSin, freqs, position)
+					kerneltest.Equal(t, cos, wantCos, "cosines of %v times %v", position, freqs)
+					kerneltest.Equal(t, sin, wantSin, "sines of %v times %v", position, freqs)
+				}
+				for _, draw := range kinds {
+					for i := range freqs {
+						freqs[i] = draw()
+					}
+					for _, position := range []float64{1, -1, 0, 262143} {
+						check(position)
+					}
+				}
+				for range min(n, 8) {
+					at := r.IntN(n)
+					was := freqs[at]
+					for _, e := range edges {
+						freqs[at] = e
+						check(1)
+					}
+					freqs[at] = was
+				}
+			}
+		})
+	})
+}
+
 // elementwise tests that a function of single elements gives each the same bits wherever it is, touches nothing else and agrees with the
 // portable one up to the tolerance of the element.
 func elementwise(t *testing.T, call, ref func(x, y []float32), tolerance func(x, y, want float64) float64) {
@@ -634,6 +686,7 @@ func TestElementKernelsAllocateNothing(t *testing.T) {
 	aboveLevels(t, func(t *testing.T, k *tensor.Kernels) {
 		r := rand.New(rand.NewPCG(10, 21))
 		x, y, half, q := kerneltest.Gaussian(r, 100), kerneltest.Gaussian(r, 100), make([]byte, 200), make([]tensor.Q8, 2)
+		freqs := make([]float64, 9)
 		n := testing.AllocsPerRun(10, func() {
 			k.Dot(x, y)
 			k.AddScaled(x, y, 1)
@@ -643,6 +696,7 @@ func TestElementKernelsAllocateNothing(t *testing.T) {
 			k.RMSNorm(x, x, y, 1e-6)
 			k.GELU(x, y)
 			k.Rotate(x, y[:50], y[50:])
+			k.Angles(x[:9], y[:9], freqs, 1000)
 			k.SoftCap(x, 30)
 			k.ExpSum(x, 3)
 			k.EncodeRow(tensor.F16, half, x)

@@ -164,10 +164,8 @@ func (p *Pass) rotation(kind int, freqs []float64) {
 	grow(&a.cos, len(p.positions)*half)
 	grow(&a.sin, len(p.positions)*half)
 	for i, r := range p.positions {
-		for j, f := range freqs {
-			sin, cos := math.Sincos(float64(r.pos) * f)
-			a.cos[i*half+j], a.sin[i*half+j] = float32(cos), float32(sin)
-		}
+		cos, sin := a.at(i, half)
+		p.kernels.Angles(cos, sin, freqs, float64(r.pos))
 	}
 }
 

@@ -361,10 +361,8 @@ func (s *Sight) rotation() {
 	grow(&a.cos, most*quarter)
 	grow(&a.sin, most*quarter)
 	for i := range most {
-		for j, f := range s.v.freqs {
-			sin, cos := math.Sincos(float64(i) * f)
-			a.cos[i*quarter+j], a.sin[i*quarter+j] = float32(cos), float32(sin)
-		}
+		cos, sin := a.at(i, quarter)
+		s.kernels.Angles(cos, sin, s.v.freqs, float64(i))
 	}
 }
 

@@ -48,6 +48,8 @@ type Kernels struct {
 	// Rotate applies rotary position embedding to one head: x[i] and x[i+len(x)/2] turn by the angle whose
 	// cosine and sine are cos[i] and sin[i].
 	Rotate func(x, cos, sin []float32)
+	// Angles sets cos[i] and sin[i] to the cosine and the sine of freqs[i]·position, computed in float64. All have one length.
+	Angles func(cos, sin []float32, freqs []float64, position float64)
 	// SoftCap sets x to limit · tanh(x / limit).
 	SoftCap func(x []float32, limit float32)
 	// ExpSum sets x to exp(x − shift) and returns the sum.
@@ -164,6 +166,7 @@ func Portable() *Kernels {
 		AddNorm:    addNorm,
 		GELU:       gelu,
 		Rotate:     rotate,
+		Angles:     angles,
 		SoftCap:    softCap,
 		ExpSum:     expSum,
 		Hadamard:   hadamard,

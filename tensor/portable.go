@@ -103,6 +103,14 @@ func rotate(x, cos, sin []float32) {
 	}
 }
 
+func angles(cos, sin []float32, freqs []float64, position float64) {
+	cos, sin = cos[:len(freqs)], sin[:len(freqs)]
+	for i, f := range freqs {
+		s, c := math.Sincos(f * position)
+		cos[i], sin[i] = float32(c), float32(s)
+	}
+}
+
 func softCap(x []float32, limit float32) {
 	for i, v := range x {
 		x[i] = float32(float64(limit) * math.Tanh(float64(v/limit)))

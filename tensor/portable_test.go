@@ -85,6 +85,14 @@ func TestRotate(t *testing.T) {
 	near(t, "length after rotation", float32(floats.Norm(doubles(y), 2)), before, 1e-5)
 }
 
+func TestAngles(t *testing.T) {
+	// The third is the second a turn later.
+	cos, sin := make([]float32, 4), make([]float32, 4)
+	Portable().Angles(cos, sin, []float64{0, math.Pi / 6, 13 * math.Pi / 6, -math.Pi / 4}, 2)
+	nearAll(t, "cosine", cos, []float64{1, 0.5, 0.5, 0}, 1e-7)
+	nearAll(t, "sine", sin, []float64{0, math.Sqrt(3) / 2, math.Sqrt(3) / 2, -1}, 1e-7)
+}
+
 func TestSoftCap(t *testing.T) {
 	x := []float32{0, 1, -30, 1e6, float32(math.Inf(-1))}
 	Portable().SoftCap(x, 30)

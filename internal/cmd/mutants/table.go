@@ -162,6 +162,8 @@ var table = []mutant{
 	{"avx512: a rest's scale is left out", "kernels_avx512_amd64.s",
 		"VMULPS Z0, Z16, Z0\n\tVMULPS Z1, Z0, Z0\n\tVMOVUPS Z0, K1, (DI)\ndone:",
 		"VMULPS Z1, Z0, Z0\n\tVMOVUPS Z0, K1, (DI)\ndone:", ".:ScaleAndMax|RMSNorm"},
+	{"avx2: a half turn leaves cosines as they are", "kernels_amd64.s", "VXORPD Y2, Y6, Y6", "VXORPD Y1, Y6, Y6", ".:Angles"},
+	{"avx512: angles that are too large are not told", "kernels_avx512_amd64.s", "KORB K3, K2, K2", "KORB K2, K2, K2", ".:Angles"},
 	{"avx512: GELU's remainder is rounded twice", "kernels_avx512_amd64.s",
 		"VFMSUB213PS Z5, Z3, Z2 /* r = t − n, rounded once */", "VMULPS Z3, Z2, Z2; VSUBPS Z5, Z2, Z2", ".:GELU|Elements"},
 	{"avx512: activations' halves get each other's scale", "kernels_avx512_amd64.s",
