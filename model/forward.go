@@ -340,26 +340,22 @@ func (p *Pass) fetchedSize() int { return p.m.PerLayer + 2*p.m.perLayerTable.For
 
 // gatePerLayer: small = gelu(small) ⊙ e, for position i.
 func (p *Pass) gatePerLayer(l *layer, i int) {
-	m, d := p.m, p.m.PerLayer
+	m, k, d := p.m, p.kernels, p.m.PerLayer
 	t := m.perLayerTable
 	e := p.projected[i*d : (i+1)*d]
-	scale := float32(1 / math.Sqrt(float64(m.Width)))
-	for j := range e {
-		e[j] *= scale
-	}
-	p.kernels.RMSNorm(e, e, m.perLayerNorm, m.Eps)
+	k.Scale(e, e, float32(1/math.Sqrt(float64(m.Width))))
+	k.RMSNorm(e, e, m.perLayerNorm, m.Eps)
 
 	bl := t.Format.BlockLen()
 	from, to := l.index*d/bl, ((l.index+1)*d+bl-1)/bl // blocks
 	size := p.fetchedSize()
 	fetched := p.fetched[i*size : i*size+(to-from)*bl]
-	p.kernels.DecodeRow(t.Format, fetched, p.perLayers.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
+	k.DecodeRow(t.Format, fetched, p.perLayers.rows[i][from*t.Format.BlockBytes():to*t.Format.BlockBytes()])
 	fetched = fetched[l.index*d-from*bl:][:d]
 	root, half := float32(math.Sqrt(float64(d))), float32(1/math.Sqrt2)
-	table := root * t.Scale
-	for j := range e {
-		e[j] = (e[j] + fetched[j]*table) * half
-	}
+	k.Scale(fetched, fetched, root*t.Scale)
+	k.AddScaled(e, fetched, 1) // products are rounded first, whether or not a level fuses them
+	k.Scale(e, e, half)
 	p.lookedUp(e, t, &p.positions[i], l.index*d, root*half)
-	p.kernels.GELU(p.small[i*d:(i+1)*d], e)
+	k.GELU(p.small[i*d:(i+1)*d], e)
 }

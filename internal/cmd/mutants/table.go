@@ -48,7 +48,7 @@ var table = []mutant{
 		"kern.RMSNorm(k, k, l.kNorm, p.m.Eps)", "kern.RMSNorm(k, k, nil, p.m.Eps)", "model:F32Models"},
 	{"embedding: its tensor's scale ignored", "model/forward.go",
 		"scale := root * e.Scale", "scale := root", "model:EveryScale"},
-	{"per-layer embedding: without √width", "model/forward.go", "table := root * t.Scale", "table := t.Scale", "model:F32Models"},
+	{"per-layer embedding: without √width", "model/forward.go", "fetched, root*t.Scale)", "fetched, t.Scale)", "model:F32Models"},
 	{"per-layer embedding: its table's scale ignored", "model/weights.go",
 		"if w != nil && l.has(name+\".scale\") {", "if w == nil {", "model:EveryScale"},
 	{"layer: output scale ignored", "model/region.go", "v.scale != 1 {", "v.scale < 0 {", "model:F32Models"},
