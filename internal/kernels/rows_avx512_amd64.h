@@ -43,7 +43,7 @@
 #define WTAIL    91392 // a row that is shorter than a super, behind zeros, and room to store 256 bytes
 #define MASKS    91968 // of its bytes
 #define SHORT    92000 // where it begins, 0 if rows are longer
-#define ROW      92008 // SI at the start of the row
+#define SAVED_SI 92008 // SI meanwhile
 #define TAIL     92016 // R12 at the start of a row
 #define TAKEN    92024 // supers of a row that earlier turns have taken
 #define RESUMES  92032 // not the last turn
@@ -54,7 +54,8 @@
 #define GROUP      92072 // see rows512.group
 #define FOUND_ROWS 92080 // rows for which something is found that are still to come
 #define FOUND_AT   92088 // of the next of them
-#define FOUND      92096 // what is found for supers before they are unpacked: 64 bytes of each, 64 at most
+#define GAP        92096 // bytes from the end of what a turn takes of a row to the beginning in the next row
+#define FOUND      92160 // what is found for supers before they are unpacked: 64 bytes of each, 64 at most
 
 #define VECTOR(name, a, b, c, d, e, f, g, h) VECTOR_LOW(name, a, b, c, d); VECTOR_HIGH(name, e, f, g, h)
 #define VECTOR_LOW(name, a, b, c, d) \

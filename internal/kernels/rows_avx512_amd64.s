@@ -100,9 +100,9 @@ TEXT groupsLeast<>(SB), NOSPLIT, $0
 #define REST(at, sum) VMOVAPS sum, at(R15)
 
 // func multiplyRows512(c *rows512)
-TEXT ·multiplyRows512(SB), 0, $96256-8
+TEXT ·multiplyRows512(SB), 0, $96320-8
 	NO_LOCAL_POINTERS
-	LEAQ frame-96256(SP), DX
+	LEAQ frame-96320(SP), DX
 	ADDQ $63, DX
 	ANDQ $~63, DX
 	MOVQ c+0(FP), DI
@@ -233,6 +233,12 @@ prepared:
 	MOVQ  SUPERS(R11), AX
 	MOVQ  AX, KERNEL(DX)
 	MOVQ  rows512_size(R13), SI
+	MOVQ  rows512_rowBytes(R13), AX
+	SUBQ  TAIL(DX), AX
+	MOVQ  SI, R9
+	IMULQ CX, R9
+	SUBQ  R9, AX
+	MOVQ  AX, GAP(DX)
 	IMULQ TAKEN(DX), SI
 	ADDQ  rows512_w(R13), SI
 	MOVQ  rows512_rows(R13), R8
@@ -242,7 +248,6 @@ prepared:
 	LEAQ  SUMS(DX), R15
 
 row:
-	MOVQ   SI, ROW(DX)
 	MOVQ   DX, R9
 	MOVQ   CX, R10
 	MOVQ   TAIL(DX), R12
@@ -266,17 +271,22 @@ supers:
 wtail:
 	TESTQ R12, R12
 	JEQ   done
+	MOVQ  $1, R10
+	CMPQ  SHORT(DX), $0
+	JNE   short
 	MOVQ  c+0(FP), AX
 	ADDQ  R12, SI
 	SUBQ  rows512_size(AX), SI
 	XORL  R12, R12
-	MOVQ  $1, R10
-	CMPQ  SHORT(DX), $0
-	JEQ   supers
-	ADDQ  rows512_size(AX), SI
-	SUBQ  TAIL(DX), SI
-	COPIES
 	JMP   supers
+
+short:
+	MOVQ SI, SAVED_SI(DX)
+	COPIES
+	MOVQ KERNEL(DX), AX
+	CALL AX
+	MOVQ SAVED_SI(DX), SI
+	ADDQ R12, SI
 
 done:
 	CMPQ RESUMES(DX), $0
@@ -297,9 +307,7 @@ next:
 	MOVQ R13, R9
 	SHLQ $6, R9
 	ADDQ R9, R15
-	MOVQ c+0(FP), AX
-	MOVQ ROW(DX), SI
-	ADDQ rows512_rowBytes(AX), SI
+	ADDQ GAP(DX), SI
 	ADDQ $4, DI
 	DECQ R8
 	JNE  row
