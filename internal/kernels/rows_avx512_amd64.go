@@ -38,6 +38,7 @@ type rows512 struct {
 	group  int   // rows whose supers, 64 at most, follow each other
 	ahead  int   // bytes from the weights that are read to those that are prefetched
 	burst  int   // bytes prefetched at the start
+	first  byte  // one token's sums are stored by four: which of the first four belong to rows, the last ones; 15 from then on
 }
 
 // multiplyRows512 computes a tensor.RowKernel of 1 to 8 tokens, and of at least a row and a column.
@@ -100,6 +101,7 @@ func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
 				c.dst, c.w, c.x = &dst[t*stride+r], &w[r*rowBytes], &x[t*units]
 				c.rows = min(step, rows-r)
 				c.burst = min(rows512Ahead, c.rows*rowBytes)
+				c.first = 15 << ((4 - c.rows%4) % 4)
 				multiplyRows512(&c)
 			}
 		}

@@ -15,7 +15,8 @@
 // A call arranges the activations once, in its frame, for as many supers as fit the first-level cache: a turn. Rows with more
 // take several turns, and their sums rest in the frame in between. A super is unpacked into registers and multiplied with all tokens at
 // once: to store it for later takes longer than the loads that two rows could share. A sum is always one register, to which supers are
-// added in order, and which is reduced in the same tree: its bits depend on neither rows nor n.
+// added in order, and which is reduced in the same tree: its bits depend on neither rows nor n. Four are reduced together, of four tokens
+// or, where there is one token alone, of four rows.
 //
 // rows_avx512_amd64.s has the call and what prepares and multiplies; the headers that it includes at its end have the formats: blocks, k,
 // wide and iq their macros, formats, which internal/cmd/asm writes, the functions made of these and their table. This header is also

@@ -251,6 +251,8 @@ row:
 	MOVQ   DX, R9
 	MOVQ   CX, R10
 	MOVQ   TAIL(DX), R12
+	CMPQ   R13, $1
+	JEQ    alone
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -259,8 +261,10 @@ row:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	CMPQ   TAKEN(DX), $0
-	JNE    resume
+
+begin:
+	CMPQ TAKEN(DX), $0
+	JNE  resume
 
 supers:
 	TESTQ R10, R10
@@ -291,6 +295,8 @@ short:
 done:
 	CMPQ RESUMES(DX), $0
 	JNE  rest
+	CMPQ R13, $1
+	JEQ  four
 	MOVQ c+0(FP), AX
 	MOVQ rows512_stride(AX), AX
 	LEAQ (AX)(AX*2), R9
@@ -315,6 +321,24 @@ next:
 	JEQ  end
 	ADDQ CX, TAKEN(DX)
 	JMP  turn
+
+alone: // Z1, Z2 and Z3 are the sums of the rows before
+	VMOVAPS Z2, Z3
+	VMOVAPS Z1, Z2
+	VMOVAPS Z0, Z1
+	VPXORD  Z0, Z0, Z0
+	JMP     begin
+
+four: // rows are complete, or fewer at first, if a multiple of four is to go
+	LEAQ    -1(R8), AX
+	TESTQ   $3, AX
+	JNE     next
+	SUM4(Z3, Z2, Z1, Z0)
+	MOVQ    c+0(FP), AX
+	KMOVB   rows512_first(AX), K7
+	MOVB    $15, rows512_first(AX)
+	VMOVUPS X16, K7, -12(DI)
+	JMP     next
 
 resume:
 	EACH(LOAD, supers)
