@@ -19,7 +19,10 @@ func panelsAVX512(k *tensor.Kernels) {
 		Few:        2,
 	}
 	for _, f := range panelFormats {
-		k.Panels.PackW[f], k.Panels.MultiplyW[f] = packInt8(f), multiplyDigests(f)
+		k.Panels.PackW[f] = packInt8(f)
+		if f != tensor.Q6_K { // in prompts of E2B's shape a panel of it is quicker
+			k.Panels.MultiplyW[f] = multiplyDigests(f)
+		}
 	}
 	k.BurnFloats = func(rounds int) int64 {
 		burnFloatsAVX512(rounds)
