@@ -8,7 +8,7 @@ import (
 
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/grammar"
-	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/wait"
 	"github.com/gogemma/gemma4/sampler"
 )
 
@@ -50,12 +50,10 @@ func (l *Listener) Caption(ctx context.Context, o CaptionOptions) (Caption, erro
 // caption is Caption with what is said behind the sound, which may be nothing.
 func (l *Listener) caption(ctx context.Context, prompt string, words int) (Caption, error) {
 	d := &l.draft
-	select {
-	case d.turn <- struct{}{}:
-		defer func() { <-d.turn }()
-	case <-ctx.Done():
-		return Caption{}, wrap(cause.Of(ctx))
+	if err := wait.Turn(ctx, d.turn); err != nil {
+		return Caption{}, wrap(err)
 	}
+	defer func() { <-d.turn }()
 	if d.prompt != prompt {
 		d.prompt, d.Caption = prompt, Caption{}
 	}

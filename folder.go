@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/wait"
 	"github.com/gogemma/gemma4/model"
 )
 
@@ -152,16 +153,6 @@ func (e *engine) until(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// take claims one of the folder's channels, unless ctx ends before that.
-func take(ctx context.Context, c chan struct{}) error {
-	select {
-	case c <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return cause.Of(ctx)
-	}
-}
-
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
 // list returns the files of the folder that have a name of prefixes, whoever wrote them, and the bytes of those that are being written. It
@@ -195,6 +186,9 @@ func (f *folder) list() (all map[string]fileState, parts int64, err error) {
 
 // look brings what is known of the folder up to date with what other programs have written and removed.
 func (f *folder) look(ctx context.Context) error {
+	if err := cause.Of(ctx); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return err
 	}
@@ -330,7 +324,7 @@ func (f *folder) load(ctx context.Context, s *Session, kind prefixKind, name str
 		case <-loading.Done():
 		}
 	}()
-	if take(loading, f.reading) == nil {
+	if wait.Turn(loading, f.reading) == nil {
 		defer func() { <-f.reading }()
 		began := time.Now()
 		o := opening{folder: f, ctx: loading, kind: kind, evicted: evicted}
@@ -432,7 +426,7 @@ func (f *folder) save(ctx context.Context) error {
 	defer f.m.leave()
 	ctx, end := f.m.until(ctx)
 	defer end()
-	if err := take(ctx, f.writing); err != nil {
+	if err := wait.Turn(ctx, f.writing); err != nil {
 		return err
 	}
 	defer func() { <-f.writing }()

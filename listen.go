@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4/chat"
-	"github.com/gogemma/gemma4/internal/cause"
 	"github.com/gogemma/gemma4/internal/pause"
+	"github.com/gogemma/gemma4/internal/wait"
 	"github.com/gogemma/gemma4/model"
 )
 
@@ -196,12 +196,7 @@ func (l *Listener) take(ctx context.Context) error {
 	if l.answers.Load() {
 		return ErrBusy
 	}
-	select {
-	case l.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return wrap(cause.Of(ctx))
-	}
+	return wrap(wait.Turn(ctx, l.turn))
 }
 
 // forget drops what was made of the samples.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/gogemma/gemma4/chat"
 	"github.com/gogemma/gemma4/gguf"
-	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/wait"
 	"github.com/gogemma/gemma4/model"
 )
 
@@ -164,12 +164,10 @@ func (s *senses) made(id uint64, rows []float32, stats *SenseStats) {
 
 // alone calls f when nobody else is at work, unless the model is closed: inputs can be made outside of its sessions.
 func (s *senses) alone(ctx context.Context, f func() error) error {
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return cause.Of(ctx)
+	if err := wait.Turn(ctx, s.turn); err != nil {
+		return err
 	}
+	defer func() { <-s.turn }()
 	if err := s.engine.enter(); err != nil {
 		return err
 	}

@@ -39,6 +39,9 @@ type stretch struct {
 // Prefault reads the bytes of mapped tensors now, so that no one waits for the disk later. Files that lie in memory or behind a
 // reader are left alone. When ctx ends, what has been read stays.
 func (f *File) Prefault(ctx context.Context, o PrefaultOptions) error {
+	if err := cause.Of(ctx); err != nil {
+		return err
+	}
 	blocks, total := f.stretches(o.Skip)
 	if o.HugePages {
 		if total == 0 {

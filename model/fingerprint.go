@@ -11,6 +11,7 @@ import (
 
 	"github.com/gogemma/gemma4/gguf"
 	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/wait"
 )
 
 // A fingerprint tells models apart. It is a digest of
@@ -47,12 +48,10 @@ func (m *Model) Fingerprint(ctx context.Context) (string, error) {
 // fingerprintOf returns the fingerprint that files of a version have.
 func (m *Model) fingerprintOf(ctx context.Context, version int) (string, error) {
 	p := &m.fingerprints[version-1]
-	select {
-	case p.lock <- struct{}{}:
-		defer func() { <-p.lock }()
-	case <-ctx.Done():
-		return "", cause.Of(ctx)
+	if err := wait.Turn(ctx, p.lock); err != nil {
+		return "", err
 	}
+	defer func() { <-p.lock }()
 	if p.value != "" {
 		return p.value, nil
 	}

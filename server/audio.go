@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4"
+	"github.com/gogemma/gemma4/internal/wait"
 	"github.com/gogemma/gemma4/media/sound"
 )
 
@@ -24,13 +25,11 @@ func (c *call) translations() error { return c.transcript("translate", "English"
 
 // transcript answers with what is said in a file, in a language if that is given.
 func (c *call) transcript(task, into string) error {
-	select {
-	case c.s.sounds <- struct{}{}:
-		defer func() { <-c.s.sounds }()
-		http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.s.o.BodyTime)) // the body waits, too
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+	if err := wait.Turn(c.ctx, c.s.sounds); err != nil {
+		return err
 	}
+	defer func() { <-c.s.sounds }()
+	http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.s.o.BodyTime)) // the body waits, too
 	f, err := c.speech()
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gogemma/gemma4/internal/wait"
 	"github.com/gogemma/gemma4/media/sound"
 )
 
@@ -83,12 +83,10 @@ func (f *speechForm) file(c *call, p *multipart.Part) error {
 	if f.samples != nil {
 		return bad("file", "file is there twice: expected one")
 	}
-	select {
-	case c.s.decoding <- struct{}{}:
-		defer func() { <-c.s.decoding }()
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+	if err := wait.Turn(c.ctx, c.s.decoding); err != nil {
+		return err
 	}
+	defer func() { <-c.s.decoding }()
 	clip, err := sound.Read(p, sound.Options{Name: p.FileName(), MaxDuration: mostSound})
 	if err != nil {
 		f := bad("file", "file: %v", err)

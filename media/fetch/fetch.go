@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gogemma/gemma4/chat"
+	"github.com/gogemma/gemma4/internal/cause"
+	"github.com/gogemma/gemma4/internal/wait"
 	"github.com/gogemma/gemma4/media"
 	"github.com/gogemma/gemma4/media/sound"
 )
@@ -98,14 +100,12 @@ type file struct {
 // enter waits for a turn to decode.
 func (f *Fetcher) enter(ctx context.Context) (leave func(), err error) {
 	if f.Turns == nil {
-		return func() {}, ctx.Err()
+		return func() {}, cause.Of(ctx)
 	}
-	select {
-	case f.Turns <- struct{}{}:
-		return func() { <-f.Turns }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := wait.Turn(ctx, f.Turns); err != nil {
+		return nil, err
 	}
+	return func() { <-f.Turns }, nil
 }
 
 // picture decodes a picture.
