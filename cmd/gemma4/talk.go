@@ -441,13 +441,16 @@ func (p *pipe) Read(ctx context.Context, prompt string) (string, error) {
 	if p.prompts != nil {
 		io.WriteString(p.prompts, prompt)
 	}
+	text, ok := "", false
 	select {
-	case text, ok := <-p.lines:
-		if !ok {
-			return "", p.err
-		}
-		return text, nil
+	case text, ok = <-p.lines:
 	case <-ctx.Done():
-		return "", ctx.Err()
 	}
+	switch {
+	case ctx.Err() != nil: // also if there is a line: it is not to be taken any more
+		return "", ctx.Err()
+	case !ok:
+		return "", p.err
+	}
+	return text, nil
 }

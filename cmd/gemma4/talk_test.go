@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -279,6 +281,19 @@ func TestASignalEndsAPipeAndKeepsWhatCame(t *testing.T) {
 	}
 	if o := run.Call("/show messages\n", "-session", file); !strings.HasPrefix(o.Errors, "user: Tell me a story.\nassistant: ") {
 		t.Errorf("kept is %q", o.Errors)
+	}
+}
+
+// TestALineThatIsThereIsNotTakenAfterCtrlC has both be there, so that a pipe that takes either is found out.
+func TestALineThatIsThereIsNotTakenAfterCtrlC(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for range 100 {
+		p := &pipe{lines: make(chan string, 1)}
+		p.lines <- "/clear"
+		if text, err := p.Read(ctx, ""); text != "" || !errors.Is(err, context.Canceled) {
+			t.Fatalf("%q, %v", text, err)
+		}
 	}
 }
 

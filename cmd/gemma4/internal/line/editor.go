@@ -105,14 +105,15 @@ func (e *Editor) interrupt() {
 func (e *Editor) Read(ctx context.Context, prompt string) (string, error) {
 	e.prompt, e.line, e.at, e.entry, e.search, e.above = prompt, nil, 0, len(e.History.entries), nil, nil
 	for pasted := 0; ; { // bytes of a paste whose end has not come
+		if err := context.Cause(ctx); err != nil { // what was typed meanwhile is not taken any more
+			return e.leave(err)
+		}
 		e.mu.Lock()
 		input, failed := e.input, e.failed
 		e.mu.Unlock()
 		if pasted > 0 && failed == nil && !bytes.Contains(input[pasted-len(pasteEnd):], []byte(pasteEnd)) {
 			pasted = len(input)
-			if err := e.wait(ctx); err != nil {
-				return e.leave(err)
-			}
+			e.wait(ctx)
 			continue
 		}
 		used := 0
@@ -139,19 +140,15 @@ func (e *Editor) Read(ctx context.Context, prompt string) (string, error) {
 			pasted = len(input) - used
 		}
 		e.draw()
-		if err := e.wait(ctx); err != nil {
-			return e.leave(err)
-		}
+		e.wait(ctx)
 	}
 }
 
-// wait waits for input.
-func (e *Editor) wait(ctx context.Context) error {
+// wait waits for input, or for the end of ctx.
+func (e *Editor) wait(ctx context.Context) {
 	select {
 	case <-e.arrived:
-		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

@@ -162,6 +162,13 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	if got, err := New(in, io.Discard, size).Read(ctx, ""); got != "" || err != gone {
 		t.Errorf("%q, %v", got, err)
 	}
+	e := New(strings.NewReader("typed\r"), io.Discard, size)
+	for len(e.arrived) == 0 { // until the line is there
+		runtime.Gosched()
+	}
+	if got, err := e.Read(ctx, ""); got != "" || err != gone {
+		t.Errorf("%q, %v, of a line that is there", got, err)
+	}
 }
 
 // screen is a terminal of 40 by 10 that knows what the editor writes.
