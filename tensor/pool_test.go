@@ -132,19 +132,39 @@ func TestPoolSurvivesPanicsOfAllWorkers(t *testing.T) {
 	pool.Run(100, alwaysPanics{})
 }
 
+// await waits for what workers do by themselves.
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !done(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal(what)
+		}
+	}
+}
+
 func TestPoolEndsItsGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	NewPool(8).Close()
-	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("%d goroutines, %d before the pool", runtime.NumGoroutine(), before)
-		}
-	}
+	await(t, "there are more goroutines than before the pool", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 type nothing struct{}
 
 func (nothing) Do(int, int) {}
+
+// TestIdleWorkersSleep, and so take no processor time: who sleeps without work is woken by nothing but work.
+func TestIdleWorkersSleep(t *testing.T) {
+	p := NewPool(4)
+	defer p.Close()
+	for range 100 {
+		if err := p.Run(64, nothing{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, h := range p.helpers {
+		await(t, "a worker without work is awake", h.asleep.Load)
+	}
+}
 
 // BenchmarkHandOff is the cost of an empty region.
 func BenchmarkHandOff(b *testing.B) {
