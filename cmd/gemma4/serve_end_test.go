@@ -3,47 +3,70 @@
 package main
 
 import (
+	"context"
 	"net"
-	"net/http"
 	"path/filepath"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/gogemma/gemma4/nano"
+	"github.com/gogemma/gemma4/server"
 )
 
-// TestServeEndsWithoutWaitingForSilentConnections has connections that were opened, and on which nothing was asked, keep no server alive.
-// The standard library waits for them for 5 s: a server that does so takes longer each time, a busy machine does not.
-func TestServeEndsWithoutWaitingForSilentConnections(t *testing.T) {
-	var took time.Duration
-	for range 5 {
-		if took = endBesideSilence(t); took < 4*time.Second {
-			return
-		}
-	}
-	t.Errorf("it took %v to end, each time", took)
+// pipes is a listener at which each end of a pipe that is sent to it arrives.
+type pipes struct {
+	net.Listener
+	arriving chan net.Conn
+	over     chan struct{}
+	close    sync.Once
 }
 
-// endBesideSilence returns what a server takes to end beside a connection on which nothing was asked.
-func endBesideSilence(t *testing.T) time.Duration {
-	s := serveProcess(t)
-	addr := strings.TrimPrefix(s.url, "http://")
-	silent, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.arriving:
+		return c, nil
+	case <-p.over:
+		return nil, net.ErrClosed
 	}
-	defer silent.Close()
-	resp, err := http.Get(s.url + "/health") // accepted behind the silent one
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	began := time.Now()
-	s.Process.Signal(syscall.SIGTERM)
-	if err := s.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	return time.Since(began)
+}
+
+func (p *pipes) Close() error {
+	p.close.Do(func() { close(p.over) })
+	return nil
+}
+
+// TestServeEndsWithoutWaitingForSilentConnections has connections that were opened, and on which nothing was asked, keep no server alive.
+// The standard library waits for them for 5 s, here of the bubble.
+func TestServeEndsWithoutWaitingForSilentConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, err := nano.OpenText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		s, err := server.New(m, server.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		l := &pipes{arriving: make(chan net.Conn), over: make(chan struct{})}
+		v := &service{m: m, drain: time.Minute}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- v.serve(ctx, l, s) }()
+		here, there := net.Pipe()
+		defer here.Close()
+		l.arriving <- there
+		synctest.Wait() // until the server listens to it
+		began := time.Now()
+		stop()
+		if err := <-ended; err != nil || time.Since(began) > time.Second {
+			t.Errorf("it took %v to end: %v", time.Since(began), err)
+		}
+	})
 }
 
 // TestServeTakesTheSocketOfAKilledServer has an address at which nobody listens any more be free, and one at which somebody does not.

@@ -603,6 +603,7 @@ var table = []mutant{
 	{"line: what was typed is taken after the end", "cmd/gemma4/internal/line/editor.go",
 		"if err := context.Cause(ctx); err != nil {", "if err := context.Cause(ctx); err != nil && len(e.input) == 0 {",
 		"cmd/gemma4/internal/line:ReadEnds"},
+	{"serve: the end waits for silent connections", "cmd/gemma4/serve.go", "c.(net.Conn).Close()", "_ = c", "cmd/gemma4:ServeEnds"},
 	{"run: text of a pipe goes behind the prompt", "cmd/gemma4/run.go", "text + \"\\n\\n\" + prompt", "prompt + \"\\n\\n\" + text", ""},
 	{"run: an empty prompt is answered", "cmd/gemma4/run.go", "strings.TrimSpace(prompt) == \"\"", "prompt == \"\"", ""},
 	{"nano: opens itself whatever is named", "nano/nano.go", "if path == \"\" {", "if path == \"\" || path != \"\" {", ""},
