@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
 	"github.com/gogemma/gemma4/media/sound"
@@ -35,8 +34,7 @@ func start(t *testing.T, s *clitest.Terminal, args ...string) (stdin io.WriteClo
 	if err != nil {
 		t.Fatal(err)
 	}
-	late := time.AfterFunc(time.Minute, func() { c.Process.Kill() })
-	t.Cleanup(func() { stdin.Close(); c.Process.Kill(); late.Stop() })
+	t.Cleanup(func() { stdin.Close(); c.Process.Kill() })
 	return stdin, func() int {
 		c.Wait()
 		return c.ProcessState.ExitCode()

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// late is when a command hangs.
+const late = 5 * time.Minute
+
 // Terminal is a terminal with somebody in front of it.
 type Terminal struct {
 	*os.File // what a program has for its streams
@@ -79,13 +82,13 @@ func (s *Terminal) Type(keys string) {
 // Shows waits for a text and returns what appeared up to its end, since the last call.
 func (s *Terminal) Shows(text string) string {
 	s.t.Helper()
-	late := time.AfterFunc(20*time.Second, func() {
+	alarm := time.AfterFunc(late, func() {
 		s.mu.Lock()
 		s.gone = true
 		s.appeared.Broadcast()
 		s.mu.Unlock()
 	})
-	defer late.Stop()
+	defer alarm.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -111,7 +114,7 @@ func (s *Terminal) Start(run Run, args ...string) (wait func() int) {
 		select {
 		case n := <-status:
 			return n
-		case <-time.After(20 * time.Second):
+		case <-time.After(late):
 			s.t.Fatal("the command does not end")
 			return -1
 		}
