@@ -81,9 +81,9 @@ func TestAPullThatIsKilledLeavesNoWrongFileAndTheNextOneFinishes(t *testing.T) {
 	}
 	for i := range moments {
 		var said strings.Builder
-		before := killed.Load()
 		left.Store(int64(i * total / moments))
 		starts.Lock()
+		before := killed.Load()
 		pull = exec.Command(self, "pull", "-with", "draft", "e2b")
 		pull.Args[0], pull.Stderr = "gemma4", &said
 		err := pull.Start()
