@@ -222,7 +222,7 @@ func (x *senses) repeat(e *encoding) error {
 		}
 		e.Parts = append(e.Parts, part{
 			Kind: p.Kind.String(), TimeShare: p.Seconds / t.busy,
-			TFLOPS: 2e-12 * float64(p.Ops) / p.Seconds * float64(x.pool.Workers()), PeakTFLOPS: 2e-12 * p.Peak * float64(x.pool.Workers()),
+			TFLOPS: 2e-12 * p.Rate() * float64(x.pool.Workers()), PeakTFLOPS: 2e-12 * p.Peak * float64(x.pool.Workers()),
 			MultiplyShare: p.Share(),
 		})
 	}

@@ -194,12 +194,13 @@ func projectorFile(t *testing.T, spec string) string {
 func TestBenchMeasuresPicturesAndSounds(t *testing.T) {
 	path := projectorFile(t, "micro-e-mmproj:q8_0")
 	args := []string{"-m", path, "-image", "70", "-video", "2", "-sound", "1", "-r", "2"}
-	var out, errs bytes.Buffer
-	if status := measure(append(args, "-json"), nil, &out, &errs); status != 0 {
-		t.Fatalf("status %d: %s", status, errs.String())
+	// In a process of its own no other test lets go of memory while it is measured what an encoding holds.
+	shown, err := gemma4Process(t, append([]string{"bench", "-json"}, args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
 	}
 	var rows []row
-	d := json.NewDecoder(&out)
+	d := json.NewDecoder(bytes.NewReader(shown))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&rows); err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, want a picture, a video, a sound and speech: %v", len(rows), err)
@@ -219,7 +220,7 @@ func TestBenchMeasuresPicturesAndSounds(t *testing.T) {
 		kinds := map[string]bool{}
 		for _, p := range r.Parts {
 			kinds[p.Kind] = true
-			if p.TimeShare <= 0 || (p.PeakTFLOPS > 0) != (p.MultiplyShare > 0) {
+			if p.TimeShare < 0 || p.Kind == "products" && !(p.TimeShare > 0 && p.PeakTFLOPS > 0 && p.MultiplyShare > 0) {
 				t.Errorf("row %d: %+v", i, p)
 			}
 		}
@@ -227,7 +228,7 @@ func TestBenchMeasuresPicturesAndSounds(t *testing.T) {
 			t.Errorf("row %d has the parts %v", i, kinds)
 		}
 	}
-	out.Reset()
+	var out, errs bytes.Buffer
 	if status := measure(append(args, "-md"), nil, &out, &errs); status != 0 {
 		t.Fatalf("status %d: %s", status, errs.String())
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -23,6 +24,16 @@ func command(name string) clitest.Run {
 	return func(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return tool().Run(append([]string{name}, args...), stdin, stdout, stderr)
 	}
+}
+
+// gemma4Process is the command as a process: the test's own binary, which is gemma4 under that name.
+func gemma4Process(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &exec.Cmd{Path: self, Args: append([]string{"gemma4"}, args...), Env: os.Environ()}
 }
 
 func TestCommandsAreFoundByName(t *testing.T) {

@@ -66,16 +66,6 @@ func serveProcess(t *testing.T, args ...string) *served {
 	return startServe(t, gemma4Process(t, append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)...))
 }
 
-// gemma4Process is the command as a process: the test's own binary, which is gemma4 under that name.
-func gemma4Process(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &exec.Cmd{Path: self, Args: append([]string{"gemma4"}, args...), Env: os.Environ()}
-}
-
 // ask sends a body and returns the response.
 func (s *served) ask(t *testing.T, client *http.Client, path, body string) *http.Response {
 	t.Helper()

@@ -20,6 +20,19 @@ func TestMedianIsWithinAClass(t *testing.T) {
 	}
 }
 
+// TestWhatTakesNoTimeHasNoRate is about short calls on a machine that was slower while the clock was read: their rate is a number.
+func TestWhatTakesNoTimeHasNoRate(t *testing.T) {
+	m := &Meter{clock: 1000}
+	m.calls[Softmax].add(key{first, 7}, 500)
+	m.calls[Attention].add(key{multiplying, 7}, 500)
+	m.burns[Attention].add(key{multiplying, 7}, 5000)
+	for _, p := range m.Parts() {
+		if p.Seconds != 0 || p.Rate() != 0 || p.Share() != 0 {
+			t.Errorf("%+v: %v multiply-adds per second, a share of %v", p, p.Rate(), p.Share())
+		}
+	}
+}
+
 func TestClockIsTakenOff(t *testing.T) {
 	var c calls
 	for range 10 {

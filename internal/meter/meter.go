@@ -46,12 +46,20 @@ type Part struct {
 	Peak    float64 // multiply-adds per second that a worker reaches on registers alone; 0: not measured
 }
 
-// Share returns the part's multiply-adds per second of a worker as a share of the peak, 0 without one.
-func (p Part) Share() float64 {
-	if p.Peak == 0 || p.Seconds == 0 {
+// Rate returns the part's multiply-adds per second of a worker, 0 for what takes no longer than to read the clock.
+func (p Part) Rate() float64 {
+	if p.Seconds == 0 {
 		return 0
 	}
-	return float64(p.Ops) / p.Seconds / p.Peak
+	return float64(p.Ops) / p.Seconds
+}
+
+// Share returns the rate as a share of the peak, 0 without one.
+func (p Part) Share() float64 {
+	if p.Peak == 0 {
+		return 0
+	}
+	return p.Rate() / p.Peak
 }
 
 // Meter is safe for use by several goroutines.
