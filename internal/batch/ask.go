@@ -98,8 +98,8 @@ func (r *run) giveUp(q Request, got reply, err error) *answer {
 	default:
 		a = got.answer(q)
 	}
-	if n := r.lost.Add(1); n > int64(r.Parallel) {
-		r.stop(fmt.Errorf("batch: %d requests in a row had to be given up, the last one for this: %s", n, a.why()))
+	if r.lost.Add(1) > int64(r.Parallel) { // whoever says so first ends the run
+		r.stop(fmt.Errorf("batch: %d requests in a row had to be given up, the last one for this: %s", r.Parallel+1, a.why()))
 	}
 	return a
 }

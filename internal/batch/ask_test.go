@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gogemma/gemma4/internal/memnet"
 )
 
 func TestAServersErrorIsAnAnswer(t *testing.T) {
@@ -145,23 +147,23 @@ func TestConnectionsThatAreLostAreMadeAgain(t *testing.T) {
 
 func TestAServerThatStallsIsLeft(t *testing.T) {
 	f := newFiles(t, requests(3), "")
-	done := make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if user(r) == "r1" {
-			w.WriteHeader(200) // and then nothing
-			w.(http.Flusher).Flush()
-			<-done
-			return
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New(t)
+		n.Serve("h:80", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if user(r) == "r1" {
+				w.WriteHeader(200) // and then nothing
+				w.(http.Flusher).Flush()
+				<-r.Context().Done()
+				return
+			}
+			fmt.Fprint(w, "{}")
+		}))
+		p, err := f.run(t, t.Context(), Batch{URL: "http://h", Transport: n.Transport, Retries: 9, Timeout: time.Minute, sleep: atOnce})
+		if a := f.answers(t)["r1"]; err != nil || p.Failed != 1 || p.Answered != 2 || p.Elapsed != time.Minute || a.Error == nil ||
+			a.Error.Code != "request_timeout" || a.Error.Message != "there was no answer within 1m0s" {
+			t.Errorf("%+v, %v, %+v", p, err, a.Error)
 		}
-		fmt.Fprint(w, "{}")
-	}))
-	defer s.Close()
-	defer close(done)
-	p, err := f.run(t, t.Context(), Batch{URL: s.URL, Retries: 9, Timeout: 200 * time.Millisecond, sleep: atOnce})
-	if a := f.answers(t)["r1"]; err != nil || p.Failed != 1 || p.Answered != 2 || a.Error == nil || a.Error.Code != "request_timeout" ||
-		a.Error.Message != "there was no answer within 200ms" {
-		t.Errorf("%+v, %v, %+v", p, err, a.Error)
-	}
+	})
 }
 
 func TestWhatIsNoJSONIsNoAnswer(t *testing.T) {
@@ -198,8 +200,7 @@ func TestARunThatMakesNoSenseEnds(t *testing.T) {
 			fmt.Fprint(w, `{"error":{"message":"of the server"}}`)
 		}
 	}
-	nobody := httptest.NewServer(nil)
-	nobody.Close()
+	nobody := memnet.New(t).Transport
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(echo))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
@@ -215,7 +216,8 @@ func TestARunThatMakesNoSenseEnds(t *testing.T) {
 		{to(status(503, "", "")), parallel + 1, inARow + "503 Service Unavailable: of the server"},
 		{to(func(http.ResponseWriter, *http.Request) { panic("x") }), parallel + 1, inARow + "Post"},
 		{to(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }), parallel + 1, inARow + "the answer is no JSON"},
-		{Batch{URL: nobody.URL, Retries: 9}, 0, "batch: Post \"" + nobody.URL + "/v1/chat/completions\": dial"},
+		{Batch{URL: "http://h", Transport: nobody, Retries: 9}, 0,
+			"batch: Post \"http://h/v1/chat/completions\": dial tcp: nobody is at h:80"},
 		{Batch{URL: secure.URL, Retries: 9}, 0, "certificate"},
 	} {
 		f := newFiles(t, requests(500), "")
