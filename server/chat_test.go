@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"reflect"
 	"slices"
@@ -448,17 +449,21 @@ func TestFullQueueIs429(t *testing.T) {
 func TestChatsPingFromAcceptanceOn(t *testing.T) {
 	s, url := serve(t, Options{Ping: time.Millisecond, Queue: gemma4.QueueOptions{Slots: 1}})
 	free := occupied(t, s)
-	go func() {
-		await(t, func() bool { return s.q.Stats().Waiting > 0 })
-		time.Sleep(20 * time.Millisecond) // of silence
-		free()
-	}()
-	_, text := post(t, url+"/v1/chat/completions", chatBody(user(capital), cold, `"stream":true`))
-	role, ping, content := strings.Index(text, `"role"`), strings.Index(text, "\n:\n"), strings.Index(text, `"content"`)
-	if role < 0 || ping < 0 || ping > content {
-		t.Errorf("no ping while the request waits: %.600s", text)
+	lines, leave := open(t, url+"/v1/chat/completions", chatBody(user(capital), cold, `"stream":true`))
+	defer leave()
+	text := ""
+	for !strings.HasSuffix(text, ":\n\n") { // while the request waits in line
+		line, err := lines.ReadString('\n')
+		if text += line; err != nil || strings.Contains(text, `"content"`) {
+			t.Fatalf("no ping while the request waits: %v: %s", err, text)
+		}
 	}
-	streamedChats(t, text)
+	free()
+	rest, err := io.ReadAll(lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	streamedChats(t, text+string(rest))
 }
 
 func TestErrorsInAStreamAreItsLastEvent(t *testing.T) {
@@ -581,14 +586,14 @@ func TestProgressAndTimingsAreTold(t *testing.T) {
 	_, text := post(t, url+"/v1/chat/completions", chatBody(user(strings.Repeat("word ", 1200)+capital), cold, `"max_tokens":3`,
 		`"stream":true,"return_progress":true,"timings_per_token":true`))
 	streamedChats(t, text)
-	told, timed := 0, 0
+	told, timed, last := 0, 0, progress{}
 	for _, e := range events(t, text) {
 		var chunk chatChunk
 		if e.data == "[DONE]" || json.Unmarshal([]byte(e.data), &chunk) != nil {
 			continue
 		}
 		if p := chunk.Progress; p != nil {
-			if told++; p.Total < 1200 || p.Processed > p.Total || p.Cache != 0 || p.Time <= 0 {
+			if told, last = told+1, *p; p.Total < 1200 || p.Processed > p.Total || p.Cache != 0 || p.Time <= 0 {
 				t.Errorf("%s", e.data)
 			}
 		}
@@ -596,8 +601,24 @@ func TestProgressAndTimingsAreTold(t *testing.T) {
 			timed++
 		}
 	}
-	if told == 0 || timed < 3 {
-		t.Errorf("%d times progress, %d times timings: %.600s", told, timed, text)
+	if told == 0 || last.Processed != last.Total || timed < 3 {
+		t.Errorf("%d times progress, the last %+v, %d times timings: %.600s", told, last, timed, text)
+	}
+}
+
+// TestTheLastProgressIsTold however soon the answer comes behind it.
+func TestTheLastProgressIsTold(t *testing.T) {
+	for range 50 {
+		var r gemma4.Request
+		f := follow(&r)
+		var last progress
+		stop := f.tell(func(p progress) { last = p })
+		for _, read := range []int{3, 7} {
+			r.Trace.Prefill(gemma4.PrefillInfo{Len: read, Left: 7 - read})
+		}
+		if stop(); last.Processed != 7 || last.Total != 7 {
+			t.Fatalf("the last that was told is %+v", last)
+		}
 	}
 }
 

@@ -111,7 +111,8 @@ func follow(r *gemma4.Request) *follower {
 	return f
 }
 
-// tell calls send with the latest news until stop is called, which waits for send. So a client that reads slowly keeps no model waiting.
+// tell calls send with the latest news until stop is called, which sees to it that none is left untold. So a client that reads slowly keeps
+// no model waiting.
 func (f *follower) tell(send func(p progress)) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -131,6 +132,11 @@ func (f *follower) tell(send func(p progress)) (stop func()) {
 			once = true
 			close(end)
 			<-ended
+			select {
+			case <-f.news: // just before the end
+				send(*f.latest.Load())
+			default:
+			}
 		}
 	}
 }

@@ -500,7 +500,7 @@ var table = []mutant{
 	{"batch: Retry-After has no limit", "internal/batch/ask.go", "min(s, retryAfter.Seconds())", "s", "internal/batch:Busy"},
 	{"batch: tries come at once", "internal/batch/ask.go", "firstWait<<min(try, 10)", "firstWait>>min(try, 10)", "internal/batch:Busy"},
 	{"batch: a server that is gone is asked for ever", "internal/batch/ask.go",
-		"n > int64(r.Parallel) {", "n < 0 {", "internal/batch:NoSense"},
+		"r.lost.Add(1) > int64(r.Parallel) {", "n < 0 {", "internal/batch:NoSense"},
 	{"batch: what a handler wrote until it was interrupted counts", "internal/batch/handler.go",
 		"err := r.Context().Err(); err != nil {", "err := r.Context().Err(); false {", "internal/batch:GoesOn"},
 
@@ -561,6 +561,8 @@ var table = []mutant{
 		"server:Prediction"},
 	{"prediction: of any length", "server/prediction.go", "if left < 0 {", "if false {", "server:Prediction"},
 	{"prediction: usage tells of guesses unasked", "server/chat.go", "if b.Prediction != nil {", "if true {", "server:Prediction"},
+	{"progress: the last one is left untold", "server/generating.go", "case <-f.news: // just before the end", "case <-chan bool(nil):",
+		"server:LastProgress"},
 	{"responses: events have no numbers", "server/response_writer.go", "\tw.next++\n", "", "server:Response"},
 	{"responses: a text goes on behind a call", "server/response_writer.go", "w.item != nil && w.item.Type == item.Type",
 		"w.item != nil", "server:Response"},
