@@ -15,14 +15,14 @@ import (
 // What users of other servers complained about, a test for each row of a list, through chat completions: go test ./server -run Complaint.
 // Each answer is asked for whole and as a stream, and has to keep the rules of converse.
 
-// roomy opens a model with random weights and a context of 32768.
+// roomy opens a model with random weights and a context of 131072.
 func roomy(t testing.TB) *gemma4.Model {
 	t.Helper()
 	c, err := synth.Parse("micro-e:q8_0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Context = 32768
+	c.Context = 131072
 	m, err := gemma4.OpenBytes(synth.Bytes(c))
 	if err != nil {
 		t.Fatal(err)

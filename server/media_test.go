@@ -446,20 +446,25 @@ func TestModelsWithoutSensesSaySo(t *testing.T) {
 
 // TestLargeBodiesWaitForAPlace while small ones come through, and are refused if none gets free.
 func TestLargeBodiesWaitForAPlace(t *testing.T) {
-	s, url := serve(t, Options{BodyTime: 200 * time.Millisecond})
+	s, _ := serve(t, Options{BodyTime: 10 * time.Millisecond})
+	ask := func(body string) (int, string) { // without a connection: the time is that of the wait alone
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest("POST", "http://localhost/v1/chat/completions", strings.NewReader(body)))
+		return w.Code, w.Body.String()
+	}
 	for range mostLarge {
 		s.large <- struct{}{}
 	}
 	large := chatBody(user(strings.Repeat("x", largeBody)))
-	if status, text := post(t, url+"/v1/chat/completions", large); status != 503 || !strings.Contains(text, "busy") {
+	if status, text := ask(large); status != 503 || !strings.Contains(text, "busy") {
 		t.Errorf("%d %.300s", status, text)
 	}
-	if status, text := post(t, url+"/v1/chat/completions", chatBody(user(capital), cold)); status != 200 {
+	if status, text := ask(chatBody(user(capital), cold)); status != 200 {
 		t.Errorf("%d %s", status, text)
 	}
 	<-s.large
 	for range 3 { // each gives its place back
-		if status, text := post(t, url+"/v1/chat/completions", large); status != 400 || !strings.Contains(text, "context_length") {
+		if status, text := ask(large); status != 400 || !strings.Contains(text, "context_length") {
 			t.Errorf("%d %.300s", status, text)
 		}
 	}
