@@ -500,7 +500,7 @@ var table = []mutant{
 	{"batch: Retry-After has no limit", "internal/batch/ask.go", "min(s, retryAfter.Seconds())", "s", "internal/batch:Busy"},
 	{"batch: tries come at once", "internal/batch/ask.go", "firstWait<<min(try, 10)", "firstWait>>min(try, 10)", "internal/batch:Busy"},
 	{"batch: a server that is gone is asked for ever", "internal/batch/ask.go",
-		"r.lost.Add(1) > int64(r.Parallel) {", "n < 0 {", "internal/batch:NoSense"},
+		"r.lost.Add(1) > int64(r.Parallel) {", "r.lost.Add(1) < 0 {", "internal/batch:NoSense"},
 	{"batch: what a handler wrote until it was interrupted counts", "internal/batch/handler.go",
 		"err := r.Context().Err(); err != nil {", "err := r.Context().Err(); false {", "internal/batch:GoesOn"},
 
