@@ -79,55 +79,6 @@ func (s *served) ask(t *testing.T, client *http.Client, path, body string) *http
 
 const capitalOfFrance = `{"messages":[{"role":"user","content":"What is the capital of France?"}],"temperature":0}`
 
-// TestTerminationLetsRunningAnswersEnd is about kill -TERM: what is being written ends as it would have, nothing new begins.
-func TestTerminationLetsRunningAnswersEnd(t *testing.T) {
-	s := serveProcess(t, "-log", "none")
-	resp := s.ask(t, http.DefaultClient, "/v1/chat/completions", `{"messages":[{"role":"user","content":"hi"}],"stream":true,
-		"response_format":{"type":"json_schema","schema":{"type":"string","minLength":3000}}}`)
-	if resp.StatusCode != http.StatusOK {
-		t.Fatal(resp.Status)
-	}
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() && !strings.Contains(lines.Text(), `"content":"`) { // until it has begun to write
-	}
-	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	said, err := bufio.NewReader(s.errors).ReadString('\n')
-	if !strings.HasPrefix(said, "shutting down: 1 answers have ") {
-		t.Fatalf("%q, %v", said, err)
-	}
-	draining := func() *http.Response {
-		t.Helper()
-		resp, err := http.Get(s.url + "/health")
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp
-	}
-	first := draining()
-	for ; first.StatusCode == http.StatusOK; first = draining() { // for a moment
-	}
-	for _, refused := range []*http.Response{first, s.ask(t, http.DefaultClient, "/v1/chat/completions", capitalOfFrance)} {
-		if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
-			t.Error(refused.Request.URL, refused.Status)
-		}
-	}
-	last := ""
-	for lines.Scan() {
-		if lines.Text() != "" {
-			last = lines.Text()
-		}
-	}
-	if last != "data: [DONE]" || lines.Err() != nil {
-		t.Errorf("the stream ends in %q, %v", last, lines.Err())
-	}
-	if err := s.Wait(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestServeTellsWhatItHasAndTakes(t *testing.T) {
 	s := serveProcess(t, "-slots", "3", "-memory", "6MB", "-alias", "little", "-log", "json")
 	want := regexp.MustCompile(`3 slots of [1-9]\d+ positions; keys and values take 6\.0 MB at most, beginnings of texts 1\.5 MB\n`)
