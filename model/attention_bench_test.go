@@ -213,10 +213,11 @@ func (s *steps) report(b *testing.B, burn func(rounds int) int64, attend func())
 	}
 }
 
-// BenchmarkStepsOfAttention measures the steps of attention apart, on one worker and at every level: in prompts behind 65536 positions, of
-// E2B's shape and 31B's, and where the patches of a picture see each other, in heads of E2B's size and of 31B's.
+// BenchmarkStepsOfAttention measures the steps of attention apart, on one worker and at every level: in prompts behind 65536 positions and,
+// in global layers, behind 131072, of E2B's shape and 31B's, and where the patches of a picture see each other, in heads of E2B's size and
+// of 31B's.
 func BenchmarkStepsOfAttention(b *testing.B) {
-	const window, depth = 512, 65536
+	const window = 512
 	for _, k := range gemma4.Levels()[1:] {
 		burn := k.BurnFloats
 		if k.Attention != nil {
@@ -225,21 +226,23 @@ func BenchmarkStepsOfAttention(b *testing.B) {
 			}
 		}
 		for _, c := range []struct {
-			name  string
-			layer model.LayerConfig
-			n     int
+			name     string
+			layer    model.LayerConfig
+			depth, n int
 		}{
-			{"global", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}, 64},
-			{"sliding", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}, 512},
-			{"31B global", model.LayerConfig{Heads: 32, KVHeads: 4, HeadDim: 512, Turned: 128}, 16},
-			{"31B sliding", model.LayerConfig{Heads: 32, KVHeads: 16, HeadDim: 256, Sliding: true}, 128},
+			{"global", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}, 65536, 64},
+			{"global, 128K", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 512}, 131072, 64},
+			{"sliding", model.LayerConfig{Heads: 8, KVHeads: 1, HeadDim: 256, Sliding: true}, 65536, 512},
+			{"31B global", model.LayerConfig{Heads: 32, KVHeads: 4, HeadDim: 512, Turned: 128}, 65536, 16},
+			{"31B global, 128K", model.LayerConfig{Heads: 32, KVHeads: 4, HeadDim: 512, Turned: 128}, 131072, 16},
+			{"31B sliding", model.LayerConfig{Heads: 32, KVHeads: 16, HeadDim: 256, Sliding: true}, 65536, 128},
 		} {
 			for _, f := range []tensor.Format{tensor.F16, tensor.Q8_0, tensor.Q4_0} {
 				b.Run(fmt.Sprintf("prompt/%s/%v/%s", c.name, f, k.Name), func(b *testing.B) {
 					var s steps
 					m := model.NewAttentionModel(s.measured(k), 1, window)
 					defer m.Close()
-					s.report(b, burn, model.Attend(m, c.layer, f, false, depth, c.n))
+					s.report(b, burn, model.Attend(m, c.layer, f, false, c.depth, c.n))
 				})
 			}
 		}

@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"math/bits"
 	"sync"
 	"unsafe"
 
@@ -13,17 +14,40 @@ import (
 // to the next, and weighLoop is Weigh, for at least one query and one value; dim is a multiple of 32 above 0. They prefetch what lies ahead
 // bytes behind each key or value.
 //
-// weighMany, which a level may have besides, makes floats of each value once for all queries, of up to panelLen values.
+// scoresMany and weighMany, which a level may have besides, make floats of each key or value once for all queries: of up to keysLen numbers
+// of keys, or of up to panelLen values. At each step, two keys' 32 numbers by a tile of queries, scoresMany fetches what is so many bytes
+// further.
 type (
-	scoresLoop func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
-	weighLoop  func(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
+	scoresLoop     func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count, ahead, keyBytes int)
+	scoresManyLoop func(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count int, next uintptr, step int)
+	weighLoop      func(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 )
+
+// fetch is what products fetch in passing: so many bytes further with each step. It is an address, as it may lie behind its object.
+type fetch struct {
+	next uintptr
+	step int
+}
+
+// fetching spreads what lies at next over so many steps; without any, the same line of what is multiplied is fetched again and again.
+func fetching(next []byte, steps int, instead unsafe.Pointer) fetch {
+	if len(next) == 0 {
+		return fetch{next: uintptr(instead)}
+	}
+	return fetch{uintptr(unsafe.Pointer(&next[0])), len(next) / steps}
+}
+
+// skip goes on behind what steps have fetched.
+func (f *fetch) skip(steps int) { f.next += uintptr(steps * f.step) }
+
+// tiles returns how many tiles n rows are multiplied in: of most rows and, for what is left, of powers of two.
+func tiles(n, most int) int { return n/most + bits.OnesCount(uint(n%most)) }
 
 // portable is the table of the functions that loops leave their rest to. Nobody changes it.
 var portable = sync.OnceValue(tensor.Portable)
 
-// attention puts loops for a format into the table.
-func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh, weighMany weighLoop) {
+// attention puts loops for a format into the table; scoresMany has tiles of so many queries.
+func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, scoresMany scoresManyLoop, tile int, weigh, weighMany weighLoop) {
 	portableScores, portableWeigh := portable().Scores[f], portable().Weigh[f]
 	k.Scores[f] = func(dst []float32, stride int, q []float32, n int, keys []byte, rowBytes, count int, next []byte) {
 		dim := len(q) / max(n, 1)
@@ -34,6 +58,19 @@ func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh, wei
 		size := f.RowBytes(dim)
 		if count > 0 {
 			_ = keys[:(count-1)*rowBytes+size]
+		}
+		if scoresMany != nil && n > queries && count > 0 && dim > 0 && dim <= keysLen/2 {
+			_ = dst[(n-1)*stride+count-1]
+			fetch := fetching(next, count/2*dim/32*tiles(n, tile), unsafe.Pointer(&keys[0]))
+			for i := 0; i < n; i += manyQueries {
+				some := min(manyQueries, n-i)
+				for j, m := 0, keysLen/dim&^1; j < count; j += m {
+					m = min(m, count-j)
+					scoresMany(&dst[i*stride+j], stride, &q[i*dim], some, dim, &keys[j*rowBytes], rowBytes, m, fetch.next, fetch.step)
+					fetch.skip(m / 2 * dim / 32 * tiles(some, tile))
+				}
+			}
+			return
 		}
 		ahead := distance(keys, next)
 		for i := 0; i < n && dim > 0 && count > 0; i += queries {
@@ -72,6 +109,9 @@ func attention(k *tensor.Kernels, f tensor.Format, scores scoresLoop, weigh, wei
 
 // queries is how many queries go over a block at a time: they stay in the first cache.
 const queries = 8
+
+// keysLen is how many numbers of keys are made floats at a time: they stay in the first cache, beside the queries of a tile.
+const keysLen = 4096
 
 // panelLen is how many values are made floats at a time, and manyQueries how many queries go over them in one call.
 const panelLen, manyQueries = 64, 128

@@ -24,6 +24,17 @@
 	ADDQ $128, R9
 #define NO_NEXT
 
+// AHEAD and BOTH begin with and do so ahead of both keys, by STEP bytes further each time. SPREAD fetches a line at R9, which goes on by no
+// more than the call says.
+#define AHEAD MOVQ ahead+64(FP), R9
+#define BOTH(FETCH, STEP) \
+	FETCH((DX)(R9*1)); \
+	FETCH((BX)(R9*1)); \
+	ADDQ $STEP, R9
+#define SPREAD \
+	FETCH_1((R9)); \
+	ADDQ step+72(FP), R9
+
 // HALVE adds lanes i and i+2 of four of both a and b, which alternate in the result; HALVE2 does the same with pairs of lanes.
 #define HALVE(a, b, dst) \
 	VUNPCKLPS b, a, T0; \
@@ -132,3 +143,49 @@ unpack:
 	DECQ R12; \
 	JNZ  unpack; \
 	MOVQ $128, R11
+
+// SCORES_MANY: for many queries, keys are made floats once, in such a panel. DI, R8 and R13 are as for SCORES, R9 is what is fetched, step
+// bytes further with each SCORE. BEGIN_KEYS and END_KEYS go before and behind what stores 32 numbers of the key at DX at DI.
+#define BEGIN_KEYS \
+	MOVQ stride+8(FP), R8; \
+	MOVQ dim+32(FP), R10; \
+	MOVQ keys+40(FP), DX; \
+	MOVQ rowBytes+48(FP), R11; \
+	MOVQ count+56(FP), R12; \
+	MOVQ next+64(FP), R9; \
+	SHLQ $2, R8; \
+	SHLQ $2, R10; \
+	LEAQ (R10)(R10*2), R14; \
+	PANEL(DI); \
+key: \
+	LEAQ (DI)(R10*1), R13; \
+	XORL AX, AX; \
+unpack:
+
+#define END_KEYS(STEP) \
+	ADDQ $128, DI; \
+	ADDQ $STEP, AX; \
+	CMPQ DI, R13; \
+	JNE  unpack; \
+	ADDQ R11, DX; \
+	DECQ R12; \
+	JNZ  key
+
+// TILE takes n queries over all keys of the panel, two at a time, by a level's SCORE.
+#define TILE(n, QUERIES, STORES, pair, loop) \
+	PANEL(DX); \
+	MOVQ dst+0(FP), DI; \
+	MOVQ count+56(FP), R12; \
+pair: \
+	LEAQ (DX)(R10*1), BX; \
+	MOVQ q+16(FP), SI; \
+	MOVQ DI, R13; \
+	SCORE_PANEL(QUERIES, STORES, loop); \
+	LEAQ (DX)(R10*2), DX; \
+	ADDQ $8, DI; \
+	SUBQ $2, R12; \
+	JNZ  pair; \
+	IMUL3Q $n, R10, R11; \
+	ADDQ R11, q+16(FP); \
+	IMUL3Q $n, R8, R11; \
+	ADDQ R11, dst+0(FP)

@@ -3,10 +3,10 @@ package kernels
 import "github.com/gogemma/gemma4/tensor"
 
 func attentionNEON(k *tensor.Kernels) {
-	attention(k, tensor.F32, scoresF32NEON, weighF32NEON, nil)
-	attention(k, tensor.F16, scoresF16NEON, weighF16NEON, nil)
-	attention(k, tensor.Q8_0, scoresQ8_0NEON, weighQ8_0NEON, nil)
-	attention(k, tensor.Q4_0, scoresQ4_0NEON, weighQ4_0NEON, nil)
+	attention(k, tensor.F32, scoresF32NEON, nil, 0, weighF32NEON, nil)
+	attention(k, tensor.F16, scoresF16NEON, nil, 0, weighF16NEON, nil)
+	attention(k, tensor.Q8_0, scoresQ8_0NEON, nil, 0, weighQ8_0NEON, nil)
+	attention(k, tensor.Q4_0, scoresQ4_0NEON, nil, 0, weighQ4_0NEON, nil)
 }
 
 //go:noescape

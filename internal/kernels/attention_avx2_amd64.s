@@ -85,45 +85,81 @@ GLOBL fifteen<>(SB), (NOPTR|RODATA), $4
 	PART(BX, i, NIBBLE, Y13, Y9); \
 	QUERIES(MULTIPLY, i, SI, R10, R14)
 
-#define SCORE(SCALE, PART, FETCH, STEP, QUERIES, STORES, loop) \
+#define SCORE(SCALE, PART, BEGIN, FETCH, STEP, END, QUERIES, STORES, loop) \
 	QUERIES(CLEAR, 0, SI, R10, R14); \
 	XORL AX, AX; \
-	MOVQ ahead+64(FP), R9; \
+	BEGIN; \
 loop: \
 	SCALE(DX, X12, Y12); \
 	SCALE(BX, X13, Y13); \
-	FETCH((DX)(R9*1)); \
-	FETCH((BX)(R9*1)); \
+	FETCH; \
 	SCORE_PART(PART, 0, LOW, QUERIES); \
 	SCORE_PART(PART, 1, LOW, QUERIES); \
 	SCORE_PART(PART, 2, HIGH, QUERIES); \
 	SCORE_PART(PART, 3, HIGH, QUERIES); \
 	ADDQ $128, SI; \
-	ADDQ $STEP, R9; \
 	ADDQ $STEP, AX; \
-	CMPQ AX, keyBytes+72(FP); \
+	CMPQ AX, END; \
 	JLT  loop; \
 	STORES
+
+#define SCORE_KEYS(SCALE, PART, FETCH, STEP, QUERIES, STORES, loop) \
+	SCORE(SCALE, PART, AHEAD, BOTH(FETCH, STEP), STEP, keyBytes+72(FP), QUERIES, STORES, loop)
 
 #define SCORES(SCALE, PART, FETCH, STEP) \
 	BEGIN_SCORES; \
 four: \
 	SUBQ $4, CX; \
 	JLT  two; \
-	SCORE(SCALE, PART, FETCH, STEP, QUERIES_4, STORE_4, loop4); \
+	SCORE_KEYS(SCALE, PART, FETCH, STEP, QUERIES_4, STORE_4, loop4); \
 	ADDQ R14, SI; \
 	JMP  four; \
 two: \
 	TESTQ $2, CX; \
 	JZ   one; \
-	SCORE(SCALE, PART, FETCH, STEP, QUERIES_2, STORE_2, loop2); \
+	SCORE_KEYS(SCALE, PART, FETCH, STEP, QUERIES_2, STORE_2, loop2); \
 	ADDQ R10, SI; \
 one: \
 	TESTQ $1, CX; \
 	JZ   end; \
-	SCORE(SCALE, PART, FETCH, STEP, QUERIES_1, STORE_1, loop1); \
+	SCORE_KEYS(SCALE, PART, FETCH, STEP, QUERIES_1, STORE_1, loop1); \
 end: \
 	END_SCORES
+
+// FLOATS stores the 32 numbers at DX as floats at DI.
+#define FLOATS(SCALE, PART) \
+	SCALE(DX, X12, Y12); \
+	PART(DX, 0, LOW, Y12, Y0); \
+	PART(DX, 1, LOW, Y12, Y1); \
+	PART(DX, 2, HIGH, Y12, Y2); \
+	PART(DX, 3, HIGH, Y12, Y3); \
+	VMOVUPS Y0, (DI); \
+	VMOVUPS Y1, 32(DI); \
+	VMOVUPS Y2, 64(DI); \
+	VMOVUPS Y3, 96(DI)
+
+#define SCORE_PANEL(QUERIES, STORES, loop) SCORE(SCALE_F32, PART_F32, NO_NEXT, SPREAD, 128, R10, QUERIES, STORES, loop)
+
+#define SCORES_MANY(SCALE, PART, STEP) \
+	BEGIN_KEYS; \
+	FLOATS(SCALE, PART); \
+	END_KEYS(STEP); \
+four: \
+	SUBQ $4, n+24(FP); \
+	JLT  two; \
+	TILE(4, QUERIES_4, STORE_4, pair4, loop4); \
+	JMP  four; \
+two: \
+	TESTQ $2, n+24(FP); \
+	JZ   one; \
+	TILE(2, QUERIES_2, STORE_2, pair2, loop2); \
+one: \
+	TESTQ $1, n+24(FP); \
+	JZ   end; \
+	TILE(1, QUERIES_1, STORE_1, pair1, loop1); \
+end: \
+	VZEROUPPER; \
+	RET
 
 // Of a query's sums 16 numbers lie at DI.
 #define GET(i, p, a, b) \
@@ -196,16 +232,8 @@ end:
 #define WEIGHT_MANY(SCALE, PART, NEXT, STEP) \
 	BEGIN_WEIGHT; \
 	BEGIN_PANEL; \
-	SCALE(DX, X12, Y12); \
 	NEXT; \
-	PART(DX, 0, LOW, Y12, Y0); \
-	PART(DX, 1, LOW, Y12, Y1); \
-	PART(DX, 2, HIGH, Y12, Y2); \
-	PART(DX, 3, HIGH, Y12, Y3); \
-	VMOVUPS Y0, (DI); \
-	VMOVUPS Y1, 32(DI); \
-	VMOVUPS Y2, 64(DI); \
-	VMOVUPS Y3, 96(DI); \
+	FLOATS(SCALE, PART); \
 	END_PANEL; \
 	ADD_ALL(FROM_PANEL, SCALE_F32, PART_F32, NO_NEXT); \
 	END_WEIGHT(STEP)
@@ -226,6 +254,17 @@ TEXT ·scoresQ8_0AVX2(SB), NOSPLIT, $0-80
 TEXT ·scoresQ4_0AVX2(SB), NOSPLIT, $0-80
 	NIBBLES
 	SCORES(SCALE_Q8_0, PART_Q4_0, FETCH_1, 18)
+
+// func scoresManyQ8_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count int, next uintptr, step int)
+TEXT ·scoresManyQ8_0AVX2(SB), 0, $16448-80
+	NO_LOCAL_POINTERS
+	SCORES_MANY(SCALE_Q8_0, PART_Q8_0, 34)
+
+// func scoresManyQ4_0AVX2(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count int, next uintptr, step int)
+TEXT ·scoresManyQ4_0AVX2(SB), 0, $16448-80
+	NO_LOCAL_POINTERS
+	NIBBLES
+	SCORES_MANY(SCALE_Q8_0, PART_Q4_0, 18)
 
 // func weighF32AVX2(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF32AVX2(SB), NOSPLIT, $0-72

@@ -70,49 +70,83 @@
 #define STORE_4 STORE_2; QUARTER(1); ADD_2(X1)
 #define STORE_8 FOLD_8; ADD_2(X0); QUARTER(1); ADD_2(X1); QUARTER(2); ADD_2(X1); QUARTER(3); ADD_2(X1)
 
-#define SCORE(LOAD, FETCH, STEP, QUERIES, STORES, loop) \
+#define SCORE(LOAD, BEGIN, FETCH, STEP, END, QUERIES, STORES, loop) \
 	QUERIES(CLEAR, SI, R15, R10, R14); \
 	LEAQ (SI)(R10*4), R15; \
 	XORL AX, AX; \
-	MOVQ ahead+64(FP), R9; \
+	BEGIN; \
 loop: \
 	LOAD(DX, Z16, Z17); \
 	LOAD(BX, Z18, Z19); \
-	FETCH((DX)(R9*1)); \
-	FETCH((BX)(R9*1)); \
+	FETCH; \
 	QUERIES(MULTIPLY, SI, R15, R10, R14); \
 	ADDQ $128, SI; \
 	ADDQ $128, R15; \
-	ADDQ $STEP, R9; \
 	ADDQ $STEP, AX; \
-	CMPQ AX, keyBytes+72(FP); \
+	CMPQ AX, END; \
 	JLT  loop; \
 	STORES
+
+#define SCORE_KEYS(LOAD, FETCH, STEP, QUERIES, STORES, loop) \
+	SCORE(LOAD, AHEAD, BOTH(FETCH, STEP), STEP, keyBytes+72(FP), QUERIES, STORES, loop)
 
 #define SCORES(LOAD, FETCH, STEP) \
 	BEGIN_SCORES; \
 eight: \
 	SUBQ $8, CX; \
 	JLT  four; \
-	SCORE(LOAD, FETCH, STEP, QUERIES_8, STORE_8, loop8); \
+	SCORE_KEYS(LOAD, FETCH, STEP, QUERIES_8, STORE_8, loop8); \
 	LEAQ (R15)(R14*1), SI; \
 	JMP  eight; \
 four: \
 	TESTQ $4, CX; \
 	JZ   two; \
-	SCORE(LOAD, FETCH, STEP, QUERIES_4, STORE_4, loop4); \
+	SCORE_KEYS(LOAD, FETCH, STEP, QUERIES_4, STORE_4, loop4); \
 	ADDQ R14, SI; \
 two: \
 	TESTQ $2, CX; \
 	JZ   one; \
-	SCORE(LOAD, FETCH, STEP, QUERIES_2, STORE_2, loop2); \
+	SCORE_KEYS(LOAD, FETCH, STEP, QUERIES_2, STORE_2, loop2); \
 	ADDQ R10, SI; \
 one: \
 	TESTQ $1, CX; \
 	JZ   end; \
-	SCORE(LOAD, FETCH, STEP, QUERIES_1, STORE_1, loop1); \
+	SCORE_KEYS(LOAD, FETCH, STEP, QUERIES_1, STORE_1, loop1); \
 end: \
 	END_SCORES
+
+// FLOATS stores the 32 numbers at DX as floats at DI.
+#define FLOATS(LOAD) \
+	LOAD(DX, Z16, Z17); \
+	VMOVUPS Z16, (DI); \
+	VMOVUPS Z17, 64(DI)
+
+#define SCORE_PANEL(QUERIES, STORES, loop) SCORE(LOAD_F32, NO_NEXT, SPREAD, 128, R10, QUERIES, STORES, loop)
+
+#define SCORES_MANY(LOAD, STEP) \
+	BEGIN_KEYS; \
+	FLOATS(LOAD); \
+	END_KEYS(STEP); \
+eight: \
+	SUBQ $8, n+24(FP); \
+	JLT  four; \
+	TILE(8, QUERIES_8, STORE_8, pair8, loop8); \
+	JMP  eight; \
+four: \
+	TESTQ $4, n+24(FP); \
+	JZ   two; \
+	TILE(4, QUERIES_4, STORE_4, pair4, loop4); \
+two: \
+	TESTQ $2, n+24(FP); \
+	JZ   one; \
+	TILE(2, QUERIES_2, STORE_2, pair2, loop2); \
+one: \
+	TESTQ $1, n+24(FP); \
+	JZ   end; \
+	TILE(1, QUERIES_1, STORE_1, pair1, loop1); \
+end: \
+	VZEROUPPER; \
+	RET
 
 // Of a query's sums 32 numbers lie at DI and, from the fifth on, R15.
 #define GET(p, a, b) \
@@ -185,10 +219,8 @@ end:
 #define WEIGHT_MANY(LOAD, NEXT, STEP) \
 	BEGIN_WEIGHT; \
 	BEGIN_PANEL; \
-	LOAD(DX, Z16, Z17); \
 	NEXT; \
-	VMOVUPS Z16, (DI); \
-	VMOVUPS Z17, 64(DI); \
+	FLOATS(LOAD); \
 	END_PANEL; \
 	ADD_ALL(FROM_PANEL, LOAD_F32, NO_NEXT); \
 	END_WEIGHT(STEP)
@@ -209,6 +241,17 @@ TEXT ·scoresQ8_0AVX512(SB), NOSPLIT, $0-80
 TEXT ·scoresQ4_0AVX512(SB), NOSPLIT, $0-80
 	VMOVUPS fours<>(SB), Z30
 	SCORES(LOAD_Q4_0, FETCH_1, 18)
+
+// func scoresManyQ8_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count int, next uintptr, step int)
+TEXT ·scoresManyQ8_0AVX512(SB), 0, $16448-80
+	NO_LOCAL_POINTERS
+	SCORES_MANY(LOAD_Q8_0, 34)
+
+// func scoresManyQ4_0AVX512(dst *float32, stride int, q *float32, n, dim int, keys *byte, rowBytes, count int, next uintptr, step int)
+TEXT ·scoresManyQ4_0AVX512(SB), 0, $16448-80
+	NO_LOCAL_POINTERS
+	VMOVUPS fours<>(SB), Z30
+	SCORES_MANY(LOAD_Q4_0, 18)
 
 // func weighF32AVX512(dst *float32, n, dim int, w *float32, stride int, values *byte, rowBytes, count, ahead int)
 TEXT ·weighF32AVX512(SB), NOSPLIT, $0-72

@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"math/bits"
 	"unsafe"
 
 	"github.com/gogemma/gemma4/tensor"
@@ -34,11 +33,11 @@ func attentionBF16(k *tensor.Kernels) {
 		}
 		_, _, _ = dst[n*tensor.Strip-1], q[n*size-1], keys[size*tensor.Strip-1]
 		pairs := (dim + 1) / 2
-		f := fetching(next, rowTiles(n)*pairs, keys)
+		f := fetching(next, tiles(n, 6)*pairs, unsafe.Pointer(&keys[0]))
 		for i := 0; i < n; i += callQueries {
 			some := min(callQueries, n-i)
 			multiply4BF16(&dst[i*tensor.Strip], tensor.Strip, &q[i*size], size, &keys[0], some, pairs, 4, 0, 0xFFFF, f.next, f.step)
-			f.skip(rowTiles(some) * pairs)
+			f.skip(tiles(some, 6) * pairs)
 		}
 	}
 	a.Softmax = softmax
@@ -50,7 +49,7 @@ func attentionBF16(k *tensor.Kernels) {
 		_, _, _ = dst[(n-1)*stride+dim-1], weights[n*tensor.Strip-1], values[tensor.PackedValues(dim)-1]
 		rescale(k, dst, stride, factor, dim)
 		const pairs = tensor.Strip / 2
-		f := fetching(next, ceilDiv(dim, 64)*rowTiles(n)*pairs, values)
+		f := fetching(next, ceilDiv(dim, 64)*tiles(n, 6)*pairs, unsafe.Pointer(&values[0]))
 		for d := 0; d < dim; d += 64 {
 			columns := min(64, dim-d)
 			multiply, last := loops[ceilDiv(columns, 16)-1], uint32(0xFFFF)>>(-columns&15)
@@ -58,7 +57,7 @@ func attentionBF16(k *tensor.Kernels) {
 				some := min(callQueries, n-i)
 				multiply(&dst[i*stride+d], stride, &weights[i*tensor.Strip], tensor.Strip, &values[d*tensor.Strip], some, pairs,
 					ceilDiv(columns, 16), 0xFFFF, last, f.next, f.step)
-				f.skip(rowTiles(some) * pairs)
+				f.skip(tiles(some, 6) * pairs)
 			}
 		}
 	}
@@ -77,26 +76,6 @@ func rescale(k *tensor.Kernels, dst []float32, stride int, factor []float32, dim
 
 // callQueries is how many queries a call of the assembly takes at most: of 512 numbers that is a tenth of a millisecond.
 const callQueries = 384
-
-// fetch is what products fetch in passing: so many bytes further with each step. It is an address, as it may lie behind its object.
-type fetch struct {
-	next uintptr
-	step int
-}
-
-// fetching spreads what lies at next over so many steps; without any, the same line of what is multiplied is fetched again and again.
-func fetching(next []byte, steps int, instead []uint16) fetch {
-	if len(next) == 0 {
-		return fetch{next: uintptr(unsafe.Pointer(&instead[0]))}
-	}
-	return fetch{uintptr(unsafe.Pointer(&next[0])), len(next) / steps}
-}
-
-// skip goes on behind what steps have fetched.
-func (f *fetch) skip(steps int) { f.next += uintptr(steps * f.step) }
-
-// rowTiles returns how many tiles n rows are multiplied in.
-func rowTiles(n int) int { return n/6 + bits.OnesCount(uint(n%6)) }
 
 // stripPacker makes a packer of a strip's keys or values of a loop that sets size(dim) numbers.
 func stripPacker(f tensor.Format, pack func(dst *uint16, rows *byte, rowBytes, count, dim int), size func(dim int) int) func(

@@ -25,28 +25,32 @@ func TestAttentionKernels(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%v", k.Name, format), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(11, 21))
 				kerneltest.Fences(t, func(f kerneltest.Fence) {
+					both := func(dim, n, count int) {
+						kv := kerneltest.Blocks(r, format, max(count, 1), dim)[:count*format.RowBytes(dim)]
+						c := attentionCase{format: format, dim: dim, n: n, count: count, stride: count + r.IntN(3), kv: f.CopyOf(kv)}
+						c.rowBytes = format.RowBytes(dim)
+						c.scores(t, k, f, r)
+						c.weigh(t, k, f, r)
+						if count > 0 { // keys that are the ends of longer rows
+							c.rowBytes += format.RowBytes(format.BlockLen() * r.IntN(5))
+							longer := kerneltest.Blocks(r, format, 1, c.rowBytes*count/format.RowBytes(format.BlockLen())*format.BlockLen())
+							c.kv = f.CopyOf(longer[c.rowBytes-format.RowBytes(dim):])
+							c.scores(t, k, f, r)
+						}
+					}
 					for _, dim := range dims {
 						if dim%format.BlockLen() != 0 {
 							continue
 						}
 						for _, n := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 16} {
 							for _, count := range counts {
-								kv := kerneltest.Blocks(r, format, max(count, 1), dim)[:count*format.RowBytes(dim)]
-								c := attentionCase{format: format, dim: dim, n: n, count: count, stride: count + r.IntN(3),
-									kv: f.CopyOf(kv)}
-								c.rowBytes = format.RowBytes(dim)
-								c.scores(t, k, f, r)
-								c.weigh(t, k, f, r)
-								if count > 0 { // keys that are the ends of longer rows
-									c.rowBytes += format.RowBytes(format.BlockLen() * r.IntN(5))
-									longer := kerneltest.Blocks(r, format, 1,
-										c.rowBytes*count/format.RowBytes(format.BlockLen())*format.BlockLen())
-									c.kv = f.CopyOf(longer[c.rowBytes-format.RowBytes(dim):])
-									c.scores(t, k, f, r)
-								}
+								both(dim, n, count)
 							}
 						}
 					}
+					both(32, manyQueries+3, 130) // more queries than one call takes
+					both(keysLen/2, 9, 6)        // two keys at a time
+					both(keysLen/2+32, 9, 4)     // none
 				})
 			})
 		}
