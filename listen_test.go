@@ -356,10 +356,9 @@ func TestListenersInCompany(t *testing.T) {
 		})
 	}
 	group.Wait()
-	for tries := 0; runtime.NumGoroutine() > goroutines; tries++ { // those that have just ended
-		if tries > 1000 {
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > goroutines; runtime.Gosched() { // those that have just ended
+		if time.Now().After(end) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
 		}
-		runtime.Gosched()
 	}
 }

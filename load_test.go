@@ -376,7 +376,7 @@ func underLoad(t *testing.T, spec string, seed uint64, requests int) {
 	}
 	close(next)
 	all.Wait()
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
