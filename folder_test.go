@@ -537,16 +537,15 @@ func TestTwoProgramsShareAFolder(t *testing.T) {
 				done := make(chan struct{})
 				var all sync.WaitGroup
 				all.Go(func() {
-					for {
+					for more := true; more; runtime.Gosched() { // and once when all was read
 						select {
 						case <-done:
-							return
+							more = false
 						default:
 						}
 						if err := k.prefixes.Save(ctx); err != nil {
 							t.Error(err)
 						}
-						runtime.Gosched()
 					}
 				})
 				for range 4 {
