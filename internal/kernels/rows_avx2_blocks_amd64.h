@@ -1,9 +1,9 @@
 // Formats of blocks of 32 columns for rows_avx2_amd64.s.
 
-// UNPACK_NIBBLES takes the 16 bytes of block A from a(SI), those of B from b(SI).
+// UNPACK_NIBBLES takes the 16 bytes of block A from a(SI), those of B from b(SI), and blends the 16 before those away: every port can.
 #define UNPACK_NIBBLES(a, b) \
 	VMOVDQU     (a)(SI), X2; \
-	VINSERTI128 $1, (b)(SI), Y2, Y2; \
+	VPBLENDD    $0xF0, (b-16)(SI), Y2, Y2; \
 	VPSRLW      $4, Y2, Y3; \
 	VPAND       Y14, Y2, Y2; \
 	VPAND       Y14, Y3, Y3
@@ -31,13 +31,13 @@
 #define UNPACK_IQ4_NL(j) UNPACK_Q4_0(j); TABLE
 #define UNPACK_MXFP4(j) UNPACK_NIBBLES(34*j+1, 34*j+18); TABLE
 
-// FIFTH_BITS adds a bit from the words at a(SI) and b(SI), by the bits in Y15.
-#define FIFTH_BITS(a, b) \
-	VMOVD       (b)(SI), X9; \
-	VMOVD       (a)(SI), X8; \
-	VINSERTI128 $1, X9, Y8, Y8; \
-	VPSHUFB     spreadHigh<>(SB), Y8, Y9; \
-	VPSHUFB     spreadLow<>(SB), Y8, Y8; \
+// FIFTH_BITS adds a bit from the words at a(SI) and b(SI), by the bits in Y15. LOW and HIGH spread the words' halves. They are in registers
+// for one token, FIFTHS; several tokens leave none.
+#define FIFTH_BITS(a, b, LOW, HIGH) \
+	VMOVDQU     (a)(SI), X8; \
+	VPBLENDD    $0xF0, (b-16)(SI), Y8, Y8; \
+	VPSHUFB     HIGH, Y8, Y9; \
+	VPSHUFB     LOW, Y8, Y8; \
 	VPAND       Y15, Y8, Y8; \
 	VPAND       Y15, Y9, Y9; \
 	VPCMPEQB    Y15, Y8, Y8; \
@@ -47,8 +47,18 @@
 	VPOR        Y8, Y2, Y2; \
 	VPOR        Y9, Y3, Y3
 
-#define UNPACK_Q5_0(j) UNPACK_NIBBLES(44*j+6, 44*j+28); FIFTH_BITS(44*j+2, 44*j+24)
-#define UNPACK_Q5_1(j) UNPACK_NIBBLES(48*j+8, 48*j+32); FIFTH_BITS(48*j+4, 48*j+28)
+#define FIFTHS \
+	VMOVDQU eachBit<>(SB), Y15; \
+	VMOVDQU spreadLow<>(SB), Y11; \
+	VMOVDQU spreadHigh<>(SB), Y12
+
+#define WEIGHTS_Q5_0(j, LOW, HIGH) UNPACK_NIBBLES(44*j+6, 44*j+28); FIFTH_BITS(44*j+2, 44*j+24, LOW, HIGH)
+#define WEIGHTS_Q5_1(j, LOW, HIGH) UNPACK_NIBBLES(48*j+8, 48*j+32); FIFTH_BITS(48*j+4, 48*j+28, LOW, HIGH)
+
+#define UNPACK_Q5_0(j) WEIGHTS_Q5_0(j, Y11, Y12)
+#define UNPACK_Q5_1(j) WEIGHTS_Q5_1(j, Y11, Y12)
+#define SPREAD_Q5_0(j) WEIGHTS_Q5_0(j, spreadLow<>(SB), spreadHigh<>(SB))
+#define SPREAD_Q5_1(j) WEIGHTS_Q5_1(j, spreadLow<>(SB), spreadHigh<>(SB))
 
 // GATHER loads the words at o(SI) of eight blocks of s bytes, in lanes. Integer registers do it in less time than VPINSRW.
 #define GATHER(o, s, X) \

@@ -333,14 +333,14 @@ product: \
 	ENTRIES(LOAD, o+bytes, r, step); PRODUCTS(1, Y5); \
 	ENTRIES(LOAD, o+2*bytes, r, step); PRODUCTS(2, Y6); \
 	ENTRIES(LOAD, o+3*bytes, r, step); PRODUCTS(3, Y7); \
-	TREE_WORDS; \
+	TREE_WORDS(Y4, Y5, Y6, Y7); \
 	END(256, 320, Y10, Y9); \
 	VMOVUPS 288(R14), Y10; \
 	ENTRIES(LOAD, o+4*bytes, r, step); PRODUCTS(4, Y4); \
 	ENTRIES(LOAD, o+5*bytes, r, step); PRODUCTS(5, Y5); \
 	ENTRIES(LOAD, o+6*bytes, r, step); PRODUCTS(6, Y6); \
 	ENTRIES(LOAD, o+7*bytes, r, step); PRODUCTS(7, Y7); \
-	TREE_WORDS; \
+	TREE_WORDS(Y4, Y5, Y6, Y7); \
 	END(288, 352, Y10, Y9); \
 	ADDQ $size, SI; \
 	ADDQ $WIDE_BYTES, R14; \

@@ -25,8 +25,8 @@
 	VPAND          Y15, Y2, Y2; \
 	VPAND          Y15, Y3, Y3
 
-// Q5_K: the fifth bits of A are 0, 2, 4 and 6 of bytes in Y11 (first 16) and Y12 (last 16), those of B likewise in the upper half,
-// see SCALES_Q5_K.
+// Q5_K: the fifth bits of A are 0, 2, 4 and 6 of bytes in Y11 (first 16) and Y12 (last 16), those of B likewise in the upper half. Unit 0
+// loads them for all four.
 #define UPPER_BITS(SHIFT, n) \
 	SHIFT $n, Y11, Y8; \
 	SHIFT $n, Y12, Y9; \
@@ -35,8 +35,14 @@
 	VPOR  Y8, Y2, Y2; \
 	VPOR  Y9, Y3, Y3
 
+#define FIFTHS_Q5_K \
+	VBROADCASTI128 16(SI), Y11; \
+	VBROADCASTI128 32(SI), Y12; \
+	VPSRLVD        shifts_0_1<>(SB), Y11, Y11; \
+	VPSRLVD        shifts_0_1<>(SB), Y12, Y12
+
 #define UNPACK_Q5_K(j) UNPACK_PLANES(32*j+48, Y15, Y14)
-#define UNPACK_Q5_K_0(j) UNPACK_Q5_K(j); UPPER_BITS(VPSLLW, 4)
+#define UNPACK_Q5_K_0(j) FIFTHS_Q5_K; UNPACK_Q5_K(j); UPPER_BITS(VPSLLW, 4)
 #define UNPACK_Q5_K_1(j) UNPACK_Q5_K(j); UPPER_BITS(VPSLLW, 2)
 #define UNPACK_Q5_K_2(j) UNPACK_Q5_K(j); UPPER_BITS(VPSRLW, 0)
 #define UNPACK_Q5_K_3(j) UNPACK_Q5_K(j); UPPER_BITS(VPSRLW, 2)
@@ -123,12 +129,7 @@
 	VMULPS         Y12, Y1, Y1; \
 	VMULPS         Y8, Y10, Y10
 
-#define SCALES_Q5_K \
-	SCALES_Q4_K; \
-	VBROADCASTI128 16(SI), Y11; \
-	VBROADCASTI128 32(SI), Y12; \
-	VPSRLVD        shifts_0_1<>(SB), Y11, Y11; \
-	VPSRLVD        shifts_0_1<>(SB), Y12, Y12
+#define SCALES_Q5_K SCALES_Q4_K
 
 // SIGNED_HALVES multiplies sixteen signed bytes in X8 with the half at d(SI).
 #define SIGNED_HALVES(d) \

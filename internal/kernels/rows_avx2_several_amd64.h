@@ -82,6 +82,8 @@ token: \
 	VPUNPCKHQDQ Y11, Y5, Y5
 
 #define EIGHT_ALIKE(UNPACK) EIGHT_BLOCKS(UNPACK, UNPACK, UNPACK, UNPACK)
+#define EIGHT_Q5_0          EIGHT_ALIKE(SPREAD_Q5_0)
+#define EIGHT_Q5_1          EIGHT_ALIKE(SPREAD_Q5_1)
 #define EIGHT_Q5_K          EIGHT_BLOCKS(UNPACK_Q5_K_0, UNPACK_Q5_K_1, UNPACK_Q5_K_2, UNPACK_Q5_K_3)
 
 // EIGHT_NIBBLES takes blocks of s bytes whose nibbles begin at o: they are transposed before they are split.

@@ -26,6 +26,8 @@ type rowFormat struct {
 	// behind the name.
 	Units      bool
 	UnpackVNNI string
+	// Spread: one token has registers for what several tokens read from memory.
+	Spread bool
 	// Nibbles of blocks alone: where they begin, and how long a block is. With Table they are looked up.
 	Nibbles string
 	Table   bool
@@ -45,8 +47,8 @@ type rowFormat struct {
 var rowFormats = []rowFormat{
 	{Format: tensor.Q4_0, Values: "u4", Offset: 8, Nibbles: "2, 18", Offset512: 8},
 	{Format: tensor.Q4_1, Values: "u4", Minimum: "PLUS", Nibbles: "4, 20", Offset512: 1},
-	{Format: tensor.Q5_0, Values: "u5", Offset: 16, Offset512: 16, Constants: "VMOVDQU eachBit<>(SB), Y15"},
-	{Format: tensor.Q5_1, Values: "u5", Minimum: "PLUS", Offset512: 1, Constants: "VMOVDQU eachBit<>(SB), Y15"},
+	{Format: tensor.Q5_0, Values: "u5", Offset: 16, Offset512: 16, Constants: "FIFTHS", Spread: true},
+	{Format: tensor.Q5_1, Values: "u5", Minimum: "PLUS", Offset512: 1, Constants: "FIFTHS", Spread: true},
 	{Format: tensor.Q8_0, Values: "s8", Offset512: 128, ConstantsVNNI: "VMOVDQU bytes128<>(SB), Y15", UnpackVNNI: "_UP"},
 	{Format: tensor.Q2_K, Values: "u5", Minimum: "MINUS", Groups: true, Offset512: 1, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true},
 	{Format: tensor.Q3_K, Values: "u5", Offset: 4, Groups: true, Offset512: 4, Constants: "VMOVDQU bytes3<>(SB), Y15", Units: true},
@@ -162,7 +164,7 @@ func (r row) UnpackAll() string {
 	switch {
 	case r.Nibbles != "":
 		return "EIGHT_NIBBLES(" + r.Nibbles + ")" + map[bool]string{true: "; EIGHT_TABLE"}[r.Table]
-	case r.Units || r.Format == tensor.Q4_K:
+	case r.Units || r.Spread || r.Format == tensor.Q4_K:
 		return "EIGHT_" + r.String()
 	}
 	return "EIGHT_ALIKE(" + r.Unpack(0) + ")"
@@ -234,22 +236,25 @@ func (r row) Products() string {
 
 // Sum returns the macro that adds sums of four: in words, where they fit.
 func (r row) Sum() string {
-	if r.Signed() || r.Sums16 && r.VNNI {
+	switch {
+	case r.Signed() || r.Sums16 && r.VNNI:
 		return "TREE"
+	case r.VNNI:
+		return "TREE_WORDS"
 	}
-	return "TREE_WORDS"
+	return "TREE_" + strings.ToUpper(r.Values)
 }
 
 func (r row) End() string {
 	switch {
 	case r.Sums16 && r.VNNI:
-		return "END_MIN_16"
+		return "MIN_16"
 	case r.Minimum != "":
-		return "END_MIN"
+		return "MIN"
 	case r.Signed() && !r.VNNI:
-		return "END_PLAIN"
+		return "PLAIN"
 	}
-	return "END_OFFSET"
+	return "OFFSET"
 }
 
 // Factor returns what the sums of activations are multiplied with.
