@@ -58,17 +58,18 @@ func rowKernelAVX2(format rowFormat, kind int, wide tensor.RowKernel) tensor.Row
 		}
 		m := rowsSeveral{stride: stride, rowBytes: rowBytes, xBytes: units * int(unsafe.Sizeof(x[0])), kind: kind, table: book()}
 		if n == 1 {
-			full, tail := rowBytes/superBytes, rowBytes%superBytes
-			var end rowEnd
-			last := (*rowEnd)(nil)
-			if full > 0 && tail > 0 && f.BlockLen() == 32 {
-				end.set(x[4*full:units], tail/f.BlockBytes())
-				last, units = &end, 4*full
+			c, done := rowsOne{x: &x[0], units: units, kind: kind, table: m.table}, 0
+			full, tail, blocks := rowBytes/superBytes, rowBytes%superBytes, rowBytes/f.BlockBytes()
+			if full == 0 || tail == 0 || f.BlockLen() != 32 {
+				c.apart(full, tail)
+			} else {
+				if c.together(blocks) {
+					done = rows - rows%c.period
+					c.multiply(dst[:done], w, rowBytes)
+				}
+				c.inPlace(full, blocks%8, tail-superBytes, x)
 			}
-			step := max(1, rowCallBytes/rowBytes)
-			for r := 0; r < rows; r += step {
-				rowsOneAVX2(kind, &dst[r], &w[r*rowBytes], rowBytes, min(step, rows-r), &x[0], units, full, tail, m.table, last)
-			}
+			c.multiply(dst[done:], w[done*rowBytes:], rowBytes)
 			return
 		}
 		for t := 0; t < n; t += severalTokens {
@@ -143,39 +144,122 @@ func (c rowsSeveral) turns(dst []float32, w []byte, rows int, x []tensor.Q8, uni
 	}
 }
 
-// rowEnd is what the end of a row of blocks of 32 is multiplied with, which is no whole super-block: the row's last 256 columns are read,
-// of which the first have been multiplied already.
-type rowEnd struct {
-	x     [4]tensor.Q8 // activations, zeros for what has been multiplied
-	turn  [8]int32     // the place in Y0 of what comes to each place meanwhile, so that each block finds its lane,
-	back  [8]int32     // and later
-	fresh [8]int32     // −1 in the places of blocks that have not been multiplied
+// rowsOne is a call of rowsOneAVX2: some rows with one token.
+//
+// Rows that end within a super-block are taken in one of three ways. Such as follow each other may do so without regard to where
+// super-blocks begin: some of these belong to two rows, none is read in part, and after a period it begins anew. But a period has digests
+// of its own, and if they are many they do not stay in the first cache beside weights from memory. Then the row's last 256 columns are
+// read, of which the first have been multiplied already. Rows shorter than that, and those of blocks of 64, are copied to where zeros
+// follow.
+type rowsOne struct {
+	dst    *float32
+	w      *byte
+	rows   int // at least one
+	x      *tensor.Q8
+	units  int  // of x; behind them are zeros,
+	again  bool // or the same once more,
+	placed bool // or end
+	end    [4]tensor.Q8
+	kind   int
+	table  *byte // the format's
+	copied int   // bytes of a row behind its super-blocks that are copied
+	shift  int   // bytes from the end of a row's super-blocks to the beginning of its last
+	period int   // rows that begin and end with a super-block
+	supers int   // of them
+	turns  [rowTurns]rowTurn
 }
 
-// set fills e for the last blocks of a row, 1 to 7.
-func (e *rowEnd) set(x []tensor.Q8, blocks int) {
+// rowTurn is a row of a period. Vectors have the places of lanes in Y0.
+type rowTurn struct {
+	full   int       // super-blocks that are its own alone
+	last   bool      // there is one behind them, of which it has some lanes
+	shares bool      // the others are the next row's
+	ends   bool      // the period
+	own    [8]int32  // −1 for its lanes
+	turn   *[8]int32 // where in Y0 lies what comes to each place before that
+	back   *[8]int32 // where in Y0 lies what comes to each place in the end
+}
+
+const (
+	rowTurns   = 4  // rows of a period at most
+	rowDigests = 12 // super-blocks of a period at most
+)
+
+// rowsOneAVX2 computes dst[r] for one token. 1 ≤ supers ≤ rowSupers.
+//
+//go:noescape
+func rowsOneAVX2(c *rowsOne)
+
+// multiply computes the products of rows that follow each other.
+func (c *rowsOne) multiply(dst []float32, w []byte, rowBytes int) {
+	for step := max(1, rowCallBytes/(rowBytes*c.period)) * c.period; len(dst) > 0; {
+		c.dst, c.w, c.rows = &dst[0], &w[0], min(step, len(dst))
+		rowsOneAVX2(c)
+		dst, w = dst[c.rows:], w[c.rows*rowBytes:]
+	}
+}
+
+// apart is for rows of super-blocks and a tail that is copied.
+func (c *rowsOne) apart(full, tail int) {
+	c.copied, c.period, c.supers = tail, 1, full+min(tail, 1)
+	c.turns[0] = rowTurn{full: full, ends: true}
+}
+
+// together is for rows of so many blocks of 32 that share super-blocks. It returns whether that is worth it.
+func (c *rowsOne) together(blocks int) bool {
+	c.period = [8]int{2: 4, 4: 2, 6: 4}[blocks%8] // with odd ones a row would begin within a unit
+	c.supers = blocks * c.period / 8
+	if c.period == 0 || c.supers > rowDigests {
+		return false
+	}
+	c.again = true
+	lane := 0 // of a row's first block
+	for i := range c.period {
+		left := blocks - (8-lane)%8
+		c.turns[i] = rowTurn{
+			full: left / 8, last: left%8 > 0, shares: true, ends: left%8 == 0,
+			own: lanes(0, left%8), turn: &turned[0], back: &turned[lane],
+		}
+		lane = left % 8
+	}
+	return true
+}
+
+// inPlace is for rows with so many blocks behind their super-blocks. The last 256 columns of x go to end, zeros for those that have been
+// multiplied.
+func (c *rowsOne) inPlace(full, blocks, shift int, x []tensor.Q8) {
 	for b := range blocks {
-		from, at := &x[b/2], 8-blocks+b
-		to, i, j := &e.x[at/2], b%2, at%2
+		from, at := &x[4*full+b/2], 8-blocks+b
+		to, i, j := &c.end[at/2], b%2, at%2
 		copy(to.Q[32*j:][:32], from.Q[32*i:])
 		copy(to.Scale[8*j:][:8], from.Scale[8*i:])
 		copy(to.NegSum[8*j:][:8], from.NegSum[8*i:])
 	}
-	place := func(lane int) int { return lane/2 + lane%2*4 } // 0 2 4 6 | 1 3 5 7
-	for lane := range 8 {
-		e.turn[place(lane)] = int32(place((lane + blocks) % 8))
-		e.back[place(lane)] = int32(place((lane + 8 - blocks) % 8))
-		if lane >= 8-blocks {
-			e.fresh[place(lane)] = -1
-		}
+	c.units, c.again, c.placed, c.shift, c.period, c.supers = 4*full, false, true, shift, 1, full+1
+	c.turns[0] = rowTurn{
+		full: full, last: true, ends: true, own: lanes(8-blocks, 8), turn: &turned[blocks], back: &turned[8-blocks],
 	}
 }
 
-// rowsOneAVX2 computes dst[r] for one token. A row is full super-blocks and tail bytes more. 1 ≤ units ≤ 4·rowSupers, rows ≥ 1. With an
-// end, units are those of full super-blocks.
-//
-//go:noescape
-func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte, end *rowEnd)
+// turned are the places of lanes by and on, for the places of lanes 0 and on. Those of lanes 0 to 7 are 0 4 1 5 2 6 3 7.
+var turned = [8][8]int32{
+	{0, 1, 2, 3, 4, 5, 6, 7},
+	{4, 5, 6, 7, 1, 2, 3, 0},
+	{1, 2, 3, 0, 5, 6, 7, 4},
+	{5, 6, 7, 4, 2, 3, 0, 1},
+	{2, 3, 0, 1, 6, 7, 4, 5},
+	{6, 7, 4, 5, 3, 0, 1, 2},
+	{3, 0, 1, 2, 7, 4, 5, 6},
+	{7, 4, 5, 6, 0, 1, 2, 3},
+}
+
+// lanes returns −1 in the places of lanes from to to-1.
+func lanes(from, to int) (v [8]int32) {
+	for i := from; i < to; i++ {
+		v[turned[i][0]] = -1
+	}
+	return v
+}
 
 // floatRows is a call of rowsF16AVX2 or rowsBF16AVX2: a turn of some rows.
 type floatRows struct {

@@ -2,8 +2,8 @@
 // is said in rows_avx2_amd64.go.
 //
 // Columns. All formats are read in super-blocks of 256 columns: a block of the K formats and of IQ4_XS, eight blocks of the
-// others; what a row has beyond the last eight is copied to a buffer of zeros and read as one more. A super-block is four units
-// j = 0 … 3 of 64 columns, and a unit two blocks of 32, A and B. To a format belong two macros:
+// others. What a row has beyond the last eight is copied to a buffer of zeros and read as one more; with one token, rowsOne has ways that
+// take less time. A super-block is four units j = 0 … 3 of 64 columns, and a unit two blocks of 32, A and B. To a format belong two macros:
 //
 //	SCALES_… the scales of a super-block as floats in Y1 (and Y12), its minimums in Y10 (and Y11)
 //	UNPACK_… the weights of unit j as bytes, with the format's offset: Y2 = the first 16 of A | of B, Y3 = the last 16 of A | of B;
@@ -102,5 +102,5 @@ VECTOR(shiftsQ3_K, 0, 0, 4, 4, 0, 2, 4, 6)
 VECTOR(thirtyTwo, 32, 32, 32, 32, 32, 32, 32, 32)
 VECTOR(small, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000, 0x00200000)
 
-// A Q8 of zeros, for units that a row does not have.
-GLOBL zeroUnit<>(SB), RODATA|NOPTR, $192
+// Three Q8 of zeros, for units that a row does not have.
+GLOBL zeroUnits<>(SB), RODATA|NOPTR, $576

@@ -26,17 +26,9 @@
 
 #include "rows_avx2_formats_amd64.h"
 
-// FRAME sets R13 to the frame, aligned, and R12 to what is known of the format.
-#define FRAME \
-	LEAQ 31(SP), R13; \
-	ANDQ $~31, R13; \
-	LEAQ kinds<>(SB), AX; \
-	MOVQ kind+0(FP), DX; \
-	MOVQ (AX)(DX*8), R12
-
 // UNITS sets R8 … R11 to the units of a super-block at DX, of which CX are left in the row. The missing ones are zeros.
 #define UNITS \
-	LEAQ    zeroUnit<>(SB), AX; \
+	LEAQ    zeroUnits<>(SB), AX; \
 	MOVQ    DX, R8; \
 	LEAQ    192(DX), R9; \
 	LEAQ    384(DX), R10; \
@@ -73,24 +65,47 @@ loop: \
 	DECQ    CX; \
 	JNZ     loop
 
-// func rowsOneAVX2(kind int, dst *float32, w *byte, rowBytes, rows int, x *tensor.Q8, units, full, tail int, table *byte, end *rowEnd)
+// FOLLOW sets v to the unit behind u. AX is where a row's units end, SI what is behind them.
+#define FOLLOW(u, v) \
+	LEAQ    192(u), v; \
+	CMPQ    v, AX; \
+	CMOVQEQ SI, v
+
+// func rowsOneAVX2(c *rowsOne)
 //
-// One token. Frame: the digest, 96 super-blocks; a row's tail; eight super-blocks of a wide format; the lanes at a row's end.
+// One token. Frame: the digest, 96 super-blocks; a row's tail; eight super-blocks of a wide format; what a row keeps meanwhile.
 //
-//	R8  row   R10  its product   R11  row routine   DI  rows to go
-TEXT ·rowsOneAVX2(SB), 0, $41056-88
+//	R8   the row's turn      R10  its product      DI  rows to go
+//	R9   the call            R11  row routine      Y0  the row's lanes
+TEXT ·rowsOneAVX2(SB), 0, $41056-8
 	NO_LOCAL_POINTERS
-	FRAME
+	LEAQ 31(SP), R13
+	ANDQ $~31, R13
+	MOVQ c+0(FP), BX
+	LEAQ kinds<>(SB), AX
+	MOVQ rowsOne_kind(BX), DX
+	MOVQ (AX)(DX*8), R12
 	ONES
 	VPBROADCASTD 24(R12), Y15
-	MOVQ table+72(FP), R15
-	MOVQ x+40(FP), DX
-	MOVQ units+48(FP), CX
+	MOVQ rowsOne_table(BX), R15
+	MOVQ rowsOne_x(BX), DX
+	LEAQ zeroUnits<>(SB), SI
+	CMPB rowsOne_again(BX), $0
+	CMOVQNE DX, SI
+	LEAQ rowsOne_end(BX), AX
+	CMPB rowsOne_placed(BX), $0
+	CMOVQNE AX, SI
+	MOVQ rowsOne_supers(BX), CX
 	MOVQ R13, DI
-	MOVQ end+80(FP), BX
 
 digest:
-	UNITS
+	IMUL3Q $192, rowsOne_units(BX), AX
+	ADDQ rowsOne_x(BX), AX
+	MOVQ DX, R8
+	FOLLOW(R8, R9)
+	FOLLOW(R9, R10)
+	FOLLOW(R10, R11)
+	FOLLOW(R11, DX)
 	CMPQ 32(R12), $64
 	JEQ  halves
 	Q_BLOCKS
@@ -102,76 +117,99 @@ halves:
 scales:
 	MOVQ 8(R12), AX
 	CALL AX
-	ADDQ $768, DX
 	ADDQ $384, DI
-	SUBQ $4, CX
-	JGT  digest
-
-	MOVQ    BX, DX // the end's activations come first in it
-	MOVQ    $4, CX
-	XORL    BX, BX
-	TESTQ   DX, DX
-	JNZ     digest
+	DECQ CX
+	JNZ  digest
 
 	LEAQ 36864(R13), DI
 	CLEAR(3, clear)
-	MOVQ w+16(FP), R8
-	MOVQ dst+8(FP), R10
-	MOVQ (R12), R11
-	MOVQ rows+32(FP), DI
+	MOVQ   BX, R9
+	MOVQ   rowsOne_w(R9), SI
+	MOVQ   rowsOne_dst(R9), R10
+	MOVQ   rowsOne_rows(R9), DI
+	MOVQ   (R12), R11
+	VXORPS Y0, Y0, Y0
+
+first:
+	MOVQ c+0(FP), R9
+	LEAQ rowsOne_turns(R9), R8
+	MOVQ R13, BX
 
 row:
-	VXORPS Y0, Y0, Y0
-	MOVQ   R8, SI
-	MOVQ   R13, BX
-	MOVQ   full+56(FP), CX
-	TESTQ  CX, CX
-	JZ     tail
-	CALL   R11
-
-tail:
-	MOVQ  tail+64(FP), CX
+	MOVQ  rowTurn_full(R8), CX
 	TESTQ CX, CX
-	JZ    sum
-	MOVQ  end+80(FP), R9
-	TESTQ R9, R9
-	JNZ   end
-	LEAQ  36864(R13), R9
-	COPY_TAIL(R9, copy)
-	LEAQ  36864(R13), SI
-	MOVQ  $1, CX
+	JZ    last
 	CALL  R11
-	JMP   sum
 
-end: // lanes that get nothing new get a zero all the same, as from a tail that zeros fill up
-	ADDQ      CX, SI
-	SUBQ      16(R12), SI
-	VMOVDQU   rowEnd_turn(R9), Y1
+last:
+	CMPB    rowTurn_last(R8), $0
+	JNE     part
+	MOVQ    c+0(FP), R9
+	MOVQ    rowsOne_copied(R9), CX
+	TESTQ   CX, CX
+	JNZ     copied
+
+alone:
+	VMOVAPS Y0, Y2
+	VXORPS  Y0, Y0, Y0
+	CMPB    rowsOne_again(R9), $0
+	JEQ     sum
+
+back:
+	MOVQ    rowTurn_back(R8), AX
+	VMOVDQU (AX), Y1
+	VPERMPS Y2, Y1, Y2
+
+sum:
+	VEXTRACTF128 $1, Y2, X1
+	VADDPS       X1, X2, X2
+	VMOVHLPS     X2, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSHDUP    X2, X1
+	VADDSS       X1, X2, X2
+	VMOVSS       X2, (R10)
+	ADDQ         $4, R10
+	DECQ         DI
+	JZ           done
+	CMPB         rowTurn_ends(R8), $0
+	JNE          first
+	ADDQ         $rowTurn__size, R8
+	JMP          row
+
+part: // lanes that get nothing new get a zero all the same, as from a tail that zeros fill up
+	MOVQ      c+0(FP), R9
+	ADDQ      rowsOne_shift(R9), SI
+	MOVQ      rowTurn_turn(R8), AX
+	VMOVDQU   (AX), Y1
 	VPERMPS   Y0, Y1, Y0
 	VXORPS    Y1, Y1, Y1
 	VADDPS    Y1, Y0, Y1
-	VMOVUPS   Y1, 40992(R13)
+	VMOVAPS   Y1, 40992(R13)
+	VANDPS    rowTurn_own(R8), Y0, Y0
 	MOVQ      $1, CX
 	CALL      R11
-	MOVQ      end+80(FP), R9
-	VMOVUPS   40992(R13), Y1
-	VMOVDQU   rowEnd_fresh(R9), Y2
-	VBLENDVPS Y2, Y0, Y1, Y0
-	VMOVDQU   rowEnd_back(R9), Y1
-	VPERMPS   Y0, Y1, Y0
+	VMOVUPS   rowTurn_own(R8), Y1
+	VMOVAPS   40992(R13), Y2
+	VBLENDVPS Y1, Y0, Y2, Y2
+	VANDNPS   Y0, Y1, Y0
+	CMPB      rowTurn_shares(R8), $0
+	JNE       back
+	VXORPS    Y0, Y0, Y0
+	JMP       back
 
-sum:
-	VEXTRACTF128 $1, Y0, X1
-	VADDPS    X1, X0, X0
-	VMOVHLPS  X0, X0, X1
-	VADDPS    X1, X0, X0
-	VMOVSHDUP X0, X1
-	VADDSS    X1, X0, X0
-	VMOVSS    X0, (R10)
-	ADDQ      $4, R10
-	ADDQ      rowBytes+24(FP), R8
-	DECQ      DI
-	JNZ       row
+copied: // to where zeros follow
+	LEAQ (SI)(CX*1), AX
+	MOVQ AX, 40992(R13)
+	LEAQ 36864(R13), R9
+	COPY_TAIL(R9, copy)
+	LEAQ 36864(R13), SI
+	MOVQ $1, CX
+	CALL R11
+	MOVQ 40992(R13), SI
+	MOVQ c+0(FP), R9
+	JMP  alone
+
+done:
 	VZEROUPPER
 	RET
 

@@ -29,6 +29,7 @@ func TestRowKernels(t *testing.T) {
 			for _, c := range []struct{ rows, blocks, n int }{
 				{1, 1, 1}, {2, 1, 2}, {3, 2, 3}, {4, 3, 4}, {5, 5, 5}, {3, 9, 6}, {2, 4, 7}, {7, 8, 8}, {9, 3, 9}, {16, 4, 16}, {17, 7, 17},
 				{33, 2, 1}, {5, 9, 1}, {6, 3, 1}, {7, 8, 1}, {10, 13, 3}, {2, 21, 1}, {1, 32, 2},
+				{9, 10, 1}, {5, 12, 1}, {15, 14, 1}, {9, 22, 1}, {3, 34, 1}, // rows that end within 256 columns
 			} {
 				cols, size := c.blocks*bl, f.RowBytes(c.blocks*bl)
 				w := shifted(kerneltest.Blocks(r, f, c.rows, cols), r.IntN(64))
