@@ -1,6 +1,10 @@
 package kernels
 
-import "github.com/gogemma/gemma4/tensor"
+import (
+	"unsafe"
+
+	"github.com/gogemma/gemma4/tensor"
+)
 
 // panelsAVX512 fills in the panels of AVX-512.
 func panelsAVX512(k *tensor.Kernels) {
@@ -142,11 +146,15 @@ func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, co
 	for t := 0; t < n; t += int8Tokens {
 		some, add := min(int8Tokens, n-t), uint32(0)
 		for b := 0; b < blocks; b += int8Slab {
-			to, step := sums, 32
+			tokens := &x[(b/int8Slab*n+t)*int8Token]
+			from, to, step := sums, sums, 32
+			if add == 0 { // even where nothing is loaded, memory that was never written is slow
+				from = (*float32)(unsafe.Pointer(tokens))
+			}
 			if b+int8Slab >= blocks {
 				to, step = &dst[t*stride], stride
 			}
-			loop(to, step, sums, &w[b*block], &x[(b/int8Slab*n+t)*int8Token], some, min(int8Slab, blocks-b), exist, add)
+			loop(to, step, from, &w[b*block], tokens, some, min(int8Slab, blocks-b), exist, add)
 			add = exist
 		}
 	}
