@@ -43,6 +43,17 @@
 	VMOVUPS   G, K2, 64(DX)   \
 	ADDQ      SI, DX
 
+// DONE ends a tile of T tokens of XB bytes each.
+#define DONE(T, TOKENS, XB) \
+	TOKENS(OUT, 0)       \
+	ADDQ $(XB*T), R9     \
+	SUBQ $T, R10         \
+	JMP  next
+
+// FLOATS. A tile of panels that hold, column by column, 32 rows of four bytes, floats or pairs, and tokens that hold 128 columns at a time.
+// FDOT, a step, adds the products of a column's rows, Z24 and Z25, and the token.
+#define XFLOATS 512
+
 // AHEAD fetches what OUT will need of dst.
 #define AHEAD \
 	LEAQ       (DX)(SI*2), R14 \
@@ -59,17 +70,6 @@
 	PREFETCHT0 64(R14)(SI*1)   \
 	PREFETCHT0 (R14)(SI*2)     \
 	PREFETCHT0 64(R14)(SI*2)
-
-// DONE ends a tile of T tokens of XB bytes each.
-#define DONE(T, TOKENS, XB) \
-	TOKENS(OUT, 0)       \
-	ADDQ $(XB*T), R9     \
-	SUBQ $T, R10         \
-	JMP  next
-
-// FLOATS. A tile of panels that hold, column by column, 32 rows of four bytes, floats or pairs, and tokens that hold 128 columns at a time.
-// FDOT, a step, adds the products of a column's rows, Z24 and Z25, and the token.
-#define XFLOATS 512
 
 #define FWEIGHTS(d) \
 	VMOVUPS (128*d)(AX), Z24    \

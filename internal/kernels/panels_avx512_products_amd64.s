@@ -21,7 +21,8 @@
 // A tile is 32 rows × up to 6 tokens: 12 integer and 12 float sums. What 512 columns of a panel take, 18 KB, stays in L1
 // while all tokens pass.
 //
-//	AX weights, BX activations, R13 their scales, CX blocks that are left
+//	AX weights, BX activations, R13 their scales, CX blocks that are left, R8 the panel, R9 the tokens, R10 how many are left, R11 blocks
+//	DX dst, SI bytes from a token to the next in it, R12 the sums so far; DI what is fetched of tokens, R14 of dst, R15 where that ends
 //	Z0–Z5, Z6–Z11 integer sums of rows 0–15, 16–31, one per token; Z12–Z23 float sums
 //	Z24 Z25 weights, Z26 the token's activations, Z27 Z28 products of scales, Z30 Z31 scales of the rows
 
@@ -91,10 +92,13 @@
 	VMOVUPS 1088(AX), Z31
 
 // One tile of T tokens: all blocks, then dst. With each block the 264 bytes that six tokens have per block are fetched of the next tile's
-// tokens, since there may be more of them than caches hold.
+// tokens, since there may be more of them than caches hold, and of dst what ADDSUMS will need of one more token: a core waits for no more
+// than some lines of memory at once.
 #define TILE(T, TOKENS, BLOCK, FIN, loop) \
 	TOKENS(ZERO, 0)    \
-	AHEAD              \
+	MOVQ DX, R14       \
+	IMUL3Q $T, SI, R15 \
+	ADDQ DX, R15       \
 	MOVQ R8, AX        \
 	MOVQ R9, BX        \
 	LEAQ 512(R9), R13  \
@@ -107,6 +111,11 @@ loop:                  \
 	PREFETCHT0 192(DI) \
 	PREFETCHT0 256(DI) \
 	ADDQ $264, DI      \
+	PREFETCHT0 (R14)   \
+	PREFETCHT0 64(R14) \
+	ADDQ SI, R14       \
+	CMPQ R14, R15      \
+	CMOVQHI R15, R14   \
 	TOKENS(START, 0)   \
 	WEIGHTS(0) TOKENS(DOT, 0) \
 	WEIGHTS(1) TOKENS(DOT, 1) \
