@@ -109,14 +109,15 @@ func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
 }
 
 // table512 returns what the kernels of the formats with codebooks look up, in planes: bit j of a level's number, of all levels of an
-// entry in one byte (IQ1, IQ2) or half of one (IQ3). TQ1_0's digits come in twos of bits.
+// entry in one byte (IQ1, IQ2) or half of one (IQ3). TQ1_0's digits have two bits each.
 func table512(f tensor.Format) []byte {
-	if f == tensor.TQ1_0 { // four digits of 256 bytes, then the fifth
+	if f == tensor.TQ1_0 { // four digits of 256 bytes; the fifth, the first and, at the top, the third
 		table := make([]byte, 512)
 		for b := range 256 {
 			for i, rest := 0, b; i < 5; i, rest = i+1, 3*rest&255 {
 				table[b+i/4*256] |= byte(3 * rest >> 8 << (i % 4 * 2))
 			}
+			table[256+b] |= table[b]&3<<2 | table[b]&0x30<<2
 		}
 		return table
 	}
