@@ -50,13 +50,15 @@
 #define RESUMES  92032 // not the last turn
 #define KERNEL   92040 // function of the format
 #define TABLE    92048 // see rows512.table
-#define SAVED_CX   92056 // CX meanwhile
-#define SAVED_R10  92064 // and R10
+#define SAVED_CX   92056 // CX meanwhile, and below
+#define SAVED_R10  92064
 #define GROUP      92072 // see rows512.group
 #define FOUND_ROWS 92080 // rows for which something is found that are still to come
 #define FOUND_AT   92088 // of the next of them
 #define GAP        92096 // bytes from the end of what a turn takes of a row to the beginning in the next row
-#define FOUND      92160 // what is found for supers before they are unpacked: 64 bytes of each, 64 at most
+#define SAVED_R15  92104
+#define SAVED_DI   92112
+#define FOUND      92160 // what is found for supers before they are unpacked: 64 bytes of each, 64 at most, and of one more
 
 #define VECTOR(name, a, b, c, d, e, f, g, h) VECTOR_LOW(name, a, b, c, d); VECTOR_HIGH(name, e, f, g, h)
 #define VECTOR_LOW(name, a, b, c, d) \
@@ -116,6 +118,18 @@
 #define LEAST \
 	VCVTDQ2PS Z9, Z9; \
 	VMULPS    Z8, Z9, Z9
+
+// OCTETS goes with them where octets of a group have sums of their own: words of −1 times those of the first and of the second.
+#define OCTETS \
+	VMOVDQA64 Z14, Z10; \
+	VPDPBUSD  Z6, Z15, Z10; \
+	VPDPBUSD  Z7, Z15, Z10; \
+	VPADDD    Z10, Z9, Z9; \
+	VPSUBD    Z10, Z14, Z10; \
+	VPSLLD    $16, Z9, Z9; \
+	VPSLLD    $16, Z10, Z10; \
+	VPSRLD    $16, Z9, Z9; \
+	VPORD     Z10, Z9, Z9
 
 // PAIR_BLOCKS puts the scales of every second token between those of the one before, by the mask in K1: a block has two lanes, and so
 // there is room for both. PAIR_GROUPS has none.
@@ -242,6 +256,16 @@
 super: \
 	FETCH; \
 	UNPACK; \
+	CMPQ R13, $1; \
+	JNE  several; \
+	DOT(0, Z0, BEGIN, LEAST); \
+joined: \
+	ADDQ $size, SI; \
+	ADDQ BX, R9; \
+	DECQ R10; \
+	JNE  super; \
+	RET; \
+several: \
 	CMPQ R13, $4; \
 	JLT  few; \
 	DOT4(0, Z0, Z1, Z2, Z3, BEGIN, SCALES2, LEAST); \
@@ -249,21 +273,12 @@ super: \
 	CMPQ R13, $8; \
 	JLT  rest; \
 	DOT4(1536, Z4, Z5, Z6, Z7, BEGIN, SCALES2, LEAST); \
-joined: \
-	ADDQ $size, SI; \
-	ADDQ BX, R9; \
-	DECQ R10; \
-	JNE  super; \
-	RET; \
+	JMP  joined; \
 few: \
 	CMPQ R13, $2; \
-	JLT  one; \
 	DOT2(0, Z0, Z1, BEGIN, SCALES2, LEAST); \
 	JEQ  joined; \
 	DOT(768, Z2, BEGIN, LEAST); \
-	JMP  joined; \
-one: \
-	DOT(0, Z0, BEGIN, LEAST); \
 	JMP  joined; \
 rest: \
 	CMPQ R13, $6; \
@@ -276,7 +291,8 @@ five: \
 	DOT(1536, Z4, BEGIN, LEAST); \
 	JMP  joined
 
-#define FETCH2 PREFETCHT1 (SI)(R11*1); PREFETCHT1 64(SI)(R11*1)
+#define FETCH1 PREFETCHT1 (SI)(R11*1)
+#define FETCH2 FETCH1; PREFETCHT1 64(SI)(R11*1)
 #define FETCH3 FETCH2; PREFETCHT1 128(SI)(R11*1)
 #define FETCH4 FETCH3; PREFETCHT1 192(SI)(R11*1)
 #define FETCH5 FETCH4; PREFETCHT1 256(SI)(R11*1)

@@ -2,9 +2,11 @@
 
 // ADD_FOUND is ADD_SUPERS for formats of which something is found first, 64 bytes for each super, that UNPACK takes at CX: so long before
 // that no load waits for its store. FIND does it for a row, or for as many as there is room for if their supers follow each other:
-// FIND_ROWS sets R10 to the number of supers at R14, and CX to where what is found goes.
+// FIND_ROWS sets R10 to the number of supers at R14, and CX to where what is found goes. UNPACK has R15 and DI, too.
 #define ADD_FOUND(FIND, supers) \
 	MOVQ CX, SAVED_CX(DX); \
+	MOVQ R15, SAVED_R15(DX); \
+	MOVQ DI, SAVED_DI(DX); \
 	CMPQ FOUND_ROWS(DX), $0; \
 	JNE  found; \
 	MOVQ R10, SAVED_R10(DX); \
@@ -16,6 +18,8 @@ found: \
 	CALL supers<>(SB); \
 	MOVQ CX, FOUND_AT(DX); \
 	MOVQ SAVED_CX(DX), CX; \
+	MOVQ SAVED_R15(DX), R15; \
+	MOVQ SAVED_DI(DX), DI; \
 	RET
 
 #define FIND_ROWS \
@@ -57,13 +61,13 @@ found: \
 	MOVQ         $0x010204081020407f, AX; \
 	VPBROADCASTQ AX, z
 
-// SCALES multiplies the half at d(SI) by an odd multiple: the lowest four bits of the lanes of Z14 say which of 16.
-#define SCALES(half, multiples) \
+// SCALES multiplies the half at d(SI) by an odd multiple: the lowest four bits of the lanes of Z14 say which of the 16 in Z29.
+#define SCALES(half) \
 	VPBROADCASTW half, Y15; \
-	SCALES_OF(multiples)
+	SCALES_OF
 
-#define SCALES_OF(multiples) \
-	VPERMPS   multiples<>(SB), Z14, Z14; \
+#define SCALES_OF \
+	VPERMPS   Z29, Z14, Z14; \
 	VCVTPH2PS Y15, Z15; \
 	VMULPS    Z15, Z14, Z14
 
@@ -114,6 +118,7 @@ TEXT constantsIQ3_XXS<>(SB), NOSPLIT, $0
 	MOVQ         $0x2015200e20072000, AX
 	VPBROADCASTQ AX, Z30
 	SIGNS_CONSTANT(Z31)
+	VMOVDQU64    quarters<>(SB), Z29
 	RET
 
 #define UNPACK_IQ3_XXS \
@@ -130,7 +135,7 @@ TEXT constantsIQ3_XXS<>(SB), NOSPLIT, $0
 	FOUR_OCTETS3; \
 	VPSRLD         $28, Z14, Z14; \
 	VMOVSLDUP      Z14, Z14; \
-	SCALES(0(SI), quarters)
+	SCALES(0(SI))
 
 VECTOR2(iq3xxsLevels, 0x7e746c645c544c44, 0x020c141c242c343c)
 
@@ -138,6 +143,7 @@ VECTOR2(iq3xxsLevels, 0x7e746c645c544c44, 0x020c141c242c343c)
 TEXT constantsIQ3_S<>(SB), NOSPLIT, $0
 	IQ3_CONSTANTS(iq3sLevels)
 	VMOVDQU64 scales3<>(SB), Z30
+	VMOVDQU64    odds<>(SB), Z29
 	RET
 
 #define LOOKUP_512(at, w, scratch, scratch2) \
@@ -157,7 +163,7 @@ TEXT constantsIQ3_S<>(SB), NOSPLIT, $0
 	ROWS3; \
 	FOUR_OCTETS3; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
-	SCALES(0(SI), odds)
+	SCALES(0(SI))
 
 VECTOR2(iq3sLevels, 0x4f4d4b4947454341, 0x31333537393b3d3f)
 VECTOR_LOW(scales3, 0x0000000000000000, 0x0000000800000008, 0x0000000400000004, 0x0000000c0000000c)
@@ -273,6 +279,7 @@ TEXT constantsIQ2_XXS<>(SB), NOSPLIT, $0
 	VPBROADCASTQ AX, Z30
 	SIGNS_CONSTANT(Z31)
 	VMOVDQU64    lastOfBlocks<>(SB), Z22
+	VMOVDQU64    eighths<>(SB), Z29
 	RET
 
 #define INDEX_IQ2_XXS \
@@ -290,7 +297,7 @@ TEXT constantsIQ2_XXS<>(SB), NOSPLIT, $0
 	VPERMD         Z14, Z22, Z14; \
 	TWO_OCTETS(Z24, Z10, Z11); \
 	TWO_OCTETS(Z25, Z12, Z13); \
-	SCALES(0(SI), eighths)
+	SCALES(0(SI))
 
 VECTOR_LOW(matricesXXS, 0x0020440121450000, 0x0828540929550000, 0x04244c05254d0000, 0x0c2c5c0d2d5d0000)
 VECTOR_HIGH(matricesXXS, 0x1030641131650000, 0x1838741939750000, 0x14346c15356d0000, 0x1c3c7c1d3d7d0000)
@@ -305,6 +312,7 @@ TEXT constantsIQ2_XS<>(SB), NOSPLIT, $0
 	VMOVDQU64    scales2<>(SB), Z30
 	MOVQ         $0x02040810204080fe, AX
 	VPBROADCASTQ AX, Z31
+	VMOVDQU64    eighths<>(SB), Z29
 	RET
 
 #define INDEX_IQ2_XS \
@@ -324,7 +332,7 @@ TEXT constantsIQ2_XS<>(SB), NOSPLIT, $0
 	VGF2P8AFFINEQB $0, Z31, Z17, Z17; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
 	TWO_OCTETS_GROUPS; \
-	SCALES(0(SI), eighths)
+	SCALES(0(SI))
 
 VECTOR_LOW(matricesXS, 0x0020411030610000, 0x0828511838710000, 0x0222451232650000, 0x0a2a551a3a750000)
 VECTOR_HIGH(matricesXS, 0x0424491434690000, 0x0c2c591c3c790000, 0x06264d16366d0000, 0x0e2e5d1e3e7d0000)
@@ -342,6 +350,7 @@ TEXT constantsIQ2_S<>(SB), NOSPLIT, $0
 	VMOVDQU64    scales2<>(SB), Z30
 	MOVL         $0xf0, AX
 	KMOVB        AX, K1
+	VMOVDQU64    eighths<>(SB), Z29
 	RET
 
 #define INDEX_IQ2_S \
@@ -360,7 +369,7 @@ TEXT constantsIQ2_S<>(SB), NOSPLIT, $0
 	VMOVDQA64      (CX), Z16; \
 	VPMULTISHIFTQB Z14, Z30, Z14; \
 	TWO_OCTETS_GROUPS; \
-	SCALES(0(SI), eighths)
+	SCALES(0(SI))
 
 VECTOR_LOW(matricesS, 0x0020401030500000, 0x0828481838580000, 0x0222421232520000, 0x0a2a4a1a3a5a0000)
 VECTOR_HIGH(matricesS, 0x0424441434540000, 0x0c2c4c1c3c5c0000, 0x0626461636560000, 0x0e2e4e1e3e5e0000)
@@ -369,49 +378,58 @@ VECTOR2(bits1357, 0x8020080280200802, 0x8020080280200802)
 VECTOR4(fourTimes, 0x0101010100000000, 0x0303030302020202, 0x0505050504040404, 0x0707070706060606)
 
 // IQ1: an entry is a word of two planes, one byte each, and four of them are a matrix: its columns are four times two bits, each octet's
-// −1, 0 or 1. These become 16 + 8 · (−1, 0, 1) + 1, and Z17 holds −2 where an eighth is subtracted. ENTRIES looks the words at a … h, from
-// CX, up in the table at R14.
-#define ENTRY(at, i, x) \
-	MOVWLZX (2*(at))(CX), AX; \
-	VPINSRW $i, (R14)(AX*2), x, x
+// −1, 0 or 1, plus 1. A constant matrix takes an octet out of them, times 8. That an octet is an eighth more or less is left to the
+// activations: their negative sums, times 7 or 9, make up for this and for the 1.
+//
+//	Z27 the columns of the next super, in qwords of four octets
+//	Z15 the 7 or 9, in words: a lane's in the lower one (IQ1_S), or its first octet's in the lower one and its second's in the upper
+#define FROM_SHIFTED(at, lanes) \
+	VPXORD   lanes, lanes, lanes; \
+	VPDPWSSD (at+320)(R9), Z15, lanes
 
-#define ENTRIES(a, b, c, d, e, f, g, h, x) \
-	MOVWLZX (2*(a))(CX), AX; \
+// IQ1_COLUMNS looks the entries of the super behind that at CX up, in the table at R14: products of the same super would wait for them.
+// Indices come in fours, since loads are what takes the time.
+#define ENTRIES(low, high, x) \
+	MOVQ    (64+8*low)(CX), R15; \
+	MOVWLZX R15, AX; \
+	RORXQ   $16, R15, DI; \
+	MOVWLZX DI, DI; \
 	VMOVD   (R14)(AX*2), x; \
-	ENTRY(b, 1, x); \
-	ENTRY(c, 2, x); \
-	ENTRY(d, 3, x); \
-	ENTRY(e, 4, x); \
-	ENTRY(f, 5, x); \
-	ENTRY(g, 6, x); \
-	ENTRY(h, 7, x)
+	SHRQ    $32, R15; \
+	VPINSRW $1, (R14)(DI*2), x, x; \
+	MOVWLZX R15, AX; \
+	SHRQ    $16, R15; \
+	VPINSRW $2, (R14)(AX*2), x, x; \
+	VPINSRW $3, (R14)(R15*2), x, x; \
+	MOVQ    (64+8*high)(CX), R15; \
+	MOVWLZX R15, AX; \
+	RORXQ   $16, R15, DI; \
+	MOVWLZX DI, DI; \
+	VPINSRW $4, (R14)(AX*2), x, x; \
+	SHRQ    $32, R15; \
+	VPINSRW $5, (R14)(DI*2), x, x; \
+	MOVWLZX R15, AX; \
+	SHRQ    $16, R15; \
+	VPINSRW $6, (R14)(AX*2), x, x; \
+	VPINSRW $7, (R14)(R15*2), x, x
 
-// FOUR_OCTETS makes the values of octet 0 … 3 of each qword of four words in X8, X9, X10 and X11, two of them in each.
-#define FOUR_OCTETS(a, b, c, d) \
-	VINSERTI128    $1, X9, Y8, Y8; \
-	VINSERTI128    $1, X11, Y10, Y10; \
-	VINSERTI64X4   $1, Y10, Z8, Z8; \
-	VGF2P8AFFINEQB $0, Z8, Z28, Z8; \
-	VPERMB         Z21, Z8, d; \
-	VPERMB         Z22, Z8, c; \
-	VPERMB         Z23, Z8, b; \
-	VPSRLW         $2, Z8, Z8; \
-	VPERMB         Z23, Z8, a
+#define IQ1_COLUMNS(a, b, c, d, e, f, g, h) \
+	MOVQ           TABLE(DX), R14; \
+	ENTRIES(a, b, X16); \
+	ENTRIES(c, d, X17); \
+	ENTRIES(e, f, X18); \
+	ENTRIES(g, h, X19); \
+	VINSERTI64X2   $1, X17, Y16, Y16; \
+	VINSERTI64X2   $1, X19, Y18, Y18; \
+	VINSERTI64X4   $1, Y18, Z16, Z16; \
+	VGF2P8AFFINEQB $0, Z16, Z28, Z27
 
-#define IQ1_CONSTANTS \
-	WORDS(0x700, Z20); \
-	MOVL         $0x00191109, AX; \
-	VPBROADCASTD AX, Z21; \
-	VMOVDQU64    numbers2_3<>(SB), Z22; \
-	VMOVDQU64    numbers4_5<>(SB), Z23; \
-	UNIT_VECTORS
+#define COLUMNS_IQ1_S IQ1_COLUMNS(0, 2, 1, 3, 4, 6, 5, 7)
+#define COLUMNS_IQ1_M IQ1_COLUMNS(0, 1, 2, 3, 4, 5, 6, 7)
 
-VECTOR2(numbers2_3, 0x1111111109090909, 0x0000000019191919)
-VECTOR_LOW(numbers4_5, 0x0909090909090909, 0x0909090909090909, 0x1111111111111111, 0x1111111111111111)
-VECTOR_HIGH(numbers4_5, 0x1919191919191919, 0x1919191919191919, 0, 0)
-
-// FIND_INDICES makes words of indices: lower bits at low(R14), upper ones at high(R14), by the shifts and the mask in Z31 and Z20.
-#define FIND_INDICES(low, high, size) \
+// FIND_INDICES makes words of indices: lower bits at low(R14), upper ones at high(R14), by the shifts and the mask in Z31 and Z20. Behind
+// the last are zeros, which are looked up in vain. first looks up the first.
+#define FIND_INDICES(low, high, first, size) \
 	FIND_ROWS; \
 find: \
 	VPMOVZXBW      low(R14), Z16; \
@@ -422,87 +440,105 @@ find: \
 	ADDQ           $64, CX; \
 	ADDQ           $size, R14; \
 	DECQ           R10; \
-	JNE            find
+	JNE            find; \
+	VPXORD         Z16, Z16, Z16; \
+	VMOVDQA64      Z16, (CX); \
+	LEAQ           (FOUND-64)(DX), CX; \
+	CALL           first<>(SB)
+
+TEXT firstIQ1_S<>(SB), NOSPLIT, $0
+	COLUMNS_IQ1_S
+	RET
+
+TEXT firstIQ1_M<>(SB), NOSPLIT, $0
+	COLUMNS_IQ1_M
+	RET
+
+#define EACH_QWORD(v, z) MOVQ $v, AX; VPBROADCASTQ AX, z
 
 // IQ1_S: d, lower bytes of 32 indices, and for each block the upper three bits of four, three bits of scale, and whether values are
 // an eighth less or more.
 TEXT constantsIQ1_S<>(SB), NOSPLIT, $0
-	IQ1_CONSTANTS
-	VMOVDQU64    lowWords<>(SB), Z30
-	MOVQ         $0x0920062003200020, AX
-	VPBROADCASTQ AX, Z31
+	WORDS(0x700, Z20)
+	EACH_QWORD(0x0000004080000000, Z21)
+	EACH_QWORD(0x0000001020000000, Z22)
+	EACH_QWORD(0x0000000408000000, Z23)
+	EACH_QWORD(0x0000000102000000, Z24)
+	EACH_QWORD(0x1020408000000000, Z25)
+	EACH_QWORD(0x0080808000000000, Z26)
+	UNIT_VECTORS
+	VMOVDQU64 eighths8<>(SB), Z29
+	VMOVDQU64 upperOfBlocks<>(SB), Z30
+	EACH_QWORD(0x0920062003200020, Z31)
+	MOVQ      $0x1111111111111111, AX
+	KMOVQ     AX, K1
 	RET
 
 #define UNPACK_IQ1_S \
-	VPMOVZXWQ 34(SI), Z18; \
-	VPSHUFB   Z30, Z18, Z17; \
-	VPERMQ    $0xd8, Z17, Z14; \
-	VPSRAW    $15, Z14, Z17; \
-	VPADDB    Z17, Z17, Z17; \
-	VPSRLD    $12, Z14, Z14; \
-	SCALES(0(SI), eighths8); \
-	MOVQ      TABLE(DX), R14; \
-	ENTRIES(0, 1, 2, 3, 8, 9, 10, 11, X8); \
-	ENTRIES(4, 5, 6, 7, 12, 13, 14, 15, X9); \
-	ENTRIES(16, 17, 18, 19, 24, 25, 26, 27, X10); \
-	ENTRIES(20, 21, 22, 23, 28, 29, 30, 31, X11); \
-	FOUR_OCTETS(Z10, Z11, Z12, Z13); \
-	VPADDB    Z17, Z10, Z10; \
-	VPADDB    Z17, Z11, Z11; \
-	VPADDB    Z17, Z12, Z12; \
-	VPADDB    Z17, Z13, Z13
+	VMOVDQU          34(SI), X14; \
+	VPERMB           Z14, Z30, Z14; \
+	VGF2P8AFFINEQB.Z $7, Z26, Z14, K1, Z15; \
+	VPBROADCASTW     (SI), Y16; \
+	VGF2P8AFFINEQB   $0, Z25, Z14, Z14; \
+	VCVTPH2PS        Y16, Z16; \
+	VPERMPS          Z29, Z14, Z14; \
+	VMULPS           Z16, Z14, Z14; \
+	VGF2P8AFFINEQB   $0, Z21, Z27, Z10; \
+	VGF2P8AFFINEQB   $0, Z22, Z27, Z11; \
+	VGF2P8AFFINEQB   $0, Z23, Z27, Z12; \
+	VGF2P8AFFINEQB   $0, Z24, Z27, Z13; \
+	COLUMNS_IQ1_S
 
-VECTOR2(lowWords, 0x0100010001000100, 0x0908090809080908)
+// Upper bytes of the words of block 0 2 1 3 4 6 5 7.
+VECTOR_LOW(upperOfBlocks, 0x0000000100000001, 0x0000000500000005, 0x0000000300000003, 0x0000000700000007)
+VECTOR_HIGH(upperOfBlocks, 0x0000000900000009, 0x0000000d0000000d, 0x0000000b0000000b, 0x0000000f0000000f)
 
 // IQ1_M: lower bytes of 32 indices, upper three bits of each and whether its values are an eighth less or more, then four words: a
 // quarter of d, and three bits of scale of four groups.
 TEXT constantsIQ1_M<>(SB), NOSPLIT, $0
-	IQ1_CONSTANTS
-	VMOVDQU64    scales1<>(SB), Z30
-	MOVQ         $0x0c20082004200020, AX
-	VPBROADCASTQ AX, Z31
-	VMOVDQU64    octetsOfGroups<>(SB), Z24
-	BYTES(32, Z25)
-	BYTES(2, Z26)
-	BYTES(34, Z27)
-	VPADDB       Z24, Z25, Z25
-	VPADDB       Z24, Z26, Z26
-	VPADDB       Z24, Z27, Z27
+	WORDS(0x700, Z20)
+	VMOVDQU64 firstOctets<>(SB), Z21
+	VMOVDQU64 secondOctets<>(SB), Z22
+	VMOVDQU64 shiftsOfGroups<>(SB), Z23
+	EACH_QWORD(0x0008080800000000, Z24)
+	VMOVDQU64 lowOfGroups<>(SB), Z25
+	VMOVDQU64 highOfGroups<>(SB), Z26
+	UNIT_VECTORS
+	VMOVDQU64 eighths8<>(SB), Z29
+	VMOVDQU64 scales1<>(SB), Z30
+	EACH_QWORD(0x0c20082004200020, Z31)
+	MOVQ      $0x5555555555555555, AX
+	KMOVQ     AX, K1
 	RET
 
-#define SHIFTED(octets, w) \
-	VPERMB Z17, octets, Z9; \
-	VPADDB Z9, w, w
-
 #define UNPACK_IQ1_M \
-	VPMOVZXWQ      32(SI), Z18; \
-	VPBROADCASTQ   48(SI), Z14; \
-	VPMULTISHIFTQB Z18, Z31, Z18; \
-	VPSLLW         $4, Z18, Z17; \
-	VPSRAW         $15, Z17, Z17; \
-	VPADDB         Z17, Z17, Z17; \
-	VPMULTISHIFTQB Z14, Z30, Z14; \
-	MOVQ           48(SI), AX; \
-	PEXTQ          upperNibbles<>(SB), AX, AX; \
-	VPBROADCASTW   AX, Y15; \
-	SCALES_OF(eighths8); \
-	MOVQ           TABLE(DX), R14; \
-	ENTRIES(0, 1, 16, 17, 8, 9, 24, 25, X8); \
-	ENTRIES(2, 3, 18, 19, 10, 11, 26, 27, X9); \
-	ENTRIES(4, 5, 20, 21, 12, 13, 28, 29, X10); \
-	ENTRIES(6, 7, 22, 23, 14, 15, 30, 31, X11); \
-	FOUR_OCTETS(Z16, Z18, Z19, Z13); \
-	SHIFTED(Z24, Z16); \
-	SHIFTED(Z25, Z19); \
-	VSHUFPS        $0x88, Z19, Z16, Z10; \
-	VSHUFPS        $0xdd, Z19, Z16, Z11; \
-	SHIFTED(Z26, Z18); \
-	SHIFTED(Z27, Z13); \
-	VSHUFPS        $0x88, Z13, Z18, Z12; \
-	VSHUFPS        $0xdd, Z13, Z18, Z13
+	VBROADCASTI32X4  32(SI), Z15; \
+	VPBROADCASTQ     48(SI), Z14; \
+	VPMULTISHIFTQB   Z15, Z23, Z15; \
+	VGF2P8AFFINEQB.Z $7, Z24, Z15, K1, Z15; \
+	VPMULTISHIFTQB   Z14, Z30, Z14; \
+	MOVQ             48(SI), AX; \
+	PEXTQ            upperNibbles<>(SB), AX, AX; \
+	VPBROADCASTW     AX, Y16; \
+	VCVTPH2PS        Y16, Z16; \
+	VPERMPS          Z29, Z14, Z14; \
+	VMULPS           Z16, Z14, Z14; \
+	VPERMD           Z27, Z25, Z12; \
+	VPERMD           Z27, Z26, Z13; \
+	VGF2P8AFFINEQB   $0, Z21, Z12, Z10; \
+	VGF2P8AFFINEQB   $0, Z21, Z13, Z11; \
+	VGF2P8AFFINEQB   $0, Z22, Z12, Z12; \
+	VGF2P8AFFINEQB   $0, Z22, Z13, Z13; \
+	COLUMNS_IQ1_M
 
-VECTOR_LOW(octetsOfGroups, 0, 0x1010101010101010, 0x0404040404040404, 0x1414141414141414)
-VECTOR_HIGH(octetsOfGroups, 0x0808080808080808, 0x1818181818181818, 0x0c0c0c0c0c0c0c0c, 0x1c1c1c1c1c1c1c1c)
+VECTOR4(firstOctets, 0x0000004080000000, 0x0000004080000000, 0x0000000408000000, 0x0000000408000000)
+VECTOR4(secondOctets, 0x0000001020000000, 0x0000001020000000, 0x0000000102000000, 0x0000000102000000)
+VECTOR_LOW(lowOfGroups, 0x0000000400000000, 0x0000000c00000008, 0x0000000400000000, 0x0000000c00000008)
+VECTOR_HIGH(lowOfGroups, 0x0000000600000002, 0x0000000e0000000a, 0x0000000600000002, 0x0000000e0000000a)
+VECTOR_LOW(highOfGroups, 0x0000000500000001, 0x0000000d00000009, 0x0000000500000001, 0x0000000d00000009)
+VECTOR_HIGH(highOfGroups, 0x0000000700000003, 0x0000000f0000000b, 0x0000000700000003, 0x0000000f0000000b)
+VECTOR_LOW(shiftsOfGroups, 0x0024002000040000, 0x0024002000040000, 0x002c0028000c0008, 0x002c0028000c0008)
+VECTOR_HIGH(shiftsOfGroups, 0x0034003000140010, 0x0034003000140010, 0x003c0038001c0018, 0x003c0038001c0018)
 VECTOR_LOW(scales1, 0x0000001000000000, 0x0000003000000020, 0x0000001300000003, 0x0000003300000023)
 VECTOR_HIGH(scales1, 0x0000001600000006, 0x0000003600000026, 0x0000001900000009, 0x0000003900000029)
 DATA upperNibbles<>+0(SB)/8, $0xf000f000f000f000

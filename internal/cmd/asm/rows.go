@@ -17,8 +17,9 @@ type rowFormat struct {
 	Minimum string
 	// Groups: a scale belongs to 16 columns, not to 32.
 	Groups bool
-	// Offset512 is the offset of avx512.
+	// Offset512 is the offset of avx512. Shifted: there the sums of activations are multiplied with numbers that octets have.
 	Offset512 int
+	Shifted   bool
 
 	// What rows of avx2 begin with, then with AVX-VNNI; nothing: the same.
 	Constants, ConstantsVNNI string
@@ -61,10 +62,11 @@ var rowFormats = []rowFormat{
 	{Format: tensor.IQ4_XS, Values: "s8", Offset512: 128, Constants: "VMOVDQU iq4<>(SB), Y15", ConstantsVNNI: "VMOVDQU iq4Up<>(SB), Y15"},
 	{Format: tensor.MXFP4, Values: "u5", Offset: 12, Offset512: 16, Constants: "VMOVDQU fp4Up<>(SB), Y15", Nibbles: "1, 17",
 		Table: true},
-	{Format: tensor.IQ1_S, Values: "u5", Offset: 9, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
-		Find: "FIND_INDICES(2, 34, 50)"},
-	{Format: tensor.IQ1_M, Values: "u5", Offset: 9, Groups: true, Offset512: 16, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
-		Find: "FIND_INDICES(0, 32, 56)"},
+	{Format: tensor.IQ1_S, Values: "u5", Offset: 9, Offset512: 1, Shifted: true, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
+		Find: "FIND_INDICES(2, 34, firstIQ1_S, 50)"},
+	{Format: tensor.IQ1_M, Values: "u5", Offset: 9, Groups: true, Offset512: 1, Shifted: true, Wide: true,
+		Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
+		Find:    "FIND_INDICES(0, 32, firstIQ1_M, 56)"},
 	{Format: tensor.IQ2_XXS, Values: "s8", Offset512: 64, Wide: true, Entries: "OCTETS, MOVBLZX, 2, SI, 1, 8",
 		Find: "FIND_PAIRS(TABLES_8, INDEX_IQ2_XXS, PLANES_256, constantsIQ2_XXS, 66)"},
 	{Format: tensor.IQ2_XS, Values: "s8", Groups: true, Offset512: 64, Wide: true, Entries: "OCTETS, MOVWLZX, 352, R14, 2, 8",
@@ -83,9 +85,6 @@ func (f rowFormat) Bytes() int { return f.RowBytes(256) }
 
 // Lines returns how many lines of 64 bytes are prefetched with one.
 func (f rowFormat) Lines() int { return (f.Bytes() + 63) / 64 }
-
-// Lines512 does so for avx512.
-func (f rowFormat) Lines512() int { return max(2, f.Lines()) }
 
 func (f rowFormat) Signed() bool { return f.Values == "s8" }
 
