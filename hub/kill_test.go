@@ -57,14 +57,17 @@ func TestKilledPullsLeaveNoWrongModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	commits := func(all ...map[string]string) {
+		s.mu.Lock() // the last request of one that was killed may come late
+		defer s.mu.Unlock()
+		s.repos["org/a"].commits = all
+	}
 	scenes := []scene{
-		{name: "org/a", hub: h, now: all(before), count: requests, prepare: func(*Hub) {
-			s.repos["org/a"].commits = []map[string]string{before}
-		}},
+		{name: "org/a", hub: h, now: all(before), count: requests, prepare: func(*Hub) { commits(before) }},
 		{name: "org/a", hub: h, old: all(before), now: all(after), count: requests, prepare: func(h *Hub) {
-			s.repos["org/a"].commits = []map[string]string{before}
+			commits(before)
 			pull(h, "org/a")
-			s.repos["org/a"].commits = append(s.repos["org/a"].commits, after)
+			commits(before, after)
 		}},
 		{name: "ollama:gemma4:e2b", hub: &Hub{Registry: registry.URL}, old: []string{"weights", "eyes", "guesses"},
 			now: []string{"WEIGHTS", "EYES", "guesses"}, count: func(then func()) {
