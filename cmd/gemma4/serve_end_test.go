@@ -106,7 +106,7 @@ func TestTerminationLetsRunningAnswersEnd(t *testing.T) {
 			return p.client.Post("http://localhost/v1/chat/completions", "application/json", strings.NewReader(body))
 		}
 		resp, err := ask(`{"messages":[{"role":"user","content":"hi"}],"stream":true,
-			"response_format":{"type":"json_schema","schema":{"type":"string","minLength":500}}}`)
+			"response_format":{"type":"json_schema","schema":{"type":"string","minLength":300}}}`)
 		if err != nil {
 			t.Fatal(err)
 		}
