@@ -328,7 +328,7 @@ func (q *Queue) Stats() QueueStats {
 }
 
 // Shutdown refuses new requests, ends those in line with [ErrClosed], and waits until all others have ended. If ctx ends before that, they
-// end, too, and its error is returned.
+// end, too, and its error is returned: not where nobody was left.
 func (q *Queue) Shutdown(ctx context.Context) error {
 	q.mu.Lock()
 	if !q.closed {
@@ -347,11 +347,14 @@ func (q *Queue) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	q.mu.Lock()
+	left := len(q.tickets) > 0 // both may have been ready
 	for t := range q.tickets {
 		t.cancel(ErrClosed)
 	}
 	q.mu.Unlock()
-	<-q.empty
+	if <-q.empty; !left {
+		return nil
+	}
 	return cause.Of(ctx)
 }
 

@@ -632,6 +632,11 @@ func TestQueueShutsDown(t *testing.T) {
 	if err := errors.Join(q.Close(), q.Shutdown(ctx)); err != nil {
 		t.Error(err)
 	}
+	for range 100 { // nobody is left whom the end of a context could end
+		if err := q.Shutdown(ended); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestQueueAdmitsWhatIsNoAnswer(t *testing.T) {

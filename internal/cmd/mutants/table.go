@@ -377,6 +377,8 @@ var table = []mutant{
 	{"queue: memory is not looked at", "queue.go", "q.reserved+bytes > q.options.Memory", "bytes > q.options.Memory", ".:Queue"},
 	{"queue: groups do not take turns", "queue.go",
 		"q.line = append(q.line[1:], g)", "q.line = append([]*group{g}, q.line[1:]...)", ".:Queue"},
+	{"queue: an end that comes behind that of all requests is late", "queue.go", "left := len(q.tickets) > 0", "left := true",
+		".:QueueShutsDown"},
 	{"queue: who leaves the line keeps others in it", "queue.go", "q.admit() // it may", "// it may", ".:Queue"},
 	{"queue: the line is one longer", "queue.go",
 		"q.stats.Waiting > q.options.Waiting &&", "q.stats.Waiting > q.options.Waiting+1 &&", ".:Queue"},
