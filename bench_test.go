@@ -247,6 +247,7 @@ func BenchmarkElements(b *testing.B) {
 }
 
 // BenchmarkQueue answers short prompts, 30 tokens with 30, one after the other and as a queue does it, at any number of slots.
+// "%-scheduler" is what deciding who takes part in passes takes of the time of these.
 func BenchmarkQueue(b *testing.B) {
 	m := synthetic(b, "e2b-narrow:q4_0")
 	var sampling sampler.Overrides
@@ -266,6 +267,7 @@ func BenchmarkQueue(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer q.Close()
+		before := m.Stats()
 		var all sync.WaitGroup
 		for i := range b.N {
 			pieces := submit(b, q, request(i))
@@ -277,6 +279,9 @@ func BenchmarkQueue(b *testing.B) {
 		}
 		all.Wait()
 		b.ReportMetric(float64(q.Stats().Generated)/b.Elapsed().Seconds(), "tokens/s")
+		after := m.Stats()
+		passes := after.Decode.Duration + after.Prefill.Duration - before.Decode.Duration - before.Prefill.Duration
+		b.ReportMetric(100*(after.Overhead-before.Overhead).Seconds()/passes.Seconds(), "%-scheduler")
 	}
 	for _, slots := range []int{1, 2, 4, 8, 16} {
 		b.Run(fmt.Sprint(slots), func(b *testing.B) { run(b, slots) })

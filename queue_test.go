@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gogemma/gemma4"
@@ -26,6 +27,7 @@ var queueRequests = flag.Int("queue", 0, "how many requests the tests of queues 
 
 func newQueue(t testing.TB, m *gemma4.Model, o gemma4.QueueOptions) *gemma4.Queue {
 	t.Helper()
+	o.Stall = cmp.Or(o.Stall, time.Hour) // that no busy machine reaches
 	q, err := m.NewQueue(o)
 	if err != nil {
 		t.Fatal(err)
@@ -252,8 +254,8 @@ func TestQueueAnswersWithTheBytesOfEachAlone(t *testing.T) {
 		s.Left == 0 && answers != wanted || s.Answers[gemma4.ReasonNone] > 0 || s.Answers[gemma4.ReasonError] > 0 {
 		t.Errorf("the numbers do not add up: %+v; %d answers of %d", s, answers, wanted)
 	}
-	for tries := 0; runtime.NumGoroutine() > goroutines; tries++ { // those that have just ended
-		if runtime.Gosched(); tries > 1e6 {
+	for began := time.Now(); runtime.NumGoroutine() > goroutines; runtime.Gosched() { // those that have just ended
+		if time.Since(began) > time.Minute {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), goroutines)
 		}
 	}
@@ -518,31 +520,34 @@ func TestQueueEndsAnswersThatNobodyReads(t *testing.T) {
 	}
 }
 
+// TestQueueHasTimeLimits in a bubble, whose clock stands still until nobody can go on: what is submitted in time is in time.
 func TestQueueHasTimeLimits(t *testing.T) {
-	m := openNano(t, gemma4.Loader{})
-	q := newQueue(t, m, gemma4.QueueOptions{Slots: 1, Buffer: 1, MaxWait: time.Millisecond})
-	leave := occupy(t, q, 1)
-	if _, err := gemma4.CollectChoices(submit(t, q, asking("What is the capital of France?"))); !errors.Is(err, gemma4.ErrWaited) {
-		t.Errorf("%v", err)
-	}
-	leave()
-	if s := q.Stats(); s.Waited != 1 || s.Waiting != 0 || s.Running != 0 {
-		t.Errorf("%+v", s)
-	}
-	q = newQueue(t, m, gemma4.QueueOptions{Slots: 1, Buffer: 1, MaxTime: 20 * time.Millisecond})
-	running, waiting := submit(t, q, asking("Count from 1 to 30.")), submit(t, q, asking("Count from 1 to 30."))
-	if err := q.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	if _, err := gemma4.CollectChoices(running); !errors.Is(err, gemma4.ErrOverdue) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v", err)
-	}
-	if _, err := gemma4.CollectChoices(waiting); !errors.Is(err, gemma4.ErrClosed) {
-		t.Errorf("%v", err)
-	}
-	if s := q.Stats(); s.Overdue != 1 || s.Left != 1 || s.Answers[gemma4.ReasonCancel] != 1 {
-		t.Errorf("%+v", s)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := openNano(t, gemma4.Loader{})
+		q := newQueue(t, m, gemma4.QueueOptions{Slots: 1, Buffer: 1, MaxWait: time.Millisecond})
+		leave := occupy(t, q, 1)
+		if _, err := gemma4.CollectChoices(submit(t, q, asking("What is the capital of France?"))); !errors.Is(err, gemma4.ErrWaited) {
+			t.Errorf("%v", err)
+		}
+		leave()
+		if s := q.Stats(); s.Waited != 1 || s.Waiting != 0 || s.Running != 0 {
+			t.Errorf("%+v", s)
+		}
+		q = newQueue(t, m, gemma4.QueueOptions{Slots: 1, Buffer: 1, MaxTime: 20 * time.Millisecond})
+		running, waiting := submit(t, q, asking("Count from 1 to 30.")), submit(t, q, asking("Count from 1 to 30."))
+		if err := q.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if _, err := gemma4.CollectChoices(running); !errors.Is(err, gemma4.ErrOverdue) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		if _, err := gemma4.CollectChoices(waiting); !errors.Is(err, gemma4.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+		if s := q.Stats(); s.Overdue != 1 || s.Left != 1 || s.Answers[gemma4.ReasonCancel] != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
 }
 
 func TestQueueFreesWhatPanicsHeld(t *testing.T) {
@@ -757,27 +762,29 @@ func TestQueueCancelsOneRequestAlone(t *testing.T) {
 }
 
 // TestQueueDecodesItsAnswersTogether counts passes, where BenchmarkQueue takes the time: those of a model are shared by as many answers as
-// there are slots.
+// there are slots. In a bubble nobody is late for one.
 func TestQueueDecodesItsAnswersTogether(t *testing.T) {
-	m := openNano(t, gemma4.Loader{})
-	count := cmp.Or(*queueRequests, 64)
-	q := newQueue(t, m, gemma4.QueueOptions{Waiting: count})
-	var all sync.WaitGroup
-	for range count {
-		r := asking("What is the capital of France?")
-		r.MaxTokens, r.Sampling = 20, endless(m)
-		pieces := submit(t, q, r)
-		all.Go(func() {
-			if _, err := gemma4.CollectChoices(pieces); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	s, d := q.Stats(), m.Stats().Decode
-	each := float64(d.Positions) / float64(d.Passes)
-	t.Logf("%d tokens, %d decodes of %.1f positions", s.Generated, d.Passes, each)
-	if each < 3 {
-		t.Errorf("%.1f answers share a pass", each)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := openNano(t, gemma4.Loader{})
+		count := cmp.Or(*queueRequests, 64)
+		q := newQueue(t, m, gemma4.QueueOptions{Waiting: count})
+		var all sync.WaitGroup
+		for range count {
+			r := asking("What is the capital of France?")
+			r.MaxTokens, r.Sampling = 20, endless(m)
+			pieces := submit(t, q, r)
+			all.Go(func() {
+				if _, err := gemma4.CollectChoices(pieces); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		s, d := q.Stats(), m.Stats().Decode
+		each := float64(d.Positions) / float64(d.Passes)
+		t.Logf("%d tokens, %d decodes of %.1f positions", s.Generated, d.Passes, each)
+		if each < 3 {
+			t.Errorf("%.1f answers share a pass", each)
+		}
+	})
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gogemma/gemma4"
@@ -45,82 +47,88 @@ func streams(t *testing.T, m *gemma4.Model, n, tokens int, each func(stream int)
 	all.Wait()
 }
 
-// TestStreamsShareTheirSteps evenly, without garbage, and at no cost worth mentioning. On a busy machine the best of a few rounds counts.
+// TestStreamsShareTheirSteps evenly and without garbage. In a bubble no time passes while anybody works, so that all are back in time,
+// however slow the machine is.
 func TestStreamsShareTheirSteps(t *testing.T) {
-	const n, tokens, rounds = 8, 150, 10
-	var together, fairness, overhead float64
-	garbage := 1e9 // allocations for each token; those of keys and values count, too
-	for range rounds {
-		m := openNano(t, gemma4.Loader{Budget: time.Minute}) // which no machine is too slow for
-		var got [n]int
-		var memory [2]runtime.MemStats
-		var fair float64
-		streams(t, m, n, tokens, func(i int) {
-			switch got[i]++; {
-			case i == 0 && got[i] == 40:
-				runtime.ReadMemStats(&memory[0])
-			case i == 0 && got[i] == tokens-40:
-				runtime.ReadMemStats(&memory[1])
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it empties pools
+	synctest.Test(t, func(t *testing.T) {
+		const n, tokens = 8, 150
+		m := openNano(t, gemma4.Loader{})
+		var sessions []*gemma4.Session
+		for range n {
+			s := newSession(t, m, gemma4.SessionOptions{})
+			if err := s.Read(ctx, prompt(m, question)...); err != nil {
+				t.Fatal(err)
 			}
-			if fair == 0 && got[i] == tokens { // the first to end: how far are the others?
-				var sum, squares float64
-				for _, x := range got {
-					sum, squares = sum+float64(x), squares+float64(x*x)
+			sessions = append(sessions, s)
+		}
+		before := m.Stats().Decode
+		var memory runtime.MemStats
+		var made []uint64 // allocations, by step
+		var writes []func()
+		for i, s := range sessions[:n] {
+			writes = append(writes, func() {
+				o := forTokens(m, tokens, uint64(i))
+				o.Draft.Off = true // each step is a token
+				for _, err := range s.Generate(ctx, nil, o) {
+					if err != nil {
+						t.Error(err)
+					}
+					if i == 0 {
+						runtime.ReadMemStats(&memory)
+						made = append(made, memory.Mallocs)
+					}
 				}
-				fair = sum * sum / (n * squares)
-			}
-		})
+			})
+		}
+		together(t, m, writes...)
 		s := m.Stats()
-		if s.Decode.Positions != n*tokens || s.Prefill.Sessions < n || s.Streams != 0 || s.Decode.Waiting != 0 ||
-			!s.RunningSince.IsZero() ||
-			s.Decode.Rate <= 0 || s.Decode.LastDuration <= 0 || s.Decode.LastEnded.IsZero() || s.OverBudget != 0 {
-			t.Errorf("%+v", s)
+		if d := s.Decode; d.Passes-before.Passes != tokens+1 || d.Positions-before.Positions != n*tokens+1 || s.Streams != 0 ||
+			d.Waiting != 0 || !s.RunningSince.IsZero() || d.LastEnded.IsZero() || s.OverBudget != 0 {
+			t.Errorf("%+v, want %d decodes of all %d streams, and one before them", s, tokens, n)
 		}
-		together = max(together, float64(s.Decode.Positions)/float64(s.Decode.Passes))
-		fairness = max(fairness, fair)
-		share := s.Overhead.Seconds() / (s.Decode.Duration + s.Prefill.Duration).Seconds()
-		if overhead == 0 || share < overhead {
-			overhead = share
+		for i := len(made) - 1; i > 0; i-- {
+			made[i] -= made[i-1]
 		}
-		garbage = min(garbage, float64(memory[1].Mallocs-memory[0].Mallocs)/(n*(tokens-80)))
-		m.Close()
-		if together >= 7 && fairness >= 0.99 && overhead <= 0.01 && garbage < 0.3 {
-			break
+		if slices.Sort(made[1:]); !racing && made[tokens/2] > 0 { // in some there are new pages of keys
+			t.Errorf("%d allocations in most steps", made[tokens/2])
 		}
-	}
-	t.Logf("%.2f tokens a pass, fairness %.4f, overhead %.2f%%, %.2f allocations per token", together, fairness, 100*overhead, garbage)
-	if least := map[bool]float64{false: 7, true: 5}[racing]; together < least {
-		t.Errorf("%.2f tokens a pass of %d streams", together, n)
-	}
-	if fairness < 0.99 {
-		t.Errorf("Jain's index of fairness is %.4f", fairness)
-	}
-	if !racing && (overhead > 0.01 || garbage >= 0.3) {
-		t.Errorf("the scheduler takes %.2f%% of the time, and %.2f allocations per token", 100*overhead, garbage)
+	})
+}
+
+// TestPassesAreTimed: a clock may tick less often than a pass takes, but not than all of them do.
+func TestPassesAreTimed(t *testing.T) {
+	m := openNano(t, gemma4.Loader{})
+	streams(t, m, 2, 50, func(int) {})
+	s := m.Stats()
+	if s.Decode.Duration <= 0 || s.Decode.Rate <= 0 || s.Prefill.Duration <= 0 || s.Overhead <= 0 || s.Decode.LastEnded.IsZero() {
+		t.Errorf("%+v", s)
 	}
 }
 
 // TestNobodyWaitsForASlowReader more than once.
 func TestNobodyWaitsForASlowReader(t *testing.T) {
-	m := openNano(t, gemma4.Loader{})
-	slow := newSession(t, m, gemma4.SessionOptions{})
-	n := 0
-	for _, err := range slow.Generate(ctx, prompt(m, question), forTokens(m, 5, 1)) {
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		m := openNano(t, gemma4.Loader{})
+		slow := newSession(t, m, gemma4.SessionOptions{})
+		n := 0
+		for _, err := range slow.Generate(ctx, prompt(m, question), forTokens(m, 5, 1)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+			before := m.Stats()
+			streams(t, m, 1, 100, func(int) {})
+			after := m.Stats()
+			if after.Decode.Passes < before.Decode.Passes+99 || after.Gathering-before.Gathering > 5*time.Millisecond {
+				t.Errorf("a stream has waited for another that is stopped: %v in %d steps", after.Gathering-before.Gathering,
+					after.Decode.Passes-before.Decode.Passes)
+			}
 		}
-		n++
-		before := m.Stats()
-		streams(t, m, 1, 100, func(int) {})
-		after := m.Stats()
-		if after.Decode.Passes < before.Decode.Passes+99 || after.Gathering-before.Gathering > 50*time.Millisecond {
-			t.Errorf("a stream has waited for another that is stopped: %v in %d steps", after.Gathering-before.Gathering,
-				after.Decode.Passes-before.Decode.Passes)
+		if n != 5 {
+			t.Errorf("%d tokens", n)
 		}
-	}
-	if n != 5 {
-		t.Errorf("%d tokens", n)
-	}
+	})
 }
 
 // stopped is a context in which a pass stays until it may go on.
