@@ -1,6 +1,7 @@
 package gemma4_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -556,6 +557,7 @@ func TestKilledSavesLeaveTheOldOrTheNewFile(t *testing.T) {
 				if err := s.Save(filepath.Join(dir, "saved")); err != nil {
 					t.Fatal(err)
 				}
+				fmt.Println("saved")
 			}
 		}
 	}
@@ -587,17 +589,22 @@ func TestKilledSavesLeaveTheOldOrTheNewFile(t *testing.T) {
 	for range times {
 		child := exec.Command(os.Args[0], "-test.run=^TestKilledSavesLeaveTheOldOrTheNewFile$")
 		child.Env = append(os.Environ(), "GEMMA4_TEST_SAVE="+dir)
-		out, err := child.StdoutPipe()
+		pipe, err := child.StdoutPipe()
 		if err == nil {
 			err = child.Start()
 		}
-		if err == nil {
-			_, err = out.Read(make([]byte, 1))
+		out, took := bufio.NewReader(pipe), time.Duration(0)
+		for range 2 + r.IntN(2) { // then the next file is being written
+			began := time.Now()
+			if err == nil {
+				_, err = out.ReadString('\n')
+			}
+			took = time.Since(began)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(r.IntN(8000)) * time.Microsecond)
+		time.Sleep(time.Duration(r.Float64() * float64(took))) // any moment of it, if it takes as long as the last one
 		if err := child.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

@@ -682,18 +682,23 @@ func TestKilledUpdatesLoseOneTurnAtMost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := bufio.NewReader(pipe)
-		first, err := out.ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
+		out, text := bufio.NewReader(pipe), ""
+		var took []time.Duration
+		for range 3 + r.IntN(2) { // then comes a write, or an update
+			began := time.Now()
+			line, err := out.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, took = text+line, append(took, time.Since(began))
 		}
-		time.Sleep(time.Duration(r.IntN(20000)) * time.Microsecond)
+		time.Sleep(time.Duration(r.Float64() * float64(took[len(took)-2]))) // any moment of it, if it takes as long as the last one
 		if err := child.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		rest, _ := io.ReadAll(out)
 		child.Wait()
-		lines := strings.Split(first+string(rest), "\n")
+		lines := strings.Split(text+string(rest), "\n")
 		lines = lines[:len(lines)-1] // what follows the last end of a line was not written whole
 		turns += len(lines) / 2
 		s, err := m.Restore(path, gemma4.SessionOptions{})
