@@ -595,9 +595,9 @@ func TestAConstrainedTokenAllocatesNothing(t *testing.T) {
 		for range 150 {
 			step()
 		}
-		least := math.Inf(1) // pages are taken now and then, and the text grows
+		least := math.Inf(1) // pages are taken now and then, the text grows, and the race detector empties pools at random
 		for range 20 {
-			least = min(least, testing.AllocsPerRun(4, step))
+			least = min(least, testing.AllocsPerRun(1, step))
 		}
 		if stop(); least != 0 {
 			t.Errorf("%s: %v allocations per token", name, least)
