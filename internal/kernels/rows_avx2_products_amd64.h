@@ -22,6 +22,18 @@
 	VPMADDWD   Y13, Y3, Y3; \
 	VPADDD     Y3, Y2, V
 
+// PAIR_S7 is for signed weights that −128 is not among: sign(q)·w · |q|, which leaves no copy of q.
+#define PAIR_S7(q, V, v) \
+	VPSIGNB    (q)(BX), Y2, Y2; \
+	VPSIGNB    (q+32)(BX), Y3, Y3; \
+	VPABSB     (q)(BX), Y8; \
+	VPABSB     (q+32)(BX), Y9; \
+	VPMADDUBSW Y2, Y8, Y2; \
+	VPMADDUBSW Y3, Y9, Y3; \
+	VPMADDWD   Y13, Y2, Y2; \
+	VPMADDWD   Y13, Y3, Y3; \
+	VPADDD     Y3, Y2, V
+
 #define PAIR_VNNI(q, V, v) \
 	VPXOR V, V, V; \
 	VPDPBUSD_Q(q, 2, v); \

@@ -227,8 +227,10 @@ func (r row) Products() string {
 		return "HALVES_U6"
 	case r.VNNI:
 		return "PAIR_VNNI"
-	case r.Signed():
+	case r.Format == tensor.Q8_0:
 		return "PAIR_S8"
+	case r.Signed():
+		return "PAIR_S7"
 	}
 	return "PAIR_U5"
 }
