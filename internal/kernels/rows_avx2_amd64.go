@@ -171,13 +171,12 @@ type rowsOne struct {
 
 // rowTurn is a row of a period. Vectors have the places of lanes in Y0.
 type rowTurn struct {
-	full   int       // super-blocks that are its own alone
-	last   bool      // there is one behind them, of which it has some lanes
-	shares bool      // the others are the next row's
-	ends   bool      // the period
-	own    [8]int32  // −1 for its lanes
-	turn   *[8]int32 // where in Y0 lies what comes to each place before that
-	back   *[8]int32 // where in Y0 lies what comes to each place in the end
+	full int       // super-blocks that are its own alone
+	last bool      // there is one behind them, of which it has some lanes
+	ends bool      // the period
+	own  [8]int32  // −1 for its lanes
+	turn *[8]int32 // where in Y0 lies what comes to each place before that; nil: the other lanes are the next row's, and it stays
+	back *[8]int32 // where in Y0 lies what comes to each place in the end
 }
 
 const (
@@ -217,8 +216,7 @@ func (c *rowsOne) together(blocks int) bool {
 	for i := range c.period {
 		left := blocks - (8-lane)%8
 		c.turns[i] = rowTurn{
-			full: left / 8, last: left%8 > 0, shares: true, ends: left%8 == 0,
-			own: lanes(0, left%8), turn: &turned[0], back: &turned[lane],
+			full: left / 8, last: left%8 > 0, ends: left%8 == 0, own: lanes(0, left%8), back: &turned[lane],
 		}
 		lane = left % 8
 	}

@@ -180,8 +180,12 @@ part: // lanes that get nothing new get a zero all the same, as from a tail that
 	MOVQ      c+0(FP), R9
 	ADDQ      rowsOne_shift(R9), SI
 	MOVQ      rowTurn_turn(R8), AX
+	TESTQ     AX, AX
+	JZ        inLane
 	VMOVDQU   (AX), Y1
 	VPERMPS   Y0, Y1, Y0
+
+inLane:
 	VXORPS    Y1, Y1, Y1
 	VADDPS    Y1, Y0, Y1
 	VMOVAPS   Y1, 40992(R13)
@@ -192,8 +196,8 @@ part: // lanes that get nothing new get a zero all the same, as from a tail that
 	VMOVAPS   40992(R13), Y2
 	VBLENDVPS Y1, Y0, Y2, Y2
 	VANDNPS   Y0, Y1, Y0
-	CMPB      rowTurn_shares(R8), $0
-	JNE       back
+	CMPQ      rowTurn_turn(R8), $0
+	JEQ       back
 	VXORPS    Y0, Y0, Y0
 	JMP       back
 
