@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -13,13 +14,19 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-// BenchmarkRows multiplies rows of 2048 weights with the activations of 1, 4 and 8 tokens, on as many cores as -cpu says. The
+var columns = flag.Int("columns", 2048, "weights of a row in BenchmarkRows")
+
+// BenchmarkRows multiplies rows of 2048 weights, or -columns, with the activations of 1, 4 and 8 tokens, on as many cores as -cpu says. The
 // weights come from memory or stay in the second cache; bytes are theirs. The most that writing a token can reach is what
 // BenchmarkReadBandwidth at the root does with as many cores. On a shared machine look at the best pass.
 //
 //	go test -run - -bench Rows/avx512/Q4_0/memory -cpu 1,2 ./internal/kernels
 func BenchmarkRows(b *testing.B) {
-	const cols, step = 2048, 32 // rows that are claimed at a time
+	cols := *columns
+	step := 32 // rows that are claimed at a time
+	if cols < 2048 {
+		step = 256
+	}
 	var memory []byte
 	r := rand.New(rand.NewPCG(4, 9))
 	x := kerneltest.Gaussian(r, 8*cols)
@@ -28,10 +35,10 @@ func BenchmarkRows(b *testing.B) {
 	tensor.Portable().Quantize(q, x)
 	for _, k := range levels()[1:] {
 		for _, f := range tensor.Formats() {
-			size := f.RowBytes(cols)
-			if k.Rows[f] == nil && k.FloatRows[f] == nil {
+			if k.Rows[f] == nil && k.FloatRows[f] == nil || cols%f.BlockLen() != 0 {
 				continue
 			}
+			size := f.RowBytes(cols)
 			for _, from := range []struct {
 				name  string
 				bytes int
