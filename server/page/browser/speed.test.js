@@ -1,19 +1,11 @@
-// How long things take: always in processor time of the page's thread, which other programs do not change, and by the clock where the machine
-// has nothing else to do.
+// How long things take: always in processor time of the page's thread, which other programs do not change, and by the clock where somebody
+// says that the machine has nothing else to do: CLOCK=1 node --test speed.test.js
 import assert from 'node:assert/strict';
-import os from 'node:os';
 import {test} from 'node:test';
 import {Fake} from './fake.js';
-import {is, visit} from './visit.js';
+import {is, processor, visit} from './visit.js';
 
-const calm = os.loadavg()[0] < os.availableParallelism();
-
-// processor returns a function that tells the seconds of processor time that the page's thread has used.
-async function processor(v) {
-	const session = await v.context.newCDPSession(v.page);
-	await session.send('Performance.enable', {timeDomain: 'threadTicks'});
-	return async () => (await session.send('Performance.getMetrics')).metrics.find(m => m.name === 'TaskDuration').value;
-}
+const clock = process.env.CLOCK;
 
 const median = all => all.toSorted((a, b) => a - b)[all.length >> 1];
 
@@ -67,7 +59,7 @@ test('while an answer of 10,000 tokens comes, there are 30 frames a second and k
 	assert.ok(blocks > 300, `${blocks} blocks`);
 	assert.ok(used < 3, `${used} s of processor for the 4 s in which the tokens come`);
 	assert.ok(each < 1000 / 30, `${each} ms of processor for a frame`);
-	if (!calm) return t.diagnostic('the machine is busy: the clock is not judged');
+	if (!clock) return t.diagnostic('CLOCK is not set: the clock is not judged');
 	assert.ok(keys.length > 10, `${keys.length} keys`);
 	assert.ok(median(keys) < 100, `a key takes ${median(keys)} ms`);
 	assert.ok(median(frames) < 1000 / 30, `a frame takes ${median(frames)} ms`);
@@ -109,6 +101,6 @@ test('a list of 200 conversations shows within 300 ms', async t => {
 	});
 	t.diagnostic(`shown after ${median(times).toFixed(0)} ms, ${(1000 * median(used)).toFixed(0)} ms of processor; searched in ${took.toFixed(0)} ms`);
 	assert.ok(median(used) < 0.6, `${used} s of processor, with all that a reload does`);
-	assert.ok(!calm || Math.min(...times) < 300, `${times} ms`);
+	assert.ok(!clock || Math.min(...times) < 300, `${times} ms`);
 	await is(() => v.page.locator('#list .found').count(), 200);
 });

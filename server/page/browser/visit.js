@@ -73,6 +73,13 @@ export async function visit(t, fake = new Fake(), {prefix = '', faults = [], mod
 	return v;
 }
 
+// processor returns a function that tells the seconds of processor time that the page's thread has used.
+export async function processor(v) {
+	const session = await v.context.newCDPSession(v.page);
+	await session.send('Performance.enable', {timeDomain: 'threadTicks'});
+	return async () => (await session.send('Performance.getMetrics')).metrics.find(m => m.name === 'TaskDuration').value;
+}
+
 // is waits until what is asked, a value or a promise of one, is what is wanted: what a page shows comes a little after what was done.
 export async function is(ask, wanted, message) {
 	for (const end = Date.now() + 90_000;;) {
