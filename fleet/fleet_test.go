@@ -43,7 +43,7 @@ func broker(t *testing.T) string {
 
 func dial(t *testing.T, url string) *nats.Conn {
 	t.Helper()
-	c, err := nats.Connect(url, nats.MaxReconnects(-1))
+	c, err := nats.Connect(url, nats.MaxReconnects(-1), nats.Timeout(90*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.Respon
 	watch := dial(t, url)
 	for n := int64(0); n == 0; { // until NATS knows of it
 		var err error
-		if _, err = watch.Request(getSubject+"nano", nil, 10*time.Second); err == nil {
+		if _, err = watch.Request(getSubject+"nano", nil, 90*time.Second); err == nil {
 			n = 1
 		} else if !errors.Is(err, nats.ErrNoResponders) {
 			t.Fatal(err)
