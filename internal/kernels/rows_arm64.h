@@ -246,17 +246,17 @@ next:
 
 #else
 
+// The upper bits of both nibbles are inverted before they part: that is less 128.
 #define NIBBLE_BITS \
 	VMOVI $0xF0, V24.B16    \
-	VMOVI $0x80, V25.B16    \
+	VMOVI $0x88, V25.B16    \
 	VMOVS $0x3D800000, V27  \ // 1/16
 	VDUP  V27.S[0], V27.S4
 
 #define NIBBLES(q, low, high) \
-	VAND V24.B16, q.B16, high.B16    \
-	VSHL $4, q.B16, low.B16          \
-	VEOR V25.B16, high.B16, high.B16 \
-	VEOR V25.B16, low.B16, low.B16
+	VEOR V25.B16, q.B16, low.B16    \
+	VAND V24.B16, low.B16, high.B16 \
+	VSHL $4, low.B16, low.B16
 
 #define FINER_SCALES \
 	FMUL(16, 16, 27)

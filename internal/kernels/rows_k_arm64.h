@@ -3,6 +3,10 @@
 // Super-blocks of 256 weights, four units. The scales of their groups are bytes: V20 picks those of the unit's lanes (128 and
 // more stand for 0) into the lanes' upper bytes, so that they are converted as fractions of 2²⁴. V30 is what V20 starts with,
 // V31 its step from unit to unit. V21 holds the halves of the super-block as floats.
+//
+// UNIT_SCALES sets V16 to the scales in V18 times V21's first lane, and UNIT_MINS V17 to the minimums in V19 times V21's second lane.
+#ifndef FINER
+
 #define BLOCK_INDICES \
 	VMOVQ $0x0080808000808080, $0x0180808001808080, V30 \
 	VMOVI $2, V31.B16
@@ -11,17 +15,45 @@
 	VMOVQ $0x0180808000808080, $0x0380808002808080, V30 \
 	VMOVI $4, V31.B16
 
-// UNIT_SCALES sets V16 to the scales in V18 times V21's first lane; of finer weights they are a 16th.
-#ifndef FINER
-#define CONVERT_SCALES SCVTF24(16, 16)
-#else
-#define CONVERT_SCALES SCVTF28(16, 16)
-#endif
+#define SCALES_AND_MINS \
+	FMOVD R17, F18 \
+	FMOVD R19, F19
 
 #define UNIT_SCALES \
 	VTBL V20.B16, [V18.B16], V16.B16 \
-	CONVERT_SCALES                   \
+	SCVTF24(16, 16)                  \
 	FMULI(16, 16, 21, 0)
+
+#define UNIT_MINS \
+	VTBL V20.B16, [V19.B16], V17.B16 \
+	SCVTF24(17, 17)                  \
+	FMULI(17, 17, 21, 1)
+
+#else
+
+// Of finer weights the scales are a 16th, V27. The minimums lie behind them in V18, and the two of each in a unit become floats at once,
+// times V26, before they have two lanes each.
+#define BLOCK_INDICES \
+	VMOVQ $0x0180808000808080, $0x0980808008808080, V30 \
+	VMOVI $2, V31.B16
+
+#define SCALES_AND_MINS \
+	FMOVD R17, F18               \
+	VMOV  R19, V18.D[1]          \
+	FMULI(26, 27, 21, 0)         \
+	VDUP  V21.S[1], V28.S4       \
+	VZIP1 V28.D2, V26.D2, V26.D2
+
+#define UNIT_SCALES \
+	VTBL V20.B16, [V18.B16], V16.B16 \
+	SCVTF24(16, 16)                  \
+	FMUL(16, 16, 26)                 \
+	VZIP2 V16.S4, V16.S4, V17.S4     \
+	VZIP1 V16.S4, V16.S4, V16.S4
+
+#define UNIT_MINS
+
+#endif
 
 #define NEXT_SCALES \
 	VADD V31.B16, V20.B16, V20.B16
@@ -86,12 +118,6 @@ unit:
 
 #endif
 
-// UNIT_MINS sets V17 to the minimums in V19 times V21's second lane.
-#define UNIT_MINS \
-	VTBL V20.B16, [V19.B16], V17.B16 \
-	SCVTF24(17, 17)                  \
-	FMULI(17, 17, 21, 1)
-
 // SIX_BIT_PAIRS loads the two halves of a Q4_K or Q5_K block at R12, and its eight scales and minimums of six bits: four of
 // each in the low bits of bytes 4–7 and 8–11; the others have their low four bits in bytes 12–15, scales below and minimums above,
 // and their upper two on top of the first ones.
@@ -114,8 +140,7 @@ unit:
 	ORRW  R16, R15, R15         \
 	ORR   R14<<32, R17, R17     \
 	ORR   R15<<32, R19, R19     \
-	FMOVD R17, F18              \
-	FMOVD R19, F19              \
+	SCALES_AND_MINS             \
 	VORR  V30.B16, V30.B16, V20.B16
 
 TEXT ROWS_Q4_K(SB), NOSPLIT, $0-ARGS
