@@ -142,8 +142,9 @@ type PanelKernels struct {
 	// PackFloats packs rows that were decoded, where PackW has no function for their format.
 	PackFloats func(dst []byte, w []float32, rows, cols int)
 	// Multiply computes dst[t·stride + r] for the rows of one panel and n packed tokens. A product has the same bits
-	// whatever rows and n are.
-	Multiply func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int)
+	// whatever rows and n are. The weights that will be packed next are next, which may be empty: they are fetched into the
+	// processor's cache in passing where that is of use.
+	Multiply func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, next []byte)
 	// MultiplyW, of formats that have it, is PackW and Multiply to the same bits, where tokens are so few that a panel is not worth its
 	// packing. panel is scratch, as large as one.
 	MultiplyW PerFormat[func(dst []float32, stride int, panel, w []byte, rowBytes, rows int, x []byte, n, cols int)]

@@ -328,6 +328,15 @@ func (m *MatMul) Do(worker, chunk int) {
 // fail keeps the first error. It is a function of its own so that an error takes memory only when there is one.
 func (m *MatMul) fail(err error) { m.failed.CompareAndSwap(nil, &err) }
 
+// next returns up to n rows, from the given one on, where they lie in memory: a worker mostly goes on with what follows.
+func (p *product) next(from, n int) []byte {
+	if p.Only != nil || p.W.Data == nil {
+		return nil
+	}
+	size := p.W.Format.RowBytes(p.W.Cols())
+	return p.W.Data[from*size : min(from+n, p.height())*size]
+}
+
 // scale multiplies columns from to to-1 of Dst by the tensor's own scale.
 func (p *product) scale(from, to int) {
 	if p.W.Scale == 1 {
@@ -391,6 +400,6 @@ func (m *MatMul) multiplyPanel(p *product, worker, from, to int, raw []byte) {
 	} else {
 		k.PackFloats(panel, m.decode(p.W.Format, m.rows[worker][:(to-from)*cols], raw), to-from, cols)
 	}
-	k.Multiply(p.Dst[from:], p.Stride, panel, to-from, m.inputs[p.input].packed, p.N, cols)
+	k.Multiply(p.Dst[from:], p.Stride, panel, to-from, m.inputs[p.input].packed, p.N, cols, p.next(to, k.Height))
 	p.scale(from, to)
 }

@@ -36,7 +36,7 @@ func pairPanels() *PanelKernels {
 			clear(dst[2*rows*cols : 2*height*cols])
 			roundPairs(dst, w[:rows*cols])
 		},
-		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 			for t := range n {
 				for r := range rows {
 					dst[t*stride+r] = pairProduct(w[2*r*cols:2*(r+1)*cols], x[2*t*cols:2*(t+1)*cols])

@@ -79,7 +79,7 @@ func TestPairsAreWithinTheirBound(t *testing.T) {
 			panel, packed, dst := make([]byte, k.WBytes(cols)), make([]byte, k.XBytes(n, cols)), make([]float32, rows*n)
 			k.PackX(packed, x, n, cols, 0, n)
 			k.PackW[f](panel, w, f.RowBytes(cols), rows, cols)
-			k.Multiply(dst, rows, panel, rows, packed, n, cols)
+			k.Multiply(dst, rows, panel, rows, packed, n, cols, nil)
 			for i, got := range dst {
 				want, sum, squares := 0.0, 0.0, 0.0
 				for c := range cols {

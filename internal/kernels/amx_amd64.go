@@ -88,7 +88,7 @@ func packTiles(dst []byte, x []float32, n, cols, from, to int) {
 	}
 }
 
-func multiplyTiles(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+func multiplyTiles(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 	if n == 0 || rows == 0 {
 		return
 	}

@@ -38,7 +38,7 @@ func BenchmarkInnerLoops(b *testing.B) {
 				peak = max(peak, float64(ops)/time.Since(begin).Seconds())
 				begin = time.Now()
 				for range turns {
-					p.Multiply(dst, p.Height, panel, p.Height, packed, n, cols)
+					p.Multiply(dst, p.Height, panel, p.Height, packed, n, cols, nil)
 				}
 				loop = max(loop, float64(turns*n*cols*p.Height)/time.Since(begin).Seconds())
 			}

@@ -52,7 +52,7 @@ func panelsNEON(quantize quantizer) *tensor.PanelKernels {
 	return k
 }
 
-func multiplyUnits(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+func multiplyUnits(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 	units := tensor.Q8Len(cols)
 	if rows == 0 || units == 0 {
 		return
@@ -159,7 +159,7 @@ func interleave(k kind, dst *byte, src *unit, next, units int) {
 	}
 }
 
-func multiplyStrips(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+func multiplyStrips(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 	blocks, k := 2*tensor.Q8Len(cols), kind(w[0])
 	if rows == 0 || blocks == 0 {
 		return

@@ -31,7 +31,7 @@ func panelsAVX2(k *tensor.Kernels, vnni bool) {
 		PackX:      packTokens,
 		WBytes:     func(cols int) int { return panelHeader + ceilDiv(cols, 32)*wordBlock },
 		PackFloats: packWords,
-		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 			multiplyBytesOrWords(dst, stride, w, rows, x, n, cols, vnni)
 		},
 	}

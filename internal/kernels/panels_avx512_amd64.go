@@ -43,6 +43,7 @@ const (
 	int8Slab        = 16               // blocks of a slab
 	int8Tokens      = 512              // tokens that take turns over the slabs of a panel
 	int8Sums        = int8Tokens * 128 // bytes in front of a panel
+	int8Fetch       = 128              // bytes that a tile fetches with a block
 )
 
 // The first byte of a panel's header tells whether it has offsets.
@@ -130,8 +131,9 @@ func packTokensInt8(dst []byte, x []float32, n, cols, from, to int) {
 }
 
 // multiplyInt8 multiplies slab by slab. Sums that are not the last ones yet stand in front of the panel, those of a token beside those of
-// the next: in dst they lie so far apart that they fall into a few sets of the caches.
-func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+// the next: in dst they lie so far apart that they fall into a few sets of the caches. The last slabs fetch what is packed next: sooner,
+// tokens would drive it out of the cache again.
+func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, next []byte) {
 	if n == 0 || rows == 0 {
 		return
 	}
@@ -143,31 +145,42 @@ func multiplyInt8(dst []float32, stride int, w []byte, rows int, x []byte, n, co
 	}
 	w = w[int8Sums+panelHeader:]
 	blocks, exist := ceilDiv(cols, 32), uint32(1<<rows-1)
+	early := blocks*fetchedInt8(n) - len(next) // bytes that could be fetched before it is time to
 	for t := 0; t < n; t += int8Tokens {
 		some, add := min(int8Tokens, n-t), uint32(0)
 		for b := 0; b < blocks; b += int8Slab {
-			tokens := &x[(b/int8Slab*n+t)*int8Token]
+			tokens, count := &x[(b/int8Slab*n+t)*int8Token], min(int8Slab, blocks-b)
 			from, to, step := sums, sums, 32
 			if add == 0 { // even where nothing is loaded, memory that was never written is slow
 				from = (*float32)(unsafe.Pointer(tokens))
 			}
-			if b+int8Slab >= blocks {
+			if b+count == blocks {
 				to, step = &dst[t*stride], stride
 			}
-			loop(to, step, from, &w[b*block], tokens, some, min(int8Slab, blocks-b), exist, add)
+			fetch, by := tokens, 0
+			fetched := count * fetchedInt8(some)
+			if early -= fetched; early < 0 && len(next) > 0 {
+				fetch, by = &next[0], int8Fetch
+				next = next[min(fetched, len(next)):]
+			}
+			loop(to, step, from, &w[b*block], tokens, some, count, exist, add, fetch, by)
 			add = exist
 		}
 	}
 }
 
+// fetchedInt8 returns how many bytes the loops fetch in passing, per block and for so many tokens.
+func fetchedInt8(tokens int) int { return ceilDiv(tokens, 6) * int8Fetch }
+
 // panelInt8AVX512 multiplies a slab of a panel with n tokens. dst is set to the products or, where a bit of add is set, to those and sums,
-// [n][32]. Rows are bits of exist.
+// [n][32]. Rows are bits of exist. With each block of a tile, int8Fetch bytes at fetch are brought into the cache, which then goes on by so
+// many bytes, or by none.
 //
 //go:noescape
-func panelInt8AVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
+func panelInt8AVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32, fetch *byte, by int)
 
 //go:noescape
-func panelInt8OffsetAVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
+func panelInt8OffsetAVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32, fetch *byte, by int)
 
 // packTokenInt8AVX512 rounds slabs of 512 activations; they are step bytes apart in dst.
 //

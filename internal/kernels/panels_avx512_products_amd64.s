@@ -21,8 +21,9 @@
 // A tile is 32 rows × up to 6 tokens: 12 integer and 12 float sums. What 512 columns of a panel take, 18 KB, stays in L1
 // while all tokens pass.
 //
-//	AX weights, BX activations, R13 their scales, CX blocks that are left, R8 the panel, R9 the tokens, R10 how many are left, R11 blocks
-//	DX dst, SI bytes from a token to the next in it, R12 the sums so far; DI what is fetched of tokens, R14 of dst, R15 where that ends
+//	AX weights, BX activations, R13 their scales, CX blocks that are left, R8 the panel, R9 the tokens, R10 how many are left
+//	DX dst, SI bytes from a token to the next in it, R12 the sums so far; DI what is fetched of tokens, R14 of dst, R15 where that ends,
+//	R11 what the caller has fetched
 //	Z0–Z5, Z6–Z11 integer sums of rows 0–15, 16–31, one per token; Z12–Z23 float sums
 //	Z24 Z25 weights, Z26 the token's activations, Z27 Z28 products of scales, Z30 Z31 scales of the rows
 
@@ -36,7 +37,7 @@
 	MOVQ  w+24(FP), R8       \
 	MOVQ  x+32(FP), R9       \
 	MOVQ  n+40(FP), R10      \
-	MOVQ  blocks+48(FP), R11 \
+	MOVQ  fetch+64(FP), R11  \
 	MOVL  exist+56(FP), AX   \
 	MOVL  add+60(FP), BX     \
 	SHLQ  $2, SI             \
@@ -92,8 +93,8 @@
 	VMOVUPS 1088(AX), Z31
 
 // One tile of T tokens: all blocks, then dst. With each block the 264 bytes that six tokens have per block are fetched of the next tile's
-// tokens, since there may be more of them than caches hold, and of dst what ADDSUMS will need of one more token: a core waits for no more
-// than some lines of memory at once.
+// tokens, since there may be more of them than caches hold, of dst what ADDSUMS will need of one more token, and what the caller wants: a
+// core waits for no more than some lines of memory at once.
 #define TILE(T, TOKENS, BLOCK, FIN, loop) \
 	TOKENS(ZERO, 0)    \
 	MOVQ DX, R14       \
@@ -102,7 +103,7 @@
 	MOVQ R8, AX        \
 	MOVQ R9, BX        \
 	LEAQ 512(R9), R13  \
-	MOVQ R11, CX       \
+	MOVQ blocks+48(FP), CX \
 	LEAQ (XTOKEN*T)(R9), DI \
 loop:                  \
 	PREFETCHT0 (DI)    \
@@ -116,6 +117,9 @@ loop:                  \
 	ADDQ SI, R14       \
 	CMPQ R14, R15      \
 	CMOVQHI R15, R14   \
+	PREFETCHT0 (R11)   \
+	PREFETCHT0 64(R11) \
+	ADDQ by+72(FP), R11 \
 	TOKENS(START, 0)   \
 	WEIGHTS(0) TOKENS(DOT, 0) \
 	WEIGHTS(1) TOKENS(DOT, 1) \
@@ -141,13 +145,13 @@ loop:                  \
 #define INT8TILE(T, TOKENS, loop, rest, out, part) TILE(T, TOKENS, WBLOCK, FINISH, loop)
 #define OFFSETTILE(T, TOKENS, loop, rest, out, part) TILE(T, TOKENS, OBLOCK, FINISHOFFSET, loop)
 
-// func panelInt8AVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
-TEXT ·panelInt8AVX512(SB), NOSPLIT, $0-64
+// func panelInt8AVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32, fetch *byte, by int)
+TEXT ·panelInt8AVX512(SB), NOSPLIT, $0-80
 	INT8ARGS
 	TILES(INT8TILE)
 
-// func panelInt8OffsetAVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32)
-TEXT ·panelInt8OffsetAVX512(SB), NOSPLIT, $0-64
+// func panelInt8OffsetAVX512(dst *float32, stride int, sums *float32, w, x *byte, n, blocks int, exist, add uint32, fetch *byte, by int)
+TEXT ·panelInt8OffsetAVX512(SB), NOSPLIT, $0-80
 	INT8ARGS
 	TILES(OFFSETTILE)
 

@@ -115,7 +115,7 @@ func benchmarkPanels(b *testing.B, k *tensor.Kernels, p *tensor.PanelKernels, f 
 				p.PackFloats(panel, decoded, to-from, cols)
 			}
 			pack += threadTime() - t
-			p.Multiply(dst[from:], rows, panel, to-from, packed, n, cols)
+			p.Multiply(dst[from:], rows, panel, to-from, packed, n, cols, w[to*size:min(to+p.Height, rows)*size])
 		}
 		if d := threadTime() - begin; best == 0 || d < best {
 			best = d

@@ -21,7 +21,7 @@ func panelsBF16(k *tensor.Kernels) {
 		PackFloats: func(dst []byte, w []float32, rows, cols int) {
 			packPairs(dst, tensor.F32, bytesOf(w[:rows*cols]), 4*cols, rows, cols)
 		},
-		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 			pairLayout.multiply(panelPairsBF16, dst, stride, w, rows, x, n, ceilDiv(cols, 2))
 		},
 		Burn: func(rounds int) int64 {

@@ -26,7 +26,7 @@ func floatPanels(height, slab int, pack func(dst []byte, f tensor.Format, w []by
 			}
 		},
 		WBytes: func(cols int) int { return cols * layout.block },
-		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 			layout.multiply(multiply, dst, stride, w, rows, x, n, cols)
 		},
 	}

@@ -23,7 +23,7 @@ func floatPanels() *tensor.PanelKernels {
 			packColumns(view[float32](dst, size/4), w, rows, cols)
 			clear(dst[size:])
 		},
-		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 			multiplyColumns(dst, stride, w, rows, x, n, cols, false)
 		},
 	}
@@ -83,7 +83,7 @@ func bf16Panels() *tensor.PanelKernels {
 			dst[0] = 0
 			floats.PackFloats(dst[panelHeader:], w, rows, cols)
 		},
-		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+		Multiply: func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 			bf16 := w[0] == 1
 			if bf16 {
 				x, cols = x[floats.XBytes(n, cols):], (cols+3)/4

@@ -218,7 +218,7 @@ func packRowSpans(quantize quantizer, dst []byte, f tensor.Format, w []byte, row
 	}
 }
 
-func multiplyPanelOfSpans(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+func multiplyPanelOfSpans(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, _ []byte) {
 	spans, k := spansLen(cols), kind(w[0])
 	if rows == 0 || spans == 0 {
 		return

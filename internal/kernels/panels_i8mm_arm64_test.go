@@ -221,7 +221,7 @@ func TestTokensOfSpansHaveTheirBitsInAnyNumber(t *testing.T) {
 		for n := most; n > 0; n-- {
 			packed, dst := make([]byte, p.XBytes(n, cols)), make([]float32, n*rows)
 			p.PackX(packed, x, n, cols, 0, n)
-			p.Multiply(dst, rows, panel, rows, packed, n, cols)
+			p.Multiply(dst, rows, panel, rows, packed, n, cols, nil)
 			if n == most {
 				all = dst
 			}

@@ -262,12 +262,14 @@ func multiplyPanels(t *testing.T, k *tensor.PanelKernels, f tensor.Format, w []b
 	size := f.RowBytes(cols)
 	for from := 0; from < rows; from += k.Height {
 		to := min(from+k.Height, rows)
+		var next []byte
 		if w != nil {
+			next = w[to*size : min(to+k.Height, rows)*size]
 			k.PackW[f](panel, w[from*size:to*size], size, to-from, cols)
 		} else {
 			k.PackFloats(panel, decoded[from*cols:to*cols], to-from, cols)
 		}
-		k.Multiply(dst[from:], stride, panel, to-from, packed, n, cols)
+		k.Multiply(dst[from:], stride, panel, to-from, packed, n, cols, next)
 	}
 	check := func(dst []float32) {
 		t.Helper()
@@ -570,7 +572,7 @@ func TestPanelKernelsAllocateNothing(t *testing.T) {
 				if k.PackW[f] != nil {
 					k.PackW[f](panel, w, f.RowBytes(cols), min(rows, k.Height), cols)
 				}
-				k.Multiply(dst, rows, panel, min(rows, k.Height), packed, n, cols)
+				k.Multiply(dst, rows, panel, min(rows, k.Height), packed, n, cols, nil)
 			}); allocs != 0 {
 				t.Errorf("%v: %v allocations", f, allocs)
 			}

@@ -275,7 +275,7 @@ func multiplyPanels(t *testing.T, guards *[6][]byte, p *tensor.PanelKernels, f t
 			f.Decode(floats, w[r*size:(r+m)*size])
 			p.PackFloats(panel, floats, m, cols)
 		}
-		p.Multiply(dst[r:], stride, panel, m, packed, n, cols)
+		p.Multiply(dst[r:], stride, panel, m, packed, n, cols, nil)
 	}
 	for i := range n - 1 {
 		for _, v := range dst[i*stride+rows : (i+1)*stride] {
@@ -558,14 +558,14 @@ func TestPanelKernelsOfARMAllocateNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(10, func() {
 			p.PackX(packed, x, n, cols, 0, n)
 			p.PackW[tensor.Q4_0](panel, w, len(w)/3, 3, cols)
-			p.Multiply(dst, 3, panel, 3, packed, n, cols)
+			p.Multiply(dst, 3, panel, 3, packed, n, cols, nil)
 			p.PackFloats(panel, row, 3, cols)
 			fp.PackX(floatX, x, n, cols, 0, n)
 			fp.PackFloats(floatPanel, row, 3, cols)
-			fp.Multiply(dst, 3, floatPanel, 3, floatX, n, cols)
+			fp.Multiply(dst, 3, floatPanel, 3, floatX, n, cols, nil)
 			if pack := fp.PackW[tensor.BF16]; pack != nil {
 				pack(floatPanel, halves, len(halves)/3, 3, cols)
-				fp.Multiply(dst, 3, floatPanel, 3, floatX, n, cols)
+				fp.Multiply(dst, 3, floatPanel, 3, floatX, n, cols, nil)
 			}
 		}); n != 0 {
 			t.Errorf("%v allocations", n)

@@ -142,9 +142,9 @@ func (m *Meter) panels(kind Kind, p *tensor.PanelKernels, burn func(int) int64) 
 		defer calls.begin(second, rows*cols).end()
 		p.PackFloats(dst, w, rows, cols)
 	}
-	c.Multiply = func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int) {
+	c.Multiply = func(dst []float32, stride int, w []byte, rows int, x []byte, n, cols int, next []byte) {
 		defer calls.begin(multiplying, rows*n*cols).end()
-		p.Multiply(dst, stride, w, rows, x, n, cols)
+		p.Multiply(dst, stride, w, rows, x, n, cols, next)
 	}
 	return &c
 }
