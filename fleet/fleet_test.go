@@ -55,6 +55,7 @@ func dial(t *testing.T, url string) *nats.Conn {
 type hand struct {
 	conn   *nats.Conn
 	served atomic.Int64  // requests that reached its handler
+	finish chan bool     // for a handler that waits
 	quit   func()        // has it drain
 	done   chan struct{} // closed when Run has returned
 	err    error         // what Run has returned
@@ -66,7 +67,7 @@ func (h *hand) kill() { h.conn.Close() }
 // hire starts a worker. Its fields are set but for Conn, Handler, Model and Beat.
 func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.ResponseWriter, r *http.Request)) *hand {
 	t.Helper()
-	h := &hand{conn: dial(t, url), done: make(chan struct{})}
+	h := &hand{conn: dial(t, url), finish: make(chan bool), done: make(chan struct{})}
 	ctx, quit := context.WithCancel(t.Context())
 	h.quit = quit
 	w.Conn, w.Model, w.Beat = h.conn, "nano", pulse
@@ -490,11 +491,11 @@ func TestSlowReadersKeepNoSlot(t *testing.T) {
 
 func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
 	url := broker(t)
-	began, finish := make(chan *hand, 4), make(chan bool)
+	began := make(chan *hand, 4)
 	answer := func(h *hand, w http.ResponseWriter, r *http.Request) {
 		began <- h
 		select {
-		case <-finish:
+		case <-h.finish: // its own: two of them wait at a time
 			io.WriteString(w, "finished")
 		case <-r.Context().Done():
 			io.WriteString(w, "nobody may see this")
@@ -518,7 +519,7 @@ func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
 	if h := wait(t, "the second request", began); h != second {
 		t.Error("a worker that drains has begun with a request")
 	}
-	finish <- true
+	first.finish <- true
 	if got := wait(t, "the first answer", one); got != "finished" {
 		t.Errorf("the first answer is %q", got)
 	}
@@ -531,7 +532,7 @@ func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
 	if h := wait(t, "the second request again", began); h != third {
 		t.Error("the request went to another worker than the one that is there")
 	}
-	finish <- true
+	third.finish <- true
 	if got := wait(t, "the second answer", two); got != "finished" {
 		t.Errorf("the second answer is %q", got)
 	}
