@@ -761,17 +761,20 @@ func TestQueueCancelsOneRequestAlone(t *testing.T) {
 	}
 }
 
-// TestQueueDecodesItsAnswersTogether counts passes, where BenchmarkQueue takes the time: those of a model are shared by as many answers as
-// there are slots. In a bubble nobody is late for one.
+// TestQueueDecodesItsAnswersTogether counts passes, where BenchmarkQueue takes the time: all answers share one, from where all have begun.
 func TestQueueDecodesItsAnswersTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const slots, tokens = 8, 20
 		m := openNano(t, gemma4.Loader{})
-		count := cmp.Or(*queueRequests, 64)
-		q := newQueue(t, m, gemma4.QueueOptions{Waiting: count})
-		var all sync.WaitGroup
-		for range count {
+		q := newQueue(t, m, gemma4.QueueOptions{Slots: slots})
+		var begun, all sync.WaitGroup
+		goOn := make(chan struct{})
+		for range slots {
 			r := asking("What is the capital of France?")
-			r.MaxTokens, r.Sampling = 20, endless(m)
+			r.MaxTokens, r.Sampling, r.Draft.Off = tokens, endless(m), true
+			begun.Add(1)
+			first := sync.OnceFunc(func() { begun.Done(); <-goOn })
+			r.Process = func([]int32, []float32) { first() }
 			pieces := submit(t, q, r)
 			all.Go(func() {
 				if _, err := gemma4.CollectChoices(pieces); err != nil {
@@ -779,12 +782,23 @@ func TestQueueDecodesItsAnswersTogether(t *testing.T) {
 				}
 			})
 		}
+		begun.Wait()
+		before := m.Stats().Decode
+		running := &stopped{Context: ctx, begun: make(chan struct{}), goOn: make(chan struct{})}
+		other := newSession(t, m, gemma4.SessionOptions{})
+		all.Go(func() {
+			if _, err := other.Write(running, 1000); err != nil {
+				t.Error(err)
+			}
+		})
+		<-running.begun
+		close(goOn)
+		synctest.Wait() // until all want the next pass
+		close(running.goOn)
 		all.Wait()
-		s, d := q.Stats(), m.Stats().Decode
-		each := float64(d.Positions) / float64(d.Passes)
-		t.Logf("%d tokens, %d decodes of %.1f positions", s.Generated, d.Passes, each)
-		if each < 3 {
-			t.Errorf("%.1f answers share a pass", each)
+		after := m.Stats().Decode
+		if p, n := after.Passes-before.Passes-1, after.Positions-before.Positions-1; p != tokens || n != slots*tokens {
+			t.Errorf("%d positions in %d passes, want %d in %d", n, p, slots*tokens, tokens)
 		}
 	})
 }
