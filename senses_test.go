@@ -347,7 +347,8 @@ func TestWhatIsTransparentLiesOverWhite(t *testing.T) {
 }
 
 // TestStreamsGoOnWhileAPictureIsRead: a large one, whose tower and whose positions take much longer than a stream may wait. Neither changes
-// a bit of the other. In a bubble time passes only where the picture's context is asked: that is what its work takes there.
+// a bit of the other. In a bubble time passes only where the picture's context is asked and where the stream's reader reads: that is what
+// their work takes there.
 func TestStreamsGoOnWhileAPictureIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := openNano(t, gemma4.Loader{Projector: gemma4.Companion{Bytes: nano.Projector()}, Budget: 5 * time.Millisecond})
@@ -365,6 +366,7 @@ func TestStreamsGoOnWhileAPictureIsRead(t *testing.T) {
 				if ids = append(ids, tok.ID); !during(len(ids)) {
 					break
 				}
+				time.Sleep(time.Millisecond)
 			}
 			return ids
 		}
