@@ -12,8 +12,8 @@
 #define WIDE_BYTES 480
 
 VECTOR(bytes15, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F, 0x0F0F0F0F)
-VECTOR(bytes86, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656, 0x56565656)
-VECTOR(bytes171, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB, 0xABABABAB)
+VECTOR(words3, 0x00030003, 0x00030003, 0x00030003, 0x00030003, 0x00030003, 0x00030003, 0x00030003, 0x00030003)
+VECTOR(wordsFF00, 0xFF00FF00, 0xFF00FF00, 0xFF00FF00, 0xFF00FF00, 0xFF00FF00, 0xFF00FF00, 0xFF00FF00, 0xFF00FF00)
 VECTOR(bias, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000, 0x3B800000) // 119<<23
 VECTOR(small8, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000, 0x3A800000) // 1/1024
 VECTOR(eights, 8, 8, 8, 8, 8, 8, 8, 8)
@@ -48,55 +48,67 @@ TEXT prepareTQ2_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	RET
 
 // TQ1_0: 48 bytes of five digits each, the first of 32 bytes, the second of these and so on, then of 16; 4 bytes of four; d. A byte is a
-// fraction of 256: its next digit is what exceeds 256 times three, so it tells thirds, 86 and 171.
+// fraction of 256. Three times it, as a word, is its first digit and the fraction that has the others: THIRDS does so for even bytes (E)
+// and odd ones (O), FRACTIONS for the fractions, and DIGITS has the digits of all.
 #define TIMES3(Y, T) \
 	VPADDB Y, Y, T; \
 	VPADDB T, Y, Y
 
-#define DIGIT(Y, to) \
-	VPMAXUB  Y11, Y, Y3; \
-	VPMAXUB  Y12, Y, Y4; \
-	VPCMPEQB Y, Y3, Y3; \
-	VPCMPEQB Y, Y4, Y4; \
-	VPSUBB   Y3, Y10, Y3; \
-	VPSUBB   Y4, Y3, Y3; \
-	VMOVDQU  Y3, (to)(R14)
+#define THIRDS(Y, E, O) \
+	VPMADDUBSW Y11, Y, E; \
+	VPMADDUBSW Y12, Y, O
+
+#define FRACTIONS(E, O) \
+	VPMADDUBSW Y11, E, E; \
+	VPMADDUBSW Y11, O, O
+
+#define DIGITS(E, O, Y) \
+	VPSRLW    $8, E, Y; \
+	VPBLENDVB Y10, O, Y, Y
+
+#define STORE_DIGITS(to) \
+	DIGITS(Y5, Y6, Y3); \
+	VMOVDQU Y3, (to)(R14)
 
 TEXT prepareTQ1_0<>(SB), NOSPLIT|NOFRAME, $0-0
 	DSCALE(52)
-	VMOVDQU     bytes86<>(SB), Y11
-	VMOVDQU     bytes171<>(SB), Y12
-	VPXOR       Y10, Y10, Y10
+	VMOVDQU     wordsFF00<>(SB), Y10
+	VMOVDQU     words3<>(SB), Y11
+	VMOVDQU     words300<>(SB), Y12
 	VMOVDQU     (SI), Y1
-	DIGIT(Y1, 0)
-	TIMES3(Y1, Y3)
-	DIGIT(Y1, 32)
-	TIMES3(Y1, Y3)
-	DIGIT(Y1, 64)
-	TIMES3(Y1, Y3)
-	DIGIT(Y1, 96)
-	TIMES3(Y1, Y3)
-	DIGIT(Y1, 128)
-	VMOVDQU     32(SI), X1
+	THIRDS(Y1, Y5, Y6)
+	STORE_DIGITS(0)
+	FRACTIONS(Y5, Y6)
+	STORE_DIGITS(32)
+	FRACTIONS(Y5, Y6)
+	STORE_DIGITS(64)
+	FRACTIONS(Y5, Y6)
+	STORE_DIGITS(96)
+	FRACTIONS(Y5, Y6)
+	STORE_DIGITS(128)
+	VMOVDQU     32(SI), X1 // in halves: digits 0 | 1, 2 | 3 and 3 | 4
 	VMOVDQA     X1, X2
 	TIMES3(X2, X3)
 	VINSERTI128 $1, X2, Y1, Y1
-	DIGIT(Y1, 160)
-	TIMES3(Y1, Y3)
-	TIMES3(Y1, Y3)
-	DIGIT(Y1, 192)
-	TIMES3(X1, X3)
-	TIMES3(X1, X3)
-	VMOVD       48(SI), X5
-	VMOVDQA     X5, X6
-	TIMES3(X6, X3)
-	VPUNPCKLDQ  X6, X5, X5
-	VMOVDQA     X5, X6
-	TIMES3(X6, X3)
-	TIMES3(X6, X3)
-	VPUNPCKLQDQ X6, X5, X5
-	VINSERTI128 $1, X5, Y1, Y1
-	DIGIT(Y1, 224)
+	THIRDS(Y1, Y5, Y6)
+	STORE_DIGITS(160)
+	FRACTIONS(Y5, Y6)
+	FRACTIONS(Y5, Y6)
+	STORE_DIGITS(192)
+	FRACTIONS(Y5, Y6)
+	DIGITS(Y5, Y6, Y4)
+	VMOVD       48(SI), X1
+	VMOVDQA     X1, X2
+	TIMES3(X2, X3)
+	VPUNPCKLDQ  X2, X1, X1
+	VMOVDQA     X1, X2
+	TIMES3(X2, X3)
+	TIMES3(X2, X3)
+	VPUNPCKLQDQ X2, X1, X1
+	THIRDS(Y1, Y5, Y6)
+	DIGITS(Y5, Y6, Y3)
+	VPERM2I128  $0x21, Y3, Y4, Y3
+	VMOVDQU     Y3, 224(R14)
 	RET
 
 // NVFP4: blocks of 64: four scales of 16 values (bytes with four exponent bits and three fraction bits), 32 bytes of nibbles, in which the
