@@ -120,7 +120,9 @@ func TestNobodyWaitsForASlowReader(t *testing.T) {
 			before := m.Stats()
 			streams(t, m, 1, 100, func(int) {})
 			after := m.Stats()
-			if after.Decode.Passes < before.Decode.Passes+99 || after.Gathering-before.Gathering > 5*time.Millisecond {
+			time.Sleep(time.Second)
+			// Before its second decode nobody knows that its reader is slow.
+			if after.Decode.Passes < before.Decode.Passes+99 || n > 2 && after.Gathering > before.Gathering {
 				t.Errorf("a stream has waited for another that is stopped: %v in %d steps", after.Gathering-before.Gathering,
 					after.Decode.Passes-before.Decode.Passes)
 			}
