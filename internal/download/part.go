@@ -219,13 +219,27 @@ func (p *part) sums(ctx context.Context) error {
 				at += n
 				continue
 			}
-			if _, err := io.ReadFull(io.NewSectionReader(p.bytes, at, n), buffer[:n]); err != nil {
+			again, err := p.read(buffer[:n], at, times)
+			if err != nil {
 				return err
+			} else if again {
+				break
 			}
 			to.Write(buffer[:n])
 			at += n
 		}
 	}
+}
+
+// read reads bytes that are there, unless some were forgotten since they were so many times: these may have gone, or be others, again.
+func (p *part) read(buffer []byte, at int64, times int) (again bool, err error) {
+	_, err = io.ReadFull(io.NewSectionReader(p.bytes, at, int64(len(buffer))), buffer)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.times != times {
+		return true, nil
+	}
+	return false, err
 }
 
 // errEnded means that a file was not complete when nothing came any more.

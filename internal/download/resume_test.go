@@ -1,9 +1,11 @@
 package download
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -117,6 +119,30 @@ func TestLeftoversAreUsedOrDropped(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// Bytes go while they are hashed where a server gives those again that an earlier call has left: that is no error.
+func TestBytesMayGoWhileTheyAreHashed(t *testing.T) {
+	f := File{URL: "http://hub.test/file", Path: filepath.Join(folder(t), "file"), Size: small, SHA256: sumOf(content(small))}
+	leave(t, f.Path, content(small), &state{f.identity(), small, "", spans{{0, small}}})
+	p, err := openPart(&f, small, new(tally))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.discard()
+	before, buffer := p.times, make([]byte, small)
+	if again, err := p.read(buffer, 0, before); again || err != nil || !bytes.Equal(buffer, content(small)) {
+		t.Errorf("what is there: again %v, error %v", again, err)
+	}
+	if err := p.anew(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := p.read(buffer, 0, before); !again || err != nil {
+		t.Errorf("what has gone: again %v, error %v", again, err)
+	}
+	if again, err := p.read(buffer, 0, p.times); again || !errors.Is(err, io.EOF) {
+		t.Errorf("what has never come: again %v, error %v", again, err)
 	}
 }
 
