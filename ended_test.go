@@ -3,7 +3,6 @@ package gemma4_test
 import (
 	"context"
 	"errors"
-	"image"
 	"iter"
 	"reflect"
 	"testing"
@@ -42,7 +41,7 @@ func TestAnEndedContextIsAlwaysAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	part := photo(t, 1)
-	photo, _ := part.Image.(image.Image)
+	photo := part.Image
 	speech := chat.AudioPart(samples)
 	prompt := []gemma4.Input{{Tokens: []int32{2, 3}}}
 
