@@ -610,6 +610,7 @@ var table = []mutant{
 	{"safetensors: shapes overflow", "internal/safetensors/header.go", "hi != 0 || lo > math.MaxInt64", "hi > math.MaxInt64", ""},
 	{"jsonstream: the last of two keys counts", "internal/jsonstream/reader.go", "if seen[key] {", "if seen[\"\"] {", ""},
 	{"wait: an ended context takes a free turn", "internal/wait/wait.go", "cause.Of(ctx); err != nil", "cause.Of(ctx); ctx == nil", ""},
+	{"download: bytes that have gone are an error", "internal/download/part.go", "return true, nil", "return true, err", ""},
 
 	// The command, and nano.
 	{"command: a wrong flag has status 1", "cmd/gemma4/internal/cli/program.go", "wrongUsage  = 2", "wrongUsage  = 1", ""},
