@@ -189,3 +189,17 @@ pair: \
 	ADDQ R11, q+16(FP); \
 	IMUL3Q $n, R8, R11; \
 	ADDQ R11, dst+0(FP)
+
+// END_TILES takes the queries that are left over, fewer than four.
+#define END_TILES \
+two: \
+	TESTQ $2, n+24(FP); \
+	JZ   one; \
+	TILE(2, QUERIES_2, STORE_2, pair2, loop2); \
+one: \
+	TESTQ $1, n+24(FP); \
+	JZ   end; \
+	TILE(1, QUERIES_1, STORE_1, pair1, loop1); \
+end: \
+	VZEROUPPER; \
+	RET

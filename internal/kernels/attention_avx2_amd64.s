@@ -149,17 +149,7 @@ four: \
 	JLT  two; \
 	TILE(4, QUERIES_4, STORE_4, pair4, loop4); \
 	JMP  four; \
-two: \
-	TESTQ $2, n+24(FP); \
-	JZ   one; \
-	TILE(2, QUERIES_2, STORE_2, pair2, loop2); \
-one: \
-	TESTQ $1, n+24(FP); \
-	JZ   end; \
-	TILE(1, QUERIES_1, STORE_1, pair1, loop1); \
-end: \
-	VZEROUPPER; \
-	RET
+	END_TILES
 
 // Of a query's sums 16 numbers lie at DI.
 #define GET(i, p, a, b) \

@@ -136,17 +136,7 @@ four: \
 	TESTQ $4, n+24(FP); \
 	JZ   two; \
 	TILE(4, QUERIES_4, STORE_4, pair4, loop4); \
-two: \
-	TESTQ $2, n+24(FP); \
-	JZ   one; \
-	TILE(2, QUERIES_2, STORE_2, pair2, loop2); \
-one: \
-	TESTQ $1, n+24(FP); \
-	JZ   end; \
-	TILE(1, QUERIES_1, STORE_1, pair1, loop1); \
-end: \
-	VZEROUPPER; \
-	RET
+	END_TILES
 
 // Of a query's sums 32 numbers lie at DI and, from the fifth on, R15.
 #define GET(p, a, b) \
