@@ -22,7 +22,7 @@ import (
 )
 
 // pulse is the beat of these tests: three of them, and a worker counts as dead.
-const pulse = 400 * time.Millisecond
+const pulse = time.Second
 
 // broker starts a NATS server with JetStream on a free port, and returns its address.
 func broker(t *testing.T) string {
