@@ -352,7 +352,8 @@ func (q *Queue) Shutdown(ctx context.Context) error {
 		t.cancel(ErrClosed)
 	}
 	q.mu.Unlock()
-	if <-q.empty; !left {
+	<-q.empty
+	if !left {
 		return nil
 	}
 	return cause.Of(ctx)

@@ -33,11 +33,11 @@ func attentionBF16(k *tensor.Kernels) {
 		}
 		_, _, _ = dst[n*tensor.Strip-1], q[n*size-1], keys[size*tensor.Strip-1]
 		pairs := (dim + 1) / 2
-		f := fetching(next, tiles(n, 6)*pairs, unsafe.Pointer(&keys[0]))
+		f := fetching(next, tiles(n, pairQueries)*pairs, unsafe.Pointer(&keys[0]))
 		for i := 0; i < n; i += callQueries {
 			some := min(callQueries, n-i)
 			multiply4BF16(&dst[i*tensor.Strip], tensor.Strip, &q[i*size], size, &keys[0], some, pairs, 4, 0, 0xFFFF, f.next, f.step)
-			f.skip(tiles(some, 6) * pairs)
+			f.skip(tiles(some, pairQueries) * pairs)
 		}
 	}
 	a.Softmax = softmax
@@ -49,7 +49,7 @@ func attentionBF16(k *tensor.Kernels) {
 		_, _, _ = dst[(n-1)*stride+dim-1], weights[n*tensor.Strip-1], values[tensor.PackedValues(dim)-1]
 		rescale(k, dst, stride, factor, dim)
 		const pairs = tensor.Strip / 2
-		f := fetching(next, ceilDiv(dim, 64)*tiles(n, 6)*pairs, unsafe.Pointer(&values[0]))
+		f := fetching(next, ceilDiv(dim, 64)*tiles(n, pairQueries)*pairs, unsafe.Pointer(&values[0]))
 		for d := 0; d < dim; d += 64 {
 			columns := min(64, dim-d)
 			multiply, last := loops[ceilDiv(columns, 16)-1], uint32(0xFFFF)>>(-columns&15)
@@ -57,7 +57,7 @@ func attentionBF16(k *tensor.Kernels) {
 				some := min(callQueries, n-i)
 				multiply(&dst[i*stride+d], stride, &weights[i*tensor.Strip], tensor.Strip, &values[d*tensor.Strip], some, pairs,
 					ceilDiv(columns, 16), 0xFFFF, last, f.next, f.step)
-				f.skip(tiles(some, 6) * pairs)
+				f.skip(tiles(some, pairQueries) * pairs)
 			}
 		}
 	}
@@ -73,6 +73,9 @@ func rescale(k *tensor.Kernels, dst []float32, stride int, factor []float32, dim
 		}
 	}
 }
+
+// pairQueries is how many queries a tile of the assembly has at most.
+const pairQueries = 6
 
 // callQueries is how many queries a call of the assembly takes at most: of 512 numbers that is a tenth of a millisecond.
 const callQueries = 384
