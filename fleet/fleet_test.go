@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -64,7 +65,7 @@ type hand struct {
 // kill cuts a worker off, as a power cut would.
 func (h *hand) kill() { h.conn.Close() }
 
-// hire starts a worker. Its fields are set but for Conn, Handler, Model and Beat.
+// hire starts a worker and waits until it takes requests. Its fields are set but for Conn, Handler, Model, Beat and Log.
 func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.ResponseWriter, r *http.Request)) *hand {
 	t.Helper()
 	h := &hand{conn: dial(t, url), finish: make(chan bool), done: make(chan struct{})}
@@ -75,21 +76,34 @@ func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.Respon
 		h.served.Add(1)
 		answer(h, w, r)
 	})
+	ready := make(chan bool)
+	w.Log = slog.New(slog.NewTextHandler(said(func(line string) {
+		if strings.Contains(line, "worker ready") {
+			close(ready)
+		}
+	}), nil))
 	go func() {
 		defer close(h.done)
 		h.err = w.Run(ctx)
 	}()
 	t.Cleanup(func() { quit(); <-h.done })
-	watch := dial(t, url)
-	for n := int64(0); n == 0; { // until NATS knows of it
-		var err error
-		if _, err = watch.Request(getSubject+"nano", nil, 90*time.Second); err == nil {
-			n = 1
-		} else if !errors.Is(err, nats.ErrNoResponders) {
-			t.Fatal(err)
-		}
+	select {
+	case <-ready:
+	case <-h.done:
+		t.Fatalf("the worker ended with %v", h.err)
+	}
+	if err := h.conn.FlushTimeout(90 * time.Second); err != nil { // then NATS knows of it
+		t.Fatal(err)
 	}
 	return h
+}
+
+// said is what takes the lines of a log.
+type said func(line string)
+
+func (s said) Write(line []byte) (int, error) {
+	s(string(line))
+	return len(line), nil
 }
 
 // front starts a gateway.
