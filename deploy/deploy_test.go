@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -96,15 +97,23 @@ func run(t *testing.T, program string, args ...string) *exec.Cmd {
 	return c
 }
 
-// free returns an address that nobody listens on.
+// port is the last that [free] gave away. The first is any, as other tests may look for some at the same time.
+var port atomic.Int32
+
+func init() { port.Store(20000 + rand.Int32N(10000)) }
+
+// free returns an address that nobody listens on, for a program that is to. It is none of those that systems give to whoever asks for any.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", port.Add(1))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // healthy waits until a server says that it is.

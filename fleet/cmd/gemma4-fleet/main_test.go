@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -16,15 +17,21 @@ import (
 	"time"
 )
 
-// free returns a port that nobody listens on.
+// last is the port that [free] gave away. The first is any, as other tests may look for some at the same time.
+var last = 20000 + rand.N(10000)
+
+// free returns a port that nobody listens on, for a program that is to. It is none of those that systems give to whoever asks for any.
 func free(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		last++
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", last)); err == nil {
+			l.Close()
+			return last
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // start runs the command, which has to end well when the test does.

@@ -3,7 +3,6 @@
 // GEMMA4 names the program; without, it is built. GEMMA4_URL is the address of a server that runs already: what needs flags is skipped.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,37 +25,26 @@ export function program() {
   return built;
 }
 
-// freePort returns a port that nothing listens on.
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
-}
-
 // serve starts a server and returns its address and what ends it. A key that is given has to be brought.
 export async function serve({ flags = [], key } = {}) {
   if (running && flags.length === 0 && !key) return { url: running.replace(/\/$/, ""), stop: async () => {} };
-  const port = await freePort();
   const env = { ...process.env };
   delete env.GEMMA4_KEY;
   if (key) env.GEMMA4_KEY = key;
-  const child = spawn(program(), ["serve", "-addr", `127.0.0.1:${port}`, "-log", "none", ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program(), ["serve", "-addr", "127.0.0.1:0", "-log", "none", ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise((resolve) => child.once("close", resolve));
   let said = "";
-  for (const out of [child.stdout, child.stderr]) out.on("data", (text) => (said += text));
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  const url = `http://127.0.0.1:${port}`;
-  for (const deadline = Date.now() + 20_000; ; ) {
-    if (child.exitCode !== null) throw new Error(`gemma4 serve has ended: ${said}`);
-    if (Date.now() > deadline) throw new Error(`gemma4 serve does not answer: ${said}`);
-    try {
-      if ((await fetch(`${url}/health`)).ok) break;
-    } catch {} // nobody listens yet
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  const url = await new Promise((resolve, reject) => {
+    for (const out of [child.stdout, child.stderr]) {
+      out.on("data", (text) => {
+        said += text;
+        const at = said.match(/^listening at (.*)\n/m);
+        if (at) resolve(at[1]);
+      });
+    }
+    child.once("error", reject);
+    ended.then(() => reject(new Error(`gemma4 serve has ended: ${said}`)));
+  });
   return {
     url,
     stop: async () => {

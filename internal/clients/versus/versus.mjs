@@ -6,10 +6,11 @@
 // one stream, then eight, then one while it reads a long prompt and others ask short things; the other one idles. A read loop over memory
 // is measured beside each round. The figures are medians of the rounds, and so are the ratios.
 import { execFile, spawn } from "node:child_process";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import { endless, freePort, program, serve } from "../js/serve.mjs";
+import { endless, program, serve } from "../js/serve.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,6 +28,17 @@ if (positionals.length !== 1 || ![rounds, tokens, long].every((n) => Number.isIn
 const file = positionals[0];
 const short = 16;
 const positions = long + 1024; // of each text: a stream goes on for as long as the prompt is read
+
+// freePort returns a port that nothing listens on.
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
 
 // llama starts llama.mjs and returns its address and what ends it.
 async function llama() {
