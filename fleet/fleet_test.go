@@ -3,6 +3,7 @@ package fleet
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func (s said) Write(line []byte) (int, error) {
 // front starts a gateway.
 func front(t *testing.T, url string, g *Gateway) *httptest.Server {
 	t.Helper()
-	g.Conn, g.Model, g.Beat = dial(t, url), "nano", pulse
+	g.Conn, g.Model, g.Beat = dial(t, url), "nano", cmp.Or(g.Beat, pulse)
 	s := httptest.NewServer(g)
 	t.Cleanup(s.Close)
 	return s
@@ -550,6 +551,35 @@ func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
 	if got := wait(t, "the second answer", two); got != "finished" {
 		t.Errorf("the second answer is %q", got)
 	}
+	emptied(t, url)
+}
+
+// The last worker drains: it takes no requests, but that which it has begun with is not lost.
+func TestTheLastWorkerFinishesItsAnswers(t *testing.T) {
+	url := broker(t)
+	began := make(chan bool, 1)
+	h := hire(t, url, Worker{}, func(h *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-h.finish
+		io.WriteString(w, "finished")
+	})
+	gateway := front(t, url, &Gateway{Beat: pulse / 2}) // between two beats of the worker it looks for others
+	got := make(chan string, 1)
+	go func() {
+		_, body := post(t, gateway.URL+"/v1/completions", "")
+		got <- body
+	}()
+	wait(t, "the handler", began)
+	h.quit()
+	time.Sleep(2 * pulse)
+	if status, body := post(t, gateway.URL+"/v1/completions", ""); status != http.StatusServiceUnavailable {
+		t.Errorf("another request: %d %s", status, body)
+	}
+	h.finish <- true
+	if got := wait(t, "the answer", got); got != "finished" {
+		t.Errorf("the answer is %q", got)
+	}
+	wait(t, "the worker's end", h.done)
 	emptied(t, url)
 }
 

@@ -60,7 +60,7 @@ func (a *relay) run(ctx context.Context, answer *nats.Subscription) (over bool, 
 			return false, lost
 		case silence >= wait:
 			return false, &fault{http.StatusServiceUnavailable, fmt.Sprintf("no worker has had a slot for the request in %v", wait)}
-		case a.queued && !a.g.workers(ctx):
+		case a.queued && (a.try == 0 || silence >= missed*period) && !a.g.workers(ctx): // one that drains is none, but may yet answer
 			return false, a.g.alone()
 		case a.pings:
 			a.open(http.StatusOK, http.Header{
