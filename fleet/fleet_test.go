@@ -66,13 +66,13 @@ type hand struct {
 // kill cuts a worker off, as a power cut would.
 func (h *hand) kill() { h.conn.Close() }
 
-// hire starts a worker and waits until it takes requests. Its fields are set but for Conn, Handler, Model, Beat and Log.
+// hire starts a worker and waits until it takes requests. Its fields are set but for Conn, Handler, Model and Log; Beat may be.
 func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.ResponseWriter, r *http.Request)) *hand {
 	t.Helper()
 	h := &hand{conn: dial(t, url), finish: make(chan bool), done: make(chan struct{})}
 	ctx, quit := context.WithCancel(t.Context())
 	h.quit = quit
-	w.Conn, w.Model, w.Beat = h.conn, "nano", pulse
+	w.Conn, w.Model, w.Beat = h.conn, "nano", cmp.Or(w.Beat, pulse)
 	w.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.served.Add(1)
 		answer(h, w, r)
@@ -401,6 +401,31 @@ func TestClientThatLeavesCancels(t *testing.T) {
 	if n := h.served.Load(); n != 2 {
 		t.Errorf("%d requests reached the handler, want the 2 that had begun when their clients left", n)
 	}
+}
+
+// A client leaves as soon as a worker has begun: the gateway's word comes right after its reply.
+func TestClientThatLeavesAtTheBeginningCancels(t *testing.T) {
+	url := broker(t)
+	ended := make(chan error, 1)
+	hire(t, url, Worker{Beat: time.Hour}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		ended <- context.Cause(r.Context())
+	})
+	gateway := dial(t, url)
+	r := request{ID: "1", Method: "POST", Path: "/v1/completions", Reply: gateway.NewInbox()}
+	if _, err := gateway.Subscribe(r.Reply, func(m *nats.Msg) {
+		m.Respond(nil)
+		gateway.Publish(cancelSubject+r.ID, nil)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := gateway.Publish(workSubject+"nano", encoded(r)); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t, "the handler's end", ended); !errors.Is(err, errGone) {
+		t.Errorf("%v, want %v", err, errGone)
+	}
+	emptied(t, url)
 }
 
 func TestWorkerStopsWhenItsGatewayIsDead(t *testing.T) {

@@ -158,6 +158,11 @@ func (w *Worker) serve(ctx context.Context, m jetstream.Msg) {
 		w.bury(m)
 		return
 	}
+	ctx, stop, err := w.heed(ctx, r)
+	if err != nil {
+		return
+	}
+	defer stop(nil)
 	tries := meta.NumDelivered
 	last := tries > uint64(w.Tries)
 	switch err := w.ask(r, event{Kind: begin, Try: tries}); {
@@ -170,7 +175,7 @@ func (w *Worker) serve(ctx context.Context, m jetstream.Msg) {
 		w.ask(r, event{Kind: end, Try: tries, Seq: 1, Fault: fmt.Sprintf("%d workers have begun with the request and not ended", w.Tries)})
 		w.bury(m)
 	default:
-		switch err := w.answer(ctx, r, tries, func() { m.InProgress() }); err {
+		switch err := w.answer(ctx, stop, r, tries, func() { m.InProgress() }); err {
 		case nil, errGone:
 			m.Ack()
 		case errClosed:
@@ -196,7 +201,23 @@ func (w *Worker) get(ctx context.Context, data []byte) {
 		w.Log.Error("not a request", "model", w.Model, "error", err)
 		return
 	}
-	w.answer(ctx, r, 1, func() {})
+	if ctx, stop, err := w.heed(ctx, r); err == nil {
+		defer stop(nil)
+		w.answer(ctx, stop, r, 1, func() {})
+	}
+}
+
+// heed returns a context that ends when the client of a request has gone. Gateways say so to whoever has begun: by then NATS must know
+// who listens.
+func (w *Worker) heed(ctx context.Context, r request) (context.Context, context.CancelCauseFunc, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	cancel, err := w.Conn.Subscribe(cancelSubject+r.ID, func(*nats.Msg) { stop(errGone) })
+	if err != nil {
+		stop(nil)
+		return nil, nil, err
+	}
+	context.AfterFunc(ctx, func() { cancel.Unsubscribe() })
+	return ctx, stop, nil
 }
 
 // ask sends an event and returns an error if nobody replies: the answer is of no use.
@@ -206,14 +227,7 @@ func (w *Worker) ask(r request, e event) error {
 }
 
 // answer runs the handler. It returns an error if the answer did not get to the gateway as a whole; errGone means that it need not.
-func (w *Worker) answer(ctx context.Context, r request, try uint64, alive func()) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	cancel, err := w.Conn.Subscribe(cancelSubject+r.ID, func(*nats.Msg) { stop(errGone) })
-	if err != nil {
-		return errClosed
-	}
-	defer cancel.Unsubscribe()
+func (w *Worker) answer(ctx context.Context, stop context.CancelCauseFunc, r request, try uint64, alive func()) error {
 	beats := make(chan struct{})
 	go func() {
 		defer close(beats)
