@@ -55,7 +55,8 @@ var passed = []string{
 	"Accept", "Anthropic-Beta", "Anthropic-Version", "Content-Type", "If-None-Match", "Timeout", "Traceparent", "User-Agent",
 }
 
-// event is what a worker tells of a request. To all but parts a gateway replies if the answer is of use to it.
+// event is what a worker tells of a request. To all but parts a gateway replies if the answer is of use to it: to a begin with the number
+// of workers that have begun.
 type event struct {
 	Kind   kind        `json:"kind"`
 	Try    uint64      `json:"try"` // which delivery of the request is being answered, from 1

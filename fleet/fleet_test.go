@@ -323,6 +323,58 @@ func TestRequestThatKillsWorkersIsGivenUp(t *testing.T) {
 	}
 }
 
+// temp takes the next request of the queue as a worker would.
+func temp(t *testing.T, url string) jetstream.Msg {
+	t.Helper()
+	js, err := jetstream.New(dial(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue, err := js.Consumer(t.Context(), workStream, "nano")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := queue.Next(jetstream.FetchMaxWait(90 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Workers had the request and could not tell its gateway that they begin.
+func TestDeliveriesAreNoBeginnings(t *testing.T) {
+	url := broker(t)
+	began := make(chan bool, 2)
+	h := hire(t, url, Worker{Beat: time.Minute, Tries: 2}, func(h *hand, w http.ResponseWriter, r *http.Request) {
+		began <- true
+		if r.URL.Path == "/busy" {
+			<-h.finish
+		}
+		io.WriteString(w, "fine")
+	})
+	gateway := front(t, url, &Gateway{})
+	busy, got := make(chan string, 1), make(chan string, 1)
+	go func() {
+		_, body := post(t, gateway.URL+"/busy", "")
+		busy <- body
+	}()
+	wait(t, "the handler", began)
+	go func() {
+		_, body := post(t, gateway.URL+"/v1/completions", "")
+		got <- body
+	}()
+	for range 2 {
+		temp(t, url).Nak()
+	}
+	h.finish <- true
+	for _, c := range []chan string{busy, got} {
+		if body := wait(t, "the answer", c); body != "fine" {
+			t.Error(body)
+		}
+	}
+	emptied(t, url)
+}
+
 func TestHandlerThatPanicsEndsItsAnswerOnly(t *testing.T) {
 	url := broker(t)
 	h := hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {

@@ -25,6 +25,7 @@ type relay struct {
 	pings  bool // comments may be sent while it waits
 
 	try    uint64 // the delivery that is being answered; 0: none yet
+	begins int    // how many workers have begun
 	seq    int    // of its last part
 	status int
 	header http.Header
@@ -93,7 +94,12 @@ func (a *relay) take(m *nats.Msg) (over, known bool, bad *fault) {
 		a.try, a.seq, a.header = e.Try, 0, nil
 		a.body.Reset()
 	}
-	if e.Kind == begin || e.Kind == beat {
+	switch e.Kind {
+	case begin:
+		a.begins++
+		m.Respond([]byte(strconv.Itoa(a.begins)))
+		return false, false, nil
+	case beat:
 		m.Respond(nil)
 		return false, false, nil
 	}

@@ -164,13 +164,13 @@ func (w *Worker) serve(ctx context.Context, m jetstream.Msg) {
 	}
 	defer stop(nil)
 	tries := meta.NumDelivered
-	last := tries > uint64(w.Tries)
-	switch err := w.ask(r, event{Kind: begin, Try: tries}); {
-	case err != nil && last:
+	begins, err := w.ask(r, event{Kind: begin, Try: tries})
+	switch {
+	case err != nil && tries > uint64(w.Tries): // a gateway that is back will miss it
 		m.Ack()
 	case err != nil: // the client has left, or the gateway has to connect again
 		m.NakWithDelay(w.Beat)
-	case last:
+	case begins > w.Tries: // of deliveries there may be more: to workers that nobody replied to, or that had just left
 		w.Log.Error("request given up", "model", w.Model, "id", r.ID, "tries", w.Tries)
 		w.ask(r, event{Kind: end, Try: tries, Seq: 1, Fault: fmt.Sprintf("%d workers have begun with the request and not ended", w.Tries)})
 		w.bury(m)
@@ -220,10 +220,16 @@ func (w *Worker) heed(ctx context.Context, r request) (context.Context, context.
 	return ctx, stop, nil
 }
 
-// ask sends an event and returns an error if nobody replies: the answer is of no use.
-func (w *Worker) ask(r request, e event) error {
-	_, err := w.Conn.Request(r.Reply, encoded(e), w.Beat)
-	return err
+// ask sends an event and returns an error if nobody replies: the answer is of no use. The number is the reply to a begin.
+func (w *Worker) ask(r request, e event) (begins int, err error) {
+	m, err := w.Conn.Request(r.Reply, encoded(e), w.Beat)
+	if err != nil {
+		return 0, err
+	}
+	if begins, err = strconv.Atoi(string(m.Data)); err != nil {
+		begins = int(e.Try) // a gateway before v0.7 does not count
+	}
+	return begins, nil
 }
 
 // answer runs the handler. It returns an error if the answer did not get to the gateway as a whole; errGone means that it need not.
@@ -246,7 +252,8 @@ func (w *Worker) answer(ctx context.Context, stop context.CancelCauseFunc, r req
 	if streams(out.head) { // what a gateway has sent on cannot come again, and it may be long in sending it
 		return w.Conn.Publish(r.Reply, encoded(last))
 	}
-	return w.ask(r, last)
+	_, err := w.ask(r, last)
+	return err
 }
 
 // beats says that a request is being answered, to the queue and to the gateway, until ctx ends or the gateway does not reply any more.
