@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -373,6 +374,59 @@ func TestDeliveriesAreNoBeginnings(t *testing.T) {
 		}
 	}
 	emptied(t, url)
+}
+
+// Workers that do not reach a gateway give its requests up. It may be there all the same.
+func TestRequestThatIsGivenUpIsMissed(t *testing.T) {
+	for name, c := range map[string]func(t *testing.T, g *Gateway, m jetstream.Msg){
+		"before it was begun": func(t *testing.T, g *Gateway, m jetstream.Msg) {
+			if err := g.Conn.ForceReconnect(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"in the middle": func(t *testing.T, g *Gateway, m jetstream.Msg) {
+			var r request
+			if err := json.Unmarshal(m.Data(), &r); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := g.Conn.Request(r.Reply, encoded(event{Kind: begin, Try: 1}), 90*time.Second); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := broker(t)
+			began := make(chan bool, 1)
+			h := hire(t, url, Worker{}, func(h *hand, w http.ResponseWriter, r *http.Request) {
+				began <- true
+				<-h.finish
+			})
+			g := &Gateway{}
+			other, gateway := front(t, url, &Gateway{}), front(t, url, g)
+			busy, got := make(chan int, 1), make(chan string, 1)
+			go func() {
+				status, _ := post(t, other.URL+"/v1/completions", "")
+				busy <- status
+			}()
+			wait(t, "the handler", began)
+			go func() {
+				_, body := post(t, gateway.URL+"/v1/completions", "")
+				got <- body
+			}()
+			m := temp(t, url)
+			c(t, g, m)
+			if err := m.DoubleAck(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if body := wait(t, "the answer", got); !strings.Contains(body, "given up") {
+				t.Error(body)
+			}
+			h.finish <- true
+			if status := wait(t, "the other answer", busy); status != http.StatusOK {
+				t.Errorf("the other answer has status %d", status)
+			}
+		})
+	}
 }
 
 func TestHandlerThatPanicsEndsItsAnswerOnly(t *testing.T) {

@@ -105,6 +105,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, in request) *f
 	defer answer.Unsubscribe()
 	answer.SetPendingLimits(-1, unread)
 	a := &relay{g: g, w: w, path: r.URL.Path, queued: r.Method == http.MethodPost, pings: wantsEvents(r.URL.Path, in.Body)}
+	a.reconnects = g.Conn.Stats().Reconnects
 	js, err := jetstream.New(g.Conn)
 	var ack *jetstream.PubAck
 	if err == nil && a.queued {
@@ -116,6 +117,15 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, in request) *f
 		return &fault{http.StatusTooManyRequests, "the queue of " + g.Model + " is full"}
 	} else if err != nil {
 		return &fault{http.StatusServiceUnavailable, "the request cannot be queued: " + err.Error()}
+	}
+	a.kept = func(ctx context.Context) bool {
+		ctx, cancel := context.WithTimeout(ctx, cmp.Or(g.Beat, Beat))
+		defer cancel()
+		s, err := js.Stream(ctx, workStream)
+		if err == nil {
+			_, err = s.GetMsg(ctx, ack.Sequence)
+		}
+		return !errors.Is(err, jetstream.ErrMsgNotFound)
 	}
 	over, bad := a.run(r.Context(), answer)
 	if !over {

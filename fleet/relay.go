@@ -24,6 +24,9 @@ type relay struct {
 	queued bool // else the request went to a worker directly
 	pings  bool // comments may be sent while it waits
 
+	kept       func(context.Context) bool // whether the request is in the queue
+	reconnects uint64                     // of the connection, before it was put there
+
 	try    uint64 // the delivery that is being answered; 0: none yet
 	begins int    // how many workers have begun
 	seq    int    // of its last part
@@ -63,6 +66,11 @@ func (a *relay) run(ctx context.Context, answer *nats.Subscription) (over bool, 
 			return false, &fault{http.StatusServiceUnavailable, fmt.Sprintf("no worker has had a slot for the request in %v", wait)}
 		case a.queued && (a.try == 0 || silence >= missed*period) && !a.g.workers(ctx): // one that drains is none, but may yet answer
 			return false, a.g.alone()
+		case a.queued && (a.try > 0 && silence >= missed*period || a.g.Conn.Stats().Reconnects > a.reconnects) && !a.kept(ctx):
+			if n, _, err := answer.Pending(); n > 0 && err == nil {
+				continue // its end
+			}
+			return false, &fault{http.StatusServiceUnavailable, "the request was given up while the gateway could not be reached"}
 		case a.pings:
 			a.open(http.StatusOK, http.Header{
 				"Content-Type": {"text/event-stream"}, "Cache-Control": {"no-store"}, "X-Accel-Buffering": {"no"},
