@@ -44,9 +44,9 @@ func broker(t *testing.T) string {
 	return s.ClientURL()
 }
 
-func dial(t *testing.T, url string) *nats.Conn {
+func dial(t *testing.T, url string, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	c, err := nats.Connect(url, nats.MaxReconnects(-1), nats.Timeout(90*time.Second))
+	c, err := nats.Connect(url, append(options, nats.MaxReconnects(-1), nats.Timeout(90*time.Second))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +67,16 @@ type hand struct {
 // kill cuts a worker off, as a power cut would.
 func (h *hand) kill() { h.conn.Close() }
 
-// hire starts a worker and waits until it takes requests. Its fields are set but for Conn, Handler, Model and Log; Beat may be.
+// hire starts a worker and waits until it takes requests. Its fields are set but for Handler, Model and Log; Conn and Beat may be.
 func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.ResponseWriter, r *http.Request)) *hand {
 	t.Helper()
-	h := &hand{conn: dial(t, url), finish: make(chan bool), done: make(chan struct{})}
+	if w.Conn == nil {
+		w.Conn = dial(t, url)
+	}
+	h := &hand{conn: w.Conn, finish: make(chan bool), done: make(chan struct{})}
 	ctx, quit := context.WithCancel(t.Context())
 	h.quit = quit
-	w.Conn, w.Model, w.Beat = h.conn, "nano", cmp.Or(w.Beat, pulse)
+	w.Model, w.Beat = "nano", cmp.Or(w.Beat, pulse)
 	w.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.served.Add(1)
 		answer(h, w, r)
@@ -712,6 +715,69 @@ func TestTheLastWorkerFinishesItsAnswers(t *testing.T) {
 	}
 	wait(t, "the worker's end", h.done)
 	emptied(t, url)
+}
+
+// gate is a connection from which nothing is read while it is shut.
+type gate struct {
+	net.Conn
+	shut sync.Mutex
+}
+
+func (g *gate) Dial(network, address string) (c net.Conn, err error) {
+	g.Conn, err = net.Dial(network, address)
+	return g, err
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	g.shut.Lock()
+	defer g.shut.Unlock()
+	return n, err
+}
+
+// What needs no slot came to a worker before NATS knew that it was leaving.
+func TestWorkerThatLeavesAnswersWhatHadCome(t *testing.T) {
+	url := broker(t)
+	began := make(chan bool, 1)
+	g := &gate{}
+	h := hire(t, url, Worker{Beat: time.Minute, Conn: dial(t, url, nats.SetCustomDialer(g))},
+		func(h *hand, w http.ResponseWriter, r *http.Request) {
+			began <- true
+			<-h.finish
+			io.WriteString(w, "finished")
+		})
+	gateway := dial(t, url)
+	answer := make(chan string, 1)
+	sub, err := gateway.Subscribe(gateway.NewInbox(), func(m *nats.Msg) {
+		m.Respond(nil)
+		answer <- string(m.Data)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.shut.Lock()
+	r := request{ID: "1", Method: "GET", Path: "/v1/models", Reply: sub.Subject}
+	if err := gateway.Publish(getSubject+"nano", encoded(r)); err != nil {
+		t.Fatal(err)
+	}
+	if err := gateway.FlushTimeout(90 * time.Second); err != nil { // then it is on its way
+		t.Fatal(err)
+	}
+	h.quit()
+	for err = nil; !errors.Is(err, nats.ErrNoResponders); _, err = gateway.Request(getSubject+"nano", nil, pulse/10) {
+	}
+	g.shut.Unlock()
+	wait(t, "the handler", began)
+	select {
+	case <-h.done:
+		t.Fatal("the worker has ended before its answer")
+	case <-time.After(pulse / 2):
+	}
+	h.finish <- true
+	wait(t, "the worker's end", h.done)
+	if got := wait(t, "the answer", answer); !strings.Contains(got, `"kind":"end"`) {
+		t.Errorf("%s, want an end", got)
+	}
 }
 
 func TestRequestsWithoutWorkersFailAtOnce(t *testing.T) {

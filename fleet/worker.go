@@ -92,11 +92,28 @@ func (w *Worker) run(ctx context.Context) error {
 	}
 	service.Stop()
 	defer time.AfterFunc(w.Drain, func() { stop(errDrained) }).Stop()
+	if err == nil {
+		w.receive(answers)
+	}
 	busy.Wait()
 	if err == nil {
 		err = w.Conn.FlushTimeout(w.Beat) // the last acknowledgements
 	}
 	return err
+}
+
+// receive waits until the handlers of all that NATS has sent have been called. Before it knew that the service has stopped, there may have
+// been more.
+func (w *Worker) receive(ctx context.Context) {
+	w.Conn.FlushTimeout(w.Beat)
+	all := make(chan struct{})
+	if w.Conn.Barrier(func() { close(all) }) != nil {
+		return
+	}
+	select {
+	case <-all:
+	case <-ctx.Done():
+	}
 }
 
 // queue opens the consumer that workers of a model share, and makes the streams where they are missing.
