@@ -132,7 +132,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, in request) *f
 		answer.Unsubscribe() // whoever begins with it finds nobody; whoever has begun is told; if nobody has, nobody will
 		g.Conn.Publish(cancelSubject+in.ID, nil)
 		if a.queued {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), cmp.Or(g.Beat, Beat))
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), missed*cmp.Or(g.Beat, Beat))
 			defer cancel()
 			if s, err := js.Stream(ctx, workStream); err == nil {
 				s.DeleteMsg(ctx, ack.Sequence)
