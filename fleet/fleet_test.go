@@ -473,8 +473,7 @@ func TestClientThatLeavesCancels(t *testing.T) {
 	})
 	gateway := front(t, url, &Gateway{})
 	for _, path := range []string{"/whole", "/stream"} {
-		ctx, leave := context.WithCancel(t.Context())
-		leaves := func(path string) <-chan error {
+		leaves := func(ctx context.Context, path string) <-chan error {
 			left := make(chan error, 1)
 			r, err := http.NewRequestWithContext(ctx, "POST", gateway.URL+path, nil)
 			if err != nil {
@@ -490,10 +489,16 @@ func TestClientThatLeavesCancels(t *testing.T) {
 			}()
 			return left
 		}
-		first := leaves(path)
+		ctx, leave := context.WithCancel(t.Context())
+		first := leaves(ctx, path)
 		wait(t, "the handler", began)
-		behind := leaves("/behind") // has no slot
+		others, leaveBehind := context.WithCancel(t.Context())
+		behind := leaves(others, "/behind") // has no slot
 		for queued(t, url, workStream) < 2 {
+			time.Sleep(pulse / 10)
+		}
+		leaveBehind()
+		for queued(t, url, workStream) > 1 { // or there is a slot before the gateway knows
 			time.Sleep(pulse / 10)
 		}
 		leave()
