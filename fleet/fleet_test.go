@@ -604,9 +604,16 @@ func TestSlowReadersKeepNoSlot(t *testing.T) {
 		}
 		written <- true
 	})
-	gateway := front(t, url, &Gateway{Stall: 4 * time.Second})
-	slow := func() (*bufio.Reader, net.Conn) {
-		c, err := net.Dial("tcp", gateway.Listener.Addr().String())
+	gateway, hasty := front(t, url, &Gateway{Stall: time.Minute}), &Gateway{Stall: time.Second}
+	front(t, url, hasty)
+	ended := make(chan bool, 1)
+	cutting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hasty.ServeHTTP(w, r)
+		ended <- true
+	}))
+	defer cutting.Close()
+	slow := func(s *httptest.Server) (*bufio.Reader, net.Conn) {
+		c, err := net.Dial("tcp", s.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -614,7 +621,7 @@ func TestSlowReadersKeepNoSlot(t *testing.T) {
 		fmt.Fprintf(c, "POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
 		return bufio.NewReader(c), c
 	}
-	reader, _ := slow()
+	reader, _ := slow(gateway)
 	wait(t, "all of an answer nobody reads", written)
 	if status, _ := post(t, gateway.URL+"/quick", ""); status != http.StatusOK {
 		t.Errorf("another request: status %d", status)
@@ -632,10 +639,9 @@ func TestSlowReadersKeepNoSlot(t *testing.T) {
 			time.Sleep(20 * time.Millisecond) // slow, but not for as long as Stall
 		}
 	}
-	_, dead := slow()
-	wait(t, "all of an answer nobody reads", written)
+	_, dead := slow(cutting)
+	wait(t, "the end of a reader that takes nothing", ended)
 	dead.SetReadDeadline(time.Now().Add(time.Minute))
-	time.Sleep(6 * time.Second) // longer than Stall: that is what is tested
 	n, err := io.Copy(io.Discard, dead)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() || n >= int64(events*len(event)) {
 		t.Errorf("a reader that took nothing got %d bytes and %v, want the connection's end before all %d", n, err, events*len(event))
