@@ -883,8 +883,12 @@ func TestErrorOfAStreamThatWaitedComesInTheStream(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		io.WriteString(w, `{"error":{"message":"no such field"}}`)
 	})
-	gateway := front(t, url, &Gateway{})
-	go post(t, gateway.URL+"/v1/completions", "")
+	gateway := front(t, url, &Gateway{Beat: pulse})
+	first := make(chan int, 1)
+	go func() {
+		status, _ := post(t, gateway.URL+"/v1/completions", "")
+		first <- status
+	}()
 	wait(t, "the handler", began)
 	res, err := http.Post(gateway.URL+"/v1/messages", "", strings.NewReader(`{"stream":true}`))
 	if err != nil {
@@ -897,6 +901,9 @@ func TestErrorOfAStreamThatWaitedComesInTheStream(t *testing.T) {
 	want := "event: error\ndata: {\"error\":{\"message\":\"no such field\",\"type\":\"invalid_request_error\"},\"type\":\"error\"}\n\n"
 	if got := strings.ReplaceAll(string(body), ":\n\n", ""); err != nil || got != want {
 		t.Errorf("%q %v, want %q", got, err, want)
+	}
+	if status := wait(t, "the first answer", first); status != http.StatusBadRequest {
+		t.Errorf("the first answer has status %d", status)
 	}
 }
 
