@@ -3,7 +3,6 @@ package fleet
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +23,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// pulse is the beat of these tests: three of them, and a worker counts as dead.
+// pulse is the beat of tests in which somebody dies: three of them, and a worker counts as dead. All others have [Beat]: a busy machine may
+// stand still for a while.
 const pulse = time.Second
 
 // broker starts a NATS server with JetStream on a free port, and returns its address.
@@ -67,7 +67,7 @@ type hand struct {
 // kill cuts a worker off, as a power cut would.
 func (h *hand) kill() { h.conn.Close() }
 
-// hire starts a worker and waits until it takes requests. Its fields are set but for Handler, Model and Log; Conn and Beat may be.
+// hire starts a worker and waits until it takes requests. Its fields are set but for Handler, Model and Log; Conn may be.
 func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.ResponseWriter, r *http.Request)) *hand {
 	t.Helper()
 	if w.Conn == nil {
@@ -76,7 +76,7 @@ func hire(t *testing.T, url string, w Worker, answer func(h *hand, w http.Respon
 	h := &hand{conn: w.Conn, finish: make(chan bool), done: make(chan struct{})}
 	ctx, quit := context.WithCancel(t.Context())
 	h.quit = quit
-	w.Model, w.Beat = "nano", cmp.Or(w.Beat, pulse)
+	w.Model = "nano"
 	w.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.served.Add(1)
 		answer(h, w, r)
@@ -114,7 +114,7 @@ func (s said) Write(line []byte) (int, error) {
 // front starts a gateway.
 func front(t *testing.T, url string, g *Gateway) *httptest.Server {
 	t.Helper()
-	g.Conn, g.Model, g.Beat = dial(t, url), "nano", cmp.Or(g.Beat, pulse)
+	g.Conn, g.Model = dial(t, url), "nano"
 	s := httptest.NewServer(g)
 	t.Cleanup(s.Close)
 	return s
@@ -295,8 +295,8 @@ func TestDeadWorkersRequestGoesToAnother(t *testing.T) {
 				seen <- string(body)
 				write(w, c.answer)
 			}
-			hands := []*hand{hire(t, url, Worker{}, answer), hire(t, url, Worker{}, answer)}
-			status, got := post(t, front(t, url, &Gateway{}).URL+c.path, "question")
+			hands := []*hand{hire(t, url, Worker{Beat: 2 * pulse}, answer), hire(t, url, Worker{Beat: 2 * pulse}, answer)}
+			status, got := post(t, front(t, url, &Gateway{Beat: pulse}).URL+c.path, "question")
 			if status != http.StatusOK || got != c.want {
 				t.Errorf("%d\n%s\nwant\n%s", status, got, c.want)
 			}
@@ -313,10 +313,9 @@ func TestDeadWorkersRequestGoesToAnother(t *testing.T) {
 
 func TestRequestThatKillsWorkersIsGivenUp(t *testing.T) {
 	url := broker(t)
-	for range 2 {
-		hire(t, url, Worker{Tries: 2}, func(h *hand, w http.ResponseWriter, r *http.Request) { h.kill() })
+	for range 3 {
+		hire(t, url, Worker{Tries: 2, Beat: pulse}, func(h *hand, w http.ResponseWriter, r *http.Request) { h.kill() })
 	}
-	hire(t, url, Worker{Tries: 2}, func(h *hand, w http.ResponseWriter, r *http.Request) { h.kill() })
 	status, body := post(t, front(t, url, &Gateway{}).URL+"/v1/completions", "poison")
 	if want := "2 workers have begun with the request and not ended"; status != http.StatusBadGateway || !strings.Contains(body, want) {
 		t.Errorf("%d %s, want %d and %q", status, body, http.StatusBadGateway, want)
@@ -349,7 +348,7 @@ func temp(t *testing.T, url string) jetstream.Msg {
 func TestDeliveriesAreNoBeginnings(t *testing.T) {
 	url := broker(t)
 	began := make(chan bool, 2)
-	h := hire(t, url, Worker{Beat: time.Minute, Tries: 2}, func(h *hand, w http.ResponseWriter, r *http.Request) {
+	h := hire(t, url, Worker{Tries: 2}, func(h *hand, w http.ResponseWriter, r *http.Request) {
 		began <- true
 		if r.URL.Path == "/busy" {
 			<-h.finish
@@ -404,7 +403,7 @@ func TestRequestThatIsGivenUpIsMissed(t *testing.T) {
 				began <- true
 				<-h.finish
 			})
-			g := &Gateway{}
+			g := &Gateway{Beat: pulse}
 			other, gateway := front(t, url, &Gateway{}), front(t, url, g)
 			busy, got := make(chan int, 1), make(chan string, 1)
 			go func() {
@@ -545,7 +544,7 @@ func TestClientThatLeavesAtTheBeginningCancels(t *testing.T) {
 func TestWorkerStopsWhenItsGatewayIsDead(t *testing.T) {
 	url := broker(t)
 	began, ended := make(chan bool, 1), make(chan error, 1)
-	hire(t, url, Worker{}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+	hire(t, url, Worker{Beat: pulse}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
 		began <- true
 		<-r.Context().Done()
 		ended <- context.Cause(r.Context())
@@ -687,8 +686,8 @@ func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
 	if first.err != nil {
 		t.Errorf("the first worker ended with %v", first.err)
 	}
-	second.quit() // and two is not finished in time
 	third := hire(t, url, Worker{}, answer)
+	second.quit() // and two is not finished in time
 	if h := wait(t, "the second request again", began); h != third {
 		t.Error("the request went to another worker than the one that is there")
 	}
@@ -703,12 +702,12 @@ func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
 func TestTheLastWorkerFinishesItsAnswers(t *testing.T) {
 	url := broker(t)
 	began := make(chan bool, 1)
-	h := hire(t, url, Worker{}, func(h *hand, w http.ResponseWriter, r *http.Request) {
+	h := hire(t, url, Worker{Beat: 4 * pulse}, func(h *hand, w http.ResponseWriter, r *http.Request) {
 		began <- true
 		<-h.finish
 		io.WriteString(w, "finished")
 	})
-	gateway := front(t, url, &Gateway{Beat: pulse / 2}) // between two beats of the worker it looks for others
+	gateway := front(t, url, &Gateway{Beat: 3 * pulse}) // between two beats of the worker it looks for others
 	got := make(chan string, 1)
 	go func() {
 		_, body := post(t, gateway.URL+"/v1/completions", "")
@@ -716,7 +715,7 @@ func TestTheLastWorkerFinishesItsAnswers(t *testing.T) {
 	}()
 	wait(t, "the handler", began)
 	h.quit()
-	time.Sleep(2 * pulse)
+	time.Sleep(4 * pulse)
 	if status, body := post(t, gateway.URL+"/v1/completions", ""); status != http.StatusServiceUnavailable {
 		t.Errorf("another request: %d %s", status, body)
 	}
@@ -846,7 +845,7 @@ func TestRequestsThatLoseAllWorkersFail(t *testing.T) {
 		began <- true
 		<-r.Context().Done()
 	})
-	gateway := front(t, url, &Gateway{})
+	gateway := front(t, url, &Gateway{Beat: pulse})
 	busy := make(chan string, 1)
 	go func() {
 		_, body := post(t, gateway.URL+"/v1/completions", "")
@@ -952,7 +951,7 @@ func TestRequestThatWaitsTooLongIsTakenBack(t *testing.T) {
 		first <- status
 	}()
 	wait(t, "the handler", began)
-	status, body := post(t, front(t, url, &Gateway{Wait: 2 * pulse}).URL+"/v1/completions", "")
+	status, body := post(t, front(t, url, &Gateway{Beat: pulse, Wait: 2 * pulse}).URL+"/v1/completions", "")
 	if status != http.StatusServiceUnavailable || !strings.Contains(body, "no worker has had a slot") {
 		t.Errorf("%d %s", status, body)
 	}

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gogemma/gemma4/nano"
 	"github.com/gogemma/gemma4/server"
 )
 
 // staff starts workers with a nano each, and a server that has one alone.
-func staff(t *testing.T, url string, workers int) (hands []*hand, alone *httptest.Server) {
+func staff(t *testing.T, url string, workers int, beat time.Duration) (hands []*hand, alone *httptest.Server) {
 	t.Helper()
 	open := func() *server.Server {
 		m, err := nano.Open()
@@ -33,7 +34,9 @@ func staff(t *testing.T, url string, workers int) (hands []*hand, alone *httptes
 	t.Cleanup(alone.Close)
 	for range workers {
 		s := open()
-		hands = append(hands, hire(t, url, Worker{Slots: 2}, func(_ *hand, w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, r) }))
+		hands = append(hands, hire(t, url, Worker{Slots: 2, Beat: beat}, func(_ *hand, w http.ResponseWriter, r *http.Request) {
+			s.ServeHTTP(w, r)
+		}))
 	}
 	return hands, alone
 }
@@ -100,7 +103,7 @@ func plain(text string) string {
 
 func TestFleetAnswersAsOneServerDoes(t *testing.T) {
 	url := broker(t)
-	hands, alone := staff(t, url, 3)
+	hands, alone := staff(t, url, 3, Beat)
 	gateway := front(t, url, &Gateway{})
 	all := questions()
 	want := make([]string, len(all))
@@ -148,8 +151,8 @@ func TestFleetAnswersAsOneServerDoes(t *testing.T) {
 // Workers die while they answer: who asked for a whole answer gets it, who streams gets it or is told.
 func TestEveryRequestIsAnsweredOnceThoughAWorkerDies(t *testing.T) {
 	url := broker(t)
-	hands, alone := staff(t, url, 3)
-	gateway := front(t, url, &Gateway{})
+	hands, alone := staff(t, url, 3, 2*pulse)
+	gateway := front(t, url, &Gateway{Beat: 2 * pulse})
 	ask := func(stream bool) asked {
 		return asked{"/v1/chat/completions", fmt.Sprintf(`{"messages":[{"role":"user","content":"Tell me of the moon."}],"stream":%v,`+
 			`"temperature":1.5,"seed":3,"max_tokens":100}`, stream), http.StatusOK}
@@ -177,6 +180,7 @@ func TestEveryRequestIsAnsweredOnceThoughAWorkerDies(t *testing.T) {
 				if t.Failed() {
 					break
 				}
+				time.Sleep(time.Millisecond)
 			}
 			hands[0].kill()
 		}
