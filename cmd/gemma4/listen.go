@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -239,11 +240,15 @@ func (l *listening) caption(ctx context.Context, in *intake) error {
 			return err
 		}
 	}
-	segments, err := captions.Finish(context.Background()) // a second Ctrl-C ends the program
-	if err == nil {
-		err = show(segments)
+	ctx = context.Background() // a second Ctrl-C ends the program
+	if samples, _ := in.rest(); len(samples) > 0 {
+		segments, err := captions.Push(ctx, samples)
+		if err = cmp.Or(err, show(segments)); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	segments, err := captions.Finish(ctx)
+	if err = cmp.Or(err, show(segments)); err != nil {
 		return err
 	}
 	return l.finish()

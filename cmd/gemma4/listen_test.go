@@ -2,14 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
 	"github.com/gogemma/gemma4/media/sound"
 	"github.com/gogemma/gemma4/nano"
@@ -109,6 +112,40 @@ func TestWhatComesIsWrittenDownPieceByPiece(t *testing.T) {
 			flags != "" && (!strings.HasPrefix(got, "1\n00:00:0") || !strings.Contains(got, dry+"\n\n2\n00:00:0")) {
 			t.Errorf("%q: %q", flags, got)
 		}
+	}
+}
+
+// belated is a context that has ended, and when somebody sees that, more has been heard.
+type belated struct {
+	context.Context
+	heard func()
+}
+
+func (l belated) Err() error {
+	l.heard()
+	return l.Context.Err()
+}
+
+func TestWhatHasComeByCtrlCIsWrittenDown(t *testing.T) {
+	m, err := nano.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	clip, err := sound.ReadFile(sample(t, "sound-1.wav"), sound.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	p := cli.New("gemma4", listenCommand(), nil, &out, io.Discard)
+	l := &listening{Program: p, m: m, model: p.ModelFlags(), session: p.SessionFlags(""), sampling: p.SamplingFlags(), most: new(int)}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	in, half := emptyIntake(), len(clip.Samples)/2
+	in.put(clip.Samples[:half], nil)
+	heard := func() { in.put(clip.Samples[half:], nil) }
+	if err := l.caption(belated{ctx, sync.OnceFunc(heard)}, in); err != nil || out.String() != dry+"\n" {
+		t.Errorf("%q, %v, want %q", out.String(), err, dry)
 	}
 }
 
