@@ -71,8 +71,15 @@ func (n *Network) Serve(address string, h http.Handler, names ...string) {
 	n.hosts[address] = l.conns
 	n.mu.Unlock()
 	var answering sync.WaitGroup
+	ended := false
 	server := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		n.mu.Lock()
+		if ended { // a request that nobody waits for any more, nor for its answer
+			n.mu.Unlock()
+			panic(http.ErrAbortHandler)
+		}
 		answering.Add(1)
+		n.mu.Unlock()
 		defer answering.Done()
 		h.ServeHTTP(w, q)
 	})}
@@ -90,6 +97,9 @@ func (n *Network) Serve(address string, h http.Handler, names ...string) {
 	n.t.Cleanup(func() {
 		n.Transport.CloseIdleConnections()
 		server.Close()
+		n.mu.Lock()
+		ended = true
+		n.mu.Unlock()
 		answering.Wait()
 	})
 }
