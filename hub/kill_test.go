@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -110,10 +111,11 @@ func TestKilledPullsLeaveNoWrongModel(t *testing.T) {
 			x.count(func() {})
 			x.prepare(h)
 			// At the k-th request, and a little later: what the program then does with files takes no longer.
-			k, later := i/3, time.Duration(i%3*i%3)*time.Millisecond
+			k, later := int64(i/3), time.Duration(i%3*i%3)*time.Millisecond
+			var asked atomic.Int64 // by two hosts, each with a lock of its own
 			cmd := child(h.Home)
 			x.count(func() {
-				if k--; k == -1 {
+				if asked.Add(1) == k+1 {
 					go func() {
 						time.Sleep(later)
 						cmd.Process.Kill()
