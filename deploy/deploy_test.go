@@ -322,10 +322,16 @@ type mock struct {
 	name   string
 	status atomic.Int64 // of its answers
 	asked  atomic.Int64
+	busy   atomic.Bool  // it takes two seconds to say that it is well
+	late   atomic.Int64 // times that it has said so then
 }
 
 func (m *mock) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/health" {
+		if m.busy.Load() {
+			time.Sleep(2 * time.Second)
+			m.late.Add(1)
+		}
 		return
 	}
 	m.asked.Add(1)
@@ -372,6 +378,30 @@ func TestConversationsStayWithTheirReplica(t *testing.T) {
 		for _, m := range all {
 			if idle(m) {
 				t.Errorf("no conversation is with %s", m.name)
+			}
+		}
+	})
+}
+
+func TestBusyReplicasAreStillThere(t *testing.T) {
+	each(t, func(t *testing.T, b balancer) {
+		if b.program == "nginx" {
+			t.Skip("nginx asks nobody whether he is well")
+		}
+		url, all := mocks(t, b)
+		for _, m := range all {
+			m.busy.Store(true)
+		}
+		for _, m := range all {
+			for end := time.Now().Add(time.Minute); m.late.Load() < 2; time.Sleep(10 * time.Millisecond) { // one for each backend
+				if time.Now().After(end) {
+					t.Fatalf("nobody asks %s whether it is well", m.name)
+				}
+			}
+		}
+		for _, fields := range [][]string{nil, {"X-Conversation-Id", "1"}} {
+			if a := post(url, "{}", nil, fields...); a.err != nil || a.status != http.StatusOK {
+				t.Errorf("%q: %d %v %s", fields, a.status, a.err, a.text)
 			}
 		}
 	})
