@@ -212,18 +212,13 @@ type flight struct {
 	wrong   []string // anything else
 }
 
-// launch asks for streams and for answers in one piece, of a given text, and waits until the streams have begun.
-func launch(t *testing.T, url, want string, streams, pieces int) *flight {
+// launch asks for answers in one piece and, when replicas write them, for streams, of a given text, and waits until they have begun too.
+// So that each replica has some of both: balancers look at how many it has.
+func launch(t *testing.T, url string, replicas []string, want string, streams, pieces int) *flight {
 	t.Helper()
 	f := &flight{url: url}
-	begun := make([]atomic.Int64, streams) // bytes of each
-	for i := range streams + pieces {
+	ask := func(stream bool, got *atomic.Int64) {
 		f.running.Go(func() {
-			stream := i < streams
-			var got *atomic.Int64
-			if stream {
-				got = &begun[i]
-			}
 			a := post(url+"/v1/chat/completions", long(stream), got)
 			said, whole := content(a.text)
 			f.mu.Lock()
@@ -239,6 +234,22 @@ func launch(t *testing.T, url, want string, streams, pieces int) *flight {
 		})
 	}
 	end := time.Now().Add(time.Minute)
+	for range pieces {
+		ask(false, nil)
+	}
+	for running := 0; running < pieces; time.Sleep(time.Millisecond) {
+		running = 0
+		for _, r := range replicas {
+			running += int(gauges(t, "http://"+r)["gemma4_requests_running"])
+		}
+		if time.Now().After(end) {
+			t.Fatal("answers do not begin")
+		}
+	}
+	begun := make([]atomic.Int64, streams) // bytes of each
+	for i := range begun {
+		ask(true, &begun[i])
+	}
 	for i := range begun {
 		for ; begun[i].Load() < 2000; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
@@ -290,7 +301,7 @@ func TestReplicasMayDieAndDrain(t *testing.T) {
 			t.Fatalf("a long answer has %d letters, want %d", len(want), letters)
 		}
 
-		f := launch(t, url, want, 6, 3)
+		f := launch(t, url, addresses, want, 6, 3)
 		replicas[0].Process.Kill()
 		answered(t, url, 12)
 		f.running.Wait()
@@ -303,7 +314,7 @@ func TestReplicasMayDieAndDrain(t *testing.T) {
 			t.Error("no stream broke off: none was with the replica that was killed")
 		}
 
-		f = launch(t, url, want, 4, 2)
+		f = launch(t, url, addresses[1:], want, 4, 2)
 		replicas[1].Process.Signal(syscall.SIGTERM)
 		answered(t, url, 12)
 		f.running.Wait()
