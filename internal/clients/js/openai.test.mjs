@@ -193,18 +193,21 @@ test("a queue that is full", { skip: running && "the server runs already" }, asy
   const small = await serve({ flags: ["-slots", "1", "-waiting", "0"] });
   try {
     const client = new OpenAI({ baseURL: `${small.url}/v1`, apiKey: "none", maxRetries: 0 });
-    const stream = await client.chat.completions.create({ ...long, stream: true });
-    for await (const chunk of stream) {
-      if (!chunk.choices[0].delta.content) continue;
-      await assert.rejects(client.chat.completions.create(ask(capital)), (e) => {
-        assert.ok(e instanceof OpenAI.RateLimitError);
-        assert.equal(e.code, "queue_full");
-        assert.ok(Number(e.headers.get("retry-after")) >= 1);
-        return true;
-      });
-      break;
-    }
-    stream.controller.abort();
+    const asked = async () => {
+      for (;;) { // until a stream has not ended by then
+        for await (const chunk of await client.chat.completions.create({ ...long, stream: true })) {
+          if (!chunk.choices[0].delta.content) continue;
+          await client.chat.completions.create(ask(capital));
+          break;
+        }
+      }
+    };
+    await assert.rejects(asked, (e) => {
+      assert.ok(e instanceof OpenAI.RateLimitError);
+      assert.equal(e.code, "queue_full");
+      assert.ok(Number(e.headers.get("retry-after")) >= 1);
+      return true;
+    });
   } finally {
     await small.stop();
   }
