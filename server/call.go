@@ -210,13 +210,18 @@ func (c *call) body() ([]byte, error) {
 		wait := time.NewTimer(c.s.o.BodyTime)
 		defer wait.Stop()
 		select {
-		case c.s.large <- struct{}{}:
+		case c.s.large <- struct{}{}: // also if the time is over by now
 			c.large = true
-		case <-wait.C:
-			return nil, &failure{status: http.StatusServiceUnavailable, code: "busy", retry: time.Second,
-				message: "too many large requests come at once"}
-		case <-c.ctx.Done():
-			return nil, context.Cause(c.ctx)
+		default:
+			select {
+			case c.s.large <- struct{}{}:
+				c.large = true
+			case <-wait.C:
+				return nil, &failure{status: http.StatusServiceUnavailable, code: "busy", retry: time.Second,
+					message: "too many large requests come at once"}
+			case <-c.ctx.Done():
+				return nil, context.Cause(c.ctx)
+			}
 		}
 		control.SetReadDeadline(time.Now().Add(c.s.o.BodyTime))
 		rest := bytes.NewBuffer(text)
