@@ -22,8 +22,10 @@ const page = {
 			note('fault', words.noStore);
 		}
 		await page.openNamed();
+		// What was written, sent or chosen before would be lost.
+		document.body.inert = false;
 		$('talk').removeAttribute('aria-busy');
-		if (document.activeElement === document.body && !matchMedia('(pointer: coarse)').matches) $('box').focus(); // nobody was faster
+		if (!matchMedia('(pointer: coarse)').matches) $('box').focus();
 		await page.meet();
 	},
 
@@ -50,9 +52,11 @@ const page = {
 		const {hash} = location;
 		const c = page.all.get(hash.slice(1));
 		if (c ? c === page.open : page.open && !page.open.messages.size) return;
-		if (page.open) page.open.draft = $('box').value; // pictures are there already
-		if (c && !c.messages) tree.grown(c, await store.messages(c.id));
-		if (hash !== location.hash) return; // another one was asked for meanwhile
+		if (c) await page.loaded(c);
+		// Another one was asked for meanwhile.
+		if (hash !== location.hash) return;
+		// Pictures are there already.
+		if (page.open) page.open.draft = $('box').value;
 		page.open = c ?? tree.conversation(page.open);
 		page.turns.clear();
 		$('turns').replaceChildren();
@@ -63,6 +67,12 @@ const page = {
 		page.heard = runs.get(page.open.id)?.message.content.length ?? Infinity;
 		page.show();
 		list.show();
+	},
+
+	// loaded has the messages of a conversation in place, which somebody else may have seen to meanwhile.
+	async loaded(c) {
+		const kept = c.messages ?? await store.messages(c.id);
+		if (!c.messages) tree.grown(c, kept);
 	},
 
 	// show brings the open conversation up to date.
@@ -314,9 +324,7 @@ const page = {
 			if (!c) {
 				c = tree.grown(conversation, []);
 				page.all.set(c.id, c);
-			} else if (!c.messages) {
-				tree.grown(c, await store.messages(c.id));
-			}
+			} else await page.loaded(c);
 			const fresh = messages.filter(m => !c.messages.has(m.id));
 			for (const m of fresh) tree.place(c, m);
 			added += fresh.length;
@@ -477,7 +485,7 @@ const page = {
 
 	// key does what words.keyMap says.
 	key(e) {
-		if (document.querySelector('dialog[open]')) return;
+		if (document.querySelector('dialog[open],body[inert]')) return;
 		const command = e.ctrlKey || e.metaKey;
 		const writes = e.target.matches?.('input, textarea');
 		const act = e.key === 'Escape' ? () => document.body.classList.contains('drawer') ? page.toggleSide(false) : runs.get(page.open.id)?.stop()

@@ -150,6 +150,61 @@ test('files that are wrong are refused, and say where', async t => {
 	await is(() => rows(v).count(), 0);
 });
 
+test('what is written, said or asked for while a conversation is read stays', async t => {
+	const v = await visit(t);
+	for (const text of ['One', 'Two']) {
+		await v.button('New chat').click();
+		await v.say(text);
+		await v.ended();
+	}
+	await v.reload();
+	await v.page.evaluate(() => {
+		const {messages} = store;
+		globalThis.gates = [];
+		store.messages = async id => {
+			const read = await messages(id);
+			await new Promise(resolve => globalThis.gates.push(resolve));
+			return read;
+		};
+	});
+	await v.page.getByRole('link', {name: 'One'}).click();
+	await v.page.evaluate(() => { page.openNamed(); });
+	await v.until(() => globalThis.gates.length === 2);
+	await v.box.fill('Two and a half');
+	await v.page.evaluate(() => globalThis.gates[0]());
+	await v.see('h1', 'One');
+	await is(() => v.box.inputValue(), '');
+	await v.say('Another');
+	await v.ended();
+	await v.page.evaluate(() => globalThis.gates[1]());
+	await v.page.getByRole('link', {name: 'Two'}).click();
+	await v.see('h1', 'Two');
+	await is(() => v.box.inputValue(), 'Two and a half');
+	await v.page.getByRole('link', {name: 'One'}).click();
+	await v.see('h1', 'One');
+	await is(() => v.page.locator('.turn').count(), 4);
+});
+
+test('nothing is taken before what is kept is there', async t => {
+	const v = await visit(t);
+	await v.page.addInitScript(() => Object.defineProperty(IDBOpenDBRequest.prototype, 'onsuccess', {
+		set(act) { this.addEventListener('success', e => { globalThis.begin = () => act(e); }); },
+	}));
+	await v.page.reload();
+	await v.until(() => !!globalThis.begin);
+	const {x, y} = await v.box.boundingBox();
+	await v.page.mouse.click(x + 9, y + 9);
+	await v.page.keyboard.type('Too early');
+	for (const keys of ['Enter', 'Escape', 'Control+Shift+O']) await v.page.keyboard.press(keys);
+	await is(() => v.box.inputValue(), '');
+	await v.page.evaluate(() => globalThis.begin());
+	await v.begun();
+	await v.page.keyboard.type('In time');
+	await v.page.keyboard.press('Enter');
+	await v.see('.said', 'Paris.');
+	await v.ended();
+});
+
 test('where nothing can be kept, one chats until the page is closed', async t => {
 	const v = await visit(t, new Fake());
 	await v.page.addInitScript(() => { IDBFactory.prototype.open = () => { throw new Error('no'); }; });
