@@ -38,7 +38,7 @@ for (const [name, options] of [
 		await v.button('Try again').last().click();
 		await v.see('.fault', 'No.');
 		await v.ended();
-		await v.button('Edit').first().click({force: true});
+		await v.button('Edit').first().click();
 		await faultless(v, 'in a conversation');
 		await v.button('Cancel').click();
 		await v.button('Try again', v.page.locator('.fault')).click();
@@ -70,10 +70,14 @@ test('on 320 px nothing is cut off, and conversations come over the page', async
 	await v.button('Show conversations').click();
 	await v.page.getByRole('link', {name: /^xxx/}).waitFor();
 	await is(() => v.page.evaluate(() => document.querySelector('#room').inert), true, 'what is covered cannot be reached');
+	const focus = () => v.page.evaluate(() => document.activeElement.id);
+	await is(() => focus(), 'hide');
 	await v.page.keyboard.press('Escape');
 	await v.page.locator('#side').waitFor({state: 'hidden'});
 	await is(() => v.page.evaluate(() => document.querySelector('#room').inert), false);
-	await v.button('Show conversations').click();
+	await is(() => focus(), 'show');
+	await v.page.keyboard.press('Control+k');
+	await is(() => focus(), 'find');
 	await v.page.locator('#scrim').click({position: {x: 310, y: 300}});
 	await v.page.locator('#side').waitFor({state: 'hidden'});
 });
