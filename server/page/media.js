@@ -74,12 +74,15 @@ const media = {
 
 	// record records what is said until it is called again, and adds it to the message.
 	async record() {
-		if (media.recorder) return media.recorder.stop();
+		// Until the browser gives the microphone, there is nothing to end.
+		if (media.recorder) return media.recorder.stop?.();
+		media.recorder = {};
 		const c = page.open;
 		let stream;
 		try {
 			stream = await navigator.mediaDevices.getUserMedia({audio: {channelCount: 1}});
 		} catch (e) {
+			media.recorder = null;
 			return note('fault', words.noMicrophone(e.message));
 		}
 		const recorder = media.recorder = new MediaRecorder(stream, {audioBitsPerSecond: 96000});

@@ -78,7 +78,19 @@ test('large pictures lose pixels before they travel', async t => {
 
 test('what is spoken into the microphone goes with a message', async t => {
 	const v = await visit(t, new Fake(), {models: models(['audio']), permissions: ['microphone']});
+	await v.page.evaluate(() => {
+		const {mediaDevices} = navigator, get = mediaDevices.getUserMedia.bind(mediaDevices);
+		globalThis.asked = 0;
+		mediaDevices.getUserMedia = async what => {
+			globalThis.asked++;
+			await new Promise(resolve => { globalThis.grant = resolve; });
+			return get(what);
+		};
+	});
 	await v.button('Speak').click();
+	await v.button('Speak').click();
+	await is(() => v.page.evaluate(() => globalThis.asked), 1, 'a microphone that nobody ends would stay open');
+	await v.page.evaluate(() => globalThis.grant());
 	await v.see('#hint', 'Recording …');
 	await is(() => v.button('Stop recording').getAttribute('aria-pressed'), 'true');
 	await v.see('#hint', /Recording … (?![01] s)/);
