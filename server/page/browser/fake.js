@@ -68,7 +68,8 @@ export class Fake {
 	}
 
 	async start(prefix = '') {
-		this.server = http.createServer(async (request, response) => {
+		// It waits for ever: no timer of its own ends a connection that the page is about to use.
+		this.server = http.createServer({keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0}, async (request, response) => {
 			this.paths.push(request.url);
 			let text = '';
 			for await (const piece of request) text += piece;

@@ -13,11 +13,14 @@ test('while an answer of 10,000 tokens comes, there are 30 frames a second and k
 	const paragraph = 'Some **words** of prose, with `code` and a [link](https://example.org/), that go on for a line or two.\n\n';
 	const block = '```go\nfunc main() {\n\tfmt.Println("hello")\n}\n```\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n';
 	const tokens = (paragraph.repeat(4) + block).repeat(80).match(/\s*[^\s]{1,5}|\s+/g).slice(0, 10_000);
+	let sent = 0;
 	const v = await visit(t, new Fake(async r => {
-		for (let i = 0; i < tokens.length; i += 50) { // 2,500 a second
+		const began = performance.now();
+		for (let i = 0; i < tokens.length; i += 50) { // 2,500 a second, where nothing holds this up
 			for (const token of tokens.slice(i, i + 50)) r.delta({content: token});
 			await new Promise(resolve => setTimeout(resolve, 20));
 		}
+		sent = (performance.now() - began) / 1000;
 		r.end('stop', {prompt_tokens: 10, completion_tokens: 10_000});
 	}));
 	await v.page.evaluate(() => {
@@ -55,9 +58,9 @@ test('while an answer of 10,000 tokens comes, there are 30 frames a second and k
 	});
 	const each = (await seconds() - end) / 30 * 1000;
 	t.diagnostic(`${keys.length} keys, median ${median(keys).toFixed(1)} ms; ${frames.length} frames, median ${median(frames).toFixed(1)} ms; ` +
-		`${used.toFixed(2)} s of processor, the last frames ${each.toFixed(1)} ms each`);
+		`${used.toFixed(2)} s of processor in ${sent.toFixed(1)} s, the last frames ${each.toFixed(1)} ms each`);
 	assert.ok(blocks > 300, `${blocks} blocks`);
-	assert.ok(used < 3, `${used} s of processor for the 4 s in which the tokens come`);
+	assert.ok(used < 3 * Math.max(1, sent / 4), `${used} s of processor for the ${sent} s in which the tokens come, 4 s at least`);
 	assert.ok(each < 1000 / 30, `${each} ms of processor for a frame`);
 	if (!clock) return t.diagnostic('CLOCK is not set: the clock is not judged');
 	assert.ok(keys.length > 10, `${keys.length} keys`);
