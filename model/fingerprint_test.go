@@ -250,26 +250,31 @@ func TestFingerprintsCanBeCancelledAndTriedAgain(t *testing.T) {
 	}
 }
 
-// TestFingerprintsTakeTimeLinearInTheMetadata compares it with opening the file, which looks at each key once.
+// TestFingerprintsTakeTimeLinearInTheMetadata compares it with opening the file, which looks at each key once. Whatever else a machine does
+// only adds to the time, so that the shortest of all tries within a minute counts, and one that is short enough is the last.
 func TestFingerprintsTakeTimeLinearInTheMetadata(t *testing.T) {
-	shortest := func(f func() error) time.Duration {
-		best := time.Hour
-		for range 5 {
-			began := time.Now()
-			if err := f(); err != nil {
-				t.Fatal(err)
-			}
-			best = min(best, time.Since(began))
+	timed := func(f func() error) time.Duration {
+		began := time.Now()
+		if err := f(); err != nil {
+			t.Fatal(err)
 		}
-		return best
+		return time.Since(began)
 	}
 	d := manyKeys(t)
-	opening := shortest(func() error { d.file(t); return nil })
+	open := func() error { d.file(t); return nil }
+	opening := timed(open)
+	for range 4 {
+		opening = min(opening, timed(open))
+	}
 	f := d.file(t)
 	for i, compute := range []func(context.Context, *gguf.File, int) (string, error){digest1, digest} {
-		took := shortest(func() error { _, err := compute(ctx, f, 1); return err })
+		once := func() error { _, err := compute(ctx, f, 1); return err }
+		took, most := timed(once), 10*opening // a look at all keys for each is 40 times as much
+		for end := time.Now().Add(time.Minute); took > most && time.Now().Before(end); {
+			took = min(took, timed(once))
+		}
 		t.Logf("65,000 keys: %v for the fingerprint of version %d, %v to write and open", took, i+1, opening)
-		if took > 10*opening { // a look at all keys for each is 40 times as much
+		if took > most {
 			t.Errorf("version %d: %v, %v to write and open", i+1, took, opening)
 		}
 	}
