@@ -465,12 +465,15 @@ func TestQueueReservesMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	limit := 2*memory.Cache + memory.Cache/2
-	q := newQueue(t, m, gemma4.QueueOptions{Slots: 8, Memory: limit, Context: 256})
+	q := newQueue(t, m, gemma4.QueueOptions{Slots: 8, Memory: limit, Context: 256, Buffer: 1}) // no answer ends before it is read
+	var answers []iter.Seq2[gemma4.Piece, error]
+	for range 12 {
+		answers = append(answers, submit(t, q, asking("What is the capital of France?")))
+	}
 	most := 0
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	for range 12 {
-		pieces := submit(t, q, asking("What is the capital of France?"))
+	for _, pieces := range answers {
 		all.Go(func() {
 			for _, err := range pieces {
 				if err != nil {
