@@ -7,7 +7,6 @@ import (
 	"hash"
 	"iter"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/gogemma/gemma4/chat"
@@ -39,8 +38,8 @@ type Listener struct {
 	talk     []chat.Message // the conversation before
 	head     []Input        // what comes before the sound
 	between  Input          // two of its pieces
-	turn     chan struct{}  // taken by a call
-	answers  atomic.Bool    // an answer is being written
+	turn     chan struct{}  // taken by a call, but not for as long as it answers
+	answers  bool           // an answer is being written; changed with the turn
 	answered bool
 
 	samples []float32 // heard so far; all that follows is made of them
@@ -193,10 +192,14 @@ func (l *Listener) working(ctx context.Context, f func() error) error {
 
 // take takes the turn, for which others are waited for unless they answer.
 func (l *Listener) take(ctx context.Context) error {
-	if l.answers.Load() {
+	if err := wait.Turn(ctx, l.turn); err != nil {
+		return wrap(err)
+	}
+	if l.answers {
+		<-l.turn
 		return ErrBusy
 	}
-	return wrap(wait.Turn(ctx, l.turn))
+	return nil
 }
 
 // forget drops what was made of the samples.
@@ -352,16 +355,18 @@ func (l *Listener) Answer(ctx context.Context, after ...chat.Part) iter.Seq2[Tok
 			yield(Token{ID: noID}, err)
 			return
 		}
-		l.answers.Store(true)
+		l.answers = true
+		<-l.turn
 		defer func() {
-			l.answers.Store(false)
+			l.turn <- struct{}{}
+			l.answers = false
 			<-l.turn
 		}()
 		l.c.s.iterate(func(yield func(Token) bool) error { return l.answer(ctx, after, nil, yield) })(yield)
 	}
 }
 
-// answer is Answer for a call that has claimed turn and session. begun is the beginning of the answer, if there is one.
+// answer is Answer for a call that has claimed listener and session. begun is the beginning of the answer, if there is one.
 func (l *Listener) answer(ctx context.Context, after []chat.Part, begun []chat.Message, yield func(Token) bool) error {
 	if l.answered {
 		return errAnswered

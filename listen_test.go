@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gogemma/gemma4"
@@ -218,6 +219,47 @@ func TestAFailedPushIsNotHeard(t *testing.T) {
 	if n := len(c.Messages); n != 2 {
 		t.Errorf("%d messages", n)
 	}
+}
+
+// TestNobodyWaitsForAnAnswerToEnd: who has waited for another call when an answer begins is refused then, and all others at once.
+func TestNobodyWaitsForAnAnswerToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, goOn := make(chan struct{}), make(chan struct{})
+		first := sync.OnceFunc(func() { close(begun); <-goOn })
+		c := newChat(t, openSenses(t), gemma4.ChatOptions{})
+		l, samples := listen(t, c), voice(t, 3)
+		c.Options.Progress = func(int, int) { first() }
+		var all sync.WaitGroup
+		all.Go(func() {
+			if err := l.Push(ctx, samples); err != nil {
+				t.Error(err)
+			}
+		})
+		<-begun
+		later := make(chan error, 1)
+		all.Go(func() {
+			n := 0
+			for _, err := range l.Answer(ctx) {
+				if n++; err != nil {
+					t.Error(err)
+				}
+				if n > 1 {
+					continue
+				}
+				if err := <-later; !errors.Is(err, gemma4.ErrBusy) {
+					t.Errorf("what has waited: %v", err)
+				}
+				if got := l.Heard(); got != time.Duration(len(samples))*time.Second/gemma4.SampleRate {
+					t.Errorf("heard %v of %d samples", got, len(samples))
+				}
+			}
+		})
+		synctest.Wait() // the answer is next
+		all.Go(func() { later <- l.Push(ctx, samples) })
+		synctest.Wait()
+		close(goOn)
+		all.Wait()
+	})
 }
 
 func TestWhatListensNeedsEars(t *testing.T) {
