@@ -109,7 +109,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, in request) *f
 	js, err := jetstream.New(g.Conn)
 	var ack *jetstream.PubAck
 	if err == nil && a.queued {
-		ack, err = js.Publish(r.Context(), workSubject+g.Model, data)
+		ack, err = js.Publish(context.WithoutCancel(r.Context()), workSubject+g.Model, data) // or who leaves meanwhile leaves it there
 	} else if err == nil {
 		err = g.Conn.PublishRequest(getSubject+g.Model, in.Reply, data)
 	}
