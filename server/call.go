@@ -207,15 +207,13 @@ func (c *call) body() ([]byte, error) {
 	control, in := http.NewResponseController(c.w), http.MaxBytesReader(c.w, c.r.Body, c.s.o.MaxBody)
 	text, err := io.ReadAll(io.LimitReader(in, largeBody))
 	if err == nil && len(text) == largeBody {
-		wait := time.NewTimer(c.s.o.BodyTime)
-		defer wait.Stop()
 		select {
 		case c.s.large <- struct{}{}: // also if the time is over by now
-			c.large = true
 		default:
+			wait := time.NewTimer(c.s.o.BodyTime)
+			defer wait.Stop()
 			select {
 			case c.s.large <- struct{}{}:
-				c.large = true
 			case <-wait.C:
 				return nil, &failure{status: http.StatusServiceUnavailable, code: "busy", retry: time.Second,
 					message: "too many large requests come at once"}
@@ -223,6 +221,7 @@ func (c *call) body() ([]byte, error) {
 				return nil, context.Cause(c.ctx)
 			}
 		}
+		c.large = true
 		control.SetReadDeadline(time.Now().Add(c.s.o.BodyTime))
 		rest := bytes.NewBuffer(text)
 		if n := c.r.ContentLength; n > largeBody && n <= c.s.o.MaxBody {
