@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gogemma/gemma4"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/cli"
 	"github.com/gogemma/gemma4/cmd/gemma4/internal/clitest"
 	"github.com/gogemma/gemma4/media/sound"
@@ -115,6 +116,21 @@ func TestWhatComesIsWrittenDownPieceByPiece(t *testing.T) {
 	}
 }
 
+// heard returns nano and the samples of a question about what is dry.
+func heard(t *testing.T) (*gemma4.Model, []float32) {
+	t.Helper()
+	m, err := nano.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	clip, err := sound.ReadFile(sample(t, "sound-1.wav"), sound.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, clip.Samples
+}
+
 // belated is a context that has ended, and when somebody sees that, more has been heard.
 type belated struct {
 	context.Context
@@ -127,24 +143,16 @@ func (l belated) Err() error {
 }
 
 func TestWhatHasComeByCtrlCIsWrittenDown(t *testing.T) {
-	m, err := nano.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	clip, err := sound.ReadFile(sample(t, "sound-1.wav"), sound.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, samples := heard(t)
 	var out bytes.Buffer
 	p := cli.New("gemma4", listenCommand(), nil, &out, io.Discard)
 	l := &listening{Program: p, m: m, model: p.ModelFlags(), session: p.SessionFlags(""), sampling: p.SamplingFlags(), most: new(int)}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	in, half := emptyIntake(), len(clip.Samples)/2
-	in.put(clip.Samples[:half], nil)
-	heard := func() { in.put(clip.Samples[half:], nil) }
-	if err := l.caption(belated{ctx, sync.OnceFunc(heard)}, in); err != nil || out.String() != dry+"\n" {
+	in, half := emptyIntake(), len(samples)/2
+	in.put(samples[:half], nil)
+	more := func() { in.put(samples[half:], nil) }
+	if err := l.caption(belated{ctx, sync.OnceFunc(more)}, in); err != nil || out.String() != dry+"\n" {
 		t.Errorf("%q, %v, want %q", out.String(), err, dry)
 	}
 }
@@ -158,16 +166,8 @@ func TestRowsOfSoundAreThoseOfTheModel(t *testing.T) {
 	}
 	hearing.Good(t, string(spokenPCM(t, "sound-1.wav")), "-rows", piped, "-")
 	a, b := readRows(t, file), readRows(t, piped)
-	m, err := nano.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	clip, err := sound.ReadFile(sample(t, "sound-1.wav"), sound.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := m.SoundInput(clip.Samples)
+	m, samples := heard(t)
+	in, err := m.SoundInput(samples)
 	if err != nil {
 		t.Fatal(err)
 	}
