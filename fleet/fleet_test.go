@@ -127,6 +127,16 @@ func post(t *testing.T, url, body string) (int, string) {
 	return status, text
 }
 
+// ask sends a request, and returns where the body of its answer will come.
+func ask(t *testing.T, url string) <-chan string {
+	got := make(chan string, 1)
+	go func() {
+		_, body := post(t, url, "")
+		got <- body
+	}()
+	return got
+}
+
 func do(t *testing.T, method, url, body string) (int, http.Header, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -356,21 +366,14 @@ func TestDeliveriesAreNoBeginnings(t *testing.T) {
 		io.WriteString(w, "fine")
 	})
 	gateway := front(t, url, &Gateway{})
-	busy, got := make(chan string, 1), make(chan string, 1)
-	go func() {
-		_, body := post(t, gateway.URL+"/busy", "")
-		busy <- body
-	}()
+	busy := ask(t, gateway.URL+"/busy")
 	wait(t, "the handler", began)
-	go func() {
-		_, body := post(t, gateway.URL+"/v1/completions", "")
-		got <- body
-	}()
+	got := ask(t, gateway.URL+"/v1/completions")
 	for range 2 {
 		temp(t, url).Nak()
 	}
 	h.finish <- true
-	for _, c := range []chan string{busy, got} {
+	for _, c := range []<-chan string{busy, got} {
 		if body := wait(t, "the answer", c); body != "fine" {
 			t.Error(body)
 		}
@@ -390,16 +393,13 @@ func TestRequestThatIsGivenUpIsMissed(t *testing.T) {
 			})
 			g := &Gateway{Beat: pulse}
 			other, gateway := front(t, url, &Gateway{}), front(t, url, g)
-			busy, got := make(chan int, 1), make(chan string, 1)
+			busy := make(chan int, 1)
 			go func() {
 				status, _ := post(t, other.URL+"/v1/completions", "")
 				busy <- status
 			}()
 			wait(t, "the handler", began)
-			go func() {
-				_, body := post(t, gateway.URL+"/v1/completions", "")
-				got <- body
-			}()
+			got := ask(t, gateway.URL+"/v1/completions")
 			m := temp(t, url)
 			var r request
 			if err := json.Unmarshal(m.Data(), &r); err != nil {
@@ -660,20 +660,12 @@ func TestDrainingWorkerFinishesItsAnswers(t *testing.T) {
 		}
 	}
 	gateway := front(t, url, &Gateway{})
-	ask := func() <-chan string {
-		got := make(chan string, 1)
-		go func() {
-			_, body := post(t, gateway.URL+"/v1/completions", "")
-			got <- body
-		}()
-		return got
-	}
 	first := hire(t, url, Worker{}, answer)
-	one := ask()
+	one := ask(t, gateway.URL+"/v1/completions")
 	wait(t, "the first request", began)
 	first.quit()
 	second := hire(t, url, Worker{Drain: pulse}, answer)
-	two := ask()
+	two := ask(t, gateway.URL+"/v1/completions")
 	if h := wait(t, "the second request", began); h != second {
 		t.Error("a worker that drains has begun with a request")
 	}
@@ -707,11 +699,7 @@ func TestTheLastWorkerFinishesItsAnswers(t *testing.T) {
 		io.WriteString(w, "finished")
 	})
 	gateway := front(t, url, &Gateway{Beat: 3 * pulse}) // between two beats of the worker it looks for others
-	got := make(chan string, 1)
-	go func() {
-		_, body := post(t, gateway.URL+"/v1/completions", "")
-		got <- body
-	}()
+	got := ask(t, gateway.URL+"/v1/completions")
 	wait(t, "the handler", began)
 	h.quit()
 	time.Sleep(4 * pulse)
@@ -845,11 +833,7 @@ func TestRequestsThatLoseAllWorkersFail(t *testing.T) {
 		<-r.Context().Done()
 	})
 	gateway := front(t, url, &Gateway{Beat: pulse})
-	busy := make(chan string, 1)
-	go func() {
-		_, body := post(t, gateway.URL+"/v1/completions", "")
-		busy <- body
-	}()
+	busy := ask(t, gateway.URL+"/v1/completions")
 	wait(t, "the handler", began)
 	res, err := http.Post(gateway.URL+"/v1/chat/completions", "", strings.NewReader(`{"stream":true}`))
 	if err != nil {

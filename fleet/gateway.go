@@ -104,8 +104,10 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, in request) *f
 	}
 	defer answer.Unsubscribe()
 	answer.SetPendingLimits(-1, unread)
-	a := &relay{g: g, w: w, path: r.URL.Path, queued: r.Method == http.MethodPost, pings: wantsEvents(r.URL.Path, in.Body)}
-	a.reconnects = g.Conn.Stats().Reconnects
+	a := &relay{
+		g: g, w: w, path: r.URL.Path, queued: r.Method == http.MethodPost, pings: wantsEvents(r.URL.Path, in.Body),
+		reconnects: g.Conn.Stats().Reconnects,
+	}
 	js, err := jetstream.New(g.Conn)
 	var ack *jetstream.PubAck
 	if err == nil && a.queued {
