@@ -553,11 +553,7 @@ func TestUnitsAreValid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		self, err := os.Executable() // a program that is there
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = bytes.ReplaceAll(text, []byte("/usr/local/bin/gemma4"), []byte(self))
+		text = bytes.ReplaceAll(text, []byte("/usr/local/bin/gemma4"), []byte("/bin/sh")) // a program that is there
 		files = append(files, filepath.Join(dir, name))
 		if err := os.WriteFile(files[len(files)-1], text, 0o644); err != nil {
 			t.Fatal(err)

@@ -105,7 +105,8 @@ func TestTextIsNoDroppedFile(t *testing.T) {
 			t.Errorf("%q: %q, %q", text, paths, rest)
 		}
 	}
-	if paths, rest := dropped(photo + " '" + photo + "' and then"); len(paths) != 2 || paths[1] != photo || rest != "and then" {
+	escaped := strings.ReplaceAll(photo, " ", `\ `)
+	if paths, rest := dropped(escaped + " '" + photo + "' and then"); len(paths) != 2 || paths[1] != photo || rest != "and then" {
 		t.Errorf("two files: %q, %q", paths, rest)
 	}
 }
@@ -130,7 +131,7 @@ func TestWhatAToolReturnsHasNoPictures(t *testing.T) {
 func TestFilesThatAreRefusedSayWhy(t *testing.T) {
 	photo, picture, question := made(t, "photo.heic", heic), sample(t, "picture-1.png"), sample(t, "sound-1.wav")
 	missing := filepath.Join(t.TempDir(), "missing.png")
-	command := "ffmpeg -i " + photo
+	const command = "photo.heic: HEIC is not decoded here; ffmpeg -i "
 	for _, test := range []struct {
 		want, stdin string
 		args        []string

@@ -277,14 +277,11 @@ func TestBenchMeasuresWhatAProjectorTakes(t *testing.T) {
 }
 
 func TestBenchMeasuresGuessesAhead(t *testing.T) {
-	questions := filepath.Join(t.TempDir(), "questions.txt")
-	if err := os.WriteFile(questions, []byte("What is 2 + 3?\n\nWhat is the capital of Peru?\n"), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	f := files(t, map[string]string{"questions.txt": "What is 2 + 3?\n\nWhat is the capital of Peru?\n"})
 	var rows []row
-	for _, args := range []string{"-accept 0.5,1 -edit 200", "-draft lookup", "-draft lookup -ask " + questions} {
+	for _, args := range []string{"-accept 0.5,1 -edit 200", "-draft lookup", "-draft lookup -ask questions.txt"} {
 		var out, errs bytes.Buffer
-		if status := measure(append(strings.Fields(args), "-json", "-p", "0", "-n", "24", "-r", "1"), nil, &out, &errs); status != 0 {
+		if status := measure(append(words(args, f), "-json", "-p", "0", "-n", "24", "-r", "1"), nil, &out, &errs); status != 0 {
 			t.Fatalf("%s: status %d: %s", args, status, errs.String())
 		}
 		var found []row

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -21,6 +22,15 @@ func files(t *testing.T, texts map[string]string) map[string]string {
 		}
 	}
 	return paths
+}
+
+// words are those of a line, with names of files as their paths.
+func words(line string, files map[string]string) []string {
+	all := strings.Fields(line)
+	for i, w := range all {
+		all[i] = cmp.Or(files[w], w)
+	}
+	return all
 }
 
 const multiply = `{"type": "function", "function": {"name": "multiply", "parameters": {"type": "object",
@@ -48,13 +58,13 @@ func TestAnswersHaveTheFormThatIsAskedFor(t *testing.T) {
 		flags string
 		fits  func(answer string) bool
 	}{
-		{"-schema " + f["person.json"], isPerson},
-		{"-think -schema " + f["person.json"], isPerson}, // the thought is for terminals
-		{"-raw -schema " + f["person.json"], isPerson},
-		{"-grammar " + f["answer.gbnf"], matches(`(yes|no), because [a-z ]{3,9}`)},
+		{"-schema person.json", isPerson},
+		{"-think -schema person.json", isPerson}, // the thought is for terminals
+		{"-raw -schema person.json", isPerson},
+		{"-grammar answer.gbnf", matches(`(yes|no), because [a-z ]{3,9}`)},
 		{"-regex [A-C][0-9]{2,3}", matches(`[A-C][0-9]{2,3}`)},
 	} {
-		args := append(strings.Fields("-n 200 -temp 1.5 -seed 3 "+test.flags), "Make JSON: Olga is 44 years old and lives in Rome.")
+		args := append(words("-n 200 -temp 1.5 -seed 3 "+test.flags, f), "Make JSON: Olga is 44 years old and lives in Rome.")
 		if o := run.Call("", args...); o.Status != 0 || o.Errors != "" || !test.fits(o.Out) {
 			t.Errorf("%s: %+v", test.flags, o)
 		}
@@ -91,7 +101,7 @@ func TestToolsAreCalledAsTheirChoiceSays(t *testing.T) {
 		"-tool-choice none":        "",
 	} {
 		for _, file := range []string{"tools.json", "request.json"} {
-			args := append(strings.Fields("-n 50 -temp 0 -tools "+f[file]+" "+flags), question)
+			args := append(words("-n 50 -temp 0 -tools "+file+" "+flags, f), question)
 			o := run.Call("", args...)
 			if o.Status != 0 || !strings.HasPrefix(o.Out, want) || want == "" && strings.Contains(o.Out, "arguments") ||
 				strings.HasPrefix(o.Errors, loosened) != strings.Contains(want, "multiply") {
@@ -176,26 +186,26 @@ func TestAFormThatIsWrongNamesFileAndPlace(t *testing.T) {
 		status      int
 		flags, want string
 	}{
-		{1, "-schema " + f["odd.json"], "odd.json: schema: uniqueItems at #/properties/a"},
+		{1, "-schema odd.json", "odd.json: schema: uniqueItems at #/properties/a"},
 		{2, "-loose", "-loose without -schema"},
-		{1, "-schema " + f["cut.json"], "cut.json: schema: byte 8: "},
-		{1, "-schema " + f["five.json"], "five.json: schema: "},
+		{1, "-schema cut.json", "cut.json: schema: byte 8: "},
+		{1, "-schema five.json", "five.json: schema: "},
 		{1, "-schema missing.json", "missing.json"},
-		{1, "-grammar " + f["bad.gbnf"], "bad.gbnf: GBNF: 2:3: rule other is not defined"},
+		{1, "-grammar bad.gbnf", "bad.gbnf: GBNF: 2:3: rule other is not defined"},
 		{1, "-regex (", "-regex: regular expression: "},
-		{1, "-tools " + f["cut.json"], "cut.json:2:6: "},
-		{1, "-tools " + f["five.json"], "five.json: expected a JSON array of tools"},
-		{1, "-tools " + f["empty.json"], "empty.json: expected a JSON array of tools"},
-		{1, "-tools " + f["noname.json"], "noname.json: tool 2: no name"},
+		{1, "-tools cut.json", "cut.json:2:6: "},
+		{1, "-tools five.json", "five.json: expected a JSON array of tools"},
+		{1, "-tools empty.json", "empty.json: expected a JSON array of tools"},
+		{1, "-tools noname.json", "noname.json: tool 2: no name"},
 		{1, "-tools missing.json", "missing.json"},
-		{1, "-tools " + f["tools.json"] + " -tool-choice nobody", `no tool is named "nobody"`},
+		{1, "-tools tools.json -tool-choice nobody", `no tool is named "nobody"`},
 		{1, "-tool-choice required", "there are no tools"},
-		{2, "-regex a -schema " + f["schema.json"], "-regex and -schema: an answer has one form"},
-		{2, "-free-calls -regex a -tools " + f["tools.json"], "-free-calls and -regex: "},
-		{2, "-raw -tools " + f["tools.json"], "-raw has no turns"},
+		{2, "-regex a -schema schema.json", "-regex and -schema: an answer has one form"},
+		{2, "-free-calls -regex a -tools tools.json", "-free-calls and -regex: "},
+		{2, "-raw -tools tools.json", "-raw has no turns"},
 		{2, "-raw -tool-choice none", "-raw has no turns"},
 	} {
-		run.Fails(t, test.status, test.want, "", append(strings.Fields(test.flags), "Hello")...)
+		run.Fails(t, test.status, test.want, "", append(words(test.flags, f), "Hello")...)
 	}
 	run.Fails(t, 2, "expected an expression", "", "-regex", "", "Hello")
 	run.Fails(t, 2, "expected auto, required", "", "-tool-choice", "", "Hello")

@@ -131,7 +131,7 @@ func TestAModelIsFetchedByItsNameWhereItIsNeeded(t *testing.T) {
 	command("inspect").Fails(t, 1, "gemma4 pull org/nano:Q4_0 fetches it", "", "org/nano:Q4_0")
 	command("run").Fails(t, 1, "neither a file nor a short name: names are FILE.gguf, 12b, 26b", "", "-m", "e3b", "x")
 
-	paths := strings.Fields(command("pull").Good(t, "", "-with", "draft", "e2b"))
+	paths := strings.Split(strings.TrimSuffix(command("pull").Good(t, "", "-with", "draft", "e2b"), "\n"), "\n")
 	if len(paths) != 2 || filepath.Base(paths[0]) != "nano-Q8_0.gguf" || filepath.Base(paths[1]) != "mtp-nano-Q8_0.gguf" ||
 		fetched.Load() != 2 {
 		t.Errorf("pull prints %q, %d files fetched", paths, fetched.Load())

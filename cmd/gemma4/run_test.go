@@ -73,35 +73,29 @@ func TestANameInThePlaceOfThePromptIsNotAnsweredByTheEmbeddedModel(t *testing.T)
 }
 
 func TestATemplateAndItsVariablesCanBeGiven(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	template := file("template.jinja", "{{ bos_token }}<|turn>user\n{{ question or messages[0].content }}<turn|>\n<|turn>model{{ '\\n' }}")
+	paths := files(t, map[string]string{
+		"template.jinja": "{{ bos_token }}<|turn>user\n{{ question or messages[0].content }}<turn|>\n<|turn>model{{ '\\n' }}",
+	})
 	for flags, want := range map[string]string{
 		"":                                       "2 + 3 = 5\n",
 		`-var question="What-is-20-minus-8?"`:    "",
 		`-var question="What\u0020is\u00209+9?"`: "",
 		`-var question=false -var other=[1]`:     "2 + 3 = 5\n",
 	} {
-		got := run.Good(t, "", append(strings.Fields("-temp 0 -template "+template+" "+flags), "What is 2 + 3?")...)
+		got := run.Good(t, "", append(words("-temp 0 -template template.jinja "+flags, paths), "What is 2 + 3?")...)
 		if want != "" && got != want || want == "" && got == "2 + 3 = 5\n" {
 			t.Errorf("%s: %q", flags, got)
 		}
 	}
-	run.Fails(t, 1, "bad.jinja: ", "", "-template", file("bad.jinja", "{% if %}"), "Hello")
-	run.Fails(t, 1, "does not mention messages", "", "-template", file("notes.txt", "buy milk"), "Hello")
+	run.Fails(t, 1, "bad.jinja: ", "", "-template", made(t, "bad.jinja", "{% if %}"), "Hello")
+	run.Fails(t, 1, "does not mention messages", "", "-template", made(t, "notes.txt", "buy milk"), "Hello")
 	for _, name := range []string{"-m", "-session", "-tools", "-template"} {
 		run.Fails(t, 2, "expected a file", "", name, "", "Hello")
 	}
-	run.Fails(t, 1, "missing.jinja", "", "-template", filepath.Join(dir, "missing.jinja"), "Hello")
+	run.Fails(t, 1, "missing.jinja", "", "-template", filepath.Join(t.TempDir(), "missing.jinja"), "Hello")
 	run.Fails(t, 2, "NAME=JSON", "", "-var", "question=What", "Hello")
 	run.Fails(t, 2, "NAME=JSON", "", "-var", "question", "Hello")
-	run.Fails(t, 2, "-raw", "", "-raw", "-template", template, "Hello")
+	run.Fails(t, 2, "-raw", "", "-raw", "-template", paths["template.jinja"], "Hello")
 
 	f, err := gguf.OpenBytes(nano.GGUF())
 	if err != nil {
@@ -111,12 +105,12 @@ func TestATemplateAndItsVariablesCanBeGiven(t *testing.T) {
 	if err := f.Metadata.Set("tokenizer.chat_template", "{% nonsense"); err != nil {
 		t.Fatal(err)
 	}
-	broken := filepath.Join(dir, "broken.gguf")
+	broken := filepath.Join(t.TempDir(), "broken.gguf")
 	if err := gguf.WriteFile(broken, f.Metadata, testdata.Sources(t, f)); err != nil {
 		t.Fatal(err)
 	}
 	run.Fails(t, 1, "-template FILE gives another", "", "-m", broken, "Hello")
-	if got := run.Good(t, "", "-temp", "0", "-m", broken, "-template", template, "What is 2 + 3?"); got != "2 + 3 = 5\n" {
+	if got := run.Good(t, "", "-temp", "0", "-m", broken, "-template", paths["template.jinja"], "What is 2 + 3?"); got != "2 + 3 = 5\n" {
 		t.Errorf("with another template: %q", got)
 	}
 	if got := run.Good(t, "", "-temp", "0", "-m", broken, "-raw", "-n", "1", "What"); got == "" {

@@ -188,7 +188,7 @@ func TestWhatCannotBeSeenIsOneSentence(t *testing.T) {
 	seeing.Fails(t, 1, "ffmpeg -i photo.heic", "", photo)
 	seeing.Fails(t, 1, "a sound, nothing to see; gemma4 listen hears it", "", question)
 	seeing.Fails(t, 1, "missing.png", "", missing)
-	seeing.Fails(t, 1, "missing.png", "", one, missing)
+	seeing.Fails(t, 1, "missing.png", "", one, "missing.png")
 	seeing.Fails(t, 1, "without a projector of pictures", "", "-m", deaf(t), missing)
 	seeing.Fails(t, 2, "name a file", "")
 	seeing.Fails(t, 2, "- goes without other files", "", "-", one)

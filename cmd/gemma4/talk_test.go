@@ -271,7 +271,7 @@ func TestASignalEndsAPipeAndKeepsWhatCame(t *testing.T) {
 	var errors bytes.Buffer
 	file := filepath.Join(t.TempDir(), "talk")
 	// At this temperature it talks nonsense until its context is full.
-	args := strings.Fields("-temp 20 -top-k 0 -top-p 1 -seed 5 -session " + file)
+	args := append(strings.Fields("-temp 20 -top-k 0 -top-p 1 -seed 5 -session"), file)
 	status := run(args, strings.NewReader("Tell me a story.\n/help\n"), &out, &errors)
 	if out.err != nil {
 		t.Skipf("no signals here: %v", out.err)
