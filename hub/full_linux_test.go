@@ -17,7 +17,7 @@ import (
 
 // A store whose disk is too small refuses before it begins; one whose disk becomes full keeps what has come, and the next pull goes on.
 func TestDiskFillsUpByBothProtocols(t *testing.T) {
-	clearEnvironment(t)
+	t.Setenv("HF_HOME", t.TempDir())
 	const size = 20 << 20
 	content := strings.Repeat("0123456789abcdef", size/16)
 	for _, p := range protocols {

@@ -62,9 +62,6 @@ type listedLFS struct {
 // serve starts a hub with repositories, and returns it and a way to it that has an empty store and knows no caches.
 func serve(t *testing.T, repos map[string]*repo) (*server, *Hub) {
 	t.Helper()
-	for _, name := range []string{"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT", "GEMMA4_HOME"} {
-		t.Setenv(name, "")
-	}
 	t.Setenv("HF_HOME", t.TempDir())
 	s := &server{repos: repos, renamed: map[string]string{}, pageSize: 1000, token: "secret"}
 	s.cdn = httptest.NewServer(http.HandlerFunc(s.serveFile))

@@ -15,7 +15,10 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "gemma4" {
 		main()
 	}
-	os.Setenv("GEMMA4_HOME", filepath.Join(os.TempDir(), "no-models-of-gemma4")) // nobody's models: tests find their own
+	// Nobody's models, as tests find their own, nor what else somebody has set.
+	os.Setenv("GEMMA4_HOME", filepath.Join(os.TempDir(), "no-models-of-gemma4"))
+	os.Unsetenv("GEMMA4_KEY")
+	os.Unsetenv("NO_COLOR")
 	os.Exit(m.Run())
 }
 
