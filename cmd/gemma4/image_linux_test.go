@@ -32,10 +32,16 @@ func TestTheImageNeedsOnlyTheBinary(t *testing.T) {
 	group, _ := strconv.Atoi(image[2])
 
 	root := t.TempDir()
-	build := exec.Command(goTool, "build", "-o", filepath.Join(root, image[3]), ".")
+	program := filepath.Join(root, image[3])
+	build := exec.Command(goTool, "build", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
+	}
+	for _, path := range []string{root, program} { // whatever the umask
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	run := exec.Command(image[3], "run", "-temp", "0", "What is the capital of France?")
 	run.Dir, run.Env = "/", []string{"HOME=/"}
