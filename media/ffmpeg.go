@@ -46,7 +46,10 @@ func ffmpegClip(path string, o Options) (c *Clip, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("media: %w", err)
 	}
-	if err := cmd.Start(); err != nil {
+	late := func() error { return failed(path, "%s did not end within %v", o.FFmpeg, o.ffmpegTime()) }
+	if err := cmd.Start(); errors.Is(err, context.DeadlineExceeded) {
+		return nil, late()
+	} else if err != nil {
 		return nil, fmt.Errorf("media: %w", err)
 	}
 	frames, readErr := keep(bufio.NewReaderSize(out, 1<<20), kept, o)
@@ -56,7 +59,7 @@ func ffmpegClip(path string, o Options) (c *Clip, err error) {
 	waitErr := cmd.Wait()
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, failed(path, "%s did not end within %v", o.FFmpeg, o.ffmpegTime())
+		return nil, late()
 	case readErr != nil:
 		return nil, failed(path, "what %s writes: %w", o.FFmpeg, readErr)
 	case waitErr != nil:

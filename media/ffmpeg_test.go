@@ -74,6 +74,7 @@ func TestFFmpegIsRunOnlyIfAllowedAndWithinLimits(t *testing.T) {
 			media.Options{}},
 		{"forever", "too large in number", media.Options{Frames: 1000}},
 		{"hangs", "did not end within 100ms", media.Options{FFmpegTime: 100 * time.Millisecond}},
+		{"hangs", "did not end within 1ns", media.Options{FFmpegTime: 1}}, // which are over before it starts
 		{"another size", "1×1 pixels behind those of 2×2", media.Options{}},
 		{"huge", "too large", media.Options{}},
 		{"breaks off", "unexpected EOF", media.Options{}},

@@ -24,7 +24,10 @@ func ffmpeg(path string, o Options) (*Clip, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sound: %w", err)
 	}
-	if err := command.Start(); err != nil {
+	late := func() error { return fmt.Errorf("sound: %s: %s did not end within %v", o.Name, o.FFmpeg, limit) }
+	if err := command.Start(); errors.Is(err, context.DeadlineExceeded) {
+		return nil, late()
+	} else if err != nil {
 		return nil, fmt.Errorf("sound: %w", err)
 	}
 	r, readErr := NewPCM(out, F32LE, Rate, 1, o)
@@ -38,7 +41,7 @@ func ffmpeg(path string, o Options) (*Clip, error) {
 	waitErr := command.Wait()
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("sound: %s: %s did not end within %v", o.Name, o.FFmpeg, limit)
+		return nil, late()
 	case errors.Is(readErr, ErrTooLarge):
 		return nil, readErr
 	case len(complaint) > 0 && (readErr != nil || waitErr != nil):

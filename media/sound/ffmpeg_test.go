@@ -55,6 +55,7 @@ func TestAnotherProgramDecodesOnlyWhereItMay(t *testing.T) {
 		{`printf '\000\000\000\077'; exit 3`, Options{}, "exit status 3"},
 		{"cat /dev/zero", Options{MaxDuration: time.Second}, "more than 1s is too large"},
 		{"exec sleep 1000", Options{FFmpegTime: 100 * time.Millisecond}, "did not end within 100ms"},
+		{"exec sleep 1000", Options{FFmpegTime: 1}, "did not end within 1ns"}, // which are over before it starts
 	} {
 		c.o.FFmpeg = program(t, c.script)
 		_, err := ReadFile(path, c.o)
