@@ -30,12 +30,14 @@ func child(in, out, kind, stop string) {
 	if err == nil {
 		at, _ := strconv.Atoi(stop)
 		calls := 0
-		_, err = quantize.File(context.Background(), in, out, quantize.Options{Type: t, Progress: func(done, total int64) {
+		o := quantize.Options{Type: t, Threads: 4} // on any machine: each has pieces in memory
+		o.Progress = func(done, total int64) {
 			if calls++; calls == at {
 				fmt.Println("here")
 				select {}
 			}
-		}})
+		}
+		_, err = quantize.File(context.Background(), in, out, o)
 	}
 	if err != nil {
 		fmt.Println(err)
