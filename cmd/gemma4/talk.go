@@ -35,6 +35,7 @@ type talk struct {
 	file        string             // that keeps the conversation, may be empty
 	left        fs.FileInfo        // of the file as it was read or written last, nil if there was none
 	updated     bool               // it has been
+	kept        bool               // it has all that was said
 	thoughts    bool               // are shown
 	stats       bool               // are shown after an answer
 
@@ -86,8 +87,8 @@ func (t *talk) open(body func() error) (err error) {
 		return err
 	}
 	defer func() {
-		if t.updated { // its segments become one
-			err = cmp.Or(err, t.keep(t.chat.Save))
+		if t.updated {
+			err = cmp.Or(err, t.keep(t.merge))
 		}
 		if t.chat != nil {
 			t.chat.Close()
@@ -209,7 +210,19 @@ func (t *talk) save() error {
 		return nil
 	}
 	t.updated = true
-	return t.keep(t.chat.Update)
+	err := t.keep(t.chat.Update)
+	t.kept = err == nil
+	return err
+}
+
+// merge makes the segments of the file one. Where there is no room for that, nothing is lost that the file had already.
+func (t *talk) merge(path string) error {
+	err := t.chat.Save(path)
+	if err != nil && t.kept {
+		t.Complain(fmt.Errorf("%w; the conversation is kept, in a file that is larger than need be", err))
+		return nil
+	}
+	return err
 }
 
 // keep writes the conversation to its file. Another one that a program has written there meanwhile is not lost: that is an error.
@@ -373,6 +386,7 @@ func (t *talk) line(ctx context.Context, text string, literal bool) error {
 
 // turn adds messages and prints the answer.
 func (t *talk) turn(ctx context.Context, messages ...chat.Message) (err error) {
+	t.kept = false
 	answering, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if t.editor != nil {

@@ -209,6 +209,24 @@ func TestASessionFileThatDoesNotFitIsOneSentenceAndStays(t *testing.T) {
 	run.Fails(t, 1, "missing", "What is 2 + 3?\n", "-session", filepath.Join(dir, "missing", "talk"))
 }
 
+// TestAConversationIsKeptWhereItsFileHasNoRoomForACopy has a file whose name is so long that none beside it can have a longer one.
+func TestAConversationIsKeptWhereItsFileHasNoRoomForACopy(t *testing.T) {
+	dir := t.TempDir()
+	short, file := filepath.Join(dir, "talk"), filepath.Join(dir, strings.Repeat("talk", 63))
+	run.Good(t, "What is 2 + 3?\n", "-temp", "0", "-session", short)
+	if err := os.Rename(short, file); err != nil {
+		t.Skip("no names of that length here: ", err)
+	}
+	o := run.Call("What is 12 + 7?\n", "-temp", "0", "-session", file)
+	const note = "; the conversation is kept, in a file that is larger than need be\n"
+	if o.Status != 0 || o.Out != "12 + 7 = 19\n" || !strings.HasSuffix(o.Errors, note) {
+		t.Errorf("%+v", o)
+	}
+	if shown := run.Call("/show messages\n", "-session", file).Errors; !strings.HasSuffix(shown, "assistant: 12 + 7 = 19\n") {
+		t.Errorf("kept is %q", shown)
+	}
+}
+
 // meanwhile does something when the first text reaches it.
 type meanwhile struct {
 	bytes.Buffer
