@@ -62,12 +62,12 @@ func (in *Input) open(stdin io.Reader) error {
 // copy makes a temporary file of r and checks that.
 func (in *Input) copy(r io.Reader) (err error) {
 	if in.file, err = os.CreateTemp("", "gemma4-batch-*.jsonl"); err != nil {
-		return err
+		return fmt.Errorf("a temporary copy of %s: %w", in.name, err)
 	}
 	in.temp = true
 	os.Remove(in.file.Name()) // while it is open, where the system can: nothing is left of a program that is killed
 	if _, err := io.Copy(in.file, r); err != nil {
-		return err
+		return fmt.Errorf("a temporary copy of %s: %w", in.name, err)
 	}
 	return in.check()
 }

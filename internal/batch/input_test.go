@@ -61,6 +61,16 @@ func TestLinesThatAreNoRequestsAreNamed(t *testing.T) {
 	}
 }
 
+func TestAnInputThatCannotBeCopiedIsNamed(t *testing.T) {
+	for _, name := range []string{"TMPDIR", "TMP", "TEMP"} {
+		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
+	}
+	_, err := Open("-", strings.NewReader(requests(1)))
+	if err == nil || !strings.HasPrefix(err.Error(), "batch: a temporary copy of standard input: ") || !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
 func TestAnInputThatIsChangedMeanwhileIsAnError(t *testing.T) {
 	f := newFiles(t, requests(9), "")
 	in, err := Open(f.in, nil)
