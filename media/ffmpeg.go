@@ -25,7 +25,7 @@ func ffmpegClip(path string, o Options) (c *Clip, err error) {
 	}
 	kept, err := os.CreateTemp("", "gemma4-frames-*.rgb")
 	if err != nil {
-		return nil, fmt.Errorf("media: %w", err)
+		return nil, failed(path, "a temporary file of its frames: %w", err)
 	}
 	remove := func() error {
 		err := kept.Close()

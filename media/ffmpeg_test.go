@@ -119,6 +119,13 @@ func TestFFmpegIsRunOnlyIfAllowedAndWithinLimits(t *testing.T) {
 	if _, err := media.OpenVideo(path, media.Options{FFmpeg: "no-such-program"}); !errors.Is(err, exec.ErrNotFound) {
 		t.Error(err)
 	}
+	for _, name := range []string{"TMPDIR", "TMP", "TEMP"} {
+		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
+	}
+	if _, err := media.OpenVideo(path, media.Options{FFmpeg: program}); !errors.Is(err, os.ErrNotExist) ||
+		!strings.HasPrefix(err.Error(), "media: -clip.webm: a temporary file of its frames: ") {
+		t.Error(err)
+	}
 }
 
 // TestFFmpegReadsOtherCodecs, where there is one.
