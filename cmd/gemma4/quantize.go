@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,18 +97,18 @@ func defineQuantize(p *cli.Program) func() error {
 		s := summarise(r, busy()-before)
 		if *bench {
 			if s.Bench, err = limits(out, o.Threads); err != nil {
-				return err
+				err = fmt.Errorf("%s is complete, but -bench: %w", out, err)
 			}
 		}
 		if *asJSON {
-			return json.NewEncoder(p.Out).Encode(s)
+			return cmp.Or(json.NewEncoder(p.Out).Encode(s), err)
 		}
 		s.print(p.Out)
 		p.Out.Flush()
 		for _, note := range s.Notes {
 			p.Note(note)
 		}
-		return nil
+		return err
 	}
 }
 
