@@ -78,26 +78,38 @@ func (v *service) keep(ctx context.Context, s *server.Server) {
 	if v.folder == "" {
 		return
 	}
-	idle := time.NewTicker(5 * time.Second)
-	defer idle.Stop()
-	for {
+	idle := func() bool { q := s.Stats(); return q.Running+q.Waiting == 0 }
+	whenIdle(ctx, idle, v.save)
+}
+
+// whenIdle calls save every five seconds if there is nothing else to do, until ctx ends; where that fails, as on a disk that is full,
+// again after twice the time, up to an hour.
+func whenIdle(ctx context.Context, idle func() bool, save func(context.Context) error) {
+	const often, seldom = 5 * time.Second, time.Hour
+	for wait := often; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-idle.C:
+		case <-time.After(wait):
 		}
-		if q := s.Stats(); q.Running+q.Waiting == 0 {
-			v.save(ctx)
+		switch {
+		case !idle():
+		case save(ctx) == nil:
+			wait = often
+		default:
+			wait = min(2*wait, seldom)
 		}
 	}
 }
 
 // save writes what the cache holds to the folder.
-func (v *service) save(ctx context.Context) {
+func (v *service) save(ctx context.Context) error {
 	if v.folder == "" {
-		return
+		return nil
 	}
-	if err := v.options.Queue.Prefixes.Save(ctx); err != nil && ctx.Err() == nil {
+	err := v.options.Queue.Prefixes.Save(ctx)
+	if err != nil && ctx.Err() == nil {
 		v.Complain(fmt.Errorf("-prefix-dir: %w", err))
 	}
+	return err
 }
