@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,11 +48,18 @@ func (h *History) Add(text string) error {
 	if !h.remember(text) || h.path == "" || len(text) > keptBytes {
 		return nil
 	}
-	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(encode(text)) // at once: other programs add to it, too
+	line := encode(text)
+	var last [1]byte
+	if n, err := f.Seek(0, io.SeekEnd); err == nil && n > 0 {
+		if _, err := f.ReadAt(last[:], n-1); err == nil && last[0] != '\n' { // the disk was full in the midst of a line
+			line = append([]byte{'\n'}, line...)
+		}
+	}
+	_, err = f.Write(line) // at once: other programs add to it, too
 	return errors.Join(err, f.Close())
 }
 
@@ -73,13 +81,14 @@ func (h *History) rewrite() error {
 	for _, text := range h.entries {
 		all = append(all, encode(text)...)
 	}
-	if err := os.WriteFile(part, all, 0o600); err != nil {
-		return err
+	err := os.WriteFile(part, all, 0o600)
+	if err == nil {
+		err = os.Rename(part, h.path)
 	}
-	if err := os.Rename(part, h.path); err != nil {
-		return errors.Join(err, os.Remove(part))
+	if err != nil {
+		os.Remove(part)
 	}
-	return nil
+	return err
 }
 
 func encode(text string) []byte {

@@ -370,4 +370,35 @@ func TestTheHistoryIsKeptInAFile(t *testing.T) {
 	if got := fmt.Sprintf("%q", open().entries); got != `["good"]` {
 		t.Errorf("of a damaged file: %s", got)
 	}
+	if err := open().Add("next"); err != nil {
+		t.Error(err)
+	}
+	if got := fmt.Sprintf("%q", open().entries); got != `["good" "next"]` {
+		t.Errorf("behind a torn line: %s", got)
+	}
+}
+
+func TestAHistoryThatCannotBeWrittenAnewStaysAsItIs(t *testing.T) {
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "history")
+	text := []byte(strings.Repeat("\"one\"\n\"two\"\n", keptEntries+1))
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(full, fmt.Sprintf("%s.%d", path, os.Getpid())); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := OpenHistory(path); err == nil || len(h.entries) != keptEntries {
+		t.Errorf("%d entries, %v", len(h.entries), err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(after, text) {
+		t.Error("the file has changed")
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left over: %v, %v", files, err)
+	}
 }
