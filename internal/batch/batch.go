@@ -145,6 +145,9 @@ func (b Batch) Run(ctx context.Context, in *Input, out *Output) (Progress, error
 			b.Progress(p)
 		}
 	}
+	if broken == nil {
+		broken = out.sync()
+	}
 	if broken == nil && p.Before+p.Answered+p.Failed == p.Requests {
 		return p, nil
 	}

@@ -11,6 +11,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+
+	"github.com/gogemma/gemma4/internal/machine"
 )
 
 // Output is where answers go, each as a whole line.
@@ -99,6 +101,17 @@ func (o *Output) open(in *Input, keepFailed bool) (err error) {
 	}
 	if err := o.read(in, keepFailed, info.Mode().Perm()); err != nil {
 		return fmt.Errorf("%s: %w", o.name, err)
+	}
+	return nil
+}
+
+// sync puts the file onto the disk: some systems only then say that it is full.
+func (o *Output) sync() error {
+	if o.w != nil {
+		return nil
+	}
+	if err := machine.Sync(o.file); err != nil {
+		return fmt.Errorf("batch: %w", err)
 	}
 	return nil
 }

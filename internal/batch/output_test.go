@@ -164,6 +164,28 @@ func TestAnOutputThatCannotBeWrittenEndsTheRun(t *testing.T) {
 	}
 }
 
+func TestAnOutputThatDoesNotReachTheDiskIsAnError(t *testing.T) {
+	f := newFiles(t, requests(3), "")
+	in, err := Open(f.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := Resume(f.out, in, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := to(echo)
+	b.Progress = func(p Progress) {
+		if p.Answered == p.Requests {
+			out.Close()
+		}
+	}
+	if p, err := b.Run(t.Context(), in, out); !errors.Is(err, os.ErrClosed) || p.Answered != 3 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestAStreamGetsLinesAndADeviceIsNotReplaced(t *testing.T) {
 	in, err := Open("-", strings.NewReader(requests(5)))
 	if err != nil {
