@@ -66,7 +66,8 @@ func WriteFile(path string, m *Metadata, tensors []Source) error {
 
 // WriteSplit writes a split file of so many parts and returns their paths: NAME-00001-of-00003.gguf and so on for a
 // path of NAME.gguf. The tensors are dealt out in their order, so that the parts' sizes are about equal and none is
-// empty. The first part has all metadata. After an error none of the parts is left.
+// empty. The first part has all metadata. The parts appear when all of them are on the disk. After an error none of them is
+// left, and what was there before stays, unless a part cannot be renamed.
 func WriteSplit(path string, parts int, m *Metadata, tensors []Source) (paths []string, err error) {
 	if most := min(max(1, len(tensors)), math.MaxUint16); parts < 1 || parts > most {
 		return nil, fmt.Errorf("gguf: %d parts, expected 1 to %d with %d tensors", parts, most, len(tensors))
@@ -76,10 +77,14 @@ func WriteSplit(path string, parts int, m *Metadata, tensors []Source) (paths []
 	if err != nil {
 		return nil, err
 	}
+	var all []*written
 	defer func() {
 		if err != nil {
 			for _, path := range paths {
 				os.Remove(path)
+			}
+			for _, w := range all[len(paths):] {
+				w.remove()
 			}
 			paths = nil
 		}
@@ -108,11 +113,18 @@ func WriteSplit(path string, parts int, m *Metadata, tensors []Source) (paths []
 			done += table[end].Size
 			end++
 		}
-		if err := writeFile(p, tensors[first:end]); err != nil {
+		w, err := writeBeside(p, tensors[first:end])
+		if err != nil {
 			return paths, err
 		}
-		paths = append(paths, p.name)
+		all = append(all, w)
 		first = end
+	}
+	for _, w := range all {
+		if err := w.rename(); err != nil {
+			return paths, err
+		}
+		paths = append(paths, w.p.name)
 	}
 	return paths, nil
 }
@@ -131,16 +143,33 @@ func target(path string, m *Metadata) *part {
 }
 
 func writeFile(p *part, tensors []Source) error {
-	temporary := p.name + ".part"
-	// What lies there was left by a run that was killed, or belongs to one that goes on writing a file that no longer has a name.
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("gguf: %w", err)
-	}
-	f, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	w, err := writeBeside(p, tensors)
 	if err != nil {
-		return fmt.Errorf("gguf: %w", err)
+		return err
 	}
-	own, err := f.Stat()
+	return w.rename()
+}
+
+// written is a file that is complete and on the disk, beside the path where it is to appear.
+type written struct {
+	p   *part
+	own fs.FileInfo
+}
+
+func (w *written) path() string { return w.p.name + ".part" }
+
+// writeBeside writes a file, or leaves nothing.
+func writeBeside(p *part, tensors []Source) (*written, error) {
+	w := &written{p: p}
+	// What lies there was left by a run that was killed, or belongs to one that goes on writing a file that no longer has a name.
+	if err := os.Remove(w.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("gguf: %w", err)
+	}
+	f, err := os.OpenFile(w.path(), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("gguf: %w", err)
+	}
+	w.own, err = f.Stat()
 	if err == nil {
 		err = write(f, p, tensors)
 	}
@@ -152,19 +181,36 @@ func writeFile(p *part, tensors []Source) error {
 	if e := f.Close(); err == nil && e != nil {
 		err = p.errorf("%w", e)
 	}
-	now, e := os.Lstat(temporary)
-	switch same := e == nil && own != nil && os.SameFile(own, now); {
-	case err == nil && !same:
-		return p.errorf("%s is another file than the one written: somebody else writes to this path", temporary)
-	case err != nil && same:
-		os.Remove(temporary)
-	case err == nil:
-		if err = os.Rename(temporary, p.name); err != nil {
-			os.Remove(temporary)
-			err = fmt.Errorf("gguf: %w", err)
-		}
+	if err != nil {
+		w.remove()
+		return nil, err
 	}
-	return err
+	return w, nil
+}
+
+// there reports whether the file is still there.
+func (w *written) there() bool {
+	now, err := os.Lstat(w.path())
+	return err == nil && w.own != nil && os.SameFile(w.own, now)
+}
+
+// remove removes the file, unless somebody else's lies there.
+func (w *written) remove() {
+	if w.there() {
+		os.Remove(w.path())
+	}
+}
+
+// rename has the file appear, or removes it.
+func (w *written) rename() error {
+	if !w.there() {
+		return w.p.errorf("%s is another file than the one written: somebody else writes to this path", w.path())
+	}
+	if err := os.Rename(w.path(), w.p.name); err != nil {
+		os.Remove(w.path())
+		return fmt.Errorf("gguf: %w", err)
+	}
+	return nil
 }
 
 func write(w io.Writer, p *part, tensors []Source) error {

@@ -206,6 +206,19 @@ func TestWriteSplitLeavesNothingAfterAnError(t *testing.T) {
 	if left := must(os.ReadDir(dir)); len(left) > 0 {
 		t.Errorf("%s is left behind", left[0].Name())
 	}
+	good := []gguf.Source{sources[0], gguf.NewSource("b", gguf.F32, []int{1}, []byte("2222"))}
+	before := must(gguf.WriteSplit(filepath.Join(dir, "m.gguf"), 2, nil, good))
+	if _, err := gguf.WriteSplit(filepath.Join(dir, "m.gguf"), 2, nil, sources); err == nil {
+		t.Error("no error")
+	}
+	if f, err := gguf.OpenParts(before...); err != nil {
+		t.Errorf("what was there before: %v", err)
+	} else {
+		f.Close()
+	}
+	if left := must(os.ReadDir(dir)); len(left) != len(before) {
+		t.Errorf("%d files are left", len(left))
+	}
 	for _, parts := range []int{-1, 0, 3, 1 << 20} {
 		if _, err := gguf.WriteSplit(filepath.Join(dir, "m.gguf"), parts, nil, sources); err == nil ||
 			!strings.Contains(err.Error(), "parts, expected 1 to 2 with 2 tensors") {
