@@ -86,16 +86,14 @@ func (s *see) search(ctx context.Context, m image.Image, x sight, label string) 
 			drawing.point(mark.At, mark.Label)
 		}
 	}
-	if drawing != nil {
-		if err := writeFile(s.draw, func(w *bufio.Writer) error { return drawing.write(w) }); err != nil {
-			return err
-		}
-	}
 	if s.asJSON {
-		return cmp.Or(s.said.Encode(x), s.Out.Flush())
+		err, lines = s.said.Encode(x), nil
 	}
 	for _, line := range lines {
 		s.printLine(label, line)
 	}
-	return s.Out.Flush()
+	if err = cmp.Or(err, s.Out.Flush()); err != nil || drawing == nil {
+		return err
+	}
+	return writeFile(s.draw, func(w *bufio.Writer) error { return drawing.write(w) })
 }

@@ -25,6 +25,11 @@ func TestWhatIsFoundLiesInThePicture(t *testing.T) {
 	if err != nil || x.File != one || x.Tokens != 60 || x.Points == nil || len(*x.Points) > 2 || x.Answer != nil {
 		t.Fatalf("%s: %v", out, err)
 	}
+	nowhere := filepath.Join(t.TempDir(), "none", "copy.png")
+	o := seeing.Call("", "-temp", "0", "-json", "-point", "the star", "-most", "2", "-draw", nowhere, one)
+	if o.Status != 1 || o.Out != out || !strings.Contains(o.Errors, "copy.png") {
+		t.Errorf("without room for a copy: %+v", o)
+	}
 	painted, err := media.OpenPicture(copied, media.Options{})
 	if err != nil {
 		t.Fatal(err)
