@@ -238,7 +238,9 @@ func launch(t *testing.T, url string, replicas []string, want string, streams, p
 		ask(false, nil)
 	}
 	for running := 0; running < pieces; time.Sleep(time.Millisecond) {
-		running = 0
+		f.mu.Lock()
+		running = f.whole // those that have come to their ends already, while this was held up
+		f.mu.Unlock()
 		for _, r := range replicas {
 			running += int(gauges(t, "http://"+r)["gemma4_requests_running"])
 		}
