@@ -5,6 +5,7 @@ import "github.com/gogemma/gemma4/tensor"
 // routines are the functions that a format's products consist of.
 type routines struct {
 	name         string // as in rowsQ40NEON
+	unpacked     int    // weights of a turn of its unpacker
 	finer        bool   // at i8mm its unpacker makes weights as fine as they can be
 	kind         string // of the strips of rows, as in interleaveMinRows4
 	strips, span string // the functions that multiply strips at dotprod and spans at i8mm
@@ -13,10 +14,11 @@ type routines struct {
 }
 
 var formats = map[tensor.Format]routines{
-	tensor.Q4_0: {"Q40", true, "", "multiplyStripsDotprod", "multiplySpans", "interleaveRowSpans", "rowsUnitsNEON"},
-	tensor.Q8_0: {"Q80", false, "", "multiplyStripsDotprod", "multiplySpans", "interleaveRowSpans", "rowsUnitsNEON"},
-	tensor.Q4_K: {"Q4K", true, "Min", "multiplyMinStripsDotprod", "multiplySpans", "interleaveMinSpans", "rowsMinUnitsNEON"},
-	tensor.Q6_K: {"Q6K", false, "Group", "multiplyGroupStripsDotprod", "multiplyHalfSpans", "interleaveHalfSpans", "rowsGroupUnitsNEON"},
+	tensor.Q4_0: {"Q40", 64, true, "", "multiplyStripsDotprod", "multiplySpans", "interleaveRowSpans", "rowsUnitsNEON"},
+	tensor.Q8_0: {"Q80", 64, false, "", "multiplyStripsDotprod", "multiplySpans", "interleaveRowSpans", "rowsUnitsNEON"},
+	tensor.Q4_K: {"Q4K", 64, true, "Min", "multiplyMinStripsDotprod", "multiplySpans", "interleaveMinSpans", "rowsMinUnitsNEON"},
+	tensor.Q6_K: {"Q6K", 128, false, "Group", "multiplyGroupStripsDotprod", "multiplyHalfSpans", "interleaveHalfSpans",
+		"rowsGroupUnitsNEON"},
 }
 
 // panelCost is what products of prompts take, in cycles: of packing 32 weights, of packing 32 activations, and of multiplying 32 weights
@@ -27,27 +29,28 @@ type panelCost struct{ weights, tokens, two, four float64 }
 func (c *counter) panels(level, cpu string, f tensor.Format) (p panelCost) {
 	r, known := formats[f]
 	turn := func(function string) float64 { return c.turn(kernels+function, cpu, 4).taken }
+	unpack := func(function string) float64 { return turn(function+r.name) * 32 / float64(r.unpacked) }
 	short := func(function string) float64 { return c.turnOf(kernels+function, cpu, 4, shortest).taken }
 	switch {
 	case !known: // floats
 		p.four = turn("multiplyFloatsNEON") * 32 * 4 / 64
 		p.two = p.four
 	case level == "neon":
-		p.weights = turn("unpack"+r.name) / 2
+		p.weights = unpack("unpack")
 		p.tokens = c.turn(vectors+"quantizeNEON", cpu, 0).taken / 2
 		p.four = turn(r.units) / 2
 		p.two = c.turn(kernels+r.units, cpu, 2).taken / 2
 	case level == "dotprod":
-		p.weights = turn("unpack"+r.name)/2 + turn("interleave"+r.kind+"Rows4")/8
+		p.weights = unpack("unpack") + turn("interleave"+r.kind+"Rows4")/8
 		p.tokens = c.turn(vectors+"quantizeNEON", cpu, 0).taken/2 + turn("interleaveTokens4")/8
 		p.four = turn(r.strips) / 8
 		p.two = p.four
 	case level == "i8mm":
-		unpack := "unpack"
+		unpacker := "unpack"
 		if r.finer {
-			unpack += "Finer"
+			unpacker += "Finer"
 		}
-		p.weights = turn(unpack+r.name)/2 + turn(r.interleave)/24
+		p.weights = unpack(unpacker) + turn(r.interleave)/24
 		p.tokens = turn("quantizeSpansI8MM")/3 + turn("interleaveTokenSpans")/12 + turn("spreadBF16")*5/12
 		columns := 1.0 / 6 // of eight rows' 24 blocks of 32
 		if r.kind == "Min" {
