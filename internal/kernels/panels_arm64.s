@@ -96,13 +96,14 @@
 //
 //	R8       what the sums start with          V20       inverse of the shift's power
 //	R9       running column                    V21, V22  sums of the scales
-//	V0, V1   scales, as the sums               V23       sums of the weights, of a row in a lane
-//	V18      shift                             V24, V25  those of both spans, as two numbers of BF16 in turn
-//	V19      128                               V26, V27  sums of the weights of a block
-//	V28      16                                V30, V31  ones and zeros, zeros and ones
-//	V29      zeros
+//	V8–V11   scales of a unit                  V23       sums of the weights, of a row in a lane
+//	V12–V15  minimums of a unit                V24, V25  those of both spans, as two numbers of BF16 in turn
+//	V18      shift                             V26, V27  sums of the weights of a block
+//	V19      128                               V28       16
+//	V29      zeros                             V30, V31  ones and zeros, zeros and ones
 //
-// The scales are loaded two at a time: both are that of 32 weights, or each of 16.
+// Of scales and minimums there are two of each row: both are that of 32 weights, or each of 16. V8, V9, V12 and V13 belong to a unit's
+// first 32 weights.
 DATA ones<>+0(SB)/8, $0x0101010101010101
 DATA ones<>+8(SB)/8, $0
 DATA ones<>+16(SB)/8, $0x0101010101010101
@@ -134,8 +135,10 @@ GLOBL ones<>(SB), (NOPTR|RODATA), $88
 
 #define AS_THEY_ARE
 #define FINER_SCALES \
-	FMUL(0, 0, 20) \
-	FMUL(1, 1, 20)
+	FMUL(8, 8, 20)   \
+	FMUL(9, 9, 20)   \
+	FMUL(10, 10, 20) \
+	FMUL(11, 11, 20)
 
 #define SHIFTED \
 	SSHL(0, 0, 18) \
@@ -162,68 +165,76 @@ GLOBL ones<>(SB), (NOPTR|RODATA), $88
 	SMMLA(26, 6, ones) \
 	SMMLA(27, 7, ones)
 
-// PAIRS sets V and W to two floats of each row.
-#define PAIRS(from, F, V, G, W) \
-	FMOVD from(R1), F       \
-	FMOVD from(R2), F2      \
-	FMOVD from(R3), G       \
-	FMOVD from(R4), F3      \
-	VZIP1 V2.D2, V.D2, V.D2 \
-	VZIP1 V3.D2, W.D2, W.D2
+// PAIRS sets V and W to two floats of each row, and X and Y to the next two.
+#define PAIRS(from, V, W, X, Y) \
+	FMOVQ from(R1), F0       \
+	FMOVQ from(R2), F1       \
+	FMOVQ from(R3), F2       \
+	FMOVQ from(R4), F3       \
+	VZIP1 V1.D2, V0.D2, V.D2 \
+	VZIP1 V3.D2, V2.D2, W.D2 \
+	VZIP2 V1.D2, V0.D2, X.D2 \
+	VZIP2 V3.D2, V2.D2, Y.D2
 
-#define ONE_SCALE(to) \
-	FADD(21, 21, 0) \
-	FADD(22, 22, 1) \
-	FSTPQ (F0, F1), to(R0)
+#define NO_MINS(at)
+#define UNIT_MINS(at) PAIRS(at+80, V12, V13, V14, V15)
 
-#define TWO_SCALES(to) \
-	VTRN1 V0.S4, V0.S4, V2.S4 \
-	VTRN1 V1.S4, V1.S4, V3.S4 \
-	FADD(21, 21, 2)           \
-	FADD(22, 22, 3)           \
-	FSTPQ (F2, F3), to(R0)    \
-	VTRN2 V0.S4, V0.S4, V2.S4 \
-	VTRN2 V1.S4, V1.S4, V3.S4 \
-	FADD(21, 21, 2)           \
-	FADD(22, 22, 3)           \
+#define ROW_UNIT(FINER_S, MINS, at) \
+	PAIRS(at+64, V8, V9, V10, V11) \
+	FINER_S                        \
+	MINS(at)
+
+#define ONE_SCALE(to, s, F, V, t, G, W, sum0, sum1) \
+	FADD(21, sum0, s) \
+	FADD(22, sum1, t) \
+	FSTPQ (F, G), to(R0)
+
+#define TWO_SCALES(to, s, F, V, t, G, W, sum0, sum1) \
+	VTRN1 V.S4, V.S4, V2.S4 \
+	VTRN1 W.S4, W.S4, V3.S4 \
+	FADD(21, sum0, 2)       \
+	FADD(22, sum1, 3)       \
+	FSTPQ (F2, F3), to(R0)  \
+	VTRN2 V.S4, V.S4, V2.S4 \
+	VTRN2 W.S4, W.S4, V3.S4 \
+	FADD(21, 21, 2)         \
+	FADD(22, 22, 3)         \
 	FSTPQ (F2, F3), (to+32)(R0)
 
-#define NO_MINS(from)
-#define LESS_MINS(from) \
-	PAIRS(from+16, F4, V4, F5, V5) \
-	VFMLS V28.S4, V4.S4, V26.S4    \
-	VFMLS V28.S4, V5.S4, V27.S4
+#define LESS_NOTHING(V, W)
+#define LESS_MINS(V, W) \
+	VFMLS V28.S4, V.S4, V26.S4 \
+	VFMLS V28.S4, W.S4, V27.S4
 
-#define ROW_BLOCK(FINER, FINER_S, SCALES, MINS, from, to, scales, at) \
-	FLDPQ (R8), (F26, F27)          \
-	ROWS8(FINER, from, to, 30)      \
+// ROW_BLOCK adds to sums, which are zeros before a span's first block.
+#define ROW_BLOCK(FINER, SCALES, LESS, from, to, at, s, F, V, t, G, W, X, Y, sum0, sum1, sum) \
+	FLDPQ (R8), (F26, F27)           \
+	ROWS8(FINER, from, to, 30)       \
 	ROWS8(FINER, from+16, to+64, 31) \
-	PAIRS(scales, F0, V0, F1, V1)   \
-	FINER_S                         \
-	FADD(26, 26, 16)                \
-	FADD(27, 27, 16)                \
-	FMUL(26, 26, 0)                 \
-	FMUL(27, 27, 1)                 \
-	MINS(scales)                    \
-	FADDP(26, 26, 27)               \
-	FADD(23, 23, 26)                \
-	SCALES(at)
+	FADD(26, 26, 16)                 \
+	FADD(27, 27, 16)                 \
+	FMUL(26, 26, s)                  \
+	FMUL(27, 27, t)                  \
+	LESS(X, Y)                       \
+	FADDP(26, 26, 27)                \
+	FADD(23, sum, 26)                \
+	SCALES(at, s, F, V, t, G, W, sum0, sum1)
 
-// ROW_SPAN takes the places of three blocks and of their scales, and sets V to the sums.
-#define ROW_SPAN(FINER, FINER_S, SCALES, MINS, each, a, b, c, sa, sb, sc, sums, V) \
-	VMOVI $0, V21.B16                                         \
-	VMOVI $0, V22.B16                                         \
-	VMOVI $0, V23.B16                                         \
-	ROW_BLOCK(FINER, FINER_S, SCALES, MINS, a, 0, sa, 384)             \
-	ROW_BLOCK(FINER, FINER_S, SCALES, MINS, b, 128, sb, (384+each))    \
-	ROW_BLOCK(FINER, FINER_S, SCALES, MINS, c, 256, sc, (384+2*each))  \
-	FMUL(21, 21, 16)                                          \
-	FMUL(22, 22, 16)                                          \
-	FSTPQ (F21, F22), (384+3*each)(R0)                        \
-	BFCVTN(sums, 23)                                          \
-	VZIP1 V.H8, V29.H8, V2.H8                                 \
-	FSUB(23, 23, 2)                                           \
-	BFCVTN(23, 23)                                            \
+#define FIRST_BLOCK(FINER, SCALES, LESS, from, to, at, sum0, sum1, sum) \
+	ROW_BLOCK(FINER, SCALES, LESS, from, to, at, 8, F8, V8, 9, F9, V9, V12, V13, sum0, sum1, sum)
+
+#define SECOND_BLOCK(FINER, SCALES, LESS, from, to, at, sum0, sum1, sum) \
+	ROW_BLOCK(FINER, SCALES, LESS, from, to, at, 10, F10, V10, 11, F11, V11, V14, V15, sum0, sum1, sum)
+
+// SPAN_END sets V to the sums of a span.
+#define SPAN_END(each, sums, V) \
+	FMUL(21, 21, 16)                   \
+	FMUL(22, 22, 16)                   \
+	FSTPQ (F21, F22), (384+3*each)(R0) \
+	BFCVTN(sums, 23)                   \
+	VZIP1 V.H8, V29.H8, V2.H8          \
+	FSUB(23, 23, 2)                    \
+	BFCVTN(23, 23)                     \
 	VZIP1 V23.H8, V.H8, V.H8
 
 // ROW_COLUMN writes the sums of two spans, four numbers of each row.
@@ -234,19 +245,28 @@ GLOBL ones<>(SB), (NOPTR|RODATA), $88
 	ADD   $64, R9
 
 // Three units are two spans.
-#define INTERLEAVE_ROWS(FINER, FINER_S, SCALES, MINS, each, spans, odd) \
-spans:                                                                              \
-	ROW_SPAN(FINER, FINER_S, SCALES, MINS, each, 0, 32, 96, 64, 72, 160, 24, V24)        \
-	ADD   $(416+3*each), R0                                                     \
-	SUBS  $1, R6                                                                \
-	BEQ   odd                                                                   \
-	ROW_SPAN(FINER, FINER_S, SCALES, MINS, each, 128, 192, 224, 168, 256, 264, 25, V25)  \
-	ROW_COLUMN                                                                  \
-	NEXT_UNIT((416+3*each), spans)                                              \
-	RET                                                                         \
-odd:                                                                                \
-	VMOVI $0, V25.B16                                                           \
-	ROW_COLUMN                                                                  \
+#define INTERLEAVE_ROWS(FINER, FINER_S, SCALES, MINS, LESS, each, spans, odd) \
+spans:                                                                          \
+	ROW_UNIT(FINER_S, MINS, 0)                                              \
+	FIRST_BLOCK(FINER, SCALES, LESS, 0, 0, 384, 29, 29, 29)                 \
+	SECOND_BLOCK(FINER, SCALES, LESS, 32, 128, (384+each), 21, 22, 23)      \
+	ROW_UNIT(FINER_S, MINS, 96)                                             \
+	FIRST_BLOCK(FINER, SCALES, LESS, 96, 256, (384+2*each), 21, 22, 23)     \
+	SPAN_END(each, 24, V24)                                                 \
+	ADD   $(416+3*each), R0                                                 \
+	SUBS  $1, R6                                                            \
+	BEQ   odd                                                               \
+	SECOND_BLOCK(FINER, SCALES, LESS, 128, 0, 384, 29, 29, 29)              \
+	ROW_UNIT(FINER_S, MINS, 192)                                            \
+	FIRST_BLOCK(FINER, SCALES, LESS, 192, 128, (384+each), 21, 22, 23)      \
+	SECOND_BLOCK(FINER, SCALES, LESS, 224, 256, (384+2*each), 21, 22, 23)   \
+	SPAN_END(each, 25, V25)                                                 \
+	ROW_COLUMN                                                              \
+	NEXT_UNIT((416+3*each), spans)                                          \
+	RET                                                                     \
+odd:                                                                            \
+	VMOVI $0, V25.B16                                                       \
+	ROW_COLUMN                                                              \
 	RET
 
 // func interleaveTokens4(dst *byte, src *tensor.Q8, next, units int)
@@ -348,26 +368,26 @@ span:
 TEXT ·interleaveRowSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
-	INTERLEAVE_ROWS(AS_THEY_ARE, FINER_SCALES, ONE_SCALE, NO_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(AS_THEY_ARE, FINER_SCALES, ONE_SCALE, NO_MINS, LESS_NOTHING, 32, spans, odd)
 
 // func interleaveFinerSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveFinerSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
-	INTERLEAVE_ROWS(SHIFTED, FINER_SCALES, ONE_SCALE, NO_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(SHIFTED, FINER_SCALES, ONE_SCALE, NO_MINS, LESS_NOTHING, 32, spans, odd)
 
 // func interleaveHalfSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveHalfSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
-	INTERLEAVE_ROWS(SHIFTED, FINER_SCALES, TWO_SCALES, NO_MINS, 64, spans, odd)
+	INTERLEAVE_ROWS(SHIFTED, FINER_SCALES, TWO_SCALES, NO_MINS, LESS_NOTHING, 64, spans, odd)
 
 // func interleaveMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveMinSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
 	ADD $32, R8
-	INTERLEAVE_ROWS(AS_THEY_ARE, AS_THEY_ARE, ONE_SCALE, LESS_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(AS_THEY_ARE, AS_THEY_ARE, ONE_SCALE, UNIT_MINS, LESS_MINS, 32, spans, odd)
 
 // func interleaveFinerMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
 TEXT ·interleaveFinerMinSpans(SB), NOSPLIT, $0-48
@@ -375,4 +395,4 @@ TEXT ·interleaveFinerMinSpans(SB), NOSPLIT, $0-48
 	ROW_STEPS
 	ADD   $32, R8
 	VMOVI $0x80, V19.B16
-	INTERLEAVE_ROWS(SHIFTED_LESS, FINER_SCALES, ONE_SCALE, LESS_MINS, 32, spans, odd)
+	INTERLEAVE_ROWS(SHIFTED_LESS, FINER_SCALES, ONE_SCALE, UNIT_MINS, LESS_MINS, 32, spans, odd)
