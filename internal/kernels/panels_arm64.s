@@ -380,6 +380,12 @@ TEXT ·interleaveFinerSpans(SB), NOSPLIT, $0-48
 TEXT ·interleaveHalfSpans(SB), NOSPLIT, $0-48
 	INTERLEAVE(8, 288)
 	ROW_STEPS
+	INTERLEAVE_ROWS(AS_THEY_ARE, AS_THEY_ARE, TWO_SCALES, NO_MINS, LESS_NOTHING, 64, spans, odd)
+
+// func interleaveFinerHalfSpans(dst, columns *byte, src *unit, next, spans, shift int)
+TEXT ·interleaveFinerHalfSpans(SB), NOSPLIT, $0-48
+	INTERLEAVE(8, 288)
+	ROW_STEPS
 	INTERLEAVE_ROWS(SHIFTED, FINER_SCALES, TWO_SCALES, NO_MINS, LESS_NOTHING, 64, spans, odd)
 
 // func interleaveMinSpans(dst, columns *byte, src *unit, next, spans, shift int)

@@ -80,7 +80,7 @@ func finer(f tensor.Format) (shift, centre int) {
 	return 0, 0
 }
 
-// unpackFiner sets the units of a row to (q − centre) << shift, as finer has them, where there are minimums with scales that are as much
+// unpackFiner sets the units of a row to (q − centre) << shift, as finer has them, of other kinds than plain with scales that are as much
 // smaller, or returns false: that is left for the interleaving.
 func unpackFiner(f tensor.Format, dst []unit, row []byte) bool {
 	_ = dst[tensor.Q8Len(len(row)/f.BlockBytes()*f.BlockLen())-1]
@@ -91,6 +91,8 @@ func unpackFiner(f tensor.Format, dst []unit, row []byte) bool {
 		unpackFinerQ41(&row[0], len(row), &dst[0])
 	case tensor.Q4_K:
 		unpackFinerQ4K(&row[0], len(row), &dst[0])
+	case tensor.Q6_K:
+		unpackFinerQ6K(&row[0], len(row), &dst[0])
 	default:
 		shift, _ := finer(f)
 		unpack(f, dst, row)
@@ -192,8 +194,10 @@ func packRowSpans(quantize quantizer, dst []byte, f tensor.Format, w []byte, row
 			size := m * rowSpan(k)
 			out, mids := &dst[:size][0], &columns[at+64*midColumns(from/spanLen)]
 			switch {
-			case k == groups:
+			case k == groups && isFiner:
 				interleaveHalfSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
+			case k == groups:
+				interleaveFinerHalfSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
 			case k == plain && isFiner:
 				interleaveRowSpans(out, mids, &q[0][0], packUnits*unitSize, m, shift)
 			case k == plain:
@@ -280,8 +284,8 @@ func putOffsets(dst *byte, src *unit, words int, centre float32)
 func interleaveTokenSpans(dst *byte, src *span, next, spans int)
 
 // interleaveRowSpans makes a strip of four rows, next bytes apart, at least one span long, of weights that are as fine as they can be, and
-// their part of the columns of a pair of strips. interleaveFinerSpans shifts them first. interleaveHalfSpans does that to weights with a
-// scale for each 16; interleaveMinSpans and interleaveFinerMinSpans are for weights with minimums.
+// their part of the columns of a pair of strips. interleaveFinerSpans shifts them first. interleaveHalfSpans and interleaveFinerHalfSpans
+// are for weights with a scale for each 16, interleaveMinSpans and interleaveFinerMinSpans for weights with minimums.
 //
 //go:noescape
 func interleaveRowSpans(dst, columns *byte, src *unit, next, spans, shift int)
@@ -291,6 +295,9 @@ func interleaveFinerSpans(dst, columns *byte, src *unit, next, spans, shift int)
 
 //go:noescape
 func interleaveHalfSpans(dst, columns *byte, src *unit, next, spans, shift int)
+
+//go:noescape
+func interleaveFinerHalfSpans(dst, columns *byte, src *unit, next, spans, shift int)
 
 //go:noescape
 func interleaveMinSpans(dst, columns *byte, src *unit, next, spans, shift int)
@@ -308,6 +315,9 @@ func unpackFinerQ41(w *byte, rowBytes int, dst *unit)
 
 //go:noescape
 func unpackFinerQ4K(w *byte, rowBytes int, dst *unit)
+
+//go:noescape
+func unpackFinerQ6K(w *byte, rowBytes int, dst *unit)
 
 // multiplySpans and multiplyHalfSpans multiply pairs of strips of rows with a strip of four tokens, and their columns wc and xc. There
 // is at least one of each. multiplySpans2 and multiplyHalfSpans2 take two of the tokens.

@@ -23,9 +23,9 @@
 //
 //	func(w *byte, rowBytes int, dst *unit)
 //
-// and store the units of one row: the weights, V16, and V17 where there are minimums. units_finer_arm64.s defines FINER besides, for the
-// formats whose weights are four bits: these become the upper half of bytes, less 128, and where there are minimums, scales a 16th. With
-// SEVERAL defined it makes the functions of rows_several_arm64.h.
+// and store the units of one row: the weights, V16, and V17 where there are minimums. units_finer_arm64.s defines FINER besides, for some
+// formats of four bits and for Q6_K: their weights become the upper bits of bytes, less 128, and but for Q4_0 the scales a 16th or a
+// quarter. With SEVERAL defined it makes the functions of rows_several_arm64.h.
 //
 //	R0      dst of the row           R8–R11   activations of token 0 to 3, the running unit
 //	R1      stride of dst in bytes   R12      weights, the running block

@@ -5,29 +5,33 @@
 // V31 its step from unit to unit. V21 holds the halves of the super-block as floats.
 //
 // UNIT_SCALES sets V16 to the scales in V18 times V21's first lane, and UNIT_MINS V17 to the minimums in V19 times V21's second lane.
-#ifndef FINER
-
-#define BLOCK_INDICES \
-	VMOVQ $0x0080808000808080, $0x0180808001808080, V30 \
-	VMOVI $2, V31.B16
-
 #define GROUP_INDICES \
 	VMOVQ $0x0180808000808080, $0x0380808002808080, V30 \
 	VMOVI $4, V31.B16
-
-#define SCALES_AND_MINS \
-	FMOVD R17, F18 \
-	FMOVD R19, F19
 
 #define UNIT_SCALES \
 	VTBL V20.B16, [V18.B16], V16.B16 \
 	SCVTF24(16, 16)                  \
 	FMULI(16, 16, 21, 0)
 
+#ifndef FINER
+
+#define BLOCK_INDICES \
+	VMOVQ $0x0080808000808080, $0x0180808001808080, V30 \
+	VMOVI $2, V31.B16
+
+#define SCALES_AND_MINS \
+	FMOVD R17, F18 \
+	FMOVD R19, F19
+
 #define UNIT_MINS \
 	VTBL V20.B16, [V19.B16], V17.B16 \
 	SCVTF24(17, 17)                  \
 	FMULI(17, 17, 21, 1)
+
+#define UNIT_SCALES_AND_MINS \
+	UNIT_SCALES \
+	UNIT_MINS
 
 #else
 
@@ -44,14 +48,12 @@
 	VDUP  V21.S[1], V28.S4       \
 	VZIP1 V28.D2, V26.D2, V26.D2
 
-#define UNIT_SCALES \
+#define UNIT_SCALES_AND_MINS \
 	VTBL V20.B16, [V18.B16], V16.B16 \
 	SCVTF24(16, 16)                  \
 	FMUL(16, 16, 26)                 \
 	VZIP2 V16.S4, V16.S4, V17.S4     \
 	VZIP1 V16.S4, V16.S4, V16.S4
-
-#define UNIT_MINS
 
 #endif
 
@@ -162,8 +164,7 @@ unit:
 	ADD   $32, R12
 	NIBBLES(V4, V4, V6)
 	NIBBLES(V5, V5, V7)
-	UNIT_SCALES
-	UNIT_MINS
+	UNIT_SCALES_AND_MINS
 	NEXT_SCALES
 	TOKENS(MIN_BLOCKS, next)
 	SUBS  $1, R13
@@ -220,18 +221,98 @@ unit:
 	ROW_END(row, stored)
 	RET
 
+#endif
+
 // V26–V29 are 64 bytes with the low four bits of two units, V22 and V23 their upper two bits, the lowest those of the first 32
-// weights. SIX_BITS puts the low two bits of h above the low four of w, less V19's 32.
+// weights. FIRST_SIX_BITS and SECOND_SIX_BITS set V4–V7 to the weights of a unit.
+#ifndef FINER
+
+// SIX_BITS puts the low two bits of h above the low four of w, less V19's 32.
 #define SIX_BITS(w, h) \
 	VAND V25.B16, h.B16, h.B16 \
 	VSLI $4, h.B16, w.B16      \
 	VSUB V19.B16, w.B16, w.B16
 
+#define SIX_BIT_CONSTANTS \
+	VMOVI $15, V24.B16 \
+	VMOVI $3, V25.B16  \
+	VMOVI $32, V19.B16
+
+#define SIX_BIT_SCALE
+
+#define FIRST_SIX_BITS \
+	VORR  V26.B16, V26.B16, V4.B16 \
+	VORR  V27.B16, V27.B16, V5.B16 \
+	VORR  V28.B16, V28.B16, V6.B16 \
+	VORR  V29.B16, V29.B16, V7.B16 \
+	VORR  V22.B16, V22.B16, V8.B16 \
+	VORR  V23.B16, V23.B16, V9.B16 \
+	VUSHR $2, V22.B16, V10.B16     \
+	VUSHR $2, V23.B16, V11.B16     \
+	SIX_BITS(V4, V8)               \
+	SIX_BITS(V5, V9)               \
+	SIX_BITS(V6, V10)              \
+	SIX_BITS(V7, V11)
+
+#define SECOND_SIX_BITS \
+	VUSHR $4, V26.B16, V4.B16  \
+	VUSHR $4, V27.B16, V5.B16  \
+	VUSHR $4, V28.B16, V6.B16  \
+	VUSHR $4, V29.B16, V7.B16  \
+	VUSHR $4, V22.B16, V8.B16  \
+	VUSHR $4, V23.B16, V9.B16  \
+	VUSHR $6, V22.B16, V10.B16 \
+	VUSHR $6, V23.B16, V11.B16 \
+	SIX_BITS(V4, V8)           \
+	SIX_BITS(V5, V9)           \
+	SIX_BITS(V6, V10)          \
+	SIX_BITS(V7, V11)
+
+#else
+
+// Of finer weights the lowest two bits are zeros, and the scales a quarter, V17. The highest bit is inverted: that is less 128.
+#define SIX_BIT_CONSTANTS \
+	VMOVI $0xF0, V24.B16   \
+	VMOVI $0xC0, V25.B16   \
+	VMOVI $0xAA, V19.B16   \
+	VMOVS $0x3E800000, V17 // 1/4
+
+#define SIX_BIT_SCALE \
+	FMULI(21, 21, 17, 0)
+
+#define FIRST_SIX_BITS \
+	VEOR V19.B16, V22.B16, V22.B16 \
+	VEOR V19.B16, V23.B16, V23.B16 \
+	VSHL $2, V26.B16, V4.B16       \
+	VSHL $2, V27.B16, V5.B16       \
+	VSHL $2, V28.B16, V6.B16       \
+	VSHL $2, V29.B16, V7.B16       \
+	VSHL $4, V22.B16, V8.B16       \
+	VSHL $4, V23.B16, V9.B16       \
+	VSLI $6, V22.B16, V4.B16       \
+	VSLI $6, V23.B16, V5.B16       \
+	VBIT V25.B16, V8.B16, V6.B16   \
+	VBIT V25.B16, V9.B16, V7.B16
+
+#define SECOND_SIX_BITS \
+	VAND V24.B16, V26.B16, V26.B16 \
+	VAND V24.B16, V27.B16, V27.B16 \
+	VAND V24.B16, V28.B16, V28.B16 \
+	VAND V24.B16, V29.B16, V29.B16 \
+	VSHL $2, V22.B16, V4.B16       \
+	VSHL $2, V23.B16, V5.B16       \
+	VORR V22.B16, V22.B16, V6.B16  \
+	VORR V23.B16, V23.B16, V7.B16  \
+	VSRI $2, V26.B16, V4.B16       \
+	VSRI $2, V27.B16, V5.B16       \
+	VSRI $2, V28.B16, V6.B16       \
+	VSRI $2, V29.B16, V7.B16
+
+#endif
+
 TEXT ROWS_Q6_K(SB), NOSPLIT, $0-ARGS
 	ROW_ARGS
-	VMOVI $15, V24.B16
-	VMOVI $3, V25.B16
-	VMOVI $32, V19.B16
+	SIX_BIT_CONSTANTS
 	GROUP_INDICES
 
 row:
@@ -243,6 +324,7 @@ block:
 	ADD   $128, R12, R15
 	FMOVS R14, F21
 	FCVTL(21, 21)
+	SIX_BIT_SCALE
 	VORR  V30.B16, V30.B16, V20.B16
 	MOVD  $2, R13
 
@@ -254,34 +336,12 @@ half:
 	FLDPQ (R15), (F22, F23)
 	ADD   $64, R12
 	ADD   $32, R15
-	VORR  V26.B16, V26.B16, V4.B16
-	VORR  V27.B16, V27.B16, V5.B16
-	VORR  V28.B16, V28.B16, V6.B16
-	VORR  V29.B16, V29.B16, V7.B16
-	VORR  V22.B16, V22.B16, V8.B16
-	VORR  V23.B16, V23.B16, V9.B16
-	VUSHR $2, V22.B16, V10.B16
-	VUSHR $2, V23.B16, V11.B16
-	SIX_BITS(V4, V8)
-	SIX_BITS(V5, V9)
-	SIX_BITS(V6, V10)
-	SIX_BITS(V7, V11)
+	FIRST_SIX_BITS
 	UNIT_SCALES
 	NEXT_SCALES
 	TOKENS(GROUPS, next0)
 
-	VUSHR $4, V26.B16, V4.B16
-	VUSHR $4, V27.B16, V5.B16
-	VUSHR $4, V28.B16, V6.B16
-	VUSHR $4, V29.B16, V7.B16
-	VUSHR $4, V22.B16, V8.B16
-	VUSHR $4, V23.B16, V9.B16
-	VUSHR $6, V22.B16, V10.B16
-	VUSHR $6, V23.B16, V11.B16
-	SIX_BITS(V4, V8)
-	SIX_BITS(V5, V9)
-	SIX_BITS(V6, V10)
-	SIX_BITS(V7, V11)
+	SECOND_SIX_BITS
 	UNIT_SCALES
 	NEXT_SCALES
 	TOKENS(GROUPS, next1)
@@ -292,6 +352,8 @@ half:
 	BLO   block
 	ROW_END(row, stored)
 	RET
+
+#ifndef FINER
 
 // TWO_PLANES sets V4–V7 to the low two bits of 32 bytes in V26 and V27, and to the next two, and takes these away. V25 is 3 in all
 // bytes. A run of 32 bytes is two units: NEXT_PLANES goes on with the second, or the next run, or leaves the super-block, where R13 counted

@@ -8,5 +8,6 @@
 #define ROWS_Q4_0 ·unpackFinerQ40
 #define ROWS_Q4_1 ·unpackFinerQ41
 #define ROWS_Q4_K ·unpackFinerQ4K
+#define ROWS_Q6_K ·unpackFinerQ6K
 
 #include "rows_arm64.h"

@@ -17,7 +17,7 @@ var formats = map[tensor.Format]routines{
 	tensor.Q4_0: {"Q40", 64, true, "", "multiplyStripsDotprod", "multiplySpans", "interleaveRowSpans", "rowsUnitsNEON"},
 	tensor.Q8_0: {"Q80", 64, false, "", "multiplyStripsDotprod", "multiplySpans", "interleaveRowSpans", "rowsUnitsNEON"},
 	tensor.Q4_K: {"Q4K", 64, true, "Min", "multiplyMinStripsDotprod", "multiplySpans", "interleaveMinSpans", "rowsMinUnitsNEON"},
-	tensor.Q6_K: {"Q6K", 128, false, "Group", "multiplyGroupStripsDotprod", "multiplyHalfSpans", "interleaveHalfSpans",
+	tensor.Q6_K: {"Q6K", 128, true, "Group", "multiplyGroupStripsDotprod", "multiplyHalfSpans", "interleaveHalfSpans",
 		"rowsGroupUnitsNEON"},
 }
 
