@@ -91,8 +91,8 @@ var (
 	part = regexp.MustCompile(`(?m)^<(?:(link) rel="stylesheet" href|script src)="([\w./-]+)">(?:</script>)?$`)
 	// margin is what nobody but a reader of the sources needs: indentation, lines of comment and empty ones.
 	margin = regexp.MustCompile(`(?m)^\t*//.*\n|^\t+|^\n`)
-	// air is the space around the marks of a sheet of style.
-	air = regexp.MustCompile(` *([{};,]) *|(:) +`)
+	// air is what the marks of a sheet of style can do without: space around them, and a semicolon before the end.
+	air = regexp.MustCompile(`;?\s*([{};,])\s*|(:) +`)
 	// sourceMap names a file that is not here; a browser's tools would ask the server for it.
 	sourceMap = regexp.MustCompile(`(?m)^//# sourceMappingURL=.*$`)
 	// ends are what a parser of HTML takes for the end of an element of text, or for one that does not end where it seems to.
