@@ -52,7 +52,12 @@ const page = {
 		const {hash} = location;
 		const c = page.all.get(hash.slice(1));
 		if (c ? c === page.open : page.open && !page.open.messages.size) return;
-		if (c) await page.loaded(c);
+		try {
+			if (c) await page.loaded(c);
+		} catch (e) {
+			note('fault', words.notRead(e.message));
+			return page.newChat();
+		}
 		// Another one was asked for meanwhile.
 		if (hash !== location.hash) return;
 		// Pictures are there already.
@@ -280,7 +285,11 @@ const page = {
 	async remove(c) {
 		c.removed = true;
 		runs.get(c.id)?.stop();
-		const removed = await store.remove(c.id);
+		const removed = await store.remove(c.id).catch(e => {
+			c.removed = false;
+			note('fault', words.notKept(e.message));
+		});
+		if (!c.removed) return;
 		page.all.delete(c.id);
 		if (c === page.open) page.newChat();
 		else list.show();
@@ -466,6 +475,8 @@ const page = {
 			$('room').inert = false;
 		});
 		addEventListener('hashchange', () => page.openNamed());
+		// Such as a search where the disk fails.
+		addEventListener('unhandledrejection', e => note('fault', e.reason.message));
 		addEventListener('keydown', e => page.key(e));
 		addEventListener('dragover', e => {
 			if (!e.dataTransfer?.types.includes('Files')) return;

@@ -107,7 +107,8 @@ const words = {
 	noKey: 'The server asks for an API key.',
 	dismiss: 'Dismiss',
 	noStore: 'This browser keeps nothing for this page: conversations will be gone when it is closed.',
-	notKept: why => `The conversation could not be kept: ${why}`,
+	notRead: why => `The conversation could not be read: ${why}`,
+	notKept: why => `The change could not be kept: ${why}`,
 
 	settings: 'Settings',
 	close: 'Close',

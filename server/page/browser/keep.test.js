@@ -20,6 +20,37 @@ async function exports(v) {
 	return JSON.parse(await readFile(await (await download).path(), 'utf8'));
 }
 
+test('a conversation that could not be deleted is kept as before', async t => {
+	const v = await visit(t, new Fake(r => r.text('Herons.').end(), r => r.text('Storks.').end()));
+	await v.say('What eats fish?');
+	await v.ended();
+	await v.page.evaluate(() => { store.remove = async () => { throw new Error('The disk is full.'); }; });
+	await v.button('Delete: What eats fish?').click();
+	await v.see('.note', 'The change could not be kept: The disk is full.');
+	await v.say('What else?');
+	await v.ended();
+	await v.reload();
+	await v.page.getByRole('link', {name: 'What eats fish?'}).click();
+	await v.see('.said', 'Storks.');
+});
+
+test('a conversation that cannot be read gives way to a new one', async t => {
+	const v = await visit(t, new Fake(r => r.text('Herons.').end(), r => r.text('Granite.').end()));
+	await v.say('What eats fish?');
+	await v.ended();
+	await v.button('New chat').click();
+	await v.reload();
+	await v.page.evaluate(() => { store.messages = async () => { throw new Error('The disk fails.'); }; });
+	await v.page.getByRole('link', {name: 'What eats fish?'}).click();
+	await v.see('.note', 'The conversation could not be read: The disk fails.');
+	await v.say('What is a stone?');
+	await v.see('.said', 'Granite.');
+	await v.page.evaluate(() => { store.allMessages = async () => { throw new Error('The disk is gone.'); }; });
+	await v.button('Export all conversations').click();
+	await v.see('.note', 'The disk is gone.');
+	assert.match(v.wrong.pop(), /The disk is gone/);
+});
+
 test('conversations stay, are found by what was said, renamed, deleted and brought back', async t => {
 	const v = await visit(t, new Fake(r => r.text('The heron eats fish.').end(), r => r.text('Granite.').end()));
 	await v.say('What does a bird eat?');
