@@ -67,11 +67,16 @@ type helper struct {
 // to be woken takes as long as several of them.
 const spins = 50000
 
-// sleeper lets one goroutine sleep until another wakes it.
+// sleeper lets one goroutine sleep until another wakes it. Whoever goes to sleep says so and then looks whether it may; who wakes it first
+// does what it waits for and then looks whether it sleeps. Each does both by Swap: emulators of ARM let a load go before a store that the
+// processor would keep before it, and both could miss each other.
 type sleeper struct {
+	spins  int // before it sleeps
 	asleep atomic.Bool
 	wake   chan struct{} // holds one
 }
+
+func newSleeper() sleeper { return sleeper{spins: spins, wake: make(chan struct{}, 1)} }
 
 // wait returns when ready does; it spins, then sleeps.
 func (s *sleeper) wait(ready func() bool) {
@@ -79,11 +84,11 @@ func (s *sleeper) wait(ready func() bool) {
 		if i%64 == 63 {
 			runtime.Gosched() // to whom else there is work
 		}
-		if i < spins {
+		if i < s.spins {
 			continue
 		}
-		s.asleep.Store(true)
-		if ready() && s.asleep.CompareAndSwap(true, false) {
+		s.asleep.Swap(true)
+		if ready() && s.asleep.Swap(false) {
 			return
 		}
 		<-s.wake // rouse has been called, or will be
@@ -93,7 +98,7 @@ func (s *sleeper) wait(ready func() bool) {
 
 // rouse ends the sleep, if there is one.
 func (s *sleeper) rouse() {
-	if s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
+	if s.asleep.Swap(false) {
 		s.wake <- struct{}{}
 	}
 }
@@ -103,9 +108,9 @@ func NewPool(workers int) *Pool {
 	if workers < 1 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{caller: sleeper{wake: make(chan struct{}, 1)}}
+	p := &Pool{caller: newSleeper()}
 	for w := 1; w < workers; w++ {
-		h := &helper{w, sleeper{wake: make(chan struct{}, 1)}}
+		h := &helper{w, newSleeper()}
 		p.helpers = append(p.helpers, h)
 		go p.serve(h)
 	}
