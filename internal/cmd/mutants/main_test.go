@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Whether the faults have their places is for -check to say.
-func TestFaultsHaveNamesOfTheirOwnAndTests(t *testing.T) {
+// Whether what is planted compiles is for -check to say.
+func TestFaultsHavePlacesNamesAndTests(t *testing.T) {
 	t.Chdir("../../..")
 	names := map[string]bool{}
 	for _, m := range table {
@@ -16,6 +16,9 @@ func TestFaultsHaveNamesOfTheirOwnAndTests(t *testing.T) {
 			t.Errorf("%s: twice", m.name)
 		}
 		names[m.name] = true
+		if _, _, err := m.at(); err != nil {
+			t.Error(err)
+		}
 		for _, step := range m.steps() {
 			folder, _, _ := strings.Cut(step, ":")
 			if info, err := os.Stat(folder); err != nil || !info.IsDir() {

@@ -149,7 +149,7 @@ var table = []mutant{
 		"int64(e) * size, int64(e+1) * size", "int64(e+1) * size, int64(e+2) * size", "model:ReadAhead"},
 	{"pool: a late claim takes chunks of the next region", "tensor/pool.go", "if uint32(c>>32) != p.region.Load() || from >= all {",
 		"if from >= all {", ""},
-	{"pool: a worker without work stays awake", "tensor/pool.go", "if i < spins {", "if i >= 0 {", "tensor:IdleWorkers"},
+	{"pool: a worker without work stays awake", "tensor/pool.go", "if i < s.spins {", "if i >= 0 {", "tensor:IdleWorkers"},
 	{"pool: a panic of a worker is lost", "tensor/pool.go", "p.failed.CompareAndSwap(nil, &failure{v})", "_ = v", ""},
 
 	// Assembly.
