@@ -44,8 +44,12 @@ var avx2 = level("avx2", func() *tensor.Kernels {
 var avx512 = level("avx512", func() *tensor.Kernels {
 	k := copyOf(avx2())
 	elementsAVX512(k)
+	near := machine.FetchesNear()
 	k.Sum = sumWith(sumAVX512)
-	kernels.AVX512(k)
+	if near {
+		k.Sum = sumWith(sumAVX512Near)
+	}
+	kernels.AVX512(k, near)
 	return k
 })
 
@@ -334,3 +338,6 @@ func sumAVX2(p *byte, lines int) uint64
 
 //go:noescape
 func sumAVX512(p *byte, lines int) uint64
+
+//go:noescape
+func sumAVX512Near(p *byte, lines int) uint64

@@ -832,37 +832,50 @@ done:
 	VZEROUPPER
 	RET
 
+// SUM adds up CX rounds of 256 bytes at SI in X0, and fetches others so many bytes ahead.
+#define SUM(line, ahead) \
+	VPXORQ Z0, Z0, Z0; \
+	VPXORQ Z1, Z1, Z1; \
+	VPXORQ Z2, Z2, Z2; \
+	VPXORQ Z3, Z3, Z3; \
+loop: \
+	line   ahead(SI); \
+	line   (ahead+64)(SI); \
+	line   (ahead+128)(SI); \
+	line   (ahead+192)(SI); \
+	VPADDQ (SI), Z0, Z0; \
+	VPADDQ 64(SI), Z1, Z1; \
+	VPADDQ 128(SI), Z2, Z2; \
+	VPADDQ 192(SI), Z3, Z3; \
+	ADDQ   $256, SI; \
+	DECQ   CX; \
+	JNZ    loop; \
+	VPADDQ Z1, Z0, Z0; \
+	VPADDQ Z3, Z2, Z2; \
+	VPADDQ Z2, Z0, Z0; \
+	VEXTRACTI64X4 $1, Z0, Y1; \
+	VPADDQ        Y1, Y0, Y0; \
+	VEXTRACTI128  $1, Y0, X1; \
+	VPADDQ        X1, X0, X0; \
+	VPSRLDQ       $8, X0, X1; \
+	VPADDQ        X1, X0, X0
+
 // func sumAVX512(p *byte, lines int) uint64
 TEXT ·sumAVX512(SB), NOSPLIT, $0-24
-	MOVQ   p+0(FP), SI
-	MOVQ   lines+8(FP), CX
-	VPXORQ Z0, Z0, Z0
-	VPXORQ Z1, Z1, Z1
-	VPXORQ Z2, Z2, Z2
-	VPXORQ Z3, Z3, Z3
+	MOVQ p+0(FP), SI
+	MOVQ lines+8(FP), CX
+	SUM(PREFETCHT1, 6144)
+	VMOVQ X0, ret+16(FP)
+	VZEROUPPER
+	RET
 
-loop:
-	PREFETCHT1 6144(SI)
-	PREFETCHT1 6208(SI)
-	PREFETCHT1 6272(SI)
-	PREFETCHT1 6336(SI)
-	VPADDQ     (SI), Z0, Z0
-	VPADDQ     64(SI), Z1, Z1
-	VPADDQ     128(SI), Z2, Z2
-	VPADDQ     192(SI), Z3, Z3
-	ADDQ       $256, SI
-	DECQ       CX
-	JNZ        loop
-
-	VPADDQ        Z1, Z0, Z0
-	VPADDQ        Z3, Z2, Z2
-	VPADDQ        Z2, Z0, Z0
-	VEXTRACTI64X4 $1, Z0, Y1
-	VPADDQ        Y1, Y0, Y0
-	VEXTRACTI128  $1, Y0, X1
-	VPADDQ        X1, X0, X0
-	VPSRLDQ       $8, X0, X1
-	VPADDQ        X1, X0, X0
-	VMOVQ         X0, ret+16(FP)
+// func sumAVX512Near(p *byte, lines int) uint64
+//
+// It fetches as rows are fetched where machine.FetchesNear.
+TEXT ·sumAVX512Near(SB), NOSPLIT, $0-24
+	MOVQ p+0(FP), SI
+	MOVQ lines+8(FP), CX
+	SUM(PREFETCHNTA, 2048)
+	VMOVQ X0, ret+16(FP)
 	VZEROUPPER
 	RET

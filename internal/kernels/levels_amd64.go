@@ -11,11 +11,12 @@ func AVX2(k *tensor.Kernels, vnni bool) {
 	panelsAVX2(k, vnni)
 }
 
-// AVX512 fills in the part of processors with AVX-512 F, BW, VL, DQ, VNNI and VBMI, and GFNI, over that of AVX2.
-func AVX512(k *tensor.Kernels) {
+// AVX512 fills in the part of processors with AVX-512 F, BW, VL, DQ, VNNI and VBMI, and GFNI, over that of AVX2. Rows are fetched from
+// memory into the first-level cache where near is set, else into the second. Both variants give the same bits.
+func AVX512(k *tensor.Kernels, near bool) {
 	decodeAVX512(k)
 	attentionAVX512(k)
-	rowsAVX512(k)
+	rowsAVX512(k, near)
 	panelsAVX512(k)
 }
 

@@ -17,7 +17,7 @@ func machineLevels() (levels []*tensor.Kernels) {
 		fill func(*tensor.Kernels)
 	}{
 		{"avx2", has(machine.AVX2...), func(k *tensor.Kernels) { AVX2(k, has(cpuid.AVXVNNI)) }},
-		{"avx512", has(machine.AVX512...), AVX512},
+		{"avx512", has(machine.AVX512...), func(k *tensor.Kernels) { AVX512(k, machine.FetchesNear()) }},
 		{"bf16", has(machine.BF16...), BF16},
 		{"amx", has(machine.AMX...) && machine.PermitTiles(), AMX},
 	}

@@ -6,15 +6,19 @@ import (
 	"github.com/gogemma/gemma4/tensor"
 )
 
-func rowsAVX512(k *tensor.Kernels) {
+func rowsAVX512(k *tensor.Kernels, near bool) {
+	ahead := rows512Ahead
+	if near {
+		ahead = rows512Near
+	}
 	for i, f := range rowFormats {
-		k.Rows[f.format] = rowKernel512(f, i)
+		k.Rows[f.format] = rowKernel512(f, i, ahead)
 	}
 	k.FloatRows[tensor.F16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		floatRowKernel512(dst, stride, w, rowBytes, rows, x, cols, n, 0)
+		floatRowKernel512(dst, stride, w, rowBytes, rows, x, cols, n, 0, ahead)
 	}
 	k.FloatRows[tensor.BF16] = func(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n int) {
-		floatRowKernel512(dst, stride, w, rowBytes, rows, x, cols, n, 1)
+		floatRowKernel512(dst, stride, w, rowBytes, rows, x, cols, n, 1, ahead)
 	}
 }
 
@@ -36,7 +40,7 @@ type rows512 struct {
 	xtail  int   // blocks of 32 activations for that
 	depth  int   // supers that are taken at a time
 	group  int   // rows whose supers, 64 at most, follow each other
-	ahead  int   // bytes from the weights that are read to those that are prefetched
+	ahead  int   // bytes from the weights that are read to those that are prefetched, see rows512Near
 	burst  int   // bytes prefetched at the start
 	first  byte  // one token's sums are stored by four: which of the first four belong to rows, the last ones; 15 from then on
 }
@@ -57,16 +61,18 @@ const (
 )
 
 // Weights are fetched into the second-level cache, not the first, which can wait for 24 lines on Zen 4: too few for the memory's speed.
-// From 8 to 24 KB ahead are about as good there. Several rows at a time, and rows that take turns, are read with gaps; some rows ahead
-// are best for them.
+// From 8 to 24 KB ahead are about as good there. On Zen 5 what is fetched so is as slow as what is not, and the first-level cache is the
+// place: 2 to 8 KB ahead are about as good, and bit 0 says that it is meant. Several rows at a time, and rows that take turns, are read
+// with gaps; some rows ahead are best for them.
 const (
 	rows512Ahead  = 12 << 10  // bytes
+	rows512Near   = 4<<10 | 1 // bytes, and the first-level cache
 	rows512Rows   = 4         // rows
 	rows512ByCall = 512 << 10 // bytes of weights that a call takes: some tens of microseconds
 )
 
-// rowKernel512 returns the kernel of a format.
-func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
+// rowKernel512 returns the kernel of a format, which fetches weights rows512Ahead or rows512Near.
+func rowKernel512(format rowFormat, kernel, ahead int) tensor.RowKernel {
 	f := format.format
 	book := codebook(func() []byte { return table512(f) })
 	size := f.RowBytes(256)
@@ -90,10 +96,10 @@ func rowKernel512(format rowFormat, kernel int) tensor.RowKernel {
 			table: book(), kernel: kernel, offset: format.offset512, size: size, full: full, tail: tail, xtail: xtail,
 		}
 		for t := 0; t < n; t += c.n {
-			c.n, c.depth, c.group, c.ahead = min(n-t, 8), rows512Depth/min(n-t, 8), 1, rows512Ahead
+			c.n, c.depth, c.group, c.ahead = min(n-t, 8), rows512Depth/min(n-t, 8), 1, ahead
 			step := max(1, rows512ByCall/rowBytes)
 			if full+min(tail, 1) > c.depth { // rows take turns
-				c.depth, c.ahead, step = rows512Turn/c.n, rows512Rows*rowBytes, min(step, rows512Sums/c.n)
+				c.depth, c.ahead, step = rows512Turn/c.n, rows512Rows*rowBytes|ahead&1, min(step, rows512Sums/c.n)
 			} else if tail == 0 {
 				c.group = rows512Depth / full
 			}
@@ -161,7 +167,7 @@ type floatRows512 struct {
 	full  int // steps of a row, 32 columns
 	tail  int // columns behind them
 	depth int // steps that are taken at a time
-	ahead int // bytes from the weights that are read to those that are prefetched
+	ahead int // bytes from the weights that are read to those that are prefetched, see rows512Near
 	burst int // bytes prefetched at the start
 }
 
@@ -170,7 +176,7 @@ type floatRows512 struct {
 //go:noescape
 func multiplyFloatRows512(c *floatRows512)
 
-func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n, bf16 int) {
+func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, x []float32, cols, n, bf16, ahead int) {
 	if rows == 0 || n == 0 {
 		return
 	}
@@ -184,7 +190,7 @@ func floatRowKernel512(dst []float32, stride int, w []byte, rowBytes, rows int, 
 	full := cols / 32
 	c := floatRows512{stride: stride, rowBytes: rowBytes, xBytes: 4 * cols, bf16: bf16, full: full, tail: cols % 32}
 	for t := 0; t < n; t += c.n {
-		c.n, c.depth, c.ahead = min(n-t, 8), full, rows512Ahead
+		c.n, c.depth, c.ahead = min(n-t, 8), full, ahead
 		step := max(1, rows512ByCall/rowBytes)
 		switch {
 		case c.n > 1:

@@ -28,7 +28,7 @@
 //	SI  weights                 Z10–Z13  W0 … W3
 //	R9  arranged activations    Z14      scales of the weights
 //	R10 supers to go            Z15      minimums of the weights
-//	R11 prefetch distance       Z16–Z19  scratch
+//	R11 distance of FETCH       Z16–Z19  scratch
 //	R12 bytes behind them       Z20–Z31  constants of the format
 //	R13 tokens                  K1–K5    masks of the format
 //	R15 sums at rest            K6, K7   scratch
@@ -251,10 +251,13 @@
 	VADDPS        X17, X16, X16
 
 // ADD_SUPERS adds R10 supers of a row times R13 tokens to their sums: UNPACK takes the size bytes at SI apart, FETCH prefetches as many
-// bytes ahead.
+// bytes ahead, into the first-level cache where R11 is odd and into the second else.
 #define ADD_SUPERS(FETCH, UNPACK, BEGIN, SCALES2, LEAST, size) \
 super: \
-	FETCH; \
+	TESTQ $1, R11; \
+	JNE  near; \
+	FETCH(PREFETCHT1); \
+fetched: \
 	UNPACK; \
 	CMPQ R13, $1; \
 	JNE  several; \
@@ -289,10 +292,13 @@ rest: \
 	JMP  joined; \
 five: \
 	DOT(1536, Z4, BEGIN, LEAST); \
-	JMP  joined
+	JMP  joined; \
+near: \
+	FETCH(PREFETCHNTA); \
+	JMP  fetched
 
-#define FETCH1 PREFETCHT1 (SI)(R11*1)
-#define FETCH2 FETCH1; PREFETCHT1 64(SI)(R11*1)
-#define FETCH3 FETCH2; PREFETCHT1 128(SI)(R11*1)
-#define FETCH4 FETCH3; PREFETCHT1 192(SI)(R11*1)
-#define FETCH5 FETCH4; PREFETCHT1 256(SI)(R11*1)
+#define FETCH1(line) line (SI)(R11*1)
+#define FETCH2(line) FETCH1(line); line 64(SI)(R11*1)
+#define FETCH3(line) FETCH2(line); line 128(SI)(R11*1)
+#define FETCH4(line) FETCH3(line); line 192(SI)(R11*1)
+#define FETCH5(line) FETCH4(line); line 256(SI)(R11*1)

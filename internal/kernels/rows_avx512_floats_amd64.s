@@ -10,7 +10,7 @@
 //
 //	DX  frame, see below       CX  steps of this turn    R15  sums at rest
 //	SI, DI  weights            R10 steps to go           Z16–Z19  weights
-//	R9  activations            R11 prefetch distance     Z20, Z21  activations
+//	R9  activations            R11 distance of fetches    Z20, Z21  activations
 //	BX  128 · tokens           R12 activations of a row  K1, K2  columns of the last, incomplete step
 //	R13 tokens that go together, R8 rows to go
 
@@ -85,11 +85,15 @@ step: \
 	STEP_TOKENS \
 	RET
 
-// STEPS1 and STEP1 do so for one row and one token, which go by in the order of memory.
+// STEPS1 and STEP1 do so for one row and one token, which go by in the order of memory. Lines are fetched into the first-level cache where
+// R11 is odd, and into the second else.
 #define STEPS1(LOAD) \
 	MOVQ CX, R10; \
 step: \
+	TESTQ $1, R11; \
+	JNE  near; \
 	PREFETCHT1  (SI)(R11*1); \
+fetched: \
 	LOAD(0(SI), Z16); \
 	LOAD(32(SI), Z17); \
 	VFMADD231PS 0(R9), Z16, Z0; \
@@ -98,7 +102,10 @@ step: \
 	ADDQ $128, R9; \
 	DECQ R10; \
 	JNE  step; \
-	RET
+	RET; \
+near: \
+	PREFETCHNTA (SI)(R11*1); \
+	JMP  fetched
 
 #define STEP1(LOAD) \
 	LOAD(0(SI), K1, Z16); \

@@ -31,6 +31,9 @@ func Supports(features ...cpuid.FeatureID) bool {
 	return true
 }
 
+// FetchesNear reports whether memory is read fastest where it is fetched into the first-level cache, not the second: AMD since Zen 5.
+func FetchesNear() bool { return cpuid.CPU.IsVendor(cpuid.AMD) && cpuid.CPU.Family >= 0x1A }
+
 // Features returns the names of the features that kernels ask for and this machine has.
 func Features() (names []string) {
 	for _, f := range asked {
