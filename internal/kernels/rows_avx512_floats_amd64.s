@@ -10,7 +10,7 @@
 //
 //	DX  frame, see below       CX  steps of this turn    R15  sums at rest
 //	SI, DI  weights            R10 steps to go           Z16–Z19  weights
-//	R9  activations            R11 distance of fetches    Z20, Z21  activations
+//	R9  activations            R11 distance of fetches   Z20, Z21  activations
 //	BX  128 · tokens           R12 activations of a row  K1, K2  columns of the last, incomplete step
 //	R13 tokens that go together, R8 rows to go
 
